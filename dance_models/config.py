@@ -1,0 +1,166 @@
+"""Every configuration there is, as frozen dataclasses with their defaults and units.
+
+Dagster's config and the command line mirror these; nothing else holds a default. Light to
+import: no torch.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """Which frames of the clips are kept (SPEC: contiguous runs within a frame budget)."""
+
+    frame_budget: int = 8000  # over all clips
+    max_frames_per_clip: int | None = None
+    min_run: int = 40  # frames; a shorter run holds too few windows
+    strategy: Literal["runs", "uniform", "motion"] = "runs"
+    jpeg_quality: int = 92
+
+
+@dataclass(frozen=True)
+class EstimatorConfig:
+    """The off-the-shelf estimator whose keypoints the recognition network refines."""
+
+    name: Literal["blazepose", "precomputed", "onnx"] = "blazepose"
+    person: int | None = None  # None: the largest; else rank by size, 0 = largest
+    min_detection: float = 0.5
+    min_presence: float = 0.5
+    precomputed_dir: str | None = None  # for "precomputed": one JSON a clip
+    onnx_description: str | None = None  # for "onnx": the JSON that describes the model
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """70/15/15 by group, and grouped k-fold beside it."""
+
+    train: float = 0.70
+    val: float = 0.15
+    test: float = 0.15
+    folds: int = 5
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """The stored, audited augmentation of the training split (one draw a run and variant)."""
+
+    variants: int = 2
+    rotation_deg: float = 15.0
+    scale: tuple[float, float] = (0.85, 1.15)
+    flip_probability: float = 0.5
+    keypoint_jitter: float = 0.01  # standard deviation, fraction of the median torso
+    keypoint_dropout: float = 0.02  # probability a joint of a frame is lost from the estimate
+    pixel_noise: float = 6.0  # standard deviation, grey levels, for image augmentation
+    blur_limit: int = 5  # largest Gaussian kernel, for image augmentation
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class MkffStGcnConfig:
+    """MKFF-ST-GCN (SPEC section 2)."""
+
+    window: int = 11  # frames
+    causal: bool = False  # the current frame last, instead of centred
+    sample_interval: int = 1  # N: every N-th frame is observed
+    spatial_channels: int = 64
+    spatial_blocks: int = 3
+    temporal_kernel: int = 9
+    kinematic_channels: int = 128  # C
+    attention_blocks: int = 3
+    attention_heads: int = 4
+    dropout: float = 0.1
+    kinematics_of_flow: bool = False  # velocity of F ("based on the keypoint flow") instead of P
+    residual_on_flow: bool = False  # P_hat = F + delta instead of P + delta
+    use_confidence: bool = True
+    landmarks: int = 0  # extra estimator landmarks as input (BlazePose: 33), 0 = none
+    style_classes: int = 0  # optional style head, 0 = none
+    top_k: int = 7
+    top_k_weight: float = 1.0  # lambda of Eq 10
+
+
+@dataclass(frozen=True)
+class StgaNetConfig:
+    """STGA-Net (SPEC section 3)."""
+
+    channels: int = 16
+    hidden: int = 128
+    heads: int = 4
+    dropout: float = 0.05
+    graph: Literal["gcn", "local-sym", "local-distal", "local", "global", "both"] = "both"
+    use_b: bool = True  # B_k, the attention computed from the features
+    use_c: bool = True  # C_k, the free joint-by-joint matrix
+    kinematic_inputs: bool = True  # p, v, a into the encoder (faithful: p only)
+    velocity_residual: bool = True  # p + gamma v + f(H) (faithful: p + f(H))
+    gamma: float = 0.7  # initial value, learnable per joint
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Optimisation. ``steps_per_epoch`` 0 means one pass over the training windows."""
+
+    recipe: Literal["tuned", "paper"] = "tuned"
+    optimiser: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: float = 2e-3
+    schedule: Literal["cosine", "exponential"] = "cosine"
+    warmup_steps: int = 50
+    decay_per_epoch: float = 0.95  # for "exponential"
+    weight_decay: float = 1e-2
+    batch_size: int = 32
+    epochs: int = 20
+    steps_per_epoch: int = 0
+    patience: int = 0  # epochs without a better validation score; 0 = never stop early
+    gradient_clip: float = 1.0
+    velocity_weight: float = 1.0  # weight of the velocity term in the prediction loss
+    ema_decay: float = 0.0  # exponential moving average of the weights, 0 = off
+    # on-the-fly geometry, drawn once a window
+    mirror_probability: float = 0.5
+    rotation_rad: float = 0.3
+    axis_scale: tuple[float, float] = (0.8, 1.2)
+    reverse_probability: float = 0.3  # prediction only
+    joint_mask_probability: float = 0.1  # recognition only: a joint is hidden for a span
+    jitter: float = 0.0  # recognition only: extra noise on the estimate, fraction of torso
+    seed: int = 0
+    threads: int = 1
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """Intervals and windows of the reports."""
+
+    bootstrap_samples: int = 2000
+    window_stride: int = 2  # 25 Hz steps between prediction windows
+    seed: int = 0
+
+
+def paper_training(epochs: int = 80) -> TrainingConfig:
+    """The paper's recipe: SGD 0.01 x 0.95^epoch, Nesterov momentum 0.9, batch 16, 80 epochs."""
+    return TrainingConfig(
+        recipe="paper",
+        optimiser="sgd",
+        learning_rate=0.01,
+        schedule="exponential",
+        warmup_steps=0,
+        weight_decay=1e-4,
+        batch_size=16,
+        epochs=epochs,
+    )
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The same graph with different numbers."""
+
+    name: str
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    mkff_st_gcn: MkffStGcnConfig = field(default_factory=lambda: MkffStGcnConfig(landmarks=33))
+    stga_net: StgaNetConfig = field(default_factory=StgaNetConfig)
+    recognition: TrainingConfig = field(default_factory=TrainingConfig)
+    prediction: TrainingConfig = field(default_factory=TrainingConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)

@@ -1,0 +1,1 @@
+"""From sampled frames to windows: sampling plans, splits, augmentation, pose runs, windows."""

@@ -1,0 +1,81 @@
+"""Pose runs: contiguous frames of one clip as arrays, and their one-file ``.npz`` form.
+
+This is all that training and evaluation read, with numpy alone, so that the networks train on a
+bare GPU host from one exported file.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class PoseRun:
+    """Contiguous real frames of one clip. T frames, 14 joints; coordinates in pixels.
+
+    Missing coordinates are NaN, missing scores 0. ``annotation`` is NaN and ``visibility`` 0
+    wherever nobody annotated. ``landmarks`` is (T, L, 3) with x, y, visibility; L is 0 when the
+    estimator gives none.
+    """
+
+    clip: str
+    style: str
+    performer: str
+    group: str
+    split: str
+    fold: int
+    run: int
+    variant: int  # 0 is the original, 1.. are augmented copies (training split only)
+    width: int
+    height: int
+    frame: NDArray[np.int64]  # (T,) index in the source clip
+    time_s: NDArray[np.float64]  # (T,)
+    estimate: NDArray[np.float32]  # (T, 14, 2)
+    score: NDArray[np.float32]  # (T, 14)
+    landmarks: NDArray[np.float32]  # (T, L, 3)
+    annotation: NDArray[np.float32]  # (T, 14, 2)
+    visibility: NDArray[np.uint8]  # (T, 14) 0 absent, 1 occluded, 2 visible
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def annotated(self) -> NDArray[np.bool_]:
+        """(T,) whether the frame has at least one annotated joint."""
+        return (self.visibility > 0).any(axis=1)
+
+
+_ARRAYS = ("frame", "time_s", "estimate", "score", "landmarks", "annotation", "visibility")
+_SCALARS = tuple(f.name for f in fields(PoseRun) if f.name not in _ARRAYS)
+
+
+def save_pose_runs(runs: Sequence[PoseRun], path: Path) -> None:
+    """Write all runs to one uncompressed ``.npz`` (no pickle). Raises ValueError on no runs."""
+    if not runs:
+        raise ValueError("no pose runs to save")
+    lengths = np.array([len(r) for r in runs], dtype=np.int64)
+    arrays: dict[str, NDArray[np.generic]] = {"length": lengths}
+    for name in _ARRAYS:
+        arrays[name] = np.concatenate([getattr(r, name) for r in runs])
+    for name in _SCALARS:
+        arrays[name] = np.array([getattr(r, name) for r in runs])
+    part = path.with_name(f".{path.stem}.part.npz")
+    np.savez(part, **arrays)  # type: ignore[arg-type]
+    part.replace(path)
+
+
+def load_pose_runs(path: Path) -> list[PoseRun]:
+    """Read what :func:`save_pose_runs` wrote."""
+    with np.load(path, allow_pickle=False) as stored:
+        data = {name: stored[name] for name in stored.files}
+    stops = np.cumsum(data["length"])
+    return [
+        PoseRun(
+            **{name: data[name][i].item() for name in _SCALARS},
+            **{name: data[name][start:stop] for name in _ARRAYS},
+        )
+        for i, (start, stop) in enumerate(zip(stops - data["length"], stops, strict=True))
+    ]

@@ -1,0 +1,59 @@
+"""Errors that tell the user what is wrong, where, and what to do about it."""
+
+from pathlib import Path
+
+
+class InputError(ValueError):
+    """Something the user gave us cannot be used.
+
+    Renders as one line: ``file: frame 12: joint left_knee: what is wrong. hint``.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str | Path | None = None,
+        frame: int | None = None,
+        joint: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.message, self.file, self.frame, self.joint, self.hint = (
+            message,
+            str(file) if file is not None else None,
+            frame,
+            joint,
+            hint,
+        )
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        where = [self.file] if self.file else []
+        if self.frame is not None:
+            where.append(f"frame {self.frame}")
+        if self.joint is not None:
+            where.append(f"joint {self.joint}")
+        text = ": ".join([*where, self.message])
+        return f"{text}. {self.hint}" if self.hint else text
+
+    def __reduce__(self) -> tuple[object, ...]:  # keyword arguments survive process boundaries
+        return (_rebuild, (type(self), self.message, self.file, self.frame, self.joint, self.hint))
+
+
+def _rebuild(
+    kind: type[InputError],
+    message: str,
+    file: str | None,
+    frame: int | None,
+    joint: str | None,
+    hint: str | None,
+) -> InputError:
+    return kind(message, file=file, frame=frame, joint=joint, hint=hint)
+
+
+class VideoError(InputError):
+    """A clip cannot be decoded; it is quarantined and the others go on."""
+
+
+class AnnotationError(InputError):
+    """An annotation file as a whole cannot be read."""

@@ -1,0 +1,162 @@
+"""The Parquet tables: their schemas, and reading and writing them.
+
+Rewriting a table from the same input gives the same bytes, so the sha256 of the file is its data
+version. Writes go to a temporary name beside the target and are renamed: a killed process leaves
+the old table or the new one, never half of one.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from dance_models.skeleton import JOINTS, NUM_JOINTS, SKELETON_ID
+
+# polars spells its types as classes or instances; either is accepted wherever a schema is.
+Schema = Mapping[str, pl.DataType | type[pl.DataType]]
+
+KEYPOINTS: Final = pl.Array(pl.Float32, (NUM_JOINTS, 2))  # pixels; NaN or null where missing
+SCORES: Final = pl.Array(pl.Float32, NUM_JOINTS)  # the estimator's confidence, 0..1
+VISIBILITY: Final = pl.Array(pl.UInt8, NUM_JOINTS)  # 0 absent, 1 occluded, 2 visible
+LANDMARKS: Final = pl.Array(pl.Float32, (33, 3))  # BlazePose's own x, y (pixels), visibility
+
+# One row a clip, one file a clip: tables/clip_probe/<clip>.parquet
+CLIP_PROBE: Final[Schema] = {
+    "clip": pl.String,
+    "style": pl.String,
+    "performer": pl.String,
+    "take": pl.String,
+    "path": pl.String,
+    "sha256": pl.String,
+    "status": pl.String,  # "ok" or "quarantined"
+    "reason": pl.String,  # why it was quarantined, else null
+    "warnings": pl.List(pl.String),
+    "codec": pl.String,
+    "width": pl.Int32,  # as displayed, rotation applied
+    "height": pl.Int32,
+    "rotation": pl.Int32,  # degrees of the display matrix
+    "fps": pl.Float64,  # mean rate from the time stamps
+    "nominal_frames": pl.Int64,  # what the container claims
+    "decoded_frames": pl.Int64,  # what decoding gave
+    "variable_rate": pl.Boolean,
+    "duration_s": pl.Float64,
+    "time_s": pl.List(pl.Float64),  # presentation time of every decoded frame
+    "motion": pl.List(pl.Float32),  # mean absolute luma change to the frame before, 0..255
+    "signature": pl.List(pl.Binary),  # coarse luma of every frame, to cross-check decoders
+}
+
+# One row a sampled frame: tables/sampled_frames/<clip>.parquet
+FRAMES: Final[Schema] = {
+    "clip": pl.String,
+    "style": pl.String,
+    "performer": pl.String,
+    "take": pl.String,
+    "run": pl.Int32,  # contiguous source frames share a run
+    "frame": pl.Int64,  # index in the source clip
+    "time_s": pl.Float64,
+    "image": pl.String,  # JPEG, relative to the store
+    "width": pl.Int32,
+    "height": pl.Int32,
+    "backend": pl.String,  # "decord" or "pyav"
+}
+
+# One row a sampled frame; nobody found = null keypoints, scores and landmarks.
+TRACKS: Final[Schema] = {
+    "clip": pl.String,
+    "run": pl.Int32,
+    "frame": pl.Int64,
+    "time_s": pl.Float64,
+    "keypoints": KEYPOINTS,
+    "score": SCORES,
+    "landmarks": LANDMARKS,
+    "estimator": pl.String,
+    "estimator_version": pl.String,
+}
+
+# One row an annotated frame: tables/pose_annotations/<clip>.parquet
+ANNOTATIONS: Final[Schema] = {
+    "clip": pl.String,
+    "frame": pl.Int64,
+    "keypoints": KEYPOINTS,  # NaN where visibility is 0
+    "visibility": VISIBILITY,
+    "source_file": pl.String,
+    "annotator": pl.String,
+}
+
+# FRAMES joined with TRACKS and ANNOTATIONS (null where a frame is not annotated).
+POSE_DATASET: Final[Schema] = {
+    **{k: v for k, v in FRAMES.items() if k != "backend"},
+    **{k: TRACKS[k] for k in ("keypoints", "score", "landmarks", "estimator")},
+    "annotation": KEYPOINTS,
+    "visibility": VISIBILITY,
+}
+
+# One row a clip: tables/split_manifest.parquet
+SPLIT_MANIFEST: Final[Schema] = {
+    "clip": pl.String,
+    "style": pl.String,
+    "performer": pl.String,
+    "group": pl.String,  # the take when the manifest gives one, else the clip
+    "split": pl.String,  # "train", "val" or "test"
+    "fold": pl.Int32,  # 0..k-1, the fold in which the group is held out
+}
+
+# POSE_DATASET rows with their split; variant 0 is the original, 1.. are augmented copies.
+SPLIT_ROWS: Final[Schema] = {
+    **POSE_DATASET,
+    "group": pl.String,
+    "split": pl.String,
+    "fold": pl.Int32,
+    "variant": pl.Int32,
+}
+
+
+def table_metadata(**extra: str) -> dict[str, str]:
+    """Key-value metadata that every pose table carries: joint names and skeleton id."""
+    return {"skeleton": SKELETON_ID, "joints": json.dumps(JOINTS), **extra}
+
+
+def conform(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
+    """Order and cast the columns of ``frame`` to ``schema``; raises polars errors if it cannot."""
+    return frame.select([pl.col(name).cast(dtype) for name, dtype in schema.items()])
+
+
+def write_table(frame: pl.DataFrame, path: Path, metadata: Mapping[str, str] | None = None) -> str:
+    """Write ``frame`` atomically as zstd Parquet and return the sha256 of the file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        frame.write_parquet(
+            part,
+            compression="zstd",
+            row_group_size=4096,
+            metadata=dict(metadata or table_metadata()),
+        )
+        digest = file_digest(part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return digest
+
+
+def read_table(path: Path) -> pl.DataFrame:
+    """Read one Parquet table."""
+    return pl.read_parquet(path)
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file, hexadecimal."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically (UTF-8)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
