@@ -136,6 +136,22 @@ class EvaluationConfig:
     seed: int = 0
 
 
+@dataclass(frozen=True)
+class RecognitionExperiment:
+    """What a training of the recognition network depends on."""
+
+    net: MkffStGcnConfig
+    training: TrainingConfig
+
+
+@dataclass(frozen=True)
+class PredictionExperiment:
+    """What a training of the prediction network depends on."""
+
+    net: StgaNetConfig
+    training: TrainingConfig
+
+
 def paper_training(epochs: int = 80) -> TrainingConfig:
     """The paper's recipe: SGD 0.01 x 0.95^epoch, Nesterov momentum 0.9, batch 16, 80 epochs."""
     return TrainingConfig(
@@ -159,8 +175,8 @@ class Profile:
     estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    mkff_st_gcn: MkffStGcnConfig = field(default_factory=lambda: MkffStGcnConfig(landmarks=33))
-    stga_net: StgaNetConfig = field(default_factory=StgaNetConfig)
-    recognition: TrainingConfig = field(default_factory=TrainingConfig)
-    prediction: TrainingConfig = field(default_factory=TrainingConfig)
+    recognition: RecognitionExperiment = RecognitionExperiment(
+        MkffStGcnConfig(landmarks=33), TrainingConfig()
+    )
+    prediction: PredictionExperiment = PredictionExperiment(StgaNetConfig(), TrainingConfig())
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)

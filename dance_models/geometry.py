@@ -10,12 +10,12 @@ FloatArray = NDArray[np.floating]
 
 def pelvis(keypoints: FloatArray) -> FloatArray:
     """Mid-hip, shape (..., 14, 2) -> (..., 2); NaN where a hip is missing."""
-    return (keypoints[..., HIPS[0], :] + keypoints[..., HIPS[1], :]) / 2
+    return np.asarray((keypoints[..., HIPS[0], :] + keypoints[..., HIPS[1], :]) / 2)
 
 
 def torso_length(keypoints: FloatArray) -> FloatArray:
     """Neck to mid-hip, shape (..., 14, 2) -> (...); NaN where a joint is missing."""
-    return np.linalg.norm(keypoints[..., NECK, :] - pelvis(keypoints), axis=-1)
+    return np.asarray(np.linalg.norm(keypoints[..., NECK, :] - pelvis(keypoints), axis=-1))
 
 
 def median_torso(keypoints: FloatArray, *, floor: float = 1.0) -> float:

@@ -30,7 +30,6 @@ CLIP_PROBE: Final[Schema] = {
     "style": pl.String,
     "performer": pl.String,
     "take": pl.String,
-    "path": pl.String,
     "sha256": pl.String,
     "status": pl.String,  # "ok" or "quarantined"
     "reason": pl.String,  # why it was quarantined, else null
@@ -137,7 +136,7 @@ def write_table(frame: pl.DataFrame, path: Path, metadata: Mapping[str, str] | N
             metadata=dict(metadata or table_metadata()),
         )
         digest = file_digest(part)
-        os.replace(part, path)
+        part.replace(path)
     finally:
         part.unlink(missing_ok=True)
     return digest
@@ -159,4 +158,4 @@ def write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    part.replace(path)

@@ -45,7 +45,7 @@ class PoseRun:
     @property
     def annotated(self) -> NDArray[np.bool_]:
         """(T,) whether the frame has at least one annotated joint."""
-        return (self.visibility > 0).any(axis=1)
+        return np.asarray((self.visibility > 0).any(axis=1))
 
 
 _ARRAYS = ("frame", "time_s", "estimate", "score", "landmarks", "annotation", "visibility")

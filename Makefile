@@ -1,0 +1,45 @@
+# make install | demo | test | lint | ui | bench
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STORE ?= $(or $(ASSETS_STORE),assets_store)
+STAMP := $(VENV)/.installed
+export ASSETS_STORE := $(STORE)
+export NO_ALBUMENTATIONS_UPDATE := 1
+
+.PHONY: install demo test e2e lint ui bench clean-venv
+
+install: $(STAMP)
+
+# torch first and by itself: with it there, nothing else pulls another build of it in.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $(STAMP)
+
+demo: install
+	$(BIN)/dance demo
+
+test: install
+	$(BIN)/python -m pytest -m "not e2e" $(PYTEST_ARGS)
+
+# Servers and a headless browser.
+e2e: install
+	$(BIN)/python -m pytest -m e2e $(PYTEST_ARGS)
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Dagster's web UI and daemon on 3000, MLflow on 5000; loopback only.
+ui: install
+	$(BIN)/dance ui
+
+bench: install
+	$(BIN)/dance bench $(BENCH_ARGS)
+
+clean-venv:
+	rm -rf $(VENV)

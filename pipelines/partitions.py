@@ -1,0 +1,12 @@
+"""Partitions: one per clip, its key the slug of the file stem, never a path."""
+
+from typing import Final
+
+import dagster as dg
+
+CLIPS: Final = dg.DynamicPartitionsDefinition(name="clips")
+
+
+def clip_keys(instance: dg.DagsterInstance) -> list[str]:
+    """Registered clips, sorted; read from the instance, which is where they live."""
+    return sorted(instance.get_dynamic_partitions("clips"))

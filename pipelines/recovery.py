@@ -1,0 +1,45 @@
+"""What a killed ``dance run`` leaves behind in Dagster: runs that never end, pool slots held.
+
+A run that the command line starts carries the process id and the host. When that process is gone
+the run is closed as failed and its slots are freed, so that the next run goes on at once.
+"""
+
+import socket
+from typing import Final
+
+import dagster as dg
+import psutil
+
+PROCESS_TAG: Final = "dance/process"
+
+
+def process_tags() -> dict[str, str]:
+    """Tags that tie a run to this process: pids are reused, so its start time is part of it."""
+    me = psutil.Process()
+    return {PROCESS_TAG: f"{socket.gethostname()}:{me.pid}:{me.create_time():.2f}"}
+
+
+def _alive(tag: str) -> bool:
+    host, pid, started = tag.rsplit(":", 2)
+    if host != socket.gethostname():
+        return True  # on another machine; not ours to judge
+    try:
+        return f"{psutil.Process(int(pid)).create_time():.2f}" == started
+    except psutil.NoSuchProcess:
+        return False
+
+
+def close_orphaned_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Close runs whose process was killed and free their pool slots; returns the run ids."""
+    unfinished = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
+    )
+    closed: list[str] = []
+    for run in instance.get_runs(filters=unfinished):
+        tag = run.tags.get(PROCESS_TAG)
+        if tag is None or _alive(tag):
+            continue
+        instance.report_run_failed(run, "The process of this run was killed.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        closed.append(run.run_id)
+    return closed

@@ -1,0 +1,110 @@
+"""Dagster config that mirrors the frozen dataclasses of ``dance_models.config``.
+
+The defaults shown in the web UI are those of the active profile (``DANCE_PROFILE``, else
+``demo``), so that what the command line made with a profile is fresh in the UI as well.
+"""
+
+import os
+from dataclasses import asdict, fields, is_dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast, get_args, get_type_hints
+
+import dagster as dg
+from pydantic import Field, create_model
+
+from dance_models.config import (
+    AugmentConfig,
+    EstimatorConfig,
+    EvaluationConfig,
+    PredictionExperiment,
+    Profile,
+    RecognitionExperiment,
+    SamplingConfig,
+    SplitConfig,
+)
+from dance_models.errors import InputError
+from dance_models.profiles import PROFILES
+
+T = TypeVar("T")
+
+PROFILE_VARIABLE: Final = "DANCE_PROFILE"
+DEFAULT_PROFILE: Final = "demo"
+
+
+def profile_named(name: str) -> Profile:
+    """The profile of that name; raises InputError naming those there are."""
+    if name not in PROFILES:
+        raise InputError(
+            f"there is no profile {name!r}", hint=f"Choose one of {', '.join(PROFILES)}"
+        )
+    return PROFILES[name]
+
+
+def active_profile() -> Profile:
+    """The profile whose numbers are the defaults of this process."""
+    return profile_named(os.environ.get(PROFILE_VARIABLE, DEFAULT_PROFILE))
+
+
+class Mirror(dg.Config, Generic[T]):
+    """Base of the mirrored configs; :meth:`value` gives the frozen dataclass back."""
+
+    def value(self) -> T:
+        """The dataclass with these numbers."""
+        kind = cast(Any, type(self)).dataclass_type
+        return cast(T, kind(**{f.name: _stored(getattr(self, f.name)) for f in fields(kind)}))
+
+
+def _stored(value: Any) -> Any:
+    if isinstance(value, Mirror):
+        return value.value()
+    return tuple(value) if isinstance(value, list) else value
+
+
+def mirror(default: T) -> type[Mirror[T]]:
+    """A Dagster config class with the fields of the dataclass ``default`` and its values."""
+    kind = cast(Any, type(default))
+    hints = get_type_hints(kind)
+    definitions: dict[str, Any] = {}
+    for field in fields(kind):
+        value = getattr(default, field.name)
+        if is_dataclass(value):
+            nested = mirror(value)
+            definitions[field.name] = (nested, Field(default_factory=nested))
+        elif isinstance(value, tuple):  # Dagster config knows lists, not fixed tuples
+            item: Any = get_args(hints[field.name])[0]
+            definitions[field.name] = (list[item], Field(default=list(value)))
+        else:
+            definitions[field.name] = (hints[field.name], Field(default=value))
+    model: Any = create_model(f"{kind.__name__}Settings", __base__=Mirror, **definitions)
+    model.__doc__ = kind.__doc__
+    model.dataclass_type = kind
+    return cast("type[Mirror[T]]", model)
+
+
+def op_config(value: object) -> dict[str, Any]:
+    """Run config of one asset from its dataclass: ``{"config": {...}}``."""
+
+    def plain(item: Any) -> Any:
+        if isinstance(item, dict):
+            return {key: plain(inner) for key, inner in item.items()}
+        return list(item) if isinstance(item, tuple) else item
+
+    return {"config": plain(asdict(cast(Any, value)))}
+
+
+if TYPE_CHECKING:
+    SamplingSettings = Mirror[SamplingConfig]
+    EstimatorSettings = Mirror[EstimatorConfig]
+    SplitSettings = Mirror[SplitConfig]
+    AugmentSettings = Mirror[AugmentConfig]
+    RecognitionSettings = Mirror[RecognitionExperiment]
+    PredictionSettings = Mirror[PredictionExperiment]
+    EvaluationSettings = Mirror[EvaluationConfig]
+else:
+    _profile = active_profile()
+    SamplingSettings = mirror(_profile.sampling)
+    EstimatorSettings = mirror(_profile.estimator)
+    SplitSettings = mirror(_profile.split)
+    AugmentSettings = mirror(_profile.augment)
+    RecognitionSettings = mirror(_profile.recognition)
+    PredictionSettings = mirror(_profile.prediction)
+    EvaluationSettings = mirror(_profile.evaluation)

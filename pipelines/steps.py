@@ -1,0 +1,71 @@
+"""The graph as the command line runs it: every asset, its inputs and its configuration."""
+
+from typing import Final
+
+from pipelines.assets import annotations, clips, dataset, evaluation, training
+from pipelines.skip_rule import Step
+
+# Per clip, in the order in which one clip goes through them.
+CLIP_STEPS: Final = (
+    Step("clip_probe", clips.clip_probe_inputs, partitioned=True),
+    Step("pose_annotations", annotations.pose_annotations_inputs, partitioned=True),
+    Step(
+        "sampled_frames",
+        clips.sampled_frames_inputs,
+        config=lambda profile: profile.sampling,
+        partitioned=True,
+    ),
+    Step(
+        "pose_tracks",
+        clips.pose_tracks_inputs,
+        config=lambda profile: profile.estimator,
+        partitioned=True,
+    ),
+)
+
+# Over all clips; the steps of one tuple run side by side, each in a process of its own.
+DATASET_STEPS: Final = (
+    (Step("pose_dataset", dataset.pose_dataset_inputs),),
+    (
+        Step(
+            "split_manifest",
+            dataset.split_manifest_inputs,
+            config=lambda profile: profile.split,
+        ),
+    ),
+    (
+        Step(
+            "augmented_train",
+            dataset.augmented_train_inputs,
+            config=lambda profile: profile.augment,
+        ),
+    ),
+    (Step("train_split", dataset.train_split_inputs),),
+    (Step("val_split", dataset.val_split_inputs),),
+    (Step("test_split", dataset.test_split_inputs),),
+    (
+        Step(
+            "mkff_st_gcn",
+            training.training_inputs,
+            config=lambda profile: profile.recognition,
+        ),
+        Step("stga_net", training.training_inputs, config=lambda profile: profile.prediction),
+    ),
+    (
+        Step(
+            "recognition_report",
+            evaluation.recognition_report_inputs,
+            config=lambda profile: profile.evaluation,
+        ),
+        Step(
+            "prediction_report",
+            evaluation.prediction_report_inputs,
+            config=lambda profile: profile.evaluation,
+        ),
+    ),
+    (Step("paired_comparisons", evaluation.paired_comparisons_inputs),),
+)
+
+ASSETS: Final = tuple(
+    step.asset for step in (*CLIP_STEPS, *(s for group in DATASET_STEPS for s in group))
+)

@@ -1,0 +1,179 @@
+"""The store: one folder that holds everything the pipeline makes, as typed paths.
+
+The only place that knows where a table, a frame, a model or a database lies.
+"""
+
+import json
+import os
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+import polars as pl
+
+from dance_models.errors import InputError
+from dance_models.tables import file_digest, read_table, write_text
+
+DEFAULT_ROOT: Final = "assets_store"
+ROOT_VARIABLE: Final = "ASSETS_STORE"
+
+NETWORKS: Final = ("mkff_st_gcn", "stga_net")
+REPORTS: Final = {
+    "recognition_report": "recognition_scores",
+    "prediction_report": "prediction_scores",
+    "paired_comparisons": "paired",
+}
+
+
+class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Paths below one root folder. ``root`` comes from ``ASSETS_STORE`` unless given."""
+
+    root: str
+
+    @cached_property
+    def path(self) -> Path:
+        """The root, absolute."""
+        if "://" in self.root:
+            raise InputError(
+                f"the store {self.root!r} is a URL, only local folders work so far",
+                hint="Mount the bucket and pass the mount point",
+            )
+        return Path(self.root).expanduser().resolve()
+
+    # --- tables -------------------------------------------------------------------------------
+    def table(self, asset: str, clip: str | None = None) -> Path:
+        """``tables/<asset>/<clip>.parquet`` for partitions, else ``tables/<asset>.parquet``."""
+        folder = self.path / "tables"
+        return folder / asset / f"{clip}.parquet" if clip else folder / f"{asset}.parquet"
+
+    def output(self, asset: str, clip: str | None = None) -> Path:
+        """The file whose sha256 is an asset's data version."""
+        if asset in NETWORKS:
+            return self.model(asset) / "current.json"
+        if asset in REPORTS:
+            return self.reports / f"{REPORTS[asset]}.parquet"
+        return self.table(asset, clip)
+
+    def read(self, asset: str, clip: str | None = None) -> pl.DataFrame:
+        """Read a table; raises InputError naming the asset to materialize when it is missing."""
+        path = self.table(asset, clip)
+        if not path.is_file():
+            of = f" of clip {clip}" if clip else ""
+            raise InputError(
+                f"the table {asset}{of} is not there yet", file=path, hint=f"Materialize {asset}"
+            )
+        return read_table(path)
+
+    def digest(self, asset: str, clip: str | None = None) -> str:
+        """sha256 of an asset's output file, "" when there is none: its data version."""
+        path = self.output(asset, clip)
+        return file_digest(path) if path.is_file() else ""
+
+    # --- folders ------------------------------------------------------------------------------
+    @property
+    def raw_clips(self) -> Path:
+        """Clips dropped into the store itself."""
+        return self.path / "raw" / "clips"
+
+    @property
+    def raw_annotations(self) -> Path:
+        """Annotation files dropped into the store itself."""
+        return self.path / "raw" / "annotations"
+
+    def frames(self, clip: str) -> Path:
+        """Folder of a clip's sampled JPEGs."""
+        return self.path / "frames" / clip
+
+    def model(self, asset: str) -> Path:
+        """Folder of a network's trainings: one sub-folder an input digest, and ``current.json``."""
+        return self.path / "models" / asset
+
+    def checkpoint(self, asset: str, which: str = "best") -> Path:
+        """The current ``best`` or ``last`` checkpoint of a network.
+
+        Raises InputError when the network is not trained or its file is gone.
+        """
+        current = self.output(asset)
+        path: Path | None = None
+        if current.is_file():
+            path = self.path / json.loads(current.read_text("utf-8"))[which]["path"]
+        if path is None or not path.is_file():
+            raise InputError(
+                f"{asset} has no {which} checkpoint",
+                file=path or current,
+                hint=f"Materialize {asset}",
+            )
+        return path
+
+    @property
+    def reports(self) -> Path:
+        """Long score tables and what is rendered from them."""
+        return self.path / "reports"
+
+    @property
+    def exports(self) -> Path:
+        """What leaves the pipeline: annotation templates, models."""
+        return self.path / "exports"
+
+    @property
+    def weights(self) -> Path:
+        """Cached estimator weights."""
+        return self.path / "weights"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's instance folder."""
+        return self.path / "dagster_home"
+
+    @property
+    def mlflow(self) -> Path:
+        """MLflow's database and artifacts."""
+        return self.path / "mlflow"
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's tracking URI."""
+        return f"sqlite:///{self.mlflow / 'mlflow.db'}"
+
+    def relative(self, path: Path) -> str:
+        """``path`` relative to the root, with forward slashes."""
+        return path.relative_to(self.path).as_posix()
+
+    # --- life cycle ---------------------------------------------------------------------------
+    def initialise(self) -> "Store":
+        """Create what a new store needs; harmless on an old one. Raises InputError if it cannot."""
+        try:
+            for folder in (self.raw_clips, self.raw_annotations, self.dagster_home, self.mlflow):
+                folder.mkdir(parents=True, exist_ok=True)
+            config = self.dagster_home / "dagster.yaml"
+            if not config.exists():
+                write_text(config, files("pipelines").joinpath("dagster.yaml").read_text("utf-8"))
+        except OSError as error:
+            raise InputError(
+                f"cannot write to the store: {error.strerror}",
+                file=self.path,
+                hint="Choose a folder you may write to with --store or ASSETS_STORE",
+            ) from error
+        return self
+
+
+def default_root() -> str:
+    """The store that ``ASSETS_STORE`` names, else ``assets_store`` in the working directory."""
+    return os.environ.get(ROOT_VARIABLE, DEFAULT_ROOT)
+
+
+def open_instance(store: Store) -> dg.DagsterInstance:
+    """The Dagster instance of the store, the same that its web UI shows."""
+    store.initialise()
+    os.environ["DAGSTER_HOME"] = str(store.dagster_home)
+    instance = dg.DagsterInstance.get()
+    cores = os.cpu_count() or 1
+    # Without a GPU the trainings are single-threaded and run side by side.
+    gpu = 1 if Path("/dev/nvidia0").exists() else cores
+    for pool, limit in (("gpu", gpu), ("decode", cores)):
+        storage = instance.event_log_storage
+        if {i.name: i.limit for i in storage.get_pool_limits()}.get(pool) != limit:
+            storage.set_concurrency_slots(pool, limit)
+    return instance

@@ -1,0 +1,102 @@
+"""MLflow: one run a training, on SQLite inside the store, with lineage tags both ways."""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from dance_models.tables import write_text
+from pipelines.store import Store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+EXPERIMENT: Final = "dance-pose"
+UI_ADDRESS: Final = "http://127.0.0.1:5000"
+# MLflow refuses digests longer than this.
+DIGEST_LENGTH: Final = 36
+
+
+class Tracker:
+    """The store's MLflow. Uses the client API: no global active run in this process."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    @cached_property
+    def client(self) -> "MlflowClient":
+        """The client; MLflow takes seconds to import, so it is imported here."""
+        os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+        from mlflow import MlflowClient
+
+        return MlflowClient(tracking_uri=self.store.tracking_uri)
+
+    def initialise(self) -> str:
+        """Create the database and the experiment once, before parallel steps; returns its id."""
+        self.store.mlflow.mkdir(parents=True, exist_ok=True)
+        found = self.client.get_experiment_by_name(EXPERIMENT)
+        if found is not None:
+            return str(found.experiment_id)
+        artifacts = (self.store.mlflow / "artifacts").as_uri()
+        return str(self.client.create_experiment(EXPERIMENT, artifact_location=artifacts))
+
+    def open_run(self, folder: Path, name: str, tags: Mapping[str, str]) -> str:
+        """The run of the training in ``folder``: the one begun there before, or a new one."""
+        note = folder / "mlflow_run_id"
+        if note.is_file():
+            run_id = note.read_text("utf-8").strip()
+            self.client.update_run(run_id, status="RUNNING")
+        else:
+            run = self.client.create_run(self.initialise(), run_name=name)
+            run_id = str(run.info.run_id)
+            write_text(note, run_id)
+        for key, value in tags.items():
+            self.client.set_tag(run_id, key, value)
+        return run_id
+
+    def close_run(self, run_id: str, status: str) -> None:
+        """End a run: FINISHED, FAILED or KILLED."""
+        self.client.set_terminated(run_id, status)
+
+    def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int = 0) -> None:
+        """Log metrics to a run."""
+        for key, value in metrics.items():
+            self.client.log_metric(run_id, key, value, step=step)
+
+    def run_url(self, run_id: str) -> str:
+        """Where ``make ui`` shows the run."""
+        return f"{UI_ADDRESS}/#/experiments/{self.initialise()}/runs/{run_id}"
+
+
+def short_digest(version: str) -> str:
+    """A data version as MLflow takes it."""
+    return version[:DIGEST_LENGTH]
+
+
+def git_commit() -> str:
+    """The commit of the code that runs, "-dirty" when it was changed, "unknown" outside git."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments], cwd=here, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("-dirty" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def flat_parameters(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested configuration as MLflow parameters: ``training.learning_rate`` and so on."""
+    flat: dict[str, str] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat.update(flat_parameters(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = str(value)
+    return flat

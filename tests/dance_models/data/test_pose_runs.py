@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dance_models.data.pose_runs import PoseRun, load_pose_runs, save_pose_runs
+
+
+def _run(clip: str, length: int) -> PoseRun:
+    rng = np.random.default_rng(length)
+    return PoseRun(
+        clip=clip,
+        style="ballet",
+        performer="p",
+        group="CMU-60/61-01",
+        split="train",
+        fold=2,
+        run=0,
+        variant=1,
+        width=320,
+        height=240,
+        frame=np.arange(length),
+        time_s=np.arange(length) / 30,
+        estimate=rng.normal(size=(length, 14, 2)).astype(np.float32),
+        score=np.ones((length, 14), np.float32),
+        landmarks=rng.normal(size=(length, 33, 3)).astype(np.float32),
+        annotation=np.full((length, 14, 2), np.nan, np.float32),
+        visibility=np.zeros((length, 14), np.uint8),
+    )
+
+
+def test_npz_round_trip_keeps_everything(tmp_path: Path) -> None:
+    runs = [_run("a", 3), _run("b_long", 5)]
+    save_pose_runs(runs, tmp_path / "runs.npz")
+    loaded = load_pose_runs(tmp_path / "runs.npz")
+    assert [(r.clip, r.group, r.fold, r.variant, len(r)) for r in loaded] == [
+        ("a", "CMU-60/61-01", 2, 1, 3),
+        ("b_long", "CMU-60/61-01", 2, 1, 5),
+    ]
+    for before, after in zip(runs, loaded, strict=True):
+        np.testing.assert_array_equal(before.estimate, after.estimate)
+        np.testing.assert_array_equal(before.annotation, after.annotation)
+        assert not after.annotated.any()
+    assert [p.name for p in tmp_path.iterdir()] == ["runs.npz"]
+
+
+def test_nothing_to_save_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no pose runs"):
+        save_pose_runs([], tmp_path / "runs.npz")

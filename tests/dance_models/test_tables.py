@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from dance_models.errors import InputError
+from dance_models.tables import FRAMES, KEYPOINTS, conform, file_digest, read_table, write_table
+
+
+def _frame() -> pl.DataFrame:
+    poses = np.arange(2 * 14 * 2, dtype=np.float32).reshape(2, 14, 2)
+    return pl.DataFrame({"clip": ["a", "b"], "keypoints": pl.Series(poses, dtype=KEYPOINTS)})
+
+
+def test_rewriting_gives_the_same_bytes_and_the_digest_is_the_files(tmp_path: Path) -> None:
+    first = write_table(_frame(), tmp_path / "x" / "a.parquet")
+    second = write_table(_frame(), tmp_path / "b.parquet")
+    assert first == second == file_digest(tmp_path / "b.parquet")
+    np.testing.assert_array_equal(
+        read_table(tmp_path / "b.parquet")["keypoints"].to_numpy()[1, 0], [28, 29]
+    )
+
+
+def test_tables_carry_joints_and_skeleton(tmp_path: Path) -> None:
+    write_table(_frame(), tmp_path / "a.parquet")
+    metadata = pl.read_parquet_metadata(tmp_path / "a.parquet")
+    assert metadata["skeleton"] == "dance14-v1"
+    assert metadata["joints"].startswith('["head_top", "neck", "left_shoulder"')
+
+
+def test_a_failed_write_leaves_the_old_table_and_no_litter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.parquet"
+    version = write_table(_frame(), path)
+
+    def half_written(self: pl.DataFrame, target: Path, **_: object) -> None:
+        Path(target).write_bytes(b"PAR1 half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", half_written)
+    with pytest.raises(OSError, match="disk full"):
+        write_table(_frame().head(1), path)
+    assert file_digest(path) == version
+    assert [p.name for p in tmp_path.iterdir()] == ["a.parquet"]
+
+
+def test_conform_refuses_a_missing_column() -> None:
+    with pytest.raises(pl.exceptions.ColumnNotFoundError):
+        conform(pl.DataFrame({"clip": ["a"]}), FRAMES)
+
+
+def test_errors_name_file_frame_joint_and_remedy() -> None:
+    error = InputError(
+        "not a number", file="a.json", frame=3, joint="neck", hint="Correct it and run again"
+    )
+    assert str(error) == "a.json: frame 3: joint neck: not a number. Correct it and run again"

@@ -1,0 +1,39 @@
+"""Every dataclass of every profile survives the way through Dagster's config."""
+
+from dataclasses import replace
+
+import dagster as dg
+import pytest
+
+from dance_models.errors import InputError
+from dance_models.profiles import PROFILES
+from pipelines.settings import mirror, op_config, profile_named
+
+SECTIONS = ("sampling", "estimator", "split", "augment", "recognition", "prediction", "evaluation")
+
+
+@pytest.mark.parametrize("name", sorted(PROFILES))
+@pytest.mark.parametrize("section", SECTIONS)
+def test_config_round_trip(name: str, section: str) -> None:
+    expected = getattr(PROFILES[name], section)
+    settings = mirror(getattr(PROFILES["demo"], section))
+    seen = []
+
+    def body(config: dg.Config) -> None:
+        seen.append(config.value())
+
+    body.__annotations__["config"] = settings
+    asset = dg.asset(name="probe")(body)
+    run_config = {"ops": {"probe": op_config(expected)}}
+    assert dg.materialize([asset], run_config=run_config).success
+    assert seen == [expected]
+
+
+def test_the_defaults_are_the_profiles() -> None:
+    changed = replace(PROFILES["demo"].sampling, min_run=77)
+    assert mirror(changed)().value() == changed
+
+
+def test_an_unknown_profile_is_named() -> None:
+    with pytest.raises(InputError, match=r"no profile 'big'. Choose one of smoke, demo"):
+        profile_named("big")
