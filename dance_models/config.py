@@ -76,6 +76,7 @@ class MkffStGcnConfig:
     residual_on_flow: bool = False  # P_hat = F + delta instead of P + delta
     use_confidence: bool = True
     landmarks: int = 0  # extra estimator landmarks as input (BlazePose: 33), 0 = none
+    test_mirror: bool = True  # average with the refinement of the mirrored run
     style_classes: int = 0  # optional style head, 0 = none
     top_k: int = 7
     top_k_weight: float = 1.0  # lambda of Eq 10

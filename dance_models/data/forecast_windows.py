@@ -1,7 +1,9 @@
 """Prediction windows on an exact 25 Hz grid: 27 observed frames, 10 future ones.
 
-Tracks are **linearly interpolated** at the grid's times from the frames' true time stamps:
-taking the nearest frame of a 30 fps clip would add steps of 33 and 67 ms.
+Each grid is anchored at a real frame, the last one observed, and the tracks are **linearly
+interpolated** at the grid's times from the frames' true time stamps: taking the nearest frame of
+a 30 fps clip would add steps of 33 and 67 ms, and a grid anchored elsewhere would interpolate its
+last observed pose from a frame after it.
 """
 
 from collections.abc import Sequence
@@ -12,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.data.pose_runs import PoseRun
+from dance_models.skeleton import NUM_JOINTS
 
 FORECAST_HZ: Final = 25.0
 OBSERVED: Final = 27  # 1.08 s, the receptive field of dilations 1, 3, 9
@@ -21,6 +24,10 @@ HORIZON_STEPS: Final = tuple(round(ms * FORECAST_HZ / 1000) for ms in HORIZONS_M
 
 PoseInput = Literal["annotated", "refined", "raw"]
 
+# Grid times relative to the anchor: 26 steps back to 10 steps ahead.
+GRID_S: Final = np.arange(1 - OBSERVED, FUTURE + 1) / FORECAST_HZ
+_TOLERANCE_S: Final = 1e-6
+
 
 @dataclass(frozen=True, eq=False)
 class ForecastWindows:
@@ -29,7 +36,7 @@ class ForecastWindows:
     observed: NDArray[np.float32]  # (N, 27, 14, 2) what a network may see
     future: NDArray[np.float32]  # (N, 10, 14, 2) annotated truth
     run: NDArray[np.int64]  # (N,) index into the runs the windows were cut from
-    start_s: NDArray[np.float64]  # (N,) time of the first observed frame
+    anchor: NDArray[np.int64]  # (N,) position in the run of the last observed real frame
 
     def __len__(self) -> int:
         return len(self.observed)
@@ -38,80 +45,85 @@ class ForecastWindows:
 def resample(
     time_s: NDArray[np.float64], values: NDArray[np.floating], at_s: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Linear interpolation of (T, ...) ``values`` at times ``at_s``; NaN next to NaN or outside."""
-    right = np.clip(np.searchsorted(time_s, at_s, side="left"), 1, len(time_s) - 1)
+    """Linear interpolation of (T, ...) ``values`` at times ``at_s`` of any shape.
+
+    Returns ``at_s.shape + values.shape[1:]``; NaN next to NaN and outside of the track. A time on
+    a frame (within a microsecond) takes that frame alone.
+    """
+    right = np.clip(np.searchsorted(time_s, at_s - _TOLERANCE_S), 1, len(time_s) - 1)
     left = right - 1
     weight = (at_s - time_s[left]) / (time_s[right] - time_s[left])
-    weight = weight.reshape(-1, *([1] * (values.ndim - 1)))
-    # Exactly on a frame the other neighbour must not matter, not even when it is NaN.
+    on_left, on_right = np.abs(at_s - time_s[left]), np.abs(at_s - time_s[right])
+    weight = np.where(on_left < _TOLERANCE_S, 0.0, np.where(on_right < _TOLERANCE_S, 1.0, weight))
+    weight = weight.reshape(*at_s.shape, *([1] * (values.ndim - 1)))
+    # The other neighbour must not matter then, not even when it is NaN.
     low = np.where(weight == 1, 0, values[left] * (1 - weight))
     high = np.where(weight == 0, 0, values[right] * weight)
     mixed = (low + high).astype(np.float32)
-    mixed[(at_s < time_s[0] - 1e-9) | (at_s > time_s[-1] + 1e-9)] = np.nan
+    mixed[(at_s < time_s[0] - _TOLERANCE_S) | (at_s > time_s[-1] + _TOLERANCE_S)] = np.nan
     return mixed
 
 
 def fill_missing(poses: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Fill NaN joints of (T, 14, 2) from the past (then from the first value seen).
+    """Fill NaN joints of (..., T, 14, 2) with the last value seen, before that with the first.
 
-    Only earlier frames are looked at once one was seen, so that a fill never carries the future
-    into an observed window cut after it. Joints never seen stay NaN.
+    A joint that is never seen stays NaN.
     """
-    filled = poses.copy()
-    for joint in range(filled.shape[1]):
-        seen = np.isfinite(filled[:, joint]).all(axis=-1)
-        if not seen.any():
-            continue
-        last = np.maximum.accumulate(np.where(seen, np.arange(len(seen)), -1))
-        source = np.where(last < 0, np.argmax(seen), last)
-        filled[:, joint] = filled[source, joint]
-    return filled
+    seen = np.isfinite(poses).all(axis=-1)  # (..., T, 14)
+    steps = np.arange(poses.shape[-3])[:, None]
+    last = np.maximum.accumulate(np.where(seen, steps, -1), axis=-2)
+    source = np.where(last < 0, seen.argmax(axis=-2)[..., None, :], last)
+    return np.asarray(np.take_along_axis(poses, source[..., None], axis=-3))
+
+
+def anchors_of(run: PoseRun, stride: int = 1) -> NDArray[np.int64]:
+    """Positions in the run at which a whole window can be anchored, every ``stride`` frames."""
+    position = np.arange(0, len(run), stride)
+    time = run.time_s[position]
+    fits = (time + GRID_S[0] >= run.time_s[0] - _TOLERANCE_S) & (
+        time + GRID_S[-1] <= run.time_s[-1] + _TOLERANCE_S
+    )
+    return position[fits]
 
 
 def cut_windows(
-    runs: Sequence[PoseRun],
-    poses: Sequence[NDArray[np.floating]],
-    *,
-    stride: int = 1,
+    runs: Sequence[PoseRun], poses: Sequence[NDArray[np.floating]], *, stride: int = 1
 ) -> ForecastWindows:
     """Cut windows from every run; ``poses[i]`` (T, 14, 2) is what is observed of ``runs[i]``.
 
-    The truth always comes from the annotation. A window lies inside one run; it is kept when
-    every observed joint is known (after filling gaps **inside** the window from the past) and at
-    least one joint is annotated in every future frame. ``stride`` counts 25 Hz steps.
+    The truth always comes from the annotation. A window lies inside one run. It is kept when every
+    observed joint is known, gaps inside the window being filled from its past, and at least one
+    joint is annotated in every future frame. ``stride`` counts frames.
     """
-    length = OBSERVED + FUTURE
-    observed, future, index, starts = [], [], [], []
-    for i, (run, pose) in enumerate(zip(runs, poses, strict=True)):
-        steps = int(np.floor((run.time_s[-1] - run.time_s[0]) * FORECAST_HZ + 1e-6)) + 1
-        if len(run) < 2 or steps < length:
-            continue
-        grid = run.time_s[0] + np.arange(steps) / FORECAST_HZ
-        grid = np.minimum(grid, run.time_s[-1])
-        seen = resample(run.time_s, pose, grid)
-        truth = resample(
-            run.time_s, np.where(run.visibility[..., None] > 0, run.annotation, np.nan), grid
-        )
-        for start in range(0, steps - length + 1, stride):
-            past = fill_missing(seen[start : start + OBSERVED])
-            ahead = truth[start + OBSERVED : start + length]
-            if np.isnan(past).any() or not np.isfinite(ahead).all(-1).any(-1).all():
-                continue
-            observed.append(past)
-            future.append(ahead)
-            index.append(i)
-            starts.append(grid[start])
-    if not observed:
-        shape = (0, OBSERVED, 14, 2)
-        return ForecastWindows(
-            np.zeros(shape, np.float32),
-            np.zeros((0, FUTURE, 14, 2), np.float32),
-            np.zeros(0, np.int64),
-            np.zeros(0, np.float64),
-        )
+    parts = [
+        _cut(run, pose, index, stride)
+        for index, (run, pose) in enumerate(zip(runs, poses, strict=True))
+        if len(run) > 1
+    ]
+    empty = ForecastWindows(
+        np.zeros((0, OBSERVED, NUM_JOINTS, 2), np.float32),
+        np.zeros((0, FUTURE, NUM_JOINTS, 2), np.float32),
+        np.zeros(0, np.int64),
+        np.zeros(0, np.int64),
+    )
+    parts.append(empty)
     return ForecastWindows(
-        np.stack(observed).astype(np.float32),
-        np.stack(future).astype(np.float32),
-        np.array(index, np.int64),
-        np.array(starts, np.float64),
+        np.concatenate([p.observed for p in parts]),
+        np.concatenate([p.future for p in parts]),
+        np.concatenate([p.run for p in parts]),
+        np.concatenate([p.anchor for p in parts]),
+    )
+
+
+def _cut(run: PoseRun, pose: NDArray[np.floating], index: int, stride: int) -> ForecastWindows:
+    anchor = anchors_of(run, stride)
+    grid = run.time_s[anchor][:, None] + GRID_S  # (n, 37)
+    observed = fill_missing(resample(run.time_s, pose, grid[:, :OBSERVED])).astype(np.float32)
+    annotated = np.where(run.visibility[..., None] > 0, run.annotation, np.nan)
+    future = resample(run.time_s, annotated, grid[:, OBSERVED:])
+    known = np.isfinite(observed).all(axis=(1, 2, 3))
+    judged = np.isfinite(future).all(axis=-1).any(axis=-1).all(axis=-1)
+    keep = known & judged
+    return ForecastWindows(
+        observed[keep], future[keep], np.full(keep.sum(), index, np.int64), anchor[keep]
     )

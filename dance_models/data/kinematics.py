@@ -1,0 +1,54 @@
+"""Keypoint flow, velocity and acceleration of a whole run (Eq 5-6), with times in seconds."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating]
+
+# Velocities are per this step, so that their numbers are about as large as the poses'.
+UNIT_S: Final = 1 / 25
+
+
+@dataclass(frozen=True, eq=False)
+class Kinematics:
+    """All (T, 14, 2); NaN where a joint is missing."""
+
+    flow: Array  # F_t = (P_{t-d} + P_t + P_{t+d}) / 3, in the unit of P
+    velocity: Array  # (P_t - P_{t-d}) / d, per 1/25 s
+    acceleration: Array  # (v_t - v_{t-d}) / d, per (1/25 s)^2
+
+
+def keypoint_kinematics(
+    poses: Array, time_s: NDArray[np.float64], *, causal: bool = False, of_flow: bool = False
+) -> Kinematics:
+    """Kinematics of one run, (T, 14, 2) at times (T,); d is one frame, measured in seconds.
+
+    Computed on the whole run, so that only the run's own ends are replicated: windows cut from it
+    do not start with a false acceleration. Missing joints leave the mean of the flow. ``causal``
+    uses F_t = (P_{t-1} + 2 P_t) / 3; ``of_flow`` takes the velocity of F instead of P.
+    """
+    flow = _flow(poses, causal=causal)
+    velocity = _backward_difference(flow if of_flow else poses, time_s)
+    return Kinematics(flow, velocity, _backward_difference(velocity, time_s))
+
+
+def _flow(poses: Array, *, causal: bool) -> Array:
+    before = np.concatenate([poses[:1], poses[:-1]])
+    after = poses if causal else np.concatenate([poses[1:], poses[-1:]])
+    stacked = np.stack([before, poses, after])
+    weight = np.isfinite(stacked)
+    count = weight.sum(axis=0)
+    total = np.where(weight, stacked, 0).sum(axis=0)
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
+
+
+def _backward_difference(values: Array, time_s: NDArray[np.float64]) -> Array:
+    """(x_t - x_{t-d}) / d; the first frame, which has no past, repeats the second's."""
+    if len(values) < 2:
+        return np.zeros_like(values)
+    step = np.diff(time_s)[:, None, None] / UNIT_S
+    difference = np.diff(values, axis=0) / step
+    return np.concatenate([difference[:1], difference])

@@ -1,0 +1,113 @@
+"""MKFF-ST-GCN: refines estimated keypoints with kinematic features, attention and ST-GCN.
+
+Spatial stream: ST-GCN blocks on pose, keypoint flow and confidence. MKFF stream (Eq 7-9): one
+token a frame from velocity and acceleration through three pre-norm attention blocks. The decoder,
+which the paper leaves open, joins both in one ST-GCN block and adds a zero-initialised correction
+to the pose, so that an untrained network returns what it was given.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from dance_models.config import MkffStGcnConfig
+from dance_models.nets.refiner_input import packed_width, unpack
+from dance_models.nets.st_gcn import StGcnBlock
+from dance_models.skeleton import NUM_JOINTS
+
+
+class KinematicAttention(nn.Module):
+    """One block of Eq 8-9: Q, K and V each get the position code; pre-norm, residual, MLP.
+
+    Shape: (B, T, C) -> (B, T, C).
+    """
+
+    def __init__(self, channels: int, heads: int, window: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm, self.norm_mlp = nn.LayerNorm(channels), nn.LayerNorm(channels)
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.position = nn.Parameter(0.02 * torch.randn(window, channels))  # E_pos
+        self.out = nn.Linear(channels, channels)
+        self.mlp = nn.Sequential(
+            nn.Linear(channels, 2 * channels),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(2 * channels, channels),
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        """softmax(Q K^T / sqrt(d_k)) V over frames, then the MLP."""
+        batch, frames, channels = z.shape
+        qkv = self.qkv(self.norm(z)).unflatten(-1, (3, channels)) + self.position[:, None]
+        q, k, v = qkv.unflatten(-1, (self.heads, -1)).permute(2, 0, 3, 1, 4)
+        mixed = nn.functional.scaled_dot_product_attention(q, k, v)
+        z = z + self.out(mixed.transpose(1, 2).reshape(batch, frames, channels))
+        refined: Tensor = z + self.mlp(self.norm_mlp(z))
+        return refined
+
+
+class MkffStGcn(nn.Module):
+    """Recognition network (SPEC: section 2).
+
+    Shape: packed input (B, T, ``packed_width(landmarks)``) -> refined pose (B, T, 14, 2), or a
+    pair with style logits (B, classes) when the style head is on. Units: torso lengths about the
+    window's centre.
+    """
+
+    def __init__(self, config: MkffStGcnConfig) -> None:
+        super().__init__()
+        self.config = config
+        c, k = config.spatial_channels, config.kinematic_channels
+        self.input_width = packed_width(config.landmarks)
+        spatial_in = 5 if config.use_confidence else 4  # P, F and confidence
+        self.spatial_norm = nn.BatchNorm1d(NUM_JOINTS * spatial_in)
+        widths = [spatial_in] + [c] * config.spatial_blocks
+        self.spatial = nn.Sequential(
+            *(StGcnBlock(a, b, config.temporal_kernel, config.dropout) for a, b in pairwise(widths))
+        )
+        self.tokens = nn.Linear(4 * NUM_JOINTS, k)  # W_o of Eq 7, (2 K D) x C
+        self.landmark_tokens = (
+            nn.Linear(3 * config.landmarks, k) if config.landmarks else None
+        )  # other landmarks of the estimator: an addition to the paper
+        self.attention = nn.Sequential(
+            *(
+                KinematicAttention(k, config.attention_heads, config.window, config.dropout)
+                for _ in range(config.attention_blocks)
+            )
+        )
+        self.activation = nn.Sequential(nn.LeakyReLU(), nn.Dropout(config.dropout))
+        self.spread = nn.Linear(k, NUM_JOINTS * c)
+        self.decoder = StGcnBlock(2 * c, c, config.temporal_kernel, config.dropout)
+        self.correction = nn.Conv2d(c, 2, 1)
+        nn.init.zeros_(self.correction.weight)
+        nn.init.zeros_(self.correction.bias)  # type: ignore[arg-type]
+        self.style = nn.Linear(c, config.style_classes) if config.style_classes else None
+
+    def forward(self, packed: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Refine a batch of windows."""
+        x = unpack(packed, self.config.landmarks)
+        spatial = self._spatial_stream(x.pose, x.flow, x.confidence)  # (B, C, T, V)
+        kinematic = self._kinematic_stream(x.velocity, x.acceleration, x.landmarks)
+        decoded = self.decoder(torch.cat([spatial, kinematic], dim=1))
+        delta = self.correction(decoded).permute(0, 2, 3, 1)  # (B, T, V, 2)
+        refined = (x.flow if self.config.residual_on_flow else x.pose) + delta
+        if self.style is None:
+            return refined
+        return refined, self.style(spatial.mean(dim=(2, 3)))
+
+    def _spatial_stream(self, pose: Tensor, flow: Tensor, confidence: Tensor) -> Tensor:
+        parts = [pose, flow] + ([confidence[..., None]] if self.config.use_confidence else [])
+        x = torch.cat(parts, dim=-1)  # (B, T, V, F)
+        normed = self.spatial_norm(x.flatten(2).transpose(1, 2))  # (B, V F, T)
+        x = normed.unflatten(1, (NUM_JOINTS, -1)).permute(0, 2, 3, 1)
+        out: Tensor = self.spatial(x)
+        return out
+
+    def _kinematic_stream(self, velocity: Tensor, acceleration: Tensor, extra: Tensor) -> Tensor:
+        z = self.tokens(torch.cat([velocity, acceleration], dim=-1).flatten(2))  # Z_0, Eq 7
+        if self.landmark_tokens is not None:
+            z = z + self.landmark_tokens(extra.flatten(2))
+        z = self.activation(self.attention(z))
+        return self.spread(z).unflatten(-1, (NUM_JOINTS, -1)).permute(0, 3, 1, 2)  # type: ignore[no-any-return]

@@ -1,0 +1,1 @@
+"""Training and inference. Needs torch and numpy alone."""

@@ -1,0 +1,56 @@
+"""Checkpoints: written atomically, read without pickle's code execution."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dance_models.config import (
+    MkffStGcnConfig,
+    PredictionExperiment,
+    RecognitionExperiment,
+    StgaNetConfig,
+    TrainingConfig,
+)
+from dance_models.errors import InputError
+
+Experiment = RecognitionExperiment | PredictionExperiment
+
+
+def save_checkpoint(state: dict[str, Any], path: Path) -> None:
+    """Write ``state`` (tensors and plain Python values) under a temporary name, then rename."""
+    part = path.with_name(f".{path.name}.part")
+    torch.save(state, part)
+    part.replace(path)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU. Raises InputError when it cannot be read."""
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise InputError(
+            f"the checkpoint cannot be read ({type(error).__name__}: {error})",
+            file=path,
+            hint="Delete it to train from the start",
+        ) from error
+    return state
+
+
+def experiment_to_plain(experiment: Experiment) -> dict[str, Any]:
+    """The experiment as plain values, with its task."""
+    task = "recognition" if isinstance(experiment, RecognitionExperiment) else "prediction"
+    return {"task": task, **asdict(experiment)}
+
+
+def experiment_from_plain(plain: dict[str, Any]) -> Experiment:
+    """The experiment that :func:`experiment_to_plain` wrote; lists become tuples again."""
+
+    def tuples(section: dict[str, Any]) -> dict[str, Any]:
+        return {k: tuple(v) if isinstance(v, list) else v for k, v in section.items()}
+
+    training = TrainingConfig(**tuples(plain["training"]))
+    if plain["task"] == "recognition":
+        return RecognitionExperiment(MkffStGcnConfig(**tuples(plain["net"])), training)
+    return PredictionExperiment(StgaNetConfig(**tuples(plain["net"])), training)

@@ -1,0 +1,197 @@
+"""Using trained networks: poses in pixels in, poses in pixels out."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from dance_models.config import PredictionExperiment, RecognitionExperiment
+from dance_models.data.forecast_windows import (
+    FUTURE,
+    GRID_S,
+    OBSERVED,
+    ForecastWindows,
+    fill_missing,
+    resample,
+)
+from dance_models.data.pose_runs import PoseRun
+from dance_models.data.refine_windows import (
+    BLAZEPOSE_MIRROR,
+    RefineFrames,
+    reference_frame,
+    refine_frames,
+    window_indices,
+)
+from dance_models.errors import InputError
+from dance_models.geometry import mirror_keypoints, pelvis, torso_length
+from dance_models.nets.mkff_st_gcn import MkffStGcn
+from dance_models.nets.stga_net import StgaNet
+from dance_models.skeleton import MIRROR
+from dance_models.training.checkpoint import experiment_from_plain, load_checkpoint
+from dance_models.training.refine_batches import RefineTensors
+
+BATCH = 512
+
+
+def load_refiner(checkpoint: Path) -> MkffStGcn:
+    """A trained recognition network, ready to use. Raises InputError on another's checkpoint."""
+    state = load_checkpoint(checkpoint)
+    experiment = experiment_from_plain(state["experiment"])
+    if not isinstance(experiment, RecognitionExperiment):
+        raise InputError("this is not a recognition network", file=checkpoint)
+    model = MkffStGcn(experiment.net)
+    model.load_state_dict(state["model"])
+    return model.eval()
+
+
+def load_forecaster(checkpoint: Path) -> StgaNet:
+    """A trained prediction network, ready to use. Raises InputError on another's checkpoint."""
+    state = load_checkpoint(checkpoint)
+    experiment = experiment_from_plain(state["experiment"])
+    if not isinstance(experiment, PredictionExperiment):
+        raise InputError("this is not a prediction network", file=checkpoint)
+    model = StgaNet(experiment.net)
+    model.load_state_dict(state["model"])
+    return model.eval()
+
+
+# --- recognition ------------------------------------------------------------------------------
+
+
+def mirrored_run(run: PoseRun) -> PoseRun:
+    """The run as a mirror would show it: left and right swapped; twice is the identity."""
+    marks = run.landmarks.copy()
+    marks[..., 0] = run.width - 1 - marks[..., 0]
+    if marks.shape[1] == len(BLAZEPOSE_MIRROR):
+        marks = marks[:, BLAZEPOSE_MIRROR]
+    return replace(
+        run,
+        estimate=mirror_keypoints(run.estimate, run.width).astype(np.float32),
+        score=run.score[:, MIRROR],
+        landmarks=marks,
+        annotation=mirror_keypoints(run.annotation, run.width).astype(np.float32),
+        visibility=run.visibility[:, MIRROR],
+    )
+
+
+def refine_runs(model: MkffStGcn, runs: Sequence[PoseRun]) -> list[NDArray[np.float32]]:
+    """Refine every run; (T, 14, 2) in pixels each.
+
+    The windows that cover a frame are averaged, as is the refinement of the mirrored run when the
+    configuration says so. Gaps in the estimate are filled and refined; a run in which nobody was
+    ever found stays NaN.
+    """
+    refined = _refine(model, runs)
+    if not model.config.test_mirror:
+        return refined
+    mirrored = _refine(model, [mirrored_run(run) for run in runs])
+    return [
+        ((pose + mirror_keypoints(other, run.width)) / 2).astype(np.float32)
+        for run, pose, other in zip(runs, refined, mirrored, strict=True)
+    ]
+
+
+@torch.no_grad()
+def _refine(model: MkffStGcn, runs: Sequence[PoseRun]) -> list[NDArray[np.float32]]:
+    if not runs:
+        return []
+    model.eval()
+    frames = refine_frames(runs, model.config)
+    windows = window_indices(frames, model.config.window)
+    data = RefineTensors(frames, model.config, next(model.parameters()).device)
+    outputs = []
+    for first in range(0, len(windows), BATCH):
+        chosen = torch.from_numpy(windows[first : first + BATCH])
+        outputs.append(_poses(model, data.batch(chosen).packed).float().cpu().numpy())
+    averaged = _average(frames, windows, np.concatenate(outputs), model)
+    found = [np.isfinite(run.estimate).any() for run in runs]
+    parts = np.split(averaged * frames.scale[:, None, None], frames.start[1:-1])
+    return [
+        part.astype(np.float32) if any_found else np.full_like(run.estimate, np.nan)
+        for run, part, any_found in zip(runs, parts, found, strict=True)
+    ]
+
+
+def _poses(model: nn.Module, packed: torch.Tensor) -> torch.Tensor:
+    out = model(packed)
+    pose: torch.Tensor = out[0] if isinstance(out, tuple) else out
+    return pose
+
+
+def _average(
+    frames: RefineFrames,
+    windows: NDArray[np.int64],
+    outputs: NDArray[np.float32],
+    model: MkffStGcn,
+) -> NDArray[np.float64]:
+    """Mean over the windows that hold a frame; a causal network speaks of its last frame alone."""
+    centre = frames.centre[windows[:, reference_frame(model.config)]]
+    poses = outputs + centre[:, None, None]
+    weight = np.ones(windows.shape)
+    if model.config.causal:
+        # Frames before the first whole window have none that ends with them.
+        first = np.isin(windows[:, 0], frames.start)
+        weight[:, :-1] = np.where(first[:, None], 1, 0)
+    total = np.zeros((len(frames), *poses.shape[2:]))
+    count = np.zeros(len(frames))
+    np.add.at(total, windows, poses * weight[..., None, None])
+    np.add.at(count, windows, weight)
+    return np.asarray(total / count[:, None, None])
+
+
+def refine_observed(
+    model: MkffStGcn, runs: Sequence[PoseRun], windows: ForecastWindows
+) -> NDArray[np.float32]:
+    """The observed part of each forecast window, refined; (N, 27, 14, 2) in pixels.
+
+    Each window is refined from the real frames between its first and its last observed time and
+    from nothing after them, so a forecast from refined poses does not peek.
+    """
+    pieces, grids = [], []
+    for index, anchor in zip(windows.run, windows.anchor, strict=True):
+        run = runs[index]
+        grid = run.time_s[anchor] + GRID_S[:OBSERVED]
+        first = max(int(np.searchsorted(run.time_s, grid[0] + 1e-6, side="right")) - 1, 0)
+        pieces.append(slice_run(run, first, int(anchor) + 1))
+        grids.append(grid)
+    refined = refine_runs(model, pieces)
+    observed = [
+        fill_missing(resample(piece.time_s, pose, grid))
+        for piece, pose, grid in zip(pieces, refined, grids, strict=True)
+    ]
+    return np.stack(observed) if observed else windows.observed
+
+
+def slice_run(run: PoseRun, start: int, stop: int) -> PoseRun:
+    """Frames ``start`` to ``stop - 1`` of a run."""
+    names = ("frame", "time_s", "estimate", "score", "landmarks", "annotation", "visibility")
+    return replace(run, **{name: getattr(run, name)[start:stop] for name in names})
+
+
+# --- prediction -------------------------------------------------------------------------------
+
+
+def window_scale(
+    observed: NDArray[np.floating],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Centre (N, 1, 1, 2): last observed pelvis; scale (N, 1, 1, 1): median observed torso."""
+    centre = pelvis(observed[:, -1])[:, None, None]
+    torso = np.maximum(np.median(torso_length(observed), axis=1), 1.0)
+    return centre.astype(np.float32), torso[:, None, None, None].astype(np.float32)
+
+
+@torch.no_grad()
+def forecast(model: StgaNet, observed: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Observed poses (N, 27, 14, 2) in pixels -> forecast (N, 10, 14, 2) in pixels."""
+    model.eval()
+    device = next(model.parameters()).device
+    centre, scale = window_scale(observed)
+    inputs = torch.from_numpy(((observed - centre) / scale).astype(np.float32))
+    parts = [model(chunk.to(device)).float().cpu().numpy() for chunk in torch.split(inputs, BATCH)]
+    if not parts:
+        return np.zeros((0, FUTURE, *observed.shape[2:]), np.float32)
+    return np.asarray(np.concatenate(parts) * scale + centre)

@@ -1,0 +1,239 @@
+"""One training loop for both networks: resumable bit for bit, selected on validation."""
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from dance_models.config import TrainingConfig
+from dance_models.errors import InputError
+from dance_models.training.checkpoint import (
+    Experiment,
+    experiment_to_plain,
+    load_checkpoint,
+    save_checkpoint,
+)
+from dance_models.training.optimiser import learning_rate, make_optimiser
+
+Batch = TypeVar("Batch")
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch came to. ``score`` is the validation error that selects: lower is better."""
+
+    epoch: int  # counted from 1
+    train_loss: float
+    score: float
+    learning_rate: float
+    steps_per_second: float
+    validation: dict[str, float]
+
+    def metrics(self) -> dict[str, float]:
+        """All numbers, flat."""
+        plain = asdict(self)
+        validation = plain.pop("validation")
+        return {**plain, **validation}
+
+    def line(self) -> str:
+        """One line for a log."""
+        details = ", ".join(f"{k} {v:.4f}" for k, v in self.validation.items())
+        return (
+            f"epoch {self.epoch}: loss {self.train_loss:.4f}, {details}, "
+            f"lr {self.learning_rate:.2e}, {self.steps_per_second:.1f} steps/s"
+        )
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """Where the weights are and how they came about."""
+
+    best: Path
+    last: Path
+    history: list[EpochRecord]
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch whose weights were selected."""
+        return min(self.history, key=lambda record: record.score).epoch
+
+    @property
+    def best_score(self) -> float:
+        """Its validation error."""
+        return min(record.score for record in self.history)
+
+
+@dataclass(frozen=True)
+class Task(Generic[Batch]):
+    """What differs between the two trainings."""
+
+    experiment: Experiment
+    steps_per_epoch: int
+    batches: Callable[[torch.Generator], Iterator[Batch]]  # one epoch of them
+    loss: Callable[[nn.Module, Batch], Tensor]
+    validate: Callable[[nn.Module], dict[str, float]]  # has "score", lower is better
+
+
+def choose_device(config: TrainingConfig) -> torch.device:
+    """CUDA when there is one, unless the configuration says otherwise. Raises InputError."""
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("there is no CUDA device", hint='Use device "auto" or "cpu"')
+    wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(wanted if config.device == "auto" else config.device)
+
+
+def prepare(config: TrainingConfig) -> torch.device:
+    """Set threads, determinism and (on a GPU) TF32; returns the device."""
+    torch.set_num_threads(config.threads)
+    device = choose_device(config)
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+    else:
+        torch.use_deterministic_algorithms(True)
+    return device
+
+
+class Trainer(Generic[Batch]):
+    """Trains ``model`` in ``folder``; a folder that holds ``last.pt`` is continued."""
+
+    def __init__(self, model: nn.Module, task: Task[Batch], folder: Path) -> None:
+        self.task, self.folder = task, folder
+        self.config = task.experiment.training
+        self.device = next(model.parameters()).device
+        self.model = model
+        self.average = copy.deepcopy(model) if self.config.ema_decay else None
+        self.optimiser = make_optimiser(model.parameters(), self.config)
+        self.history: list[EpochRecord] = []
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The weights that are validated and kept as best: their average when that is on."""
+        return self.average if self.average is not None else self.model
+
+    def fit(self, on_epoch: Callable[[EpochRecord], None] | None = None) -> TrainingResult:
+        """Train to the last epoch, or until validation has not improved for ``patience``."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._resume()
+        while not self._finished():
+            record = self._epoch(len(self.history) + 1)
+            self.history.append(record)
+            self._save(improved=record.score <= min(r.score for r in self.history))
+            if on_epoch:
+                on_epoch(record)
+        return TrainingResult(self.folder / "best.pt", self.folder / "last.pt", self.history)
+
+    def _finished(self) -> bool:
+        done = len(self.history)
+        if done >= self.config.epochs:
+            return True
+        if not self.config.patience or not done:
+            return False
+        best = min(self.history, key=lambda record: record.score).epoch
+        return done - best >= self.config.patience
+
+    def _epoch(self, epoch: int) -> EpochRecord:
+        # All randomness of an epoch hangs on the seed and its number: an epoch that was begun
+        # again after an interruption draws what it would have drawn.
+        seed = self.config.seed * 1_000_003 + epoch
+        torch.manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
+        self.model.train()
+        total, started, rate = 0.0, perf_counter(), 0.0
+        for i, batch in enumerate(self.task.batches(generator)):
+            step = (epoch - 1) * self.task.steps_per_epoch + i
+            rate = learning_rate(self.config, step, self.task.steps_per_epoch)
+            total += self._step(batch, rate)
+        seconds = perf_counter() - started
+        loss = total / self.task.steps_per_epoch
+        if not torch.isfinite(torch.tensor(loss)):
+            raise FloatingPointError(
+                f"the loss of epoch {epoch} is {loss}: lower the learning rate or look at the data"
+            )
+        self.evaluated.eval()
+        with torch.no_grad():
+            validation = self.task.validate(self.evaluated)
+        score = validation.pop("score")
+        return EpochRecord(
+            epoch, loss, score, rate, self.task.steps_per_epoch / seconds, validation
+        )
+
+    def _step(self, batch: Batch, rate: float) -> float:
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.optimiser.zero_grad(set_to_none=True)
+        with torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"
+        ):
+            loss = self.task.loss(self.model, batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.config.gradient_clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
+        self.optimiser.step()
+        if self.average is not None:
+            self._update_average(self.average)
+        return loss.item()
+
+    @torch.no_grad()
+    def _update_average(self, average: nn.Module) -> None:
+        for mean, value in zip(
+            average.state_dict().values(), self.model.state_dict().values(), strict=True
+        ):
+            if mean.is_floating_point():
+                mean.lerp_(value, 1 - self.config.ema_decay)
+            else:  # counters of batch normalisation
+                mean.copy_(value)
+
+    def _save(self, *, improved: bool) -> None:
+        plain = experiment_to_plain(self.task.experiment)
+        history = [asdict(record) for record in self.history]
+        if improved:
+            best = {"model": self.evaluated.state_dict(), "experiment": plain, "history": history}
+            save_checkpoint(best, self.folder / "best.pt")
+        last: dict[str, Any] = {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict() if self.average is not None else None,
+            "optimiser": self.optimiser.state_dict(),
+            "experiment": plain,
+            "history": history,
+        }
+        save_checkpoint(last, self.folder / "last.pt")
+        progress = {"epoch": len(self.history), "epochs": self.config.epochs}
+        part = self.folder / ".progress.part"
+        part.write_text(json.dumps(progress), encoding="utf-8")
+        part.replace(self.folder / "progress.json")
+
+    def _resume(self) -> None:
+        path = self.folder / "last.pt"
+        if not path.is_file():
+            return
+        state = load_checkpoint(path)
+        if state["experiment"] != experiment_to_plain(self.task.experiment):
+            raise InputError(
+                "the checkpoint was trained with another configuration",
+                file=path,
+                hint="Train in another folder, or delete it",
+            )
+        self.model.load_state_dict(state["model"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.history = [EpochRecord(**record) for record in state["history"]]
+
+
+def epoch_indices(
+    count: int, batch_size: int, steps: int, generator: torch.Generator
+) -> Iterator[Tensor]:
+    """``steps`` batches of window numbers, without repeats until all ``count`` were drawn."""
+    pool = torch.empty(0, dtype=torch.long)
+    for _ in range(steps):
+        while len(pool) < batch_size:
+            pool = torch.cat([pool, torch.randperm(count, generator=generator)])
+        yield pool[:batch_size]
+        pool = pool[batch_size:]

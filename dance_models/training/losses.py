@@ -1,0 +1,48 @@
+"""The two training losses."""
+
+import torch
+from torch import Tensor
+
+
+def refinement_loss(
+    refined: Tensor, target: Tensor, visible: Tensor, *, top_k: int, top_k_weight: float
+) -> Tensor:
+    """Eq 10: (1/N_j) sum_j |G_j - P_j| + lambda (1/N_k) sum over the k worst joints.
+
+    ``refined`` and ``target`` (B, T, 14, 2), ``visible`` (B, T, 14) 0 or 1. |.| is the L1 norm of
+    a joint, averaged over the frames in which it is visible; joints are ranked per sample by that
+    mean; N_j counts visible joints and k = min(top_k, N_j). Scalar, mean over the batch.
+    """
+    error = (refined - target).abs().sum(dim=-1) * visible
+    frames = visible.sum(dim=1)  # (B, 14)
+    joint_error = error.sum(dim=1) / frames.clamp(min=1)
+    seen = (frames > 0).sum(dim=1)  # N_j, (B,)
+    mean = joint_error.sum(dim=1) / seen.clamp(min=1)
+    ranked = joint_error.sort(dim=1, descending=True).values
+    k = seen.clamp(max=top_k)
+    among = torch.arange(ranked.shape[1], device=ranked.device) < k[:, None]
+    worst = (ranked * among).sum(dim=1) / k.clamp(min=1)
+    return (mean + top_k_weight * worst).mean()
+
+
+def forecast_loss(
+    forecast: Tensor, future: Tensor, last: Tensor, known: Tensor, *, velocity_weight: float
+) -> Tensor:
+    """Mean joint distance over all future frames, plus that of the frame differences.
+
+    ``forecast`` and ``future`` (B, T, 14, 2), ``last`` (B, 14, 2) the last observed pose,
+    ``known`` (B, T, 14) 0 or 1. Scalar.
+    """
+
+    def distance(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
+        squared = (a - b).square().sum(dim=-1)
+        return ((squared + 1e-12).sqrt() * weight).sum() / weight.sum().clamp(min=1)
+
+    position = distance(forecast, future, known)
+    if not velocity_weight:
+        return position
+    start = last[:, None]
+    steps = torch.diff(torch.cat([start, forecast], dim=1), dim=1)
+    true_steps = torch.diff(torch.cat([start, future], dim=1), dim=1)
+    both = known * torch.cat([torch.ones_like(known[:, :1]), known[:, :-1]], dim=1)
+    return position + velocity_weight * distance(steps, true_steps, both)
