@@ -1,7 +1,8 @@
 """Recognition windows: real frames of one run, in torso lengths about the dancer.
 
 Features are computed on whole runs; windows are index arrays into them. The scale is the median
-torso length of what the **estimator** saw in the run, never of the annotation.
+torso length of what the **estimator** saw in the run, never of the annotation. A frame in which
+nobody was found holds the last pose seen, with confidence 0.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,8 @@ from dance_models.config import MkffStGcnConfig
 from dance_models.data.forecast_windows import fill_missing
 from dance_models.data.kinematics import keypoint_kinematics
 from dance_models.data.pose_runs import PoseRun
-from dance_models.geometry import median_torso, pelvis
+from dance_models.errors import InputError
+from dance_models.geometry import median_torso, pelvis, person_box, torso_length
 
 FloatArray = NDArray[np.float32]
 
@@ -25,6 +27,9 @@ BLAZEPOSE_MIRROR: Final = (
     0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9,
     *(i + 1 if i % 2 else i - 1 for i in range(11, 33)),
 )  # fmt: skip
+
+# A standing person is about this many torso lengths (neck to mid-hip) tall.
+TORSOS_TALL: Final = 3.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +44,7 @@ class RefineFrames:
     landmarks: FloatArray  # (N, L, 3) x, y, visibility
     target: FloatArray  # (N, 14, 2) annotation, 0 where absent
     visible: FloatArray  # (N, 14) 1 where annotated, else 0
+    observed: FloatArray  # (N,) 1 where the estimator saw any joint, else 0
     centre: FloatArray  # (N, 2) pelvis of the frame
     scale: FloatArray  # (N,) pixels a torso length
     start: NDArray[np.int64]  # (R + 1,) where each run starts
@@ -58,68 +64,104 @@ def _known_centre(pose: FloatArray) -> FloatArray:
     return np.asarray(np.nan_to_num(filled), np.float32)
 
 
-def _landmarks(run: PoseRun, count: int, scale: float, centre: FloatArray) -> FloatArray:
+def observed_scale(estimate: NDArray[np.floating]) -> float:
+    """Pixels a torso length of one run (T, 14, 2), from what the estimator saw.
+
+    The median torso; of an estimator that never shows neck and both hips at once, the longer side
+    of the person's box over ``TORSOS_TALL``.
+    """
+    if np.isfinite(torso_length(estimate)).any() or not np.isfinite(estimate).any():
+        return median_torso(estimate)
+    box = person_box(estimate)
+    side = (box[:, 2:] - box[:, :2]).max(axis=-1)
+    return max(float(np.nanmedian(side)) / TORSOS_TALL, 1.0)
+
+
+def _sampled(run: PoseRun, interval: int) -> NDArray[np.bool_]:
+    """(T,) which frames are observed: every ``interval``-th."""
+    return np.asarray(np.arange(len(run)) % interval == 0)
+
+
+def _landmarks(
+    run: PoseRun, count: int, scale: float, centre: FloatArray, sampled: NDArray[np.bool_]
+) -> FloatArray:
     """(T, count, 3) scaled; a landmark that is missing lies on the centre, with visibility 0."""
     absent = np.concatenate([centre, np.zeros((len(run), 1))], axis=-1)[:, None]
-    if run.landmarks.shape[1] < count:  # an estimator that does not give them
+    if run.landmarks.shape[1] != count:  # an estimator that does not give them
         return np.repeat(absent, count, axis=1).astype(np.float32)
-    scaled = run.landmarks[:, :count] / np.array([scale, scale, 1])
-    known = np.isfinite(scaled).all(axis=-1, keepdims=True)
+    scaled = run.landmarks / np.array([scale, scale, 1])
+    known = np.isfinite(scaled).all(axis=-1, keepdims=True) & sampled[:, None, None]
     return np.where(known, scaled, absent).astype(np.float32)
 
 
 def _features(run: PoseRun, config: MkffStGcnConfig) -> dict[str, NDArray[np.generic]]:
-    scale = median_torso(run.estimate)
+    sampled = _sampled(run, config.sample_interval)
+    scale = observed_scale(run.estimate[sampled])
     seen = run.estimate.astype(np.float64) / scale
-    kinematics = keypoint_kinematics(
-        seen, run.time_s, causal=config.causal, of_flow=config.kinematics_of_flow
+    seen[~sampled] = np.nan
+    of_sampled = keypoint_kinematics(
+        seen[sampled], run.time_s[sampled], causal=config.causal, of_flow=config.kinematics_of_flow
     )
+    held = np.cumsum(sampled) - 1  # the last observed frame, counted in observed ones
     filled = fill_missing(seen)
     centre = _known_centre(filled.astype(np.float32))
     pose = np.where(np.isfinite(filled), filled, centre[:, None])
     annotated = run.visibility > 0
     return {
         "pose": pose,
-        "flow": np.where(np.isfinite(kinematics.flow), kinematics.flow, pose),
-        "velocity": np.nan_to_num(kinematics.velocity),
-        "acceleration": np.nan_to_num(kinematics.acceleration),
+        "flow": np.where(np.isfinite(of_sampled.flow), of_sampled.flow, pose[sampled])[held],
+        "velocity": np.nan_to_num(of_sampled.velocity)[held],
+        "acceleration": np.nan_to_num(of_sampled.acceleration)[held],
         "confidence": np.where(np.isfinite(seen).all(axis=-1), run.score, 0),
-        "landmarks": _landmarks(run, config.landmarks, scale, centre),
+        "landmarks": _landmarks(run, config.landmarks, scale, centre, sampled),
         "target": np.where(annotated[..., None], run.annotation / scale, 0),
         "visible": annotated,
+        "observed": np.isfinite(seen).any(axis=(1, 2)),
         "centre": centre,
         "scale": np.full(len(run), scale),
     }
 
 
 def refine_frames(runs: Sequence[PoseRun], config: MkffStGcnConfig) -> RefineFrames:
-    """Features of all runs. Raises ValueError on no runs."""
+    """Features of all runs. Raises InputError on no runs."""
     if not runs:
-        raise ValueError("no runs to refine")
+        raise InputError("there are no pose runs to refine")
+    if config.landmarks not in {0, len(BLAZEPOSE_MIRROR)}:  # others could not be mirrored
+        raise InputError(
+            f"{config.landmarks} landmarks are not known",
+            hint=f"Use 0, or {len(BLAZEPOSE_MIRROR)} (BlazePose)",
+        )
     parts = [_features(run, config) for run in runs]
     arrays = {k: np.concatenate([p[k] for p in parts]).astype(np.float32) for k in parts[0]}
     start = np.concatenate([[0], np.cumsum([len(run) for run in runs])]).astype(np.int64)
     return RefineFrames(**arrays, start=start)
 
 
-def window_indices(frames: RefineFrames, window: int) -> NDArray[np.int64]:
-    """(W, window) frame indices of every window, stride 1, each inside one run.
+def reference_frame(config: MkffStGcnConfig) -> int:
+    """The frame of a window that it is centred on: the current one."""
+    return config.window - 1 if config.causal else config.window // 2
 
-    A run shorter than the window gives one window that repeats its last frame.
+
+def window_indices(frames: RefineFrames, window: int, stride: int = 1) -> NDArray[np.int64]:
+    """(W, window) frame indices of every ``stride``-th window, each inside one run.
+
+    The last window of a run is always there, so that every frame is covered when the stride is at
+    most the window. A run shorter than the window gives one window that repeats its last frame.
     """
     windows = []
     for first, stop in zip(frames.start, frames.start[1:], strict=False):
-        starts = np.arange(first, max(first + 1, stop - window + 1))
+        last = max(first, stop - window)
+        starts = np.append(np.arange(first, last, stride), last)
         windows.append(np.minimum(starts[:, None] + np.arange(window), stop - 1))
     return np.concatenate(windows)
 
 
-def annotated_windows(frames: RefineFrames, window: int) -> NDArray[np.int64]:
-    """The windows with an annotated joint in every frame: what training can learn from."""
-    indices = window_indices(frames, window)
-    return indices[(frames.visible[indices].any(axis=-1)).all(axis=-1)]
+def annotated_windows(frames: RefineFrames, config: MkffStGcnConfig) -> NDArray[np.int64]:
+    """The windows that training can learn from.
 
-
-def reference_frame(config: MkffStGcnConfig) -> int:
-    """The frame of a window that it is centred on: the current one."""
-    return config.window - 1 if config.causal else config.window // 2
+    Those whose reference frame has an annotated joint and in which the estimator saw anything at
+    all; frames without annotation do not count in the loss, so annotators may skip some.
+    """
+    indices = window_indices(frames, config.window)
+    annotated = frames.visible[indices[:, reference_frame(config)]].any(axis=-1)
+    return indices[annotated & frames.observed[indices].any(axis=-1)]

@@ -1,8 +1,9 @@
 """Local and global graph attention (Eq 11-12) and the block that joins them.
 
-Layout (B, C, T, V). The local attention is GAST-Net's reading of Eq 11: a weight a channel and
-edge, two channel maps (itself, neighbours), and the mask applied before the softmax, because a
-literal softmax of the masked product would give weight to joints that are not linked.
+Layout (C, T, B, V): channels first of all, so that every 1x1 convolution is one matrix product.
+The local attention is GAST-Net's reading of Eq 11: a weight a channel and edge, two channel maps
+(itself, neighbours), and the mask applied before the softmax, because a literal softmax of the
+masked product would give weight to joints that are not linked.
 """
 
 from typing import Final
@@ -12,9 +13,36 @@ from torch import Tensor, nn
 
 from dance_models.config import StgaNetConfig
 from dance_models.nets.graph import connected_edges, first_order, symmetric_edges
+from dance_models.nets.layers import LockedDropout, NormFirst
 from dance_models.skeleton import NUM_JOINTS
 
 LEAK: Final = 0.2
+
+
+class Pointwise(nn.Linear):
+    """1x1 convolution, (C_in, ...) -> (C_out, ...)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """One matrix product over all positions."""
+        y = self.weight @ x.flatten(1)
+        if self.bias is not None:
+            y = y + self.bias[:, None]
+        return y.reshape(self.out_features, *x.shape[1:])
+
+
+def joined(channels_in: int, channels_out: int, dropout: float = 0.0) -> nn.Sequential:
+    """1x1 convolution, batch normalisation, ReLU and dropout."""
+    return nn.Sequential(
+        Pointwise(channels_in, channels_out, bias=False),
+        NormFirst(channels_out),
+        nn.ReLU(),
+        LockedDropout(dropout, time_dim=1),
+    )
+
+
+def mix_joints(x: Tensor, matrices: Tensor) -> Tensor:
+    """out[c, ..., i] = sum_j matrices[c, i, j] x[c, ..., j] for x (C, T, B, V)."""
+    return torch.bmm(x.flatten(1, 2), matrices.transpose(1, 2)).reshape(x.shape)
 
 
 class MaskedGraphConv(nn.Module):
@@ -28,16 +56,19 @@ class MaskedGraphConv(nn.Module):
         self.register_buffer("allowed", allowed)
         self.register_buffer("identity", torch.eye(NUM_JOINTS))
         self.logits = nn.Parameter(torch.ones(channels, NUM_JOINTS, NUM_JOINTS))  # M
-        self.maps = nn.Conv2d(channels, 2 * channels, 1, bias=False)  # W_0 and W_1
-        self.norm = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU())
+        self.maps = Pointwise(channels, 2 * channels, bias=False)  # W_0 and W_1
+        self.norm = nn.Sequential(NormFirst(channels), nn.ReLU())
+
+    def shares(self) -> Tensor:
+        """S, (C, V, V): row i says how much of each joint j reaches i; rows add up to one."""
+        return self.logits.masked_fill(~self.allowed, -torch.inf).softmax(dim=-1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, T, V) -> (B, C, T, V)."""
-        share = self.logits.masked_fill(~self.allowed, -torch.inf).softmax(dim=-1)
-        own, other = self.maps(x).chunk(2, dim=1)
-        to_self = torch.diagonal(share, dim1=1, dim2=2)[:, None]  # (C, 1, V)
-        # joint i gathers share[c, i, j] of joint j: x @ share^T, for each channel
-        neighbours = other @ (share * (1 - self.identity)).transpose(1, 2)
+        """(C, T, B, V) -> (C, T, B, V)."""
+        share = self.shares()
+        own, other = self.maps(x).chunk(2, dim=0)
+        to_self = torch.diagonal(share, dim1=1, dim2=2)[:, None, None]  # (C, 1, 1, V)
+        neighbours = mix_joints(other, share * (1 - self.identity))
         mixed: Tensor = self.norm(own * to_self + neighbours)
         return mixed
 
@@ -48,65 +79,75 @@ class LocalAttention(nn.Module):
     def __init__(self, channels: int, graphs: list[Tensor], dropout: float) -> None:
         super().__init__()
         self.branches = nn.ModuleList(MaskedGraphConv(channels, graph) for graph in graphs)
-        self.join = nn.Sequential(
-            nn.Conv2d(len(graphs) * channels, channels, 1, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-        )
+        self.join = joined(len(graphs) * channels, channels, dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, T, V) -> (B, C, T, V)."""
-        joined: Tensor = self.join(torch.cat([branch(x) for branch in self.branches], dim=1))
-        return joined
+        """(C, T, B, V) -> (C, T, B, V)."""
+        out: Tensor = self.join(torch.cat([branch(x) for branch in self.branches]))
+        return out
+
+
+class AdditiveAttention(nn.Module):
+    """B_k of Eq 12 times X: softmax over joints of LeakyReLU(w_k^T [theta(x_i); phi(x_j)])."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.theta, self.phi = nn.Linear(channels, channels), nn.Linear(channels, channels)
+        # w_k^T [theta(x_i); phi(x_j)] is a term of i plus a term of j: w_k in two halves.
+        self.halves = nn.Parameter(torch.empty(2, heads, channels // heads))
+        nn.init.xavier_uniform_(self.halves)
+
+    def _terms(self, x: Tensor, layer: nn.Linear, half: Tensor) -> Tensor:
+        """w_k^T theta_k(x), (heads, T, B, V); both are linear, so they are applied as one."""
+        per_head = (*half.shape, -1)
+        weight = torch.einsum("kd,kdc->kc", half, layer.weight.reshape(per_head))
+        bias = (half * layer.bias.reshape(half.shape)).sum(dim=1)
+        return (weight @ x.flatten(1) + bias[:, None]).reshape(-1, *x.shape[1:])
+
+    def forward(self, x: Tensor, value: Tensor) -> Tensor:
+        """Input (C, T, B, V), value (heads, d, T, B, V) -> (heads, d, T, B, V)."""
+        i = self._terms(x, self.theta, self.halves[0])
+        j = self._terms(x, self.phi, self.halves[1])
+        score = nn.functional.leaky_relu(i[..., :, None] + j[..., None, :], LEAK)
+        # A softmax written out, divided after the product: rows of 14 are too short for the
+        # library's. LeakyReLU rises, so the largest score of a row is that of the largest j.
+        top = nn.functional.leaky_relu(i + j.amax(dim=-1, keepdim=True), LEAK).detach()
+        share = (score - top[..., None]).exp()  # (heads, T, B, V, V)
+        mixed = value.permute(0, 2, 3, 1, 4) @ share.transpose(-1, -2)  # (heads, T, B, d, V)
+        out: Tensor = (mixed / share.sum(dim=-1)[..., None, :]).permute(0, 3, 1, 2, 4)
+        return out
 
 
 class GlobalAttention(nn.Module):
-    """Eq 12: concat_k (B_k + C_k) X W_k.
+    """Eq 12: concat_k (B_k + C_k) X W_k, then a 1x1 convolution.
 
-    B_k = softmax over joints of LeakyReLU(w_k^T [theta(x_i); phi(x_j)]) a frame, C_k a free matrix
-    that starts at zero.
+    B_k is computed from the features a frame, C_k is a free matrix that starts at zero.
     """
 
     def __init__(
         self, channels: int, heads: int, dropout: float, *, use_b: bool, use_c: bool
     ) -> None:
         super().__init__()
-        self.heads, self.use_b, self.use_c = heads, use_b, use_c
-        self.value = nn.Conv2d(channels, channels, 1)
-        if use_b:
-            # w^T [theta(x_i); phi(x_j)] splits into a term of i and a term of j, so the maps
-            # theta and phi to C/heads channels and the vectors w_k act one after the other.
-            self.theta = nn.Conv2d(channels, channels, 1)
-            self.phi = nn.Conv2d(channels, channels, 1)
-            self.w_theta = nn.Conv2d(channels, heads, 1, groups=heads)
-            self.w_phi = nn.Conv2d(channels, heads, 1, groups=heads, bias=False)
-        if use_c:
-            self.free = nn.Parameter(torch.zeros(heads, NUM_JOINTS, NUM_JOINTS))
-        self.join = nn.Sequential(
-            nn.Conv2d(channels, channels, 1, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-        )
+        if not (use_b or use_c):
+            raise ValueError("global attention needs B_k or C_k")
+        self.heads = heads
+        self.value = Pointwise(channels, channels, bias=False)  # W_k of all heads
+        self.attention = AdditiveAttention(channels, heads) if use_b else None
+        self.free = nn.Parameter(torch.zeros(heads, NUM_JOINTS, NUM_JOINTS)) if use_c else None
+        self.join = joined(channels, channels, dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, T, V) -> (B, C, T, V)."""
-        weights = self._weights(x)  # (B, heads, T, V, V) or broadcastable
-        value = self.value(x).unflatten(1, (self.heads, -1)).permute(0, 1, 3, 4, 2)
-        mixed = (weights @ value).permute(0, 1, 4, 2, 3).flatten(1, 2)
-        joined: Tensor = self.join(mixed)
-        return joined
-
-    def _weights(self, x: Tensor) -> Tensor:
-        weights = torch.zeros(1, 1, 1, NUM_JOINTS, NUM_JOINTS, dtype=x.dtype, device=x.device)
-        if self.use_b:
-            i, j = self.w_theta(self.theta(x)), self.w_phi(self.phi(x))  # (B, heads, T, V)
-            score = nn.functional.leaky_relu(i[..., :, None] + j[..., None, :], LEAK)
-            weights = weights + score.softmax(dim=-1)
-        if self.use_c:
-            weights = weights + self.free[:, None]
-        return weights
+        """(C, T, B, V) -> (C, T, B, V)."""
+        value = self.value(x).unflatten(0, (self.heads, -1))  # (heads, d, T, B, V)
+        parts = []
+        if self.attention is not None:
+            parts.append(self.attention(x, value))
+        if self.free is not None:
+            rows = value.flatten(1, 3)  # (heads, d T B, V)
+            parts.append(torch.bmm(rows, self.free.transpose(1, 2)).reshape(value.shape))
+        out: Tensor = self.join(sum(parts[1:], parts[0]).flatten(0, 1))
+        return out
 
 
 class FixedGraph(nn.Module):
@@ -117,32 +158,30 @@ class FixedGraph(nn.Module):
     def __init__(self, channels: int, dropout: float) -> None:
         super().__init__()
         self.register_buffer("adjacency", first_order())
-        self.map = nn.Sequential(
-            nn.Conv2d(channels, channels, 1, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-        )
+        self.join = joined(channels, channels, dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, T, V) -> (B, C, T, V)."""
-        mixed: Tensor = self.map(x @ self.adjacency)
-        return mixed
+        """(C, T, B, V) -> (C, T, B, V)."""
+        out: Tensor = self.join(x @ self.adjacency)  # the matrix is symmetric
+        return out
+
+
+LOCAL_GRAPHS: Final = {
+    "local-sym": (symmetric_edges,),
+    "local-distal": (connected_edges,),
+    "local": (symmetric_edges, connected_edges),
+    "both": (symmetric_edges, connected_edges),
+}
 
 
 def graph_branches(channels: int, config: StgaNetConfig) -> nn.ModuleList:
     """The branches that ``config.graph`` asks for: the ablation of the paper."""
-    both = {
-        "local-sym": [symmetric_edges()],
-        "local-distal": [connected_edges()],
-        "local": [symmetric_edges(), connected_edges()],
-        "both": [symmetric_edges(), connected_edges()],
-    }
     branches = nn.ModuleList()
     if config.graph == "gcn":
         branches.append(FixedGraph(channels, config.dropout))
-    if config.graph in both:
-        branches.append(LocalAttention(channels, both[config.graph], config.dropout))
+    if config.graph in LOCAL_GRAPHS:
+        graphs = [edges() for edges in LOCAL_GRAPHS[config.graph]]
+        branches.append(LocalAttention(channels, graphs, config.dropout))
     if config.graph in {"global", "both"}:
         branches.append(
             GlobalAttention(
@@ -158,13 +197,9 @@ class GraphAttentionBlock(nn.Module):
     def __init__(self, channels: int, config: StgaNetConfig) -> None:
         super().__init__()
         self.branches = graph_branches(channels, config)
-        self.join = nn.Sequential(
-            nn.Conv2d((1 + len(self.branches)) * channels, 2 * channels, 1, bias=False),
-            nn.BatchNorm2d(2 * channels),
-            nn.ReLU(),
-        )
+        self.join = joined((1 + len(self.branches)) * channels, 2 * channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, T, V) -> (B, 2 C, T, V)."""
-        joined: Tensor = self.join(torch.cat([x, *(branch(x) for branch in self.branches)], dim=1))
-        return joined
+        """(C, T, B, V) -> (2 C, T, B, V)."""
+        out: Tensor = self.join(torch.cat([x, *(branch(x) for branch in self.branches)]))
+        return out

@@ -12,9 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from dance_models.config import MkffStGcnConfig
+from dance_models.nets.layers import NormLast
 from dance_models.nets.refiner_input import packed_width, unpack
 from dance_models.nets.st_gcn import StGcnBlock
 from dance_models.skeleton import NUM_JOINTS
+
+
+def outputs(returned: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor | None]:
+    """What the network returned as (refined pose, style logits or None)."""
+    return returned if isinstance(returned, tuple) else (returned, None)
 
 
 class KinematicAttention(nn.Module):
@@ -62,7 +68,7 @@ class MkffStGcn(nn.Module):
         c, k = config.spatial_channels, config.kinematic_channels
         self.input_width = packed_width(config.landmarks)
         spatial_in = 5 if config.use_confidence else 4  # P, F and confidence
-        self.spatial_norm = nn.BatchNorm1d(NUM_JOINTS * spatial_in)
+        self.spatial_norm = NormLast(NUM_JOINTS * spatial_in)
         widths = [spatial_in] + [c] * config.spatial_blocks
         self.spatial = nn.Sequential(
             *(StGcnBlock(a, b, config.temporal_kernel, config.dropout) for a, b in pairwise(widths))
@@ -80,29 +86,28 @@ class MkffStGcn(nn.Module):
         self.activation = nn.Sequential(nn.LeakyReLU(), nn.Dropout(config.dropout))
         self.spread = nn.Linear(k, NUM_JOINTS * c)
         self.decoder = StGcnBlock(2 * c, c, config.temporal_kernel, config.dropout)
-        self.correction = nn.Conv2d(c, 2, 1)
+        self.correction = nn.Linear(c, 2)
         nn.init.zeros_(self.correction.weight)
-        nn.init.zeros_(self.correction.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.correction.bias)
         self.style = nn.Linear(c, config.style_classes) if config.style_classes else None
 
     def forward(self, packed: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Refine a batch of windows."""
         x = unpack(packed, self.config.landmarks)
-        spatial = self._spatial_stream(x.pose, x.flow, x.confidence)  # (B, C, T, V)
+        spatial = self._spatial_stream(x.pose, x.flow, x.confidence)  # (V, B, T, C)
         kinematic = self._kinematic_stream(x.velocity, x.acceleration, x.landmarks)
-        decoded = self.decoder(torch.cat([spatial, kinematic], dim=1))
-        delta = self.correction(decoded).permute(0, 2, 3, 1)  # (B, T, V, 2)
-        refined = (x.flow if self.config.residual_on_flow else x.pose) + delta
+        decoded = self.decoder(torch.cat([spatial, kinematic], dim=-1))
+        delta = self.correction(decoded).permute(1, 2, 0, 3)  # (B, T, V, 2)
+        refined: Tensor = (x.flow if self.config.residual_on_flow else x.pose) + delta
         if self.style is None:
             return refined
-        return refined, self.style(spatial.mean(dim=(2, 3)))
+        return refined, self.style(spatial.mean(dim=(0, 2)))
 
     def _spatial_stream(self, pose: Tensor, flow: Tensor, confidence: Tensor) -> Tensor:
         parts = [pose, flow] + ([confidence[..., None]] if self.config.use_confidence else [])
         x = torch.cat(parts, dim=-1)  # (B, T, V, F)
-        normed = self.spatial_norm(x.flatten(2).transpose(1, 2))  # (B, V F, T)
-        x = normed.unflatten(1, (NUM_JOINTS, -1)).permute(0, 2, 3, 1)
-        out: Tensor = self.spatial(x)
+        normed = self.spatial_norm(x.flatten(2)).reshape(x.shape)
+        out: Tensor = self.spatial(normed.permute(2, 0, 1, 3))
         return out
 
     def _kinematic_stream(self, velocity: Tensor, acceleration: Tensor, extra: Tensor) -> Tensor:
@@ -110,4 +115,5 @@ class MkffStGcn(nn.Module):
         if self.landmark_tokens is not None:
             z = z + self.landmark_tokens(extra.flatten(2))
         z = self.activation(self.attention(z))
-        return self.spread(z).unflatten(-1, (NUM_JOINTS, -1)).permute(0, 3, 1, 2)  # type: ignore[no-any-return]
+        joints: Tensor = self.spread(z).reshape(*z.shape[:2], NUM_JOINTS, -1).permute(2, 0, 1, 3)
+        return joints

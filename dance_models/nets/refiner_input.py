@@ -34,13 +34,13 @@ def packed_width(landmarks: int) -> int:
 
 def unpack(packed: Tensor, landmarks: int) -> RefinerInput:
     """(B, T, packed_width) -> its parts."""
-    joints = packed[..., :JOINT_WIDTH].unflatten(-1, (NUM_JOINTS, FEATURES))
-    extra = packed[..., JOINT_WIDTH : packed_width(landmarks)].unflatten(-1, (landmarks, 3))
+    joints = packed[..., :JOINT_WIDTH].reshape(*packed.shape[:-1], NUM_JOINTS, FEATURES)
+    extra = packed[..., JOINT_WIDTH : packed_width(landmarks)]
     return RefinerInput(
         pose=joints[..., 0:2],
         flow=joints[..., 2:4],
         velocity=joints[..., 4:6],
         acceleration=joints[..., 6:8],
         confidence=joints[..., 8],
-        landmarks=extra,
+        landmarks=extra.reshape(*packed.shape[:-1], landmarks, 3),
     )

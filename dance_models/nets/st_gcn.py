@@ -1,15 +1,20 @@
-"""The ST-GCN block (Eq 1-4): spatial graph convolution, then temporal convolution."""
+"""The ST-GCN block (Eq 1-4): spatial graph convolution, then temporal convolution.
+
+Layout (V, B, T, C). Joints first, so that mixing joints is one matrix product; channels last, so
+that mixing channels is another: on a CPU twice as fast as the usual (B, C, T, V).
+"""
 
 import torch
 from torch import Tensor, nn
 
 from dance_models.nets.graph import spatial_partition
+from dance_models.nets.layers import LockedDropout, NormLast
 
 
 class SpatialGraphConv(nn.Module):
-    """y_w = sum_k sum_v W_k x_v (A_k * E_k)[v, w] with learnable edge importance E.
+    """y_w = sum_k sum_v (A_k * E_k)[v, w] x_v W_k with learnable edge importance E (Eq 2).
 
-    Shape: (B, C_in, T, V) -> (B, C_out, T, V).
+    Shape: (V, B, T, C_in) -> (V, B, T, C_out). No bias: normalisation follows.
     """
 
     adjacency: Tensor
@@ -19,17 +24,29 @@ class SpatialGraphConv(nn.Module):
         adjacency = spatial_partition()
         self.register_buffer("adjacency", adjacency)
         self.importance = nn.Parameter(torch.ones_like(adjacency))
-        self.partitions, self.channels_out = len(adjacency), channels_out
-        self.weight = nn.Conv2d(channels_in, channels_out * self.partitions, 1)
+        self.weight = nn.Parameter(torch.empty(len(adjacency), channels_in, channels_out))
+        bound = channels_in**-0.5
+        nn.init.uniform_(self.weight, -bound, bound)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Mix channels per partition, then mix joints along the edges."""
-        batch, _, frames, joints = x.shape
-        edges = (self.adjacency * self.importance).reshape(self.partitions * joints, joints)
-        y = self.weight(x).reshape(batch, self.partitions, self.channels_out, frames, joints)
-        y = y.permute(0, 2, 3, 1, 4).reshape(batch, self.channels_out, frames, -1)
-        mixed: Tensor = y @ edges  # one product instead of a loop over partitions
-        return mixed
+        """Mix joints along the edges, then channels, a weight for each part of the partition."""
+        edges = (self.adjacency * self.importance).transpose(1, 2).flatten(0, 1)  # (3 V, V)
+        mixed = (edges @ x.flatten(1)).reshape(len(self.weight), -1, x.shape[-1])
+        return torch.bmm(mixed, self.weight).sum(dim=0).reshape(*x.shape[:-1], -1)
+
+
+class TemporalConv(nn.Conv2d):
+    """Convolution over ``kernel`` frames, padded; (V, B, T, C) -> the same."""
+
+    def __init__(self, channels: int, kernel: int) -> None:
+        super().__init__(
+            channels, channels, (1, kernel), padding=(0, kernel // 2), bias=False
+        )  # no bias: normalisation follows
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Joints and windows are the rows of one tall picture, frames its columns."""
+        picture = x.flatten(0, 1)[None].permute(0, 3, 1, 2)  # (1, C, V B, T), channels last
+        return super().forward(picture).permute(0, 2, 3, 1).reshape(x.shape)
 
 
 class StGcnBlock(nn.Module):
@@ -40,20 +57,20 @@ class StGcnBlock(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, dropout: float) -> None:
         super().__init__()
-        self.spatial = SpatialGraphConv(channels_in, channels_out)
-        self.temporal = nn.Sequential(
-            nn.BatchNorm2d(channels_out),
+        self.body = nn.Sequential(
+            SpatialGraphConv(channels_in, channels_out),
+            NormLast(channels_out),
             nn.ReLU(),
-            nn.Conv2d(channels_out, channels_out, (kernel, 1), padding=(kernel // 2, 0)),
-            nn.BatchNorm2d(channels_out),
-            nn.Dropout(dropout),
+            TemporalConv(channels_out, kernel),
+            NormLast(channels_out),
+            LockedDropout(dropout, time_dim=2),
         )
         self.residual: nn.Module = nn.Identity()
         if channels_in != channels_out:
             self.residual = nn.Sequential(
-                nn.Conv2d(channels_in, channels_out, 1), nn.BatchNorm2d(channels_out)
+                nn.Linear(channels_in, channels_out, bias=False), NormLast(channels_out)
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C_in, T, V) -> (B, C_out, T, V)."""
-        return torch.relu(self.temporal(self.spatial(x)) + self.residual(x))
+        """(V, B, T, C_in) -> (V, B, T, C_out)."""
+        return torch.relu(self.body(x) + self.residual(x))

@@ -1,81 +1,57 @@
 """STGA-Net: forecasts ten frames at 25 Hz from 27 observed ones.
 
-Encoder: (3 x 1) convolutions with dilation 1, 3, 9 (receptive field 27), each followed by a graph
-attention block. Decoder: a G-GRU (DMGNN) whose gates see a graph-mixed message while the carry
-keeps the raw state, p_{t+1} = p_t + gamma_j v_t + f(H_t) with f zero-initialised, so that an
-untrained network continues the damped velocity.
+Encoder: (3 x 1) convolutions with dilation 1, 3, 9 (receptive field 27, one frame left), each
+followed by a graph attention block. Only every third, then every ninth position of the dilated
+convolutions reaches that frame, so they are computed with stride 3 on 27, 9 and 3 frames: the same
+function at a fifth of the work. Decoder: a G-GRU, p_{t+1} = p_t + gamma_j v_t + f(H_t) with f
+zero-initialised, so that an untrained network continues the damped velocity.
 """
-
-from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from dance_models.config import StgaNetConfig
 from dance_models.data.forecast_windows import FUTURE
-from dance_models.nets.graph import first_order
-from dance_models.nets.graph_attention import GraphAttentionBlock
+from dance_models.nets.graph_attention import GraphAttentionBlock, joined
+from dance_models.nets.graph_gru import GraphGru
+from dance_models.nets.layers import NormFirst
 from dance_models.skeleton import NUM_JOINTS
-
-DILATIONS: Final = (1, 3, 9)
 
 
 def differences(poses: Tensor) -> Tensor:
-    """Backward difference along time, zero at the first frame; (B, T, V, 2) -> the same."""
+    """Backward difference along time, (B, T, V, 2) -> the same; the first repeats the second's.
+
+    A zero there would make the next difference, the acceleration, false.
+    """
     step = poses[:, 1:] - poses[:, :-1]
-    return torch.cat([torch.zeros_like(poses[:, :1]), step], dim=1)
+    return torch.cat([step[:, :1], step], dim=1)
 
 
-class DilatedConv(nn.Module):
-    """Valid (3 x 1) convolution with dilation, 1x1 convolution, residual on the cropped input."""
+class ThreeFrames(nn.Module):
+    """Convolution over three neighbouring frames with stride 3; (C_in, T, B, V) -> T / 3 frames."""
 
-    def __init__(self, channels: int, dilation: int, dropout: float) -> None:
+    def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
-        self.crop = dilation
-        self.body = nn.Sequential(
-            nn.Conv2d(channels, channels, (3, 1), dilation=(dilation, 1), bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-            nn.Conv2d(channels, channels, 1, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-        )
+        self.conv = joined(3 * channels_in, channels_out)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, T, V) -> (B, C, T - 2 dilation, V)."""
-        out: Tensor = x[:, :, self.crop : -self.crop] + self.body(x)
+        """The three taps side by side make it a 1x1 convolution."""
+        out: Tensor = self.conv(torch.cat([x[:, tap::3] for tap in range(3)]))
         return out
 
 
-class GraphGru(nn.Module):
-    """G-GRU cell on (B, V, H): r, z, n read the input and a graph message of the state.
+class TemporalBlock(nn.Module):
+    """Convolution over three frames, 1x1 convolution, residual on the middle frames."""
 
-    m = sum_k (A_k * M_k + D_k) H U_k; r, z = sigmoid(W x + U m); n = tanh(W x + r * U m);
-    H = (1 - z) * n + z * H (DMGNN, section 1.4 of its code).
-    """
-
-    adjacency: Tensor
-
-    def __init__(self, inputs: int, hidden: int) -> None:
+    def __init__(self, channels: int, dropout: float) -> None:
         super().__init__()
-        self.register_buffer("adjacency", torch.stack([torch.eye(NUM_JOINTS), first_order()]))
-        self.scale = nn.Parameter(torch.ones(2, NUM_JOINTS, NUM_JOINTS))
-        self.shift = nn.Parameter(torch.zeros(2, NUM_JOINTS, NUM_JOINTS))
-        self.message = nn.Linear(2 * hidden, hidden)
-        self.from_input = nn.Linear(inputs, 3 * hidden)
-        self.from_message = nn.Linear(hidden, 3 * hidden)
+        self.body = nn.Sequential(
+            ThreeFrames(channels, channels), joined(channels, channels, dropout)
+        )
 
-    def forward(self, x: Tensor, state: Tensor) -> Tensor:
-        """One step: x (B, V, inputs), state (B, V, H) -> (B, V, H)."""
-        mixing = self.adjacency * self.scale + self.shift  # (2, V, V)
-        mixed = mixing.flatten(0, 1) @ state  # (B, 2 V, H)
-        message = self.message(torch.cat([mixed[:, :NUM_JOINTS], mixed[:, NUM_JOINTS:]], dim=-1))
-        reset_x, update_x, new_x = self.from_input(x).chunk(3, dim=-1)
-        reset_m, update_m, new_m = self.from_message(message).chunk(3, dim=-1)
-        reset, update = torch.sigmoid(reset_x + reset_m), torch.sigmoid(update_x + update_m)
-        new = torch.tanh(new_x + reset * new_m)
-        out: Tensor = (1 - update) * new + update * state
+    def forward(self, x: Tensor) -> Tensor:
+        """(C, T, B, V) -> (C, T / 3, B, V)."""
+        out: Tensor = x[:, 1::3] + self.body(x)
         return out
 
 
@@ -89,34 +65,30 @@ class StgaNet(nn.Module):
     def __init__(self, config: StgaNetConfig) -> None:
         super().__init__()
         self.config = config
-        c = config.channels
+        c, hidden = config.channels, config.hidden
         inputs = 6 if config.kinematic_inputs else 2
-        self.norm = nn.BatchNorm2d(inputs)
-        self.expand = nn.Sequential(
-            nn.Conv2d(inputs, c, (3, 1), bias=False), nn.BatchNorm2d(c), nn.ReLU()
-        )
-        self.blocks = nn.Sequential(
+        self.encoder = nn.Sequential(
+            NormFirst(inputs, affine=False),  # the convolution that follows can do that
+            ThreeFrames(inputs, c),
             GraphAttentionBlock(c, config),
-            DilatedConv(2 * c, DILATIONS[1], config.dropout),
+            TemporalBlock(2 * c, config.dropout),
             GraphAttentionBlock(2 * c, config),
-            DilatedConv(4 * c, DILATIONS[2], config.dropout),
+            TemporalBlock(4 * c, config.dropout),
             GraphAttentionBlock(4 * c, config),
         )
-        self.to_state = nn.Linear(8 * c, config.hidden)
-        self.cell = GraphGru(6, config.hidden)
+        self.to_state = nn.Linear(8 * c, hidden)
+        self.cell = GraphGru(6, hidden)
         self.head = nn.Sequential(
-            nn.Linear(config.hidden, config.hidden),
+            nn.Linear(hidden, hidden),
             nn.LeakyReLU(0.1),
-            nn.Linear(config.hidden, config.hidden),
+            nn.Linear(hidden, hidden),
             nn.LeakyReLU(0.1),
-            nn.Linear(config.hidden, 2),
         )
-        last = self.head[-1]
-        assert isinstance(last, nn.Linear)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+        self.step = nn.Linear(hidden, 2)  # f(H)
+        nn.init.zeros_(self.step.weight)
+        nn.init.zeros_(self.step.bias)
         self.gamma = (
-            nn.Parameter(torch.full((NUM_JOINTS, 1), config.gamma))
+            nn.Parameter(torch.full((NUM_JOINTS, 1, 1), config.gamma))
             if config.velocity_residual
             else None
         )
@@ -126,19 +98,22 @@ class StgaNet(nn.Module):
         velocity = differences(observed)
         acceleration = differences(velocity)
         state = self._encode(observed, velocity, acceleration)
-        pose, v, a = observed[:, -1], velocity[:, -1], acceleration[:, -1]
+        last = torch.stack([observed[:, -1], velocity[:, -1], acceleration[:, -1]])
+        pose, v, a = last.transpose(1, 2)  # (V, B, 2) each
+        edges = self.cell.edges()
         forecast = []
         for _ in range(FUTURE):
-            state = self.cell(torch.cat([pose, v, a], dim=-1), state)
-            step = self.head(state)
+            state = self.cell(torch.cat([pose, v, a], dim=-1), state, edges)
+            step = self.step(self.head(state))
             if self.gamma is not None:
                 step = step + self.gamma * v
             pose, a, v = pose + step, step - v, step
             forecast.append(pose)
-        return torch.stack(forecast, dim=1)
+        return torch.stack(forecast).permute(2, 0, 1, 3)
 
     def _encode(self, pose: Tensor, velocity: Tensor, acceleration: Tensor) -> Tensor:
+        """The state that the decoder starts from, (V, B, H)."""
         parts = [pose, velocity, acceleration] if self.config.kinematic_inputs else [pose]
-        x = torch.cat(parts, dim=-1).permute(0, 3, 1, 2)  # (B, F, T, V)
-        x = self.blocks(self.expand(self.norm(x)))  # (B, 8 C, T - 26, V)
-        return torch.relu(self.to_state(x.mean(dim=2).transpose(1, 2)))  # (B, V, H)
+        x = torch.cat(parts, dim=-1).permute(3, 1, 0, 2)  # (F, T, B, V)
+        features = self.encoder(x)[:, 0]  # (8 C, B, V)
+        return torch.relu(self.to_state(features.permute(2, 1, 0)))

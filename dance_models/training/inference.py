@@ -1,13 +1,12 @@
 """Using trained networks: poses in pixels in, poses in pixels out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from dance_models.config import PredictionExperiment, RecognitionExperiment
 from dance_models.data.forecast_windows import (
@@ -28,7 +27,7 @@ from dance_models.data.refine_windows import (
 )
 from dance_models.errors import InputError
 from dance_models.geometry import mirror_keypoints, pelvis, torso_length
-from dance_models.nets.mkff_st_gcn import MkffStGcn
+from dance_models.nets.mkff_st_gcn import MkffStGcn, outputs
 from dance_models.nets.stga_net import StgaNet
 from dance_models.skeleton import MIRROR
 from dance_models.training.checkpoint import experiment_from_plain, load_checkpoint
@@ -46,6 +45,11 @@ def load_refiner(checkpoint: Path) -> MkffStGcn:
     model = MkffStGcn(experiment.net)
     model.load_state_dict(state["model"])
     return model.eval()
+
+
+def style_labels(checkpoint: Path) -> tuple[str, ...]:
+    """Names of the style head's classes, in the order of its logits; empty without that head."""
+    return tuple(load_checkpoint(checkpoint)["labels"])
 
 
 def load_forecaster(checkpoint: Path) -> StgaNet:
@@ -78,17 +82,19 @@ def mirrored_run(run: PoseRun) -> PoseRun:
     )
 
 
-def refine_runs(model: MkffStGcn, runs: Sequence[PoseRun]) -> list[NDArray[np.float32]]:
+def refine_runs(
+    model: MkffStGcn, runs: Sequence[PoseRun], *, stride: int = 1
+) -> list[NDArray[np.float32]]:
     """Refine every run; (T, 14, 2) in pixels each.
 
-    The windows that cover a frame are averaged, as is the refinement of the mirrored run when the
-    configuration says so. Gaps in the estimate are filled and refined; a run in which nobody was
-    ever found stays NaN.
+    The windows that cover a frame, every ``stride``-th, are averaged, as is the refinement of the
+    mirrored run when the configuration says so. Gaps in the estimate are filled and refined; a run
+    in which nobody was ever found stays NaN.
     """
-    refined = _refine(model, runs)
+    refined = _refine(model, runs, stride)
     if not model.config.test_mirror:
         return refined
-    mirrored = _refine(model, [mirrored_run(run) for run in runs])
+    mirrored = _refine(model, [mirrored_run(run) for run in runs], stride)
     return [
         ((pose + mirror_keypoints(other, run.width)) / 2).astype(np.float32)
         for run, pose, other in zip(runs, refined, mirrored, strict=True)
@@ -96,18 +102,14 @@ def refine_runs(model: MkffStGcn, runs: Sequence[PoseRun]) -> list[NDArray[np.fl
 
 
 @torch.no_grad()
-def _refine(model: MkffStGcn, runs: Sequence[PoseRun]) -> list[NDArray[np.float32]]:
+def _refine(model: MkffStGcn, runs: Sequence[PoseRun], stride: int) -> list[NDArray[np.float32]]:
     if not runs:
         return []
-    model.eval()
     frames = refine_frames(runs, model.config)
-    windows = window_indices(frames, model.config.window)
-    data = RefineTensors(frames, model.config, next(model.parameters()).device)
-    outputs = []
-    for first in range(0, len(windows), BATCH):
-        chosen = torch.from_numpy(windows[first : first + BATCH])
-        outputs.append(_poses(model, data.batch(chosen).packed).float().cpu().numpy())
-    averaged = _average(frames, windows, np.concatenate(outputs), model)
+    # A causal network speaks of the last frame of a window, so it needs them all.
+    windows = window_indices(frames, model.config.window, 1 if model.config.causal else stride)
+    poses = np.concatenate([pose for pose, _ in _network_outputs(model, frames, windows)])
+    averaged = _average(frames, windows, poses, model)
     found = [np.isfinite(run.estimate).any() for run in runs]
     parts = np.split(averaged * frames.scale[:, None, None], frames.start[1:-1])
     return [
@@ -116,10 +118,32 @@ def _refine(model: MkffStGcn, runs: Sequence[PoseRun]) -> list[NDArray[np.float3
     ]
 
 
-def _poses(model: nn.Module, packed: torch.Tensor) -> torch.Tensor:
-    out = model(packed)
-    pose: torch.Tensor = out[0] if isinstance(out, tuple) else out
-    return pose
+def _network_outputs(
+    model: MkffStGcn, frames: RefineFrames, windows: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
+    """Refined poses (B, T, 14, 2) and style logits (B, classes) of batches of windows."""
+    model.eval()
+    data = RefineTensors(frames, model.config, next(model.parameters()).device)
+    for chosen in torch.split(torch.from_numpy(windows), BATCH):
+        pose, logits = outputs(model(data.batch(chosen).packed))
+        yield pose.cpu().numpy(), None if logits is None else logits.cpu().numpy()
+
+
+@torch.no_grad()
+def classify_styles(model: MkffStGcn, runs: Sequence[PoseRun]) -> NDArray[np.int64]:
+    """Style number of every run (R,), from the mean logits of its windows; ``style_labels`` names.
+
+    Raises InputError when the network has no style head.
+    """
+    if model.style is None:
+        raise InputError("the network was trained without a style head (style_classes is 0)")
+    styles = []
+    for run in runs:
+        frames = refine_frames([run], model.config)
+        windows = window_indices(frames, model.config.window)
+        parts = [x for _, x in _network_outputs(model, frames, windows) if x is not None]
+        styles.append(int(np.concatenate(parts).mean(axis=0).argmax()))
+    return np.array(styles, dtype=np.int64)
 
 
 def _average(
@@ -187,11 +211,11 @@ def window_scale(
 @torch.no_grad()
 def forecast(model: StgaNet, observed: NDArray[np.floating]) -> NDArray[np.float32]:
     """Observed poses (N, 27, 14, 2) in pixels -> forecast (N, 10, 14, 2) in pixels."""
+    if not len(observed):
+        return np.zeros((0, FUTURE, *observed.shape[2:]), np.float32)
     model.eval()
     device = next(model.parameters()).device
     centre, scale = window_scale(observed)
     inputs = torch.from_numpy(((observed - centre) / scale).astype(np.float32))
     parts = [model(chunk.to(device)).float().cpu().numpy() for chunk in torch.split(inputs, BATCH)]
-    if not parts:
-        return np.zeros((0, FUTURE, *observed.shape[2:]), np.float32)
     return np.asarray(np.concatenate(parts) * scale + centre)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -78,6 +79,7 @@ class Task(Generic[Batch]):
     batches: Callable[[torch.Generator], Iterator[Batch]]  # one epoch of them
     loss: Callable[[nn.Module, Batch], Tensor]
     validate: Callable[[nn.Module], dict[str, float]]  # has "score", lower is better
+    labels: tuple[str, ...] = ()  # names of the classes of a classifying head
 
 
 def choose_device(config: TrainingConfig) -> torch.device:
@@ -123,8 +125,9 @@ class Trainer(Generic[Batch]):
         self._resume()
         while not self._finished():
             record = self._epoch(len(self.history) + 1)
+            improved = all(record.score < earlier.score for earlier in self.history)
             self.history.append(record)
-            self._save(improved=record.score <= min(r.score for r in self.history))
+            self._save(improved=improved)
             if on_epoch:
                 on_epoch(record)
         return TrainingResult(self.folder / "best.pt", self.folder / "last.pt", self.history)
@@ -145,14 +148,14 @@ class Trainer(Generic[Batch]):
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
         self.model.train()
-        total, started, rate = 0.0, perf_counter(), 0.0
+        total, started, rate = torch.zeros((), device=self.device), perf_counter(), 0.0
         for i, batch in enumerate(self.task.batches(generator)):
             step = (epoch - 1) * self.task.steps_per_epoch + i
             rate = learning_rate(self.config, step, self.task.steps_per_epoch)
             total += self._step(batch, rate)
+        loss = total.item() / self.task.steps_per_epoch  # waits for a GPU
         seconds = perf_counter() - started
-        loss = total / self.task.steps_per_epoch
-        if not torch.isfinite(torch.tensor(loss)):
+        if not math.isfinite(loss):
             raise FloatingPointError(
                 f"the loss of epoch {epoch} is {loss}: lower the learning rate or look at the data"
             )
@@ -164,7 +167,7 @@ class Trainer(Generic[Batch]):
             epoch, loss, score, rate, self.task.steps_per_epoch / seconds, validation
         )
 
-    def _step(self, batch: Batch, rate: float) -> float:
+    def _step(self, batch: Batch, rate: float) -> Tensor:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
@@ -178,7 +181,7 @@ class Trainer(Generic[Batch]):
         self.optimiser.step()
         if self.average is not None:
             self._update_average(self.average)
-        return loss.item()
+        return loss.detach()
 
     @torch.no_grad()
     def _update_average(self, average: nn.Module) -> None:
@@ -194,7 +197,12 @@ class Trainer(Generic[Batch]):
         plain = experiment_to_plain(self.task.experiment)
         history = [asdict(record) for record in self.history]
         if improved:
-            best = {"model": self.evaluated.state_dict(), "experiment": plain, "history": history}
+            best = {
+                "model": self.evaluated.state_dict(),
+                "experiment": plain,
+                "history": history,
+                "labels": self.task.labels,
+            }
             save_checkpoint(best, self.folder / "best.pt")
         last: dict[str, Any] = {
             "model": self.model.state_dict(),

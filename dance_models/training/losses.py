@@ -1,7 +1,11 @@
-"""The two training losses."""
+"""The training losses."""
+
+from typing import Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+STYLE_WEIGHT: Final = 0.1  # of the optional style head beside the keypoints
 
 
 def refinement_loss(
@@ -23,6 +27,11 @@ def refinement_loss(
     among = torch.arange(ranked.shape[1], device=ranked.device) < k[:, None]
     worst = (ranked * among).sum(dim=1) / k.clamp(min=1)
     return (mean + top_k_weight * worst).mean()
+
+
+def style_loss(logits: Tensor, style: Tensor) -> Tensor:
+    """Weighted cross entropy of logits (B, classes) against class numbers (B,). Scalar."""
+    return STYLE_WEIGHT * nn.functional.cross_entropy(logits, style)
 
 
 def forecast_loss(

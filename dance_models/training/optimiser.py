@@ -15,7 +15,7 @@ def make_optimiser(
     """AdamW (tuned), or SGD with Nesterov momentum 0.9 (the paper's recipe)."""
     if config.optimiser == "adamw":
         return torch.optim.AdamW(
-            parameters, lr=config.learning_rate, weight_decay=config.weight_decay
+            parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
     return torch.optim.SGD(
         parameters,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from dance_models.config import PredictionExperiment, StgaNetConfig, TrainingConfig
 from dance_models.data.forecast_windows import ForecastWindows, cut_windows
 from dance_models.data.pose_runs import PoseRun
-from dance_models.errors import InputError
 from dance_models.nets.stga_net import StgaNet
 from dance_models.skeleton import MIRROR
 from dance_models.training.geometry import draw_geometry
@@ -30,7 +29,7 @@ from dance_models.training.loop import (
 from dance_models.training.losses import forecast_loss
 from dance_models.training.selection import annotated_torso, forecast_scores, split_runs
 
-VALIDATION_STRIDE = 3  # frames between validation windows
+VALIDATION_STRIDE: Final = 3  # frames between validation windows
 
 
 class ForecastBatch(NamedTuple):
@@ -54,6 +53,10 @@ def reversed_run(run: PoseRun) -> PoseRun:
         annotation=run.annotation[::-1],
         visibility=run.visibility[::-1],
     )
+
+
+def _has_windows(run: PoseRun) -> bool:
+    return len(cut_windows([run], annotated_poses([run]), stride=VALIDATION_STRIDE)) > 0
 
 
 class ForecastTensors:
@@ -107,17 +110,12 @@ def train_prediction(
 ) -> TrainingResult:
     """Train on the runs of split "train" (all variants), select on "val"; resumes in ``folder``.
 
-    Raises InputError when no run is long enough for a window (37 steps of 40 ms).
+    Raises InputError when no run is annotated for a whole window (37 steps of 40 ms).
     """
     device = prepare(training)
-    learn, select = split_runs(runs)
+    learn, select = split_runs(runs, _has_windows)
     data = ForecastTensors(learn, device)
     windows = cut_windows(select, annotated_poses(select), stride=VALIDATION_STRIDE)
-    if not data.forward_count or not len(windows):
-        raise InputError(
-            "no annotated run is long enough to learn prediction from (1.44 s without a gap)",
-            hint="Annotate longer runs of contiguous frames",
-        )
     torso = annotated_torso(select)
     unit = np.array([torso[select[i].clip] for i in windows.run])
     steps = training.steps_per_epoch or math.ceil(data.forward_count / training.batch_size)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from dance_models.config import MkffStGcnConfig, RecognitionExperiment, Training
 from dance_models.data.pose_runs import PoseRun
 from dance_models.data.refine_windows import annotated_windows, refine_frames
 from dance_models.errors import InputError
-from dance_models.nets.mkff_st_gcn import MkffStGcn
+from dance_models.nets.mkff_st_gcn import MkffStGcn, outputs
 from dance_models.training.geometry import draw_geometry
 from dance_models.training.inference import refine_runs
 from dance_models.training.loop import (
@@ -22,9 +23,22 @@ from dance_models.training.loop import (
     epoch_indices,
     prepare,
 )
-from dance_models.training.losses import refinement_loss
-from dance_models.training.refine_batches import RefineBatch, RefineTensors, draw_hidden
+from dance_models.training.losses import refinement_loss, style_loss
+from dance_models.training.refine_batches import RefineBatch, RefineTensors, draw_hidden, jittered
 from dance_models.training.selection import refinement_scores, split_runs
+
+VALIDATION_STRIDE: Final = 3  # frames between the windows that validation averages
+
+
+def _labels(runs: Sequence[PoseRun], classes: int) -> tuple[str, ...]:
+    """The styles of the optional head, in the order of its logits."""
+    names = tuple(sorted({run.style for run in runs}))
+    if classes and len(names) != classes:
+        raise InputError(
+            f"style_classes is {classes}, but the training runs have {len(names)} styles: "
+            + ", ".join(names)
+        )
+    return names if classes else ()
 
 
 def train_recognition(
@@ -39,15 +53,17 @@ def train_recognition(
     Raises InputError when no training window is annotated.
     """
     device = prepare(training)
-    learn, select = split_runs(runs)
+    learn, select = split_runs(runs, lambda run: bool(run.annotated.any()))
+    labels = _labels(learn, net.style_classes)
     frames = refine_frames(learn, net)
-    windows = torch.from_numpy(annotated_windows(frames, net.window))
+    windows = torch.from_numpy(annotated_windows(frames, net))
     if not len(windows):
         raise InputError(
-            f"no {net.window} annotated frames in a row to train on",
-            hint="Annotate contiguous frames, not single ones",
+            "the estimator found nobody in the annotated training frames",
+            hint="Look at the preview of the pose tracks",
         )
     data = RefineTensors(frames, net, device)
+    style = torch.tensor([labels.index(run.style) for run in learn for _ in run.frame if labels])
     steps = training.steps_per_epoch or math.ceil(len(windows) / training.batch_size)
 
     def batches(generator: torch.Generator) -> Iterator[RefineBatch]:
@@ -56,29 +72,27 @@ def train_recognition(
             hidden = draw_hidden(len(chosen), net.window, training, generator).to(device)
             batch = data.batch(windows[chosen], geometry, hidden)
             if training.jitter:
-                batch = _jittered(batch, training.jitter, generator)
+                batch = jittered(batch, training.jitter, generator)
             yield batch
 
     def loss(model: nn.Module, batch: RefineBatch) -> Tensor:
-        return refinement_loss(
-            model(batch.packed),
+        refined, logits = outputs(model(batch.packed))
+        keypoints = refinement_loss(
+            refined,
             batch.target,
             batch.visible,
             top_k=net.top_k,
             top_k_weight=net.top_k_weight,
         )
+        if logits is None:
+            return keypoints
+        return keypoints + style_loss(logits, style[batch.frames[:, 0]].to(device))
 
     def validate(model: nn.Module) -> dict[str, float]:
         assert isinstance(model, MkffStGcn)
-        return refinement_scores(select, refine_runs(model, select))
+        return refinement_scores(select, refine_runs(model, select, stride=VALIDATION_STRIDE))
 
     torch.manual_seed(training.seed)
     model = MkffStGcn(net).to(device)
-    experiment = RecognitionExperiment(net, training)
-    return Trainer(model, Task(experiment, steps, batches, loss, validate), folder).fit(on_epoch)
-
-
-def _jittered(batch: RefineBatch, deviation: float, generator: torch.Generator) -> RefineBatch:
-    """Add noise to everything that is observed; visibilities and scores move little by it."""
-    noise = deviation * torch.randn(batch.packed.shape, generator=generator)
-    return batch._replace(packed=batch.packed + noise.to(batch.packed.device))
+    task = Task(RecognitionExperiment(net, training), steps, batches, loss, validate, labels)
+    return Trainer(model, task, folder).fit(on_epoch)

@@ -4,11 +4,12 @@ from typing import Any, NamedTuple
 
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from dance_models.config import MkffStGcnConfig, TrainingConfig
 from dance_models.data.refine_windows import BLAZEPOSE_MIRROR, RefineFrames, reference_frame
-from dance_models.skeleton import MIRROR
+from dance_models.nets.refiner_input import FEATURES, JOINT_WIDTH
+from dance_models.skeleton import MIRROR, NUM_JOINTS
 from dance_models.training.geometry import Geometry
 
 
@@ -18,6 +19,7 @@ class RefineBatch(NamedTuple):
     packed: Tensor  # (B, T, width)
     target: Tensor  # (B, T, 14, 2)
     visible: Tensor  # (B, T, 14)
+    frames: Tensor  # (B, T) frame numbers, on the CPU
 
 
 class RefineTensors:
@@ -46,6 +48,7 @@ class RefineTensors:
         ``geometry`` is applied about each window's centre; ``hidden`` (B, T, 14) marks joints that
         are made to look missing.
         """
+        frames = windows
         windows = windows.to(self.device)
         centre = self.centre[windows[:, reference_frame(self.config)]][:, None, None]
         pose, flow = self.pose[windows] - centre, self.flow[windows] - centre
@@ -68,7 +71,7 @@ class RefineTensors:
             confidence = confidence.masked_fill(hidden, 0)
         joints = torch.cat([pose, flow, velocity, acceleration, confidence[..., None]], dim=-1)
         packed = torch.cat([joints.flatten(2), marks.flatten(2)], dim=-1)
-        return RefineBatch(packed, target, visible)
+        return RefineBatch(packed, target, visible, frames)
 
 
 def _held(values: Tensor, hidden: Tensor) -> Tensor:
@@ -82,6 +85,15 @@ def _held(values: Tensor, hidden: Tensor) -> Tensor:
     first = shown.int().argmax(dim=1, keepdim=True)
     source = torch.where(last < 0, first, last)
     return values.gather(1, source[..., None].expand_as(values))
+
+
+def jittered(batch: RefineBatch, deviation: float, generator: torch.Generator) -> RefineBatch:
+    """Add Gaussian noise, in torso lengths, to the coordinates of the 14 joints' features."""
+    count, frames, width = batch.packed.shape
+    noise = deviation * torch.randn(count, frames, NUM_JOINTS, FEATURES, generator=generator)
+    noise[..., -1] = 0  # the confidence
+    padded = nn.functional.pad(noise.flatten(2), (0, width - JOINT_WIDTH))
+    return batch._replace(packed=batch.packed + padded.to(batch.packed.device))
 
 
 def draw_hidden(

@@ -1,7 +1,7 @@
 """What training selects on: the validation runs and their scores."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,23 +14,29 @@ from dance_models.geometry import median_torso
 THRESHOLDS = (0.05, 0.1)
 
 
-def split_runs(runs: Sequence[PoseRun]) -> tuple[list[PoseRun], list[PoseRun]]:
-    """Training runs (with variants) and validation runs (originals).
+def split_runs(
+    runs: Sequence[PoseRun], usable: Callable[[PoseRun], bool]
+) -> tuple[list[PoseRun], list[PoseRun]]:
+    """Training runs (with variants) and validation runs (originals), as far as ``usable``.
 
-    Without a validation split the last training group is held out, with a warning: selecting on
-    test is never done. Raises InputError when nothing is left to train on.
+    Without a usable validation run the last training group is held out, with a warning: selecting
+    on test is never done. Raises InputError when nothing is left to train on.
     """
-    learn = [run for run in runs if run.split == "train"]
-    select = [run for run in runs if run.split == "val" and run.variant == 0]
+    learn = [run for run in runs if run.split == "train" and usable(run)]
+    select = [run for run in runs if run.split == "val" and run.variant == 0 and usable(run)]
     if not learn:
-        raise InputError("there is no training run", hint="Annotate more clips")
+        raise InputError(
+            "no run of the training split is long enough and annotated",
+            hint="Annotate contiguous frames of more clips",
+        )
     if select:
         return learn, select
     held = sorted({run.group for run in learn})[-1]
     select = [run for run in learn if run.group == held and run.variant == 0]
+    select = select or [run for run in learn if run.group == held]  # variants alone
     rest = [run for run in learn if run.group != held]
     warnings.warn(
-        f"no validation split: selecting on {held}"
+        f"no validation run: selecting on {held}"
         + ("" if rest else ", which is also all there is to train on"),
         stacklevel=2,
     )

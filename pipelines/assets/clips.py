@@ -264,7 +264,7 @@ def pose_tracks(
         frames = store.read("sampled_frames", clip)
         if frames.height:
             estimator = make_estimator(estimator_config, store.weights, clip)
-            table = track_clip(frames, store.path, estimator)
+            table = track_clip(frames, store.path, estimator, clip)
         else:
             table = pl.DataFrame(schema=TRACKS)
         path = store.table("pose_tracks", clip)

@@ -1,0 +1,164 @@
+"""``python -m dance_models``: train and bench on a bare host, with torch and numpy alone.
+
+A pipeline exports its pose runs to one ``.npz``; ``train`` takes that file anywhere.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+from dance_models.config import PredictionExperiment, RecognitionExperiment
+from dance_models.data.pose_runs import PoseRun, load_pose_runs
+from dance_models.errors import InputError
+from dance_models.profiles import PROFILES
+
+Experiment = RecognitionExperiment | PredictionExperiment
+Config = TypeVar("Config")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _value(text: str, kind: object) -> Any:
+    """The text of an option as a value of a configuration field's type."""
+    if get_origin(kind) is Literal:
+        if text not in get_args(kind):
+            raise ValueError(f"one of {', '.join(get_args(kind))}")
+        return text
+    if kind is str:
+        return text
+    value = json.loads(text)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _override(config: Config, settings: Sequence[str]) -> Config:
+    """``config`` with "name=value" settings; values are JSON. Raises InputError."""
+    kinds = {field.name: field.type for field in fields(config)}  # type: ignore[arg-type]
+    changes = {}
+    for setting in settings:
+        name, _, text = setting.partition("=")
+        if name not in kinds:
+            raise InputError(f"there is no setting {name}", hint=f"Known: {', '.join(kinds)}")
+        try:
+            changes[name] = _value(text, kinds[name])
+        except ValueError as error:
+            raise InputError(f"{setting}: not a value of {kinds[name]} ({error})") from error
+    return replace(config, **changes)  # type: ignore[type-var]
+
+
+def _train(
+    runs: Sequence[PoseRun], experiment: Experiment, folder: Path, say: Callable[[str], None]
+) -> float:
+    """Train, report every epoch, and return the steps per second of the last one."""
+    from dance_models.training.prediction import train_prediction
+    from dance_models.training.recognition import train_recognition
+
+    if isinstance(experiment, RecognitionExperiment):
+        result = train_recognition(
+            runs, experiment.net, experiment.training, folder, lambda record: say(record.line())
+        )
+    else:
+        result = train_prediction(
+            runs, experiment.net, experiment.training, folder, lambda record: say(record.line())
+        )
+    say(f"best epoch {result.best_epoch} (score {result.best_score:.4f}): {result.best}")
+    return result.history[-1].steps_per_second
+
+
+def _runs(path: Path) -> list[PoseRun]:
+    try:
+        return load_pose_runs(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"these are not pose runs ({error})", file=path, hint="Export them from the pipeline"
+        ) from error
+
+
+def _experiment(
+    profile: str, task: str, training: Sequence[str], net: Sequence[str] = ()
+) -> Experiment:
+    """The profile's experiment with the settings of the command line."""
+    if task == "recognition":
+        recognition = PROFILES[profile].recognition
+        return RecognitionExperiment(
+            _override(recognition.net, net), _override(recognition.training, training)
+        )
+    prediction = PROFILES[profile].prediction
+    return PredictionExperiment(
+        _override(prediction.net, net), _override(prediction.training, training)
+    )
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Train one network; a folder that holds a checkpoint is continued."""
+    experiment = _experiment(arguments.profile, arguments.task, arguments.training, arguments.net)
+    _train(_runs(arguments.runs), experiment, arguments.out, _say)
+
+
+def bench(arguments: argparse.Namespace) -> None:
+    """Training steps per second of both networks, on an export or on made-up runs."""
+    from dance_models.training.synthetic import synthetic_runs
+
+    runs = (
+        _runs(arguments.runs)
+        if arguments.runs
+        else synthetic_runs(arguments.clips, arguments.frames)
+    )
+    for task in ("recognition", "prediction"):
+        experiment = _experiment(arguments.profile, task, arguments.training)
+        # The first epoch warms up; the second is timed.
+        timed = replace(experiment.training, epochs=2, steps_per_epoch=arguments.steps)
+        with tempfile.TemporaryDirectory() as folder:
+            rate = _train(
+                runs, replace(experiment, training=timed), Path(folder), lambda line: None
+            )
+        _say(
+            f"{task}: {rate:.1f} steps/s of {timed.batch_size} windows "
+            f"({timed.threads} threads, device {timed.device})"
+        )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m dance_models", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    for name, command in (("train", train), ("bench", bench)):
+        sub = commands.add_parser(name, help=command.__doc__)
+        sub.set_defaults(command=command)
+        sub.add_argument("--profile", choices=sorted(PROFILES), default="demo")
+        sub.add_argument(
+            "--training", nargs="*", default=[], metavar="NAME=VALUE", help="e.g. epochs=5"
+        )
+        sub.add_argument("--runs", type=Path, required=name == "train", help="exported .npz")
+        if name == "train":
+            sub.add_argument("--task", choices=["recognition", "prediction"], required=True)
+            sub.add_argument("--out", type=Path, required=True, help="folder of the checkpoints")
+            sub.add_argument(
+                "--net", nargs="*", default=[], metavar="NAME=VALUE", help="e.g. dropout=0.2"
+            )
+        else:
+            sub.add_argument("--steps", type=int, default=30, help="steps that are timed")
+            sub.add_argument("--clips", type=int, default=6, help="made-up clips without --runs")
+            sub.add_argument("--frames", type=int, default=120, help="frames of a made-up clip")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 2 when the input cannot be used."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.command(arguments)
+    except InputError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

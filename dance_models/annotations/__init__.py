@@ -1,0 +1,1 @@
+"""Keypoint annotations of five formats into one canonical table, by joint name."""

@@ -1,0 +1,38 @@
+"""labelme: one JSON an image, point shapes by label, people told apart by ``group_id``."""
+
+from typing import Any
+
+from dance_models.annotations.canonical import Reading, identity_of, named_joints
+from dance_models.errors import InputError
+
+
+def is_labelme(data: Any) -> bool:
+    """Whether parsed JSON is a labelme file."""
+    return isinstance(data, dict) and "shapes" in data and "imagePath" in data
+
+
+def read_labelme(data: dict[str, Any], reading: Reading) -> None:
+    """Read the points of one image; the flag ``occluded`` makes a joint visibility 1."""
+    try:
+        identity = identity_of(data["imagePath"])
+    except InputError:
+        try:  # labelme keeps the bare name; its own file lies in the clip's folder
+            identity = identity_of(f"{reading.file}".rsplit(".", 1)[0] + ".jpg")
+        except InputError as error:
+            reading.problem(str(error))
+            return
+    people: dict[object, list[dict[str, Any]]] = {}
+    for shape in data["shapes"]:
+        if shape.get("shape_type") == "point":
+            people.setdefault(shape.get("group_id"), []).append(shape)
+    for shapes in people.values():
+
+        def joints(shapes: list[dict[str, Any]] = shapes) -> Any:
+            points = []
+            for shape in shapes:
+                (x, y), *_ = shape["points"]
+                occluded = bool((shape.get("flags") or {}).get("occluded"))
+                points.append((x, y, 1 if occluded else 2))
+            return named_joints([shape.get("label", "") for shape in shapes], points)
+
+        reading.add(identity, joints)

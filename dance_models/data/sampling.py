@@ -1,0 +1,118 @@
+"""Which frames of a clip are kept: contiguous runs within a budget (SPEC: section 1).
+
+Isolated frames would leave no prediction windows and short runs waste most of theirs, so runs are
+as few and as long as the share allows, and lie where the dancer moves.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dance_models.config import SamplingConfig
+
+
+@dataclass(frozen=True)
+class Run:
+    """Source frames ``start`` to ``stop - 1``."""
+
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+def frame_share(config: SamplingConfig, clips: int) -> int:
+    """Frames that each of ``clips`` clips may keep, never fewer than one run."""
+    share = config.frame_budget // max(clips, 1)
+    if config.max_frames_per_clip is not None:
+        share = min(share, config.max_frames_per_clip)
+    return max(share, config.min_run)
+
+
+def plan_runs(
+    config: SamplingConfig,
+    *,
+    motion: Sequence[float] | NDArray[np.floating],
+    share: int,
+    annotated: Iterable[int] = (),
+    existing: Iterable[int] = (),
+) -> list[Run]:
+    """Runs to keep of a clip whose frames have ``motion`` (T,) luma change.
+
+    Frames in ``existing`` are always kept (sampling again only adds) and, up to the share, so are
+    the ``annotated`` ones; what is left of the share is spent by the strategy. No run is shorter
+    than ``min_run`` unless the clip is; runs that touch are one.
+    """
+    frames = len(motion)
+    if not frames:
+        return []
+    shortest = min(config.min_run, frames)
+    kept = np.zeros(frames, bool)
+    kept[[f for f in existing if 0 <= f < frames]] = True
+    _take_annotated(kept, sorted(f for f in set(annotated) if 0 <= f < frames), share)
+    _lengthen(kept, shortest)
+    left = min(share, frames) - int(kept.sum())
+    if left >= shortest or not kept.any():
+        energy = np.asarray(motion, np.float64)
+        _spend(kept, energy, max(left, shortest), shortest, config.strategy)
+        _lengthen(kept, shortest)
+    return _runs(kept)
+
+
+def _runs(kept: NDArray[np.bool_]) -> list[Run]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], kept.astype(np.int8), [0]])))
+    return [Run(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
+
+
+def _take_annotated(kept: NDArray[np.bool_], annotated: list[int], share: int) -> None:
+    """Keep annotated frames, the longest stretches first, until the share is used."""
+    mask = np.zeros(len(kept), bool)
+    mask[annotated] = True
+    for run in sorted(_runs(mask & ~kept), key=lambda r: (-len(r), r.start)):
+        room = share - int(kept.sum())
+        if room <= 0:
+            return
+        kept[run.start : min(run.stop, run.start + room)] = True
+
+
+def _lengthen(kept: NDArray[np.bool_], shortest: int) -> None:
+    """Grow runs that are too short, about their middle, inside the clip."""
+    for run in _runs(kept):
+        if len(run) < shortest:
+            start = min(max(run.start - (shortest - len(run)) // 2, 0), len(kept) - shortest)
+            kept[start : start + shortest] = True
+
+
+def _spend(
+    kept: NDArray[np.bool_], energy: NDArray[np.float64], left: int, shortest: int, strategy: str
+) -> None:
+    """Spend ``left`` frames: one long run, or runs of the shortest length by motion or evenly."""
+    if strategy == "uniform":
+        count = max(left // shortest, 1)
+        for start in np.linspace(0, len(kept) - shortest, count).round().astype(int):
+            kept[start : start + shortest] = True
+        return
+    length = left if strategy == "runs" else shortest
+    while left >= shortest:
+        run = _liveliest(kept, energy, min(length, left))
+        if run is None:
+            if length == shortest:
+                return
+            length = max(length // 2, shortest)  # no gap is long enough for one run
+            continue
+        kept[run.start : run.stop] = True
+        left -= len(run)
+
+
+def _liveliest(kept: NDArray[np.bool_], energy: NDArray[np.float64], length: int) -> Run | None:
+    """The free stretch of ``length`` frames with the most motion; the first of equals."""
+    if length > len(kept):
+        return None
+    total = np.convolve(energy, np.ones(length), "valid")
+    taken = np.convolve(kept.astype(np.int64), np.ones(length, np.int64), "valid")
+    total = np.where(taken == 0, total, -np.inf)
+    start = int(np.argmax(total))
+    return Run(start, start + length) if np.isfinite(total[start]) else None

@@ -1,0 +1,49 @@
+"""Running a TFLite model with LiteRT."""
+
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from dance_models.errors import InputError
+
+
+class LiteRtModel:
+    """One input, outputs told apart by their number of values."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        if not path.is_file():
+            raise InputError(
+                "estimator weights are missing",
+                file=path,
+                hint="Fetch them with dance_models.estimators.weights.fetch_weights",
+            )
+        try:
+            self._interpreter = Interpreter(str(path), num_threads=threads)
+            self._interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise InputError(
+                f"not a readable TFLite model ({error})",
+                file=path,
+                hint="Delete the file and fetch the weights again",
+            ) from error
+        self._input = self._interpreter.get_input_details()[0]["index"]
+        details = self._interpreter.get_output_details()
+        self._output = {int(np.prod(d["shape"])): d["index"] for d in details}
+
+    def run(self, image: NDArray[np.float32]) -> None:
+        """Run on one image (H, W, 3) of the model's input size."""
+        self._interpreter.set_tensor(self._input, image[None])
+        self._interpreter.invoke()
+
+    def output(self, size: int) -> NDArray[np.float32]:
+        """Return the output tensor with ``size`` values, in its own shape."""
+        tensor: NDArray[np.float32] = self._interpreter.get_tensor(self._output[size])
+        return tensor
+
+
+def sigmoid(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits to probabilities, without overflow."""
+    probability: NDArray[np.float32] = np.reciprocal(1 + np.exp(-np.clip(x, -60, 60)))
+    return probability

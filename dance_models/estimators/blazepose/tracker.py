@@ -1,0 +1,88 @@
+"""Detect once, then follow: the landmarks of a frame tell where to look in the next."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dance_models.estimators.base import PoseEstimate
+from dance_models.estimators.blazepose.detector import PersonDetector
+from dance_models.estimators.blazepose.landmarks import LANDMARKS, LandmarkModel, Landmarks
+from dance_models.estimators.blazepose.region import Region
+from dance_models.estimators.follow import PersonFollower
+from dance_models.estimators.joints import to_skeleton
+from dance_models.estimators.weights import BLAZEPOSE_VERSION
+
+
+class BlazePose:
+    """BlazePose "full" in tracking mode, without temporal smoothing.
+
+    The detector runs on the first frame of a run and again whenever the landmark model no
+    longer sees a person (``min_presence``) or the region jumps. ``person`` is the rank by size
+    among the detected, None or 0 being the largest; a person once chosen is kept. Scores are
+    landmark visibilities. The same frames give the same result.
+    """
+
+    name = "blazepose"
+    version = BLAZEPOSE_VERSION
+
+    def __init__(
+        self,
+        weights: Path,
+        *,
+        person: int | None = None,
+        min_detection: float = 0.5,
+        min_presence: float = 0.5,
+        threads: int = 1,
+    ) -> None:
+        self._detector = PersonDetector(weights, min_detection, threads)
+        self._landmarks = LandmarkModel(weights, threads)
+        self._min_presence = min_presence
+        self._follower = PersonFollower(person)
+        self._region: Region | None = None
+        self._tracking = False
+
+    def start_run(self) -> None:
+        """Forget the person: the next frame starts with the detector."""
+        self._follower.reset()
+        self._region, self._tracking = None, False
+
+    def estimate(self, image: NDArray[np.uint8], frame: int) -> PoseEstimate | None:
+        """Pose in an RGB image (H, W, 3); ``frame`` is not used."""
+        del frame
+        found = self._track(image) or self._detect(image)
+        if found is None:
+            self._tracking = False
+            self._follower.missed()
+            return None
+        self._region, self._tracking = found.next_region, True
+        self._follower.seen(found.next_region.box)
+        points = found.points
+        keypoints, score = to_skeleton(LANDMARKS, points[:, :2], points[:, 2])
+        return PoseEstimate(keypoints, score, points)
+
+    def _track(self, image: NDArray[np.uint8]) -> Landmarks | None:
+        return self._look(image, self._region) if self._region and self._tracking else None
+
+    def _detect(self, image: NDArray[np.uint8]) -> Landmarks | None:
+        """Look where the detector sees somebody.
+
+        In turns and bends its idea of size and angle can be far off, so the size that the
+        person had when last seen is tried too, upright.
+        """
+        regions = [detection.region for detection in self._detector.detect(image)]
+        boxes = np.array([region.box for region in regions]).reshape(-1, 4)
+        last = self._region if self._follower.following else None
+        for region in (regions[i] for i in self._follower.choose(boxes)):
+            upright = last and Region(region.x, region.y, last.size, 0.0)
+            found = self._look(image, region) or (upright and self._look(image, upright))
+            if found:
+                return found
+        return None
+
+    def _look(self, image: NDArray[np.uint8], region: Region) -> Landmarks | None:
+        """Landmarks in ``region``, unless nobody is there or it can not be the same person."""
+        found = self._landmarks.find(image, region)
+        if found.presence < self._min_presence:
+            return None
+        return found if self._follower.moved_plausibly(found.next_region.box) else None

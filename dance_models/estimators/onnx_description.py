@@ -1,0 +1,152 @@
+"""The small JSON that describes a top-down ONNX model.
+
+::
+
+    {
+      "name": "my-model",
+      "model": "my-model.onnx",          relative to this file
+      "sha256": "...",                   optional, checked when given
+      "input_size": [192, 256],          width, height in pixels
+      "mean": [123.675, 116.28, 103.53], in 0..255, in channel_order; default 0
+      "std": [58.395, 57.12, 57.375],    default 1
+      "channel_order": "rgb",            or "bgr"
+      "layout": "nchw",                  or "nhwc"; default nchw
+      "output": "simcc",                 or "heatmap"
+      "simcc_split_ratio": 2.0,          bins a pixel, for simcc
+      "joints": ["nose", "left_eye", ...],  in the order of the model's output
+      "box": "detector",                 or "image": the whole image; default: the detector if
+                                         its weights are there
+      "padding": 1.25                    of the detector's box; default 1.25
+    }
+
+Joints are matched by name; neck and head_top are derived where absent (see :mod:`joints`).
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from dance_models.errors import InputError
+from dance_models.estimators.joints import missing_joints
+from dance_models.tables import file_digest
+
+_REQUIRED: Final = ("name", "model", "input_size", "channel_order", "output", "joints")
+_CHOICES: Final[dict[str, tuple[str, ...]]] = {
+    "channel_order": ("rgb", "bgr"),
+    "layout": ("nchw", "nhwc"),
+    "output": ("heatmap", "simcc"),
+    "box": ("auto", "detector", "image"),
+}
+_OPTIONAL: Final[dict[str, Any]] = {
+    "sha256": None,
+    "mean": [0.0, 0.0, 0.0],
+    "std": [1.0, 1.0, 1.0],
+    "layout": "nchw",
+    "simcc_split_ratio": 2.0,
+    "box": "auto",
+    "padding": 1.25,
+}
+
+
+@dataclass(frozen=True)
+class TopDownDescription:
+    """What :func:`read_description` found; ``model`` is an existing file."""
+
+    file: Path
+    name: str
+    model: Path
+    model_sha256: str
+    width: int
+    height: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    channel_order: Literal["rgb", "bgr"]
+    layout: Literal["nchw", "nhwc"]
+    output: Literal["heatmap", "simcc"]
+    simcc_split_ratio: float
+    joints: tuple[str, ...]
+    box: Literal["auto", "detector", "image"]
+    padding: float
+
+
+def read_description(path: Path) -> TopDownDescription:
+    """Read and check a description. Raises InputError naming the field that is wrong."""
+    fields = _load(path)
+    for field, choices in _CHOICES.items():
+        if fields[field] not in choices:
+            raise _wrong(path, field, fields[field], f"Use one of {', '.join(choices)}")
+    width, height = (int(v) for v in _numbers(fields, "input_size", 2, path))
+    model = path.parent / str(fields["model"])
+    if not model.is_file():
+        raise InputError("the model does not exist", file=model, hint=f"It is named in {path}")
+    digest = file_digest(model)
+    if fields["sha256"] not in (None, digest):
+        raise InputError(f"sha256 is {digest}, the description says {fields['sha256']}", file=model)
+    joints = _joint_names(fields["joints"], path)
+    return TopDownDescription(
+        file=path,
+        name=str(fields["name"]),
+        model=model,
+        model_sha256=digest,
+        width=width,
+        height=height,
+        mean=_numbers(fields, "mean", 3, path, positive=False),
+        std=_numbers(fields, "std", 3, path),
+        channel_order=fields["channel_order"],
+        layout=fields["layout"],
+        output=fields["output"],
+        simcc_split_ratio=_numbers(fields, "simcc_split_ratio", 1, path)[0],
+        joints=joints,
+        box=fields["box"],
+        padding=_numbers(fields, "padding", 1, path)[0],
+    )
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_bytes())
+    except OSError as error:
+        raise InputError(
+            f"cannot read the model description ({error.strerror})", file=path
+        ) from error
+    except ValueError as error:
+        raise InputError(f"not valid JSON ({error})", file=path) from error
+    if not isinstance(fields, dict):
+        raise InputError("the model description is not a JSON object", file=path)
+    unknown = sorted(set(fields) - set(_REQUIRED) - set(_OPTIONAL))
+    absent = [field for field in _REQUIRED if field not in fields]
+    if unknown or absent:
+        what = "unknown" if unknown else "missing"
+        raise InputError(f"{what} field {', '.join(unknown or absent)}", file=path)
+    return {**_OPTIONAL, **fields}
+
+
+def _numbers(
+    fields: dict[str, Any], field: str, count: int, path: Path, *, positive: bool = True
+) -> tuple[float, ...]:
+    value = fields[field]
+    values = value if isinstance(value, list) else [value]
+    good = len(values) == count and all(
+        isinstance(v, int | float) and not isinstance(v, bool) and (v > 0 or not positive)
+        for v in values
+    )
+    if not good:
+        raise _wrong(path, field, value, f"Give {count} {'positive ' if positive else ''}numbers")
+    return tuple(float(v) for v in values)
+
+
+def _joint_names(value: Any, path: Path) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(set(map(str, value))) != len(value):
+        raise _wrong(path, "joints", value, "Give a list of different names")
+    names = tuple(str(name).strip().lower() for name in value)
+    absent = missing_joints(names)
+    if absent:
+        raise _wrong(
+            path, "joints", value, f"From these names {', '.join(absent)} can not be derived"
+        )
+    return names
+
+
+def _wrong(path: Path, field: str, value: Any, hint: str) -> InputError:
+    return InputError(f"{field} is {value!r}", file=path, hint=hint)

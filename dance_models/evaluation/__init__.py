@@ -1,0 +1,1 @@
+"""Metrics, trivial rows, intervals and the long tables of the two reports."""

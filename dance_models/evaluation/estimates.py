@@ -1,0 +1,117 @@
+"""Values with their resamples: what the rows of the long tables are read from."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dance_models.config import EvaluationConfig
+from dance_models.evaluation.bootstrap import (
+    interval,
+    pooled_ratio,
+    resample_weights,
+    two_sided_p,
+)
+from dance_models.evaluation.pck import lag_frames
+from dance_models.evaluation.totals import PREDICTION_METRICS, Totals
+from dance_models.skeleton import HEAD_TOP, JOINTS, NUM_JOINTS
+
+ALL: Final = "all"  # mean over 14 joints
+ALL_BUT_HEAD_TOP: Final = "all_but_head_top"  # mean over 13: definitions of it differ most
+JOINT_ROWS: Final = (*JOINTS, ALL, ALL_BUT_HEAD_TOP)
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """Cells of one method in one scope: their values, resamples and numbers of clips, frames."""
+
+    value: NDArray[np.float64]  # (cells)
+    samples: NDArray[np.float64]  # (B, cells)
+    clips: NDArray[np.int64]  # (cells)
+    frames: NDArray[np.int64]  # (cells)
+
+    @cached_property
+    def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """95 % interval of every cell, twice (cells)."""
+        return interval(self.samples, self.clips)
+
+    @cached_property
+    def p_values(self) -> NDArray[np.float64]:
+        """Two-sided p-value that a cell is zero, (cells); meant for differences."""
+        return two_sided_p(self.samples, self.clips)
+
+
+def clip_weights(clips: int, config: EvaluationConfig) -> NDArray[np.float64]:
+    """First the clips as they are, then the resamples, (1 + B, C)."""
+    drawn = resample_weights(clips, config.bootstrap_samples, config.seed)
+    return np.concatenate([np.ones((1, clips)), drawn])
+
+
+def joint_estimate(
+    totals: Totals, members: NDArray[np.int64], weights: NDArray[np.float64]
+) -> Estimate:
+    """Joints, mean over 14 and mean over 13 without head_top, cells (M, 16)."""
+    counts = totals.counts[members]
+    joints = pooled_ratio(weights, totals.sums[members], counts)
+    body = [j for j in range(NUM_JOINTS) if j != HEAD_TOP]
+    means = [_mean_of_known(joints), _mean_of_known(joints[..., body])]
+    values = np.concatenate([joints, np.stack(means, axis=-1)], axis=-1)
+    seen = counts > 0
+    whole = [seen.any(axis=-1), seen[..., body].any(axis=-1)]
+    clips = np.concatenate([seen, np.stack(whole, axis=-1)], axis=-1).sum(axis=0)
+    frames = totals.frames[members].sum(axis=0)
+    return Estimate(values[0], values[1:], clips, np.concatenate([frames, frames[:, -1:]], axis=1))
+
+
+def _mean_of_known(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    known = ~np.isnan(values)
+    total, count = np.where(known, values, 0).sum(axis=-1), known.sum(axis=-1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def lag_estimate(
+    totals: Totals, members: NDArray[np.int64], weights: NDArray[np.float64]
+) -> Estimate:
+    """Lag in frames, one cell; ``weights`` (1 + B, C) belong to the clips in ``members``."""
+    lag = totals.lag[members]
+    values = lag_frames((weights @ lag.reshape(len(members), -1)).reshape(-1, *lag.shape[1:]))
+    annotated = totals.frames[members, 0, -1]
+    moving = np.asarray((lag[:, 0] != 0).any(axis=-1).sum())
+    return Estimate(values[0], values[1:], moving, np.asarray(annotated.sum()))
+
+
+def window_estimate(
+    totals: Totals, members: NDArray[np.int64], weights: NDArray[np.float64]
+) -> Estimate:
+    """Metrics at horizons, cells (K, 4)."""
+    counts = totals.counts[members]
+    values = pooled_ratio(weights, totals.sums[members], counts)
+    clips = (counts > 0).sum(axis=0)
+    return Estimate(values[0], values[1:], clips, totals.frames[members].sum(axis=0))
+
+
+def skill_estimate(method: Estimate, still: Estimate) -> Estimate:
+    """1 - mpjpe / zero-velocity mpjpe at every horizon, on the same resamples."""
+
+    def ratio(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+        return 1 - a / np.where(b > 0, b, np.nan)
+
+    k = PREDICTION_METRICS.index("mpjpe_torso")
+    return Estimate(
+        ratio(method.value[k], still.value[k]),
+        ratio(method.samples[:, k], still.samples[:, k]),
+        method.clips[k],
+        method.frames[k],
+    )
+
+
+def difference(method: Estimate, other: Estimate) -> Estimate:
+    """Method minus other, value by value and resample by resample."""
+    return Estimate(
+        method.value - other.value,
+        method.samples - other.samples,
+        np.minimum(method.clips, other.clips),
+        np.minimum(method.frames, other.frames),
+    )

@@ -1,0 +1,198 @@
+"""Trivial prediction rows: standing still, going on, and linear regression.
+
+A forecaster maps observed windows (N, 27, 14, 2) in pixels to forecasts (N, 10, 14, 2). Like the
+networks, the regressions see poses centred on the last observed pelvis and divided by the median
+torso of the observed window, and forecast the offset from the last observed pose.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dance_models.data.forecast_windows import FUTURE, HORIZON_STEPS, ForecastWindows
+from dance_models.geometry import pelvis, torso_length
+
+Array = NDArray[np.floating]
+Forecaster = Callable[[Array], NDArray[np.float32]]
+
+AR_ORDER: Final = 9
+GAMMAS: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+STRENGTHS: Final = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the ridge, as a share of the windows
+
+
+@dataclass(frozen=True, eq=False)
+class WindowScale:
+    """What a forecaster may subtract and divide by: it comes from the observed frames alone."""
+
+    centre: NDArray[np.float64]  # (N, 2) pelvis of the last observed frame, pixels
+    torso: NDArray[np.float64]  # (N,) median torso over the observed frames, pixels, >= 1
+
+    @classmethod
+    def of(cls, observed: Array) -> "WindowScale":
+        """Scale of windows (N, T, 14, 2)."""
+        poses = np.asarray(observed, np.float64)
+        torso = np.median(torso_length(poses), axis=1) if len(poses) else np.zeros(0)
+        return cls(np.asarray(pelvis(poses[:, -1]), np.float64), np.maximum(torso, 1.0))
+
+    def inward(self, poses: Array) -> NDArray[np.float64]:
+        """Pixels (N, T, 14, 2) to torsos from the pelvis."""
+        offset = poses - self.centre[:, None, None]
+        return np.asarray(offset / self.torso[:, None, None, None])
+
+    def outward(self, poses: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Torsos from the pelvis (N, T, 14, 2) to pixels."""
+        pixels = poses * self.torso[:, None, None, None] + self.centre[:, None, None]
+        return pixels.astype(np.float32)
+
+
+def zero_velocity(observed: Array) -> NDArray[np.float32]:
+    """The last observed pose, ten times."""
+    return np.repeat(observed[:, -1:], FUTURE, axis=1).astype(np.float32)
+
+
+def constant_velocity(observed: Array) -> NDArray[np.float32]:
+    """The last observed step goes on."""
+    return DampedVelocity(1.0)(observed)
+
+
+@dataclass(frozen=True)
+class DampedVelocity:
+    """Every step is ``gamma`` times the one before: p_k = p_0 + v (gamma + ... + gamma^k)."""
+
+    gamma: float
+
+    def __call__(self, observed: Array) -> NDArray[np.float32]:
+        """Forecast (N, 10, 14, 2) pixels."""
+        step = observed[:, -1:] - observed[:, -2:-1]
+        travelled = np.cumsum(self.gamma ** np.arange(1, FUTURE + 1))
+        return (observed[:, -1:] + step * travelled[:, None, None]).astype(np.float32)
+
+
+def fit_damped_velocity(validation: ForecastWindows) -> DampedVelocity:
+    """The damping with the least validation error; the middle of the grid without data."""
+    if not len(validation):
+        return DampedVelocity(GAMMAS[len(GAMMAS) // 2])
+    candidates = [DampedVelocity(gamma) for gamma in GAMMAS]
+    return candidates[int(np.argmin([window_error(c, validation) for c in candidates]))]
+
+
+def window_error(forecaster: Forecaster, windows: ForecastWindows) -> float:
+    """What prediction parameters are chosen by: mean joint error over the four horizons.
+
+    In torsos of the observed window. NaN without windows.
+    """
+    steps = [step - 1 for step in HORIZON_STEPS]
+    scale = WindowScale.of(windows.observed)
+    error = forecaster(windows.observed)[:, steps].astype(np.float64) - windows.future[:, steps]
+    distance = np.linalg.norm(error, axis=-1) / scale.torso[:, None, None]
+    known = np.isfinite(distance)
+    return float(distance[known].mean()) if known.any() else np.nan
+
+
+@dataclass(frozen=True, eq=False)
+class LinearAutoregression:
+    """AR(9) shared by joints and axes: the last nine positions of a coordinate -> its next ten.
+
+    It reads the eight steps between them, so that it knows motion but not place.
+    """
+
+    weights: NDArray[np.float64]  # (8, 10): step (oldest first) -> offset from the last position
+
+    def __call__(self, observed: Array) -> NDArray[np.float32]:
+        """Forecast (N, 10, 14, 2) pixels."""
+        last = observed[:, -AR_ORDER:].astype(np.float64)
+        offset = np.einsum("ntjc,th->nhjc", np.diff(last, axis=1), self.weights)
+        return np.asarray(last[:, -1:] + offset, np.float32)
+
+
+def fit_autoregression(train: ForecastWindows) -> LinearAutoregression:
+    """Least squares over all joints and axes of the training windows, in torsos.
+
+    Every horizon uses the joints annotated at it. Without windows all weights are zero, which is
+    standing still.
+    """
+    scale = WindowScale.of(train.observed)
+    past = scale.inward(train.observed[:, -AR_ORDER:])
+    steps = np.moveaxis(np.diff(past, axis=1), 1, -1).reshape(-1, AR_ORDER - 1)
+    offsets = np.moveaxis(scale.inward(train.future) - past[:, -1:], 1, -1).reshape(-1, FUTURE)
+    weights = np.zeros((AR_ORDER - 1, FUTURE))
+    for k in range(FUTURE):
+        known = np.isfinite(offsets[:, k])
+        weights[:, k] = np.linalg.lstsq(steps[known], offsets[known, k], rcond=None)[0]
+    return LinearAutoregression(weights)
+
+
+@dataclass(frozen=True, eq=False)
+class RidgeForecast:
+    """All observed coordinates -> all future offsets from the last pose, in one linear map."""
+
+    weights: NDArray[np.float64]  # (27 * 28 + 1, 10 * 28)
+    strength: float
+
+    def __call__(self, observed: Array) -> NDArray[np.float32]:
+        """Forecast (N, 10, 14, 2) pixels."""
+        scale = WindowScale.of(observed)
+        past = scale.inward(observed)
+        offset = (_design(past) @ self.weights).reshape(len(past), FUTURE, *past.shape[2:])
+        return scale.outward(past[:, -1:] + offset)
+
+
+def _design(past: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Last pose, all steps before it and a constant, (N, 27, 14, 2) -> (N, 757)."""
+    steps, last = _flat(np.diff(past, axis=1)), _flat(past[:, -1])
+    return np.concatenate([steps, last, np.ones((len(past), 1))], axis=1)
+
+
+def _flat(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, ...) -> (N, all the rest), also when N is 0."""
+    return values.reshape(len(values), int(np.prod(values.shape[1:])))
+
+
+def fit_ridge(train: ForecastWindows, validation: ForecastWindows) -> RidgeForecast:
+    """Ridge regression on the training windows; strength chosen on validation.
+
+    Joints that are not annotated are left out of their own rows. Without validation windows the
+    strongest ridge is taken, without training windows all weights are zero (standing still).
+    """
+    scale = WindowScale.of(train.observed)
+    past = scale.inward(train.observed)
+    x = _design(past)
+    y = _flat(scale.inward(train.future) - past[:, -1:])
+    candidates = [RidgeForecast(w, s) for w, s in zip(_ridge(x, y), STRENGTHS, strict=True)]
+    if not len(validation):
+        return candidates[-1]
+    return candidates[int(np.argmin([window_error(c, validation) for c in candidates]))]
+
+
+def _ridge(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Weights for every strength; columns of ``y`` known in the same rows are solved together."""
+    weights = [np.zeros((x.shape[1], y.shape[1])) for _ in STRENGTHS]
+    known = np.isfinite(y)
+    patterns, member = np.unique(known, axis=1, return_inverse=True)
+    for i, rows in enumerate(patterns.T):
+        if not rows.any():
+            continue
+        columns = np.flatnonzero(member.ravel() == i)
+        values, vectors = np.linalg.eigh(x[rows].T @ x[rows])
+        moment = vectors.T @ (x[rows].T @ y[np.ix_(rows, columns)])
+        for weight, strength in zip(weights, STRENGTHS, strict=True):
+            damped = moment / (np.maximum(values, 0) + strength * rows.sum())[:, None]
+            weight[:, columns] = vectors @ damped
+    return weights
+
+
+def trivial_forecasters(
+    train: ForecastWindows, validation: ForecastWindows
+) -> list[tuple[str, Forecaster]]:
+    """The trivial rows of the prediction table, fitted and tuned on windows of one input."""
+    rows: Sequence[tuple[str, Forecaster]] = (
+        ("zero_velocity", zero_velocity),
+        ("constant_velocity", constant_velocity),
+        ("damped_velocity", fit_damped_velocity(validation)),
+        ("ar", fit_autoregression(train)),
+        ("ridge", fit_ridge(train, validation)),
+    )
+    return list(rows)

@@ -1,0 +1,258 @@
+"""Markdown and plain text of the two result tables, from the long tables alone.
+
+A value is marked as a win (bold, or ``*`` in plain text) only where its paired interval against
+every other row of the same input excludes zero, and at least six clips were compared. Anything
+not measured reads ``n/a``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import polars as pl
+
+from dance_models.data.forecast_windows import HORIZONS_MS
+from dance_models.evaluation.pck import THRESHOLDS
+
+NOT_MEASURED: Final = "n/a"
+
+# With five clips even an exact paired test cannot reach 5 % (2 / 2^5); bootstrap intervals of so
+# few are too narrow to claim anything.
+FEWEST_CLIPS_FOR_A_WIN: Final = 6
+
+# Metrics in which less is better; all others are shares, of which more is better.
+_ERRORS: Final = ("mpjpe", "mae", "bone_angle", "accel")
+
+_TITLES: Final[Mapping[str, str]] = {
+    "pck_torso": "PCK, % of joints within the threshold x torso (neck to mid-hip, median of the "
+    "clip's annotation), mean over 14 joints; higher is better",
+    "pck_bbox": "PCK, % of joints within the threshold x longer side of the annotated person box, "
+    "mean over 14 joints; higher is better",
+    "mpjpe_torso": "mean joint error at the horizon, % of torso (neck to mid-hip, median of the "
+    "clip's annotation); lower is better",
+    "mae_px": "mean absolute coordinate error at the horizon, pixels; lower is better",
+    "bone_angle": "L2 norm over 13 bone orientation errors at the horizon, rad; lower is better",
+    "skill": "1 - error / zero-velocity error at the horizon, %; higher is better",
+}
+_JOINT_TITLES: Final = {"all_but_head_top": "mean over 13 joints without head_top"}
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the footnote says about the data behind a table."""
+
+    corpus: str  # such as "synthetic demo corpus"
+    split_digest: str  # of the split manifest
+    notes: tuple[str, ...] = ()  # such as "not pre-trained"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A rendered table before it is Markdown or text: cells are (text, is a win)."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[tuple[str, bool], ...], ...]
+    footnotes: tuple[str, ...]
+
+    def markdown(self) -> str:
+        """GitHub Markdown; wins are bold."""
+        lines = [f"**{self.title}**", "", _line(self.header), _line(["---"] * len(self.header))]
+        lines += [_line([f"**{t}**" if win else t for t, win in row]) for row in self.rows]
+        return "\n".join([*lines, "", *(f"{note}  " for note in self.footnotes)]).rstrip() + "\n"
+
+    def text(self) -> str:
+        """Aligned columns for a terminal; wins end in ``*``."""
+        cells = [list(self.header)]
+        cells += [[f"{t} *" if win else t for t, win in row] for row in self.rows]
+        widths = [max(len(row[i]) for row in cells) for i in range(len(self.header))]
+        lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)) for r in cells]
+        lines.insert(1, "  ".join("-" * w for w in widths))
+        body = "\n".join(line.rstrip() for line in lines)
+        return "\n".join([self.title, "", body, "", *self.footnotes]) + "\n"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def recognition_tables(
+    scores: pl.DataFrame, paired: pl.DataFrame, provenance: Provenance
+) -> list[Table]:
+    """Headline, without head_top, by person box, and the headline of every style."""
+    return [
+        recognition_table(scores, paired, provenance),
+        recognition_table(scores, paired, provenance, joint="all_but_head_top"),
+        recognition_table(scores, paired, provenance, metric="pck_bbox"),
+        *(recognition_table(scores, paired, provenance, style=s) for s in _styles(scores)),
+    ]
+
+
+def prediction_tables(
+    scores: pl.DataFrame, paired: pl.DataFrame, provenance: Provenance
+) -> list[Table]:
+    """Headline, the other metrics, and the headline of every style."""
+    return [
+        *(
+            prediction_table(scores, paired, provenance, metric=metric)
+            for metric in ("mpjpe_torso", "skill", "bone_angle", "mae_px")
+        ),
+        *(prediction_table(scores, paired, provenance, style=s) for s in _styles(scores)),
+    ]
+
+
+def _styles(scores: pl.DataFrame) -> list[str]:
+    return sorted(set(scores["style"].to_list()) - {"all"})
+
+
+def recognition_table(
+    scores: pl.DataFrame,
+    paired: pl.DataFrame,
+    provenance: Provenance,
+    *,
+    style: str = "all",
+    metric: str = "pck_torso",
+    joint: str = "all",
+) -> Table:
+    """PCK of every method at the three thresholds; ``scores`` and ``paired`` are long tables.
+
+    Wins are looked for in the mean over 14 joints, the only one that ``paired`` holds.
+    """
+    columns = [(f"{metric}@{t:g}", {"threshold": t}) for t in THRESHOLDS]
+    own = scores.filter(style=style, metric=metric, joint=joint)
+    compared = paired.filter(task="recognition", metric=metric, style=style)
+    title = f"Recognition: {_describe(metric, joint)}"
+    if joint != "all":
+        compared = compared.clear()
+    return _table(own, compared, columns, title, ("method",), "frames", style, provenance)
+
+
+def prediction_table(
+    scores: pl.DataFrame,
+    paired: pl.DataFrame,
+    provenance: Provenance,
+    *,
+    style: str = "all",
+    metric: str = "mpjpe_torso",
+) -> Table:
+    """Error of every method and input at 80, 160, 320 and 400 ms."""
+    columns = [(f"{metric} {ms} ms", {"horizon_ms": ms}) for ms in HORIZONS_MS]
+    own = scores.filter(style=style, metric=metric)
+    compared = paired.filter(task="prediction", metric=metric, style=style)
+    title = f"Prediction: {_describe(metric)}"
+    return _table(own, compared, columns, title, ("method", "input"), "windows", style, provenance)
+
+
+def _describe(metric: str, joint: str = "all") -> str:
+    base, _, part = metric.partition(".")
+    title = _TITLES.get(base, base)
+    if joint != "all":
+        title = title.replace(
+            "mean over 14 joints", _JOINT_TITLES.get(joint, joint.replace("_", " "))
+        )
+    return f"{title} ({part.replace('_', ' ')} only)" if part else title
+
+
+def _table(
+    scores: pl.DataFrame,
+    paired: pl.DataFrame,
+    columns: Sequence[tuple[str, Mapping[str, Any]]],
+    title: str,
+    labels: tuple[str, ...],
+    counted: str,
+    style: str,
+    provenance: Provenance,
+) -> Table:
+    """Rows in the order of the long table, a seed a row when there are several."""
+    keys = [*labels, *(["seed"] if scores["seed"].n_unique() > 1 else [])]
+    rows = []
+    for key in scores.select(keys).unique(maintain_order=True).iter_rows(named=True):
+        mine = scores.filter(*(pl.col(k).eq_missing(v) for k, v in key.items()))
+        names = [str(key[label]) for label in labels]
+        if "seed" in key:
+            names[0] += "" if key["seed"] is None else f" (seed {key['seed']})"
+        cells = [(name, False) for name in names]
+        for _, column in columns:
+            text = _cell(mine.filter(**column), _is_share(mine))
+            cells.append((text, text != NOT_MEASURED and _wins(mine, scores, paired, column)))
+        rows.append(tuple(cells))
+    if not rows:
+        rows = [tuple((NOT_MEASURED, False) for _ in (*labels, *columns))]
+    scope = "all styles" if style == "all" else f"style {style}"
+    header = (*labels, *(name for name, _ in columns))
+    notes = _footnotes(scores, counted, provenance)
+    return Table(f"{title} ({scope})", header, tuple(rows), notes)
+
+
+def _is_share(scores: pl.DataFrame) -> bool:
+    """Whether values are fractions, printed as percent."""
+    return not scores.is_empty() and not scores["metric"][0].startswith((*_ERRORS, "lag"))
+
+
+def _cell(row: pl.DataFrame, share: bool) -> str:
+    """``61.2 [58.0, 64.3]``, without brackets when there is no interval."""
+    if row.height != 1 or row["value"][0] is None:
+        return NOT_MEASURED
+    factor = 100 if share else 1
+    digits = 3 if row["metric"][0] == "bone_angle" else 1
+    value, low, high = (row[name][0] for name in ("value", "ci_low", "ci_high"))
+    text = f"{factor * value:.{digits}f}"
+    if low is None or high is None:
+        return text
+    return f"{text} [{factor * low:.{digits}f}, {factor * high:.{digits}f}]"
+
+
+def _wins(
+    mine: pl.DataFrame, scores: pl.DataFrame, paired: pl.DataFrame, column: Mapping[str, Any]
+) -> bool:
+    """Whether every other method on the same input and split is worse beyond doubt.
+
+    ``paired`` pools seeds, so that rows of single seeds among several never win.
+    """
+    if mine["seed"][0] is not None and scores["seed"].n_unique() > 1:
+        return False
+    method, given, split = mine["method"][0], mine["input"][0], mine["split"][0]
+    others = set(
+        scores.filter(input=given, split=split)
+        .filter(pl.col("value").is_not_null(), pl.col("method") != method, **column)["method"]
+        .to_list()
+    )
+    compared = paired.filter(pl.col("n_clips") >= FEWEST_CLIPS_FOR_A_WIN)
+    compared = compared.filter(input=given, split=split, **column)
+    sign = -1 if mine["metric"][0].startswith(_ERRORS) else 1
+    beaten = set()
+    for row in compared.iter_rows(named=True):
+        low, high = row["ci_low"], row["ci_high"]
+        if low is None or high is None:
+            continue
+        if row["method"] == method and (low > 0 if sign > 0 else high < 0):
+            beaten.add(row["other"])
+        elif row["other"] == method and (high < 0 if sign > 0 else low > 0):
+            beaten.add(row["method"])
+    return bool(others) and others <= beaten
+
+
+def _footnotes(scores: pl.DataFrame, counted: str, provenance: Provenance) -> tuple[str, ...]:
+    measured = scores.filter(pl.col("value").is_not_null())
+    if measured.is_empty():
+        size = f"no annotated clips in this split or style: {NOT_MEASURED}"
+    else:
+        clips, items = _range(measured["n_clips"]), _range(measured[f"n_{counted}"])
+        splits = ", ".join(sorted(measured["split"].unique()))
+        size = f"{clips} clips, {items} {counted}, split: {splits}"
+        fewest = min(measured["n_clips"].to_list())
+        if fewest == 1:
+            size += " (one clip: no interval can be given)"
+        elif fewest < FEWEST_CLIPS_FOR_A_WIN:
+            size += f" (fewer than {FEWEST_CLIPS_FOR_A_WIN} clips: no win can be marked)"
+    return (
+        f"{size}, split manifest {provenance.split_digest[:12]}; {provenance.corpus}.",
+        "In brackets: 95 % intervals by bootstrap over clips. Marked: better than every other row "
+        "of the same input with a paired interval that excludes 0.",
+        *provenance.notes,
+    )
+
+
+def _range(values: pl.Series) -> str:
+    known = sorted(set(values.to_list()))
+    return str(known[0]) if len(known) == 1 else f"{known[0]}-{known[-1]}"

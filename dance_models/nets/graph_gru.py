@@ -1,0 +1,42 @@
+"""The graph-gated recurrent cell (G-GRU) of the decoder."""
+
+import torch
+from torch import Tensor, nn
+
+from dance_models.nets.graph import first_order
+from dance_models.skeleton import NUM_JOINTS
+
+
+class GraphGru(nn.Module):
+    """G-GRU (DMGNN): the gates see a graph-mixed message, the carry keeps the raw state.
+
+    m = sum_k (A_k * M_k + D_k) H U_k over A = {identity, first-order skeleton};
+    r, z = sigmoid(W x + U m); n = tanh(W x + r * U m); H = (1 - z) * n + z * H.
+    Layout (V, B, H), so that mixing joints is one matrix product.
+    """
+
+    adjacency: Tensor
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.register_buffer("adjacency", torch.stack([torch.eye(NUM_JOINTS), first_order()]))
+        self.scale = nn.Parameter(torch.ones(2, NUM_JOINTS, NUM_JOINTS))  # M
+        self.shift = nn.Parameter(torch.zeros(2, NUM_JOINTS, NUM_JOINTS))  # D
+        self.message = nn.Linear(2 * hidden, hidden, bias=False)  # U_k, side by side
+        self.from_input = nn.Linear(inputs, 3 * hidden)
+        self.from_message = nn.Linear(hidden, 3 * hidden)
+
+    def edges(self) -> Tensor:
+        """A_k * M_k + D_k, stacked (2 V, V): the same for all steps of a forecast."""
+        return (self.adjacency * self.scale + self.shift).flatten(0, 1)
+
+    def forward(self, x: Tensor, state: Tensor, edges: Tensor) -> Tensor:
+        """One step: x (V, B, inputs), state (V, B, H), ``edges()`` -> (V, B, H)."""
+        mixed = (edges @ state.flatten(1)).reshape(2, *state.shape)
+        message = self.message(torch.cat([mixed[0], mixed[1]], dim=-1))
+        gates_x, new_x = self.from_input(x).split((2 * self.hidden, self.hidden), dim=-1)
+        gates_m, new_m = self.from_message(message).split((2 * self.hidden, self.hidden), dim=-1)
+        reset, update = torch.sigmoid(gates_x + gates_m).chunk(2, dim=-1)
+        new = torch.tanh(new_x + reset * new_m)
+        return new + update * (state - new)

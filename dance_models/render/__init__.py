@@ -1,0 +1,1 @@
+"""Pictures: skeletons on frames, contact sheets, loss curves."""

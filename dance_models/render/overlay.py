@@ -1,0 +1,63 @@
+"""Drawing a skeleton onto an image."""
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dance_models.skeleton import EDGES, NUM_JOINTS, joint_colour
+
+_SHIFT: Final = 3  # fractional bits of the coordinates, so that lines lie between pixels
+_FAR: Final = 1e6  # pixels; OpenCV's fixed-point coordinates overflow far beyond this
+_DOT_COLOUR: Final = (255, 255, 255)
+
+
+def draw_skeleton(
+    image: NDArray[np.uint8],
+    keypoints: NDArray[np.floating] | None,
+    score: NDArray[np.number] | None = None,
+    threshold: float = 0.3,
+) -> NDArray[np.uint8]:
+    """Return a copy of an RGB image (H, W, 3) with the 14 joints and 13 edges drawn on it.
+
+    ``keypoints`` is (14, 2) in pixels of the image or None for nobody. ``score`` is (14,), an
+    estimator's score or an annotation's visibility; joints below ``threshold`` and joints that
+    are NaN are left out, with their edges. Lines grow with the image.
+    """
+    drawn = image.copy()
+    if keypoints is None:
+        return drawn
+    if keypoints.shape != (NUM_JOINTS, 2):
+        raise ValueError(f"keypoints have shape {keypoints.shape}, expected ({NUM_JOINTS}, 2)")
+    shown = np.isfinite(keypoints).all(axis=1) & (np.abs(keypoints) < _FAR).all(axis=1)
+    if score is not None:
+        shown &= np.asarray(score) >= threshold
+    thickness = line_thickness(image.shape[0], image.shape[1])
+    points = _fixed_point(np.where(shown[:, None], keypoints, 0.0))
+    for parent, child in EDGES:
+        if shown[parent] and shown[child]:
+            colour = joint_colour(child)
+            cv2.line(drawn, points[parent], points[child], colour, thickness, cv2.LINE_AA, _SHIFT)
+    for joint in np.flatnonzero(shown):
+        _dot(drawn, points[joint], thickness, joint_colour(int(joint)))
+    return drawn
+
+
+def line_thickness(height: int, width: int) -> int:
+    """Pixels: 2 for a 480 x 360 image, in proportion beyond that."""
+    return max(1, round(max(height, width) / 240))
+
+
+def _dot(
+    image: NDArray[np.uint8], centre: tuple[int, int], thickness: int, colour: tuple[int, int, int]
+) -> None:
+    """A white dot with a coloured rim."""
+    inner = max(1.0, 0.7 * thickness)  # pixels
+    for radius, fill in ((inner + max(1.0, 0.5 * thickness), colour), (inner, _DOT_COLOUR)):
+        fixed = round(radius * 2**_SHIFT)
+        cv2.circle(image, centre, fixed, fill, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+
+
+def _fixed_point(points: NDArray[np.floating]) -> list[tuple[int, int]]:
+    return [(round(float(x) * 2**_SHIFT), round(float(y) * 2**_SHIFT)) for x, y in points]

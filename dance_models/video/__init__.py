@@ -1,0 +1,1 @@
+"""Video: finding clips, probing what they really hold, and frame-exact decoding."""

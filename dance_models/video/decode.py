@@ -1,0 +1,188 @@
+"""Frame-exact extraction: decord in a child process, checked frame by frame, PyAV behind it.
+
+decord can return the wrong frame of a damaged stream without an error, keep hundreds of megabytes
+after a read, and hang in native code with the interpreter's lock held. So it runs in a process of
+its own that is killed when it does not answer in time, and every frame is compared with the
+signature that probing stored. When anything is amiss the whole extraction is done again by PyAV,
+which counts frames from the start of the file.
+"""
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dance_models.errors import VideoError
+from dance_models.video.probe import ClipProbe, open_video
+from dance_models.video.signature import is_frame, signature_of_rgb
+
+Image = NDArray[np.uint8]
+# Opens a file and yields the asked frames in ascending order, RGB in the coded orientation.
+Backend = Callable[[Path, Sequence[int]], Iterator[tuple[int, Image]]]
+
+TIMEOUT_S: Final = 30.0  # for one frame; seeking to the first may decode a whole group of pictures
+
+
+@dataclass(frozen=True)
+class ExtractedFrame:
+    """One frame on disk."""
+
+    frame: int
+    path: Path
+    backend: str  # "decord" or "pyav"
+
+
+class WrongFrameError(Exception):
+    """A backend returned something other than the frame that was asked for."""
+
+
+def decord_frames(path: Path, frames: Sequence[int]) -> Iterator[tuple[int, Image]]:
+    """Frames by decord, one thread, reading on within a run and seeking between runs."""
+    import decord
+
+    reader = decord.VideoReader(str(path), num_threads=1)
+    position = 0
+    for frame in frames:
+        if frame != position:
+            reader.seek_accurate(frame)
+        yield frame, reader.next().asnumpy()
+        position = frame + 1
+
+
+def pyav_frames(path: Path, frames: Sequence[int]) -> Iterator[tuple[int, Image]]:
+    """Frames by PyAV, counted from the start of the file: slow for late frames, never off."""
+    wanted = set(frames)
+    with open_video(path) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        for index, frame in enumerate(container.decode(stream)):
+            if index in wanted:
+                yield index, frame.to_ndarray(format="rgb24")
+                wanted.remove(index)
+                if not wanted:
+                    return
+
+
+def upright(image: Image, rotation: int) -> Image:
+    """Turn a coded image as displaying it does; ``rotation`` counter-clockwise in degrees."""
+    return np.ascontiguousarray(np.rot90(image, k=round(rotation / 90) % 4))
+
+
+def image_path(directory: Path, frame: int) -> Path:
+    """Where a frame's JPEG lies."""
+    return directory / f"{frame:06d}.jpg"
+
+
+def extract_frames(
+    path: Path,
+    probe: ClipProbe,
+    frames: Sequence[int],
+    directory: Path,
+    *,
+    jpeg_quality: int = 92,
+    timeout_s: float = TIMEOUT_S,
+    first_choice: Backend = decord_frames,
+) -> list[ExtractedFrame]:
+    """Write ``frames`` (ascending source indices) as JPEGs into ``directory``.
+
+    Raises VideoError naming file and frame when neither backend can.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    order = sorted({int(f) for f in frames})
+    attempts: list[tuple[str, Backend]] = [("decord", first_choice), ("pyav", pyav_frames)]
+    if probe.rotation:  # decord turns some files and not others
+        attempts = attempts[1:]
+    reason = ""
+    for name, backend in attempts:
+        reason = _attempt(backend, path, probe, order, directory, jpeg_quality, timeout_s)
+        if not reason:
+            return [ExtractedFrame(f, image_path(directory, f), name) for f in order]
+    raise VideoError(
+        f"no decoder gives its frames: {reason}",
+        file=path,
+        hint="Repair the file by re-encoding it",
+    )
+
+
+def _attempt(
+    backend: Backend,
+    path: Path,
+    probe: ClipProbe,
+    frames: list[int],
+    directory: Path,
+    jpeg_quality: int,
+    timeout_s: float,
+) -> str:
+    """Extract in a child process; returns why it failed, "" when it did not."""
+    # forkserver: a clean parent without the threads of polars and arrow, and cheap to fork
+    context = multiprocessing.get_context("forkserver")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(
+        target=_extract,
+        args=(sender, backend, path, probe, frames, directory, jpeg_quality),
+        daemon=True,
+    )
+    child.start()
+    sender.close()
+    waiting_for = frames[0] if frames else 0
+    try:
+        while True:
+            if not receiver.poll(timeout_s):
+                return f"no answer within {timeout_s:g} s at frame {waiting_for}"
+            kind, value = receiver.recv()
+            if kind == "done":
+                return ""
+            if kind == "failed":
+                return str(value)
+            waiting_for = value + 1
+    except EOFError:
+        return f"the decoder crashed at frame {waiting_for}"
+    finally:
+        receiver.close()
+        if child.is_alive():
+            child.kill()
+        child.join()
+
+
+def _extract(
+    sender: "Connection[Any, Any]",
+    backend: Backend,
+    path: Path,
+    probe: ClipProbe,
+    frames: list[int],
+    directory: Path,
+    jpeg_quality: int,
+) -> None:
+    """In the child: decode, check, write; answers after every frame."""
+    cv2.setNumThreads(1)
+    try:
+        missing = set(frames)
+        for frame, image in backend(path, frames):
+            if not is_frame(signature_of_rgb(image), probe.signature, frame):
+                raise WrongFrameError(f"frame {frame} is not the frame that probing saw")
+            write_jpeg(image_path(directory, frame), upright(image, probe.rotation), jpeg_quality)
+            missing.discard(frame)
+            sender.send(("frame", frame))
+        if missing:
+            raise WrongFrameError(f"frame {min(missing)} was not returned")
+        sender.send(("done", None))
+    except Exception as error:
+        sender.send(("failed", f"{type(error).__name__}: {error}"))
+
+
+def write_jpeg(path: Path, image: Image, quality: int) -> None:
+    """Write an RGB image atomically. Raises OSError when the disk does not take it."""
+    done, data = cv2.imencode(
+        ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+    )
+    if not done:
+        raise OSError(f"cannot encode {path}")
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(data.tobytes())
+    part.replace(path)

@@ -1,0 +1,158 @@
+"""Finding the clips in a folder and what ``clips.csv`` says about them."""
+
+import csv
+import os
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from dance_models.errors import InputError
+
+VIDEO_SUFFIXES: Final = frozenset(
+    [
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".mkv",
+        ".webm",
+        ".avi",
+        ".mpg",
+        ".mpeg",
+        ".mts",
+        ".m2ts",
+        ".ts",
+        ".wmv",
+        ".flv",
+        ".3gp",
+    ]
+)
+UNKNOWN_STYLE: Final = "unknown"
+
+
+@dataclass(frozen=True)
+class ClipEntry:
+    """One clip in a folder."""
+
+    clip: str  # slug of the file stem
+    path: Path
+    style: str
+    performer: str
+    take: str  # "" when no manifest gives one
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something in a file that was not used, and why."""
+
+    file: str
+    message: str
+
+
+@dataclass(frozen=True)
+class ScanResult:
+    """Clips in the order of their slugs, and what was left out."""
+
+    entries: list[ClipEntry] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def clip_slug(path: str | Path) -> str:
+    """A clip's key: the file stem in ``[a-z0-9_-]+``; folders never become part of it.
+
+    Raises InputError when nothing of the name is left.
+    """
+    stem = Path(str(path).replace("\\", "/")).stem
+    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-")
+    if not slug:
+        raise InputError("the file name has no letter or digit to name the clip by", file=path)
+    return slug
+
+
+def is_video(path: Path) -> bool:
+    """Whether the file's name says that it is a video; its content is for the probe to judge."""
+    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
+
+
+def scan_clips(directory: Path) -> ScanResult:
+    """All clips below ``directory``: ``STYLE/CLIP.mp4`` or flat; other files are ignored.
+
+    ``clips.csv`` in the folder or above it may name style, performer and take. Raises InputError
+    when the folder itself cannot be read.
+    """
+    directory = directory.resolve()
+    result = ScanResult()
+    manifest = _read_manifest(directory, result.problems)
+    found: dict[str, ClipEntry] = {}
+    for path in sorted(_video_files(directory, result.problems)):
+        try:
+            slug = clip_slug(path)
+        except InputError as error:
+            result.problems.append(Problem(str(path), error.message))
+            continue
+        if slug in found:
+            message = f"its clip name {slug!r} is taken by {found[slug].path}; rename one of them"
+            result.problems.append(Problem(str(path), message))
+            continue
+        row = manifest.get(slug, {})
+        folder = clip_slug(path.parent.name) if path.parent != directory else UNKNOWN_STYLE
+        found[slug] = ClipEntry(
+            slug,
+            path,
+            row.get("style") or folder,
+            row.get("performer", ""),
+            row.get("take", ""),
+        )
+    result.entries.extend(found[slug] for slug in sorted(found))
+    return result
+
+
+def _video_files(directory: Path, problems: list[Problem]) -> Iterator[Path]:
+    def unreadable(error: OSError) -> None:
+        if Path(error.filename) == directory:
+            raise InputError(f"cannot read the folder: {error.strerror}", file=directory)
+        problems.append(Problem(error.filename, f"cannot read the folder: {error.strerror}"))
+
+    for folder, _, names in os.walk(directory, onerror=unreadable):
+        for name in names:
+            path = Path(folder) / name
+            if not is_video(path):
+                continue
+            if path.is_symlink() and not path.exists():
+                problems.append(Problem(str(path), "the link leads nowhere"))
+                continue
+            yield path
+
+
+def _read_manifest(directory: Path, problems: list[Problem]) -> dict[str, dict[str, str]]:
+    """Rows of ``clips.csv`` by slug; malformed ones are reported and left out."""
+    path = next(
+        (p for p in (directory / "clips.csv", directory.parent / "clips.csv") if p.is_file()), None
+    )
+    if path is None:
+        return {}
+    rows: dict[str, dict[str, str]] = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            reader = csv.DictReader(handle)
+            if "clip" not in (reader.fieldnames or []):
+                problems.append(Problem(str(path), "has no column 'clip'; it was not used"))
+                return {}
+            for row in reader:
+                name = (row["clip"] or "").strip()
+                try:
+                    slug = clip_slug(name + ".x")
+                except InputError:
+                    message = f"line {reader.line_num}: no clip name; the line was not used"
+                    problems.append(Problem(str(path), message))
+                    continue
+                rows[slug] = {
+                    k: v.strip() for k, v in row.items() if isinstance(k, str) and v is not None
+                }
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        problems.append(Problem(str(path), f"cannot be read ({error}); it was not used"))
+        return {}
+    return rows

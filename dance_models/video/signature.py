@@ -1,0 +1,65 @@
+"""Coarse luma signatures of frames, by which one decoder is checked against another.
+
+A signature is the luma plane averaged to 24 x 18 cells. The same frame from another decoder differs
+by the rounding of a colour conversion; a frame that is off by one differs wherever something moved.
+"""
+
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+CELLS: Final = (24, 18)  # width, height
+SIZE: Final = CELLS[0] * CELLS[1]
+
+# Mean absolute difference in grey levels: of the same frame after another colour matrix, and by
+# how much a neighbour may fit better before the frame counts as wrong.
+TOLERANCE: Final = 12.0
+MARGIN: Final = 0.25
+NEIGHBOURS: Final = 4
+
+Luma = NDArray[np.uint8]
+
+
+def luma_of_frame(frame: Any) -> Luma:
+    """Luma plane of a PyAV frame, without copying it where the format has one. uint8 (H, W)."""
+    plane = frame.planes[0]
+    planar = frame.format.name.startswith(("yuv4", "yuvj4", "nv12", "gray")) and (
+        plane.line_size < 2 * plane.width
+    )
+    if not planar:
+        return np.asarray(frame.to_ndarray(format="gray"))
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    luma = rows[: frame.height, : frame.width]
+    return np.asarray(luma)
+
+
+def is_full_range(frame: Any) -> bool:
+    """Whether luma runs over 0..255 rather than 16..235."""
+    return "yuvj" in frame.format.name or int(getattr(frame, "color_range", 1) or 1) == 2
+
+
+def signature(luma: Luma, *, full_range: bool = True) -> NDArray[np.uint8]:
+    """Mean of the luma in each cell, stretched to 0..255 if need be; (432,) uint8."""
+    cells = cv2.resize(luma, CELLS, interpolation=cv2.INTER_AREA).astype(np.float32)
+    if not full_range:
+        cells = (cells - 16) * (255 / 219)
+    return np.asarray(np.clip(np.round(cells), 0, 255).astype(np.uint8).ravel())
+
+
+def signature_of_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Signature of an RGB image (H, W, 3)."""
+    return signature(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8))
+
+
+def is_frame(seen: NDArray[np.uint8], signatures: NDArray[np.uint8], index: int) -> bool:
+    """Whether ``seen`` (432,) can be frame ``index`` of a clip with ``signatures`` (T, 432).
+
+    It must lie near that frame's signature and no neighbour within four frames may fit better.
+    """
+    first, stop = max(index - NEIGHBOURS, 0), index + NEIGHBOURS + 1
+    nearby = signatures[first:stop].astype(np.int16)
+    distance = np.abs(nearby - seen.astype(np.int16)).mean(axis=1)
+    own = distance[index - first]
+    return bool(own <= TOLERANCE and own <= distance.min() + MARGIN)

@@ -1,0 +1,243 @@
+"""Augmentation: one draw a run, consistent between keypoints, landmarks and images."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from dance_models.config import AugmentConfig
+from dance_models.data.augment import augment_images, augment_run, draw_geometry
+from dance_models.data.pose_runs import PoseRun
+from dance_models.data.refine_windows import BLAZEPOSE_MIRROR
+from dance_models.errors import InputError
+from dance_models.geometry import mirror_keypoints, torso_length
+from dance_models.skeleton import INDEX
+
+WIDTH, HEIGHT = 96, 64
+STILL = AugmentConfig(
+    rotation_deg=0, scale=(1, 1), flip_probability=0, keypoint_jitter=0, keypoint_dropout=0
+)
+FLIP = replace(STILL, flip_probability=1)
+GEOMETRY = replace(STILL, rotation_deg=20, scale=(0.7, 0.9), flip_probability=0.5)
+
+
+def make_run(frames: int = 6, clip: str = "clip", run: int = 0) -> PoseRun:
+    rng = np.random.default_rng(3)
+    # sixteenths of a pixel: mirroring them is exact in float32
+    annotation = (rng.integers(240, 800, (frames, 14, 2)) / 16).astype(np.float32)
+    landmarks = (rng.integers(240, 800, (frames, 33, 3)) / 16).astype(np.float32)
+    landmarks[..., 2] = rng.random((frames, 33))
+    return PoseRun(
+        clip=clip,
+        style="ballet",
+        performer="",
+        group=clip,
+        split="train",
+        fold=0,
+        run=run,
+        variant=0,
+        width=WIDTH,
+        height=HEIGHT,
+        frame=np.arange(frames),
+        time_s=np.arange(frames) / 25,
+        estimate=annotation + 1,
+        score=rng.random((frames, 14)).astype(np.float32),
+        landmarks=landmarks,
+        annotation=annotation,
+        visibility=np.full((frames, 14), 2, np.uint8),
+    )
+
+
+def test_without_any_draw_nothing_changes() -> None:
+    run = make_run()
+    copy, _ = augment_run(run, STILL, 1)
+    assert copy.variant == 1
+    for name in ("estimate", "score", "landmarks", "annotation", "visibility"):
+        np.testing.assert_array_equal(getattr(copy, name), getattr(run, name))
+
+
+def test_flip_is_exact_to_the_pixel_and_swaps_left_and_right() -> None:
+    run = make_run()
+    copy, drawn = augment_run(run, FLIP, 1)
+    assert drawn["flip"] is True
+    np.testing.assert_array_equal(copy.annotation, mirror_keypoints(run.annotation, WIDTH))
+    left, right = INDEX["left_wrist"], INDEX["right_wrist"]
+    np.testing.assert_array_equal(
+        copy.estimate[:, left], run.estimate[:, right] * [-1, 1] + [WIDTH - 1, 0]
+    )
+    np.testing.assert_array_equal(copy.score[:, left], run.score[:, right])
+    left_ear, right_ear = 7, 8
+    np.testing.assert_array_equal(
+        copy.landmarks[:, left_ear, 0], WIDTH - 1 - run.landmarks[:, right_ear, 0]
+    )
+    np.testing.assert_array_equal(copy.landmarks[:, left_ear, 2], run.landmarks[:, right_ear, 2])
+
+
+def test_flip_twice_is_the_identity() -> None:
+    run = make_run()
+    once, _ = augment_run(run, FLIP, 1)
+    twice, _ = augment_run(once, FLIP, 1)
+    for name in ("estimate", "score", "landmarks", "annotation", "visibility"):
+        np.testing.assert_array_equal(getattr(twice, name), getattr(run, name))
+
+
+def test_landmark_mirror_is_its_own_inverse_and_keeps_only_the_nose() -> None:
+    assert [BLAZEPOSE_MIRROR[i] for i in BLAZEPOSE_MIRROR] == list(range(33))
+    assert [i for i, m in enumerate(BLAZEPOSE_MIRROR) if i == m] == [0]
+
+
+def test_rotation_and_scale_are_about_the_centre_as_audited() -> None:
+    run = make_run()
+    config = replace(STILL, rotation_deg=20, scale=(0.7, 0.9))
+    copy, drawn = augment_run(run, config, 1)
+    angle, scale = np.deg2rad(float(drawn["rotation_deg"])), float(drawn["scale"])
+    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    centre = np.array([(WIDTH - 1) / 2, (HEIGHT - 1) / 2])
+    expected = (run.annotation - centre) @ turn.T + centre
+    seen = copy.visibility > 0
+    np.testing.assert_allclose(copy.annotation[seen], expected[seen], atol=1e-3)
+    assert 0.7 <= scale <= 0.9 and abs(float(drawn["rotation_deg"])) <= 20
+
+
+def test_one_draw_for_the_whole_run() -> None:
+    run = make_run(frames=30)
+    constant = np.broadcast_to(run.annotation[:1], run.annotation.shape).copy()
+    still = replace(run, annotation=constant, estimate=constant.copy())
+    copy, _ = augment_run(still, GEOMETRY, 1)
+    assert np.ptp(copy.estimate, axis=0).max() == 0
+
+
+def test_proportions_are_kept() -> None:
+    run = make_run()
+    copy, drawn = augment_run(run, GEOMETRY, 2)
+    ratio = torso_length(copy.estimate) / torso_length(run.estimate)
+    np.testing.assert_allclose(ratio, float(drawn["scale"]), rtol=1e-3)
+
+
+def test_joints_that_leave_the_image_become_invisible() -> None:
+    run = make_run()
+    run.annotation[:, INDEX["neck"]] = (WIDTH - 1, HEIGHT - 1)  # a corner: any growth loses it
+    run.visibility[0, INDEX["left_hip"]] = 0
+    run.visibility[:, INDEX["left_knee"]] = 1
+    copy, drawn = augment_run(run, replace(STILL, scale=(1.3, 1.3)), 1)
+    assert (copy.visibility[:, INDEX["neck"]] == 0).all()
+    assert np.isnan(copy.annotation[:, INDEX["neck"]]).all()
+    assert np.isfinite(copy.estimate[:, INDEX["neck"]]).all()
+    assert copy.visibility[0, INDEX["left_hip"]] == 0
+    assert np.isnan(copy.annotation[0, INDEX["left_hip"]]).all()
+    assert set(np.unique(copy.visibility[:, INDEX["left_knee"]])) <= {0, 1}
+    inside = (copy.visibility == 0).sum() - 1
+    assert drawn["joints_left_image"] == inside
+
+
+def test_jitter_and_dropout_touch_the_estimate_alone() -> None:
+    run = make_run(frames=400)
+    config = replace(STILL, keypoint_jitter=0.05, keypoint_dropout=0.1)
+    copy, drawn = augment_run(run, config, 1)
+    np.testing.assert_array_equal(copy.annotation, run.annotation)
+    np.testing.assert_array_equal(copy.landmarks, run.landmarks)
+    lost = np.isnan(copy.estimate).all(-1)
+    assert lost.sum() == drawn["dropped_joints"]
+    assert abs(lost.mean() - 0.1) < 0.02
+    assert (copy.score[lost] == 0).all() and (copy.score[~lost] > 0).all()
+    moved = (copy.estimate - run.estimate)[~lost]
+    torso = float(np.median(torso_length(run.annotation)))
+    assert drawn["jitter_px"] == pytest.approx(0.05 * torso, rel=1e-5)
+    assert np.std(moved) == pytest.approx(0.05 * torso, rel=0.05)
+
+
+def test_missing_joints_stay_missing() -> None:
+    run = make_run()
+    run.estimate[2] = np.nan
+    run.score[2] = 0
+    copy, _ = augment_run(run, replace(GEOMETRY, keypoint_jitter=0.02), 1)
+    assert np.isnan(copy.estimate[2]).all()
+    assert np.isfinite(copy.estimate[[0, 1, 3, 4, 5]]).all()
+
+
+def test_the_draw_follows_from_seed_clip_run_and_variant() -> None:
+    config = replace(AugmentConfig(), rotation_deg=30)
+
+    def estimate(
+        clip: str = "clip", run: int = 0, variant: int = 1, seed: int = 0
+    ) -> NDArray[np.float32]:
+        return augment_run(make_run(clip=clip, run=run), replace(config, seed=seed), variant)[
+            0
+        ].estimate
+
+    np.testing.assert_array_equal(estimate(), estimate())
+    for other in (estimate(clip="b"), estimate(run=1), estimate(variant=2), estimate(seed=1)):
+        assert not np.array_equal(estimate(), other, equal_nan=True)
+
+
+def test_only_training_originals_are_augmented() -> None:
+    with pytest.raises(InputError, match="split 'val'"):
+        augment_run(replace(make_run(), split="val"), STILL, 1)
+    with pytest.raises(InputError, match="variant 0"):
+        augment_run(make_run(), STILL, 0)
+
+
+def test_unknown_landmarks_cannot_be_mirrored_but_none_can() -> None:
+    run = make_run()
+    without = replace(run, landmarks=run.landmarks[:, :0])
+    assert augment_run(without, FLIP, 1)[0].landmarks.shape == (6, 0, 3)
+    with pytest.raises(InputError, match="17 landmarks"):
+        augment_run(replace(run, landmarks=run.landmarks[:, :17]), FLIP, 1)
+
+
+def dotted(run: PoseRun) -> NDArray[np.uint8]:
+    """Black images with a bright 3 x 3 dot at the left wrist."""
+    images = np.zeros((len(run), HEIGHT, WIDTH, 3), np.uint8)
+    for image, (x, y) in zip(images, run.annotation[:, INDEX["left_wrist"]].round(), strict=True):
+        image[int(y) - 1 : int(y) + 2, int(x) - 1 : int(x) + 2] = 255
+    return images
+
+
+@pytest.mark.parametrize("variant", [1, 2, 3, 4])
+def test_a_dot_stays_under_its_keypoint(variant: int) -> None:
+    run = make_run()
+    run.annotation[:] = run.annotation.round()
+    config = replace(GEOMETRY, pixel_noise=2, blur_limit=3)
+    images = augment_images(dotted(run), run, config, variant)
+    copy, drawn = augment_run(run, config, variant)
+    joint = INDEX["right_wrist" if drawn["flip"] else "left_wrist"]
+    for image, point in zip(images, copy.annotation[:, joint], strict=True):
+        light = np.where(image[..., 0] > 60, image[..., 0].astype(float), 0)
+        rows, columns = np.indices(light.shape)
+        found = np.array([(columns * light).sum(), (rows * light).sum()]) / light.sum()
+        np.testing.assert_allclose(found, point, atol=0.35)
+
+
+def test_flipped_images_are_exact() -> None:
+    run = make_run()
+    images = np.random.default_rng(0).integers(0, 255, (6, HEIGHT, WIDTH, 3)).astype(np.uint8)
+    config = replace(FLIP, pixel_noise=0)
+    same = [
+        np.array_equal(a, b[:, ::-1])
+        for a, b in zip(augment_images(images, run, config, 1), images, strict=True)
+    ]
+    assert any(same), "frames that are not blurred are mirrored pixel by pixel"
+
+
+def test_pixel_noise_differs_between_frames_and_is_repeatable() -> None:
+    run = make_run()
+    grey = np.full((6, HEIGHT, WIDTH, 3), 128, np.uint8)
+    config = replace(STILL, pixel_noise=6, blur_limit=3)
+    noisy = augment_images(grey, run, config, 1)
+    np.testing.assert_array_equal(noisy, augment_images(grey, run, config, 1))
+    assert not np.array_equal(noisy[0], noisy[1])
+    assert noisy.std() == pytest.approx(6, rel=0.1)
+
+
+def test_images_of_another_size_are_refused() -> None:
+    with pytest.raises(InputError, match="do not match"):
+        augment_images(np.zeros((6, 10, 10, 3), np.uint8), make_run(), STILL, 1)
+
+
+def test_the_geometry_of_a_variant_is_drawn_within_its_limits() -> None:
+    config = AugmentConfig()
+    draws = [draw_geometry(make_run(), config, variant) for variant in range(1, 200)]
+    assert 0.35 < np.mean([bool(d["flip"]) for d in draws]) < 0.65
+    assert max(abs(float(d["rotation_deg"])) for d in draws) <= config.rotation_deg
+    assert all(config.scale[0] <= float(d["scale"]) <= config.scale[1] for d in draws)

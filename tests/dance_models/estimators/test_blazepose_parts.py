@@ -1,0 +1,113 @@
+"""BlazePose without its weights: anchors, regions, suppression, heat-map refinement."""
+
+import numpy as np
+import pytest
+
+from dance_models.errors import InputError
+from dance_models.estimators.blazepose.anchors import anchor_centres
+from dance_models.estimators.blazepose.detector import _letterbox, _merge_overlapping
+from dance_models.estimators.blazepose.landmarks import refine
+from dance_models.estimators.blazepose.litert import LiteRtModel
+from dance_models.estimators.blazepose.region import Region
+
+
+def test_anchor_layout() -> None:
+    anchors = anchor_centres()
+    assert anchors.shape == (2254, 2)
+    np.testing.assert_allclose(anchors[0], (0.5 / 28, 0.5 / 28))
+    np.testing.assert_allclose(anchors[2], (1.5 / 28, 0.5 / 28))  # x runs first, two a cell
+    np.testing.assert_allclose(anchors[1568], (0.5 / 14, 0.5 / 14))
+    np.testing.assert_allclose(anchors[1960:1966], np.full((6, 2), 0.5 / 7))
+    np.testing.assert_allclose(anchors[-1], (6.5 / 7, 6.5 / 7))
+
+
+def test_upright_region() -> None:
+    region = Region.from_alignment(np.array([100.0, 80.0]), np.array([100.0, 40.0]))
+    assert (region.x, region.y) == (100, 80)
+    assert region.size == pytest.approx(100)  # 2 x 1.25 x radius
+    assert region.angle == pytest.approx(0)
+    np.testing.assert_allclose(region.box, (50, 30, 150, 130))
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 90, 150, -120])
+def test_crop_maps_its_centre_and_its_up_direction(degrees) -> None:
+    up = np.array([np.sin(np.radians(degrees)), -np.cos(np.radians(degrees))])
+    centre = np.array([100.0, 80.0])
+    region = Region.from_alignment(centre, centre + 40 * up)
+    to_image = region.crop_to_image(256)
+    at = lambda x, y: to_image[:, :2] @ (x, y) + to_image[:, 2]  # noqa: E731
+    np.testing.assert_allclose(at(128, 128), centre, atol=1e-9)
+    np.testing.assert_allclose(at(128, 0), centre + 50 * up, atol=1e-9)
+    assert np.linalg.det(to_image[:, :2]) > 0  # a rotation, not a reflection
+
+
+def test_letterbox_keeps_the_aspect_and_maps_back() -> None:
+    image = np.zeros((90, 180, 3), np.uint8)
+    image[45, 90] = 255
+    padded, scale, offset = _letterbox(image)
+    assert padded.shape == (224, 224, 3)
+    assert padded[0, 0, 0] == pytest.approx(-1)
+    y, x = np.unravel_index(padded[..., 0].argmax(), (224, 224))
+    np.testing.assert_allclose((np.array([x, y]) - offset) / scale, (90, 45), atol=1)
+
+
+def test_suppression_averages_one_person_and_keeps_two() -> None:
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [50, 50, 60, 60]], float)
+    points = np.array([[[0.0, 0.0]], [[3.0, 0.0]], [[55.0, 55.0]]])
+    merged = _merge_overlapping(boxes, points, np.array([0.6, 0.3, 0.9]))
+    assert [score for _, score in merged] == [0.9, 0.6]
+    np.testing.assert_allclose(merged[0][0], [[55, 55]])
+    np.testing.assert_allclose(merged[1][0], [[1.0, 0.0]])  # (0.6 x 0 + 0.3 x 3) / 0.9
+
+
+def test_suppression_of_nothing_and_of_degenerate_boxes() -> None:
+    assert _merge_overlapping(np.zeros((0, 4)), np.zeros((0, 1, 2)), np.zeros(0)) == []
+    flat = _merge_overlapping(np.zeros((2, 4)), np.zeros((2, 1, 2)), np.array([0.5, 0.6]))
+    assert len(flat) == 2
+
+
+def reference_refinement(points, heat):
+    """The published procedure, one landmark after the other."""
+    out = points.astype(float).copy()
+    for j, (x, y) in enumerate(points):
+        column, row = int(x / 4), int(y / 4)
+        if not (0 <= column < 64 and 0 <= row < 64):
+            continue
+        rows, columns = (
+            range(max(0, row - 3), min(64, row + 4)),
+            range(max(0, column - 3), min(64, column + 4)),
+        )
+        weight = {(r, c): 1 / (1 + np.exp(-heat[r, c, j])) for r in rows for c in columns}
+        if max(weight.values()) < 0.5:
+            continue
+        total = sum(weight.values())
+        out[j, 0] = 4 * sum(w * c for (_, c), w in weight.items()) / total
+        out[j, 1] = 4 * sum(w * r for (r, _), w in weight.items()) / total
+    return out
+
+
+def test_refinement_equals_the_published_procedure() -> None:
+    rng = np.random.default_rng(1)
+    points = rng.uniform(-20, 276, (39, 2)).astype(np.float32)
+    points[:3] = [[0, 0], [255.9, 255.9], [-1, 100]]
+    heat = rng.normal(-3, 2, (64, 64, 39)).astype(np.float32)
+    heat[:, :, 10:20] -= 20  # no peak: these stay
+    refined = refine(points, heat)
+    np.testing.assert_allclose(refined, reference_refinement(points, heat), rtol=1e-4)
+    np.testing.assert_array_equal(refined[10:20], points[10:20])
+
+
+def test_refinement_goes_to_the_peak() -> None:
+    heat = np.full((64, 64, 1), -30.0, np.float32)
+    heat[20, 30, 0] = 30
+    np.testing.assert_allclose(
+        refine(np.array([[115.0, 85.0]], np.float32), heat), [[120, 80]], atol=1e-6
+    )
+
+
+def test_absent_and_damaged_weights_are_named(tmp_path) -> None:
+    with pytest.raises(InputError, match=r"gone\.tflite.*missing.*fetch_weights"):
+        LiteRtModel(tmp_path / "gone.tflite", 1)
+    (tmp_path / "bad.tflite").write_bytes(b"no model" * 100)
+    with pytest.raises(InputError, match=r"bad\.tflite.*not a readable"):
+        LiteRtModel(tmp_path / "bad.tflite", 1)

@@ -1,0 +1,221 @@
+"""Tracks from elsewhere: the forms, and what is wrong with the bad ones."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dance_models.errors import InputError
+from dance_models.estimators.joints import COCO17, OPENPOSE_BODY25, OPENPOSE_COCO18
+from dance_models.estimators.pose_json import read_people
+from dance_models.skeleton import INDEX, JOINTS
+
+
+def triples(count, offset=0.0, score=0.5):
+    """Joint j stands at (100 + 10 j + offset, 200 + j)."""
+    return [v for j in range(count) for v in (100 + 10 * j + offset, 200 + j, score)]
+
+
+def write(path, document):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    return path
+
+
+def openpose(*people):
+    return {"version": 1.3, "people": [{"pose_keypoints_2d": list(p)} for p in people]}
+
+
+def assert_mapped(person, names):
+    for joint in set(JOINTS) & set(names):
+        j = names.index(joint)
+        np.testing.assert_allclose(person.keypoints[INDEX[joint]], (100 + 10 * j, 200 + j))
+        assert person.score[INDEX[joint]] == pytest.approx(0.5)
+    assert np.isfinite(person.keypoints).all()
+
+
+def test_our_own_json(tmp_path) -> None:
+    rows = np.reshape(triples(14), (14, 3)).tolist()
+    rows[INDEX["left_knee"]] = None
+    rows[INDEX["right_knee"]] = [None, None, 0]
+    document = {"clip": "a", "joints": JOINTS, "frames": [{"frame": 7, "keypoints": rows}]}
+    people = read_people(write(tmp_path / "a.json", document))
+    assert list(people) == [7]
+    person = people[7][0]
+    missing = [j for j in JOINTS if np.isnan(person.keypoints[INDEX[j]]).any()]
+    assert missing == ["left_knee", "right_knee"]
+    assert person.score[INDEX["left_knee"]] == 0
+    np.testing.assert_allclose(person.keypoints[INDEX["neck"]], (110, 201))
+
+
+def test_our_own_json_in_another_order_with_several_people(tmp_path) -> None:
+    names = [*reversed(JOINTS)]
+    frames = [
+        {"frame": 0, "keypoints": np.reshape(triples(14, offset), (14, 3)).tolist()}
+        for offset in (0, 500)
+    ]
+    people = read_people(write(tmp_path / "a.json", {"joints": names, "frames": frames}))
+    assert len(people[0]) == 2
+    assert_mapped(people[0][0], names)
+    np.testing.assert_allclose(people[0][1].box, (600, 200, 730, 213))
+
+
+@pytest.mark.parametrize("image_id", [12, "clip/000012.jpg", "12"])
+def test_coco_results(tmp_path, image_id) -> None:
+    rows = [{"image_id": image_id, "category_id": 1, "keypoints": triples(17), "score": 0.9}]
+    people = read_people(write(tmp_path / "a.json", rows))
+    assert_mapped(people[12][0], COCO17)
+
+
+def coco_file(**images):
+    return {
+        "images": [{"id": 5, "file_name": "clip/000031.jpg", **images}],
+        "annotations": [{"id": 1, "image_id": 5, "category_id": 1, "keypoints": triples(17)}],
+        "categories": [{"id": 1, "name": "person", "keypoints": list(COCO17)}],
+    }
+
+
+def test_coco_keypoints_file(tmp_path) -> None:
+    assert_mapped(read_people(write(tmp_path / "a.json", coco_file()))[31][0], COCO17)
+    assert 3 in read_people(write(tmp_path / "b.json", coco_file(frame_index=3)))
+
+
+def test_coco_keypoints_file_with_its_own_joints_and_visibilities(tmp_path) -> None:
+    names = ["Right_Ankle", *[n for n in COCO17 if n != "right_ankle"]]
+    document = coco_file()
+    document["categories"][0]["keypoints"] = names
+    values = np.reshape(triples(17, score=2), (17, 3))
+    values[0, 2], values[COCO17.index("left_knee") + 1, 2] = 1, 0
+    document["annotations"][0]["keypoints"] = values.ravel().tolist()
+    person = read_people(write(tmp_path / "a.json", document))[31][0]
+    np.testing.assert_allclose(person.keypoints[INDEX["right_ankle"]], (100, 200))
+    assert person.score[INDEX["right_ankle"]] == pytest.approx(0.5)
+    assert person.score[INDEX["left_hip"]] == pytest.approx(1)
+    assert np.isnan(person.keypoints[INDEX["left_knee"]]).all()
+
+
+@pytest.mark.parametrize("names", [OPENPOSE_BODY25, OPENPOSE_COCO18])
+def test_openpose_folder(tmp_path, names) -> None:
+    folder = tmp_path / "clip"
+    for frame in (3, 4):
+        people = openpose(triples(len(names))) if frame == 3 else openpose()
+        write(folder / f"take2_{frame:012d}_keypoints.json", people)
+    people = read_people(folder)
+    assert list(people) == [3]
+    assert_mapped(people[3][0], names)
+
+
+def test_openpose_mapping_with_missing_joints(tmp_path) -> None:
+    values = triples(25)
+    knee = 3 * OPENPOSE_BODY25.index("left_knee")
+    values[knee : knee + 3] = [0, 0, 0]
+    document = {"d_000000000009_keypoints.json": openpose(values, [0] * 75)}
+    people = read_people(write(tmp_path / "a.json", document))
+    assert len(people[9]) == 1  # the one with no joints at all is nobody
+    person = people[9][0]
+    assert np.isnan(person.keypoints[INDEX["left_knee"]]).all()
+    assert np.isfinite(person.keypoints).all(axis=1).sum() == 13
+    assert person.box[0] == 100  # missing joints do not pull the box to the corner
+
+
+def test_nan_is_missing_and_scores_are_clipped(tmp_path) -> None:
+    values = triples(17, score=3.5)
+    ankle = 3 * COCO17.index("left_ankle")
+    values[ankle] = float("nan")
+    person = read_people(write(tmp_path / "a.json", [{"image_id": 0, "keypoints": values}]))[0][0]
+    assert np.isnan(person.keypoints[INDEX["left_ankle"]]).all()
+    assert person.score[INDEX["left_ankle"]] == 0
+    assert person.score.max() == 1
+
+
+RESULT = {"image_id": 4, "keypoints": triples(17)}
+TEXT_KNEE = [*triples(13), "left", 1, 1, *triples(3)]
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ("{not json", r"a\.json: not valid JSON"),
+        ({}, "unknown form"),
+        ({"x.json": {"no": 1}}, "unknown form"),
+        (5, "unknown form"),
+        ([{"keypoints": triples(17)}], "entry 0 has no 'image_id'"),
+        ([{"image_id": -1, "keypoints": triples(17)}], "image_id is -1"),
+        ([{"image_id": "first.jpg", "keypoints": triples(17)}], "no frame number"),
+        ([RESULT, {"image_id": 4, "keypoints": triples(16)}], "frame 4: 48 values.*need 51"),
+        ([{"image_id": 4, "keypoints": TEXT_KNEE}], "frame 4: joint left_knee: 'left' is not"),
+        ([{"image_id": 4, "keypoints": 3}], "frame 4: 'keypoints' is not a list"),
+        ({"joints": ["nose"], "frames": []}, "left_shoulder.*neither be read nor derived"),
+        ({"joints": [*JOINTS, "neck"], "frames": []}, "named twice"),
+        ({"joints": JOINTS, "frames": [{"frame": 1, "keypoints": [[1, 2]]}]}, "frame 1: a keypo"),
+        ({"d_3_keypoints.json": openpose(triples(24))}, "frame 3: 72 values"),
+        ({**coco_file(), "images": []}, "unknown image 5"),
+        ([{"image_id": 0, "keypoints": [0.5, 0.5, 0.9] * 17}], "fractions.*not pixels"),
+    ],
+)
+def test_bad_tracks_are_located(tmp_path, document, message) -> None:
+    path = write(tmp_path / "a.json", document)
+    with pytest.raises(InputError, match=message) as caught:
+        read_people(path)
+    assert caught.value.file == str(path)
+
+
+OWN = {
+    "joints": list(JOINTS),
+    "frames": [{"frame": 1, "keypoints": np.reshape(triples(14), (14, 3)).tolist()}],
+}
+GOOD = [OWN, [RESULT], coco_file(), {"d_3_keypoints.json": openpose(triples(25))}]
+JUNK = st.sampled_from(
+    [None, True, -1, 0.5, 10**400, "", "text", [], [[]], {}, {"x": 1}, [1, 2, 3], "1e5"]
+)
+
+
+def places(node, path=()):
+    """Every place of a JSON document, as the keys that lead to it."""
+    yield path
+    if isinstance(node, dict | list):
+        children = node.items() if isinstance(node, dict) else enumerate(node)
+        for key, child in children:
+            yield from places(child, (*path, key))
+
+
+def replaced(node, path, junk):
+    if not path:
+        return junk
+    copy = node.copy()
+    copy[path[0]] = replaced(node[path[0]], path[1:], junk)
+    return copy
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(data=st.data(), document=st.sampled_from(GOOD), junk=JUNK)
+def test_whatever_stands_in_a_place_it_is_read_or_refused(data, document, junk) -> None:
+    place = data.draw(st.sampled_from(list(places(document))))
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder) / "a.json", replaced(document, place, junk))
+        try:
+            people = read_people(path)
+        except InputError as error:
+            assert error.file == str(path)
+        else:
+            assert all(isinstance(frame, int) and frame >= 0 for frame in people)
+
+
+def test_absent_file_and_empty_folder(tmp_path) -> None:
+    with pytest.raises(InputError, match=r"gone\.json: cannot be read"):
+        read_people(tmp_path / "gone.json")
+    (tmp_path / "clip").mkdir()
+    with pytest.raises(InputError, match="holds no JSON"):
+        read_people(tmp_path / "clip")
+
+
+def test_a_damaged_file_in_a_folder_is_named(tmp_path) -> None:
+    write(tmp_path / "clip" / "d_000000000001_keypoints.json", openpose(triples(25)))
+    bad = write(tmp_path / "clip" / "d_000000000002_keypoints.json", '{"people": [')
+    with pytest.raises(InputError, match="not valid JSON") as caught:
+        read_people(tmp_path / "clip")
+    assert caught.value.file == str(bad)

@@ -1,0 +1,124 @@
+"""Precomputed tracks as an estimator: finding the file, and keeping to a person."""
+
+import json
+
+import numpy as np
+import pytest
+
+from dance_models.config import EstimatorConfig
+from dance_models.errors import InputError
+from dance_models.estimators.base import estimator_fingerprint, make_estimator
+from dance_models.estimators.precomputed import PrecomputedPoses, find_track
+from dance_models.skeleton import INDEX, JOINTS
+
+IMAGE = np.zeros((4, 4, 3), np.uint8)
+
+
+def person(x, size):
+    """14 joints within a square of ``size`` pixels around x, 300."""
+    rng = np.random.default_rng(0)
+    points = rng.uniform(-size / 2, size / 2, (14, 2)) + np.array([x, 300])
+    return [[*p, 0.8] for p in points.tolist()]
+
+
+def write_track(path, people):
+    """``people`` are (frame, x, size)."""
+    frames = [{"frame": f, "keypoints": person(x, size)} for f, x, size in people]
+    path.write_text(json.dumps({"clip": path.stem, "joints": JOINTS, "frames": frames}))
+
+
+def neck_x(pose):
+    return None if pose is None else float(pose.keypoints[INDEX["neck"], 0])
+
+
+def estimate(poses, frames):
+    poses.start_run()
+    found = (neck_x(poses.estimate(IMAGE, frame)) for frame in frames)
+    return [None if x is None else round(x, -2) for x in found]
+
+
+COUPLE = [
+    *((f, 200 + 5 * f, 80) for f in range(6)),
+    *((f, 600, 60 + 40 * (f > 2)) for f in range(6)),
+]
+
+
+def test_largest_person_is_kept_when_the_other_grows(tmp_path) -> None:
+    write_track(tmp_path / "a.json", COUPLE)
+    poses = PrecomputedPoses.for_clip(tmp_path, "a")
+    assert estimate(poses, range(6)) == [200] * 6
+    assert estimate(poses, range(3, 6)) == [600] * 3  # another run chooses anew
+
+
+def test_person_by_rank(tmp_path) -> None:
+    write_track(tmp_path / "a.json", COUPLE)
+    assert estimate(PrecomputedPoses.for_clip(tmp_path, "a", person=1), range(6)) == [600] * 6
+    assert estimate(PrecomputedPoses.for_clip(tmp_path, "a", person=2), range(2)) == [None] * 2
+
+
+def test_frames_that_the_track_lacks_have_nobody(tmp_path) -> None:
+    write_track(tmp_path / "a.json", [(0, 200, 80), (2, 200, 80)])
+    poses = PrecomputedPoses.for_clip(tmp_path, "a")
+    assert estimate(poses, [0, 1, 2, 3]) == [200, None, 200, None]
+
+
+def test_scores_and_no_landmarks(tmp_path) -> None:
+    write_track(tmp_path / "a.json", [(0, 200, 80)])
+    pose = PrecomputedPoses.for_clip(tmp_path, "a").estimate(IMAGE, 0)
+    assert pose.landmarks.shape == (0, 3)
+    np.testing.assert_allclose(pose.score, np.full(14, 0.8), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["My Clip-1.json", "my_clip_1.openpose_body25.json"])
+def test_the_file_is_found_by_the_slug_of_the_clip(tmp_path, name) -> None:
+    write_track(tmp_path / name, [(0, 200, 80)])
+    write_track(tmp_path / "my_clip_11.json", [(0, 200, 80)])
+    assert find_track(tmp_path, "my_clip_1").name == name
+
+
+def test_a_folder_belongs_to_its_clip(tmp_path) -> None:
+    (tmp_path / "my_clip_1").mkdir()
+    assert find_track(tmp_path, "my_clip_1") == tmp_path / "my_clip_1"
+
+
+def test_no_track_and_two_tracks(tmp_path) -> None:
+    with pytest.raises(InputError, match=r"'a'.*found nothing.*a\.json"):
+        find_track(tmp_path, "a")
+    write_track(tmp_path / "a.coco.json", [(0, 200, 80)])
+    write_track(tmp_path / "a.openpose.json", [(0, 200, 80)])
+    with pytest.raises(InputError, match=r"found a\.coco\.json, a\.openpose\.json"):
+        find_track(tmp_path, "a")
+    with pytest.raises(InputError, match="does not exist"):
+        find_track(tmp_path / "gone", "a")
+
+
+def test_version_and_fingerprint_follow_the_content(tmp_path) -> None:
+    config = EstimatorConfig(name="precomputed", precomputed_dir=str(tmp_path))
+    assert estimator_fingerprint(config, "a") == "absent"
+    write_track(tmp_path / "a.json", [(0, 200, 80)])
+    first = make_estimator(config, tmp_path, "a").version, estimator_fingerprint(config, "a")
+    again = make_estimator(config, tmp_path, "a").version, estimator_fingerprint(config, "a")
+    write_track(tmp_path / "a.json", [(0, 201, 80)])
+    other = make_estimator(config, tmp_path, "a").version, estimator_fingerprint(config, "a")
+    assert first == again
+    assert first[0] != other[0]
+    assert first[1] != other[1]
+
+
+def test_a_folder_must_be_configured(tmp_path) -> None:
+    with pytest.raises(InputError, match="precomputed_dir"):
+        make_estimator(EstimatorConfig(name="precomputed"), tmp_path, "a")
+
+
+def test_openpose_of_a_real_clip(real_clips) -> None:
+    poses = PrecomputedPoses.for_clip(real_clips, "street_solo")
+    poses.start_run()
+    found = [poses.estimate(IMAGE, frame) for frame in range(69)]
+    assert all(pose is not None for pose in found)
+    # Frame 0, as the file says: right ankle (11) and left ankle (14) of BODY_25.
+    np.testing.assert_allclose(
+        found[0].keypoints[INDEX["right_ankle"]], (529.452, 609.8), rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        found[0].keypoints[INDEX["left_ankle"]], (758.711, 599.982), rtol=1e-6
+    )

@@ -1,0 +1,114 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from dance_models.config import MkffStGcnConfig
+from dance_models.nets.mkff_st_gcn import KinematicAttention, MkffStGcn, outputs
+from dance_models.nets.refiner_input import JOINT_WIDTH, packed_width, unpack
+
+SMALL = MkffStGcnConfig(
+    spatial_channels=8,
+    spatial_blocks=2,
+    kinematic_channels=16,
+    attention_blocks=2,
+    landmarks=33,
+)
+
+
+def _windows(count: int, config: MkffStGcnConfig) -> torch.Tensor:
+    torch.manual_seed(3)
+    return torch.randn(count, config.window, packed_width(config.landmarks))
+
+
+def _moved(model: nn.Module) -> nn.Module:
+    """The zero-initialised output would hide everything before it."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model
+
+
+def test_packed_layout() -> None:
+    packed = torch.arange(float(packed_width(2)))[None, None]
+    x = unpack(packed, 2)
+    assert x.pose[0, 0, 1].tolist() == [9, 10]  # the second joint
+    assert x.flow[0, 0, 0].tolist() == [2, 3]
+    assert x.velocity[0, 0, 0].tolist() == [4, 5]
+    assert x.acceleration[0, 0, 0].tolist() == [6, 7]
+    assert x.confidence[0, 0, 13].item() == JOINT_WIDTH - 1
+    assert x.landmarks[0, 0, 1].tolist() == [JOINT_WIDTH + 3, JOINT_WIDTH + 4, JOINT_WIDTH + 5]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_untrained_network_returns_the_pose(training: bool) -> None:
+    x = _windows(4, SMALL)
+    model = MkffStGcn(SMALL).train(training)
+    assert torch.equal(model(x), unpack(x, 33).pose)
+
+
+def test_untrained_network_returns_the_flow_in_that_variant() -> None:
+    config = replace(SMALL, residual_on_flow=True)
+    x = _windows(4, config)
+    assert torch.equal(MkffStGcn(config)(x), unpack(x, 33).flow)
+
+
+def test_default_size_is_that_of_the_specification() -> None:
+    """About 0.8 million parameters."""
+    count = sum(p.numel() for p in MkffStGcn(MkffStGcnConfig(landmarks=33)).parameters())
+    assert 0.72e6 < count < 0.88e6
+
+
+@pytest.mark.parametrize(
+    "config", [SMALL, replace(SMALL, style_classes=3), replace(SMALL, use_confidence=False)]
+)
+def test_every_parameter_gets_a_gradient(config: MkffStGcnConfig) -> None:
+    torch.manual_seed(0)
+    model = _moved(MkffStGcn(config))
+    pose, logits = outputs(model(_windows(8, config)))
+    loss = pose.square().mean()
+    if logits is not None:
+        loss = loss + nn.functional.cross_entropy(logits, torch.arange(8) % 3)
+    loss.backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 1e-9, name
+
+
+@pytest.mark.parametrize("feature", range(9))
+def test_every_feature_reaches_the_output(feature: int) -> None:
+    model = _moved(MkffStGcn(SMALL)).eval()
+    x = _windows(2, SMALL)
+    changed = x.clone()
+    changed[:, :, 9 * 4 + feature] += 1  # of the fifth joint
+    other_joints = [j for j in range(14) if j != 4]
+    difference = (model(changed) - model(x))[:, :, other_joints]
+    assert difference.abs().max() > 1e-6
+
+
+def test_landmarks_reach_the_output_and_windows_do_not_mix() -> None:
+    model = _moved(MkffStGcn(SMALL)).eval()
+    x = _windows(3, SMALL)
+    changed = x.clone()
+    changed[1, :, JOINT_WIDTH + 7] += 1
+    difference = (model(changed) - model(x)).abs().amax(dim=(1, 2, 3))
+    assert difference[1] > 1e-6
+    assert difference[0] == difference[2] == 0
+
+
+def test_attention_against_the_formula() -> None:
+    """Q, K, V = LN(Z) W + E_pos; softmax(Q K^T / sqrt(d_k)) V; residuals (Eq 8-9)."""
+    torch.manual_seed(0)
+    block = KinematicAttention(8, 2, 5, 0.0)
+    nn.init.normal_(block.position)
+    z = torch.randn(3, 5, 8)
+    qkv = block.qkv(block.norm(z))
+    q, k, v = (part + block.position for part in qkv.split(8, dim=-1))
+    heads = []
+    for head in (slice(0, 4), slice(4, 8)):
+        scores = q[..., head] @ k[..., head].transpose(1, 2) / 4**0.5
+        heads.append(scores.softmax(dim=-1) @ v[..., head])
+    expected = z + block.out(torch.cat(heads, dim=-1))
+    expected = expected + block.mlp(block.norm_mlp(expected))
+    torch.testing.assert_close(block(z), expected)

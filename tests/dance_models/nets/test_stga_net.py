@@ -1,0 +1,108 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dance_models.config import StgaNetConfig
+from dance_models.nets.graph_attention import GraphAttentionBlock
+from dance_models.nets.stga_net import StgaNet, TemporalBlock, ThreeFrames, differences
+
+SMALL = StgaNetConfig(channels=8, hidden=16)
+
+
+def _windows(count: int) -> Tensor:
+    torch.manual_seed(3)
+    return torch.randn(count, 27, 14, 2).cumsum(dim=1) * 0.1
+
+
+def _moved(model: StgaNet) -> StgaNet:
+    """The zero-initialised output would hide everything before it."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model
+
+
+def test_untrained_network_rolls_the_damped_velocity_out() -> None:
+    x = _windows(3)
+    pose, velocity = x[:, -1], x[:, -1] - x[:, -2]
+    forecast = StgaNet(SMALL)(x)
+    for step in range(10):
+        velocity = 0.7 * velocity
+        pose = pose + velocity
+        torch.testing.assert_close(forecast[:, step], pose)
+
+
+def test_untrained_faithful_variant_stands_still() -> None:
+    x = _windows(3)
+    forecast = StgaNet(replace(SMALL, velocity_residual=False, kinematic_inputs=False))(x)
+    assert torch.equal(forecast, x[:, -1:].expand_as(forecast))
+
+
+@pytest.mark.parametrize(
+    ("config", "millions"),
+    [(StgaNetConfig(), 0.29), (StgaNetConfig(channels=32, hidden=256), 1.05)],
+)
+def test_size_is_that_of_the_specification(config: StgaNetConfig, millions: float) -> None:
+    count = sum(p.numel() for p in StgaNet(config).parameters())
+    assert abs(count / 1e6 - millions) < 0.1 * millions
+
+
+@pytest.mark.parametrize("graph", ["gcn", "local-sym", "local-distal", "local", "global", "both"])
+def test_every_parameter_gets_a_gradient(graph: str) -> None:
+    torch.manual_seed(0)
+    model = _moved(StgaNet(replace(SMALL, graph=graph)))  # type: ignore[arg-type]
+    model(_windows(8)).square().mean().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 1e-9, name
+
+
+def test_all_27_frames_are_seen_and_windows_do_not_mix() -> None:
+    model = _moved(StgaNet(SMALL)).eval()
+    x = _windows(3)
+    for frame in range(27):
+        changed = x.clone()
+        changed[1, frame] += 0.5
+        difference = (model(changed) - model(x)).abs().amax(dim=(1, 2, 3))
+        assert difference[1] > 1e-6, frame
+        assert difference[0] == difference[2] == 0, frame
+
+
+def _dilated(layers: nn.Sequential, x: Tensor) -> Tensor:
+    """The encoder as the specification puts it: valid convolutions with dilation 1, 3, 9."""
+
+    def convolve(conv: ThreeFrames, values: Tensor, dilation: int) -> Tensor:
+        inner = conv.conv
+        weight = inner[0].weight.unflatten(1, (3, -1)).transpose(1, 2)[..., None]  # (O, I, 3, 1)
+        picture = values.permute(2, 0, 1, 3)  # (B, C, T, V)
+        out = nn.functional.conv2d(picture, weight, dilation=(dilation, 1)).permute(1, 2, 0, 3)
+        rest: Tensor = inner[1:](out)
+        return rest
+
+    dilations = iter((1, 3, 9))
+    for layer in layers:
+        if isinstance(layer, ThreeFrames):
+            x = convolve(layer, x, next(dilations))
+        elif isinstance(layer, TemporalBlock):
+            dilation = next(dilations)
+            x = x[:, dilation:-dilation] + layer.body[1](convolve(layer.body[0], x, dilation))
+        else:
+            x = layer(x)
+    return x
+
+
+def test_strides_compute_what_dilations_1_3_9_compute() -> None:
+    model = _moved(StgaNet(SMALL)).eval()
+    assert sum(isinstance(layer, GraphAttentionBlock) for layer in model.encoder) == 3
+    x = torch.randn(6, 27, 2, 14)
+    expected = _dilated(model.encoder, x)
+    assert expected.shape == (64, 1, 2, 14)  # 8 C, one frame left
+    torch.testing.assert_close(model.encoder(x), expected)
+
+
+def test_differences_do_not_invent_an_acceleration() -> None:
+    steady = torch.arange(5.0)[None, :, None, None].expand(1, 5, 14, 2)
+    assert (differences(steady) == 1).all()
+    assert (differences(differences(steady)) == 0).all()

@@ -1,0 +1,253 @@
+"""Both trainings learn: one batch by heart, and made-up dancers for good."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dance_models.__main__ import main
+from dance_models.config import MkffStGcnConfig, StgaNetConfig, TrainingConfig
+from dance_models.data.forecast_windows import cut_windows
+from dance_models.data.pose_runs import save_pose_runs
+from dance_models.data.refine_windows import annotated_windows, refine_frames
+from dance_models.errors import InputError
+from dance_models.nets.mkff_st_gcn import MkffStGcn
+from dance_models.nets.stga_net import StgaNet
+from dance_models.training.inference import (
+    classify_styles,
+    forecast,
+    load_forecaster,
+    load_refiner,
+    refine_runs,
+    style_labels,
+)
+from dance_models.training.losses import forecast_loss, refinement_loss
+from dance_models.training.prediction import (
+    ForecastTensors,
+    annotated_poses,
+    reversed_run,
+    train_prediction,
+)
+from dance_models.training.recognition import train_recognition
+from dance_models.training.refine_batches import RefineTensors
+from dance_models.training.selection import forecast_scores, refinement_scores
+from dance_models.training.synthetic import synthetic_runs
+
+ROOT = Path(__file__).parents[3]
+CPU = torch.device("cpu")
+REFINER = MkffStGcnConfig(
+    spatial_channels=16,
+    spatial_blocks=1,
+    kinematic_channels=16,
+    attention_blocks=1,
+    landmarks=33,
+    dropout=0.0,
+)
+FORECASTER = StgaNetConfig(channels=8, hidden=32, dropout=0.0)
+TRAINING = TrainingConfig(
+    epochs=3, steps_per_epoch=25, batch_size=16, warmup_steps=5, learning_rate=5e-3
+)
+
+
+def _losses(model: nn.Module, loss_of: object, steps: int) -> tuple[float, float]:
+    assert callable(loss_of)
+    optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)
+    values = []
+    for _ in range(steps):
+        optimiser.zero_grad()
+        loss: Tensor = loss_of()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        values.append(loss.item())
+    return values[0], values[-1]
+
+
+def test_recognition_overfits_one_batch() -> None:
+    """Random corrections of eight windows are learnt by heart."""
+    torch.manual_seed(0)
+    frames = refine_frames(synthetic_runs(1, 60), REFINER)
+    windows = torch.from_numpy(annotated_windows(frames, REFINER)[::6][:8])
+    batch = RefineTensors(frames, REFINER, CPU).batch(windows)
+    target = batch.target + 0.2 * torch.randn(8, 1, 14, 2)
+    model = MkffStGcn(REFINER)
+
+    def loss() -> Tensor:
+        return refinement_loss(
+            model(batch.packed), target, batch.visible, top_k=7, top_k_weight=1.0
+        )
+
+    first, last = _losses(model, loss, 200)
+    assert last < 0.15 * first
+
+
+def test_prediction_overfits_one_batch() -> None:
+    torch.manual_seed(0)
+    data = ForecastTensors(synthetic_runs(1, 80), CPU)
+    observed, future = data.observed[:24:3], data.future[:24:3]
+    future = future + 0.05 * torch.randn(8, 10, 14, 2).cumsum(dim=1)
+    known = data.known[:24:3]
+    model = StgaNet(FORECASTER)
+
+    def loss() -> Tensor:
+        return forecast_loss(model(observed), future, observed[:, -1], known, velocity_weight=0.0)
+
+    first, last = _losses(model, loss, 120)
+    assert last < 0.35 * first
+
+
+def test_trained_recognition_beats_the_estimator_on_a_clip_it_never_saw(tmp_path: Path) -> None:
+    runs = synthetic_runs(6, 60)
+    result = train_recognition(runs, REFINER, TRAINING, tmp_path)
+    test = [runs[-1]]
+    raw = refinement_scores(test, [test[0].estimate])
+    refined = refinement_scores(test, refine_runs(load_refiner(result.best), test))
+    assert refined["val_error_torso"] < 0.6 * raw["val_error_torso"]
+    assert refined["val_pck_torso_0.05"] > raw["val_pck_torso_0.05"] + 0.2
+
+
+def test_trained_prediction_beats_standing_still_on_a_clip_it_never_saw(tmp_path: Path) -> None:
+    runs = synthetic_runs(6, 80)
+    result = train_prediction(runs, FORECASTER, TRAINING, tmp_path)
+    windows = cut_windows(runs[-1:], annotated_poses(runs[-1:]))
+    unit = np.full(len(windows), 60.0)
+    still = forecast_scores(windows, np.repeat(windows.observed[:, -1:], 10, axis=1), unit)
+    ours = forecast_scores(windows, forecast(load_forecaster(result.best), windows.observed), unit)
+    for ms in (80, 160, 320, 400):
+        assert ours[f"val_mpjpe_torso_{ms}"] < 0.7 * still[f"val_mpjpe_torso_{ms}"]
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_test_clips_are_never_looked_at_and_validation_only_selects(
+    split: str, tmp_path: Path
+) -> None:
+    runs = synthetic_runs(5, 40)
+    short = replace(TRAINING, epochs=1, steps_per_epoch=4)
+    changed = [
+        replace(run, estimate=run.estimate + 25, annotation=run.annotation * 1.5)
+        if run.split == split
+        else run
+        for run in runs
+    ]
+    one = train_recognition(runs, REFINER, short, tmp_path / "one").history[0]
+    two = train_recognition(changed, REFINER, short, tmp_path / "two").history[0]
+    assert one.train_loss == two.train_loss
+    assert (one.score == two.score) == (split == "test")
+
+
+def test_sparse_annotations_are_enough_for_recognition(tmp_path: Path) -> None:
+    """An annotator who labels every seventh frame."""
+    runs = []
+    for run in synthetic_runs(4, 60):
+        visibility = run.visibility.copy()
+        visibility[np.arange(60) % 7 != 0] = 0
+        annotation = np.where(visibility[..., None] > 0, run.annotation, np.nan)
+        runs.append(replace(run, visibility=visibility, annotation=annotation.astype(np.float32)))
+    training = replace(TRAINING, epochs=1, steps_per_epoch=5)
+    assert np.isfinite(train_recognition(runs, REFINER, training, tmp_path).best_score)
+    with pytest.raises(InputError, match="no run of the training split"):
+        train_prediction(runs, FORECASTER, training, tmp_path)
+
+
+def test_nobody_found_anywhere_is_said(tmp_path: Path) -> None:
+    runs = [
+        replace(run, estimate=np.full_like(run.estimate, np.nan)) for run in synthetic_runs(4, 30)
+    ]
+    with pytest.raises(InputError, match="found nobody"):
+        train_recognition(runs, REFINER, TRAINING, tmp_path)
+
+
+def test_the_style_head_is_trained_beside_the_keypoints(tmp_path: Path) -> None:
+    runs = synthetic_runs(5, 40)  # three styles among the training clips
+    net = replace(REFINER, style_classes=3)
+    training = replace(TRAINING, epochs=1, steps_per_epoch=5)
+    result = train_recognition(runs, net, training, tmp_path / "style")
+    assert style_labels(result.best) == ("ballet", "contemporary", "street")
+    assert classify_styles(load_refiner(result.best), runs).shape == (5,)
+    with pytest.raises(InputError, match=r"style_classes is 2.*3 styles: ballet"):
+        train_recognition(runs, replace(net, style_classes=2), training, tmp_path / "other")
+
+
+def test_reversed_time_still_rises_and_twice_is_the_identity() -> None:
+    run = synthetic_runs(1, 30)[0]
+    back = reversed_run(run)
+    assert (np.diff(back.time_s) > 0).all()
+    np.testing.assert_array_equal(back.annotation[0], run.annotation[-1])
+    again = reversed_run(back)
+    np.testing.assert_array_equal(again.annotation, run.annotation)
+    np.testing.assert_allclose(again.time_s, run.time_s)
+
+
+# --- the command line -------------------------------------------------------------------------
+
+
+def test_training_from_one_file_without_the_heavy_libraries(tmp_path: Path) -> None:
+    """As on a bare GPU host: torch and numpy alone."""
+    save_pose_runs(synthetic_runs(4, 60), tmp_path / "runs.npz")
+    block = (
+        "import sys\n"
+        "for name in ('polars', 'cv2', 'pyarrow', 'albumentations', 'av', 'scipy', 'matplotlib',\n"
+        "             'dagster', 'mlflow'):\n"
+        "    sys.modules[name] = None\n"
+        "from dance_models.__main__ import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    arguments = ["train", "--runs", str(tmp_path / "runs.npz"), "--profile", "smoke"]
+    arguments += ["--task", "prediction", "--out", str(tmp_path / "out")]
+    arguments += ["--training", "epochs=1", "steps_per_epoch=2"]
+    done = subprocess.run(
+        [sys.executable, "-c", block, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "epoch 1: loss" in done.stdout
+    assert "steps/s" in done.stdout
+    assert (tmp_path / "out" / "best.pt").is_file()
+
+
+_TRAIN = ("train", "--task", "recognition", "--runs")
+
+
+@pytest.mark.parametrize(
+    ("setting", "complaint"),
+    [
+        ("epoch=3", "there is no setting epoch"),
+        ("device=tpu", "one of auto, cpu, cuda"),
+        ("epochs=many", "not a value of"),
+    ],
+)
+def test_wrong_settings_are_one_line(
+    setting: str, complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main([*_TRAIN, "x.npz", "--out", str(tmp_path), "--training", setting])
+    error = capsys.readouterr().err
+    assert code == 2
+    assert complaint in error
+    assert error.count("\n") == 1
+
+
+def test_a_file_that_holds_no_runs_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.npz"
+    bad.write_text("no runs")
+    for path in (bad, tmp_path / "absent.npz"):
+        code = main(["train", "--runs", str(path), "--task", "recognition", "--out", str(tmp_path)])
+        assert code == 2
+        assert str(path) in capsys.readouterr().err
+
+
+def test_bench_prints_steps_per_second(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--profile", "smoke", "--steps", "2", "--clips", "4"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["recognition", "prediction"]
+    assert all("steps/s" in line for line in lines)
