@@ -43,9 +43,11 @@ SMOKE: Final = Profile(
 DEMO: Final = Profile(
     name="demo",
     sampling=SamplingConfig(max_frames_per_clip=120),
-    recognition=RecognitionExperiment(_LANDMARKS, replace(_TUNED, epochs=10, steps_per_epoch=60)),
+    recognition=RecognitionExperiment(
+        _LANDMARKS, replace(_TUNED, epochs=8, steps_per_epoch=60, learning_rate=4e-3)
+    ),
     prediction=PredictionExperiment(
-        StgaNetConfig(), replace(_TUNED, epochs=10, steps_per_epoch=60)
+        StgaNetConfig(), replace(_TUNED, epochs=8, steps_per_epoch=65, learning_rate=4e-3)
     ),
 )
 

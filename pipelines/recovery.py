@@ -31,9 +31,7 @@ def _alive(tag: str) -> bool:
 
 def close_orphaned_runs(instance: dg.DagsterInstance) -> list[str]:
     """Close runs whose process was killed and free their pool slots; returns the run ids."""
-    unfinished = dg.RunsFilter(
-        statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
-    )
+    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
     closed: list[str] = []
     for run in instance.get_runs(filters=unfinished):
         tag = run.tags.get(PROCESS_TAG)

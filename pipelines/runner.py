@@ -57,7 +57,12 @@ class Request:
 
 
 def _execute(
-    instance: dg.DagsterInstance, store: Store, profile: Profile, step: Step, clip: str | None
+    instance: dg.DagsterInstance,
+    store: Store,
+    profile: Profile,
+    step: Step,
+    clip: str | None,
+    debug: bool,
 ) -> StageOutcome:
     """One asset as one Dagster run in this process."""
     from time import perf_counter
@@ -74,6 +79,10 @@ def _execute(
             asset_selection=[dg.AssetKey(step.asset)],
             run_config={
                 "resources": {"store": {"config": {"root": str(store.path)}}},
+                # the progress bars and the web UI say it better
+                **(
+                    {} if debug else {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+                ),
                 **({"ops": {step.asset: op_config(config)}} if config is not None else {}),
             },
             tags={"dance/profile": profile.name, **process_tags()},
@@ -97,17 +106,8 @@ def _failure_of(result: dg.ExecuteInProcessResult) -> str | None:
     return None if result.success else "the run failed without saying why; see the web UI"
 
 
-def _quiet_log() -> None:
-    """Dagster logs every event to stderr; the progress bars and the web UI say it better."""
-    import logging
-
-    logging.getLogger("dagster").setLevel(logging.CRITICAL)
-
-
 def _run_steps(request: Request, steps: Sequence[Step], clip: str | None) -> list[StageOutcome]:
     """Run the stale ones of some steps in order; a failure ends the chain. Runs in a worker."""
-    if not request.debug:
-        _quiet_log()
     os.environ["DANCE_PROFILE"] = request.profile
     profile = request.resolved()
     store = Store(root=str(request.store))
@@ -117,7 +117,7 @@ def _run_steps(request: Request, steps: Sequence[Step], clip: str | None) -> lis
         if step.is_fresh(instance, store, profile, clip):
             outcomes.append(StageOutcome(step.asset, clip, "fresh"))
             continue
-        outcomes.append(_execute(instance, store, profile, step, clip))
+        outcomes.append(_execute(instance, store, profile, step, clip, request.debug))
         if outcomes[-1].state == "failed":
             break
     return outcomes

@@ -3,7 +3,6 @@
 from collections import Counter
 
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.table import Table
 
 from dance_models.errors import InputError
@@ -51,9 +50,9 @@ def print_status(store: Store, console: Console) -> None:
 
 def print_tables(store: Store, console: Console) -> None:
     """Print the rendered reports; raises InputError when there is none yet."""
-    paths = [store.reports / f"{name}.md" for name in REPORT_NAMES]
+    paths = [store.reports / f"{name}.txt" for name in REPORT_NAMES]
     found = [path for path in paths if path.is_file()]
     if not found:
         raise InputError("there is no report yet", file=store.reports, hint="Run `dance run` first")
     for path in found:
-        console.print(Markdown(path.read_text("utf-8")))
+        console.print(path.read_text("utf-8"), markup=False, highlight=False, soft_wrap=True)

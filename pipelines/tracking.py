@@ -1,8 +1,10 @@
 """MLflow: one run a training, on SQLite inside the store, with lineage tags both ways."""
 
+import fcntl
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +21,14 @@ UI_ADDRESS: Final = "http://127.0.0.1:5000"
 DIGEST_LENGTH: Final = 36
 
 
+@contextmanager
+def _exclusive(path: Path) -> Iterator[None]:
+    """One process at a time: two that migrate a new database at once break it."""
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
 class Tracker:
     """The store's MLflow. Uses the client API: no global active run in this process."""
 
@@ -31,16 +41,21 @@ class Tracker:
         os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
         from mlflow import MlflowClient
 
-        return MlflowClient(tracking_uri=self.store.tracking_uri)
+        client = MlflowClient(tracking_uri=self.store.tracking_uri)
+        self.store.mlflow.mkdir(parents=True, exist_ok=True)
+        with _exclusive(self.store.mlflow / ".migration.lock"):
+            client.search_experiments(max_results=1)  # creates the tables of a new database
+        return client
 
     def initialise(self) -> str:
-        """Create the database and the experiment once, before parallel steps; returns its id."""
-        self.store.mlflow.mkdir(parents=True, exist_ok=True)
-        found = self.client.get_experiment_by_name(EXPERIMENT)
-        if found is not None:
-            return str(found.experiment_id)
-        artifacts = (self.store.mlflow / "artifacts").as_uri()
-        return str(self.client.create_experiment(EXPERIMENT, artifact_location=artifacts))
+        """The experiment's id; the first caller of several creates it."""
+        client = self.client
+        with _exclusive(self.store.mlflow / ".migration.lock"):
+            found = client.get_experiment_by_name(EXPERIMENT)
+            if found is not None:
+                return str(found.experiment_id)
+            artifacts = (self.store.mlflow / "artifacts").as_uri()
+            return str(client.create_experiment(EXPERIMENT, artifact_location=artifacts))
 
     def open_run(self, folder: Path, name: str, tags: Mapping[str, str]) -> str:
         """The run of the training in ``folder``: the one begun there before, or a new one."""

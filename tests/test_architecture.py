@@ -51,7 +51,9 @@ def test_training_imports_nothing_heavy_at_run_time() -> None:
         "    sys.modules[name] = None\n"
         "import dance_models.training.recognition, dance_models.training.prediction\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -62,7 +64,9 @@ def test_definitions_stay_light() -> None:
         "heavy = {'torch', 'mlflow', 'cv2', 'albumentations', 'decord'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

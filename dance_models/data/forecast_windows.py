@@ -83,7 +83,7 @@ def anchors_of(run: PoseRun, stride: int = 1) -> NDArray[np.int64]:
     fits = (time + GRID_S[0] >= run.time_s[0] - _TOLERANCE_S) & (
         time + GRID_S[-1] <= run.time_s[-1] + _TOLERANCE_S
     )
-    return position[fits]
+    return np.asarray(position[fits])
 
 
 def cut_windows(

@@ -33,7 +33,7 @@ from dance_models.skeleton import MIRROR
 from dance_models.training.checkpoint import experiment_from_plain, load_checkpoint
 from dance_models.training.refine_batches import RefineTensors
 
-BATCH = 512
+BATCH = 128  # larger ones leave the cache of a CPU
 
 
 def load_refiner(checkpoint: Path) -> MkffStGcn:
@@ -168,12 +168,14 @@ def _average(
 
 
 def refine_observed(
-    model: MkffStGcn, runs: Sequence[PoseRun], windows: ForecastWindows
+    model: MkffStGcn, runs: Sequence[PoseRun], windows: ForecastWindows, *, stride: int = 3
 ) -> NDArray[np.float32]:
     """The observed part of each forecast window, refined; (N, 27, 14, 2) in pixels.
 
     Each window is refined from the real frames between its first and its last observed time and
-    from nothing after them, so a forecast from refined poses does not peek.
+    from nothing after them, so a forecast from refined poses does not peek. NaN where nobody was
+    found in those frames. ``stride`` as in :func:`refine_runs`: 3 forecasts as well as 1 does, at
+    a third of the time.
     """
     pieces, grids = [], []
     for index, anchor in zip(windows.run, windows.anchor, strict=True):
@@ -182,7 +184,7 @@ def refine_observed(
         first = max(int(np.searchsorted(run.time_s, grid[0] + 1e-6, side="right")) - 1, 0)
         pieces.append(slice_run(run, first, int(anchor) + 1))
         grids.append(grid)
-    refined = refine_runs(model, pieces)
+    refined = refine_runs(model, pieces, stride=stride)
     observed = [
         fill_missing(resample(piece.time_s, pose, grid))
         for piece, pose, grid in zip(pieces, refined, grids, strict=True)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 import polars as pl
@@ -17,6 +17,10 @@ from pipelines.settings import EvaluationSettings
 from pipelines.skip_rule import Inputs, Made, run_stage
 from pipelines.store import Store
 from pipelines.tracking import Tracker
+
+if TYPE_CHECKING:
+    from dance_models.evaluation.render_tables import Provenance
+    from dance_models.evaluation.report import Report
 
 GROUP = "evaluation"
 SPLITS: Final = ("train_split", "val_split", "test_split")
@@ -41,13 +45,19 @@ def prediction_report_inputs(store: Store, config: EvaluationConfig, clip: str |
     return _inputs(store, config, "mkff_st_gcn", "stga_net")
 
 
-def _publish(
-    store: Store, name: str, scores: pl.DataFrame, paired: pl.DataFrame, markdown: str
-) -> str:
-    """Write the long table, its paired comparisons and the rendered Markdown."""
-    write_table(paired, store.reports / f"paired_{name}.parquet", {})
-    write_text(store.reports / f"{name}.md", markdown)
-    return write_table(scores, store.output(name), {})
+def _provenance(store: Store) -> "Provenance":
+    """What the tables' footnotes say about the data."""
+    from dance_models.evaluation.render_tables import Provenance
+
+    return Provenance(corpus_label(store), store.digest("split_manifest"), ("Not pre-trained.",))
+
+
+def _publish(store: Store, name: str, report: "Report") -> str:
+    """Write the long table, its paired comparisons and what is rendered from them."""
+    write_table(report.paired, store.reports / f"paired_{name}.parquet", {})
+    write_text(store.reports / f"{name}.md", report.markdown)
+    write_text(store.reports / f"{name}.txt", report.text)
+    return write_table(report.scores, store.output(name), {})
 
 
 def _track(
@@ -83,11 +93,9 @@ def recognition_report(
             *(store.read(split) for split in SPLITS),
             checkpoint=store.checkpoint("mkff_st_gcn"),
             config=evaluation,
-            corpus=corpus_label(store),
+            provenance=_provenance(store),
         )
-        version = _publish(
-            store, "recognition_report", report.scores, report.paired, report.markdown
-        )
+        version = _publish(store, "recognition_report", report)
         _track(store, "mkff_st_gcn", report.headline, "recognition_report", report.markdown)
         return Made(
             version,
@@ -125,11 +133,9 @@ def prediction_report(
             refiner=store.checkpoint("mkff_st_gcn"),
             forecaster=store.checkpoint("stga_net"),
             config=evaluation,
-            corpus=corpus_label(store),
+            provenance=_provenance(store),
         )
-        version = _publish(
-            store, "prediction_report", report.scores, report.paired, report.markdown
-        )
+        version = _publish(store, "prediction_report", report)
         _track(store, "stga_net", report.headline, "prediction_report", report.markdown)
         return Made(
             version,

@@ -1,0 +1,1 @@
+"""Trained networks on their way out: what a model registry can load without pickle."""

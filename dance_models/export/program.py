@@ -1,0 +1,31 @@
+"""A trained network and an example batch, ready for ``torch.export``."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from dance_models.config import RecognitionExperiment
+from dance_models.data.forecast_windows import OBSERVED
+from dance_models.nets.refiner_input import packed_width
+from dance_models.skeleton import NUM_JOINTS
+from dance_models.training.checkpoint import experiment_from_plain, load_checkpoint
+from dance_models.training.inference import load_forecaster, load_refiner
+
+# A batch of one would freeze the batch size of the exported program.
+EXAMPLE_BATCH = 2
+
+
+def exportable(checkpoint: Path) -> tuple[nn.Module, Tensor]:
+    """The network of a checkpoint in evaluation mode, and an input of two windows.
+
+    Recognition takes (B, T, packed width), prediction (B, 27, 14, 2). Raises InputError when the
+    checkpoint cannot be read.
+    """
+    experiment = experiment_from_plain(load_checkpoint(checkpoint)["experiment"])
+    generator = torch.Generator().manual_seed(0)
+    if isinstance(experiment, RecognitionExperiment):
+        shape = (EXAMPLE_BATCH, experiment.net.window, packed_width(experiment.net.landmarks))
+        return load_refiner(checkpoint), torch.randn(shape, generator=generator)
+    shape4 = (EXAMPLE_BATCH, OBSERVED, NUM_JOINTS, 2)
+    return load_forecaster(checkpoint), torch.randn(shape4, generator=generator)
