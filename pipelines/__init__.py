@@ -2,3 +2,10 @@
 
 Holds no tensor code; that is ``dance_models``.
 """
+
+import warnings
+
+from dagster import BetaWarning
+
+# Observable source assets are beta; we know, and a warning a process buries what matters.
+warnings.filterwarnings("ignore", category=BetaWarning)

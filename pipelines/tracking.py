@@ -1,6 +1,7 @@
 """MLflow: one run a training, on SQLite inside the store, with lineage tags both ways."""
 
 import fcntl
+import logging
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -39,13 +40,19 @@ class Tracker:
     def client(self) -> "MlflowClient":
         """The client; MLflow takes seconds to import, so it is imported here."""
         os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+        # It reports every one of its migrations otherwise.
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
         from mlflow import MlflowClient
 
-        client = MlflowClient(tracking_uri=self.store.tracking_uri)
         self.store.mlflow.mkdir(parents=True, exist_ok=True)
         with _exclusive(self.store.mlflow / ".migration.lock"):
-            client.search_experiments(max_results=1)  # creates the tables of a new database
-        return client
+            database = self.store.mlflow / "mlflow.db"
+            if not database.exists():  # beside, then renamed: a killed migration leaves no ruin
+                part = database.with_suffix(".part")
+                part.unlink(missing_ok=True)
+                MlflowClient(tracking_uri=f"sqlite:///{part}").search_experiments(max_results=1)
+                part.replace(database)
+        return MlflowClient(tracking_uri=self.store.tracking_uri)
 
     def initialise(self) -> str:
         """The experiment's id; the first caller of several creates it."""
