@@ -153,7 +153,7 @@ def tables(store: StoreOption = None, debug: DebugOption = False) -> None:
 @app.command()
 def demo(
     store: StoreOption = None,
-    clips: Annotated[int, typer.Option(help="How many clips to render.")] = 12,
+    clips: Annotated[int, typer.Option(help="How many clips to render.")] = 18,
     frames: Annotated[int, typer.Option(help="Frames a clip.")] = 180,
     seed: Annotated[int, typer.Option(help="Another seed, another corpus.")] = 0,
     profile: Annotated[str, typer.Option(help="smoke, demo, study or paper.")] = "demo",

@@ -35,7 +35,7 @@ CODEC_OPTIONS: Final = {"preset": "veryfast", "crf": "23", "threads": "1"}
 class DemoCorpusConfig:
     """What to render. 30 clips of 5,000 frames are the paper's size."""
 
-    clips: int = 12
+    clips: int = 18
     frames: int = 180
     size: tuple[int, int] = (320, 240)
     fps: int = 30

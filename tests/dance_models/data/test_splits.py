@@ -118,13 +118,23 @@ def test_a_new_clip_of_a_known_take_follows_it() -> None:
     assert (view["split"], view["fold"]) == ("test", tested["fold"])
 
 
-def test_joining_clips_of_two_splits_into_one_take_moves_them_to_training() -> None:
-    first = assign_splits(clip_table(plain("s", 10)), SplitConfig())
-    in_test = first.filter(split="test")["clip"][0]
-    in_train = first.filter(split="train")["clip"][0]
-    rows = [(c, s, "joint" if c in (in_test, in_train) else None) for c, s, _ in plain("s", 10)]
+@pytest.mark.parametrize("later", [True, False])
+def test_joining_clips_of_two_splits_into_one_take_moves_them_to_training(later: bool) -> None:
+    first = assign_splits(clip_table(plain("s", 30)), SplitConfig())
+    in_test = first.filter(split="test")["clip"][1]
+    in_train = first.filter(split="train")["clip"].sort()[-1 if later else 0]
+    assert (in_train > in_test) == later
+    rows = [(c, s, "joint" if c in (in_test, in_train) else None) for c, s, _ in plain("s", 30)]
     again = assign_splits(clip_table(rows), SplitConfig(), first)
     assert set(again.filter(group="joint")["split"]) == {"train"}
+
+
+def test_small_styles_keep_a_training_group_while_others_can_give() -> None:
+    rows = plain("a", 8) + plain("b", 2) + plain("c", 2) + plain("d", 2)
+    manifest = assign_splits(clip_table(rows), SplitConfig())
+    assert groups_per_split(manifest) == {"train": 10, "val": 2, "test": 2}
+    for style in "abcd":
+        assert groups_per_split(manifest, style)["train"] >= 1
 
 
 def test_a_removed_clip_is_not_in_the_manifest() -> None:

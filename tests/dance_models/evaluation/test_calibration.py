@@ -100,9 +100,9 @@ def test_augmented_copies_are_not_fitted_on() -> None:
     np.testing.assert_array_equal(with_copies.weights, fit_calibration(TRAIN, VALIDATION).weights)
 
 
-def test_detection_failures_are_not_definitions() -> None:
+def test_pairs_further_apart_than_half_a_torso_are_not_definitions() -> None:
     broken = dancer(5, "train")
-    broken.estimate[::2, HEAD_TOP] += 120  # more than half a torso away
+    broken.annotation[::2, HEAD_TOP] += 120
     clean = fit_calibration(TRAIN, VALIDATION)(TEST)
     seen = fit_calibration([*TRAIN, broken], VALIDATION)(TEST)
     assert np.abs(np.concatenate(clean) - np.concatenate(seen)).max() < 2

@@ -130,6 +130,17 @@ def test_lag_of_a_trailing_method() -> None:
     assert one(table, style="all", joint="all", metric="lag")["value"] == pytest.approx(2, abs=0.1)
 
 
+def test_a_jump_to_another_person_is_no_jerk_of_this_one() -> None:
+    run = still_run(12, "a")
+    seen = run.estimate.copy()
+    seen[5:7, :, 0] += 1000
+    table = recognition_scores([run], {"m": [seen]}, CONFIG, "test")
+    where = {"style": "all", "joint": "all"}
+    assert one(table, metric="accel_torso", **where)["value"] == 0
+    assert one(table, metric="found", **where)["value"] == pytest.approx(10 / 12)
+    assert one(table, metric="mpjpe_px", **where)["value"] == 0
+
+
 def test_no_runs_and_nothing_annotated() -> None:
     assert recognition_scores([], {"raw": []}, CONFIG, "test").height == 0
     assert prediction_scores(cut_windows([], []), [], {}, CONFIG, "test").height == 0
@@ -258,9 +269,9 @@ def test_errors_are_at_the_horizon(ms: int, steps: int) -> None:
     everything = one(table, style="all", metric="mpjpe_torso", **where)
     assert everything["value"] == pytest.approx(100 * (1 + 2 + 4) / 3 * steps / TORSO, rel=1e-5)
     assert (everything["n_clips"], everything["n_windows"]) == (3, len(WINDOWS))
-    assert one(table, style="street", metric="mpjpe_torso", **where)["value"] == pytest.approx(
-        100 * 4 * steps / TORSO, rel=1e-5
-    )
+    street = one(table, style="street", metric="mpjpe_torso", **where)
+    assert street["value"] == pytest.approx(100 * 4 * steps / TORSO, rel=1e-5)
+    assert (street["n_clips"], street["n_windows"]) == (1, len(WINDOWS) // 3)
     assert one(table, style="all", metric="mae_px", **where)["value"] == pytest.approx(
         (1 + 2 + 4) / 3 * steps / 2, rel=1e-5
     )

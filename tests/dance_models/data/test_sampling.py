@@ -1,0 +1,82 @@
+"""Sampling plans: contiguous, within the share, additive, lively."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dance_models.config import SamplingConfig
+from dance_models.data.sampling import Run, frame_share, plan_runs
+
+CONFIG = SamplingConfig()
+
+
+def _frames(runs: list[Run]) -> set[int]:
+    return {f for run in runs for f in range(run.start, run.stop)}
+
+
+def test_the_papers_share() -> None:
+    assert frame_share(CONFIG, 30) == 266
+    assert frame_share(SamplingConfig(max_frames_per_clip=120), 30) == 120
+    assert frame_share(CONFIG, 10_000) == CONFIG.min_run
+
+
+def test_one_long_run_where_the_dancer_moves() -> None:
+    motion = np.ones(5000)
+    motion[3000:3300] = 9
+    (run,) = plan_runs(CONFIG, motion=motion, share=266)
+    assert len(run) == 266
+    assert run.start >= 3000
+    assert run.stop <= 3300
+
+
+def test_a_short_clip_is_kept_whole() -> None:
+    assert plan_runs(CONFIG, motion=np.ones(25), share=266) == [Run(0, 25)]
+    assert plan_runs(CONFIG, motion=np.zeros(0), share=266) == []
+
+
+def test_annotated_frames_come_first_as_whole_runs() -> None:
+    motion = np.zeros(1000)
+    motion[:100] = 50
+    runs = plan_runs(CONFIG, motion=motion, share=60, annotated=range(500, 560))
+    assert runs == [Run(500, 560)]
+
+
+def test_single_annotated_frames_get_a_run_about_them() -> None:
+    runs = plan_runs(CONFIG, motion=np.ones(1000), share=40, annotated=[500])
+    assert len(runs) == 1
+    assert 500 in _frames(runs)
+    assert len(runs[0]) == 40
+
+
+def test_uniform_and_motion_strategies_take_short_runs() -> None:
+    motion = np.ones(1000)
+    motion[700:760] = 30
+    even = plan_runs(SamplingConfig(strategy="uniform"), motion=motion, share=120)
+    assert [run.start for run in even] == [0, 480, 960]
+    lively = plan_runs(SamplingConfig(strategy="motion"), motion=motion, share=40)
+    assert 700 <= lively[0].start <= 720
+
+
+@given(
+    frames=st.integers(1, 600),
+    share=st.integers(40, 300),
+    more=st.integers(0, 200),
+    seed=st.integers(0, 99),
+    strategy=st.sampled_from(["runs", "uniform", "motion"]),
+)
+def test_plans_hold_their_promises(
+    frames: int, share: int, more: int, seed: int, strategy: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    motion = rng.random(frames)
+    annotated = rng.integers(0, frames, rng.integers(0, 20))
+    config = SamplingConfig(strategy=strategy)  # type: ignore[arg-type]
+    runs = plan_runs(config, motion=motion, share=share, annotated=annotated)
+    kept = _frames(runs)
+    assert all(0 <= f < frames for f in kept)
+    assert all(len(run) >= min(config.min_run, frames) for run in runs)
+    assert all(a.stop < b.start for a, b in zip(runs, runs[1:], strict=False))
+    again = plan_runs(config, motion=motion, share=share + more, annotated=annotated, existing=kept)
+    assert kept <= _frames(again)
+    if not more:
+        assert _frames(again) >= kept
