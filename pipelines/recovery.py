@@ -24,7 +24,10 @@ def _alive(tag: str) -> bool:
     if host != socket.gethostname():
         return True  # on another machine; not ours to judge
     try:
-        return f"{psutil.Process(int(pid)).create_time():.2f}" == started
+        process = psutil.Process(int(pid))
+        # A killed process whose parent has not asked for it yet is still listed.
+        same = f"{process.create_time():.2f}" == started
+        return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 

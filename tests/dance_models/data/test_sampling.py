@@ -1,5 +1,7 @@
 """Sampling plans: contiguous, within the share, additive, lively."""
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,7 +77,7 @@ def test_plans_hold_their_promises(
     kept = _frames(runs)
     assert all(0 <= f < frames for f in kept)
     assert all(len(run) >= min(config.min_run, frames) for run in runs)
-    assert all(a.stop < b.start for a, b in zip(runs, runs[1:], strict=False))
+    assert all(a.stop < b.start for a, b in pairwise(runs))
     again = plan_runs(config, motion=motion, share=share + more, annotated=annotated, existing=kept)
     assert kept <= _frames(again)
     if not more:

@@ -109,9 +109,7 @@ def _faststart(path: Path) -> None:
         ("missing", "the file has gone"),
     ],
 )
-def test_bad_files_are_refused_with_file_and_reason(
-    tmp_path: Path, kind: str, reason: str
-) -> None:
+def test_bad_files_are_refused_with_file_and_reason(tmp_path: Path, kind: str, reason: str) -> None:
     path = _bad(tmp_path, kind)
     with pytest.raises(VideoError, match=reason) as caught:
         probe_clip(path)

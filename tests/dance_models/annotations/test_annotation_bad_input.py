@@ -1,0 +1,194 @@
+"""Bad annotation files: reported with file, frame and joint; they lose nothing else."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dance_models.annotations import files
+from dance_models.annotations.files import read_file
+from dance_models.annotations.index import index_annotations
+from dance_models.annotations.reader import AnnotationImport, ClipInfo, import_clip
+from dance_models.errors import AnnotationError
+from dance_models.skeleton import INDEX, JOINTS
+
+INFO = ClipInfo(width=320, height=240, frames=10)
+
+
+def _document(*keypoints: list[Any], frames: list[int] | None = None) -> dict[str, Any]:
+    frames = frames if frames is not None else list(range(len(keypoints)))
+    return {
+        "categories": [{"id": 1, "keypoints": list(JOINTS)}],
+        "images": [
+            {"id": i, "video": "solo.mp4", "frame_index": f, "file_name": ""}
+            for i, f in enumerate(frames)
+        ],
+        "annotations": [
+            {"id": i, "image_id": i, "category_id": 1, "keypoints": k}
+            for i, k in enumerate(keypoints)
+        ],
+    }
+
+
+def _good(shift: float = 0) -> list[Any]:
+    return [v for i in range(14) for v in (100 + 5 * i + shift, 40 + 10 * i, 2)]
+
+
+def _write(path: Path, document: Any) -> Path:
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    return path
+
+
+def _import(tmp_path: Path, document: Any) -> AnnotationImport:
+    return import_clip("solo", [_write(tmp_path / "a.json", document)], INFO)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{'not': json}", "is not JSON"),
+        ("", "is not JSON"),
+        ('{"hello": 1}', "is none of COCO"),
+        ("[" * 100_000, "nested too deeply|is not JSON"),
+        ('{"images": 3, "annotations": [], "categories": []}', "does not hold what"),
+    ],
+)
+def test_files_that_are_no_annotations(tmp_path: Path, text: str, reason: str) -> None:
+    path = _write(tmp_path / "a.json", text)
+    with pytest.raises(AnnotationError, match=reason) as caught:
+        read_file(path)
+    assert str(path) in str(caught.value)
+
+
+def test_text_that_is_not_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes('{"é": 1}'.encode("latin-1"))
+    with pytest.raises(AnnotationError, match="not UTF-8"):
+        read_file(path)
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(_document(_good())).encode())
+    assert len(read_file(path).poses) == 1  # a byte order mark does no harm
+
+
+def test_entities_are_not_expanded(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.xml"
+    path.write_text('<!DOCTYPE a [<!ENTITY x "ha">]><annotations>&x;</annotations>')
+    with pytest.raises(AnnotationError, match="document type is refused"):
+        read_file(path)
+
+
+def test_one_bad_file_does_not_stop_the_others(tmp_path: Path) -> None:
+    bad = _write(tmp_path / "a.json", "no")
+    good = _write(tmp_path / "b.json", _document(_good()))
+    imported = import_clip("solo", [bad, good], INFO)
+    assert imported.table.height == 1
+    assert [p.file for p in imported.problems] == [str(bad)]
+    by_name = {entry.path.name: entry for entry in index_annotations(tmp_path)}
+    assert by_name["a.json"].problem
+    assert by_name["b.json"].problem is None
+
+
+def test_wrong_joint_count_drops_that_annotation(tmp_path: Path) -> None:
+    imported = _import(tmp_path, _document(_good()[:-3], _good()))
+    assert imported.table["frame"].to_list() == [1]
+    (problem,) = imported.problems
+    assert problem.frame == 0
+    assert "39 keypoint values" in str(problem)
+
+
+def test_unknown_joint_names(tmp_path: Path) -> None:
+    document = _document(_good())
+    document["categories"][0]["keypoints"] = [f"point {i}" for i in range(14)]
+    imported = _import(tmp_path, document)
+    assert imported.table.height == 0
+    assert "none of the joint names" in str(imported.problems[0])
+
+
+@pytest.mark.parametrize("value", [None, "12", float("nan"), float("inf"), True])
+def test_coordinates_that_are_no_numbers_name_the_joint(tmp_path: Path, value: Any) -> None:
+    broken = _good()
+    broken[3 * INDEX["left_elbow"]] = value
+    imported = _import(tmp_path, _document(broken, _good()))
+    assert imported.table["frame"].to_list() == [1]
+    assert imported.problems[0].joint == "left_elbow"
+    assert imported.problems[0].frame == 0
+
+
+@pytest.mark.parametrize(("scale", "unit"), [(1 / 320, "fractions"), (100 / 320, "percent")])
+def test_other_units_are_refused_not_scaled(tmp_path: Path, scale: float, unit: str) -> None:
+    values = [v if i % 3 == 2 else v * scale for i, v in enumerate(_good())]
+    imported = _import(tmp_path, _document(values))
+    assert imported.table.height == 0
+    assert f"look like {unit}" in str(imported.problems[0])
+
+
+def test_points_outside_the_image_become_absent(tmp_path: Path) -> None:
+    outside = _good()
+    outside[3 * INDEX["neck"]] = 5000
+    imported = _import(tmp_path, _document(outside))
+    assert imported.table["visibility"].to_numpy()[0, INDEX["neck"]] == 0
+    assert np.isnan(imported.table["keypoints"].to_numpy()[0, INDEX["neck"]]).all()
+    assert (imported.table["visibility"].to_numpy()[0] > 0).sum() == 13
+    assert imported.problems[0].joint == "neck"
+
+
+def test_unknown_frames_are_reported(tmp_path: Path) -> None:
+    imported = _import(tmp_path, _document(_good(), _good(), frames=[3, 99]))
+    assert imported.table["frame"].to_list() == [3]
+    assert "no such frame (it has 10)" in str(imported.problems[0])
+
+
+def test_other_clips_are_left_alone(tmp_path: Path) -> None:
+    path = _write(tmp_path / "a.json", _document(_good()))
+    assert import_clip("duet", [path], INFO).table.height == 0
+
+
+def test_the_same_annotation_twice_counts_once(tmp_path: Path) -> None:
+    first = _write(tmp_path / "a.json", _document(_good()))
+    second = _write(tmp_path / "b.json", _document(_good()))
+    imported = import_clip("solo", [first, second], INFO)
+    assert imported.table.height == 1
+    assert imported.problems == []
+
+
+def test_contradicting_annotations_keep_the_first_and_say_so(tmp_path: Path) -> None:
+    first = _write(tmp_path / "a.json", _document(_good()))
+    second = _write(tmp_path / "b.json", _document(_good(shift=9)))
+    imported = import_clip("solo", [first, second], INFO)
+    assert imported.table["source_file"].to_list() == ["a.json"]
+    assert "annotated differently in a.json" in str(imported.problems[0])
+
+
+def test_of_several_people_the_largest_is_kept(tmp_path: Path) -> None:
+    small = [v if i % 3 == 2 else v / 4 + 60 for i, v in enumerate(_good())]
+    imported = _import(tmp_path, _document(small, _good(), frames=[0, 0]))
+    assert imported.table.height == 1
+    assert imported.table["keypoints"].to_numpy()[0, 0, 0] == 100
+    assert "2 people" in str(imported.problems[0])
+
+
+def test_paths_out_of_the_folder_are_refused(tmp_path: Path) -> None:
+    document = _document(_good(), _good())
+    document["images"][0]["video"] = "../../solo.mp4"
+    imported = _import(tmp_path, document)
+    assert imported.table["frame"].to_list() == [1]
+    assert any("leads out of its folder" in str(p) for p in imported.problems)
+
+
+def test_a_file_over_the_limit_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "huge.json"
+    with path.open("wb") as handle:
+        handle.truncate(files.SIZE_LIMIT + 1)  # sparse: takes no disk
+    with pytest.raises(AnnotationError, match="268 MB, more than 268") as caught:
+        read_file(path)
+    assert "one file a clip" in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_100_mb_file_is_read(tmp_path: Path) -> None:
+    document = _document(_good())
+    document["licences"] = "x" * 100_000_000
+    assert len(read_file(_write(tmp_path / "big.json", document)).poses) == 1
