@@ -17,13 +17,18 @@ from pipelines.store import Store
 GROUP = "annotations"
 
 
-@dg.observable_source_asset(group_name=GROUP, tags={"dance/stage": "raw"})
-def raw_annotations(context: dg.OpExecutionContext, store: Store) -> dg.DataVersion:
-    """Keypoint annotation files: COCO, CVAT XML, Label Studio, labelme, PoseTrack18.
+RAW_ANNOTATIONS_DESCRIPTION = """Keypoint annotation files.
 
-    *Observe* looks into `raw/annotations` of the store; `dance run --annotations DIR` registers
-    others.
-    """
+COCO, CVAT XML, Label Studio, labelme and PoseTrack18. *Observe* looks into `raw/annotations` of the
+store; `dance run --annotations DIR` registers others.
+"""
+
+
+@dg.observable_source_asset(
+    group_name=GROUP, tags={"dance/stage": "raw"}, description=RAW_ANNOTATIONS_DESCRIPTION
+)
+def raw_annotations(context: dg.OpExecutionContext, store: Store) -> dg.DataVersion:
+    """Register the annotation files of the store's own folder."""
     for problem in register_annotations(store, context.instance, [store.raw_annotations]):
         context.log.warning(f"{problem.file}: {problem.message}")
     return dg.DataVersion(store.digest("raw_annotations") or "none")

@@ -30,13 +30,21 @@ def _registered(store: Store, clip: str) -> dict[str, Any]:
     return rows[0]
 
 
-@dg.observable_source_asset(partitions_def=CLIPS, group_name=GROUP, tags={"dance/stage": "raw"})
-def raw_clips(context: dg.OpExecutionContext, store: Store) -> dg.DataVersionsByPartition:
-    """Dance clips as they came.
+RAW_CLIPS_DESCRIPTION = """Dance clips as they came.
 
-    *Observe* looks into `raw/clips` of the store and at every clip registered earlier with
-    `dance run --clips`, registers new ones as partitions and notes the sha256 of each.
-    """
+*Observe* looks into `raw/clips` of the store, registers new clips as partitions and notes the
+sha256 of each. `dance run --clips DIR` registers clips that lie elsewhere.
+"""
+
+
+@dg.observable_source_asset(
+    partitions_def=CLIPS,
+    group_name=GROUP,
+    tags={"dance/stage": "raw"},
+    description=RAW_CLIPS_DESCRIPTION,
+)
+def raw_clips(context: dg.OpExecutionContext, store: Store) -> dg.DataVersionsByPartition:
+    """Register the clips of the store's own folder."""
     result = register_clips(store, context.instance, [store.raw_clips])
     for problem in result.problems:
         context.log.warning(f"{problem.file}: {problem.message}")
