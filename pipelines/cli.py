@@ -213,6 +213,22 @@ def ui(
 
 
 @app.command()
+def bench(
+    store: StoreOption = None,
+    clips: Annotated[int, typer.Option(help="Clips to generate.")] = 4,
+    frames: Annotated[int, typer.Option(help="Frames a clip.")] = 1500,
+    width: Annotated[int, typer.Option(help="Pixels.")] = 480,
+    height: Annotated[int, typer.Option(help="Pixels.")] = 360,
+    debug: DebugOption = False,
+) -> None:
+    """Time ingestion against a bare decode, the estimator and training steps."""
+    from pipelines.benching import run_bench
+
+    with reported(debug):
+        run_bench(_store(store), console, clips, frames, (width, height))
+
+
+@app.command()
 def clean(
     store: StoreOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
