@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import Corpus
+from tiny_corpus import Corpus
 from typer.testing import CliRunner
 
 from dance_models.tables import FRAMES, TRACKS

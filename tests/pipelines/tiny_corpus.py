@@ -1,0 +1,43 @@
+"""A tiny corpus with pose tracks computed elsewhere: no estimator weights, no network."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dance_models.skeleton import JOINTS
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Folders of a corpus."""
+
+    root: Path
+
+    @property
+    def clips(self) -> Path:
+        return self.root / "clips"
+
+    @property
+    def annotations(self) -> Path:
+        return self.root / "annotations"
+
+    @property
+    def tracks(self) -> Path:
+        return self.root / "tracks"
+
+
+def write_tracks(corpus: Corpus) -> None:
+    """Estimates: the annotation with an error of its own and noise."""
+    corpus.tracks.mkdir(exist_ok=True)
+    for path in sorted(corpus.annotations.glob("*.json")):
+        rng = np.random.default_rng(len(path.stem))
+        frames = []
+        for i, annotation in enumerate(json.loads(path.read_text())["annotations"]):
+            points = np.array(annotation["keypoints"], float).reshape(14, 3)
+            points[:, :2] += rng.normal((2.0, -1.5), 0.7, (14, 2))
+            points[:, 2] = 0.9
+            frames.append({"frame": i, "keypoints": points.round(2).tolist()})
+        track = {"clip": path.stem, "joints": list(JOINTS), "frames": frames}
+        (corpus.tracks / path.name).write_text(json.dumps(track))
