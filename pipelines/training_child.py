@@ -4,39 +4,21 @@ Bridges ``dance_models.training`` (which knows neither tool) to Dagster's log an
 it needs comes as Pipes extras: task, runs, folder, config, store, run_id, datasets.
 """
 
+import logging
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from dagster_pipes import PipesContext, open_dagster_pipes
 
-from dance_models.config import (
-    MkffStGcnConfig,
-    PredictionExperiment,
-    RecognitionExperiment,
-    StgaNetConfig,
-    TrainingConfig,
-)
+from dance_models.config import RecognitionExperiment
 from dance_models.data.pose_runs import load_pose_runs
 from dance_models.tables import file_digest
+from dance_models.training.checkpoint import experiment_from_plain
 from dance_models.training.loop import EpochRecord, TrainingResult
 from pipelines.store import Store
 from pipelines.tracking import Tracker, short_digest
-
-
-def _tuples(config: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no tuples, the frozen dataclasses have no lists."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
-
-
-def experiment_from_json(
-    task: str, config: dict[str, Any]
-) -> RecognitionExperiment | PredictionExperiment:
-    """The experiment that Dagster sent as JSON."""
-    training = TrainingConfig(**_tuples(config["training"]))
-    if task == "recognition":
-        return RecognitionExperiment(MkffStGcnConfig(**_tuples(config["net"])), training)
-    return PredictionExperiment(StgaNetConfig(**_tuples(config["net"])), training)
 
 
 def _train(
@@ -46,7 +28,7 @@ def _train(
     from dance_models.training.recognition import train_recognition
 
     runs = load_pose_runs(Path(job["runs"]))
-    experiment = experiment_from_json(job["task"], job["config"])
+    experiment = experiment_from_plain({"task": job["task"], **job["config"]})
     if isinstance(experiment, RecognitionExperiment):
         return train_recognition(runs, experiment.net, experiment.training, folder, on_epoch)
     return train_prediction(runs, experiment.net, experiment.training, folder, on_epoch)
@@ -90,6 +72,10 @@ def _log_datasets(job: dict[str, Any]) -> None:
 def run(pipes: PipesContext, job: dict[str, Any]) -> None:
     """Train, log to MLflow, report the result through Pipes."""
     import mlflow
+
+    # Its notes on monitors and sources would bury the epochs in Dagster's log.
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="mlflow.data")
 
     store = Store(root=job["store"])
     tracker = Tracker(store)
