@@ -1,7 +1,10 @@
 """How fast the stages are, as ratios and rates on a generated corpus: ``dance bench``."""
 
+import multiprocessing
 import resource
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from time import perf_counter
 
@@ -21,21 +24,16 @@ def bare_decode(clips: Sequence[Path]) -> int:
     for path in clips:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
             frames += sum(1 for _ in container.decode(stream))
     return frames
 
 
-def ingest(clips: Sequence[Path], folder: Path, config: SamplingConfig) -> list[Path]:
-    """Probe, plan and extract every clip; the images."""
-    share = frame_share(config, len(clips))
-    images = []
-    for path in clips:
-        probe = probe_clip(path)
-        runs = plan_runs(config, motion=probe.motion, share=share)
-        wanted = [frame for run in runs for frame in range(run.start, run.stop)]
-        images += [f.path for f in extract_frames(path, probe, wanted, folder / path.stem)]
-    return images
+def ingest(path: Path, folder: Path, config: SamplingConfig, clips: int) -> list[Path]:
+    """Probe, plan and extract one of ``clips`` clips; the images."""
+    probe = probe_clip(path)
+    runs = plan_runs(config, motion=probe.motion, share=frame_share(config, clips))
+    wanted = [frame for run in runs for frame in range(run.start, run.stop)]
+    return [f.path for f in extract_frames(path, probe, wanted, folder / path.stem)]
 
 
 def timed(work: Callable[[], object], repeats: int = 3) -> float:
@@ -49,21 +47,30 @@ def timed(work: Callable[[], object], repeats: int = 3) -> float:
 
 
 def bench_ingestion(
-    clips: Sequence[Path], folder: Path, config: SamplingConfig
+    clips: Sequence[Path], folder: Path, config: SamplingConfig, workers: int
 ) -> dict[str, float]:
-    """Ingestion against a bare decode of the same files, in one process one after the other."""
-    frames = bare_decode(clips)  # also warms the page cache for both
+    """Ingestion against a bare sequential decode of the same files.
+
+    By ``workers`` processes over the clips, as ``dance run`` works, and by one. The shortest of
+    some repeats, so starting the processes does not count.
+    """
+    frames = bare_decode(clips)  # also warms the page cache for all
     bare = timed(lambda: bare_decode(clips))
-    ours = timed(lambda: ingest(clips, folder, config))
+    arguments = (clips, repeat(folder), repeat(config), repeat(len(clips)))
+    one = timed(lambda: list(map(ingest, *arguments)))
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        many = timed(lambda: list(pool.map(ingest, *arguments)))
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     return {
         "frames": float(frames),
         "bare_decode_s": bare,
-        "ingestion_s": ours,
-        "ingestion_over_bare_decode": ours / bare,
+        "ingestion_s": many,
+        "ingestion_over_bare_decode": many / bare,
+        "workers": float(workers),
+        "ingestion_over_bare_decode_one_worker": one / bare,
         "peak_memory_mb": own / 1024,
-        "peak_memory_of_a_decoder_mb": child / 1024,
+        "peak_memory_of_a_worker_mb": child / 1024,
     }
 
 

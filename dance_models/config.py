@@ -59,12 +59,23 @@ class AugmentConfig:
 
 
 @dataclass(frozen=True)
-class MkffStGcnConfig:
-    """MKFF-ST-GCN (SPEC section 2)."""
+class RefinerConfig:
+    """What every recognition network has: its window, its input, its loss."""
 
     window: int = 11  # frames
     causal: bool = False  # the current frame last, instead of centred
     sample_interval: int = 1  # N: every N-th frame is observed
+    kinematics_of_flow: bool = False  # velocity of F ("based on the keypoint flow") instead of P
+    landmarks: int = 0  # extra estimator landmarks as input (BlazePose: 33), 0 = none
+    test_mirror: bool = True  # average with the refinement of the mirrored run
+    top_k: int = 7
+    top_k_weight: float = 1.0  # lambda of Eq 10
+
+
+@dataclass(frozen=True)
+class MkffStGcnConfig(RefinerConfig):
+    """MKFF-ST-GCN (SPEC section 2)."""
+
     spatial_channels: int = 64
     spatial_blocks: int = 3
     temporal_kernel: int = 9
@@ -72,14 +83,9 @@ class MkffStGcnConfig:
     attention_blocks: int = 3
     attention_heads: int = 4
     dropout: float = 0.1
-    kinematics_of_flow: bool = False  # velocity of F ("based on the keypoint flow") instead of P
     residual_on_flow: bool = False  # P_hat = F + delta instead of P + delta
     use_confidence: bool = True
-    landmarks: int = 0  # extra estimator landmarks as input (BlazePose: 33), 0 = none
-    test_mirror: bool = True  # average with the refinement of the mirrored run
     style_classes: int = 0  # optional style head, 0 = none
-    top_k: int = 7
-    top_k_weight: float = 1.0  # lambda of Eq 10
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """``dance bench``: ratios and rates on a corpus generated for it."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -27,7 +28,7 @@ def run_bench(
         # The share of the paper: 267 of 5,000 frames.
         sampling = SamplingConfig(frame_budget=max(clips * frames * 267 // 5000, 40 * clips))
         with console.status("ingestion"):
-            rows = bench_ingestion(paths, folder / "frames", sampling)
+            rows = bench_ingestion(paths, folder / "frames", sampling, os.cpu_count() or 1)
         with console.status("estimator"):
             weights = fetch_weights(store.weights)
             rows["estimator_frames_per_s"] = bench_estimator(

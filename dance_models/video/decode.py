@@ -26,6 +26,7 @@ Image = NDArray[np.uint8]
 # Opens a file and yields the asked frames in ascending order, RGB in the coded orientation.
 Backend = Callable[[Path, Sequence[int]], Iterator[tuple[int, Image]]]
 
+PRELOADED: Final = ["__main__", "decord", "dance_models.video.decode"]
 TIMEOUT_S: Final = 30.0  # for one frame; seeking to the first may decode a whole group of pictures
 
 
@@ -122,6 +123,7 @@ def _attempt(
     """Extract in a child process; returns why it failed, "" when it did not."""
     # forkserver: a clean parent without the threads of polars and arrow, and cheap to fork
     context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)  # once for all clips, not in each child
     receiver, sender = context.Pipe(duplex=False)
     child = context.Process(
         target=_extract,

@@ -67,14 +67,14 @@ def _identity(store: Store, clip: str) -> dict[str, Any]:
 
 def clip_probe_inputs(store: Store, config: None, clip: str | None) -> Inputs:
     """The registry row: content, style, performer and take of the clip."""
-    return {"code": "1", "clip": _identity(store, clip or "")}
+    return {"code": "2", "clip": _identity(store, clip or "")}
 
 
 @dg.asset(
     partitions_def=CLIPS,
     deps=[raw_clips],
     group_name=GROUP,
-    code_version="1",
+    code_version="2",
     pool="decode",
     kinds={"parquet"},
 )
