@@ -89,6 +89,39 @@ class MkffStGcnConfig(RefinerConfig):
 
 
 @dataclass(frozen=True)
+class StGcnConfig(RefinerConfig):
+    """ST-GCN without MKFF: as many blocks as MKFF-ST-GCN has, pose and confidence alone."""
+
+    channels: int = 64
+    blocks: int = 4
+    temporal_kernel: int = 9
+    dropout: float = 0.1
+
+
+@dataclass(frozen=True)
+class SmoothNetConfig(RefinerConfig):
+    """SmoothNet-style: a residual MLP over time, the same for every coordinate."""
+
+    hidden: int = 512
+    bottleneck: int = 128
+    blocks: int = 3
+    dropout: float = 0.1
+
+
+@dataclass(frozen=True)
+class HbrnnConfig(RefinerConfig):
+    """HBRNN: bidirectional recurrent layers over five body parts, fused step by step."""
+
+    part: int = 32  # units a direction of the five parts
+    fused: int = 48  # of the limbs with the trunk
+    half: int = 64  # of the upper and the lower body
+    body: int = 96  # of the whole body's LSTM
+
+
+RecognitionNet = MkffStGcnConfig | StGcnConfig | SmoothNetConfig | HbrnnConfig
+
+
+@dataclass(frozen=True)
 class StgaNetConfig:
     """STGA-Net (SPEC section 3)."""
 
@@ -102,6 +135,45 @@ class StgaNetConfig:
     kinematic_inputs: bool = True  # p, v, a into the encoder (faithful: p only)
     velocity_residual: bool = True  # p + gamma v + f(H) (faithful: p + f(H))
     gamma: float = 0.7  # initial value, learnable per joint
+
+
+@dataclass(frozen=True)
+class SimlpeConfig:
+    """siMLPe-style: DCT and a residual MLP over time."""
+
+    blocks: int = 24
+
+
+@dataclass(frozen=True)
+class TGcnConfig:
+    """T-GCN: a graph convolution inside a GRU cell."""
+
+    hidden: int = 64
+    output: Literal["absolute", "residual", "velocity"] = "absolute"
+    gamma: float = 0.7  # of the velocity variant, learnable per joint
+
+
+@dataclass(frozen=True)
+class TrajGcnConfig:
+    """Traj-GCN: graph convolutions with free adjacency over the DCT of trajectories."""
+
+    hidden: int = 128
+    blocks: int = 6
+    dropout: float = 0.1
+
+
+@dataclass(frozen=True)
+class DmgnnConfig:
+    """DMGNN on 14 joints: three scales, three difference orders, a G-GRU decoder."""
+
+    widths: tuple[int, int, int, int] = (8, 16, 32, 64)  # of the encoder's layers
+    hidden: int = 128  # of the decoder
+    exchange: float = 0.3  # weight of what another scale says
+    merge: float = 0.6  # weight of the coarse scales in the end
+    dropout: float = 0.1
+
+
+PredictionNet = StgaNetConfig | SimlpeConfig | TGcnConfig | TrajGcnConfig | DmgnnConfig
 
 
 @dataclass(frozen=True)
@@ -145,18 +217,20 @@ class EvaluationConfig:
 
 @dataclass(frozen=True)
 class RecognitionExperiment:
-    """What a training of the recognition network depends on."""
+    """What a training of a recognition network depends on."""
 
-    net: MkffStGcnConfig
+    net: RecognitionNet
     training: TrainingConfig
+    folds: bool = False  # train on every grouped fold as well as on the fixed split
 
 
 @dataclass(frozen=True)
 class PredictionExperiment:
-    """What a training of the prediction network depends on."""
+    """What a training of a prediction network depends on."""
 
-    net: StgaNetConfig
+    net: PredictionNet
     training: TrainingConfig
+    folds: bool = False  # train on every grouped fold as well as on the fixed split
 
 
 def paper_training(epochs: int = 80) -> TrainingConfig:

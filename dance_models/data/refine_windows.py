@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.config import MkffStGcnConfig
+from dance_models.config import RefinerConfig
 from dance_models.data.forecast_windows import fill_missing
 from dance_models.data.kinematics import keypoint_kinematics
 from dance_models.data.pose_runs import PoseRun
@@ -94,7 +94,7 @@ def _landmarks(
     return np.where(known, scaled, absent).astype(np.float32)
 
 
-def _features(run: PoseRun, config: MkffStGcnConfig) -> dict[str, NDArray[np.generic]]:
+def _features(run: PoseRun, config: RefinerConfig) -> dict[str, NDArray[np.generic]]:
     sampled = _sampled(run, config.sample_interval)
     scale = observed_scale(run.estimate[sampled])
     seen = run.estimate.astype(np.float64) / scale
@@ -122,7 +122,7 @@ def _features(run: PoseRun, config: MkffStGcnConfig) -> dict[str, NDArray[np.gen
     }
 
 
-def refine_frames(runs: Sequence[PoseRun], config: MkffStGcnConfig) -> RefineFrames:
+def refine_frames(runs: Sequence[PoseRun], config: RefinerConfig) -> RefineFrames:
     """Features of all runs. Raises InputError on no runs."""
     if not runs:
         raise InputError("there are no pose runs to refine")
@@ -137,7 +137,7 @@ def refine_frames(runs: Sequence[PoseRun], config: MkffStGcnConfig) -> RefineFra
     return RefineFrames(**arrays, start=start)
 
 
-def reference_frame(config: MkffStGcnConfig) -> int:
+def reference_frame(config: RefinerConfig) -> int:
     """The frame of a window that it is centred on: the current one."""
     return config.window - 1 if config.causal else config.window // 2
 
@@ -156,7 +156,7 @@ def window_indices(frames: RefineFrames, window: int, stride: int = 1) -> NDArra
     return np.concatenate(windows)
 
 
-def annotated_windows(frames: RefineFrames, config: MkffStGcnConfig) -> NDArray[np.int64]:
+def annotated_windows(frames: RefineFrames, config: RefinerConfig) -> NDArray[np.int64]:
     """The windows that training can learn from.
 
     Those whose reference frame has an annotated joint and in which the estimator saw anything at

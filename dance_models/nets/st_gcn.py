@@ -4,11 +4,16 @@ Layout (V, B, T, C). Joints first, so that mixing joints is one matrix product; 
 that mixing channels is another: on a CPU twice as fast as the usual (B, C, T, V).
 """
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
+from dance_models.config import StGcnConfig
 from dance_models.nets.graph import spatial_partition
 from dance_models.nets.layers import LockedDropout, NormLast
+from dance_models.nets.refiner_input import packed_width, unpack
+from dance_models.skeleton import NUM_JOINTS
 
 
 class SpatialGraphConv(nn.Module):
@@ -74,3 +79,43 @@ class StGcnBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(V, B, T, C_in) -> (V, B, T, C_out)."""
         return torch.relu(self.body(x) + self.residual(x))
+
+
+class StGcnRefiner(nn.Module):
+    """ST-GCN without MKFF: the recognition network's spatial stream alone, as an ablation.
+
+    Blocks on pose and confidence, then a zero-initialised correction. Other landmarks of the
+    estimator, when there are any, reach every joint through one linear layer, as they reach
+    MKFF-ST-GCN's tokens, so that the two are compared on the same input. Shape: packed input
+    (B, T, width) -> refined pose (B, T, 14, 2).
+    """
+
+    def __init__(self, config: StGcnConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.input_width = packed_width(config.landmarks)
+        c = config.channels
+        self.norm = NormLast(NUM_JOINTS * 3)
+        self.landmarks = (
+            nn.Linear(3 * config.landmarks, NUM_JOINTS * c) if config.landmarks else None
+        )
+        widths = [3] + [c] * config.blocks
+        self.first, *rest = (
+            StGcnBlock(a, b, config.temporal_kernel, config.dropout) for a, b in pairwise(widths)
+        )
+        self.rest = nn.Sequential(*rest)
+        self.correction = nn.Linear(c, 2)
+        nn.init.zeros_(self.correction.weight)
+        nn.init.zeros_(self.correction.bias)
+
+    def forward(self, packed: Tensor) -> Tensor:
+        """Refine a batch of windows."""
+        x = unpack(packed, self.config.landmarks)
+        given = torch.cat([x.pose, x.confidence[..., None]], dim=-1)  # (B, T, V, 3)
+        normed = self.norm(given.flatten(2)).reshape(given.shape)
+        features = self.first(normed.permute(2, 0, 1, 3))  # (V, B, T, C)
+        if self.landmarks is not None:
+            extra = self.landmarks(x.landmarks.flatten(2)).unflatten(-1, (NUM_JOINTS, -1))
+            features = features + extra.permute(2, 0, 1, 3)
+        correction = self.correction(self.rest(features)).permute(1, 2, 0, 3)
+        return torch.add(x.pose, correction)

@@ -2,20 +2,23 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, get_args
 
 import torch
 
 from dance_models.config import (
-    MkffStGcnConfig,
     PredictionExperiment,
+    PredictionNet,
     RecognitionExperiment,
-    StgaNetConfig,
+    RecognitionNet,
     TrainingConfig,
 )
 from dance_models.errors import InputError
 
 Experiment = RecognitionExperiment | PredictionExperiment
+
+_RECOGNITION: Final[dict[str, Any]] = {kind.__name__: kind for kind in get_args(RecognitionNet)}
+_PREDICTION: Final[dict[str, Any]] = {kind.__name__: kind for kind in get_args(PredictionNet)}
 
 
 def save_checkpoint(state: dict[str, Any], path: Path) -> None:
@@ -39,9 +42,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def experiment_to_plain(experiment: Experiment) -> dict[str, Any]:
-    """The experiment as plain values, with its task."""
+    """The experiment as plain values, with its task and the kind of its network."""
     task = "recognition" if isinstance(experiment, RecognitionExperiment) else "prediction"
-    return {"task": task, **asdict(experiment)}
+    return {"task": task, "network": type(experiment.net).__name__, **asdict(experiment)}
 
 
 def experiment_from_plain(plain: dict[str, Any]) -> Experiment:
@@ -51,6 +54,13 @@ def experiment_from_plain(plain: dict[str, Any]) -> Experiment:
         return {k: tuple(v) if isinstance(v, list) else v for k, v in section.items()}
 
     training = TrainingConfig(**tuples(plain["training"]))
+    kinds = _RECOGNITION if plain["task"] == "recognition" else _PREDICTION
+    if plain["network"] not in kinds:
+        raise InputError(
+            f"there is no network {plain['network']} for {plain['task']}",
+            hint=f"Known: {', '.join(kinds)}",
+        )
+    net = kinds[plain["network"]](**tuples(plain["net"]))
     if plain["task"] == "recognition":
-        return RecognitionExperiment(MkffStGcnConfig(**tuples(plain["net"])), training)
-    return PredictionExperiment(StgaNetConfig(**tuples(plain["net"])), training)
+        return RecognitionExperiment(net, training)
+    return PredictionExperiment(net, training)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from dance_models.config import PredictionExperiment, RecognitionExperiment
 from dance_models.data.forecast_windows import (
@@ -27,8 +28,8 @@ from dance_models.data.refine_windows import (
 )
 from dance_models.errors import InputError
 from dance_models.geometry import mirror_keypoints, pelvis, torso_length
+from dance_models.nets.build import Refiner, build_forecaster, build_refiner
 from dance_models.nets.mkff_st_gcn import MkffStGcn, outputs
-from dance_models.nets.stga_net import StgaNet
 from dance_models.skeleton import MIRROR
 from dance_models.training.checkpoint import experiment_from_plain, load_checkpoint
 from dance_models.training.refine_batches import RefineTensors
@@ -36,13 +37,13 @@ from dance_models.training.refine_batches import RefineTensors
 BATCH = 128  # larger ones leave the cache of a CPU
 
 
-def load_refiner(checkpoint: Path) -> MkffStGcn:
+def load_refiner(checkpoint: Path) -> Refiner:
     """A trained recognition network, ready to use. Raises InputError on another's checkpoint."""
     state = load_checkpoint(checkpoint)
     experiment = experiment_from_plain(state["experiment"])
     if not isinstance(experiment, RecognitionExperiment):
         raise InputError("this is not a recognition network", file=checkpoint)
-    model = MkffStGcn(experiment.net)
+    model = build_refiner(experiment.net)
     model.load_state_dict(state["model"])
     return model.eval()
 
@@ -52,13 +53,13 @@ def style_labels(checkpoint: Path) -> tuple[str, ...]:
     return tuple(load_checkpoint(checkpoint)["labels"])
 
 
-def load_forecaster(checkpoint: Path) -> StgaNet:
+def load_forecaster(checkpoint: Path) -> nn.Module:
     """A trained prediction network, ready to use. Raises InputError on another's checkpoint."""
     state = load_checkpoint(checkpoint)
     experiment = experiment_from_plain(state["experiment"])
     if not isinstance(experiment, PredictionExperiment):
         raise InputError("this is not a prediction network", file=checkpoint)
-    model = StgaNet(experiment.net)
+    model = build_forecaster(experiment.net)
     model.load_state_dict(state["model"])
     return model.eval()
 
@@ -83,7 +84,7 @@ def mirrored_run(run: PoseRun) -> PoseRun:
 
 
 def refine_runs(
-    model: MkffStGcn, runs: Sequence[PoseRun], *, stride: int = 1
+    model: Refiner, runs: Sequence[PoseRun], *, stride: int = 1
 ) -> list[NDArray[np.float32]]:
     """Refine every run; (T, 14, 2) in pixels each.
 
@@ -102,7 +103,7 @@ def refine_runs(
 
 
 @torch.no_grad()
-def _refine(model: MkffStGcn, runs: Sequence[PoseRun], stride: int) -> list[NDArray[np.float32]]:
+def _refine(model: Refiner, runs: Sequence[PoseRun], stride: int) -> list[NDArray[np.float32]]:
     if not runs:
         return []
     frames = refine_frames(runs, model.config)
@@ -119,7 +120,7 @@ def _refine(model: MkffStGcn, runs: Sequence[PoseRun], stride: int) -> list[NDAr
 
 
 def _network_outputs(
-    model: MkffStGcn, frames: RefineFrames, windows: NDArray[np.int64]
+    model: Refiner, frames: RefineFrames, windows: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
     """Refined poses (B, T, 14, 2) and style logits (B, classes) of batches of windows."""
     model.eval()
@@ -130,12 +131,12 @@ def _network_outputs(
 
 
 @torch.no_grad()
-def classify_styles(model: MkffStGcn, runs: Sequence[PoseRun]) -> NDArray[np.int64]:
+def classify_styles(model: Refiner, runs: Sequence[PoseRun]) -> NDArray[np.int64]:
     """Style number of every run (R,), from the mean logits of its windows; ``style_labels`` names.
 
     Raises InputError when the network has no style head.
     """
-    if model.style is None:
+    if not isinstance(model, MkffStGcn) or model.style is None:
         raise InputError("the network was trained without a style head (style_classes is 0)")
     styles = []
     for run in runs:
@@ -150,7 +151,7 @@ def _average(
     frames: RefineFrames,
     windows: NDArray[np.int64],
     outputs: NDArray[np.float32],
-    model: MkffStGcn,
+    model: Refiner,
 ) -> NDArray[np.float64]:
     """Mean over the windows that hold a frame; a causal network speaks of its last frame alone."""
     centre = frames.centre[windows[:, reference_frame(model.config)]]
@@ -168,7 +169,7 @@ def _average(
 
 
 def refine_observed(
-    model: MkffStGcn, runs: Sequence[PoseRun], windows: ForecastWindows, *, stride: int = 3
+    model: Refiner, runs: Sequence[PoseRun], windows: ForecastWindows, *, stride: int = 3
 ) -> NDArray[np.float32]:
     """The observed part of each forecast window, refined; (N, 27, 14, 2) in pixels.
 
@@ -211,7 +212,7 @@ def window_scale(
 
 
 @torch.no_grad()
-def forecast(model: StgaNet, observed: NDArray[np.floating]) -> NDArray[np.float32]:
+def forecast(model: nn.Module, observed: NDArray[np.floating]) -> NDArray[np.float32]:
     """Observed poses (N, 27, 14, 2) in pixels -> forecast (N, 10, 14, 2) in pixels."""
     if not len(observed):
         return np.zeros((0, FUTURE, *observed.shape[2:]), np.float32)

@@ -1,4 +1,4 @@
-"""Training STGA-Net on annotated poses."""
+"""Training a prediction network on annotated poses."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dance_models.config import PredictionExperiment, StgaNetConfig, TrainingConfig
+from dance_models.config import PredictionExperiment, PredictionNet, TrainingConfig
 from dance_models.data.forecast_windows import ForecastWindows, cut_windows
 from dance_models.data.pose_runs import PoseRun
-from dance_models.nets.stga_net import StgaNet
+from dance_models.nets.build import build_forecaster
 from dance_models.skeleton import MIRROR
 from dance_models.training.geometry import draw_geometry
 from dance_models.training.inference import forecast, window_scale
@@ -103,7 +103,7 @@ class ForecastTensors:
 
 def train_prediction(
     runs: Sequence[PoseRun],
-    net: StgaNetConfig,
+    net: PredictionNet,
     training: TrainingConfig,
     folder: Path,
     on_epoch: Callable[[EpochRecord], None] | None = None,
@@ -134,10 +134,9 @@ def train_prediction(
         )
 
     def validate(model: nn.Module) -> dict[str, float]:
-        assert isinstance(model, StgaNet)
         return forecast_scores(windows, forecast(model, windows.observed), unit)
 
     torch.manual_seed(training.seed)
-    model = StgaNet(net).to(device)
+    model = build_forecaster(net).to(device)
     experiment = PredictionExperiment(net, training)
     return Trainer(model, Task(experiment, steps, batches, loss, validate), folder).fit(on_epoch)

@@ -1,4 +1,4 @@
-"""Training MKFF-ST-GCN on pose runs."""
+"""Training a recognition network on pose runs."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -8,11 +8,17 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from dance_models.config import MkffStGcnConfig, RecognitionExperiment, TrainingConfig
+from dance_models.config import (
+    MkffStGcnConfig,
+    RecognitionExperiment,
+    RecognitionNet,
+    TrainingConfig,
+)
 from dance_models.data.pose_runs import PoseRun
 from dance_models.data.refine_windows import annotated_windows, refine_frames
 from dance_models.errors import InputError
-from dance_models.nets.mkff_st_gcn import MkffStGcn, outputs
+from dance_models.nets.build import build_refiner, is_refiner
+from dance_models.nets.mkff_st_gcn import outputs
 from dance_models.training.geometry import draw_geometry
 from dance_models.training.inference import refine_runs
 from dance_models.training.loop import (
@@ -43,7 +49,7 @@ def _labels(runs: Sequence[PoseRun], classes: int) -> tuple[str, ...]:
 
 def train_recognition(
     runs: Sequence[PoseRun],
-    net: MkffStGcnConfig,
+    net: RecognitionNet,
     training: TrainingConfig,
     folder: Path,
     on_epoch: Callable[[EpochRecord], None] | None = None,
@@ -54,7 +60,7 @@ def train_recognition(
     """
     device = prepare(training)
     learn, select = split_runs(runs, lambda run: bool(run.annotated.any()))
-    labels = _labels(learn, net.style_classes)
+    labels = _labels(learn, net.style_classes if isinstance(net, MkffStGcnConfig) else 0)
     frames = refine_frames(learn, net)
     windows = torch.from_numpy(annotated_windows(frames, net))
     if not len(windows):
@@ -89,10 +95,10 @@ def train_recognition(
         return keypoints + style_loss(logits, style[batch.frames[:, 0]].to(device))
 
     def validate(model: nn.Module) -> dict[str, float]:
-        assert isinstance(model, MkffStGcn)
+        assert is_refiner(model)
         return refinement_scores(select, refine_runs(model, select, stride=VALIDATION_STRIDE))
 
     torch.manual_seed(training.seed)
-    model = MkffStGcn(net).to(device)
+    model = build_refiner(net).to(device)
     task = Task(RecognitionExperiment(net, training), steps, batches, loss, validate, labels)
     return Trainer(model, task, folder).fit(on_epoch)

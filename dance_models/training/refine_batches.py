@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dance_models.config import MkffStGcnConfig, TrainingConfig
+from dance_models.config import RefinerConfig, TrainingConfig
 from dance_models.data.refine_windows import BLAZEPOSE_MIRROR, RefineFrames, reference_frame
 from dance_models.nets.refiner_input import FEATURES, JOINT_WIDTH
 from dance_models.skeleton import MIRROR, NUM_JOINTS
@@ -25,7 +25,7 @@ class RefineBatch(NamedTuple):
 class RefineTensors:
     """All frames as tensors on the device; cuts, augments and packs batches."""
 
-    def __init__(self, frames: RefineFrames, config: MkffStGcnConfig, device: torch.device) -> None:
+    def __init__(self, frames: RefineFrames, config: RefinerConfig, device: torch.device) -> None:
         def tensor(values: NDArray[Any]) -> Tensor:
             return torch.from_numpy(values).to(device)
 

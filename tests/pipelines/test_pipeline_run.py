@@ -17,11 +17,14 @@ from tiny_corpus import Corpus
 from typer.testing import CliRunner
 
 from dance_models.tables import FRAMES, TRACKS
+from dance_models.training.checkpoint import load_checkpoint
 from pipelines.cli import app
 from pipelines.skip_rule import last_materialization
 from pipelines.store import Store, open_instance
+from pipelines.tracking import Tracker
 
 CLIP_ASSETS = "clip_probe,pose_annotations,sampled_frames,pose_tracks"
+DATA_ASSETS = "pose_dataset,split_manifest,augmented_train,train_split,val_split,test_split"
 
 
 def dance(store: Path, *arguments: str) -> tuple[int, str]:
@@ -251,6 +254,46 @@ def test_a_run_killed_half_way_goes_on(
         assert opened.read("pose_tracks", clip).height == 60
     with open_instance(opened) as instance:
         assert all(run.is_finished for run in instance.get_runs())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_training_killed_half_way_goes_on_where_it_was(
+    tmp_path: Path, make_corpus: Callable[[int, int], Corpus]
+) -> None:
+    """kill -9 of the whole process group between two epochs of a training in the graph."""
+    corpus, store = make_corpus(9, 64), tmp_path / "store"
+    code, output = run(store, corpus, "--only", f"{CLIP_ASSETS},{DATA_ASSETS}")
+    assert code == 0, output
+    command = [
+        sys.executable, "-m", "pipelines.cli", "run", "--store", str(store), "--profile", "demo",
+        "--only", "stga_net",
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    models = store / "models" / "stga_net"
+    deadline = time.monotonic() + 120
+    while not (done := [p for p in models.glob("*/progress.json") if _epoch(p) >= 2]):
+        assert time.monotonic() < deadline, "no second epoch within two minutes"
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    before = load_checkpoint(done[0].with_name("last.pt"))["history"]
+    assert not (models / "current.json").exists()
+
+    code, output = dance(store, "run", "--profile", "demo", "--only", "stga_net")
+    assert code == 0, output
+    after = load_checkpoint(done[0].with_name("last.pt"))["history"]
+    assert [record["epoch"] for record in after] == list(range(1, 9))
+    assert after[: len(before)] == before  # seconds included: these epochs were not run again
+    tracker = Tracker(Store(root=str(store)))
+    states = [r.info.status for r in tracker.client.search_runs([tracker.initialise()])]
+    assert states == ["FINISHED"]  # one MLflow run, opened once and taken up again
+
+
+def _epoch(progress: Path) -> int:
+    return int(json.loads(progress.read_text())["epoch"])
 
 
 @pytest.mark.parametrize(

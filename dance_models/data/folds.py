@@ -1,0 +1,47 @@
+"""Grouped k-fold over pose runs: every clip is judged once, by a network that never saw its group.
+
+The folds themselves are data (``fold`` in the split manifest); this only reads them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from dance_models.data.pose_runs import PoseRun
+from dance_models.errors import InputError
+
+
+def fold_count(runs: Sequence[PoseRun]) -> int:
+    """How many folds the runs are in. Raises InputError on fewer than three.
+
+    One is judged, one lends its validation groups, and something must be left to train on.
+    """
+    folds = {run.fold for run in runs}
+    if len(folds) < 3:
+        raise InputError(
+            f"there are only {len(folds)} folds",
+            hint="Cross-validation needs at least three groups (takes)",
+        )
+    return max(folds) + 1
+
+
+def fold_runs(runs: Sequence[PoseRun], fold: int) -> list[PoseRun]:
+    """The originals with ``split`` as fold ``fold`` sees it.
+
+    Its own groups are "test"; of the fold after it the first group of every style is "val", which
+    leaves about as much to train on as the fixed split does; everything else is "train".
+    Augmented copies are left out: they were made for the fixed split.
+    """
+    originals = [run for run in runs if run.variant == 0]
+    following = (fold + 1) % fold_count(originals)
+    first: dict[str, str] = {}
+    for run in sorted(originals, key=lambda run: run.group):
+        if run.fold == following:
+            first.setdefault(run.style, run.group)
+    held = set(first.values())
+
+    def split(run: PoseRun) -> str:
+        if run.fold == fold:
+            return "test"
+        return "val" if run.group in held else "train"
+
+    return [replace(run, split=split(run)) for run in originals]

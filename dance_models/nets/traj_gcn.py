@@ -1,0 +1,83 @@
+"""Traj-GCN: graph convolutions with free adjacency over the DCT of trajectories.
+
+After Mao et al. 2019 ("Learning trajectory dependencies"): the last pose is repeated over the
+future, every coordinate's trajectory is transformed by a DCT, a graph convolutional network over
+the coordinates corrects the coefficients, and the inverse DCT gives all frames. Nodes are the 28
+coordinates; the adjacency is learnt without a skeleton. Smaller than published (256 hidden units,
+12 blocks), which is a matter of configuration.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from dance_models.config import TrajGcnConfig
+from dance_models.data.forecast_windows import FUTURE, OBSERVED
+from dance_models.nets.layers import NormLast
+from dance_models.nets.simlpe import dct_matrix
+from dance_models.skeleton import NUM_JOINTS
+
+
+class FreeGraphConv(nn.Module):
+    """y = A x W + b with a learnt A, shape (B, nodes, C_in) -> (B, nodes, C_out)."""
+
+    def __init__(self, channels_in: int, channels_out: int, nodes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(channels_in, channels_out)
+        self.adjacency = nn.Parameter(torch.empty(nodes, nodes))
+        nn.init.uniform_(self.adjacency, -(nodes**-0.5), nodes**-0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Mix channels, then nodes."""
+        return torch.matmul(self.adjacency, self.linear(x))
+
+
+class Layer(nn.Sequential):
+    """Graph convolution, batch normalisation over nodes and channels, tanh, dropout."""
+
+    def __init__(self, channels_in: int, channels_out: int, nodes: int, dropout: float) -> None:
+        super().__init__(
+            FreeGraphConv(channels_in, channels_out, nodes),
+            nn.Flatten(1),
+            NormLast(nodes * channels_out),
+            nn.Unflatten(1, (nodes, channels_out)),
+            nn.Tanh(),
+            nn.Dropout(dropout),
+        )
+
+
+class TrajGcn(nn.Module):
+    """Shape: observed (B, 27, 14, 2) -> forecast (B, 10, 14, 2), torso lengths."""
+
+    dct: Tensor
+
+    def __init__(
+        self,
+        config: TrajGcnConfig,
+        frames: int = OBSERVED + FUTURE,
+        nodes: int = 2 * NUM_JOINTS,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("dct", dct_matrix(frames))
+        hidden, dropout = config.hidden, config.dropout
+        self.first = Layer(frames, hidden, nodes, dropout)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                Layer(hidden, hidden, nodes, dropout), Layer(hidden, hidden, nodes, dropout)
+            )
+            for _ in range(config.blocks)
+        )
+        self.last = FreeGraphConv(hidden, frames, nodes)
+        nn.init.zeros_(self.last.linear.weight)
+        nn.init.zeros_(self.last.linear.bias)
+
+    def forward(self, observed: Tensor) -> Tensor:
+        """Forecast a batch of windows."""
+        padded = torch.cat([observed, observed[:, -1:].expand(-1, FUTURE, -1, -1)], dim=1)
+        coefficients = padded.flatten(2).transpose(1, 2) @ self.dct.T  # (B, 28, T)
+        x = self.first(coefficients)
+        for block in self.blocks:
+            x = x + block(x)
+        corrected = (coefficients + self.last(x)) @ self.dct
+        future: Tensor = corrected.transpose(1, 2)[:, OBSERVED:]
+        return future.reshape(-1, FUTURE, NUM_JOINTS, 2)
