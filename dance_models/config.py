@@ -4,6 +4,7 @@ Dagster's config and the command line mirror these; nothing else holds a default
 import: no torch.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -85,6 +86,7 @@ class MkffStGcnConfig(RefinerConfig):
     dropout: float = 0.1
     residual_on_flow: bool = False  # P_hat = F + delta instead of P + delta
     use_confidence: bool = True
+    use_kinematics: bool = True  # off: velocity and acceleration read zero (ablation)
     style_classes: int = 0  # optional style head, 0 = none
 
 
@@ -247,17 +249,32 @@ def paper_training(epochs: int = 80) -> TrainingConfig:
     )
 
 
+Experiment = RecognitionExperiment | PredictionExperiment
+
+
 @dataclass(frozen=True)
 class Profile:
     """The same graph with different numbers."""
 
     name: str
+    networks: Mapping[str, Experiment]  # method id -> what is trained; all that can be
+    rows: tuple[str, ...]  # those that a run trains and reports
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    recognition: RecognitionExperiment = RecognitionExperiment(
-        MkffStGcnConfig(landmarks=33), TrainingConfig()
-    )
-    prediction: PredictionExperiment = PredictionExperiment(StgaNetConfig(), TrainingConfig())
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    @property
+    def recognition(self) -> RecognitionExperiment:
+        """Of MKFF-ST-GCN."""
+        experiment = self.networks["mkff_st_gcn"]
+        assert isinstance(experiment, RecognitionExperiment)
+        return experiment
+
+    @property
+    def prediction(self) -> PredictionExperiment:
+        """Of STGA-Net."""
+        experiment = self.networks["stga_net"]
+        assert isinstance(experiment, PredictionExperiment)
+        return experiment

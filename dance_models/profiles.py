@@ -5,65 +5,168 @@ from typing import Final
 
 from dance_models.config import (
     AugmentConfig,
+    DmgnnConfig,
     EvaluationConfig,
+    Experiment,
+    HbrnnConfig,
     MkffStGcnConfig,
     PredictionExperiment,
     Profile,
     RecognitionExperiment,
     SamplingConfig,
+    SimlpeConfig,
+    SmoothNetConfig,
     StgaNetConfig,
+    StGcnConfig,
+    TGcnConfig,
     TrainingConfig,
+    TrajGcnConfig,
     paper_training,
 )
+from dance_models.methods import ABLATIONS, NETWORKS
 
 _TUNED = TrainingConfig()
-_LANDMARKS = MkffStGcnConfig(landmarks=33)
+_MKFF = MkffStGcnConfig(landmarks=33)
+_MKFF_FAITHFUL = MkffStGcnConfig(test_mirror=False)
+_STGA = StgaNetConfig()
+_STGA_FAITHFUL = StgaNetConfig(kinematic_inputs=False, velocity_residual=False)
+# The paper trains without any of the on-the-fly geometry that the tuned recipe draws.
+_PAPER_TRAINING = replace(
+    paper_training(),
+    rotation_rad=0.0,
+    axis_scale=(1.0, 1.0),
+    reverse_probability=0.0,
+    joint_mask_probability=0.0,
+    velocity_weight=0.0,
+)
+
+# As much of it as the study has time for; profile paper passes over all windows.
+_PAPER_SHORT = replace(_PAPER_TRAINING, steps_per_epoch=30)
+
+# The headline networks; every epoch is ``steps_per_epoch`` batches of 32 windows.
+_MKFF_TUNED = replace(_TUNED, epochs=12, steps_per_epoch=200, learning_rate=3e-3)
+_STGA_TUNED = replace(_TUNED, epochs=20, steps_per_epoch=250, learning_rate=3e-3)
+
+
+def _short(recipe: TrainingConfig, epochs: int, rate: float | None = None) -> TrainingConfig:
+    return replace(recipe, epochs=epochs, learning_rate=rate or recipe.learning_rate)
+
+
+# Every network that can be trained, at the length of the study.
+_STUDY: Final[dict[str, Experiment]] = {
+    "smoothnet": RecognitionExperiment(SmoothNetConfig(), _short(_MKFF_TUNED, 8, 1e-3)),
+    "hbrnn": RecognitionExperiment(HbrnnConfig(), _short(_MKFF_TUNED, 10, 2e-3)),
+    "st_gcn": RecognitionExperiment(StGcnConfig(landmarks=33), _MKFF_TUNED),
+    "mkff_st_gcn.paper": RecognitionExperiment(_MKFF_FAITHFUL, _PAPER_SHORT),
+    "mkff_st_gcn.faithful": RecognitionExperiment(_MKFF_FAITHFUL, _MKFF_TUNED),
+    "mkff_st_gcn.causal": RecognitionExperiment(replace(_MKFF, causal=True), _MKFF_TUNED),
+    "mkff_st_gcn.no_kinematics": RecognitionExperiment(
+        replace(_MKFF, use_kinematics=False), _MKFF_TUNED
+    ),
+    "mkff_st_gcn.no_attention": RecognitionExperiment(
+        replace(_MKFF, attention_blocks=0), _MKFF_TUNED
+    ),
+    "mkff_st_gcn.no_top_k": RecognitionExperiment(replace(_MKFF, top_k_weight=0.0), _MKFF_TUNED),
+    "mkff_st_gcn.no_landmarks": RecognitionExperiment(replace(_MKFF, landmarks=0), _MKFF_TUNED),
+    "mkff_st_gcn": RecognitionExperiment(_MKFF, _MKFF_TUNED),
+    "simlpe": PredictionExperiment(SimlpeConfig(), _short(_STGA_TUNED, 32)),
+    "traj_gcn": PredictionExperiment(TrajGcnConfig(), _short(_STGA_TUNED, 16, 2e-3)),
+    "t_gcn": PredictionExperiment(TGcnConfig(), _short(_STGA_TUNED, 8)),
+    "t_gcn_residual": PredictionExperiment(TGcnConfig(output="residual"), _short(_STGA_TUNED, 8)),
+    "t_gcn_velocity": PredictionExperiment(TGcnConfig(output="velocity"), _short(_STGA_TUNED, 8)),
+    "dmgnn": PredictionExperiment(DmgnnConfig(), _short(_STGA_TUNED, 6)),
+    "stga_net.paper": PredictionExperiment(_STGA_FAITHFUL, _PAPER_SHORT),
+    "stga_net.faithful": PredictionExperiment(_STGA_FAITHFUL, _STGA_TUNED),
+    "stga_net.gcn": PredictionExperiment(replace(_STGA, graph="gcn"), _STGA_TUNED),
+    "stga_net.local_sym": PredictionExperiment(replace(_STGA, graph="local-sym"), _STGA_TUNED),
+    "stga_net.local_distal": PredictionExperiment(
+        replace(_STGA, graph="local-distal"), _STGA_TUNED
+    ),
+    "stga_net.local": PredictionExperiment(replace(_STGA, graph="local"), _STGA_TUNED),
+    "stga_net.global": PredictionExperiment(replace(_STGA, graph="global"), _STGA_TUNED),
+    "stga_net.no_b": PredictionExperiment(replace(_STGA, use_b=False), _STGA_TUNED),
+    "stga_net.no_c": PredictionExperiment(replace(_STGA, use_c=False), _STGA_TUNED),
+    "stga_net": PredictionExperiment(_STGA, _STGA_TUNED),
+}
+HEADLINE: Final = ("mkff_st_gcn", "stga_net")
+
+
+def _at_length(epochs: int, steps: int, rate: float, warmup: int = 50) -> dict[str, Experiment]:
+    """Every network with the same short training."""
+    return {
+        name: replace(
+            experiment,
+            training=replace(
+                experiment.training,
+                epochs=epochs,
+                steps_per_epoch=steps,
+                warmup_steps=min(warmup, experiment.training.warmup_steps),
+                learning_rate=rate
+                if experiment.training.recipe == "tuned"
+                else experiment.training.learning_rate,
+            ),
+        )
+        for name, experiment in _STUDY.items()
+    }
+
+
+def _smoke() -> dict[str, Experiment]:
+    """Ten steps an epoch, and small headline networks."""
+    networks = _at_length(2, 10, 2e-3, warmup=5)
+    recognition, prediction = networks["mkff_st_gcn"], networks["stga_net"]
+    assert isinstance(recognition, RecognitionExperiment)
+    assert isinstance(prediction, PredictionExperiment)
+    small = MkffStGcnConfig(
+        landmarks=33,
+        spatial_channels=16,
+        kinematic_channels=32,
+        spatial_blocks=2,
+        attention_blocks=2,
+    )
+    networks["mkff_st_gcn"] = replace(recognition, net=small)
+    networks["stga_net"] = replace(prediction, net=StgaNetConfig(channels=8, hidden=32))
+    return networks
+
+
+def _paper() -> dict[str, Experiment]:
+    """The paper's recipe for its two networks at its width."""
+    return {
+        **_STUDY,
+        "mkff_st_gcn.paper": RecognitionExperiment(_MKFF_FAITHFUL, _PAPER_TRAINING),
+        "stga_net": PredictionExperiment(replace(_STGA, channels=32, hidden=256), _STGA_TUNED),
+        "stga_net.paper": PredictionExperiment(
+            replace(_STGA_FAITHFUL, channels=32, hidden=256), _PAPER_TRAINING
+        ),
+    }
+
 
 SMOKE: Final = Profile(
     name="smoke",
+    networks=_smoke(),
+    rows=HEADLINE,
     sampling=SamplingConfig(frame_budget=600, max_frames_per_clip=60),
     augment=AugmentConfig(variants=1),
-    recognition=RecognitionExperiment(
-        replace(
-            _LANDMARKS,
-            spatial_channels=16,
-            kinematic_channels=32,
-            spatial_blocks=2,
-            attention_blocks=2,
-        ),
-        replace(_TUNED, epochs=2, steps_per_epoch=10, warmup_steps=5),
-    ),
-    prediction=PredictionExperiment(
-        StgaNetConfig(channels=8, hidden=32),
-        replace(_TUNED, epochs=2, steps_per_epoch=10, warmup_steps=5),
-    ),
     evaluation=EvaluationConfig(bootstrap_samples=200, window_stride=5),
 )
 
 DEMO: Final = Profile(
     name="demo",
+    networks=_at_length(8, 65, 4e-3),
+    rows=HEADLINE,
     sampling=SamplingConfig(max_frames_per_clip=120),
-    recognition=RecognitionExperiment(
-        _LANDMARKS, replace(_TUNED, epochs=8, steps_per_epoch=60, learning_rate=4e-3)
-    ),
-    prediction=PredictionExperiment(
-        StgaNetConfig(), replace(_TUNED, epochs=8, steps_per_epoch=65, learning_rate=4e-3)
-    ),
 )
 
 STUDY: Final = Profile(
     name="study",
+    networks=_STUDY,
+    rows=tuple(name for name in NETWORKS if name not in ABLATIONS),
     sampling=SamplingConfig(frame_budget=20_000),
-    recognition=RecognitionExperiment(_LANDMARKS, replace(_TUNED, epochs=40, steps_per_epoch=100)),
-    prediction=PredictionExperiment(
-        StgaNetConfig(), replace(_TUNED, epochs=40, steps_per_epoch=125)
-    ),
 )
 
 PAPER: Final = Profile(
     name="paper",
-    recognition=RecognitionExperiment(_LANDMARKS, paper_training()),
-    prediction=PredictionExperiment(StgaNetConfig(channels=32, hidden=256), paper_training()),
+    networks=_paper(),
+    rows=tuple(name for name in NETWORKS if name not in ABLATIONS),
 )
 
 PROFILES: Final[dict[str, Profile]] = {p.name: p for p in (SMOKE, DEMO, STUDY, PAPER)}

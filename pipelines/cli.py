@@ -85,6 +85,10 @@ def run(
     onnx: Annotated[
         Path | None, typer.Option(help="JSON that describes a top-down ONNX pose model.")
     ] = None,
+    folds: Annotated[int, typer.Option(help="Also train and score on so many grouped folds.")] = 0,
+    ablations: Annotated[
+        bool, typer.Option("--ablations", help="Also train the variants of the two networks.")
+    ] = False,
     workers: Annotated[int | None, typer.Option(help="Worker processes; default: cores.")] = None,
     debug: DebugOption = False,
 ) -> None:
@@ -95,7 +99,7 @@ def run(
     with reported(debug):
         chosen = _store(store)
         estimator = _estimator(person, tracks, onnx)
-        request = Request(chosen.path, profile, _assets(only), debug, estimator)
+        request = Request(chosen.path, profile, _assets(only), debug, estimator, folds, ablations)
         session = Session(chosen, request, console, workers)
         session.register(clips, annotations)
         outcome = session.run()

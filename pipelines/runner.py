@@ -17,6 +17,7 @@ from typing import Any
 import dagster as dg
 
 from dance_models.config import EstimatorConfig, Profile
+from dance_models.methods import METHOD_OF_ASSET, NETWORKS
 from pipelines.partitions import clip_keys
 from pipelines.recovery import process_tags
 from pipelines.settings import op_config, profile_named
@@ -45,15 +46,28 @@ class Request:
     only: frozenset[str] = field(default_factory=frozenset)
     debug: bool = False
     estimator: EstimatorConfig | None = None  # in place of the profile's
+    folds: int = 0  # also train and score on so many grouped folds
+    ablations: bool = False  # also the rows that vary the two networks
 
     def resolved(self) -> Profile:
         """The profile with what the command line overrides. Raises InputError on its name."""
         profile = profile_named(self.profile)
-        return replace(profile, estimator=self.estimator) if self.estimator else profile
+        if self.estimator:
+            profile = replace(profile, estimator=self.estimator)
+        if self.folds:
+            profile = replace(
+                profile,
+                split=replace(profile.split, folds=self.folds),
+                networks={k: replace(v, folds=True) for k, v in profile.networks.items()},
+            )
+        return replace(profile, rows=tuple(NETWORKS)) if self.ablations else profile
 
     def wants(self, step: Step) -> bool:
-        """Whether the step is asked for."""
-        return not self.only or step.asset in self.only
+        """Whether the step is asked for: by name, or as a row of the profile."""
+        if self.only:
+            return step.asset in self.only
+        method = METHOD_OF_ASSET.get(step.asset)
+        return method is None or method in self.resolved().rows
 
 
 def _execute(

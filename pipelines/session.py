@@ -29,12 +29,12 @@ from rich.table import Table
 from rich.text import Text
 
 from dance_models.errors import InputError
+from dance_models.methods import METHOD_OF_ASSET
 from pipelines.partitions import clip_keys
 from pipelines.recovery import close_orphaned_runs
 from pipelines.registration import register_annotations, register_clips
 from pipelines.runner import Request, Runner, StageOutcome
 from pipelines.settings import PROFILE_VARIABLE
-from pipelines.skip_rule import inputs_digest
 from pipelines.steps import CLIP_STEPS
 from pipelines.store import NETWORKS, Store, open_instance
 
@@ -202,16 +202,17 @@ class Session:
             thread.join()
 
     def _training_state(self, asset: str) -> dict[str, int] | None:
-        from pipelines.assets.training import training_inputs
+        """Epochs done and to do over all folds, None before the first."""
+        from pipelines.assets.training import training_folder
 
-        config = self.profile.recognition if asset == "mkff_st_gcn" else self.profile.prediction
-        digest = inputs_digest(training_inputs(self.store, config, None))
-        path = self.store.model(asset) / digest[:12] / "progress.json"
-        try:
-            state: dict[str, int] = json.loads(path.read_text("utf-8"))
-        except FileNotFoundError:
+        config = self.profile.networks[METHOD_OF_ASSET[asset]]
+        folder = training_folder(self.store, asset, config)
+        states = [json.loads(p.read_text("utf-8")) for p in folder.rglob("progress.json")]
+        if not states:
             return None
-        return state
+        parts = 1 + (self.profile.split.folds if config.folds else 0)
+        done = sum(state["epoch"] for state in states)
+        return {"epoch": done, "epochs": parts * states[0]["epochs"]}
 
     # --- output ---------------------------------------------------------------------------------
     def _progress(self) -> Progress:

@@ -15,9 +15,8 @@ from dance_models.config import (
     AugmentConfig,
     EstimatorConfig,
     EvaluationConfig,
-    PredictionExperiment,
+    Experiment,
     Profile,
-    RecognitionExperiment,
     SamplingConfig,
     SplitConfig,
 )
@@ -80,6 +79,11 @@ def mirror(default: T) -> type[Mirror[T]]:
     return cast("type[Mirror[T]]", model)
 
 
+def network_settings(method: str) -> "type[Mirror[Experiment]]":
+    """The config class of one network's training, with the active profile's numbers."""
+    return mirror(active_profile().networks[method])
+
+
 def op_config(value: object) -> dict[str, Any]:
     """Run config of one asset from its dataclass: ``{"config": {...}}``."""
 
@@ -96,8 +100,6 @@ if TYPE_CHECKING:
     EstimatorSettings = Mirror[EstimatorConfig]
     SplitSettings = Mirror[SplitConfig]
     AugmentSettings = Mirror[AugmentConfig]
-    RecognitionSettings = Mirror[RecognitionExperiment]
-    PredictionSettings = Mirror[PredictionExperiment]
     EvaluationSettings = Mirror[EvaluationConfig]
 else:
     _profile = active_profile()
@@ -105,6 +107,4 @@ else:
     EstimatorSettings = mirror(_profile.estimator)
     SplitSettings = mirror(_profile.split)
     AugmentSettings = mirror(_profile.augment)
-    RecognitionSettings = mirror(_profile.recognition)
-    PredictionSettings = mirror(_profile.prediction)
     EvaluationSettings = mirror(_profile.evaluation)

@@ -1,9 +1,17 @@
 """The graph as the command line runs it: every asset, its inputs and its configuration."""
 
+from functools import partial
 from typing import Final
 
+from dance_models.config import Experiment, Profile
+from dance_models.methods import NETWORKS, asset_name
 from pipelines.assets import annotations, clips, dataset, evaluation, training
 from pipelines.skip_rule import Step
+
+
+def _experiment(profile: Profile, method: str) -> Experiment:
+    return profile.networks[method]
+
 
 # Per clip, in the order in which one clip goes through them.
 CLIP_STEPS: Final = (
@@ -43,13 +51,13 @@ DATASET_STEPS: Final = (
     (Step("train_split", dataset.train_split_inputs),),
     (Step("val_split", dataset.val_split_inputs),),
     (Step("test_split", dataset.test_split_inputs),),
-    (
+    tuple(
         Step(
-            "mkff_st_gcn",
+            asset_name(method),
             training.training_inputs,
-            config=lambda profile: profile.recognition,
-        ),
-        Step("stga_net", training.training_inputs, config=lambda profile: profile.prediction),
+            config=partial(_experiment, method=method),
+        )
+        for method in NETWORKS
     ),
     (
         Step(

@@ -8,18 +8,19 @@ import os
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 import polars as pl
 
 from dance_models.errors import InputError
+from dance_models.methods import METHOD_OF_ASSET
 from dance_models.tables import file_digest, read_table, write_text
 
 DEFAULT_ROOT: Final = "assets_store"
 ROOT_VARIABLE: Final = "ASSETS_STORE"
 
-NETWORKS: Final = ("mkff_st_gcn", "stga_net")
+NETWORKS: Final = tuple(METHOD_OF_ASSET)
 REPORTS: Final = {
     "recognition_report": "recognition_scores",
     "prediction_report": "prediction_scores",
@@ -90,22 +91,23 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Folder of a network's trainings: one sub-folder an input digest, and ``current.json``."""
         return self.path / "models" / asset
 
-    def checkpoint(self, asset: str, which: str = "best") -> Path:
-        """The current ``best`` or ``last`` checkpoint of a network.
+    def training(self, asset: str) -> dict[str, Any]:
+        """What ``current.json`` of a network says: its checkpoints, configuration and splits.
 
-        Raises InputError when the network is not trained or its file is gone.
+        Raises InputError when the network is not trained or a checkpoint is gone.
         """
         current = self.output(asset)
-        path: Path | None = None
-        if current.is_file():
-            path = self.path / json.loads(current.read_text("utf-8"))[which]["path"]
-        if path is None or not path.is_file():
-            raise InputError(
-                f"{asset} has no {which} checkpoint",
-                file=path or current,
-                hint=f"Materialize {asset}",
-            )
-        return path
+        if not current.is_file():
+            raise InputError(f"{asset} is not trained", file=current, hint=f"Materialize {asset}")
+        said: dict[str, Any] = json.loads(current.read_text("utf-8"))
+        for file in (said["best"], said["last"], *said.get("folds", [])):
+            if not (self.path / file["path"]).is_file():
+                raise InputError(
+                    f"a checkpoint of {asset} is gone",
+                    file=self.path / file["path"],
+                    hint=f"Materialize {asset} again",
+                )
+        return said
 
     @property
     def reports(self) -> Path:

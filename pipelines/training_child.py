@@ -1,37 +1,67 @@
 """The training process that Dagster Pipes starts: ``python -m pipelines.training_child``.
 
 Bridges ``dance_models.training`` (which knows neither tool) to Dagster's log and to MLflow. What
-it needs comes as Pipes extras: task, runs, folder, config, store, run_id, datasets.
+it needs comes as Pipes extras: runs, folder, experiment, store, run_id, datasets.
 """
 
 import logging
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dagster_pipes import PipesContext, open_dagster_pipes
 
-from dance_models.config import RecognitionExperiment
-from dance_models.data.pose_runs import load_pose_runs
+from dance_models.config import Experiment, RecognitionExperiment
+from dance_models.data.pose_runs import PoseRun, load_pose_runs
 from dance_models.tables import file_digest
 from dance_models.training.checkpoint import experiment_from_plain
 from dance_models.training.loop import EpochRecord, TrainingResult
 from pipelines.store import Store
 from pipelines.tracking import Tracker, short_digest
 
+Say = Callable[[str | None, EpochRecord], None]  # fold or None, and the epoch
 
-def _train(
-    job: dict[str, Any], folder: Path, on_epoch: Callable[[EpochRecord], None]
+
+def _train_once(
+    runs: list[PoseRun],
+    experiment: Experiment,
+    folder: Path,
+    on_epoch: Callable[[EpochRecord], None],
 ) -> TrainingResult:
     from dance_models.training.prediction import train_prediction
     from dance_models.training.recognition import train_recognition
 
-    runs = load_pose_runs(Path(job["runs"]))
-    experiment = experiment_from_plain({"task": job["task"], **job["config"]})
     if isinstance(experiment, RecognitionExperiment):
         return train_recognition(runs, experiment.net, experiment.training, folder, on_epoch)
     return train_prediction(runs, experiment.net, experiment.training, folder, on_epoch)
+
+
+def _train(
+    job: dict[str, Any], folder: Path, say: Say
+) -> tuple[TrainingResult, list[TrainingResult]]:
+    """The training on the fixed split, and on every fold when the experiment says so."""
+    from dance_models.data.folds import fold_count, fold_runs
+
+    runs = load_pose_runs(Path(job["runs"]))
+    experiment = experiment_from_plain(job["experiment"])
+    # The fixed split's test clips are there for the folds alone.
+    fixed = [run for run in runs if run.split != "test"]
+    result = _train_once(fixed, experiment, folder, partial(say, None))
+    folds = []
+    if experiment.folds:
+        for fold in range(fold_count(runs)):
+            name = f"fold_{fold}"
+            folds.append(
+                _train_once(
+                    [run for run in fold_runs(runs, fold) if run.split != "test"],
+                    experiment,
+                    folder / name,
+                    partial(say, name),
+                )
+            )
+    return result, folds
 
 
 def _log_model(job: dict[str, Any], result: TrainingResult) -> str:
@@ -82,25 +112,32 @@ def run(pipes: PipesContext, job: dict[str, Any]) -> None:
     folder = Path(job["folder"])
     mlflow.set_tracking_uri(store.tracking_uri)
 
-    def on_epoch(record: EpochRecord) -> None:
-        pipes.log.info(record.line())
-        tracker.log_metrics(job["run_id"], record.metrics(), step=record.epoch)
+    def say(fold: str | None, record: EpochRecord) -> None:
+        prefix = f"{fold}." if fold else ""
+        pipes.log.info(f"{fold or 'fixed split'}: {record.line()}")
+        metrics = {prefix + name: value for name, value in record.metrics().items()}
+        tracker.log_metrics(job["run_id"], metrics, step=record.epoch)
 
     with mlflow.start_run(run_id=job["run_id"], log_system_metrics=True):
         _log_datasets(job)
-        result = _train(job, folder, on_epoch)
+        result, folds = _train(job, folder, say)
         pipes.log.info(f"Best epoch {result.best_epoch}; logging the model to MLflow.")
         model_id = _log_model(job, result)
     pipes.report_custom_message(
         {
             "model_id": model_id,
-            "best": {"path": str(result.best), "sha256": file_digest(result.best)},
-            "last": {"path": str(result.last), "sha256": file_digest(result.last)},
+            "best": _located(result.best),
+            "last": _located(result.last),
+            "folds": [_located(fold.best) for fold in folds],
             "best_epoch": result.best_epoch,
             "best_score": result.best_score,
             "history": [record.metrics() for record in result.history],
         }
     )
+
+
+def _located(path: Path) -> dict[str, str]:
+    return {"path": str(path), "sha256": file_digest(path)}
 
 
 def main() -> None:

@@ -111,7 +111,10 @@ class MkffStGcn(nn.Module):
         return out
 
     def _kinematic_stream(self, velocity: Tensor, acceleration: Tensor, extra: Tensor) -> Tensor:
-        z = self.tokens(torch.cat([velocity, acceleration], dim=-1).flatten(2))  # Z_0, Eq 7
+        motion = torch.cat([velocity, acceleration], dim=-1).flatten(2)
+        if not self.config.use_kinematics:
+            motion = torch.zeros_like(motion)
+        z = self.tokens(motion)  # Z_0, Eq 7
         if self.landmark_tokens is not None:
             z = z + self.landmark_tokens(extra.flatten(2))
         z = self.activation(self.attention(z))

@@ -7,6 +7,7 @@ from typing import Any, Final, get_args
 import torch
 
 from dance_models.config import (
+    Experiment,
     PredictionExperiment,
     PredictionNet,
     RecognitionExperiment,
@@ -14,8 +15,6 @@ from dance_models.config import (
     TrainingConfig,
 )
 from dance_models.errors import InputError
-
-Experiment = RecognitionExperiment | PredictionExperiment
 
 _RECOGNITION: Final[dict[str, Any]] = {kind.__name__: kind for kind in get_args(RecognitionNet)}
 _PREDICTION: Final[dict[str, Any]] = {kind.__name__: kind for kind in get_args(PredictionNet)}

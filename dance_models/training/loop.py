@@ -12,10 +12,9 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from dance_models.config import TrainingConfig
+from dance_models.config import Experiment, TrainingConfig
 from dance_models.errors import InputError
 from dance_models.training.checkpoint import (
-    Experiment,
     experiment_to_plain,
     load_checkpoint,
     save_checkpoint,

@@ -1,17 +1,17 @@
 """The reports: every method on the test split, with trivial rows and intervals over clips."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 import polars as pl
 
 from dance_models.config import EvaluationConfig
+from dance_models.methods import PREDICTION_NETWORKS, RECOGNITION_NETWORKS, asset_name
 from dance_models.tables import write_table, write_text
 from pipelines import previews
 from pipelines.assets.dataset import test_split, train_split, val_split
-from pipelines.assets.training import mkff_st_gcn, stga_net
 from pipelines.registration import corpus_label
 from pipelines.settings import EvaluationSettings
 from pipelines.skip_rule import Inputs, Made, run_stage
@@ -20,29 +20,53 @@ from pipelines.tracking import Tracker
 
 if TYPE_CHECKING:
     from dance_models.evaluation.render_tables import Provenance
-    from dance_models.evaluation.report import Report
+    from dance_models.evaluation.report import Report, Trained
 
 GROUP = "evaluation"
+CODE_VERSION: Final = "2"
 SPLITS: Final = ("train_split", "val_split", "test_split")
 
 
-def _inputs(store: Store, config: EvaluationConfig, *networks: str) -> Inputs:
+def scored_networks(store: Store, networks: Mapping[str, str]) -> dict[str, str]:
+    """Method id -> asset of those of ``networks`` that were trained on today's splits.
+
+    The others would be compared on other data, and are left out.
+    """
+    today = {split: store.digest(split) for split in ("train_split", "val_split")}
+    trained = {}
+    for method in networks:
+        asset = asset_name(method)
+        if store.digest(asset) and store.training(asset).get("splits") == today:
+            trained[method] = asset
+    return trained
+
+
+def _inputs(store: Store, config: EvaluationConfig, assets: Iterable[str]) -> Inputs:
     return {
-        "code": "1",
+        "code": CODE_VERSION,
         "config": config,
         "corpus": corpus_label(store),
-        **{name: store.digest(name) for name in (*SPLITS, *networks)},
+        **{name: store.digest(name) for name in (*SPLITS, *assets)},
     }
 
 
 def recognition_report_inputs(store: Store, config: EvaluationConfig, clip: str | None) -> Inputs:
-    """The splits and the recognition network."""
-    return _inputs(store, config, "mkff_st_gcn")
+    """The splits and the recognition networks."""
+    return _inputs(store, config, scored_networks(store, RECOGNITION_NETWORKS).values())
 
 
 def prediction_report_inputs(store: Store, config: EvaluationConfig, clip: str | None) -> Inputs:
-    """The splits and both networks: the cascade feeds refined poses to the forecaster."""
-    return _inputs(store, config, "mkff_st_gcn", "stga_net")
+    """The splits, the prediction networks and the refiner of the cascade."""
+    networks = scored_networks(store, PREDICTION_NETWORKS).values()
+    return _inputs(store, config, ("mkff_st_gcn", *networks))
+
+
+def _trained(store: Store, asset: str) -> "Trained":
+    from dance_models.evaluation.report import Trained
+
+    said = store.training(asset)
+    folds = tuple(store.path / file["path"] for file in said["folds"])
+    return Trained(store.path / said["best"]["path"], folds)
 
 
 def _provenance(store: Store) -> "Provenance":
@@ -60,91 +84,93 @@ def _publish(store: Store, name: str, report: "Report") -> str:
     return write_table(report.scores, store.output(name), {})
 
 
-def _track(
-    store: Store, network: str, metrics: Mapping[str, float], report: str, markdown: str
-) -> None:
-    """Put the test scores on the network's MLflow run, and the table beside them."""
-    note = json.loads((store.model(network) / "mlflow.json").read_text("utf-8"))
+def _track(store: Store, networks: Mapping[str, str], name: str, report: "Report") -> None:
+    """Put each network's test scores on its MLflow run, and the table beside them."""
     tracker = Tracker(store)
-    tracker.log_metrics(note["run_id"], metrics)
-    tracker.client.log_text(note["run_id"], markdown, f"{report}.md")
+    for method, asset in networks.items():
+        note = json.loads((store.model(asset) / "mlflow.json").read_text("utf-8"))
+        own = {k: v for k, v in report.headline.items() if k.startswith(f"test_{method}_")}
+        tracker.log_metrics(note["run_id"], own)
+        tracker.client.log_text(note["run_id"], report.markdown, f"{name}.md")
+
+
+def _made(store: Store, name: str, networks: Mapping[str, str], report: "Report") -> Made:
+    version = _publish(store, name, report)
+    _track(store, networks, name, report)
+    return Made(
+        version,
+        {
+            **previews.table_metadata(report.scores, store.output(name)),
+            "table": dg.MetadataValue.md(report.markdown),
+            "networks": ", ".join(networks),
+            **{key: float(value) for key, value in report.headline.items()},
+        },
+    )
 
 
 @dg.asset(
-    deps=[train_split, val_split, test_split, mkff_st_gcn],
+    deps=[train_split, val_split, test_split, *map(asset_name, RECOGNITION_NETWORKS)],
     group_name=GROUP,
-    code_version="1",
+    code_version=CODE_VERSION,
     kinds={"parquet", "mlflow"},
 )
 def recognition_report(
     context: dg.AssetExecutionContext, config: EvaluationSettings, store: Store
 ) -> dg.MaterializeResult[Any]:
-    """PCK of the raw estimator, of filters and calibration tuned on validation, and of the network.
+    """PCK of the raw estimator, of filters and calibration tuned on validation, and of networks.
 
     `pck_torso` divides by the clip's median annotated torso (neck to mid-hip). 95 % intervals
-    resample clips; a win is marked only where the paired interval excludes zero.
+    resample clips; a win is marked only where the paired interval excludes zero. Every network
+    that was trained on today's splits is a row; those trained on folds are also scored on all
+    clips, each clip by the network that never saw its group.
     """
     evaluation = config.value()
 
     def make() -> Made:
         from dance_models.evaluation.report import recognition_report as score
 
+        networks = scored_networks(store, RECOGNITION_NETWORKS)
         report = score(
-            *(store.read(split) for split in SPLITS),
-            checkpoint=store.checkpoint("mkff_st_gcn"),
+            [store.read(split) for split in SPLITS],
+            networks={method: _trained(store, asset) for method, asset in networks.items()},
             config=evaluation,
             provenance=_provenance(store),
         )
-        version = _publish(store, "recognition_report", report)
-        _track(store, "mkff_st_gcn", report.headline, "recognition_report", report.markdown)
-        return Made(
-            version,
-            {
-                **previews.table_metadata(report.scores, store.output("recognition_report")),
-                "table": dg.MetadataValue.md(report.markdown),
-                **{key: float(value) for key, value in report.headline.items()},
-            },
-        )
+        return _made(store, "recognition_report", networks, report)
 
     return run_stage(context, store, recognition_report_inputs(store, evaluation, None), make)
 
 
 @dg.asset(
-    deps=[train_split, val_split, test_split, mkff_st_gcn, stga_net],
+    deps=[
+        train_split, val_split, test_split, "mkff_st_gcn", *map(asset_name, PREDICTION_NETWORKS)
+    ],
     group_name=GROUP,
-    code_version="1",
+    code_version=CODE_VERSION,
     kinds={"parquet", "mlflow"},
-)
+)  # fmt: skip
 def prediction_report(
     context: dg.AssetExecutionContext, config: EvaluationSettings, store: Store
 ) -> dg.MaterializeResult[Any]:
     """Forecast errors at 80, 160, 320 and 400 ms, from annotated, refined and raw poses.
 
     `mpjpe_torso` is the mean joint error **at** the horizon in percent of the clip's annotated
-    median torso. The refined input comes from the recognition network seeing the past alone.
+    median torso. The refined input comes from MKFF-ST-GCN seeing the past alone.
     """
     evaluation = config.value()
 
     def make() -> Made:
         from dance_models.evaluation.report import prediction_report as score
 
+        networks = scored_networks(store, PREDICTION_NETWORKS)
         report = score(
-            *(store.read(split) for split in SPLITS),
-            refiner=store.checkpoint("mkff_st_gcn"),
-            forecaster=store.checkpoint("stga_net"),
+            [store.read(split) for split in SPLITS],
+            networks={method: _trained(store, asset) for method, asset in networks.items()},
+            refiner=_trained(store, "mkff_st_gcn"),
             config=evaluation,
             provenance=_provenance(store),
         )
-        version = _publish(store, "prediction_report", report)
-        _track(store, "stga_net", report.headline, "prediction_report", report.markdown)
-        return Made(
-            version,
-            {
-                **previews.table_metadata(report.scores, store.output("prediction_report")),
-                "table": dg.MetadataValue.md(report.markdown),
-                **{key: float(value) for key, value in report.headline.items()},
-            },
-        )
+        return _made(store, "prediction_report", networks, report)
 
     return run_stage(context, store, prediction_report_inputs(store, evaluation, None), make)
 

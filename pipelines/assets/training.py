@@ -1,37 +1,55 @@
-"""The two networks. Each is one asset; training runs out of process and resumes exactly."""
+"""The networks, one asset each; training runs out of process and resumes exactly.
+
+A network is trained on the fixed split and, when its config says ``folds``, on every grouped fold:
+all of it is one asset, one folder and one MLflow run, and what is done of it is not done again.
+"""
 
 import json
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import dagster as dg
 import polars as pl
 
-from dance_models.config import PredictionExperiment, RecognitionExperiment
+from dance_models.config import Experiment
+from dance_models.methods import ABLATIONS, NETWORKS, asset_name
+from dance_models.profiles import HEADLINE
 from dance_models.skeleton import SKELETON_ID
 from dance_models.tables import file_digest, write_text
 from pipelines import previews
-from pipelines.assets.dataset import train_split, val_split
+from pipelines.assets.dataset import test_split, train_split, val_split
 from pipelines.compute import TrainingLauncher
-from pipelines.settings import PredictionSettings, RecognitionSettings
+from pipelines.settings import network_settings
 from pipelines.skip_rule import Inputs, Made, inputs_digest, run_stage
 from pipelines.store import Store
 from pipelines.tracking import Tracker, flat_parameters, git_commit
 
-GROUP = "training"
-SPLITS = ("train_split", "val_split")
+CODE_VERSION: Final = "2"
+HOW_TRAINED: Final = (
+    "Trained on the training split, selected on validation, resumed exactly when it was "
+    "interrupted; with `folds`, also on every grouped fold."
+)
 
 
-def training_inputs(
-    store: Store, config: RecognitionExperiment | PredictionExperiment, clip: str | None
-) -> Inputs:
-    """The training and validation tables, the network and the recipe."""
-    return {"code": "1", **{s: store.digest(s) for s in SPLITS}, "config": config}
+def splits_of(config: Experiment) -> tuple[str, ...]:
+    """The tables that a training reads: the test split is read by folds alone."""
+    return ("train_split", "val_split", *(["test_split"] if config.folds else []))
 
 
-def _runs_file(store: Store, folder: Path) -> Path:
+def training_inputs(store: Store, config: Experiment, clip: str | None) -> Inputs:
+    """The tables it reads, the network and the recipe."""
+    tables = {split: store.digest(split) for split in splits_of(config)}
+    return {"code": CODE_VERSION, **tables, "config": config, "network": type(config.net).__name__}
+
+
+def training_folder(store: Store, asset: str, config: Experiment) -> Path:
+    """Where a training with these inputs keeps its checkpoints."""
+    return store.model(asset) / inputs_digest(training_inputs(store, config, None))[:12]
+
+
+def _runs_file(store: Store, folder: Path, splits: Sequence[str]) -> Path:
     """The one file that the training reads; rewritten only when it is not there."""
     from dance_models.data.assemble import pose_runs_from_rows
     from dance_models.data.pose_runs import save_pose_runs
@@ -39,19 +57,21 @@ def _runs_file(store: Store, folder: Path) -> Path:
     path = folder / "runs.npz"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        runs = pose_runs_from_rows(pl.concat([store.read(split) for split in SPLITS]))
+        runs = pose_runs_from_rows(pl.concat([store.read(split) for split in splits]))
         save_pose_runs(runs, path)
     return path
 
 
-def _lineage(context: dg.AssetExecutionContext, store: Store, asset: str) -> dict[str, str]:
+def _lineage(
+    context: dg.AssetExecutionContext, store: Store, asset: str, splits: Sequence[str]
+) -> dict[str, str]:
     """Tags that lead from the MLflow run back to Dagster, the code and the data."""
     return {
         "dagster/run_id": context.run.run_id,
         "dagster/asset_key": asset,
         "git_commit": git_commit(),
         "skeleton": SKELETON_ID,
-        **{f"data_version/{name}": store.digest(name) for name in (*SPLITS, "split_manifest")},
+        **{f"data_version/{name}": store.digest(name) for name in (*splits, "split_manifest")},
     }
 
 
@@ -59,28 +79,28 @@ def _train(
     context: dg.AssetExecutionContext,
     store: Store,
     launcher: TrainingLauncher,
-    task: str,
-    config: RecognitionExperiment | PredictionExperiment,
+    config: Experiment,
 ) -> Made:
-    asset = context.asset_key.to_user_string()
-    folder = store.model(asset) / inputs_digest(training_inputs(store, config, None))[:12]
-    runs = _runs_file(store, folder)
+    from dance_models.training.checkpoint import experiment_to_plain
+
+    asset, splits = context.asset_key.to_user_string(), splits_of(config)
+    folder = training_folder(store, asset, config)
+    runs = _runs_file(store, folder, splits)
     tracker = Tracker(store)
-    run_id = tracker.open_run(folder, asset, _lineage(context, store, asset))
+    run_id = tracker.open_run(folder, asset, _lineage(context, store, asset, splits))
     if not (folder / "last.pt").exists():  # a resumed run has its parameters already
         for key, value in flat_parameters(asdict(config)).items():
             tracker.client.log_param(run_id, key, value)
     job = {
-        "task": task,
         "asset": asset,
         "runs": str(runs),
         "folder": str(folder),
-        "config": asdict(config),
+        "experiment": experiment_to_plain(config),
         "store": str(store.path),
         "run_id": run_id,
         "datasets": {
             split: {"path": str(store.table(split)), "version": store.digest(split)}
-            for split in SPLITS
+            for split in splits
         },
     }
     try:
@@ -90,7 +110,7 @@ def _train(
         tracker.close_run(run_id, status)
         raise
     tracker.close_run(run_id, "FINISHED")
-    return _record(store, tracker, asset, run_id, result, asdict(config))
+    return _record(store, tracker, asset, run_id, result, config)
 
 
 def _record(
@@ -99,18 +119,21 @@ def _record(
     asset: str,
     run_id: str,
     result: Any,
-    config: dict[str, Any],
+    config: Experiment,
 ) -> Made:
     """Point ``current.json`` at the new checkpoints; the run id lies beside, outside the digest."""
     from dance_models.render.plots import loss_curve
 
-    def located(which: str) -> dict[str, str]:
-        return {
-            "path": store.relative(Path(result[which]["path"])),
-            "sha256": result[which]["sha256"],
-        }
+    def located(file: dict[str, str]) -> dict[str, str]:
+        return {"path": store.relative(Path(file["path"])), "sha256": file["sha256"]}
 
-    current = {"best": located("best"), "last": located("last"), "config": config}
+    current = {
+        "best": located(result["best"]),
+        "last": located(result["last"]),
+        "folds": [located(file) for file in result["folds"]],
+        "config": asdict(config),
+        "splits": {split: store.digest(split) for split in ("train_split", "val_split")},
+    }
     path = store.output(asset)
     write_text(path, json.dumps(current, indent=2, sort_keys=True) + "\n")
     write_text(
@@ -132,67 +155,37 @@ def _record(
     )
 
 
-def _make(
-    context: dg.AssetExecutionContext,
-    store: Store,
-    launcher: TrainingLauncher,
-    task: str,
-    config: RecognitionExperiment | PredictionExperiment,
-) -> Callable[[], Made]:
-    return lambda: _train(context, store, launcher, task, config)
+def network_asset(method: str) -> dg.AssetsDefinition:
+    """The asset that trains one network, with the active profile's experiment as its config."""
+    name, settings = asset_name(method), network_settings(method)
+    headline = method in HEADLINE
+    group = "training" if headline else "ablations" if method in ABLATIONS else "baselines"
 
-
-@dg.asset(
-    deps=[train_split, val_split],
-    group_name=GROUP,
-    code_version="1",
-    pool="gpu",
-    kinds={"pytorch", "mlflow"},
-    op_tags={"dance/kind": "training"},
-)
-def mkff_st_gcn(
-    context: dg.AssetExecutionContext,
-    config: RecognitionSettings,
-    store: Store,
-    launcher: TrainingLauncher,
-) -> dg.MaterializeResult[Any]:
-    """MKFF-ST-GCN, the recognition network: refines the keypoints of the estimator.
-
-    Keypoint flow, velocity and acceleration with attention on top of ST-GCN. Trained on the
-    training split, selected on validation, resumed exactly when it was interrupted.
-    """
-    experiment = config.value()
-    return run_stage(
-        context,
-        store,
-        training_inputs(store, experiment, None),
-        _make(context, store, launcher, "recognition", experiment),
+    @dg.asset(
+        name=name,
+        deps=[train_split, val_split, test_split],
+        group_name=group,
+        code_version=CODE_VERSION,
+        pool="gpu",
+        kinds={"pytorch", "mlflow"},
+        op_tags={"dance/kind": "training"},
+        description=f"{NETWORKS[method]}\n\n{HOW_TRAINED}",
     )
+    def network(
+        context: dg.AssetExecutionContext,
+        config: settings,  # type: ignore[valid-type]
+        store: Store,
+        launcher: TrainingLauncher,
+    ) -> dg.MaterializeResult[Any]:
+        experiment = config.value()  # type: ignore[attr-defined]
+        return run_stage(
+            context,
+            store,
+            training_inputs(store, experiment, None),
+            lambda: _train(context, store, launcher, experiment),
+        )
+
+    return network
 
 
-@dg.asset(
-    deps=[train_split, val_split],
-    group_name=GROUP,
-    code_version="1",
-    pool="gpu",
-    kinds={"pytorch", "mlflow"},
-    op_tags={"dance/kind": "training"},
-)
-def stga_net(
-    context: dg.AssetExecutionContext,
-    config: PredictionSettings,
-    store: Store,
-    launcher: TrainingLauncher,
-) -> dg.MaterializeResult[Any]:
-    """STGA-Net, the prediction network: the next 400 ms from the last 1.08 s.
-
-    Local and global graph attention, dilated temporal convolutions, a G-GRU decoder. Trained on
-    annotated poses of the training split, selected on validation, resumed exactly.
-    """
-    experiment = config.value()
-    return run_stage(
-        context,
-        store,
-        training_inputs(store, experiment, None),
-        _make(context, store, launcher, "prediction", experiment),
-    )
+network_assets = [network_asset(method) for method in NETWORKS]

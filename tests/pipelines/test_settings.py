@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from dance_models.errors import InputError
+from dance_models.methods import NETWORKS
 from dance_models.profiles import PROFILES
 from pipelines.settings import mirror, op_config, profile_named
 
@@ -27,6 +28,13 @@ def test_config_round_trip(name: str, section: str) -> None:
     run_config = {"ops": {"probe": op_config(expected)}}
     assert dg.materialize([asset], run_config=run_config).success
     assert seen == [expected]
+
+
+@pytest.mark.parametrize("method", sorted(NETWORKS))
+def test_every_networks_config_round_trips(method: str) -> None:
+    for profile in PROFILES.values():
+        experiment = profile.networks[method]
+        assert mirror(experiment)().value() == experiment
 
 
 def test_the_defaults_are_the_profiles() -> None:

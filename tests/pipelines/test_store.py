@@ -31,12 +31,14 @@ def test_the_digest_is_the_files(tmp_path: Path) -> None:
 
 def test_a_lost_checkpoint_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     store = Store(root=str(tmp_path))
-    with pytest.raises(InputError, match="stga_net has no best checkpoint"):
-        store.checkpoint("stga_net")
+    with pytest.raises(InputError, match="stga_net is not trained"):
+        store.training("stga_net")
     store.output("stga_net").parent.mkdir(parents=True)
-    store.output("stga_net").write_text(json.dumps({"best": {"path": "models/gone.pt"}}))
+    gone = {"path": "models/gone.pt"}
+    said = {"best": gone, "last": gone, "folds": []}
+    store.output("stga_net").write_text(json.dumps(said))
     with pytest.raises(InputError, match=r"gone\.pt"):
-        store.checkpoint("stga_net")
+        store.training("stga_net")
 
 
 def test_a_store_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
