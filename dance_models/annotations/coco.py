@@ -6,7 +6,13 @@ name as we export it.
 
 from typing import Any
 
-from dance_models.annotations.canonical import Reading, identity_of, named_joints
+from dance_models.annotations.canonical import (
+    MALFORMED,
+    Reading,
+    identity_of,
+    named_joints,
+    stated_size,
+)
 from dance_models.errors import InputError
 from dance_models.video.scan import clip_slug
 
@@ -18,7 +24,7 @@ def is_coco(data: Any) -> bool:
 
 def _identity(image: dict[str, Any]) -> tuple[str, int]:
     video, frame = image.get("video"), image.get("frame_index")
-    if isinstance(video, str) and isinstance(frame, int):
+    if isinstance(video, str) and isinstance(frame, int) and not isinstance(frame, bool):
         if ".." in video.replace("\\", "/").split("/"):
             raise InputError(f"the video name {video!r} leads out of its folder")
         return clip_slug(video), frame
@@ -27,32 +33,57 @@ def _identity(image: dict[str, Any]) -> tuple[str, int]:
 
 def read_coco(data: dict[str, Any], reading: Reading) -> None:
     """Read every annotation that has keypoints."""
-    names = {c.get("id"): c.get("keypoints", []) for c in data["categories"]}
-    images: dict[object, tuple[str, int]] = {}
+    names: dict[object, list[Any]] = {}
+    for category in data["categories"]:
+        try:
+            names[category["id"]] = list(category.get("keypoints") or [])
+        except MALFORMED as error:
+            reading.problem(f"a category was left out: {type(error).__name__}: {error}")
+    images: dict[object, tuple[tuple[str, int], tuple[float, float] | None]] = {}
     for image in data["images"]:
         try:
-            images[image["id"]] = _identity(image)
-        except (InputError, KeyError, TypeError, AttributeError) as error:
+            size = stated_size(image.get("width"), image.get("height"))
+            images[image["id"]] = (_identity(image), size)
+        except (InputError, *MALFORMED) as error:
             reading.problem(f"an image was left out: {error}")
     for annotation in data["annotations"]:
-        values = annotation.get("keypoints") or []
-        identity = images.get(annotation.get("image_id"))
-        if identity is None:
-            reading.problem(
-                f"annotation {annotation.get('id')} is of an image that was left out or is unknown"
+        try:
+            _read_annotation(annotation, names, images, reading)
+        except MALFORMED as error:
+            reading.problem(f"an annotation was left out: {type(error).__name__}: {error}")
+
+
+def _read_annotation(
+    annotation: dict[str, Any],
+    names: dict[object, list[Any]],
+    images: dict[object, tuple[tuple[str, int], tuple[float, float] | None]],
+    reading: Reading,
+) -> None:
+    """Read one annotation. Raises what a malformed one raises."""
+    if annotation.get("image_id") not in images:
+        reading.problem(
+            f"annotation {annotation.get('id')} is of an image that was left out or is unknown"
+        )
+        return
+    identity, size = images[annotation["image_id"]]
+    values = annotation.get("keypoints")
+    if not values:
+        reading.skip("annotations without keypoints (boxes or outlines alone)")
+        return
+    if not any(values[2::3]):
+        return  # exported for annotation and not yet annotated
+
+    def joints() -> dict[str, tuple[float, float, int]]:
+        category = annotation.get("category_id")
+        if category not in names:
+            raise InputError(f"the category {category!r} is not declared")
+        declared = names[category]
+        if len(values) != 3 * len(declared):
+            raise InputError(
+                f"{len(values)} keypoint values where the category's {len(declared)} joints "
+                f"need {3 * len(declared)}"
             )
-            continue
-        if not any(values[2::3]):
-            continue  # exported for annotation and not yet annotated
-        joints = names.get(annotation.get("category_id"), [])
+        triples = [(values[i], values[i + 1], values[i + 2]) for i in range(0, len(values), 3)]
+        return named_joints(declared, triples)
 
-        def points(values: list[Any] = values, joints: list[Any] = joints) -> Any:
-            if len(values) != 3 * len(joints):
-                raise InputError(
-                    f"{len(values)} keypoint values where the category's {len(joints)} joints "
-                    f"need {3 * len(joints)}"
-                )
-            triples = [(values[i], values[i + 1], values[i + 2]) for i in range(0, len(values), 3)]
-            return named_joints(joints, triples)
-
-        reading.add(identity, points, str(annotation.get("annotator", "")))
+    reading.add(identity, joints, str(annotation.get("annotator", "")), size)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from dance_models.annotations.canonical import Reading
+from dance_models.annotations.canonical import MALFORMED, Reading
 from dance_models.annotations.coco import is_coco, read_coco
 from dance_models.annotations.cvat import parse_xml, read_cvat
 from dance_models.annotations.label_studio import is_label_studio, read_label_studio
@@ -36,7 +36,7 @@ def read_file(path: Path) -> Reading:
         raise AnnotationError(f"cannot be read ({error.strerror})", file=path) from error
     except RecursionError as error:
         raise AnnotationError("is nested too deeply to be annotations", file=path) from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except MALFORMED as error:
         if isinstance(error, AnnotationError):
             raise
         raise AnnotationError(
@@ -44,7 +44,7 @@ def read_file(path: Path) -> Reading:
             file=path,
             hint="Export it again from the annotation tool",
         ) from error
-    return reading
+    return reading.finish()
 
 
 def _read_json(path: Path, reading: Reading) -> None:

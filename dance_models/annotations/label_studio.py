@@ -5,7 +5,14 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlparse
 
-from dance_models.annotations.canonical import Reading, identity_of, named_joints, number
+from dance_models.annotations.canonical import (
+    MALFORMED,
+    Reading,
+    identity_of,
+    named_joints,
+    number,
+    stated_size,
+)
 from dance_models.errors import InputError
 
 
@@ -33,19 +40,36 @@ def _image_name(task: dict[str, Any]) -> str:
 
 def read_label_studio(data: list[Any], reading: Reading) -> None:
     """Read the first annotation of every task that was not cancelled."""
-    for task in data:
+    for number_of, task in enumerate(data):
         try:
-            identity = identity_of(_image_name(task))
-        except (InputError, KeyError, AttributeError) as error:
-            reading.problem(f"task {task.get('id')} was left out: {error}")
-            continue
-        done = [a for a in task.get("annotations", []) if not a.get("was_cancelled")]
-        if not done:
-            continue
-        results = [r for r in done[0].get("result", []) if r.get("type") == "keypointlabels"]
+            _read_task(task, reading)
+        except (InputError, *MALFORMED) as error:
+            name = task.get("id", number_of) if isinstance(task, dict) else number_of
+            reading.problem(f"task {name} was left out: {error}")
+
+
+def _read_task(task: dict[str, Any], reading: Reading) -> None:
+    """Read one task. Raises InputError, or what a malformed one raises."""
+    clip, frame = identity_of(_image_name(task))
+    every = task.get("annotations") or task.get("completions") or []
+    done = [a for a in every if not a.get("was_cancelled")]
+    if len(done) < len(every):
+        reading.skip("annotations that were cancelled", len(every) - len(done))
+    if not done:
+        reading.skip("tasks without an annotation that stands (predictions do not count)")
+        return
+    if len(done) > 1:
+        reading.problem(
+            f"the task has {len(done)} annotations; the first was read", clip=clip, frame=frame
+        )
+    results = done[0].get("result", [])
+    points = [r for r in results if r.get("type") == "keypointlabels"]
+    if len(points) < len(results):
+        reading.skip("results that are not key points", len(results) - len(points))
+    if points:
+        size = stated_size(points[0].get("original_width"), points[0].get("original_height"))
         who = str(done[0].get("completed_by", ""))
-        if results:
-            reading.add(identity, partial(_joints, results), who)
+        reading.add((clip, frame), partial(_joints, points), who, size)
 
 
 def _joints(results: list[dict[str, Any]]) -> dict[str, tuple[float, float, int]]:

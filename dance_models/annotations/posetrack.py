@@ -18,17 +18,23 @@ def is_posetrack(data: Any) -> bool:
 def read_posetrack(data: dict[str, Any], reading: Reading) -> None:
     """Read labelled images; PoseTrack marks a seen joint 1, which is our visible."""
     # PoseTrack's "video" is a folder; frames are numbered by their file names.
+    kept = ("id", "file_name", "width", "height")
     images = [
-        {"id": image.get("id"), "file_name": image.get("file_name", "")}
+        {key: image[key] for key in kept if key in image}
         for image in data["images"]
-        if image.get("is_labeled", True)
+        if isinstance(image, dict) and image.get("is_labeled", True)
     ]
-    labelled = {image["id"] for image in images}
+    labelled = [image.get("id") for image in images]
     annotations = []
     for annotation in data["annotations"]:
-        if annotation.get("image_id") not in labelled:
+        if not isinstance(annotation, dict):
+            reading.skip("annotations that are no objects")
             continue
-        values = list(annotation.get("keypoints") or [])
-        values[2::3] = [2 if v == 1 else v for v in values[2::3]]
+        if annotation.get("image_id") not in labelled:
+            reading.skip("annotations of images that are not labelled")
+            continue
+        values = annotation.get("keypoints")
+        if isinstance(values, list):
+            values = [2 if i % 3 == 2 and v == 1 else v for i, v in enumerate(values)]
         annotations.append({**annotation, "keypoints": values})
     read_coco({**data, "images": images, "annotations": annotations}, reading)

@@ -1,7 +1,8 @@
 """The annotations of one clip from all files that mention it, checked against the clip."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,10 @@ from dance_models.tables import ANNOTATIONS, conform
 
 # Coordinates that never exceed this in an image this much larger are percentages or fractions.
 SUSPICIOUS: Final = ((1.0, 8), (100.0, 2))
+
+
+# Width over height of an image may differ from the clip's by so much: scaled sizes are rounded.
+SHAPE_TOLERANCE: Final = 0.01
 
 
 @dataclass(frozen=True)
@@ -51,10 +56,40 @@ def import_clip(clip: str, files: Sequence[Path], info: ClipInfo) -> AnnotationI
         if unit:
             problems.append(Problem(str(path), unit, clip=clip))
             continue
+        poses = _to_clip_size(poses, str(path), info, problems)
         for pose in _one_a_frame(poses, str(path), problems):
             _add(rows, pose, str(path), info, problems)
     table = pl.DataFrame([rows[f] for f in sorted(rows)], schema=ANNOTATIONS)
     return AnnotationImport(conform(table, ANNOTATIONS), problems)
+
+
+def _to_clip_size(
+    poses: list[RawPose], file: str, info: ClipInfo, problems: list[Problem]
+) -> list[RawPose]:
+    """Poses in pixels of the clip: images of another size are scaled, of another shape dropped."""
+    fitting: list[RawPose] = []
+    counts: Counter[tuple[tuple[float, float], bool]] = Counter()
+    for pose in poses:
+        if pose.size is None or pose.size == (info.width, info.height):
+            fitting.append(pose)
+            continue
+        across, down = info.width / pose.size[0], info.height / pose.size[1]
+        same_shape = abs(across / down - 1) <= SHAPE_TOLERANCE
+        counts[pose.size, same_shape] += 1
+        if same_shape:
+            joints = {j: (x * across, y * down, seen) for j, (x, y, seen) in pose.joints.items()}
+            fitting.append(replace(pose, joints=joints))
+    for ((width, height), same_shape), count in counts.items():
+        done = "they were scaled" if same_shape else "they were dropped; annotate its own frames"
+        problems.append(
+            Problem(
+                file,
+                f"{count} annotations are of {width:g}x{height:g} images, the clip has "
+                f"{info.width}x{info.height}: {done}",
+                clip=poses[0].clip,
+            )
+        )
+    return fitting
 
 
 def _suspicious_unit(poses: list[RawPose], info: ClipInfo) -> str | None:

@@ -192,3 +192,124 @@ def test_a_100_mb_file_is_read(tmp_path: Path) -> None:
     document = _document(_good())
     document["licences"] = "x" * 100_000_000
     assert len(read_file(_write(tmp_path / "big.json", document)).poses) == 1
+
+
+def _sized(width: int, height: int, scale: float) -> dict[str, Any]:
+    document = _document([v for i in range(14) for v in (scale * (100 + i), scale * (40 + i), 2)])
+    document["images"][0] |= {"width": width, "height": height}
+    return document
+
+
+def test_annotations_of_scaled_images_are_scaled_and_reported(tmp_path: Path) -> None:
+    result = _import(tmp_path, _sized(640, 480, 2.0))
+    assert result.table["keypoints"][0].to_numpy()[0] == pytest.approx([100, 40])
+    assert "1 annotations are of 640x480 images, the clip has 320x240: they were scaled" in str(
+        result.problems[0]
+    )
+
+
+def test_annotations_of_images_of_another_shape_are_dropped_and_reported(tmp_path: Path) -> None:
+    result = _import(tmp_path, _sized(240, 320, 1.0))
+    assert result.table.is_empty()
+    assert "240x320 images, the clip has 320x240: they were dropped" in str(result.problems[0])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_document_type_is_refused_in_any_encoding(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.xml"
+    text = (
+        f'<?xml version="1.0" encoding="{encoding}"?>'
+        '<!DOCTYPE a [<!ENTITY b "bbbbbbbb">]><annotations>&b;</annotations>'
+    )
+    path.write_bytes(text.encode(encoding))
+    with pytest.raises(AnnotationError, match="document type is refused"):
+        read_file(path)
+
+
+def test_xml_in_an_unknown_encoding_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "a.xml"
+    path.write_bytes(b'<?xml version="1.0" encoding="klingon"?><annotations/>')
+    with pytest.raises(AnnotationError, match="not XML"):
+        read_file(path)
+
+
+def test_coco_annotations_that_are_left_out_are_counted(tmp_path: Path) -> None:
+    document = _document(_good(), _good(), _good())
+    document["annotations"][0].pop("keypoints")
+    document["annotations"][1]["category_id"] = 9
+    document["annotations"].append("not an annotation")
+    result = _import(tmp_path, document)
+    assert result.table["frame"].to_list() == [2]
+    said = " ".join(map(str, result.problems))
+    assert "1 left out: annotations without keypoints" in said
+    assert "frame 1: the category 9 is not declared" in said
+    assert "an annotation was left out" in said
+
+
+def test_labelme_shapes_that_are_no_points_are_counted(tmp_path: Path) -> None:
+    shapes = [
+        {"label": joint, "shape_type": "point", "points": [[100 + i, 40 + i]]}
+        for i, joint in enumerate(JOINTS)
+    ]
+    shapes += [{"label": "dancer", "shape_type": "polygon", "points": [[0, 0], [1, 1], [2, 0]]}]
+    result = _import(tmp_path, {"imagePath": "solo/000001.jpg", "shapes": shapes})
+    assert result.table["frame"].to_list() == [1]
+    assert "1 left out: shapes that are not points" in str(result.problems[0])
+
+
+def test_label_studio_second_opinions_and_predictions_are_reported(tmp_path: Path) -> None:
+    def result(x: float) -> list[dict[str, Any]]:
+        return [
+            {
+                "type": "keypointlabels", "original_width": 320, "original_height": 240,
+                "value": {"x": x + i, "y": 50 + i, "keypointlabels": [joint]},
+            }
+            for i, joint in enumerate(JOINTS)
+        ]  # fmt: skip
+
+    def task(frame: int, *annotations: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "id": frame,
+            "data": {"image": f"/data/solo/{frame:06d}.jpg"},
+            "annotations": list(annotations),
+            "predictions": [{"result": result(50)}],
+        }
+
+    document = [
+        task(1, {"result": result(10)}, {"result": result(40)}),
+        task(2),
+        task(3, {"result": result(10), "was_cancelled": True}),
+    ]
+    imported = _import(tmp_path, document)
+    assert imported.table["frame"].to_list() == [1]
+    assert imported.table["keypoints"][0].to_numpy()[0] == pytest.approx([32, 120])
+    said = " ".join(map(str, imported.problems))
+    assert "frame 1: the task has 2 annotations; the first was read" in said
+    assert "2 left out: tasks without an annotation that stands" in said
+    assert "1 left out: annotations that were cancelled" in said
+
+
+def test_cvat_shapes_that_cannot_be_used_are_counted(tmp_path: Path) -> None:
+    points = "".join(
+        f'<points label="{j}" points="{100 + i},{40 + i}"/>' for i, j in enumerate(JOINTS)
+    )
+    path = tmp_path / "a.xml"
+    path.write_text(
+        "<annotations><meta><task><source>solo.mp4</source><original_size><width>640</width>"
+        "<height>480</height></original_size></task></meta>"
+        f'<track label="person"><skeleton frame="1" outside="0">{points}</skeleton>'
+        f'<skeleton frame="2" outside="1">{points}</skeleton></track>'
+        '<track label="hand"><points frame="1" points="1,2"/></track>'
+        '<track label="box"><box frame="1" xtl="0" ytl="0" xbr="1" ybr="1"/></track></annotations>'
+    )
+    result = import_clip("solo", [path], INFO)
+    assert result.table["frame"].to_list() == [1]
+    assert result.table["keypoints"][0].to_numpy()[0] == pytest.approx([50, 20])
+    said = " ".join(map(str, result.problems))
+    for kind in (
+        "1 left out: skeletons that are outside the picture",
+        "1 left out: tracks of points that belong to no skeleton",
+        "1 left out: shapes that are neither skeletons nor points",
+        "640x480 images, the clip has 320x240: they were scaled",
+    ):
+        assert kind in said

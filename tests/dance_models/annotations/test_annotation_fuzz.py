@@ -1,0 +1,131 @@
+"""Valid documents of every format, spoilt in one place: nothing but a report may come of it."""
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dance_models.annotations.reader import ClipInfo, import_clip
+from dance_models.skeleton import JOINTS
+
+INFO = ClipInfo(320, 240, 10)
+POINTS = [(100.0 + 5 * i, 60.0 + 8 * i) for i in range(len(JOINTS))]
+
+COCO: dict[str, Any] = {
+    "images": [{"id": 1, "file_name": "solo/000003.jpg", "width": 320, "height": 240}],
+    "categories": [{"id": 1, "name": "person", "keypoints": list(JOINTS)}],
+    "annotations": [
+        {
+            "id": 7,
+            "image_id": 1,
+            "category_id": 1,
+            "keypoints": [value for x, y in POINTS for value in (x, y, 2)],
+        }
+    ],
+}
+POSETRACK: dict[str, Any] = {
+    **COCO,
+    "images": [{**COCO["images"][0], "vid_id": "000001", "is_labeled": True}],
+}
+LABELME: dict[str, Any] = {
+    "imagePath": "solo/000003.jpg",
+    "imageWidth": 320,
+    "imageHeight": 240,
+    "shapes": [
+        {"label": joint, "shape_type": "point", "points": [[x, y]], "group_id": None, "flags": {}}
+        for joint, (x, y) in zip(JOINTS, POINTS, strict=True)
+    ],
+}
+LABEL_STUDIO: list[Any] = [
+    {
+        "id": 1,
+        "data": {"image": "/data/upload/1/solo/000003.jpg"},
+        "annotations": [
+            {
+                "completed_by": 4,
+                "was_cancelled": False,
+                "result": [
+                    {
+                        "type": "keypointlabels",
+                        "original_width": 320,
+                        "original_height": 240,
+                        "value": {"x": x / 3.2, "y": y / 2.4, "keypointlabels": [joint]},
+                    }
+                    for joint, (x, y) in zip(JOINTS, POINTS, strict=True)
+                ],
+            }
+        ],
+    }
+]
+DOCUMENTS = {
+    "coco": COCO, "posetrack": POSETRACK, "labelme": LABELME, "label_studio": LABEL_STUDIO
+}  # fmt: skip
+
+JUNK = st.sampled_from(
+    [
+        None, True, -1, 0, 10**400, 1.5, float("nan"), float("inf"), "", "x", "../../etc/passwd",
+        "9" * 5000 + ".jpg", [], [None], [[]], {}, {"a": {}}, [1, "2", None],
+    ]
+)  # fmt: skip
+
+
+def paths(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place of a document."""
+    if at:
+        yield at
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
+    for key, inner in items:
+        yield from paths(inner, (*at, key))
+
+
+def spoilt(document: Any, path: tuple[Any, ...], junk: Any, remove: bool) -> Any:
+    """A copy with one place replaced or removed."""
+    changed = copy.deepcopy(document)
+    parent = changed
+    for key in path[:-1]:
+        parent = parent[key]
+    if remove:
+        del parent[path[-1]]
+    else:
+        parent[path[-1]] = junk
+    return changed
+
+
+@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+def test_the_document_is_good_before_it_is_spoilt(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps(DOCUMENTS[name]))
+    result = import_clip("solo", [file], INFO)
+    assert result.table["frame"].to_list() == [3]
+    assert not result.problems
+
+
+@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+@settings(
+    max_examples=120,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+def test_one_spoilt_place_is_read_or_reported(name: str, tmp_path: Path, data: Any) -> None:
+    document = DOCUMENTS[name]
+    path = data.draw(st.sampled_from(list(paths(document))))
+    changed = spoilt(document, path, data.draw(JUNK), data.draw(st.booleans()))
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps(changed))
+    result = import_clip("solo", [file], INFO)
+    assert result.table.height <= 1
+    for problem in result.problems:
+        assert str(file) in str(problem)
