@@ -61,5 +61,5 @@ def experiment_from_plain(plain: dict[str, Any]) -> Experiment:
         )
     net = kinds[plain["network"]](**tuples(plain["net"]))
     if plain["task"] == "recognition":
-        return RecognitionExperiment(net, training)
-    return PredictionExperiment(net, training)
+        return RecognitionExperiment(net, training, plain["folds"])
+    return PredictionExperiment(net, training, plain["folds"])

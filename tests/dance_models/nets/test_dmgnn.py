@@ -1,0 +1,181 @@
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dance_models.config import DmgnnConfig
+from dance_models.nets.dmgnn import (
+    BONE_PARTS,
+    LIMB_PARTS,
+    SCALES,
+    Dmgnn,
+    Exchange,
+    ScaleEncoder,
+    ScaleLayer,
+    membership,
+    part_graph,
+)
+
+SMALL = DmgnnConfig(widths=(4, 8, 8, 16), hidden=16)
+
+
+def _windows(count: int, frames: int = 27) -> Tensor:
+    torch.manual_seed(3)
+    return torch.randn(count, frames, 14, 2).cumsum(dim=1) * 0.1
+
+
+def _moved(model: Dmgnn) -> Dmgnn:
+    """The zero-initialised output would hide everything before it."""
+    torch.manual_seed(5)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model
+
+
+def test_parts_cover_each_joint_once() -> None:
+    members = [{tuple(row.nonzero().flatten().tolist()) for row in membership(p)} for p in SCALES]
+    assert members[0] == {(i,) for i in range(14)}
+    assert members[1] == {(0, 1), (2,), (3,), (4, 6), (5, 7), (8,), (9,), (10, 12), (11, 13)}
+    assert members[2] == {(0, 1), (2, 4, 6), (3, 5, 7), (8, 10, 12), (9, 11, 13)}
+    for parts in SCALES:
+        torch.testing.assert_close(membership(parts).sum(dim=1), torch.ones(len(parts)))
+
+
+def test_neighbouring_parts() -> None:
+    """All limbs hang on the trunk; an arm's lower part hangs on its shoulder alone."""
+    own, near = part_graph(LIMB_PARTS)
+    assert torch.equal(own, torch.eye(5))
+    assert near[0].tolist() == [0, 0.25, 0.25, 0.25, 0.25]
+    assert torch.equal(near[1:, 0], torch.ones(4))
+    near = part_graph(BONE_PARTS)[1]
+    shoulder = BONE_PARTS.index(("left_shoulder",))
+    arm = BONE_PARTS.index(("left_elbow", "left_wrist"))
+    assert near[arm, shoulder] == 1
+    assert near[shoulder, arm] == near[shoulder, 0] == 0.5
+
+
+def test_graph_is_scaled_and_shifted() -> None:
+    """A * mul + add; with the convolution over time passing its middle frame alone."""
+    torch.manual_seed(0)
+    layer = ScaleLayer(LIMB_PARTS, 2, 3, stride=2, dropout=0.0).eval()
+    nn.init.uniform_(layer.scale)
+    nn.init.uniform_(layer.shift)
+    nn.init.zeros_(layer.time.weight)
+    nn.init.eye_(layer.time.weight.data[:, :, 2])
+    scale, shift, maps, residual = (
+        p.detach().numpy()
+        for p in (layer.scale, layer.shift, layer.maps.weight, layer.residual.weight)
+    )
+    x = np.random.default_rng(0).normal(size=(5, 2, 7, 2)).astype(np.float32)
+    graphs = layer.adjacency.numpy() * scale + shift
+    heard = [np.einsum("vw,wbtc->vbtc", graph, x) for graph in graphs]
+    mixed = np.maximum(np.concatenate(heard, axis=-1) @ maps.T / np.sqrt(1 + 1e-5), 0)
+    kept = mixed[:, :, ::2] / np.sqrt(1 + 1e-5) + x[:, :, ::2] @ residual.T
+    out = layer(torch.from_numpy(x)).detach()
+    np.testing.assert_allclose(out, np.maximum(kept, 0), atol=1e-5)
+
+
+def test_exchange_weighs_the_other_scale_by_likeness() -> None:
+    """Embeddings that are the node's own mean: softmax(e_A e_B^T) over the other's nodes."""
+    exchange = Exchange(2)
+    embed = exchange.embed
+    with torch.no_grad():
+        embed[0].weight.copy_(torch.eye(2, 4))
+        embed[2].weight.copy_(torch.eye(2))
+        exchange.maps.weight.copy_(torch.eye(2))
+        for layer in (embed[0], embed[2], exchange.maps):
+            layer.bias.zero_()
+    generator = np.random.default_rng(0)
+    a = generator.uniform(size=(3, 2, 4, 2)).astype(np.float32)  # positive: the ReLU passes all
+    b = generator.uniform(size=(5, 2, 4, 2)).astype(np.float32)
+    score = np.exp(np.einsum("vbc,wbc->vbw", a.mean(axis=2), b.mean(axis=2)))
+    weight = score / score.sum(axis=-1, keepdims=True)
+    expected = np.einsum("vbw,wbtc->vbtc", weight, b)
+    heard = exchange(torch.from_numpy(a), torch.from_numpy(b)).detach()
+    np.testing.assert_allclose(heard, expected, atol=1e-5)
+
+
+def test_frames_thin_out_and_coarse_scales_reach_their_joints() -> None:
+    encoder = ScaleEncoder(SMALL).eval()
+    frames: list[int] = []
+    for layers in encoder.layers:
+        assert isinstance(layers, nn.ModuleList)
+        layers[0].register_forward_hook(lambda _m, _i, out: frames.append(out.shape[2]))
+    x = _windows(2).permute(2, 0, 1, 3)
+    assert encoder(x).shape == (14, 2, 16)
+    assert frames == [27, 14, 7, 4]
+    limbs = torch.arange(5.0)[:, None, None]
+    spread = encoder._spread(membership(LIMB_PARTS), limbs).flatten()
+    assert spread.tolist() == [0, 0, 1, 2, 1, 2, 1, 2, 3, 4, 3, 4, 3, 4]
+
+
+def test_untrained_network_stands_still() -> None:
+    x = _windows(3)
+    forecast = Dmgnn(DmgnnConfig())(x)
+    assert forecast.shape == (3, 10, 14, 2)
+    assert torch.equal(forecast, x[:, -1:].expand_as(forecast))
+
+
+def test_steps_add_up() -> None:
+    """p_{t+1} = p_t + MLP(H): with a constant MLP the forecast is a straight line."""
+    model = Dmgnn(SMALL)
+    step = torch.tensor([0.2, -0.1])
+    with torch.no_grad():
+        model.head[-1].bias.copy_(step)
+    x = _windows(3)
+    line = x[:, -1:] + torch.arange(1, 11)[:, None, None] * step
+    torch.testing.assert_close(model(x), line)
+
+
+def test_every_parameter_gets_a_gradient() -> None:
+    model = _moved(Dmgnn(SMALL))
+    model(_windows(8)).square().mean().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 1e-9, name
+
+
+def test_all_27_frames_are_seen_and_windows_do_not_mix() -> None:
+    model = _moved(Dmgnn(SMALL)).eval()
+    x = _windows(3)
+    for frame in range(27):
+        changed = x.clone()
+        changed[1, frame] += 0.5
+        difference = (model(changed) - model(x)).abs().amax(dim=(1, 2, 3))
+        assert difference[1] > 1e-6, frame
+        assert difference[0] == difference[2] == 0, frame
+
+
+def test_same_seed_same_network() -> None:
+    states = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        states.append(torch.cat([p.detach().flatten() for p in Dmgnn(SMALL).parameters()]))
+    assert torch.equal(states[0], states[1])
+    assert not torch.equal(states[0], states[2])
+    model, x = _moved(Dmgnn(SMALL)).eval(), _windows(3)
+    assert torch.equal(model(x), model(x))
+
+
+def test_it_can_learn_one_batch() -> None:
+    both = _windows(4, 37)
+    observed, future = both[:, :27], both[:, 27:]
+    torch.manual_seed(0)
+    model = Dmgnn(DmgnnConfig(widths=(4, 8, 8, 16), hidden=32, dropout=0.0))
+    standing = (observed[:, -1:] - future).square().mean()
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(80):
+        optimiser.zero_grad()
+        loss = (model(observed) - future).square().mean()
+        loss.backward()
+        optimiser.step()
+    assert loss < 0.25 * standing
+
+
+def test_export_leaves_the_batch_free() -> None:
+    model = _moved(Dmgnn(SMALL)).eval()
+    shapes = ({0: torch.export.Dim("batch")},)
+    program = torch.export.export(model, (_windows(2),), dynamic_shapes=shapes)
+    for batch in (1, 5):
+        x = _windows(batch)
+        torch.testing.assert_close(program.module()(x), model(x), atol=1e-5, rtol=1e-4)

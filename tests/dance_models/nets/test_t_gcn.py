@@ -1,0 +1,159 @@
+from typing import Final, Literal
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dance_models.config import TGcnConfig
+from dance_models.nets.t_gcn import TGcn
+from dance_models.skeleton import EDGES
+
+Output = Literal["absolute", "residual", "velocity"]
+OUTPUTS: Final[tuple[Output, ...]] = ("absolute", "residual", "velocity")
+
+
+def _windows(count: int, frames: int = 27) -> Tensor:
+    torch.manual_seed(3)
+    return torch.randn(count, frames, 14, 2).cumsum(dim=1) * 0.1
+
+
+def _moved(model: TGcn) -> TGcn:
+    """The zero-initialised output would hide everything before it."""
+    torch.manual_seed(5)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model
+
+
+def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 1 / (1 + np.exp(-x))
+
+
+def _adjacency() -> NDArray[np.float64]:
+    """D^-1/2 (A + I) D^-1/2."""
+    linked = np.eye(14)
+    for a, b in EDGES:
+        linked[a, b] = linked[b, a] = 1
+    degree = linked.sum(axis=0)
+    return np.asarray(linked / np.sqrt(degree[:, None] * degree[None, :]))
+
+
+def test_absolute_output_against_the_equations() -> None:
+    """[r, u] = sig(A [x, h] W1 + b1), c = tanh(A [x, r h] W2 + b2), h = u h + (1 - u) c."""
+    torch.manual_seed(0)
+    hidden = 5
+    model = TGcn(TGcnConfig(hidden=hidden)).double()
+    x = _windows(2).double()
+    gates, candidate, head = (
+        (m.weight.detach().numpy().T, m.bias.detach().numpy())
+        for m in (model.gates, model.candidate, model.head)
+    )
+    adjacency, h = _adjacency(), np.zeros((2, 14, hidden))
+    for frame in x.numpy().transpose(1, 0, 2, 3):
+        mixed = adjacency @ np.concatenate([frame, h], axis=-1)
+        r, u = np.split(_sigmoid(mixed @ gates[0] + gates[1]), 2, axis=-1)
+        mixed = adjacency @ np.concatenate([frame, r * h], axis=-1)
+        h = u * h + (1 - u) * np.tanh(mixed @ candidate[0] + candidate[1])
+    expected = (h @ head[0] + head[1]).reshape(2, 14, 10, 2).transpose(0, 2, 1, 3)
+    # The network's adjacency was rounded to single precision.
+    np.testing.assert_allclose(model(x).detach(), expected, atol=1e-6)
+
+
+def test_gates_start_open() -> None:
+    """b1 = 1, as published: an untrained cell keeps most of its state."""
+    model = TGcn(TGcnConfig())
+    assert (model.gates.bias == 1).all()
+    assert model(_windows(3)).shape == (3, 10, 14, 2)
+
+
+def test_size_of_one_feature_a_node_is_the_published_formula() -> None:
+    """Three gates of (features + hidden + 1) x hidden, and hidden + 1 for each output."""
+    for output, features, more in (("absolute", 2, 0), ("residual", 2, 0), ("velocity", 4, 14)):
+        count = sum(p.numel() for p in TGcn(TGcnConfig(output=output)).parameters())
+        assert count == 3 * (features + 64 + 1) * 64 + 65 * 20 + more
+
+
+def test_untrained_residual_variant_stands_still() -> None:
+    x = _windows(3)
+    forecast = TGcn(TGcnConfig(output="residual"))(x)
+    assert torch.equal(forecast, x[:, -1:].expand_as(forecast))
+
+
+def test_untrained_velocity_variant_rolls_the_damped_velocity_out() -> None:
+    x = _windows(3)
+    pose, velocity = x[:, -1], x[:, -1] - x[:, -2]
+    forecast = TGcn(TGcnConfig(output="velocity"))(x)
+    for step in range(10):
+        velocity = 0.7 * velocity
+        pose = pose + velocity
+        torch.testing.assert_close(forecast[:, step], pose)
+
+
+def test_untrained_velocity_variant_moves_with_its_input() -> None:
+    x, moved = _windows(3), torch.tensor([0.4, -1.2])
+    model = TGcn(TGcnConfig(output="velocity"))
+    torch.testing.assert_close(model(x + moved), model(x) + moved)
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_every_parameter_gets_a_gradient(output: Output) -> None:
+    model = _moved(TGcn(TGcnConfig(hidden=16, output=output)))
+    model(_windows(8)).square().mean().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 1e-9, name
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_all_27_frames_are_seen_and_windows_do_not_mix(output: Output) -> None:
+    """In double precision: the first frame's trace fades over 26 steps."""
+    model = _moved(TGcn(TGcnConfig(hidden=16, output=output))).double().eval()
+    x = _windows(3).double()
+    for frame in range(27):
+        changed = x.clone()
+        changed[1, frame] += 0.5
+        difference = (model(changed) - model(x)).abs().amax(dim=(1, 2, 3))
+        assert difference[1] > 1e-9, frame
+        assert difference[0] == difference[2] == 0, frame
+
+
+def test_same_seed_same_network() -> None:
+    states = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        states.append(
+            torch.cat([p.detach().flatten() for p in TGcn(TGcnConfig(hidden=16)).parameters()])
+        )
+    assert torch.equal(states[0], states[1])
+    assert not torch.equal(states[0], states[2])
+    model, x = _moved(TGcn(TGcnConfig(hidden=16))).eval(), _windows(3)
+    assert torch.equal(model(x), model(x))
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_it_can_learn_one_batch(output: Output) -> None:
+    both = _windows(4, 37)
+    observed, future = both[:, :27], both[:, 27:]
+    torch.manual_seed(0)
+    model = TGcn(TGcnConfig(hidden=32, output=output))
+    standing = (observed[:, -1:] - future).square().mean()
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(500):
+        optimiser.zero_grad()
+        loss = (model(observed) - future).square().mean()
+        loss.backward()
+        optimiser.step()
+    assert loss < 0.25 * standing
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_export_leaves_the_batch_free(output: Output) -> None:
+    model = _moved(TGcn(TGcnConfig(hidden=16, output=output))).eval()
+    shapes = ({0: torch.export.Dim("batch")},)
+    program = torch.export.export(model, (_windows(2),), dynamic_shapes=shapes)
+    for batch in (1, 5):
+        x = _windows(batch)
+        torch.testing.assert_close(program.module()(x), model(x), atol=1e-5, rtol=1e-4)

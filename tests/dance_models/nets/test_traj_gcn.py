@@ -1,0 +1,119 @@
+import numpy as np
+import torch
+from scipy.fft import dct, idct
+from torch import Tensor
+
+from dance_models.config import TrajGcnConfig
+from dance_models.nets.traj_gcn import FreeGraphConv, TrajGcn
+
+SMALL = TrajGcnConfig(hidden=16, blocks=2)
+
+
+def _windows(count: int, frames: int = 27) -> Tensor:
+    torch.manual_seed(3)
+    return torch.randn(count, frames, 14, 2).cumsum(dim=1) * 0.1
+
+
+def _moved(model: TrajGcn) -> TrajGcn:
+    """The zero-initialised output would hide everything before it."""
+    torch.manual_seed(5)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model
+
+
+def test_published_size() -> None:
+    """66 coordinates, 20 coefficients, 12 blocks of 256: the "2.6 M" of the publication."""
+    published = TrajGcn(TrajGcnConfig(hidden=256, blocks=12), frames=20, nodes=66)
+    assert sum(p.numel() for p in published.parameters()) == 2_547_580
+    count = sum(p.numel() for p in TrajGcn(TrajGcnConfig()).parameters())
+    assert count == 311_941
+
+
+def test_graph_convolution_against_the_formula() -> None:
+    """The channels are mixed with a bias, then the nodes: A (x W + b)."""
+    torch.manual_seed(0)
+    layer = FreeGraphConv(3, 2, 4)
+    weight, bias = layer.linear.weight.detach().numpy().T, layer.linear.bias.detach().numpy()
+    x = np.random.default_rng(0).normal(size=(5, 4, 3)).astype(np.float32)
+    expected = np.einsum("vw,bwc->bvc", layer.adjacency.detach().numpy(), x @ weight + bias)
+    np.testing.assert_allclose(layer(torch.from_numpy(x)).detach(), expected, atol=1e-5)
+
+
+def test_the_network_corrects_dct_coefficients() -> None:
+    """Coefficient 1 of left wrist's y gets a constant, so that future gets that basis function."""
+    model = TrajGcn(SMALL).eval()
+    x = _windows(2)
+    node = 2 * 6 + 1
+    with torch.no_grad():
+        model.last.adjacency.zero_()
+        model.last.adjacency[node, node] = 1
+        model.last.linear.bias[1] = 0.3
+    padded = torch.cat([x, x[:, -1:].expand(-1, 10, -1, -1)], dim=1).numpy().copy()
+    coefficients = dct(padded[:, :, 6, 1], axis=1, norm="ortho")
+    coefficients[:, 1] += 0.3
+    padded[:, :, 6, 1] = idct(coefficients, axis=1, norm="ortho")
+    np.testing.assert_allclose(model(x).detach(), padded[:, 27:], atol=1e-5)
+
+
+def test_untrained_network_stands_still() -> None:
+    x = _windows(3)
+    forecast = TrajGcn(TrajGcnConfig())(x)
+    assert forecast.shape == (3, 10, 14, 2)
+    torch.testing.assert_close(forecast, x[:, -1:].expand_as(forecast), atol=1e-5, rtol=0)
+
+
+def test_every_parameter_gets_a_gradient() -> None:
+    """In evaluation mode: a batch's own mean takes the hidden layers' biases out."""
+    model = _moved(TrajGcn(SMALL)).eval()
+    model(_windows(8)).square().mean().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 1e-9, name
+
+
+def test_all_27_frames_are_seen_and_windows_do_not_mix() -> None:
+    model = _moved(TrajGcn(SMALL)).eval()
+    x = _windows(3)
+    for frame in range(27):
+        changed = x.clone()
+        changed[1, frame] += 0.5
+        difference = (model(changed) - model(x)).abs().amax(dim=(1, 2, 3))
+        assert difference[1] > 1e-6, frame
+        assert difference[0] == difference[2] == 0, frame
+
+
+def test_same_seed_same_network() -> None:
+    states = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        states.append(torch.cat([p.detach().flatten() for p in TrajGcn(SMALL).parameters()]))
+    assert torch.equal(states[0], states[1])
+    assert not torch.equal(states[0], states[2])
+    model, x = _moved(TrajGcn(SMALL)).eval(), _windows(3)
+    assert torch.equal(model(x), model(x))
+
+
+def test_it_can_learn_one_batch() -> None:
+    both = _windows(8, 37)
+    observed, future = both[:, :27], both[:, 27:]
+    torch.manual_seed(0)
+    model = TrajGcn(TrajGcnConfig(hidden=32, blocks=2, dropout=0.0))
+    standing = (observed[:, -1:] - future).square().mean()
+    optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)
+    for _ in range(200):
+        optimiser.zero_grad()
+        loss = (model(observed) - future).square().mean()
+        loss.backward()
+        optimiser.step()
+    assert loss < 0.1 * standing
+
+
+def test_export_leaves_the_batch_free() -> None:
+    model = _moved(TrajGcn(SMALL)).eval()
+    shapes = ({0: torch.export.Dim("batch")},)
+    program = torch.export.export(model, (_windows(2),), dynamic_shapes=shapes)
+    for batch in (1, 5):
+        x = _windows(batch)
+        torch.testing.assert_close(program.module()(x), model(x), atol=1e-5, rtol=1e-4)
