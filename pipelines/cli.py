@@ -99,7 +99,15 @@ def run(
     with reported(debug):
         chosen = _store(store)
         estimator = _estimator(person, tracks, onnx)
-        request = Request(chosen.path, profile, _assets(only), debug, estimator, folds, ablations)
+        request = Request(
+            chosen.path,
+            profile,
+            _assets(only, profile, ablations),
+            debug,
+            estimator,
+            folds,
+            ablations,
+        )
         session = Session(chosen, request, console, workers)
         session.register(clips, annotations)
         outcome = session.run()
@@ -124,14 +132,18 @@ def _estimator(person: int | None, tracks: Path | None, onnx: Path | None) -> An
     return EstimatorConfig(person=person) if person is not None else None
 
 
-def _assets(only: str | None) -> frozenset[str]:
-    from pipelines.steps import ASSETS
+def _assets(only: str | None, profile: str, ablations: bool) -> frozenset[str]:
+    from pipelines.settings import profile_named, with_ablations
+    from pipelines.steps import assets_of
 
     names = frozenset(name.strip() for name in (only or "").split(",") if name.strip())
-    unknown = sorted(names - set(ASSETS))
+    chosen = profile_named(profile)
+    known = assets_of(with_ablations(chosen) if ablations else chosen)
+    unknown = sorted(names - set(known))
     if unknown:
         raise InputError(
-            f"there is no asset {unknown[0]!r}", hint=f"Choose from {', '.join(ASSETS)}"
+            f"there is no asset {unknown[0]!r} under profile {profile}",
+            hint=f"Choose from {', '.join(known)}",
         )
     return names
 

@@ -17,12 +17,11 @@ from typing import Any
 import dagster as dg
 
 from dance_models.config import EstimatorConfig, Profile
-from dance_models.methods import METHOD_OF_ASSET, NETWORKS
 from pipelines.partitions import clip_keys
 from pipelines.recovery import process_tags
-from pipelines.settings import op_config, profile_named
+from pipelines.settings import activate, op_config, profile_named, with_ablations
 from pipelines.skip_rule import Step
-from pipelines.steps import CLIP_STEPS, DATASET_STEPS
+from pipelines.steps import CLIP_STEPS, DATASET_STEPS, assets_of
 from pipelines.store import Store, open_instance
 
 
@@ -39,7 +38,7 @@ class StageOutcome:
 
 @dataclass(frozen=True)
 class Request:
-    """What to run: profile, assets (all when empty) and where."""
+    """What to run: profile, assets (all of its graph when empty) and where."""
 
     store: Path
     profile: str
@@ -64,14 +63,13 @@ class Request:
                     for method, experiment in profile.networks.items()
                 },
             )
-        return replace(profile, rows=tuple(NETWORKS)) if self.ablations else profile
+        return with_ablations(profile) if self.ablations else profile
 
     def wants(self, step: Step) -> bool:
-        """Whether the step is asked for: by name, or as a row of the profile."""
-        if self.only:
-            return step.asset in self.only
-        method = METHOD_OF_ASSET.get(step.asset)
-        return method is None or method in self.resolved().rows
+        """Whether the step is asked for and part of the profile's graph."""
+        return step.asset in assets_of(self.resolved()) and (
+            not self.only or step.asset in self.only
+        )
 
 
 def _execute(
@@ -126,7 +124,7 @@ def _failure_of(result: dg.ExecuteInProcessResult) -> str | None:
 
 def _run_steps(request: Request, steps: Sequence[Step], clip: str | None) -> list[StageOutcome]:
     """Run the stale ones of some steps in order; a failure ends the chain. Runs in a worker."""
-    os.environ["DANCE_PROFILE"] = request.profile
+    activate(request.profile, request.ablations)
     profile = request.resolved()
     store = Store(root=str(request.store))
     instance = open_instance(store)
@@ -217,7 +215,7 @@ def stale_steps(request: Request, instance: dg.DagsterInstance) -> list[tuple[st
         stale.extend(
             (s.asset, clip) for s in CLIP_STEPS if not _fresh(s, instance, store, profile, clip)
         )
-    steps = [step for group in DATASET_STEPS for step in group]
+    steps = [step for group in DATASET_STEPS for step in group if request.wants(step)]
     stale.extend((s.asset, None) for s in steps if not _fresh(s, instance, store, profile, None))
     return stale
 

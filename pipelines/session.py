@@ -34,7 +34,7 @@ from pipelines.partitions import clip_keys
 from pipelines.recovery import close_orphaned_runs
 from pipelines.registration import register_annotations, register_clips
 from pipelines.runner import Request, Runner, StageOutcome
-from pipelines.settings import PROFILE_VARIABLE
+from pipelines.settings import activate
 from pipelines.steps import CLIP_STEPS
 from pipelines.store import NETWORKS, Store, open_instance
 
@@ -90,7 +90,7 @@ class Session:
     ) -> None:
         self.profile = request.resolved()
         # The defaults of the web UI's configs in this process and in its children.
-        os.environ[PROFILE_VARIABLE] = request.profile
+        activate(request.profile, request.ablations)
         self.store, self.request, self.console = store, request, console
         self.instance = open_instance(store)
         for run_id in close_orphaned_runs(self.instance):
@@ -185,7 +185,7 @@ class Session:
         stop = threading.Event()
 
         def watch() -> None:
-            while not stop.wait(0.5):
+            while not stop.wait(2):
                 for asset in NETWORKS:
                     state = self._training_state(asset) if asset in tasks else None
                     if state and not progress.tasks[tasks[asset]].finished:
@@ -225,6 +225,7 @@ class Session:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self.console,
+            refresh_per_second=2,  # drawing ten times a second is a sixth of a core
         )
 
     def _warn(self, text: str) -> None:

@@ -5,7 +5,7 @@ The defaults shown in the web UI are those of the active profile (``DANCE_PROFIL
 """
 
 import os
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast, get_args, get_type_hints
 
 import dagster as dg
@@ -21,11 +21,13 @@ from dance_models.config import (
     SplitConfig,
 )
 from dance_models.errors import InputError
+from dance_models.methods import NETWORKS
 from dance_models.profiles import PROFILES
 
 T = TypeVar("T")
 
 PROFILE_VARIABLE: Final = "DANCE_PROFILE"
+ABLATIONS_VARIABLE: Final = "DANCE_ABLATIONS"
 DEFAULT_PROFILE: Final = "demo"
 
 
@@ -39,8 +41,23 @@ def profile_named(name: str) -> Profile:
 
 
 def active_profile() -> Profile:
-    """The profile whose numbers are the defaults of this process."""
-    return profile_named(os.environ.get(PROFILE_VARIABLE, DEFAULT_PROFILE))
+    """The profile whose numbers are the defaults of this process, and whose rows its assets."""
+    profile = profile_named(os.environ.get(PROFILE_VARIABLE, DEFAULT_PROFILE))
+    return with_ablations(profile) if os.environ.get(ABLATIONS_VARIABLE) else profile
+
+
+def with_ablations(profile: Profile) -> Profile:
+    """The profile with every network there is as a row."""
+    return replace(profile, rows=tuple(NETWORKS))
+
+
+def activate(profile: str, ablations: bool) -> None:
+    """Choose the active profile of this process and of those it starts."""
+    os.environ[PROFILE_VARIABLE] = profile
+    if ablations:
+        os.environ[ABLATIONS_VARIABLE] = "1"
+    else:
+        os.environ.pop(ABLATIONS_VARIABLE, None)
 
 
 class Mirror(dg.Config, Generic[T]):

@@ -12,7 +12,7 @@ from pipelines.runner import Request, stale_steps
 from pipelines.session import quarantined_clips
 from pipelines.settings import active_profile
 from pipelines.skip_rule import last_materialization
-from pipelines.steps import ASSETS, CLIP_STEPS
+from pipelines.steps import CLIP_STEPS, assets_of
 from pipelines.store import Store, open_instance
 
 REPORT_NAMES = ("recognition_report", "prediction_report")
@@ -35,7 +35,7 @@ def print_status(store: Store, console: Console) -> None:
     stale = Counter(asset for asset, _ in stale_steps(Request(store.path, profile), instance))
     per_clip = {step.asset for step in CLIP_STEPS}
     table = Table("asset", "there", "stale", "last run")
-    for asset in ASSETS:
+    for asset in assets_of(active_profile()):
         keys: list[str | None] = [*clips] if asset in per_clip else [None]
         there = sum(store.output(asset, clip).is_file() for clip in keys)
         newest = last_materialization(instance, asset, None)

@@ -4,7 +4,8 @@ from functools import partial
 from typing import Final
 
 from dance_models.config import Experiment, Profile
-from dance_models.methods import NETWORKS, asset_name
+from dance_models.methods import METHOD_OF_ASSET, NETWORKS, asset_name
+from dance_models.profiles import HEADLINE
 from pipelines.assets import annotations, clips, dataset, evaluation, training
 from pipelines.skip_rule import Step
 
@@ -57,7 +58,8 @@ DATASET_STEPS: Final = (
             training.training_inputs,
             config=partial(_experiment, method=method),
         )
-        for method in NETWORKS
+        # The longest first: what is left over at the end keeps all processes busy.
+        for method in sorted(NETWORKS, key=lambda method: method not in HEADLINE)
     ),
     (
         Step(
@@ -77,3 +79,9 @@ DATASET_STEPS: Final = (
 ASSETS: Final = tuple(
     step.asset for step in (*CLIP_STEPS, *(s for group in DATASET_STEPS for s in group))
 )
+
+
+def assets_of(profile: Profile) -> tuple[str, ...]:
+    """The assets of the graph under a profile: of the networks only its rows."""
+    rows = {asset_name(method) for method in profile.rows}
+    return tuple(a for a in ASSETS if a not in METHOD_OF_ASSET or a in rows)

@@ -12,6 +12,7 @@ from dance_models.methods import PREDICTION_NETWORKS, RECOGNITION_NETWORKS, asse
 from dance_models.tables import write_table, write_text
 from pipelines import previews
 from pipelines.assets.dataset import test_split, train_split, val_split
+from pipelines.assets.training import ROWS
 from pipelines.registration import corpus_label
 from pipelines.settings import EvaluationSettings
 from pipelines.skip_rule import Inputs, Made, run_stage
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 GROUP = "evaluation"
 CODE_VERSION: Final = "2"
 SPLITS: Final = ("train_split", "val_split", "test_split")
+
+
+def _rows(networks: Iterable[str]) -> list[str]:
+    """The assets of those networks that the active profile compares."""
+    return [asset_name(method) for method in networks if method in ROWS]
 
 
 def scored_networks(store: Store, networks: Mapping[str, str]) -> dict[str, str]:
@@ -109,7 +115,7 @@ def _made(store: Store, name: str, networks: Mapping[str, str], report: "Report"
 
 
 @dg.asset(
-    deps=[train_split, val_split, test_split, *map(asset_name, RECOGNITION_NETWORKS)],
+    deps=[train_split, val_split, test_split, *_rows(RECOGNITION_NETWORKS)],
     group_name=GROUP,
     code_version=CODE_VERSION,
     kinds={"parquet", "mlflow"},
@@ -142,13 +148,11 @@ def recognition_report(
 
 
 @dg.asset(
-    deps=[
-        train_split, val_split, test_split, "mkff_st_gcn", *map(asset_name, PREDICTION_NETWORKS)
-    ],
+    deps=[train_split, val_split, test_split, "mkff_st_gcn", *_rows(PREDICTION_NETWORKS)],
     group_name=GROUP,
     code_version=CODE_VERSION,
     kinds={"parquet", "mlflow"},
-)  # fmt: skip
+)
 def prediction_report(
     context: dg.AssetExecutionContext, config: EvaluationSettings, store: Store
 ) -> dg.MaterializeResult[Any]:

@@ -21,7 +21,7 @@ from dance_models.tables import file_digest, write_text
 from pipelines import previews
 from pipelines.assets.dataset import test_split, train_split, val_split
 from pipelines.compute import TrainingLauncher
-from pipelines.settings import network_settings
+from pipelines.settings import active_profile, network_settings
 from pipelines.skip_rule import Inputs, Made, inputs_digest, run_stage
 from pipelines.store import Store
 from pipelines.tracking import Tracker, flat_parameters, git_commit
@@ -188,4 +188,6 @@ def network_asset(method: str) -> dg.AssetsDefinition:
     return network
 
 
-network_assets = [network_asset(method) for method in NETWORKS]
+# A graph of the networks that the active profile compares; the others have no asset in it.
+ROWS: Final = active_profile().rows
+network_assets = [network_asset(method) for method in ROWS]

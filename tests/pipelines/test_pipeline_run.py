@@ -335,11 +335,12 @@ def test_clean_lists_first_and_then_deletes_what_nothing_uses(
 
 def test_the_definitions_load_and_name_every_asset() -> None:
     from pipelines.definitions import defs
-    from pipelines.steps import ASSETS
+    from pipelines.settings import active_profile
+    from pipelines.steps import assets_of
 
     graph = defs.resolve_asset_graph()
     names = {key.to_user_string() for key in graph.get_all_asset_keys()}
-    assert names == {*ASSETS, "raw_clips", "raw_annotations"}
+    assert names == {*assets_of(active_profile()), "raw_clips", "raw_annotations"}
     for key in graph.get_all_asset_keys():
         assert graph.get(key).description, key
     jobs = {job.name for job in defs.resolve_all_job_defs()}

@@ -1,4 +1,7 @@
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -109,6 +112,29 @@ def test_frames_thin_out_and_coarse_scales_reach_their_joints() -> None:
     assert spread.tolist() == [0, 0, 1, 2, 1, 2, 1, 2, 3, 4, 3, 4, 3, 4]
 
 
+def test_scales_count_with_their_weights() -> None:
+    """0.3 of what a neighbouring scale says, 0.6 of the coarse scales in the end."""
+    torch.manual_seed(0)
+    encoder = ScaleEncoder(SMALL).eval()
+    joint, bone, limb = (torch.rand(len(parts), 2, 5, 4) for parts in SCALES)
+    first = encoder.exchanges[0]
+    assert isinstance(first, nn.ModuleList)
+    a, b, c, d = first
+    new = encoder._exchanged([joint, bone, limb], [a, b, c, d])
+    torch.testing.assert_close(new[0], joint + 0.3 * a(joint, bone))
+    torch.testing.assert_close(new[1], bone + 0.3 * b(bone, joint) + 0.3 * c(bone, limb))
+    torch.testing.assert_close(new[2], limb + 0.3 * d(limb, bone))
+
+    x = _windows(2).permute(2, 0, 1, 3)
+    features = []
+    for merge in (0.0, 0.6, 1.0):
+        encoder.config = replace(SMALL, merge=merge)
+        features.append(encoder(x))
+    alone, usual, whole = features
+    torch.testing.assert_close(usual, alone + 0.6 * (whole - alone))
+    assert (whole - alone).abs().max() > 1e-3
+
+
 def test_untrained_network_stands_still() -> None:
     x = _windows(3)
     forecast = Dmgnn(DmgnnConfig())(x)
@@ -125,6 +151,18 @@ def test_steps_add_up() -> None:
     x = _windows(3)
     line = x[:, -1:] + torch.arange(1, 11)[:, None, None] * step
     torch.testing.assert_close(model(x), line)
+
+
+def test_decoder_hears_pose_velocity_and_acceleration_of_its_own_forecast() -> None:
+    model = _moved(Dmgnn(SMALL)).eval()
+    heard: list[Tensor] = []
+    model.cell.register_forward_pre_hook(lambda _m, inputs: heard.append(inputs[0]))
+    x = _windows(2)
+    track = torch.cat([x, model(x)], dim=1)[:, :-1]  # the last pose is not fed back
+    velocity = track[:, 1:] - track[:, :-1]
+    acceleration = velocity[:, 1:] - velocity[:, :-1]
+    expected = torch.cat([t[:, -10:] for t in (track, velocity, acceleration)], dim=-1)
+    torch.testing.assert_close(torch.stack(heard).permute(2, 0, 1, 3), expected)
 
 
 def test_every_parameter_gets_a_gradient() -> None:
@@ -164,7 +202,7 @@ def test_it_can_learn_one_batch() -> None:
     model = Dmgnn(DmgnnConfig(widths=(4, 8, 8, 16), hidden=32, dropout=0.0))
     standing = (observed[:, -1:] - future).square().mean()
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
-    for _ in range(80):
+    for _ in range(60):
         optimiser.zero_grad()
         loss = (model(observed) - future).square().mean()
         loss.backward()
@@ -172,6 +210,7 @@ def test_it_can_learn_one_batch() -> None:
     assert loss < 0.25 * standing
 
 
+@pytest.mark.slow
 def test_export_leaves_the_batch_free() -> None:
     model = _moved(Dmgnn(SMALL)).eval()
     shapes = ({0: torch.export.Dim("batch")},)

@@ -110,12 +110,12 @@ def test_it_can_learn_one_batch() -> None:
     model = Simlpe(SimlpeConfig(blocks=8))
     standing = (observed[:, -1:] - future).square().mean()
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
-    for _ in range(300):
+    for _ in range(200):
         optimiser.zero_grad()
         loss = (model(observed) - future).square().mean()
         loss.backward()
         optimiser.step()
-    assert loss < 0.1 * standing
+    assert loss < 0.2 * standing
 
 
 def test_export_leaves_the_batch_free() -> None:

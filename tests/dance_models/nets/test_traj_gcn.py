@@ -102,7 +102,7 @@ def test_it_can_learn_one_batch() -> None:
     model = TrajGcn(TrajGcnConfig(hidden=32, blocks=2, dropout=0.0))
     standing = (observed[:, -1:] - future).square().mean()
     optimiser = torch.optim.Adam(model.parameters(), lr=5e-3)
-    for _ in range(200):
+    for _ in range(100):
         optimiser.zero_grad()
         loss = (model(observed) - future).square().mean()
         loss.backward()
