@@ -75,7 +75,7 @@ _STUDY: Final[dict[str, Experiment]] = {
     "t_gcn": PredictionExperiment(TGcnConfig(), _short(_STGA_TUNED, 6)),
     "t_gcn_residual": PredictionExperiment(TGcnConfig(output="residual"), _short(_STGA_TUNED, 6)),
     "t_gcn_velocity": PredictionExperiment(TGcnConfig(output="velocity"), _short(_STGA_TUNED, 6)),
-    "dmgnn": PredictionExperiment(DmgnnConfig(), _short(_STGA_TUNED, 4)),
+    "dmgnn": PredictionExperiment(DmgnnConfig(), _short(_STGA_TUNED, 2)),
     "stga_net.paper": PredictionExperiment(_STGA_FAITHFUL, _PAPER_SHORT),
     "stga_net.faithful": PredictionExperiment(_STGA_FAITHFUL, _short(_STGA_TUNED, 8)),
     "stga_net.gcn": PredictionExperiment(replace(_STGA, graph="gcn"), _STGA_TUNED),
