@@ -2,11 +2,10 @@
 
 import math
 import re
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import reprlib
+from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Final
 
 from dance_models.errors import InputError
 from dance_models.skeleton import INDEX
@@ -22,108 +21,29 @@ _ALIASES: Final[dict[str, str]] = {
     "headbottom": "neck",
     "bottomhead": "neck",
 }
-# No image is this large; a longer integer cannot even become a float.
-COORDINATE_LIMIT: Final = 1e7
 _PARTS: Final = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 
 
-@dataclass(frozen=True)
-class Problem:
-    """Something dropped or repaired: where, what, and what to do."""
-
-    file: str
-    message: str
-    clip: str | None = None
-    frame: int | None = None
-    joint: str | None = None
-
-    def __str__(self) -> str:
-        where = [self.file]
-        if self.clip is not None:
-            where.append(f"clip {self.clip}")
-        if self.frame is not None:
-            where.append(f"frame {self.frame}")
-        if self.joint is not None:
-            where.append(f"joint {self.joint}")
-        return ": ".join([*where, self.message])
+# Joint names and, in the same order, x, y and visibility as the file states them.
+Columns = tuple[Sequence[object], Sequence[tuple[object, object, object]]]
 
 
-@dataclass(frozen=True)
-class RawPose:
-    """One person in one frame as a file states it; joints by canonical name, pixels."""
-
-    clip: str
-    frame: int
-    joints: Mapping[str, tuple[float, float, int]]  # x, y, visibility 0/1/2
-    annotator: str = ""
-    order: int = 0  # position in the file, to break ties
-    size: tuple[float, float] | None = None  # width and height of the image, where stated
-
-
-# What a malformed entry can raise while it is taken apart.
-MALFORMED: Final = (
-    AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError
-)  # fmt: skip
-
-
-@dataclass
-class Reading:
-    """What one file gave."""
-
-    file: str
-    poses: list[RawPose] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    skipped: Counter[str] = field(default_factory=Counter)
-
-    def problem(self, message: str, **where: Any) -> None:
-        """Note something that was dropped or repaired."""
-        self.problems.append(Problem(self.file, message, **where))
-
-    def skip(self, what: str, count: int = 1) -> None:
-        """Count entries of a kind that is left out; ``finish`` reports each kind once."""
-        self.skipped[what] += count
-
-    def finish(self) -> "Reading":
-        """Turn the counts into problems."""
-        for what, count in self.skipped.items():
-            self.problem(f"{count} left out: {what}")
-        self.skipped.clear()
-        return self
-
-    def add(
-        self,
-        identity: tuple[str, int],
-        joints: Callable[[], Mapping[str, tuple[float, float, int]]],
-        annotator: str = "",
-        size: tuple[float, float] | None = None,
-    ) -> None:
-        """Add a pose whose joints are read by ``joints``; what that raises becomes a problem."""
-        clip, frame = identity
-        try:
-            read = joints()
-        except InputError as error:
-            message = f"{error.message}; this annotation was dropped"
-            self.problem(message, clip=clip, frame=frame, joint=error.joint)
-            return
-        except MALFORMED as error:
-            message = f"malformed ({type(error).__name__}: {error}); this annotation was dropped"
-            self.problem(message, clip=clip, frame=frame)
-            return
-        if read:
-            self.poses.append(RawPose(clip, frame, read, annotator, len(self.poses), size))
-        else:
-            self.skip("annotations in which every joint is absent")
+def shown(value: object) -> str:
+    """A short rendering of anything a file may hold, however long or deep it is."""
+    return reprlib.repr(value)
 
 
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z]", "", name.lower())
 
 
-def canonical_joint(name: str) -> str | None:
+def canonical_joint(name: object) -> str | None:
     """Our name of a joint, None when it is not one of the 14.
 
     Knows left_knee, l_knee, LKnee, "Left Knee", knee_left, knee-l and the like.
     """
+    if not isinstance(name, str):
+        return None
     plain = _plain(name)
     if plain in _ALIASES:
         return _ALIASES[plain]
@@ -136,42 +56,56 @@ def canonical_joint(name: str) -> str | None:
     return None
 
 
-def identity_of(name: str) -> tuple[str, int]:
+def identity_of(name: object) -> tuple[str, int]:
     """Clip and frame from an image name as we export them: ``<clip>/<000123>.jpg``.
 
     Also ``<clip>_000123.jpg`` flat, with or without folders before it. Only the last two parts of
     the path are ever read, and they are turned into a slug. Raises InputError when they do not say.
     """
-    path = PurePosixPath(str(name).replace("\\", "/"))
+    if not isinstance(name, str):
+        raise InputError(f"{shown(name)} is not an image name")
+    path = PurePosixPath(name.replace("\\", "/"))
     if ".." in path.parts:
-        raise InputError(f"the image name {name!r} leads out of its folder")
-    digits = re.fullmatch(r"(?:frame[_-]?)?(\d+)", path.stem, re.IGNORECASE)
+        raise InputError(f"the image name {shown(name)} leads out of its folder")
+    # More digits than any clip has frames are no frame number, and Python refuses to convert them.
+    digits = re.fullmatch(r"(?:frame[_-]?)?(\d{1,18})", path.stem, re.IGNORECASE)
     if digits and path.parent.name:
         return clip_slug(path.parent.name + ".x"), int(digits[1])
-    flat = re.fullmatch(r"(.+?)[_-](?:frame[_-]?)?(\d{4,})", path.stem, re.IGNORECASE)
+    flat = re.fullmatch(r"(.+?)[_-](?:frame[_-]?)?(\d{4,18})", path.stem, re.IGNORECASE)
     if flat:
         return clip_slug(flat[1] + ".x"), int(flat[2])
     raise InputError(
-        f"the image name {name!r} does not say clip and frame", hint="Expected CLIP/000123.jpg"
+        f"the image name {shown(name)} does not say clip and frame", hint="Expected CLIP/000123.jpg"
     )
-
-
-def stated_size(width: object, height: object) -> tuple[float, float] | None:
-    """Size of an image as a file states it, None when it does not or makes no sense."""
-    try:
-        size = float(str(width)), float(str(height))
-    except ValueError:
-        return None
-    return size if all(math.isfinite(side) and side > 0 for side in size) else None
 
 
 def number(value: object, joint: str) -> float:
     """A finite coordinate. Raises InputError naming the joint."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputError(f"{value!r} is not a coordinate", joint=joint)
-    if not abs(value) < COORDINATE_LIMIT:  # NaN is not less than anything
-        raise InputError(f"{str(value)[:20]} is not a coordinate", joint=joint)
-    return float(value)
+        raise InputError(f"{shown(value)} is not a coordinate", joint=joint)
+    try:
+        coordinate = float(value)
+    except OverflowError:  # JSON has integers of any length
+        coordinate = math.inf
+    if not math.isfinite(coordinate):
+        raise InputError(f"{shown(value)} is not a coordinate", joint=joint)
+    return coordinate
+
+
+def image_size(width: object, height: object) -> tuple[float, float] | None:
+    """Width and height in pixels as a file states them, None when it states neither.
+
+    Raises InputError when they cannot be a size.
+    """
+    if width is None and height is None:
+        return None
+    try:
+        size = number(width, ""), number(height, "")
+    except InputError:
+        size = (0.0, 0.0)
+    if min(size) < 1:
+        raise InputError(f"{shown(width)} x {shown(height)} is not the size of an image")
+    return size
 
 
 def named_joints(
@@ -184,17 +118,22 @@ def named_joints(
     """
     if len(names) != len(points):
         raise InputError(f"{len(points)} keypoints where {len(names)} joint names are declared")
+    known = [canonical_joint(name) for name in names]
     joints: dict[str, tuple[float, float, int]] = {}
-    for name, (x, y, visibility) in zip(names, points, strict=True):
-        joint = canonical_joint(str(name))
+    for joint, (x, y, visibility) in zip(known, points, strict=True):
         if joint is None:
             continue
-        if visibility not in (0, 1, 2):
-            raise InputError(f"visibility {visibility!r} is not 0, 1 or 2", joint=joint)
+        seen = _visibility(visibility, joint)
         if joint in joints:
             raise InputError("the joint is given twice", joint=joint)
-        if visibility:
-            joints[joint] = (number(x, joint), number(y, joint), int(visibility))
-    if not any(canonical_joint(str(name)) for name in names):
-        raise InputError(f"none of the joint names {list(names)[:4]} is known")
+        if seen:
+            joints[joint] = (number(x, joint), number(y, joint), seen)
+    if not any(known):
+        raise InputError(f"none of the joint names {shown(list(names)[:4])} is known")
     return joints
+
+
+def _visibility(value: object, joint: str) -> int:
+    if isinstance(value, int | float) and not isinstance(value, bool) and value in {0, 1, 2}:
+        return int(value)
+    raise InputError(f"visibility {shown(value)} is not 0, 1 or 2", joint=joint)

@@ -4,15 +4,11 @@ The frame is named by ``video`` and ``frame_index`` of the image when it has the
 name as we export it.
 """
 
+from functools import partial
 from typing import Any
 
-from dance_models.annotations.canonical import (
-    MALFORMED,
-    Reading,
-    identity_of,
-    named_joints,
-    stated_size,
-)
+from dance_models.annotations.canonical import Columns, identity_of, image_size, shown
+from dance_models.annotations.reading import Image, Reading
 from dance_models.errors import InputError
 from dance_models.video.scan import clip_slug
 
@@ -22,68 +18,97 @@ def is_coco(data: Any) -> bool:
     return isinstance(data, dict) and {"images", "annotations", "categories"} <= data.keys()
 
 
-def _identity(image: dict[str, Any]) -> tuple[str, int]:
-    video, frame = image.get("video"), image.get("frame_index")
+def read_coco(data: dict[str, Any], reading: Reading) -> None:
+    """Read every annotation that has keypoints. Raises InputError when one of the lists is none."""
+    names = _categories(data["categories"], reading)
+    images = _images(data["images"], reading)
+    for index, annotation in reading.objects(data["annotations"], "annotations"):
+        what = f"annotation {shown(annotation.get('id', f'number {index}'))}"
+        image = images.get(as_id(annotation.get("image_id")))
+        if image is None:
+            of = shown(annotation.get("image_id"))
+            reading.problem(f"{what} is of image {of}, which was left out or is unknown")
+            continue
+        values = annotation.get("keypoints")
+        if values is None or values == []:
+            reading.count("annotations without keypoints (boxes or outlines alone)", image)
+            continue
+        if not isinstance(values, list):
+            reading.problem(f"{what} was left out: its keypoints are {shown(values)}", image)
+            continue
+        if not any(values[2::3]) and len(values) >= 3:
+            # Exported for annotation and not annotated yet.
+            reading.count("annotations without a visible joint", image, action="empty")
+            continue
+        category = annotation.get("category_id")
+        if as_id(category) not in names:
+            message = f"the category {shown(category)} is not declared; {what} was left out"
+            reading.problem(message, image)
+            continue
+        columns = partial(_columns, names[as_id(category)], values)
+        reading.add(image, columns, annotation.get("annotator", ""))
+
+
+def as_id(value: object) -> object:
+    """An id as a dictionary's key; a fresh object, equal to nothing, for what is none."""
+    if isinstance(value, int | str | float) and not isinstance(value, bool):
+        return value
+    return object()
+
+
+def _categories(value: Any, reading: Reading) -> dict[object, list[Any]]:
+    names: dict[object, list[Any]] = {}
+    for index, category in reading.objects(value, "categories"):
+        joints = category.get("keypoints", [])
+        if not isinstance(joints, list):
+            reading.problem(f"categories[{index}] has keypoints that are no list; it was left out")
+        elif as_id(category.get("id")) in names:
+            reading.problem(
+                f"categories[{index}] has the id {shown(category['id'])} of another one; "
+                "the first was kept"
+            )
+        else:
+            names[as_id(category.get("id"))] = joints
+    return names
+
+
+def _images(value: Any, reading: Reading) -> dict[object, Image]:
+    images: dict[object, Image] = {}
+    for index, entry in reading.objects(value, "images"):
+        what = f"image {shown(entry.get('id', f'number {index}'))}"
+        try:
+            image = _image(entry)
+        except InputError as error:
+            reading.problem(f"{what} was left out: {error}")
+            continue
+        key = as_id(entry.get("id"))
+        if key in images:
+            reading.problem(f"{what} is declared twice; the first was kept", image)
+        else:
+            images[key] = image
+    return images
+
+
+def _image(entry: dict[str, Any]) -> Image:
+    clip, frame = _identity(entry)
+    size = image_size(entry.get("width"), entry.get("height"))
+    name = entry.get("file_name")
+    return Image(clip, frame, name if isinstance(name, str) else "", size)
+
+
+def _identity(entry: dict[str, Any]) -> tuple[str, int]:
+    video, frame = entry.get("video"), entry.get("frame_index")
     if isinstance(video, str) and isinstance(frame, int) and not isinstance(frame, bool):
         if ".." in video.replace("\\", "/").split("/"):
-            raise InputError(f"the video name {video!r} leads out of its folder")
+            raise InputError(f"the video name {shown(video)} leads out of its folder")
         return clip_slug(video), frame
-    return identity_of(image.get("file_name", ""))
+    return identity_of(entry.get("file_name", ""))
 
 
-def read_coco(data: dict[str, Any], reading: Reading) -> None:
-    """Read every annotation that has keypoints."""
-    names: dict[object, list[Any]] = {}
-    for category in data["categories"]:
-        try:
-            names[category["id"]] = list(category.get("keypoints") or [])
-        except MALFORMED as error:
-            reading.problem(f"a category was left out: {type(error).__name__}: {error}")
-    images: dict[object, tuple[tuple[str, int], tuple[float, float] | None]] = {}
-    for image in data["images"]:
-        try:
-            size = stated_size(image.get("width"), image.get("height"))
-            images[image["id"]] = (_identity(image), size)
-        except (InputError, *MALFORMED) as error:
-            reading.problem(f"an image was left out: {error}")
-    for annotation in data["annotations"]:
-        try:
-            _read_annotation(annotation, names, images, reading)
-        except MALFORMED as error:
-            reading.problem(f"an annotation was left out: {type(error).__name__}: {error}")
-
-
-def _read_annotation(
-    annotation: dict[str, Any],
-    names: dict[object, list[Any]],
-    images: dict[object, tuple[tuple[str, int], tuple[float, float] | None]],
-    reading: Reading,
-) -> None:
-    """Read one annotation. Raises what a malformed one raises."""
-    if annotation.get("image_id") not in images:
-        reading.problem(
-            f"annotation {annotation.get('id')} is of an image that was left out or is unknown"
+def _columns(names: list[Any], values: list[Any]) -> Columns:
+    if len(values) != 3 * len(names):
+        raise InputError(
+            f"{len(values)} keypoint values where the category's {len(names)} joints "
+            f"need {3 * len(names)}"
         )
-        return
-    identity, size = images[annotation["image_id"]]
-    values = annotation.get("keypoints")
-    if not values:
-        reading.skip("annotations without keypoints (boxes or outlines alone)")
-        return
-    if not any(values[2::3]):
-        return  # exported for annotation and not yet annotated
-
-    def joints() -> dict[str, tuple[float, float, int]]:
-        category = annotation.get("category_id")
-        if category not in names:
-            raise InputError(f"the category {category!r} is not declared")
-        declared = names[category]
-        if len(values) != 3 * len(declared):
-            raise InputError(
-                f"{len(values)} keypoint values where the category's {len(declared)} joints "
-                f"need {3 * len(declared)}"
-            )
-        triples = [(values[i], values[i + 1], values[i + 2]) for i in range(0, len(values), 3)]
-        return named_joints(declared, triples)
-
-    reading.add(identity, joints, str(annotation.get("annotator", "")), size)
+    return names, [(values[i], values[i + 1], values[i + 2]) for i in range(0, len(values), 3)]

@@ -1,119 +1,124 @@
 """CVAT XML (images 1.1 and video 1.1): skeletons whose points carry joint names."""
 
 from functools import partial
-from pathlib import Path
-from typing import Any, Final
-from xml.etree import ElementTree
-from xml.parsers import expat
+from typing import Final
+from xml.etree.ElementTree import Element
 
-from dance_models.annotations.canonical import (
-    MALFORMED,
-    Reading,
-    identity_of,
-    named_joints,
-    stated_size,
-)
-from dance_models.errors import AnnotationError, InputError
+from dance_models.annotations.canonical import Columns, identity_of, image_size, shown
+from dance_models.annotations.reading import Image, Reading
+from dance_models.errors import InputError
 from dance_models.video.scan import clip_slug
 
-OTHER_SHAPES: Final = frozenset({"box", "cuboid", "ellipse", "mask", "polygon", "polyline", "tag"})
+OTHER: Final = "shapes that are neither skeletons nor points"
+OUTSIDE: Final = "skeletons that are outside the picture"
 
 
-def parse_xml(path: Path) -> ElementTree.Element:
-    """Parse a file that declares no document type: its entities can expand to gigabytes.
+def read_cvat(root: Element, reading: Reading) -> None:
+    """Read images and tracks; ``outside`` is absent, ``occluded`` is visibility 1.
 
-    The parser itself is asked, which knows the file's encoding. Raises AnnotationError.
+    Raises InputError when the document is not CVAT's.
     """
+    if root.tag != "annotations":
+        raise InputError(f"<{shown(root.tag)}> is not CVAT's <annotations>")
+    for element in root:
+        if element.tag == "image":
+            _read_image(element, reading)
+        elif element.tag == "track":
+            _read_track(root, element, reading)
+        elif element.tag not in {"version", "meta", "source", "dumped"}:
+            reading.count(f"elements <{element.tag}>")
 
-    def refuse(*_: object) -> None:
-        raise AnnotationError(
-            "XML with a document type is refused", file=path, hint="Export it again from CVAT"
-        )
 
-    builder = ElementTree.TreeBuilder()
-    parser = expat.ParserCreate()
-    parser.StartDoctypeDeclHandler = refuse
-    parser.EntityDeclHandler = refuse
-    parser.StartElementHandler = builder.start
-    parser.EndElementHandler = builder.end
-    parser.CharacterDataHandler = builder.data
+def _read_image(element: Element, reading: Reading) -> None:
+    name = element.get("name", "")
     try:
-        parser.Parse(path.read_bytes(), True)
-        return builder.close()
-    except (expat.ExpatError, LookupError, ValueError) as error:
-        if isinstance(error, AnnotationError):
-            raise
-        raise AnnotationError(f"this is not XML ({error})", file=path) from error
+        image = Image(*identity_of(name), name, _size(element.get("width"), element.get("height")))
+    except InputError as error:
+        reading.problem(f"image {shown(name)} was left out with {len(element)} shapes: {error}")
+        return
+    for shape in element:
+        if shape.tag == "skeleton":
+            _read_skeleton(shape, image, reading)
+        elif shape.tag != "points":
+            reading.count(f"{OTHER} (but <{shape.tag}>)", image)
+    loose = element.findall("points")
+    if loose:
+        reading.add(image, partial(_columns, loose))
 
 
-def read_cvat(root: ElementTree.Element, reading: Reading) -> None:
-    """Read images and tracks; ``outside`` is absent, ``occluded`` is visibility 1."""
-    for image in root.iter("image"):
-        try:
-            identity = identity_of(image.get("name", ""))
-        except (InputError, *MALFORMED) as error:
-            reading.problem(f"an image was left out: {error}")
+def _read_track(root: Element, track: Element, reading: Reading) -> None:
+    what = f"track {shown(track.get('id'))}"
+    try:
+        task = _task(root, track)
+        source = task.findtext(".//source") or task.findtext(".//name") or ""
+        clip = clip_slug(source)
+        sides = (task.findtext(f".//original_size/{side}") for side in ("width", "height"))
+        size = _size(*sides)
+    except InputError as error:
+        reading.problem(f"{what} was left out with {len(track)} shapes: {error}")
+        return
+    for shape in track:
+        frame = shape.get("frame", "")
+        if not (frame.isdecimal() and len(frame) <= 18):
+            of = shown(shape.get("frame"))
+            reading.problem(f"{what}: a <{shape.tag}> of frame {of} of clip {clip} was left out")
             continue
-        size = stated_size(image.get("width"), image.get("height"))
-        for skeleton in image.iter("skeleton"):
-            reading.add(identity, partial(_joints, skeleton), size=size)
-        loose = list(image.findall("points"))
-        if loose:
-            reading.add(identity, partial(_named, loose), size=size)
-        _skip_other_shapes(image, reading)
-    source = root.findtext(".//source") or root.findtext(".//name") or ""
-    original = root.find(".//original_size")
-    size = (
-        None
-        if original is None
-        else stated_size(original.findtext("width"), original.findtext("height"))
-    )
-    for track in root.iter("track"):
-        _read_track(track, source, size, reading)
-
-
-def _read_track(
-    track: ElementTree.Element, source: str, size: tuple[float, float] | None, reading: Reading
-) -> None:
-    for skeleton in track.findall("skeleton"):
-        try:
-            identity = (clip_slug(source), int(skeleton.get("frame", "")))
-        except (InputError, *MALFORMED):
-            reading.problem("a track names neither its video nor its frame; it was left out")
-            return
-        if skeleton.get("outside") == "1":
-            reading.skip("skeletons that are outside the picture")
+        image = Image(clip, int(frame), source, size)
+        if shape.tag == "skeleton":
+            _read_skeleton(shape, image, reading)
+        elif shape.tag == "points":
+            reading.count(f"points of {what}, which belong to no skeleton", image)
         else:
-            reading.add(identity, partial(_joints, skeleton), size=size)
-    if track.find("points") is not None:
-        reading.skip("tracks of points that belong to no skeleton")
-    _skip_other_shapes(track, reading)
+            reading.count(f"{OTHER} (but <{shape.tag}> of {what})", image)
 
 
-def _skip_other_shapes(parent: ElementTree.Element, reading: Reading) -> None:
-    other = sum(child.tag in OTHER_SHAPES for child in parent)
-    if other:
-        reading.skip("shapes that are neither skeletons nor points", other)
+def _task(root: Element, track: Element) -> Element:
+    """What names a track's video: the whole file, or its own task where there are several.
+
+    Raises InputError when the track does not say of which task it is.
+    """
+    tasks = root.findall("meta//task")
+    if len(tasks) < 2:
+        return root
+    own = [task for task in tasks if task.findtext("id", "") == track.get("task_id")]
+    if len(own) != 1:
+        raise InputError("the file is of several tasks, and the track does not say of which")
+    return own[0]
 
 
-def _joints(skeleton: ElementTree.Element) -> dict[str, tuple[float, float, int]]:
-    return _named(list(skeleton.findall("points")))
-
-
-def _named(elements: list[ElementTree.Element]) -> dict[str, tuple[float, float, int]]:
-    names = [element.get("label", "") for element in elements]
-    return named_joints(names, [_point(element) for element in elements])
-
-
-def _point(element: ElementTree.Element) -> tuple[Any, Any, int]:
-    visibility = 2
-    if element.get("occluded") == "1":
-        visibility = 1
-    if element.get("outside") == "1":
-        visibility = 0
-    joint = element.get("label", "")
+def _size(width: str | None, height: str | None) -> tuple[float, float] | None:
     try:
-        x, y = (float(v) for v in element.get("points", "").split(";")[0].split(","))
+        return image_size(*(None if side is None else float(side) for side in (width, height)))
     except ValueError as error:
-        raise InputError(f"{element.get('points')!r} is not a point", joint=joint) from error
-    return x, y, visibility
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{shown(width)} x {shown(height)} is not a size") from error
+
+
+def _read_skeleton(skeleton: Element, image: Image, reading: Reading) -> None:
+    if skeleton.get("outside") == "1":
+        reading.count(OUTSIDE, image, action="empty")
+        return
+    for child in skeleton:
+        if child.tag not in {"points", "attribute"}:
+            reading.count(f"parts <{child.tag}> of skeletons, which are no points", image)
+    points = skeleton.findall("points")
+    if points:
+        reading.add(image, partial(_columns, points))
+    else:
+        reading.count("skeletons without points", image, action="empty")
+
+
+def _columns(elements: list[Element]) -> Columns:
+    return [element.get("label", "") for element in elements], [_point(e) for e in elements]
+
+
+def _point(element: Element) -> tuple[float, float, int]:
+    if element.get("outside") == "1":
+        return 0.0, 0.0, 0
+    text, joint = element.get("points", ""), element.get("label", "")
+    try:
+        x, y = (float(value) for value in text.split(","))
+    except ValueError as error:
+        raise InputError(f"{shown(text)} is not one point", joint=joint) from error
+    return x, y, 1 if element.get("occluded") == "1" else 2

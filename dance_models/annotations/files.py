@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from dance_models.annotations.canonical import MALFORMED, Reading
 from dance_models.annotations.coco import is_coco, read_coco
-from dance_models.annotations.cvat import parse_xml, read_cvat
+from dance_models.annotations.cvat import read_cvat
 from dance_models.annotations.label_studio import is_label_studio, read_label_studio
 from dance_models.annotations.labelme import is_labelme, read_labelme
 from dance_models.annotations.posetrack import is_posetrack, read_posetrack
-from dance_models.errors import AnnotationError
+from dance_models.annotations.reading import Reading
+from dance_models.annotations.xml import parse_xml
+from dance_models.errors import AnnotationError, InputError
 
 # Parsed JSON takes about ten times its size in memory.
 SIZE_LIMIT: Final = 256 * 1024 * 1024
@@ -36,15 +37,16 @@ def read_file(path: Path) -> Reading:
         raise AnnotationError(f"cannot be read ({error.strerror})", file=path) from error
     except RecursionError as error:
         raise AnnotationError("is nested too deeply to be annotations", file=path) from error
-    except MALFORMED as error:
-        if isinstance(error, AnnotationError):
-            raise
+    except AnnotationError:
+        raise
+    except InputError as error:
         raise AnnotationError(
-            f"does not hold what its format asks for ({type(error).__name__}: {error})",
+            f"does not hold what its format asks for ({error})",
             file=path,
             hint="Export it again from the annotation tool",
         ) from error
-    return reading.finish()
+    reading.finish()
+    return reading
 
 
 def _read_json(path: Path, reading: Reading) -> None:
@@ -58,6 +60,8 @@ def _read_json(path: Path, reading: Reading) -> None:
             file=path,
             hint="Export it again from the annotation tool",
         ) from error
+    except ValueError as error:  # an integer of more digits than Python converts
+        raise AnnotationError(f"is not JSON ({error})", file=path) from error
     if is_posetrack(data):
         read_posetrack(data, reading)
     elif is_coco(data):

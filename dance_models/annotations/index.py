@@ -42,5 +42,10 @@ def _index(path: Path) -> AnnotationFile:
         return AnnotationFile(path, "", problem=error.message)
     except OSError as error:
         return AnnotationFile(path, "", problem=f"cannot be read ({error.strerror})")
-    clips = {pose.clip for pose in reading.poses} | {p.clip for p in reading.problems if p.clip}
+    # Frames that were exported and are not annotated yet say nothing about their clip.
+    telling = [p for p in reading.problems if p.action != "empty"]
+    clips = {pose.clip for pose in reading.poses} | {p.clip for p in telling if p.clip}
+    if telling and not clips:  # no clip's report would ever show these
+        first = f"{len(telling)} problems and nothing of any clip; the first: {telling[0].message}"
+        return AnnotationFile(path, digest, problem=first)
     return AnnotationFile(path, digest, frozenset(clips))

@@ -5,85 +5,109 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlparse
 
-from dance_models.annotations.canonical import (
-    MALFORMED,
-    Reading,
-    identity_of,
-    named_joints,
-    number,
-    stated_size,
-)
+from dance_models.annotations.canonical import Columns, identity_of, image_size, number, shown
+from dance_models.annotations.reading import Image, Reading
 from dance_models.errors import InputError
+
+
+def _is_task(value: Any) -> bool:
+    kinds = {"annotations", "completions", "predictions"}  # completions: before version 1.0
+    return isinstance(value, dict) and "data" in value and bool(kinds & value.keys())
 
 
 def is_label_studio(data: Any) -> bool:
     """Whether parsed JSON is a Label Studio export: a list of tasks."""
-    return (
-        isinstance(data, list)
-        and bool(data)
-        and isinstance(data[0], dict)
-        and "data" in data[0]
-        and ("annotations" in data[0] or "completions" in data[0])
-    )
+    return isinstance(data, list) and any(map(_is_task, data))
+
+
+def read_label_studio(data: list[Any], reading: Reading) -> None:
+    """Read the first annotation with key points of every task that was not cancelled."""
+    for index, task in reading.objects(data, "tasks"):
+        try:
+            name = _image_name(task)
+            image = Image(*identity_of(name), name)
+        except InputError as error:
+            which = shown(task.get("id", f"number {index}"))
+            reading.problem(f"task {which} was left out: {error}")
+            continue
+        try:
+            _read_task(task, image, reading)
+        except InputError as error:
+            reading.problem(f"the task was left out: {error}", image)
 
 
 def _image_name(task: dict[str, Any]) -> str:
     """The image's path without the address or the prefix that an upload gets."""
-    values = [v for v in task["data"].values() if isinstance(v, str)]
+    data = task.get("data")
+    values = [v for v in data.values() if isinstance(v, str)] if isinstance(data, dict) else []
     if not values:
         raise InputError("the task names no image")
-    url = urlparse(values[0])
-    name = parse_qs(url.query).get("d", [unquote(url.path)])[0]
+    try:
+        url = urlparse(values[0])
+        name = parse_qs(url.query).get("d", [unquote(url.path)])[0]
+    except ValueError as error:
+        raise InputError(f"{shown(values[0])} is not an address") from error
     folder, _, stem = name.rpartition("/")
     return f"{folder}/{re.sub(r'^[0-9a-f]{8}-', '', stem)}"
 
 
-def read_label_studio(data: list[Any], reading: Reading) -> None:
-    """Read the first annotation of every task that was not cancelled."""
-    for number_of, task in enumerate(data):
-        try:
-            _read_task(task, reading)
-        except (InputError, *MALFORMED) as error:
-            name = task.get("id", number_of) if isinstance(task, dict) else number_of
-            reading.problem(f"task {name} was left out: {error}")
+def _read_task(task: dict[str, Any], image: Image, reading: Reading) -> None:
+    kind = "annotations" if task.get("annotations") else "completions"
+    usable = []
+    for _, annotation in reading.objects(task.get(kind) or [], kind):
+        if annotation.get("was_cancelled"):
+            reading.count("annotations that were cancelled", image)
+        elif points := _key_points(annotation, image, reading):
+            usable.append((points, annotation.get("completed_by", "")))
+    predictions = task.get("predictions")
+    if isinstance(predictions, list) and predictions:
+        what = "predictions (submit those that are right as annotations)"
+        reading.count(what, image, len(predictions))
+    if not usable:
+        reading.count("tasks without an annotation that stands", image, action="empty")
+    if len(usable) > 1:
+        reading.problem(f"the task has {len(usable)} annotations; the first was read", image)
+    if usable:
+        points, who = usable[0]
+        size = _size(points)
+        image = Image(image.clip, image.frame, image.name, size)
+        reading.add(image, partial(_columns, points, size), who)
 
 
-def _read_task(task: dict[str, Any], reading: Reading) -> None:
-    """Read one task. Raises InputError, or what a malformed one raises."""
-    clip, frame = identity_of(_image_name(task))
-    every = task.get("annotations") or task.get("completions") or []
-    done = [a for a in every if not a.get("was_cancelled")]
-    if len(done) < len(every):
-        reading.skip("annotations that were cancelled", len(every) - len(done))
-    if not done:
-        reading.skip("tasks without an annotation that stands (predictions do not count)")
-        return
-    if len(done) > 1:
-        reading.problem(
-            f"the task has {len(done)} annotations; the first was read", clip=clip, frame=frame
-        )
-    results = done[0].get("result", [])
-    points = [r for r in results if r.get("type") == "keypointlabels"]
-    if len(points) < len(results):
-        reading.skip("results that are not key points", len(results) - len(points))
-    if points:
-        size = stated_size(points[0].get("original_width"), points[0].get("original_height"))
-        who = str(done[0].get("completed_by", ""))
-        reading.add((clip, frame), partial(_joints, points), who, size)
+def _key_points(annotation: dict[str, Any], image: Image, reading: Reading) -> list[dict[str, Any]]:
+    """The key points among an annotation's results; the others are counted."""
+    points = []
+    for _, result in reading.objects(annotation.get("result") or [], "result"):
+        if result.get("type") == "keypointlabels":
+            points.append(result)
+        else:
+            kind = shown(result.get("type"))
+            reading.count(f"results that are not key points (but {kind})", image)
+    return points
 
 
-def _joints(results: list[dict[str, Any]]) -> dict[str, tuple[float, float, int]]:
+def _size(points: list[dict[str, Any]]) -> tuple[float, float]:
+    """The original image's size, in which all of an annotation's points must agree."""
+    sizes = [image_size(p.get("original_width"), p.get("original_height")) for p in points]
+    if sizes[0] is None or any(size != sizes[0] for size in sizes):
+        raise InputError("its points do not give one original_width and original_height")
+    return sizes[0]
+
+
+def _columns(results: list[dict[str, Any]], size: tuple[float, float]) -> Columns:
     names, points = [], []
     for result in results:
         if result.get("image_rotation"):
             raise InputError("the image was rotated in the tool", hint="Turn it back and export")
-        value = result["value"]
-        name = str((value.get("keypointlabels") or [""])[0])
-        x, y = number(value.get("x"), name), number(value.get("y"), name)
+        value = result.get("value")
+        if not isinstance(value, dict):
+            raise InputError(f"{shown(value)} is not a key point")
+        labels = value.get("keypointlabels")
+        if not isinstance(labels, list) or len(labels) != 1 or not isinstance(labels[0], str):
+            raise InputError(f"a key point has the labels {shown(labels)} where one is needed")
+        x, y = number(value.get("x"), labels[0]), number(value.get("y"), labels[0])
         if not (-10 <= x <= 110 and -10 <= y <= 110):
-            raise InputError(f"({x}, {y}) is not a percentage", joint=name)
-        width = number(result.get("original_width"), name)
-        height = number(result.get("original_height"), name)
-        names.append(name)
-        points.append((x / 100 * width, y / 100 * height, 2))
-    return named_joints(names, points)
+            raise InputError(f"({x}, {y}) is not a percentage", joint=labels[0])
+        names.append(labels[0])
+        points.append((x / 100 * size[0], y / 100 * size[1], 2))
+    return names, points

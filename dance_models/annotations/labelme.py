@@ -1,15 +1,11 @@
 """labelme: one JSON an image, point shapes by label, people told apart by ``group_id``."""
 
+import json
 from functools import partial
 from typing import Any
 
-from dance_models.annotations.canonical import (
-    MALFORMED,
-    Reading,
-    identity_of,
-    named_joints,
-    stated_size,
-)
+from dance_models.annotations.canonical import Columns, identity_of, image_size, shown
+from dance_models.annotations.reading import Image, Reading
 from dance_models.errors import InputError
 
 
@@ -19,30 +15,49 @@ def is_labelme(data: Any) -> bool:
 
 
 def read_labelme(data: dict[str, Any], reading: Reading) -> None:
-    """Read the points of one image; the flag ``occluded`` makes a joint visibility 1."""
+    """Read the points of one image; the flag ``occluded`` makes a joint visibility 1.
+
+    Raises InputError when the shapes are no list.
+    """
     try:
-        identity = identity_of(data["imagePath"])
-    except (InputError, *MALFORMED):
-        try:  # labelme keeps the bare name; its own file lies in the clip's folder
-            identity = identity_of(f"{reading.file}".rsplit(".", 1)[0] + ".jpg")
-        except (InputError, *MALFORMED) as error:
-            reading.problem(str(error))
-            return
-    size = stated_size(data.get("imageWidth"), data.get("imageHeight"))
+        image = _image(data, reading.file)
+    except InputError as error:
+        shapes = data["shapes"]
+        lost = len(shapes) if isinstance(shapes, list) else 0
+        reading.problem(f"{error}; its {lost} shapes were left out")
+        return
     people: dict[str, list[dict[str, Any]]] = {}
-    for shape in data["shapes"]:
-        if isinstance(shape, dict) and shape.get("shape_type") == "point":
-            people.setdefault(repr(shape.get("group_id")), []).append(shape)
+    for _, shape in reading.objects(data["shapes"], "shapes"):
+        kind = shape.get("shape_type")
+        if kind == "point":
+            # As JSON text it can be a key, whatever the file holds.
+            people.setdefault(json.dumps(shape.get("group_id")), []).append(shape)
         else:
-            reading.skip("shapes that are not points")
-    for shapes in people.values():
-        reading.add(identity, partial(_joints, shapes), size=size)
+            reading.count(f"shapes that are not points (but {shown(kind)})", image)
+    for points in people.values():
+        reading.add(image, partial(_columns, points))
 
 
-def _joints(shapes: list[dict[str, Any]]) -> dict[str, tuple[float, float, int]]:
-    points = []
-    for shape in shapes:
-        (x, y), *_ = shape["points"]
-        occluded = bool((shape.get("flags") or {}).get("occluded"))
-        points.append((x, y, 1 if occluded else 2))
-    return named_joints([shape.get("label", "") for shape in shapes], points)
+def _image(data: dict[str, Any], file: str) -> Image:
+    size = image_size(data.get("imageWidth"), data.get("imageHeight"))
+    try:
+        clip, frame = identity_of(data["imagePath"])
+    except InputError:  # labelme keeps the bare name; its own file lies in the clip's folder
+        clip, frame = identity_of(file.rsplit(".", 1)[0] + ".jpg")
+    name = data["imagePath"]
+    return Image(clip, frame, name if isinstance(name, str) else "", size)
+
+
+def _columns(shapes: list[dict[str, Any]]) -> Columns:
+    names = [shape.get("label", "") for shape in shapes]
+    return names, [_point(shape) for shape in shapes]
+
+
+def _point(shape: dict[str, Any]) -> tuple[object, object, int]:
+    joint, points, flags = str(shape.get("label", "")), shape.get("points"), shape.get("flags")
+    if not isinstance(points, list) or len(points) != 1:
+        raise InputError(f"{shown(points)} is not one point", joint=joint)
+    if not isinstance(points[0], list) or len(points[0]) != 2:
+        raise InputError(f"{shown(points[0])} is not a point", joint=joint)
+    occluded = isinstance(flags, dict) and bool(flags.get("occluded"))
+    return points[0][0], points[0][1], 1 if occluded else 2

@@ -2,39 +2,55 @@
 
 from typing import Any
 
-from dance_models.annotations.canonical import Reading
-from dance_models.annotations.coco import read_coco
+from dance_models.annotations.coco import as_id, read_coco
+from dance_models.annotations.reading import Reading
 
 
 def is_posetrack(data: Any) -> bool:
     """Whether parsed JSON is a PoseTrack18 file."""
     return (
         isinstance(data, dict)
-        and isinstance(data.get("images"), list)
-        and any(isinstance(i, dict) and "vid_id" in i for i in data["images"][:1])
+        and {"images", "annotations", "categories"} <= data.keys()
+        and isinstance(data["images"], list)
+        and any(isinstance(image, dict) and "vid_id" in image for image in data["images"])
     )
 
 
 def read_posetrack(data: dict[str, Any], reading: Reading) -> None:
-    """Read labelled images; PoseTrack marks a seen joint 1, which is our visible."""
-    # PoseTrack's "video" is a folder; frames are numbered by their file names.
-    kept = ("id", "file_name", "width", "height")
-    images = [
-        {key: image[key] for key in kept if key in image}
+    """Read labelled images; PoseTrack marks a seen joint 1, which is our visible.
+
+    Raises InputError when one of the lists is none.
+    """
+    unlabelled = {
+        as_id(image.get("id"))
         for image in data["images"]
-        if isinstance(image, dict) and image.get("is_labeled", True)
-    ]
-    labelled = [image.get("id") for image in images]
-    annotations = []
-    for annotation in data["annotations"]:
-        if not isinstance(annotation, dict):
-            reading.skip("annotations that are no objects")
-            continue
-        if annotation.get("image_id") not in labelled:
-            reading.skip("annotations of images that are not labelled")
-            continue
-        values = annotation.get("keypoints")
-        if isinstance(values, list):
-            values = [2 if i % 3 == 2 and v == 1 else v for i, v in enumerate(values)]
-        annotations.append({**annotation, "keypoints": values})
+        if isinstance(image, dict) and not image.get("is_labeled", True)
+    }
+    images = [_image(entry) for entry in data["images"]]
+    annotations: Any = data["annotations"]
+    if isinstance(annotations, list):
+        left_out = [a for a in annotations if _image_id(a) in unlabelled]
+        if left_out:
+            what = "annotations of images that are not labelled"
+            reading.count(what, times=len(left_out))
+        annotations = [_annotation(a) for a in annotations if _image_id(a) not in unlabelled]
     read_coco({**data, "images": images, "annotations": annotations}, reading)
+
+
+def _image_id(annotation: Any) -> object:
+    return as_id(annotation.get("image_id") if isinstance(annotation, dict) else None)
+
+
+def _image(entry: Any) -> Any:
+    """An image without ``video``: PoseTrack's is a folder; frames are numbered by file names."""
+    if not isinstance(entry, dict):
+        return entry
+    return {key: entry[key] for key in ("id", "file_name", "width", "height") if key in entry}
+
+
+def _annotation(annotation: Any) -> Any:
+    if not isinstance(annotation, dict) or not isinstance(annotation.get("keypoints"), list):
+        return annotation
+    values = list(annotation["keypoints"])
+    values[2::3] = [2 if v == 1 and not isinstance(v, bool) else v for v in values[2::3]]
+    return {**annotation, "keypoints": values}

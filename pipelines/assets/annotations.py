@@ -45,7 +45,7 @@ def _files(store: Store, clip: str) -> list[dict[str, Any]]:
 def pose_annotations_inputs(store: Store, config: None, clip: str | None) -> Inputs:
     """The clip's size and length, and the content of the files that mention it."""
     return {
-        "code": "1",
+        "code": "2",
         "clip_probe": store.digest("clip_probe", clip),
         "files": [row["sha256"] for row in _files(store, clip or "")],
     }
@@ -55,7 +55,7 @@ def pose_annotations_inputs(store: Store, config: None, clip: str | None) -> Inp
     partitions_def=CLIPS,
     deps=[raw_annotations, clip_probe],
     group_name=GROUP,
-    code_version="1",
+    code_version="2",
     kinds={"parquet"},
 )
 def pose_annotations(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult[Any]:

@@ -5,12 +5,16 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dance_models.annotations.files import read_file
+from dance_models.annotations.index import index_annotations
 from dance_models.annotations.reader import ClipInfo, import_clip
+from dance_models.errors import AnnotationError
 from dance_models.skeleton import JOINTS
 
 INFO = ClipInfo(320, 240, 10)
@@ -69,7 +73,8 @@ DOCUMENTS = {
 JUNK = st.sampled_from(
     [
         None, True, -1, 0, 10**400, 1.5, float("nan"), float("inf"), "", "x", "../../etc/passwd",
-        "9" * 5000 + ".jpg", [], [None], [[]], {}, {"a": {}}, [1, "2", None],
+        "9" * 5000 + ".jpg", "\ud800", "http://[", 10**4000, [], [None], [[]], {}, {"a": {}},
+        [1, "2", None],
     ]
 )  # fmt: skip
 
@@ -111,21 +116,88 @@ def test_the_document_is_good_before_it_is_spoilt(name: str, tmp_path: Path) -> 
     assert not result.problems
 
 
-@pytest.mark.parametrize("name", sorted(DOCUMENTS))
-@settings(
-    max_examples=120,
-    derandomize=True,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(data=st.data())
-def test_one_spoilt_place_is_read_or_reported(name: str, tmp_path: Path, data: Any) -> None:
-    document = DOCUMENTS[name]
-    path = data.draw(st.sampled_from(list(paths(document))))
-    changed = spoilt(document, path, data.draw(JUNK), data.draw(st.booleans()))
-    file = tmp_path / "a.json"
-    file.write_text(json.dumps(changed))
+def nothing_is_silent(file: Path, nothing_left: bool) -> None:
+    """Every reader of a file gives rows or reports that can be shown, and raises nothing else."""
+    (entry,) = index_annotations(file.parent)
     result = import_clip("solo", [file], INFO)
     assert result.table.height <= 1
     for problem in result.problems:
         assert str(file) in str(problem)
+        assert str(problem).encode()
+    try:
+        reading = read_file(file)
+    except AnnotationError as error:
+        assert entry.problem == error.message
+        assert [p.message for p in result.problems] == [error.message]
+        return
+    assert nothing_left or reading.poses or reading.problems
+    if entry.problem is None and entry.clips == {"solo"}:
+        assert result.table.height or result.problems
+
+
+FUZZ = settings(
+    max_examples=60,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+@FUZZ
+@given(data=st.data())
+def test_one_spoilt_place_is_read_or_reported(name: str, tmp_path: Path, data: Any) -> None:
+    document = DOCUMENTS[name]
+    path = data.draw(st.sampled_from(list(paths(document))))
+    junk, remove = data.draw(JUNK), data.draw(st.booleans())
+    changed = spoilt(document, path, junk, remove)
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps(changed))
+    nothing_is_silent(file, nothing_left=path[-1] == 0 if remove else junk == [])
+
+
+SHAPES = "".join(
+    f'<points label="{joint}" points="{x},{y}" outside="0" occluded="0"/>'
+    for joint, (x, y) in zip(JOINTS, POINTS, strict=True)
+)
+CVAT = {
+    "images": '<annotations><image id="0" name="solo/000003.jpg" width="320" height="240">'
+    f'<skeleton label="person">{SHAPES}</skeleton></image></annotations>',
+    "video": "<annotations><meta><task><id>1</id><source>solo.mp4</source><original_size>"
+    "<width>320</width><height>240</height></original_size></task></meta>"
+    '<track id="0" label="person"><skeleton frame="3" outside="0" keyframe="1">'
+    f"{SHAPES}</skeleton></track></annotations>",
+}
+TEXT = st.sampled_from(
+    ["", "x", "1", "-1", "nan", "1e999", "9" * 5000, "1,2", "1,2;3,4", "../..", "\u0663", "²"]
+)
+
+
+def spoil_xml(root: ElementTree.Element, data: Any) -> None:
+    """Change a tag, a text or an attribute, drop one, or double or empty an element."""
+    element = data.draw(st.sampled_from(list(root.iter())))
+    change = data.draw(st.sampled_from(["tag", "text", "attribute", "drop", "double", "empty"]))
+    if change == "tag":
+        element.tag = data.draw(st.sampled_from(["points", "skeleton", "box", "image", "x"]))
+    elif change == "text":
+        element.text = data.draw(TEXT)
+    elif change == "double":
+        element.extend(copy.deepcopy(list(element)))
+    elif change == "empty":
+        element.clear()
+    elif element.attrib:
+        name = data.draw(st.sampled_from(sorted(element.attrib)))
+        element.set(name, data.draw(TEXT))
+        if change == "drop":
+            del element.attrib[name]
+
+
+@pytest.mark.parametrize("name", sorted(CVAT))
+@FUZZ
+@given(data=st.data())
+def test_one_spoilt_place_in_xml_is_read_or_reported(name: str, tmp_path: Path, data: Any) -> None:
+    root = ElementTree.fromstring(CVAT[name])
+    spoil_xml(root, data)
+    file = tmp_path / "a.xml"
+    ElementTree.ElementTree(root).write(file)
+    nothing_is_silent(file, nothing_left=not list(root.iter("points")))

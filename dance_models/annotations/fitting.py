@@ -1,0 +1,88 @@
+"""Annotated poses in pixels of the clip's own frames."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from dance_models.annotations.reading import Action, Problem, RawPose, frame_list
+
+# Coordinates that never exceed this in an image this much larger are percentages or fractions.
+SUSPICIOUS: Final = ((1.0, 8), (100.0, 2))
+# Width over height of an image may differ from the clip's by so much: scaled sizes are rounded.
+SHAPE_TOLERANCE: Final = 0.01
+_DROPPED: Final[Action] = "dropped"
+_REPAIRED: Final[Action] = "repaired"
+
+
+@dataclass(frozen=True)
+class ClipInfo:
+    """What annotations are checked against."""
+
+    width: int
+    height: int
+    frames: int
+
+
+def suspicious_unit(poses: Sequence[RawPose], info: ClipInfo) -> str | None:
+    """Why the coordinates of a file cannot be pixels, None when they can."""
+    values = [abs(v) for pose in poses for x, y, _ in pose.joints.values() for v in (x, y)]
+    if not values:
+        return None
+    largest = max(values)
+    # In pixels of the images that were annotated, which need not be as large as the clip's.
+    side = min(min(pose.image.size or (info.width, info.height)) for pose in poses)
+    for limit, times in SUSPICIOUS:
+        if largest <= limit and side >= times * limit:
+            unit = "fractions" if limit == 1 else "percent"
+            return (
+                f"no coordinate exceeds {largest:g} in a {info.width}x{info.height} clip: these "
+                f"look like {unit}, not pixels. The file's {len(poses)} annotations were not used; "
+                "export pixel coordinates"
+            )
+    return None
+
+
+def to_clip_size(
+    poses: Sequence[RawPose], file: str, info: ClipInfo, problems: list[Problem]
+) -> list[RawPose]:
+    """Poses in pixels of the clip: images of another size are scaled, of another shape dropped.
+
+    Both are added to ``problems``, once for every size, with an image and the frames.
+    """
+    fitting: list[RawPose] = []
+    others: dict[tuple[float, float], list[RawPose]] = {}
+    for pose in poses:
+        size = pose.image.size
+        if size is None or size == (info.width, info.height):
+            fitting.append(pose)
+            continue
+        others.setdefault(size, []).append(pose)
+        if _same_shape(size, info):
+            fitting.append(_scaled(pose, info.width / size[0], info.height / size[1]))
+    problems += [_report(size, of, file, info) for size, of in others.items()]
+    return fitting
+
+
+def _same_shape(size: tuple[float, float], info: ClipInfo) -> bool:
+    return abs((info.width / size[0]) / (info.height / size[1]) - 1) <= SHAPE_TOLERANCE
+
+
+def _scaled(pose: RawPose, across: float, down: float) -> RawPose:
+    joints = {j: (x * across, y * down, seen) for j, (x, y, seen) in pose.joints.items()}
+    return replace(pose, joints=joints)
+
+
+def _report(size: tuple[float, float], poses: list[RawPose], file: str, info: ClipInfo) -> Problem:
+    done, action = "they were dropped; annotate the clip's own frames", _DROPPED
+    if _same_shape(size, info):
+        done, action = "they were scaled (repaired)", _REPAIRED
+    frames = sorted({pose.frame for pose in poses})
+    return Problem(
+        file,
+        f"{len(poses)} annotations are of {size[0]:g}x{size[1]:g} images, the clip has "
+        f"{info.width}x{info.height}: {done}; {poses[0].image.name or 'an image without a name'}"
+        f"{frame_list(frames)}",
+        poses[0].clip,
+        frames[0] if len(frames) == 1 else None,
+        action=action,
+    )
