@@ -1,0 +1,73 @@
+"""Which of the people in a track is the one: who is there longest and largest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dance_models.estimators.follow import PATIENCE, PersonFollower
+from dance_models.estimators.pose_json import People, Person
+from dance_models.skeleton import NUM_JOINTS
+
+
+@dataclass(eq=False)
+class _Track:
+    """One person from frame to frame, while she can be followed."""
+
+    follower: PersonFollower = field(default_factory=lambda: PersonFollower(None))
+    seen: dict[int, Person] = field(default_factory=dict)
+
+    def add(self, frame: int, person: Person) -> None:
+        self.seen[frame] = person
+        self.follower.seen(person.box)
+
+    def presence(self) -> float:
+        """Frames times size: the sum of the longer sides of her boxes, in pixels."""
+        return float(sum((p.box[2:] - p.box[:2]).max() for p in self.seen.values()))
+
+
+def main_person(people: People) -> NDArray[np.float32]:
+    """(T, 14, 2) keypoints of the person with the most presence; NaN where she is missing.
+
+    The result goes from the first frame in which she is seen to the last; T is 0 when there is
+    nobody. Somebody who is lost for more than half a second (at 30 frames/s) is
+    another person afterwards: captured clips have cuts.
+    """
+    tracks: list[_Track] = []
+    before = 0
+    for frame in sorted(people):
+        for _ in range(min(frame - before - 1, PATIENCE + 1)):  # nobody is long in the picture
+            _extend(tracks, frame, [])
+        _extend(tracks, frame, list(people[frame]))
+        before = frame
+    if not tracks:
+        return np.empty((0, NUM_JOINTS, 2), np.float32)
+    best = max(tracks, key=_Track.presence)
+    return _keypoints(best.seen)
+
+
+def _extend(tracks: list[_Track], frame: int, people: list[Person]) -> None:
+    """Give every living track its nearest person, longest tracks first; others start anew."""
+    left = people
+    for track in sorted(tracks, key=lambda t: -len(t.seen)):
+        if not track.follower.following:
+            continue
+        boxes = np.array([person.box for person in left]).reshape(-1, 4)
+        chosen = track.follower.choose(boxes)
+        if not chosen:
+            track.follower.missed()
+            continue
+        track.add(frame, left[chosen[0]])
+        left = [person for i, person in enumerate(left) if i != chosen[0]]
+    for person in left:
+        tracks.append(_Track())
+        tracks[-1].add(frame, person)
+
+
+def _keypoints(seen: Mapping[int, Person]) -> NDArray[np.float32]:
+    first, last = min(seen), max(seen)
+    keypoints = np.full((last - first + 1, NUM_JOINTS, 2), np.nan, np.float32)
+    for frame, person in seen.items():
+        keypoints[frame - first] = person.keypoints
+    return keypoints

@@ -1,0 +1,151 @@
+"""A folder of motion of any of the three kinds, as clips."""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dance_models.errors import InputError
+from dance_models.motion.body_joints import body_joints
+from dance_models.motion.bvh import read_bvh
+from dance_models.motion.camera import CameraRanges, random_camera, upright
+from dance_models.motion.clip import Kind, MotionClip, frame_step, thin, trim
+from dance_models.motion.kinetics import SIZE as KINETICS_SIZE
+from dance_models.motion.kinetics import is_kinetics, kinetics_keypoints
+from dance_models.motion.tracks import read_array_track, read_json_track
+
+_ARRAYS: Final = (".npy", ".npz")
+_SUFFIXES: Final = (".bvh", ".json", *_ARRAYS)
+_FRAME_FILE: Final = "_keypoints.json"  # OpenPose: one file a frame, so the folder is the track
+_LEAST_FRAMES: Final = 2
+
+
+@dataclass(frozen=True)
+class MotionOptions:
+    """How files are read. BVH brings its own frame rate."""
+
+    fps: float = 30.0  # of arrays, of Kinetics-skeleton and of pose JSON
+    max_fps: float = 30.0  # faster motion is thinned to at most this
+    cameras: int = 3  # views of each BVH
+    bvh_skip: int = 1  # first frames of each BVH to drop: often a T-pose
+    seed: int = 0  # of the cameras
+    ranges: CameraRanges = field(default_factory=CameraRanges)
+    kinetics_size: tuple[int, int] = KINETICS_SIZE
+    track_size: tuple[int, int] = (1920, 1080)  # of tracks' pictures; grows with the keypoints
+
+    def __post_init__(self) -> None:
+        rates = np.array([self.fps, self.max_fps])
+        if not (np.isfinite(rates).all() and (rates > 0).all()):
+            raise InputError("frame rates must be positive")
+        if self.cameras < 1 or self.bvh_skip < 0:
+            raise InputError("there must be a camera, and no fewer than 0 frames to skip")
+
+
+def read_motion(
+    folder: Path, options: MotionOptions | None = None
+) -> tuple[list[MotionClip], list[InputError]]:
+    """Read every BVH, array and JSON below ``folder``: clips sorted by source and view, problems.
+
+    A file that cannot be read is one of the problems and the others go on; files of other kinds
+    and hidden ones are passed over. The same folder and options give the same clips, and a
+    file's clips do not depend on the others. Raises InputError when there is no such folder.
+    """
+    if not folder.is_dir():
+        raise InputError("no such folder of motion", file=folder)
+    options = options or MotionOptions()
+    clips: list[MotionClip] = []
+    problems: list[InputError] = []
+    for path in _sources(folder):
+        try:
+            clips += [_followed(clip) for clip in _read(path, folder, options)]
+        except InputError as error:
+            problems.append(error if error.file else _named(error, path))
+        except (OSError, ValueError, ArithmeticError, RecursionError) as error:
+            problems.append(InputError(f"cannot be read ({error})", file=path))
+    return clips, problems
+
+
+def _named(error: InputError, path: Path) -> InputError:
+    return InputError(
+        error.message, file=path, frame=error.frame, joint=error.joint, hint=error.hint
+    )
+
+
+def _sources(folder: Path) -> list[Path]:
+    """Files, and folders of one-file-a-frame JSON, by their path below ``folder``."""
+    found = set()
+    for path in folder.rglob("*"):
+        parts = path.relative_to(folder).parts
+        if path.suffix.lower() not in _SUFFIXES or any(part.startswith(".") for part in parts):
+            continue
+        if path.is_file():
+            found.add(path.parent if path.name.endswith(_FRAME_FILE) else path)
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def _read(path: Path, folder: Path, options: MotionOptions) -> Iterator[MotionClip]:
+    source = path.relative_to(folder).as_posix()
+    source = path.name if source == "." else source
+    if path.suffix.lower() == ".bvh":
+        yield from _bvh_views(path, source, options)
+        return
+    kind: Kind = "tracks"
+    size = options.track_size
+    if path.suffix.lower() in _ARRAYS:
+        keypoints = read_array_track(path)
+    elif path.is_file() and is_kinetics(document := _json(path)):
+        kind, size = "kinetics", options.kinetics_size
+        keypoints = kinetics_keypoints(document, size)
+    else:
+        keypoints = read_json_track(path)
+    time_s = np.arange(len(keypoints), dtype=np.float64) / options.fps
+    width, height = _size(keypoints, size)
+    clip = MotionClip(source, source, kind, time_s, keypoints, width, height)
+    yield thin(trim(clip), options.max_fps)
+
+
+def _json(path: Path) -> object:
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not valid JSON ({error})", file=path) from error
+
+
+def _size(keypoints: NDArray[np.float32], least: tuple[int, int]) -> tuple[int, int]:
+    """Width and height of the picture: at least as given, and around all keypoints."""
+    known = keypoints[np.isfinite(keypoints).all(axis=-1)]
+    if not len(known):
+        return least
+    right, bottom = (math.floor(v) + 1 for v in known.max(axis=0).tolist())
+    return max(least[0], right), max(least[1], bottom)
+
+
+def _bvh_views(path: Path, source: str, options: MotionOptions) -> Iterator[MotionClip]:
+    bvh = read_bvh(path)
+    step = frame_step(1 / bvh.frame_time_s, options.max_fps)
+    skip = options.bvh_skip if len(bvh.motion) > options.bvh_skip else 0
+    bvh = bvh.frames(skip, step)
+    points = upright(body_joints(bvh))
+    time_s = np.arange(len(points), dtype=np.float64) * bvh.frame_time_s
+    size = options.ranges.width, options.ranges.height
+    for view in range(options.cameras):
+        camera = random_camera(points, _generator(options.seed, source, view), options.ranges)
+        keypoints = camera.project(points)
+        yield MotionClip(f"{source}:view{view}", source, "bvh", time_s, keypoints, *size)
+
+
+def _generator(seed: int, source: str, view: int) -> np.random.Generator:
+    digest = hashlib.sha256(f"camera:{seed}:{source}:{view}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8], "big"))
+
+
+def _followed(clip: MotionClip) -> MotionClip:
+    if len(clip) < _LEAST_FRAMES:
+        raise InputError("nobody can be followed for two frames")
+    return clip
