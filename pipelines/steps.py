@@ -74,6 +74,7 @@ DATASET_STEPS: Final = (
         ),
     ),
     (Step("paired_comparisons", evaluation.paired_comparisons_inputs),),
+    (Step("html_report", evaluation.html_report_inputs),),
 )
 
 ASSETS: Final = tuple(

@@ -22,9 +22,10 @@ ROOT_VARIABLE: Final = "ASSETS_STORE"
 
 NETWORKS: Final = tuple(METHOD_OF_ASSET)
 REPORTS: Final = {
-    "recognition_report": "recognition_scores",
-    "prediction_report": "prediction_scores",
-    "paired_comparisons": "paired",
+    "recognition_report": "recognition_scores.parquet",
+    "prediction_report": "prediction_scores.parquet",
+    "paired_comparisons": "paired.parquet",
+    "html_report": "report.html",
 }
 
 
@@ -54,7 +55,7 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         if asset in NETWORKS:
             return self.model(asset) / "current.json"
         if asset in REPORTS:
-            return self.reports / f"{REPORTS[asset]}.parquet"
+            return self.reports / REPORTS[asset]
         return self.table(asset, clip)
 
     def read(self, asset: str, clip: str | None = None) -> pl.DataFrame:

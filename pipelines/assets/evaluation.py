@@ -2,14 +2,20 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 import polars as pl
 
 from dance_models.config import EvaluationConfig
-from dance_models.methods import PREDICTION_NETWORKS, RECOGNITION_NETWORKS, asset_name
-from dance_models.tables import write_table, write_text
+from dance_models.methods import (
+    NETWORKS,
+    PREDICTION_NETWORKS,
+    RECOGNITION_NETWORKS,
+    asset_name,
+)
+from dance_models.tables import file_digest, write_table, write_text
 from pipelines import previews
 from pipelines.assets.dataset import test_split, train_split, val_split
 from pipelines.assets.training import ROWS
@@ -17,7 +23,7 @@ from pipelines.registration import corpus_label
 from pipelines.settings import EvaluationSettings
 from pipelines.skip_rule import Inputs, Made, run_stage
 from pipelines.store import Store
-from pipelines.tracking import Tracker
+from pipelines.tracking import Tracker, git_commit
 
 if TYPE_CHECKING:
     from dance_models.evaluation.render_tables import Provenance
@@ -212,3 +218,62 @@ def paired_comparisons(
         )
 
     return run_stage(context, store, paired_comparisons_inputs(store, None, None), make)
+
+
+def html_report_inputs(store: Store, config: None, clip: str | None) -> Inputs:
+    """All scores, and the networks whose cases are drawn."""
+    networks = scored_networks(store, NETWORKS).values()
+    tables = ("recognition_report", "prediction_report", "paired_comparisons", *SPLITS)
+    return {"code": "1", **{name: store.digest(name) for name in (*tables, *networks)}}
+
+
+@dg.asset(
+    deps=[paired_comparisons, recognition_report, prediction_report, *SPLITS],
+    group_name=GROUP,
+    code_version="1",
+    kinds={"html"},
+)
+def html_report(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult[Any]:
+    """`reports/report.html`: everything on one page that opens without a network.
+
+    A summary in plain words, the tables beside the paper's in its own shape, error against
+    horizon, loss curves, best, median and worst cases, size and speed.
+    """
+
+    def make() -> Made:
+        page = _page(store)
+        path = store.output("html_report")
+        write_text(path, page)
+        size = len(page.encode())
+        return Made(
+            file_digest(path), {"path": dg.MetadataValue.path(path), "kilobytes": size // 1000}
+        )
+
+    return run_stage(context, store, html_report_inputs(store, None, None), make)
+
+
+def _page(store: Store) -> str:
+    from dance_models.report.build import Results, build_page
+    from dance_models.video.decode import image_path
+
+    def best(networks: Mapping[str, str]) -> dict[str, Path]:
+        found = scored_networks(store, networks)
+        return {method: _trained(store, asset).best for method, asset in found.items()}
+
+    def image_of(clip: str, frame: int) -> Path | None:
+        path = image_path(store.frames(clip), frame)
+        return path if path.is_file() else None
+
+    digests = {f"{name} sha256": store.digest(name) for name in ("split_manifest", *SPLITS)}
+    results = Results(
+        recognition=pl.read_parquet(store.output("recognition_report")),
+        prediction=pl.read_parquet(store.output("prediction_report")),
+        paired=pl.read_parquet(store.output("paired_comparisons")),
+        splits=[store.read(split) for split in SPLITS],
+        refiners=best(RECOGNITION_NETWORKS),
+        forecasters=best(PREDICTION_NETWORKS),
+        provenance=_provenance(store),
+        facts={**digests, "code": git_commit()},
+        image_of=image_of,
+    )
+    return build_page(results).render()

@@ -58,7 +58,7 @@ def runs_by_asset(store: Path) -> Counter[str]:
 def test_the_whole_graph(tmp_path: Path, make_corpus: Callable[[int, int], Corpus]) -> None:
     """Everything is made once, again makes nothing, one more clip makes what hangs on it."""
     corpus, store = make_corpus(9, 64), tmp_path / "store"
-    code, output = run(store, corpus)
+    code, output = run(store, corpus, "--folds", "3")
     assert code == 0, output
     opened = Store(root=str(store))
     _check_tables(opened)
@@ -70,14 +70,14 @@ def test_the_whole_graph(tmp_path: Path, make_corpus: Callable[[int, int], Corpu
     assert "stga_net" in output
 
     before = runs_by_asset(store)
-    code, output = run(store, corpus)
+    code, output = run(store, corpus, "--folds", "3")
     assert code == 0, output
     assert runs_by_asset(store) == before, "an unchanged corpus was recomputed"
 
     # Another clip that nobody annotated: only its own partition, and the joined table.
     shutil.copyfile(corpus.clips / "ballet" / "ballet_01.mp4", corpus.clips / "ballet" / "new.mp4")
     shutil.copyfile(corpus.tracks / "ballet_01.json", corpus.tracks / "new.json")
-    code, output = run(store, corpus)
+    code, output = run(store, corpus, "--folds", "3")
     assert code == 0, output
     made = runs_by_asset(store) - before
     assert made["clip_probe"] == made["sampled_frames"] == made["pose_tracks"] == 1
@@ -107,6 +107,16 @@ def _check_tables(store: Store) -> None:
     assert {"zero_velocity", "ar", "stga_net"} <= set(forecasts["method"])
     paired = pl.read_parquet(store.path / "reports" / "paired.parquet")
     assert set(paired["task"]) == {"recognition", "prediction"}
+    for table, clips in ((pl.read_parquet(scores), "n_clips"), (forecasts, "n_clips")):
+        network = table.filter(pl.col("method").is_in(["mkff_st_gcn", "stga_net"]), style="all")
+        pooled = network.filter(split="folds")[clips].max()
+        assert pooled == 9, "every clip is judged once by the folds"
+        assert network.filter(split="test")[clips].max() == 3
+    page = (store.path / "reports" / "report.html").read_text("utf-8")
+    assert "synthetic demo corpus" in page
+    assert page.count("data:image/png;base64,") == 4
+    assert 'src="http' not in page
+    assert "<script" not in page
 
 
 def _check_tracking(store: Store) -> None:

@@ -1,0 +1,1 @@
+"""The self-contained HTML report: tables beside the paper's, figures, a summary in plain words."""

@@ -1,0 +1,161 @@
+"""From the long tables and the checkpoints to the page."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from dance_models.data.assemble import pose_runs_from_rows
+from dance_models.data.forecast_windows import cut_windows
+from dance_models.evaluation.calibration import fit_calibration
+from dance_models.evaluation.forecasts import Forecaster, fit_autoregression, zero_velocity
+from dance_models.evaluation.render_tables import (
+    Provenance,
+    Table,
+    prediction_tables,
+    recognition_tables,
+)
+from dance_models.report.cases import forecast_cases, refinement_cases
+from dance_models.report.detail import joint_error_grid, joint_grid, speed_class_grid
+from dance_models.report.figures import case_figure, horizon_figure, loss_figure
+from dance_models.report.page import Page
+from dance_models.report.paper_tables import (
+    CONTRADICTIONS,
+    our_horizon_grid,
+    our_mean_grid,
+    our_part_grid,
+    paper_grids,
+)
+from dance_models.report.speed import hardware, speed_grid
+from dance_models.report.summary import losses_by_style, summary
+from dance_models.training.checkpoint import load_checkpoint
+from dance_models.training.prediction import annotated_poses
+
+SPLIT_NAMES = {
+    "folds": "Grouped cross-validation over all clips",
+    "test": "Fixed split",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What the page is made of."""
+
+    recognition: pl.DataFrame  # RECOGNITION_SCORES
+    prediction: pl.DataFrame  # PREDICTION_SCORES
+    paired: pl.DataFrame  # PAIRED_SCORES
+    splits: Sequence[pl.DataFrame]  # train, val, test rows
+    refiners: Mapping[str, Path]  # best checkpoints of the fixed split
+    forecasters: Mapping[str, Path]
+    provenance: Provenance
+    facts: Mapping[str, str]  # digests and the like
+    image_of: Callable[[str, int], Path | None]
+
+
+def build_page(results: Results) -> Page:
+    """The whole report."""
+    page = Page("Dance pose: recognition and prediction")
+    page.facts({"corpus": results.provenance.corpus, **results.facts, "hardware": hardware()})
+    _summary(page, results)
+    splits = [s for s in SPLIT_NAMES if s in set(results.recognition["split"])]
+    _figures(page, results, splits[0])
+    _cases(page, results)
+    _beside_the_paper(page, results, splits[0])
+    for split in splits:
+        _tables(page, results, split)
+    page.heading("Size and speed")
+    page.grids(speed_grid({**results.refiners, **results.forecasters}))
+    return page
+
+
+def _summary(page: Page, results: Results) -> None:
+    page.heading("What is shown, and what is not")
+    for split, name in SPLIT_NAMES.items():
+        said = summary(results.paired, split)
+        if said:
+            page.heading(name, 3)
+            page.bullets(said)
+            page.bullets(losses_by_style(results.paired, split))
+    page.paragraph(
+        "Better and worse mean: the 95 % interval of the paired difference, resampled over clips, "
+        "excludes zero, and so does Holm's correction over styles and thresholds or horizons.",
+        note=True,
+    )
+    page.bullets(results.provenance.notes)
+
+
+def _tables(page: Page, results: Results, split: str) -> None:
+    page.heading(SPLIT_NAMES[split])
+    recognition = results.recognition.filter(split=split)
+    prediction = results.prediction.filter(split=split)
+    paired = results.paired.filter(split=split)
+    tables: list[Table] = recognition_tables(recognition, paired, results.provenance)
+    if not prediction.is_empty():
+        tables += prediction_tables(prediction, paired, results.provenance)
+    for table in tables:
+        page.table(table)
+    page.grids(joint_grid(recognition, 0.05), joint_grid(recognition, 0.1))
+    if not prediction.is_empty():
+        page.grids(joint_error_grid(prediction, 320))
+        page.grids(speed_class_grid(prediction))
+
+
+def _beside_the_paper(page: Page, results: Results, split: str) -> None:
+    page.heading("Beside the paper's tables")
+    page.paragraph(
+        "The paper's data are private: its numbers stand here for the shape of the tables, not as "
+        "a comparison. Our PCK divides by the clip's median annotated torso."
+    )
+    recognition = results.recognition.filter(split=split)
+    prediction = results.prediction.filter(split=split)
+    grids = paper_grids()
+    for style in sorted(set(recognition["style"])):
+        page.grids(our_part_grid(recognition, style), our_mean_grid(recognition, style))
+        if not prediction.is_empty():
+            page.grids(our_horizon_grid(prediction, style))
+    page.grids(*grids)
+    page.bullets(CONTRADICTIONS)
+
+
+def _figures(page: Page, results: Results, split: str) -> None:
+    page.heading("Figures")
+    prediction = results.prediction.filter(split=split)
+    if not prediction.is_empty():
+        page.picture(
+            horizon_figure(prediction),
+            "Mean joint error at the horizon, annotated input; the band is STGA-Net's interval. "
+            "Rows above 60 % are off the scale.",
+        )
+    histories = {
+        name: load_checkpoint(path)["history"]
+        for name, path in {**results.refiners, **results.forecasters}.items()
+    }
+    page.picture(loss_figure(histories), "Training on the fixed split (the paper's figure 5).")
+
+
+def _cases(page: Page, results: Results) -> None:
+    page.heading("Best, median and worst cases")
+    runs = [
+        pose_runs_from_rows(table.filter(pl.col("variant") == 0)) if table.height else []
+        for table in results.splits
+    ]
+    learn, tune, judge = runs
+    judge = [run for run in judge if run.annotated.any()]
+    fit_on = cut_windows(learn, annotated_poses(learn), stride=2)
+    trivial: dict[str, Forecaster] = {
+        "zero_velocity": zero_velocity,
+        "ar": fit_autoregression(fit_on),
+    }
+    calibrated = fit_calibration(learn, tune or learn)
+    refined = refinement_cases(judge, calibrated, results.refiners, results.image_of)
+    forecasts = forecast_cases(judge, trivial, results.forecasters)
+    said = "Grey: annotated; red: what the method says; below: mean error in % of torso."
+    if refined:
+        page.picture(case_figure(refined), f"Refined keypoints, fixed test split. {said}")
+    if forecasts:
+        page.picture(
+            case_figure(forecasts),
+            f"Forecasts at 320 ms, fixed test split; light: the last observed pose. {said} "
+            "(the paper's figure 6)",
+        )

@@ -1,0 +1,123 @@
+"""Best, median and worst cases of the two networks in every style, on the fixed test split."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dance_models.data.forecast_windows import HORIZON_STEPS, HORIZONS_MS, cut_windows
+from dance_models.data.pose_runs import PoseRun
+from dance_models.evaluation.calibration import Calibration
+from dance_models.evaluation.forecasts import Forecaster
+from dance_models.report.figures import Case
+from dance_models.training.inference import forecast, load_forecaster, load_refiner, refine_runs
+from dance_models.training.prediction import annotated_poses
+from dance_models.training.selection import annotated_torso
+
+RANKS: Final = {"best": 0.0, "median": 0.5, "worst": 1.0}
+SHOWN_MS: Final = 320
+WINDOW_STRIDE: Final = 5  # frames
+
+Array = NDArray[np.floating]
+
+
+def _picks(error: Array) -> dict[str, int]:
+    """Index of the best, median and worst of errors (N,), none of them NaN."""
+    order = np.argsort(error, kind="stable")
+    return {name: int(order[round(rank * (len(order) - 1))]) for name, rank in RANKS.items()}
+
+
+def _by_style(runs: Sequence[PoseRun]) -> dict[str, list[PoseRun]]:
+    styles: dict[str, list[PoseRun]] = {}
+    for run in runs:
+        styles.setdefault(run.style, []).append(run)
+    return dict(sorted(styles.items()))
+
+
+def forecast_cases(
+    judge: Sequence[PoseRun],
+    trivial: Mapping[str, Forecaster],
+    networks: Mapping[str, Path],
+    rank_by: str = "stga_net",
+) -> list[Case]:
+    """Forecasts at 320 ms from annotated poses, ranked by the error of ``rank_by``."""
+    step = HORIZON_STEPS[HORIZONS_MS.index(SHOWN_MS)] - 1
+    models = {name: load_forecaster(path) for name, path in networks.items()}
+    cases = []
+    for style, runs in _by_style(judge).items():
+        windows = cut_windows(runs, annotated_poses(runs), stride=WINDOW_STRIDE)
+        if not len(windows):
+            continue
+        torso = annotated_torso(runs)
+        unit = np.array([torso[runs[i].clip] for i in windows.run])
+        said = {name: row(windows.observed)[:, step] for name, row in trivial.items()}
+        said |= {name: forecast(m, windows.observed)[:, step] for name, m in models.items()}
+        truth = windows.future[:, step]
+        error = {name: _error(pose, truth, unit) for name, pose in said.items()}
+        for rank, i in _picks(error[rank_by]).items():
+            run = runs[windows.run[i]]
+            cases.append(
+                Case(
+                    f"{style}, {rank}\n{run.clip} {run.frame[windows.anchor[i]]}",
+                    truth[i],
+                    {name: pose[i] for name, pose in said.items()},
+                    {name: float(values[i]) for name, values in error.items()},
+                    start=windows.observed[i, -1],
+                )
+            )
+    return cases
+
+
+def refinement_cases(
+    judge: Sequence[PoseRun],
+    calibrated: Calibration,
+    networks: Mapping[str, Path],
+    image_of: Callable[[str, int], Path | None],
+    rank_by: str = "mkff_st_gcn",
+) -> list[Case]:
+    """Refined frames, ranked by the error of ``rank_by``; ``image_of`` clip and frame."""
+    models = {name: load_refiner(path) for name, path in networks.items()}
+    cases = []
+    for style, runs in _by_style(judge).items():
+        said: dict[str, Sequence[Array]] = {"raw": [run.estimate for run in runs]}
+        said["calibrated"] = calibrated(runs)
+        said |= {name: refine_runs(model, runs, stride=3) for name, model in models.items()}
+        torso = annotated_torso(runs)
+        unit = np.concatenate([np.full(len(run), torso[run.clip]) for run in runs])
+        truth = np.concatenate(annotated_poses(runs))
+        poses = {name: np.concatenate(list(parts)) for name, parts in said.items()}
+        error = {name: _error(pose, truth, unit) for name, pose in poses.items()}
+        at = [(run, i) for run in runs for i in range(len(run))]
+        known = np.flatnonzero(np.isfinite(error[rank_by]))
+        if not known.size:
+            continue
+        for rank, pick in _picks(error[rank_by][known]).items():
+            i = int(known[pick])
+            run, frame = at[i]
+            cases.append(
+                Case(
+                    f"{style}, {rank}\n{run.clip} {run.frame[frame]}",
+                    truth[i],
+                    {name: pose[i] for name, pose in poses.items()},
+                    {name: float(values[i]) for name, values in error.items()},
+                    image=_image(image_of(run.clip, int(run.frame[frame]))),
+                )
+            )
+    return cases
+
+
+def _error(pose: Array, truth: Array, unit: Array) -> Array:
+    """Mean joint error in % of torso, (N, 14, 2) -> (N,); NaN where nothing is known."""
+    distance = np.linalg.norm(pose - truth, axis=-1)
+    known = np.isfinite(distance)
+    total = np.where(known, distance, 0).sum(axis=-1)
+    count = known.sum(axis=-1)
+    return np.asarray(np.where(count > 0, 100 * total / np.maximum(count, 1) / unit, np.nan))
+
+
+def _image(path: Path | None) -> NDArray[np.uint8] | None:
+    image = cv2.imread(str(path)) if path is not None else None
+    return None if image is None else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)

@@ -1,0 +1,58 @@
+"""Details by joint and by speed, as tables of text."""
+
+import polars as pl
+
+from dance_models.data.forecast_windows import HORIZONS_MS
+from dance_models.evaluation.horizon import SPEED_CLASSES
+from dance_models.report.paper_tables import Grid
+from dance_models.skeleton import JOINTS
+
+
+def _cell(rows: pl.DataFrame, factor: float = 1) -> str:
+    if rows.height != 1 or rows["value"][0] is None:
+        return "n/a"
+    return f"{factor * rows['value'][0]:.1f}"
+
+
+def joint_grid(scores: pl.DataFrame, threshold: float) -> Grid:
+    """PCK_torso of every joint; RECOGNITION_SCORES of one split."""
+    own = scores.filter(metric="pck_torso", threshold=threshold, style="all")
+    rows = tuple(
+        (method, *(_cell(own.filter(method=method, joint=joint), 100) for joint in JOINTS))
+        for method in own["method"].unique(maintain_order=True)
+    )
+    title = f"By joint: PCK_torso@{threshold:g}, all styles, %"
+    return Grid(title, ("method", *(joint.replace("_", " ") for joint in JOINTS)), rows)
+
+
+def joint_error_grid(scores: pl.DataFrame, horizon_ms: int) -> Grid:
+    """Error of every joint at one horizon, annotated input; PREDICTION_SCORES of one split."""
+    own = scores.filter(style="all", input="annotated", horizon_ms=horizon_ms)
+    rows = tuple(
+        (
+            method,
+            *(_cell(own.filter(method=method, metric=f"mpjpe_torso.{joint}")) for joint in JOINTS),
+        )
+        for method in own["method"].unique(maintain_order=True)
+    )
+    title = f"By joint: mean error at {horizon_ms} ms, all styles, annotated input, % of torso"
+    return Grid(title, ("method", *(joint.replace("_", " ") for joint in JOINTS)), rows)
+
+
+def speed_class_grid(scores: pl.DataFrame) -> Grid:
+    """Error in slow, medium and fast windows at every horizon, annotated input."""
+    own = scores.filter(style="all", input="annotated")
+    columns = [(speed, ms) for speed in SPEED_CLASSES for ms in HORIZONS_MS]
+    rows = tuple(
+        (
+            method,
+            *(
+                _cell(own.filter(method=method, metric=f"mpjpe_torso.{speed}", horizon_ms=ms))
+                for speed, ms in columns
+            ),
+        )
+        for method in own["method"].unique(maintain_order=True)
+    )
+    note = "Thirds of the windows by the true speed of their future."
+    header = ("method", *(f"{speed}, {ms} ms" for speed, ms in columns))
+    return Grid("By speed: mean joint error, annotated input, % of torso", header, rows, (note,))

@@ -1,0 +1,125 @@
+"""The report's figures as PNG bytes: error against horizon, loss curves, best to worst cases."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from dance_models.skeleton import EDGES
+
+DPI: Final = 90
+TRUTH, OBSERVED, SAID = "#444444", "#bbbbbb", "#d62728"
+
+
+def _png(figure: Figure) -> bytes:
+    FigureCanvasAgg(figure)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", metadata={"Software": None})
+    return picture.getvalue()
+
+
+def horizon_figure(scores: pl.DataFrame) -> bytes:
+    """Error with its interval against the horizon; PREDICTION_SCORES of one split."""
+    own = scores.filter(metric="mpjpe_torso", style="all", input="annotated")
+    figure = Figure(figsize=(7.5, 4.2), dpi=DPI, layout="constrained")
+    axis = figure.subplots()
+    for method in own["method"].unique(maintain_order=True):
+        mine = own.filter(method=method).sort("horizon_ms")
+        if mine["value"].max() > 60:  # type: ignore[operator]  # a row that is off the scale
+            continue
+        bold = method == "stga_net"
+        (line,) = axis.plot(
+            mine["horizon_ms"],
+            mine["value"],
+            marker="o",
+            linewidth=2.4 if bold else 1,
+            label=method,
+        )
+        if bold and mine["ci_low"].null_count() == 0:
+            axis.fill_between(
+                mine["horizon_ms"].to_numpy(),
+                mine["ci_low"].to_numpy(),
+                mine["ci_high"].to_numpy(),
+                alpha=0.15,
+                color=line.get_color(),
+            )
+    axis.set_xlabel("horizon, ms")
+    axis.set_ylabel("mean joint error, % of torso")
+    axis.grid(visible=True, alpha=0.3)
+    axis.legend(fontsize=7, frameon=False, ncols=2)
+    return _png(figure)
+
+
+def loss_figure(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
+    """Training loss (log) and validation score of every network, an epoch a point (figure 5)."""
+    figure = Figure(figsize=(9, 3.6), dpi=DPI, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for method, history in histories.items():
+        share = (np.arange(len(history)) + 1) / max(len(history), 1)
+        left.plot(share, [row["train_loss"] for row in history], linewidth=1, label=method)
+        score = np.array([row["score"] for row in history], float)
+        right.plot(share, score / score[0], linewidth=1, label=method)
+    left.set_yscale("log")
+    left.set_ylabel("training loss")
+    right.set_ylabel("validation score, share of the first epoch's")
+    for axis in (left, right):
+        axis.set_xlabel("share of the training")
+        axis.grid(visible=True, alpha=0.3)
+    right.legend(fontsize=6, frameon=False)
+    return _png(figure)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One pose as several methods say it; poses (14, 2) in pixels."""
+
+    title: str
+    truth: NDArray[np.floating]
+    said: Mapping[str, NDArray[np.floating]]  # method -> pose
+    error: Mapping[str, float]  # method -> % of torso
+    start: NDArray[np.floating] | None = None  # the last observed pose, of a forecast
+    image: NDArray[np.uint8] | None = None  # RGB, of the frame
+
+
+def case_figure(cases: Sequence[Case]) -> bytes:
+    """A row a case, a column a method: truth grey, what the method says red (figure 6)."""
+    methods = list(cases[0].said)
+    figure = Figure(figsize=(1.7 * len(methods), 2.0 * len(cases)), dpi=DPI, layout="constrained")
+    axes = figure.subplots(len(cases), len(methods), squeeze=False)
+    for row, case in zip(axes, cases, strict=True):
+        for axis, method in zip(row, methods, strict=True):
+            _draw_case(axis, case, method)
+        row[0].set_ylabel(case.title, fontsize=7)
+    for axis, method in zip(axes[0], methods, strict=True):
+        axis.set_title(method, fontsize=7)
+    return _png(figure)
+
+
+def _draw_case(axis: Axes, case: Case, method: str) -> None:
+    if case.image is not None:
+        axis.imshow(case.image, alpha=0.55)
+    if case.start is not None:
+        _bones(axis, case.start, OBSERVED, 1.0)
+    _bones(axis, case.truth, TRUTH, 2.2)
+    _bones(axis, case.said[method], SAID, 1.2)
+    known = case.truth[np.isfinite(case.truth).all(axis=-1)]
+    middle = (known.min(axis=0) + known.max(axis=0)) / 2
+    half = 0.65 * float((known.max(axis=0) - known.min(axis=0)).max())
+    axis.set_xlim(middle[0] - half, middle[0] + half)
+    axis.set_ylim(middle[1] + half, middle[1] - half)
+    axis.set_aspect("equal")
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.set_xlabel(f"{case.error[method]:.1f} %", fontsize=7)
+
+
+def _bones(axis: Axes, pose: NDArray[np.floating], colour: str, width: float) -> None:
+    for parent, child in EDGES:
+        axis.plot(*pose[[parent, child]].T, color=colour, linewidth=width)

@@ -1,0 +1,63 @@
+"""Size and speed of trained networks on this machine."""
+
+import os
+import platform
+from pathlib import Path
+from time import perf_counter
+from typing import Final
+
+import numpy as np
+import torch
+
+from dance_models.export.program import exportable
+from dance_models.report.paper_tables import Grid, Row
+
+THREADS: Final = (1, 2)
+REPEATS: Final = 40
+WARM_UP: Final = 5
+
+
+def hardware() -> str:
+    """Processor, cores and GPU in a few words."""
+    processor = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+        processor = named[0] if named else processor
+    except OSError:
+        pass
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return f"{processor}, {os.cpu_count()} cores, {gpu}, torch {torch.__version__}"
+
+
+def speed_grid(checkpoints: dict[str, Path]) -> Grid:
+    """Parameters and milliseconds a window (batch of one), median and 95th percentile."""
+    before = torch.get_num_threads()
+    try:
+        rows = tuple(_row(method, path) for method, path in checkpoints.items())
+    finally:
+        torch.set_num_threads(before)
+    header = (
+        "method",
+        "parameters",
+        *(f"ms p{q}, {n} thread{'s' if n > 1 else ''}" for n in THREADS for q in (50, 95)),
+    )
+    note = "Measured while the report was made, on whatever else the machine was doing."
+    return Grid("Size and speed, one window at a time", header, rows, (note,))
+
+
+@torch.no_grad()
+def _row(method: str, checkpoint: Path) -> Row:
+    module, example = exportable(checkpoint)
+    window = example[:1]
+    cells = [f"{sum(p.numel() for p in module.parameters()):,}"]
+    for threads in THREADS:
+        torch.set_num_threads(threads)
+        times = []
+        for i in range(WARM_UP + REPEATS):
+            started = perf_counter()
+            module(window)
+            if i >= WARM_UP:
+                times.append(1000 * (perf_counter() - started))
+        cells += [f"{np.percentile(times, q):.1f}" for q in (50, 95)]
+    return (method, *cells)

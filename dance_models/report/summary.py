@@ -1,0 +1,87 @@
+"""What the comparisons show and what they do not, in plain sentences from the paired table."""
+
+from typing import Final
+
+import polars as pl
+
+from dance_models.evaluation.render_tables import FEWEST_CLIPS_FOR_A_WIN
+
+HEADLINES: Final = (
+    ("recognition", "mkff_st_gcn", "pck_torso", "threshold", (0.05, 0.1, 0.2), "raw"),
+    ("prediction", "stga_net", "mpjpe_torso", "horizon_ms", (80, 160, 320, 400), "annotated"),
+)
+SIGNIFICANT: Final = 0.05
+
+
+def summary(paired: pl.DataFrame, split: str) -> list[str]:
+    """One sentence an other row and outcome; PAIRED_SCORES of one split, all styles."""
+    sentences: list[str] = []
+    for task, method, metric, column, points, given in HEADLINES:
+        own = paired.filter(task=task, metric=metric, style="all", split=split, input=given).filter(
+            (pl.col("method") == method) | (pl.col("other") == method)
+        )
+        if own.is_empty():
+            continue
+        few = min(own["n_clips"].to_list()) < FEWEST_CLIPS_FOR_A_WIN
+        if few:
+            sentences.append(
+                f"{method}: fewer than {FEWEST_CLIPS_FOR_A_WIN} clips were compared, so nothing is "
+                "claimed."
+            )
+            continue
+        verdicts: dict[str, dict[str, list[str]]] = {}
+        for row in own.iter_rows(named=True):
+            other = row["other"] if row["method"] == method else row["method"]
+            verdict = _verdict(row, method, metric)
+            place = f"{row[column]:g}"
+            if row[column] in points:
+                verdicts.setdefault(other, {}).setdefault(verdict, []).append(place)
+        sentences += [_sentence(method, other, said, column) for other, said in verdicts.items()]
+    return sentences
+
+
+def _verdict(row: dict[str, object], method: str, metric: str) -> str:
+    """ "better", "worse" or "open": by the interval and the corrected p value alike."""
+    low, high, p = row["ci_low"], row["ci_high"], row["p_holm"]
+    if not isinstance(low, float) or not isinstance(high, float):
+        return "open"
+    if low <= 0 <= high or (isinstance(p, float) and p > SIGNIFICANT):
+        return "open"
+    positive = low > 0
+    more_is_better = metric.startswith("pck")
+    own_minus_other = row["method"] == method
+    return "better" if positive == (more_is_better == own_minus_other) else "worse"
+
+
+def _sentence(method: str, other: str, said: dict[str, list[str]], column: str) -> str:
+    unit = " ms" if column == "horizon_ms" else ""
+    at = "at " if column == "horizon_ms" else "at threshold "
+    words = {
+        "better": f"is better than {other}",
+        "worse": f"is worse than {other}",
+        "open": f"cannot be told from {other}",
+    }
+    parts = [
+        f"{words[verdict]} {at}{', '.join(said[verdict])}{unit}"
+        for verdict in ("better", "open", "worse")
+        if verdict in said
+    ]
+    return f"{method} {'; it '.join(parts)}."
+
+
+def losses_by_style(paired: pl.DataFrame, split: str) -> list[str]:
+    """Style x horizon (or threshold) cells in which a headline network is significantly worse."""
+    found: list[str] = []
+    for task, method, metric, column, _, given in HEADLINES:
+        own = paired.filter(task=task, metric=metric, split=split, input=given).filter(
+            pl.col("style") != "all",
+            (pl.col("method") == method) | (pl.col("other") == method),
+            pl.col("n_clips") >= FEWEST_CLIPS_FOR_A_WIN,
+        )
+        for row in own.iter_rows(named=True):
+            if _verdict(row, method, metric) == "worse":
+                other = row["other"] if row["method"] == method else row["method"]
+                found.append(
+                    f"{method} is worse than {other} in {row['style']} at {row[column]:g}."
+                )
+    return found

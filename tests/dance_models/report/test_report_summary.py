@@ -1,0 +1,54 @@
+from typing import Any
+
+import polars as pl
+
+from dance_models.evaluation.scores import PAIRED_SCORES
+from dance_models.report.summary import losses_by_style, summary
+
+
+def _paired(*rows: dict[str, Any]) -> pl.DataFrame:
+    fixed = {
+        "task": "prediction", "method": "stga_net", "other": "ar", "input": "annotated",
+        "style": "all", "horizon_ms": 80, "threshold": None, "metric": "mpjpe_torso",
+        "difference": -1.0, "ci_low": -2.0, "ci_high": -0.5, "p_holm": 0.001, "n_clips": 30,
+        "split": "folds",
+    }  # fmt: skip
+    return pl.DataFrame([{**fixed, **row} for row in rows], schema=PAIRED_SCORES)
+
+
+def test_better_open_and_worse_are_told_apart() -> None:
+    table = _paired(
+        {"horizon_ms": 80},
+        {"horizon_ms": 160, "ci_high": 0.5},
+        {"horizon_ms": 320, "ci_low": 0.5, "ci_high": 2.0},
+    )
+    assert summary(table, "folds") == [
+        "stga_net is better than ar at 80 ms; it cannot be told from ar at 160 ms; "
+        "it is worse than ar at 320 ms."
+    ]
+
+
+def test_the_corrected_p_value_counts_too() -> None:
+    assert "cannot be told" in summary(_paired({"p_holm": 0.2}), "folds")[0]
+
+
+def test_the_direction_of_a_pair_and_of_a_metric_do_not_matter() -> None:
+    turned = _paired({"method": "ar", "other": "stga_net", "ci_low": 0.5, "ci_high": 2.0})
+    assert summary(turned, "folds") == ["stga_net is better than ar at 80 ms."]
+    pck = _paired(
+        {
+            "task": "recognition", "method": "mkff_st_gcn", "other": "raw", "input": "raw",
+            "metric": "pck_torso", "threshold": 0.05, "horizon_ms": None,
+            "ci_low": 0.1, "ci_high": 0.2,
+        }
+    )  # fmt: skip
+    assert summary(pck, "folds") == ["mkff_st_gcn is better than raw at threshold 0.05."]
+
+
+def test_few_clips_claim_nothing() -> None:
+    assert "nothing is claimed" in summary(_paired({"n_clips": 3}), "folds")[0]
+
+
+def test_losses_in_a_style_are_named() -> None:
+    table = _paired({"style": "ballet", "ci_low": 0.5, "ci_high": 2.0}, {"style": "street"})
+    assert losses_by_style(table, "folds") == ["stga_net is worse than ar in ballet at 80."]
