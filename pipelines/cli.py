@@ -194,6 +194,27 @@ def demo(
         )
 
 
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Option(help="NAME@ALIAS, an MLflow run id, or a network's asset.")],
+    clips: Annotated[Path, typer.Option(help="Folder of clips the model never saw.")],
+    annotations: Annotated[Path, typer.Option(help="Folder of their annotation files.")],
+    store: StoreOption = None,
+    profile: Annotated[
+        str, typer.Option(envvar="DANCE_PROFILE", help="smoke, demo, study or paper.")
+    ] = "demo",
+    debug: DebugOption = False,
+) -> None:
+    """Score a tracked model on a corpus it never saw; prints the same tables."""
+    from pipelines.evaluating import evaluate as run_evaluation
+    from pipelines.evaluating import find_model
+
+    with reported(debug):
+        chosen = _store(store)
+        found = find_model(chosen, model)
+        run_evaluation(chosen, console, found, clips, annotations, profile, debug)
+
+
 @app.command("export-frames")
 def export_frames(
     directory: Annotated[Path, typer.Argument(help="Folder to write images and COCO JSON to.")],

@@ -110,6 +110,13 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
                 )
         return said
 
+    def run_id(self, asset: str) -> str:
+        """The MLflow run of a network's current training. Raises InputError when there is none."""
+        path = self.model(asset) / "mlflow.json"
+        if not path.is_file():
+            raise InputError(f"{asset} is not trained", file=path, hint=f"Materialize {asset}")
+        return str(json.loads(path.read_text("utf-8"))["run_id"])
+
     @property
     def reports(self) -> Path:
         """Long score tables and what is rendered from them."""

@@ -1,6 +1,5 @@
 """The reports: every method on the test split, with trivial rows and intervals over clips."""
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -100,10 +99,10 @@ def _track(store: Store, networks: Mapping[str, str], name: str, report: "Report
     """Put each network's test scores on its MLflow run, and the table beside them."""
     tracker = Tracker(store)
     for method, asset in networks.items():
-        note = json.loads((store.model(asset) / "mlflow.json").read_text("utf-8"))
+        run_id = store.run_id(asset)
         own = {k: v for k, v in report.headline.items() if k.startswith(f"test_{method}_")}
-        tracker.log_metrics(note["run_id"], own)
-        tracker.client.log_text(note["run_id"], report.markdown, f"{name}.md")
+        tracker.log_metrics(run_id, own)
+        tracker.client.log_text(run_id, report.markdown, f"{name}.md")
 
 
 def _made(store: Store, name: str, networks: Mapping[str, str], report: "Report") -> Made:

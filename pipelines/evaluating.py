@@ -1,0 +1,167 @@
+"""``dance evaluate``: a tracked model on a corpus that it never saw, in the same tables.
+
+The new corpus goes through the same stages in a store of its own below ``evaluations/``; the
+trivial rows are fitted and tuned on the model's own training and validation clips.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+from rich.console import Console
+
+from dance_models.errors import InputError
+from dance_models.methods import METHOD_OF_ASSET
+from dance_models.tables import SPLIT_ROWS, conform, write_table, write_text
+from pipelines.registration import corpus_label, registered_clips
+from pipelines.runner import Request
+from pipelines.session import Session
+from pipelines.steps import CLIP_STEPS
+from pipelines.store import Store
+from pipelines.tracking import Tracker
+
+if TYPE_CHECKING:
+    from dance_models.data.pose_runs import PoseRun
+    from dance_models.evaluation.report import Report
+
+SPLITS = ("train_split", "val_split")
+STAGES = frozenset({*(step.asset for step in CLIP_STEPS), "pose_dataset"})
+
+
+@dataclass(frozen=True)
+class TrackedModel:
+    """The checkpoint of an MLflow run."""
+
+    run_id: str
+    method: str
+    checkpoint: Path
+
+
+def find_model(store: Store, name: str) -> TrackedModel:
+    """A model by ``NAME@ALIAS`` of the registry, by MLflow run id, or by its asset.
+
+    Raises InputError when there is none, or its run kept no checkpoint.
+    """
+    from mlflow.exceptions import MlflowException
+
+    tracker = Tracker(store)
+    try:
+        if "@" in name:
+            registered, _, alias = name.partition("@")
+            version = tracker.client.get_model_version_by_alias(registered, alias)
+            run_id = str(version.run_id)
+        elif name in METHOD_OF_ASSET:
+            run_id = store.run_id(name)
+        else:
+            run_id = name
+        run = tracker.client.get_run(run_id)
+        folder = tracker.client.download_artifacts(run_id, "checkpoints")
+    except (MlflowException, OSError) as error:
+        raise InputError(
+            f"there is no tracked model {name!r}",
+            file=store.mlflow,
+            hint="Use NAME@ALIAS, the id of an MLflow run, or the name of a network's asset",
+        ) from error
+    asset = run.data.tags.get("dagster/asset_key", "")
+    if asset not in METHOD_OF_ASSET:
+        raise InputError(f"run {run_id} trained no network of ours", file=store.mlflow)
+    return TrackedModel(run_id, METHOD_OF_ASSET[asset], Path(folder) / "best.pt")
+
+
+def evaluate(
+    store: Store,
+    console: Console,
+    model: TrackedModel,
+    clips: Path,
+    annotations: Path,
+    profile: str,
+    debug: bool,
+) -> "Report":
+    """Run the corpus through the stages, score, print and keep the tables.
+
+    Raises InputError when the corpus shares clips or motion with what the model was trained on.
+    """
+    session = _prepared(store, console, clips, profile, debug)
+    session.register(clips, annotations)
+    corpus = session.store
+    _refuse_known_files(store, corpus)
+    if session.run().failed:
+        raise InputError("a stage failed on the new corpus; see above", file=corpus.path)
+    splits = [store.read(split) for split in SPLITS]
+    report = _score(store, corpus, model, [*splits, _as_test(corpus)], session)
+    folder = corpus.reports
+    write_table(report.scores, folder / f"{model.method}_scores.parquet", {})
+    write_table(report.paired, folder / f"{model.method}_paired.parquet", {})
+    write_text(folder / f"{model.method}.md", report.markdown)
+    console.print(report.text, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"All tables: {folder / f'{model.method}.md'}")
+    return report
+
+
+def _prepared(store: Store, console: Console, clips: Path, profile: str, debug: bool) -> Session:
+    corpus = Store(root=str(store.path / "evaluations" / clips.resolve().name)).initialise()
+    if store.weights.is_dir() and not corpus.weights.is_dir():
+        shutil.copytree(store.weights, corpus.weights)
+    return Session(corpus, Request(corpus.path, profile, STAGES, debug), console)
+
+
+def _refuse_known_files(store: Store, corpus: Store) -> None:
+    known = registered_clips(store).filter(pl.col("sha256") != "")
+    both = registered_clips(corpus).join(known, on="sha256", how="semi")
+    if both.height:
+        raise InputError(
+            f"{both.height} of these clips are in the store that the model was trained from: "
+            + ", ".join(both["clip"].to_list()[:5]),
+            hint="Evaluate on clips that it never saw",
+        )
+
+
+def _as_test(corpus: Store) -> pl.DataFrame:
+    """The new corpus as rows of a test split."""
+    rows = corpus.read("pose_dataset").with_columns(
+        group=pl.col("clip"), split=pl.lit("test"), fold=pl.lit(0), variant=pl.lit(0)
+    )
+    return conform(rows, SPLIT_ROWS).sort("clip", "frame")
+
+
+def _score(
+    store: Store,
+    corpus: Store,
+    model: TrackedModel,
+    splits: list[pl.DataFrame],
+    session: Session,
+) -> "Report":
+    from dance_models.config import RecognitionExperiment
+    from dance_models.data.assemble import pose_runs_from_rows
+    from dance_models.evaluation.render_tables import Provenance
+    from dance_models.evaluation.report import Trained, prediction_report, recognition_report
+    from dance_models.training.checkpoint import experiment_from_plain, load_checkpoint
+
+    learnt, judged = (pose_runs_from_rows(table) for table in (splits[0], splits[2]))
+    _refuse_known_motion(learnt, judged)
+    notes = (f"Trained on {corpus_label(store)}; trivial rows fitted there too.",)
+    provenance = Provenance(corpus_label(corpus), store.digest("split_manifest"), notes)
+    networks = {model.method: Trained(model.checkpoint)}
+    config = session.profile.evaluation
+    experiment = experiment_from_plain(load_checkpoint(model.checkpoint)["experiment"])
+    if isinstance(experiment, RecognitionExperiment):
+        return recognition_report(splits, networks=networks, config=config, provenance=provenance)
+    refiner = Trained(store.path / store.training("mkff_st_gcn")["best"]["path"])
+    return prediction_report(
+        splits, networks=networks, refiner=refiner, config=config, provenance=provenance
+    )
+
+
+def _refuse_known_motion(learnt: "list[PoseRun]", judged: "list[PoseRun]") -> None:
+    from dance_models.motion.leak import shared_windows
+
+    found = shared_windows(learnt, judged)
+    if not found.clean:
+        pair = found.pairs[0]
+        raise InputError(
+            f"{pair.evaluated} is {pair.pretraining}, which the model was trained on, under "
+            f"another name ({100 * pair.share:.0f} % of its windows)",
+            hint="Evaluate on clips that it never saw",
+        )
