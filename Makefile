@@ -1,4 +1,4 @@
-# make install | demo | test | lint | ui | bench
+# make install | demo | test | e2e | lint | ui | bench
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,8 +25,9 @@ demo: install
 test: install
 	$(BIN)/python -m pytest -m "not e2e" $(PYTEST_ARGS)
 
-# Servers and a headless browser.
+# Servers and a headless browser (Chromium with its driver).
 e2e: install
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,e2e]"
 	$(BIN)/python -m pytest -m e2e $(PYTEST_ARGS)
 
 lint: install

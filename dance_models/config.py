@@ -120,6 +120,17 @@ class HbrnnConfig(RefinerConfig):
     body: int = 96  # of the whole body's LSTM
 
 
+@dataclass(frozen=True)
+class HrnetConfig:
+    """HRNet on person crops. Published: width 32, stem 64, 4 bottlenecks, 4 blocks, (1, 4, 3)."""
+
+    width: int = 16  # channels of the finest branch; every coarser one has twice as many
+    stem: int = 32
+    bottlenecks: int = 1
+    blocks: int = 1  # a branch between two exchanges
+    modules: tuple[int, int, int] = (1, 1, 1)  # exchanges of two, three and four branches
+
+
 RecognitionNet = MkffStGcnConfig | StGcnConfig | SmoothNetConfig | HbrnnConfig
 
 

@@ -203,16 +203,19 @@ def evaluate(
     profile: Annotated[
         str, typer.Option(envvar="DANCE_PROFILE", help="smoke, demo, study or paper.")
     ] = "demo",
+    tracks: Annotated[
+        Path | None, typer.Option(help="Folder of pose tracks computed elsewhere, one JSON a clip.")
+    ] = None,
     debug: DebugOption = False,
 ) -> None:
     """Score a tracked model on a corpus it never saw; prints the same tables."""
+    from pipelines.evaluating import Corpus, find_model
     from pipelines.evaluating import evaluate as run_evaluation
-    from pipelines.evaluating import find_model
 
     with reported(debug):
         chosen = _store(store)
-        found = find_model(chosen, model)
-        run_evaluation(chosen, console, found, clips, annotations, profile, debug)
+        corpus = Corpus(clips, annotations, profile, _estimator(None, tracks, None))
+        run_evaluation(chosen, console, find_model(chosen, model), corpus, debug=debug)
 
 
 @app.command("export-frames")

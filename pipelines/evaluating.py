@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from rich.console import Console
 
+from dance_models.config import EstimatorConfig
 from dance_models.errors import InputError
 from dance_models.methods import METHOD_OF_ASSET
 from dance_models.tables import SPLIT_ROWS, conform, write_table, write_text
@@ -70,28 +71,31 @@ def find_model(store: Store, name: str) -> TrackedModel:
     return TrackedModel(run_id, METHOD_OF_ASSET[asset], Path(folder) / "best.pt")
 
 
+@dataclass(frozen=True)
+class Corpus:
+    """What the model is judged on, and how it is read."""
+
+    clips: Path
+    annotations: Path
+    profile: str
+    estimator: EstimatorConfig | None = None  # in place of the profile's
+
+
 def evaluate(
-    store: Store,
-    console: Console,
-    model: TrackedModel,
-    clips: Path,
-    annotations: Path,
-    profile: str,
-    debug: bool,
+    store: Store, console: Console, model: TrackedModel, corpus: Corpus, *, debug: bool
 ) -> "Report":
     """Run the corpus through the stages, score, print and keep the tables.
 
     Raises InputError when the corpus shares clips or motion with what the model was trained on.
     """
-    session = _prepared(store, console, clips, profile, debug)
-    session.register(clips, annotations)
-    corpus = session.store
-    _refuse_known_files(store, corpus)
+    session = _prepared(store, console, corpus, debug)
+    session.register(corpus.clips, corpus.annotations)
+    _refuse_known_files(store, session.store)
     if session.run().failed:
-        raise InputError("a stage failed on the new corpus; see above", file=corpus.path)
-    splits = [store.read(split) for split in SPLITS]
-    report = _score(store, corpus, model, [*splits, _as_test(corpus)], session)
-    folder = corpus.reports
+        raise InputError("a stage failed on the new corpus; see above", file=session.store.path)
+    splits = [*(_learnt(store, split) for split in SPLITS), _as_test(session.store)]
+    report = _score(store, model, splits, session)
+    folder = session.store.reports
     write_table(report.scores, folder / f"{model.method}_scores.parquet", {})
     write_table(report.paired, folder / f"{model.method}_paired.parquet", {})
     write_text(folder / f"{model.method}.md", report.markdown)
@@ -100,11 +104,15 @@ def evaluate(
     return report
 
 
-def _prepared(store: Store, console: Console, clips: Path, profile: str, debug: bool) -> Session:
-    corpus = Store(root=str(store.path / "evaluations" / clips.resolve().name)).initialise()
-    if store.weights.is_dir() and not corpus.weights.is_dir():
-        shutil.copytree(store.weights, corpus.weights)
-    return Session(corpus, Request(corpus.path, profile, STAGES, debug), console)
+def _prepared(store: Store, console: Console, corpus: Corpus, debug: bool) -> Session:
+    """A session in a store of the corpus's own, named after its folders."""
+    folder = corpus.clips.resolve()
+    name = f"{folder.parent.name}-{folder.name}"
+    own = Store(root=str(store.path / "evaluations" / name)).initialise()
+    if store.weights.is_dir() and not own.weights.is_dir():
+        shutil.copytree(store.weights, own.weights)
+    request = Request(own.path, corpus.profile, STAGES, debug, corpus.estimator)
+    return Session(own, request, console)
 
 
 def _refuse_known_files(store: Store, corpus: Store) -> None:
@@ -118,6 +126,11 @@ def _refuse_known_files(store: Store, corpus: Store) -> None:
         )
 
 
+def _learnt(store: Store, split: str) -> pl.DataFrame:
+    """Rows of a split that was learnt from, apart from new clips of the same names."""
+    return store.read(split).with_columns(clip=pl.format("learnt/{}", "clip"))
+
+
 def _as_test(corpus: Store) -> pl.DataFrame:
     """The new corpus as rows of a test split."""
     rows = corpus.read("pose_dataset").with_columns(
@@ -127,11 +140,7 @@ def _as_test(corpus: Store) -> pl.DataFrame:
 
 
 def _score(
-    store: Store,
-    corpus: Store,
-    model: TrackedModel,
-    splits: list[pl.DataFrame],
-    session: Session,
+    store: Store, model: TrackedModel, splits: list[pl.DataFrame], session: Session
 ) -> "Report":
     from dance_models.config import RecognitionExperiment
     from dance_models.data.assemble import pose_runs_from_rows
@@ -142,7 +151,7 @@ def _score(
     learnt, judged = (pose_runs_from_rows(table) for table in (splits[0], splits[2]))
     _refuse_known_motion(learnt, judged)
     notes = (f"Trained on {corpus_label(store)}; trivial rows fitted there too.",)
-    provenance = Provenance(corpus_label(corpus), store.digest("split_manifest"), notes)
+    provenance = Provenance(corpus_label(session.store), store.digest("split_manifest"), notes)
     networks = {model.method: Trained(model.checkpoint)}
     config = session.profile.evaluation
     experiment = experiment_from_plain(load_checkpoint(model.checkpoint)["experiment"])

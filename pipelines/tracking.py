@@ -40,6 +40,7 @@ class Tracker:
     def client(self) -> "MlflowClient":
         """The client; MLflow takes seconds to import, so it is imported here."""
         os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         # It reports every one of its migrations otherwise.
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
         from mlflow import MlflowClient

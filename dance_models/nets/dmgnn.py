@@ -3,8 +3,11 @@
 After Li et al. 2020, on 14 joints: scales of 14 joints, 9 and 5 body parts; one encoder each for
 pose, velocity and acceleration; trainable adjacency A * mul + add; features cross between
 neighbouring scales after the first two layers; the decoder adds an MLP of the G-GRU's state to the
-last pose. Different from the publication: half its widths; the nodes' embeddings that decide the
-exchange between scales come from the mean over time; the output layer starts at zero.
+last pose. Different from the publication: a quarter of its widths in the encoder and half in the
+decoder; the nodes' embeddings that decide the exchange between scales come from the mean over
+time; every layer has a residual; neighbours are mixed by a row-normalised matrix; no further layer
+follows the merging of the scales; the first velocity repeats the second; the output is an MLP of
+two layers without dropout that starts at zero, and the decoder's input has no noise.
 """
 
 from collections.abc import Sequence

@@ -18,7 +18,9 @@ from dance_models.skeleton import NUM_JOINTS
 EXPANSION: Final = 4  # of a bottleneck's output over its middle
 
 
-def conv_norm(channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
+def conv_norm(
+    channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1
+) -> list[nn.Module]:
     """Convolution, padded, and batch normalisation."""
     conv = nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, bias=False)
     return [conv, nn.BatchNorm2d(channels_out)]
@@ -39,9 +41,7 @@ class Residual(nn.Module):
 
 def basic_block(channels: int) -> Residual:
     """Two 3 x 3 convolutions."""
-    return Residual(
-        [*conv_norm(channels, channels), nn.ReLU(), *conv_norm(channels, channels)]
-    )
+    return Residual([*conv_norm(channels, channels), nn.ReLU(), *conv_norm(channels, channels)])
 
 
 def bottleneck(channels_in: int, middle: int) -> Residual:
@@ -125,6 +125,7 @@ class Hrnet(nn.Module):
         self.stages = nn.ModuleList(_stage(config, i) for i in range(len(sources)))
         self.head = nn.Conv2d(width, joints, 1)
         nn.init.normal_(self.head.weight, std=1e-3)  # heatmaps are nearly zero everywhere
+        assert self.head.bias is not None
         nn.init.zeros_(self.head.bias)
 
     def forward(self, crops: Tensor) -> Tensor:

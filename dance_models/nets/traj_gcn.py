@@ -3,8 +3,9 @@
 After Mao et al. 2019 ("Learning trajectory dependencies"): the last pose is repeated over the
 future, every coordinate's trajectory is transformed by a DCT, a graph convolutional network over
 the coordinates corrects the coefficients, and the inverse DCT gives all frames. Nodes are the 28
-coordinates; the adjacency is learnt without a skeleton. Smaller than published (256 hidden units,
-12 blocks), which is a matter of configuration.
+coordinates; the adjacency is learnt without a skeleton. Different from the publication: smaller
+(256 hidden units and 12 blocks there), and the bias is added before the nodes are mixed, which
+only the last layer can tell, since normalisation follows the others.
 """
 
 import torch
@@ -18,7 +19,7 @@ from dance_models.skeleton import NUM_JOINTS
 
 
 class FreeGraphConv(nn.Module):
-    """y = A x W + b with a learnt A, shape (B, nodes, C_in) -> (B, nodes, C_out)."""
+    """y = A (x W + b) with a learnt A, shape (B, nodes, C_in) -> (B, nodes, C_out)."""
 
     def __init__(self, channels_in: int, channels_out: int, nodes: int) -> None:
         super().__init__()

@@ -114,7 +114,8 @@ def split_manifest(
         if not clips.height:
             raise dg.Failure(
                 "No clip has annotations, so there is nothing to train on. Give a folder with "
-                "`dance run --annotations DIR`, or annotate the exported frames first."
+                "`dance run --annotations DIR`; in the web UI, put the files into "
+                f"{store.raw_annotations}, observe `raw_annotations` and materialize again."
             )
         table = assign_splits(clips, split, previous)
         version = write_table(table, path)

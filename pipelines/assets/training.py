@@ -106,7 +106,8 @@ def _train(
     try:
         result = launcher.launch(context, job)
     except BaseException as error:
-        status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+        stopped = isinstance(error, KeyboardInterrupt | dg.DagsterExecutionInterruptedError)
+        status = "KILLED" if stopped else "FAILED"
         tracker.close_run(run_id, status)
         raise
     tracker.close_run(run_id, "FINISHED")

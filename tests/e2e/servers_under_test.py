@@ -80,6 +80,33 @@ class Dagster:
             runId status assetSelection { path } } } } }"""
         return list(self.graphql(query)["runsOrError"]["results"])
 
+    def status(self, run_id: str) -> str:
+        return next(run["status"] for run in self.runs() if run["runId"] == run_id)
+
+    def launch(self, asset: str, config: dict[str, Any]) -> str:
+        """Materialize one asset, as the button of its page does; the id of the run."""
+        where = """{ repositoriesOrError { ... on RepositoryConnection { nodes {
+            name location { name } } } } }"""
+        (node,) = self.graphql(where)["repositoriesOrError"]["nodes"]
+        selector = {
+            "repositoryName": node["name"],
+            "repositoryLocationName": node["location"]["name"],
+            "pipelineName": "__ASSET_JOB",
+            "assetSelection": [{"path": [asset]}],
+        }
+        query = """mutation ($p: ExecutionParams!) { launchPipelineExecution(executionParams: $p) {
+            __typename ... on LaunchRunSuccess { run { runId } }
+            ... on PythonError { message }
+            ... on RunConfigValidationInvalid { errors { message } } } }"""
+        parameters = {
+            "selector": selector,
+            "runConfigData": {"ops": {asset: {"config": config}}},
+            "mode": "default",
+        }
+        reply = self.graphql(query, p=parameters)["launchPipelineExecution"]
+        assert reply["__typename"] == "LaunchRunSuccess", reply
+        return str(reply["run"]["runId"])
+
     def terminate(self, run_id: str) -> None:
         query = """mutation ($id: String!) { terminateRun(runId: $id) { __typename } }"""
         assert self.graphql(query, id=run_id)["terminateRun"]["__typename"] == "TerminateRunSuccess"

@@ -1,6 +1,9 @@
-"""An empty store, materialized from the web UI by a headless browser."""
+"""The web UI: an empty store materialized by a headless browser, a training terminated."""
 
+import json
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +17,7 @@ from dance_models.errors import InputError
 from dance_models.estimators.weights import fetch_weights
 from pipelines.definitions import defs
 from pipelines.store import Store
+from pipelines.tracking import Tracker
 
 pytestmark = pytest.mark.e2e
 
@@ -81,14 +85,20 @@ def observe(browser: Any, server: Dagster, asset: str) -> None:
     )
 
 
-@pytest.mark.timeout(UNDER + 300)
-def test_materializing_an_empty_store_from_the_browser(tmp_path: Path, browser: Any) -> None:
-    store = tmp_path / "store"
+def new_store(folder: Path) -> Path:
+    """A store with clips and annotations in its raw folders, and nothing else made."""
+    store = folder / "store"
     write_demo_corpus(store / "raw", DemoCorpusConfig(CLIPS, 64, size=(320, 240)))
     try:
         fetch_weights(Store(root=str(store)).weights)
     except InputError as error:
         pytest.skip(f"the estimator's weights cannot be had: {error}")
+    return store
+
+
+@pytest.mark.timeout(UNDER + 300)
+def test_materializing_an_empty_store_from_the_browser(tmp_path: Path, browser: Any) -> None:
+    store = new_store(tmp_path)
     with dagster_dev(store, "smoke", tmp_path / "dagster.log") as server:
         assert not server.materialized()
         observe(browser, server, "raw_clips")
@@ -110,3 +120,53 @@ def test_materializing_an_empty_store_from_the_browser(tmp_path: Path, browser: 
         graph = defs.resolve_asset_graph()
         wanted = {key.to_user_string() for key in graph.materializable_asset_keys}
         assert server.materialized() >= wanted
+
+
+LONG = {"training": {"epochs": 500}}  # none of these trainings comes to its end
+
+
+@pytest.mark.timeout(600)
+def test_a_training_terminated_in_the_ui_stops_and_goes_on_where_it_was(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    command = [
+        sys.executable, "-m", "pipelines.cli", "run", "--store", str(store), "--profile", "smoke",
+        "--clips", str(store / "raw" / "clips"), "--annotations",
+        str(store / "raw" / "annotations"), "--only",
+        "clip_probe,pose_annotations,sampled_frames,pose_tracks,pose_dataset,split_manifest,"
+        "augmented_train,train_split,val_split,test_split",
+    ]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True)
+    with dagster_dev(store, "smoke", tmp_path / "dagster.log") as server:
+
+        def last_epoch() -> int:
+            found = list((store / "models" / "stga_net").glob("*/progress.json"))
+            return int(json.loads(found[0].read_text())["epoch"]) if found else 0
+
+        def terminated_after(epoch: int) -> int:
+            """Launch the training, terminate it after that epoch; the last epoch it finished."""
+            run_id = server.launch("stga_net", LONG)
+            until(lambda: last_epoch() >= epoch, f"epoch {epoch}", 180)
+            server.terminate(run_id)
+            until(lambda: server.status(run_id) == "CANCELED", "the cancellation", 90)
+            until(lambda: not training_children(store), "the end of the training process", 60)
+            return last_epoch()
+
+        first = terminated_after(2)
+        assert terminated_after(first + 1) > first
+        tracker = Tracker(Store(root=str(store)))
+        runs = tracker.client.search_runs([tracker.initialise()])
+        assert [run.info.status for run in runs] == ["KILLED"]  # one run, taken up again
+        epochs = tracker.client.get_metric_history(runs[0].info.run_id, "train_loss")
+        steps = [metric.step for metric in epochs]
+        assert len(steps) == len(set(steps)) > first  # no epoch was trained twice
+
+
+def training_children(store: Path) -> list[str]:
+    """The processes that train from this store."""
+    shown = subprocess.run(["ps", "-eo", "pid,args"], check=True, capture_output=True, text=True)
+    return [
+        line.split()[0]
+        for line in shown.stdout.splitlines()
+        if "pipelines.training_child" in line
+        and str(store) in Path(f"/proc/{line.split()[0]}/environ").read_text("utf-8", "replace")
+    ]

@@ -8,12 +8,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
-from tiny_corpus import Corpus
+from tiny_corpus import Corpus, MakeCorpus
 from typer.testing import CliRunner
 
 from dance_models.tables import FRAMES, TRACKS
@@ -55,7 +54,7 @@ def runs_by_asset(store: Path) -> Counter[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_the_whole_graph(tmp_path: Path, make_corpus: Callable[[int, int], Corpus]) -> None:
+def test_the_whole_graph(tmp_path: Path, make_corpus: MakeCorpus) -> None:
     """Everything is made once, again makes nothing, one more clip makes what hangs on it."""
     corpus, store = make_corpus(9, 64), tmp_path / "store"
     code, output = run(store, corpus, "--folds", "3")
@@ -68,6 +67,8 @@ def test_the_whole_graph(tmp_path: Path, make_corpus: Callable[[int, int], Corpu
     assert "synthetic demo corpus" in output
     assert "mkff_st_gcn" in output
     assert "stga_net" in output
+
+    _check_evaluation(store, corpus, make_corpus)
 
     before = runs_by_asset(store)
     code, output = run(store, corpus, "--folds", "3")
@@ -82,6 +83,27 @@ def test_the_whole_graph(tmp_path: Path, make_corpus: Callable[[int, int], Corpu
     made = runs_by_asset(store) - before
     assert made["clip_probe"] == made["sampled_frames"] == made["pose_tracks"] == 1
     assert made["split_manifest"] == made["mkff_st_gcn"] == made["stga_net"] == 0
+
+
+def _check_evaluation(store: Path, corpus: Corpus, make_corpus: MakeCorpus) -> None:
+    """A tracked model is scored on clips it never saw, and not on its own under another name."""
+
+    def evaluate(of: Corpus) -> tuple[int, str]:
+        return dance(
+            store, "evaluate", "--model", "mkff_st_gcn", "--clips", str(of.clips),
+            "--annotations", str(of.annotations), "--tracks", str(of.tracks),
+            "--profile", "smoke",
+        )  # fmt: skip
+
+    code, output = evaluate(corpus)
+    assert code == 2
+    assert "are in the store that the model was trained from" in output
+    other = make_corpus(3, 60, seed=7)
+    code, output = evaluate(other)
+    assert code == 0, output
+    assert "mkff_st_gcn" in output
+    assert "calibrated" in output
+    assert "3 clips" in output
 
 
 def _check_tables(store: Store) -> None:
@@ -166,7 +188,7 @@ def _spoil(corpus: Corpus) -> None:
 
 
 def test_bad_clips_are_quarantined_and_stop_nothing(
-    tmp_path: Path, make_corpus: Callable[[int, int], Corpus]
+    tmp_path: Path, make_corpus: MakeCorpus
 ) -> None:
     corpus, store = make_corpus(2, 50), tmp_path / "store"
     _spoil(corpus)
@@ -187,9 +209,7 @@ def test_bad_clips_are_quarantined_and_stop_nothing(
     assert "quarantined truncated" in output
 
 
-def test_a_changed_clip_recomputes_that_clip_alone(
-    tmp_path: Path, make_corpus: Callable[[int, int], Corpus]
-) -> None:
+def test_a_changed_clip_recomputes_that_clip_alone(tmp_path: Path, make_corpus: MakeCorpus) -> None:
     corpus, store = make_corpus(3, 50), tmp_path / "store"
     only = ("--only", "clip_probe,sampled_frames")
     assert run(store, corpus, *only)[0] == 0
@@ -204,9 +224,7 @@ def test_a_changed_clip_recomputes_that_clip_alone(
     assert Store(root=str(store)).read("clip_probe", "street_01")["decoded_frames"][0] == 55
 
 
-def test_labels_come_back_from_a_tool(
-    tmp_path: Path, make_corpus: Callable[[int, int], Corpus]
-) -> None:
+def test_labels_come_back_from_a_tool(tmp_path: Path, make_corpus: MakeCorpus) -> None:
     """Export sampled frames, annotate them with a script, import: frames are not decoded again."""
     corpus, store, out = make_corpus(2, 60), tmp_path / "store", tmp_path / "out"
     arguments = ["run", "--clips", str(corpus.clips), "--tracks", str(corpus.tracks)]
@@ -234,9 +252,7 @@ def test_labels_come_back_from_a_tool(
     assert dataset["annotation"].to_numpy()[7, 0].tolist() == [30, 40 + dataset["frame"][7]]
 
 
-def test_a_run_killed_half_way_goes_on(
-    tmp_path: Path, make_corpus: Callable[[int, int], Corpus]
-) -> None:
+def test_a_run_killed_half_way_goes_on(tmp_path: Path, make_corpus: MakeCorpus) -> None:
     corpus, store = make_corpus(4, 60), tmp_path / "store"
     command = [
         sys.executable, "-m", "pipelines.cli", "run", "--store", str(store), "--clips",
@@ -269,7 +285,7 @@ def test_a_run_killed_half_way_goes_on(
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_training_killed_half_way_goes_on_where_it_was(
-    tmp_path: Path, make_corpus: Callable[[int, int], Corpus]
+    tmp_path: Path, make_corpus: MakeCorpus
 ) -> None:
     """kill -9 of the whole process group between two epochs of a training in the graph."""
     corpus, store = make_corpus(9, 64), tmp_path / "store"
@@ -327,7 +343,7 @@ def test_mistakes_are_one_line_and_exit_code_two(
 
 
 def test_clean_lists_first_and_then_deletes_what_nothing_uses(
-    tmp_path: Path, make_corpus: Callable[[int, int], Corpus]
+    tmp_path: Path, make_corpus: MakeCorpus
 ) -> None:
     corpus, store = make_corpus(1, 50), tmp_path / "store"
     assert run(store, corpus, "--only", CLIP_ASSETS)[0] == 0

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -26,6 +27,12 @@ class Corpus:
     @property
     def tracks(self) -> Path:
         return self.root / "tracks"
+
+
+class MakeCorpus(Protocol):
+    """A fresh copy of a rendered corpus."""
+
+    def __call__(self, clips: int, frames: int, seed: int = 0) -> Corpus: ...
 
 
 def write_tracks(corpus: Corpus) -> None:
