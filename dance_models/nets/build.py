@@ -1,7 +1,8 @@
 """From a configuration to its network."""
 
+from typing import TypeGuard
+
 from torch import nn
-from typing_extensions import TypeIs
 
 from dance_models.config import (
     DmgnnConfig,
@@ -60,6 +61,6 @@ def build_forecaster(config: PredictionNet) -> Forecaster:
             return Dmgnn(config)
 
 
-def is_refiner(model: nn.Module) -> "TypeIs[Refiner]":
+def is_refiner(model: nn.Module) -> "TypeGuard[Refiner]":
     """Whether the module is one of the recognition networks."""
     return isinstance(model, Refiner)
