@@ -8,6 +8,9 @@ RECOGNITION_NETWORKS: Final[dict[str, str]] = {
     "st_gcn": "ST-GCN without MKFF, on the same input as MKFF-ST-GCN.",
     "mkff_st_gcn.paper": "MKFF-ST-GCN as printed, trained with the paper's recipe.",
     "mkff_st_gcn.faithful": "MKFF-ST-GCN as printed (14 keypoints alone), tuned recipe.",
+    "mkff_st_gcn.frame_split": (
+        "Demonstration of a leak: trained on four of five frames of the test clips as well."
+    ),
     "mkff_st_gcn.causal": "MKFF-ST-GCN that sees no future frame.",
     "mkff_st_gcn.no_kinematics": "Ablation: velocity and acceleration read zero.",
     "mkff_st_gcn.no_attention": "Ablation: no attention blocks.",
@@ -40,6 +43,9 @@ PREDICTION_NETWORKS: Final[dict[str, str]] = {
     ),
 }
 NETWORKS: Final[dict[str, str]] = {**RECOGNITION_NETWORKS, **PREDICTION_NETWORKS}
+
+# Judged by itself, on frames that no other row is judged on.
+FRAME_SPLIT: Final = "mkff_st_gcn.frame_split"
 
 ABLATIONS: Final = (
     "mkff_st_gcn.causal",

@@ -60,6 +60,7 @@ _STUDY: Final[dict[str, Experiment]] = {
     "st_gcn": RecognitionExperiment(StGcnConfig(landmarks=33), _MKFF_TUNED),
     "mkff_st_gcn.paper": RecognitionExperiment(_MKFF_FAITHFUL, _PAPER_SHORT),
     "mkff_st_gcn.faithful": RecognitionExperiment(_MKFF_FAITHFUL, _short(_MKFF_TUNED, 6)),
+    "mkff_st_gcn.frame_split": RecognitionExperiment(_MKFF, _MKFF_TUNED),
     "mkff_st_gcn.causal": RecognitionExperiment(replace(_MKFF, causal=True), _MKFF_TUNED),
     "mkff_st_gcn.no_kinematics": RecognitionExperiment(
         replace(_MKFF, use_kinematics=False), _MKFF_TUNED

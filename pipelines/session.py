@@ -36,7 +36,7 @@ from pipelines.registration import register_annotations, register_clips
 from pipelines.runner import Request, Runner, StageOutcome
 from pipelines.settings import activate
 from pipelines.steps import CLIP_STEPS
-from pipelines.store import NETWORKS, Store, open_instance
+from pipelines.store import Store, open_instance
 
 
 class RateColumn(ProgressColumn):
@@ -186,7 +186,7 @@ class Session:
 
         def watch() -> None:
             while not stop.wait(2):
-                for asset in NETWORKS:
+                for asset in METHOD_OF_ASSET:
                     state = self._training_state(asset) if asset in tasks else None
                     if state and not progress.tasks[tasks[asset]].finished:
                         progress.update(

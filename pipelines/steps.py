@@ -55,7 +55,7 @@ DATASET_STEPS: Final = (
     tuple(
         Step(
             asset_name(method),
-            training.training_inputs,
+            partial(training.training_inputs, asset_name(method)),
             config=partial(_experiment, method=method),
         )
         # The longest first: what is left over at the end keeps all processes busy.

@@ -43,9 +43,12 @@ def _train(
 ) -> tuple[TrainingResult, list[TrainingResult]]:
     """The training on the fixed split, and on every fold when the experiment says so."""
     from dance_models.data.folds import fold_count, fold_runs
+    from dance_models.data.frame_split import leaking_runs
 
     runs = load_pose_runs(Path(job["runs"]))
     experiment = experiment_from_plain(job["experiment"])
+    if job["frame_split"]:
+        runs = leaking_runs(runs)
     # The fixed split's test clips are there for the folds alone.
     fixed = [run for run in runs if run.split != "test"]
     result = _train_once(fixed, experiment, folder, partial(say, None))

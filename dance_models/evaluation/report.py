@@ -7,6 +7,7 @@ Twice when networks were trained on folds: over all clips, each judged by what n
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,7 @@ from dance_models.config import EvaluationConfig
 from dance_models.data.assemble import pose_runs_from_rows
 from dance_models.data.folds import fold_count, fold_runs
 from dance_models.data.forecast_windows import ForecastWindows, cut_windows
+from dance_models.data.frame_split import judged_runs
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.evaluation.calibration import fit_calibration
@@ -24,6 +26,7 @@ from dance_models.evaluation.forecasts import Forecaster, trivial_forecasters
 from dance_models.evaluation.render_tables import (
     Provenance,
     Table,
+    leak_table,
     prediction_tables,
     recognition_tables,
 )
@@ -33,6 +36,7 @@ from dance_models.evaluation.scores import (
     prediction_scores,
     recognition_scores,
 )
+from dance_models.methods import FRAME_SPLIT
 from dance_models.training.inference import (
     forecast,
     load_forecaster,
@@ -42,9 +46,11 @@ from dance_models.training.inference import (
 )
 from dance_models.training.prediction import annotated_poses
 
-TEST, FOLDS = "test", "folds"
+TEST, FOLDS, FRAMES = "test", "folds", "frames"
 TRAIN_STRIDE = 2  # frames between the windows that linear forecasters are fitted on
 REFINE_STRIDE = 2  # frames between the windows whose refinements are averaged
+
+HONEST = FRAME_SPLIT.partition(".")[0]  # the same network, trained as the others
 
 Poses = list[NDArray[np.floating]]
 Forecasts = dict[tuple[str, str], NDArray[np.floating]]  # (method, input) -> (N, 10, 14, 2)
@@ -76,6 +82,13 @@ class Report:
     def text(self) -> str:
         """The first table for a terminal."""
         return self.tables[0].text()
+
+
+class LeakScores(NamedTuple):
+    """Long tables of the comparison with the network that leaks."""
+
+    scores: pl.DataFrame
+    paired: pl.DataFrame
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,10 +150,12 @@ def recognition_report(
 ) -> Report:
     """Score raw, filters, calibration and the networks; ``splits`` are train, val, test rows.
 
-    Raises InputError when test has no annotated clip.
+    The network that leaks on purpose is compared apart, on the frames that were held out of it
+    (``split`` is "frames"). Raises InputError when test has no annotated clip.
     """
     scores, paired, tables = [], [], []
-    for split, parts in _divisions(splits, networks):
+    compared = {name: trained for name, trained in networks.items() if name != FRAME_SPLIT}
+    for split, parts in _divisions(splits, compared):
         judge = [run for part in parts for run in part.judge]
         by_part = [_refined_poses(part) for part in parts]
         predictions = {
@@ -150,7 +165,26 @@ def recognition_report(
         scores.append(recognition_scores(judge, predictions, config, split, seed))
         paired.append(paired_recognition_scores(judge, predictions, config, split))
         tables += recognition_tables(scores[-1], paired[-1], provenance)
-    return Report(pl.concat(scores), pl.concat(paired), tables, _recognition_headline(scores[-1]))
+    headline = _recognition_headline(scores[-1])
+    if {FRAME_SPLIT, HONEST} <= networks.keys():
+        leak = _leak(part=parts[0], networks=networks, config=config)
+        scores.append(leak.scores)
+        paired.append(leak.paired)
+        tables.append(leak_table(leak.scores, leak.paired, provenance))
+    return Report(pl.concat(scores), pl.concat(paired), tables, headline)
+
+
+def _leak(part: Part, networks: Mapping[str, Trained], config: EvaluationConfig) -> LeakScores:
+    """The same network trained with and without the frames around those that are judged."""
+    judge = judged_runs(part.judge)
+    predictions = {"raw": [run.estimate for run in judge]}
+    for name in (HONEST, FRAME_SPLIT):
+        network = load_refiner(networks[name].best)
+        predictions[name] = list(refine_runs(network, judge, stride=REFINE_STRIDE))
+    return LeakScores(
+        recognition_scores(judge, predictions, config, FRAMES, config.seed),
+        paired_recognition_scores(judge, predictions, config, FRAMES),
+    )
 
 
 def _refined_poses(part: Part) -> dict[str, Poses]:

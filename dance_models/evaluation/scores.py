@@ -57,7 +57,7 @@ RECOGNITION_SCORES: Final[Schema] = {
     "n_clips": pl.Int64,
     "n_frames": pl.Int64,
     "seed": pl.Int64,  # null on rows aggregated over seeds
-    "split": pl.String,  # "test" or "folds"
+    "split": pl.String,  # "test", "folds", or "frames" for the demonstration of a leak
 }
 PREDICTION_SCORES: Final[Schema] = {
     "method": pl.String,

@@ -13,6 +13,7 @@ from dance_models.evaluation.forecasts import Forecaster, fit_autoregression, ze
 from dance_models.evaluation.render_tables import (
     Provenance,
     Table,
+    leak_table,
     prediction_tables,
     recognition_tables,
 )
@@ -64,6 +65,11 @@ def build_page(results: Results) -> Page:
     _beside_the_paper(page, results, splits[0])
     for split in splits:
         _tables(page, results, split)
+    leak = results.recognition.filter(split="frames")
+    if not leak.is_empty():
+        page.heading("What a leak looks like")
+        paired = results.paired.filter(split="frames")
+        page.table(leak_table(leak, paired, results.provenance))
     page.heading("Size and speed")
     page.grids(speed_grid({**results.refiners, **results.forecasters}))
     return page

@@ -9,6 +9,7 @@ import polars as pl
 
 from dance_models.config import EvaluationConfig
 from dance_models.methods import (
+    FRAME_SPLIT,
     NETWORKS,
     PREDICTION_NETWORKS,
     RECOGNITION_NETWORKS,
@@ -257,6 +258,7 @@ def _page(store: Store) -> str:
 
     def best(networks: Mapping[str, str]) -> dict[str, Path]:
         found = scored_networks(store, networks)
+        found.pop(FRAME_SPLIT, None)  # no method, a demonstration
         return {method: _trained(store, asset).best for method, asset in found.items()}
 
     def image_of(clip: str, frame: int) -> Path | None:

@@ -14,7 +14,7 @@ import dagster as dg
 import polars as pl
 
 from dance_models.config import Experiment
-from dance_models.methods import ABLATIONS, NETWORKS, asset_name
+from dance_models.methods import ABLATIONS, FRAME_SPLIT, NETWORKS, asset_name
 from dance_models.profiles import HEADLINE
 from dance_models.skeleton import SKELETON_ID
 from dance_models.tables import file_digest, write_text
@@ -33,20 +33,21 @@ HOW_TRAINED: Final = (
 )
 
 
-def splits_of(config: Experiment) -> tuple[str, ...]:
-    """The tables that a training reads: the test split is read by folds alone."""
-    return ("train_split", "val_split", *(["test_split"] if config.folds else []))
+def splits_of(asset: str, config: Experiment) -> tuple[str, ...]:
+    """The tables that a training reads: the test split is read by folds and by the leak alone."""
+    whole = config.folds or asset == asset_name(FRAME_SPLIT)
+    return ("train_split", "val_split", *(["test_split"] if whole else []))
 
 
-def training_inputs(store: Store, config: Experiment, clip: str | None) -> Inputs:
+def training_inputs(asset: str, store: Store, config: Experiment, clip: str | None) -> Inputs:
     """The tables it reads, the network and the recipe."""
-    tables = {split: store.digest(split) for split in splits_of(config)}
+    tables = {split: store.digest(split) for split in splits_of(asset, config)}
     return {"code": CODE_VERSION, **tables, "config": config, "network": type(config.net).__name__}
 
 
 def training_folder(store: Store, asset: str, config: Experiment) -> Path:
     """Where a training with these inputs keeps its checkpoints."""
-    return store.model(asset) / inputs_digest(training_inputs(store, config, None))[:12]
+    return store.model(asset) / inputs_digest(training_inputs(asset, store, config, None))[:12]
 
 
 def _runs_file(store: Store, folder: Path, splits: Sequence[str]) -> Path:
@@ -83,7 +84,8 @@ def _train(
 ) -> Made:
     from dance_models.training.checkpoint import experiment_to_plain
 
-    asset, splits = context.asset_key.to_user_string(), splits_of(config)
+    asset = context.asset_key.to_user_string()
+    splits = splits_of(asset, config)
     folder = training_folder(store, asset, config)
     runs = _runs_file(store, folder, splits)
     tracker = Tracker(store)
@@ -96,6 +98,7 @@ def _train(
         "runs": str(runs),
         "folder": str(folder),
         "experiment": experiment_to_plain(config),
+        "frame_split": asset == asset_name(FRAME_SPLIT),
         "store": str(store.path),
         "run_id": run_id,
         "datasets": {
@@ -182,7 +185,7 @@ def network_asset(method: str) -> dg.AssetsDefinition:
         return run_stage(
             context,
             store,
-            training_inputs(store, experiment, None),
+            training_inputs(name, store, experiment, None),
             lambda: _train(context, store, launcher, experiment),
         )
 

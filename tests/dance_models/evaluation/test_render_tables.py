@@ -5,6 +5,7 @@ import pytest
 
 from dance_models.evaluation.render_tables import (
     Provenance,
+    leak_table,
     prediction_table,
     prediction_tables,
     recognition_table,
@@ -121,6 +122,16 @@ def test_a_comparison_counts_in_either_direction() -> None:
     )
     table = recognition_table(scores(PCK), turned, FROM)
     assert [any(win for _, win in row) for row in table.rows] == [False, False, True]
+
+
+def test_a_leak_is_stated_and_never_marked_as_a_win() -> None:
+    names = ("raw", "mkff_st_gcn", "mkff_st_gcn.frame_split")
+    table = scores(dict(zip(names, (0.5, 0.7, 0.8), strict=True)))
+    for order, (low, high) in ((names[1:], (-0.15, -0.05)), (names[:0:-1], (0.05, 0.15))):
+        paired = comparisons({(order[0], order[1]): (low, high)})
+        shown = leak_table(table, paired, FROM)
+        assert not any(win for row in shown.rows for _, win in row)
+        assert "At 0.05 the leak adds 10.0 points [5.0, 15.0]." in shown.footnotes[1]
 
 
 def test_a_single_row_has_beaten_nobody() -> None:

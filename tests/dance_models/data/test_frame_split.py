@@ -1,0 +1,38 @@
+from dataclasses import replace
+
+import numpy as np
+
+from dance_models.data.frame_split import held_out, judged_runs, leaking_runs
+from dance_models.data.pose_runs import PoseRun
+from dance_models.training.synthetic import synthetic_runs
+
+
+def _runs() -> list[PoseRun]:
+    splits = ("train", "val", "test", "test")
+    return [
+        replace(run, split=split) for run, split in zip(synthetic_runs(4, 200), splits, strict=True)
+    ]
+
+
+def test_no_annotation_is_both_learnt_and_judged_and_none_is_lost() -> None:
+    runs = _runs()
+    learnt = leaking_runs(runs)[2:]
+    judged = judged_runs(runs[2:])
+    for before, learn, judge in zip(runs[2:], learnt, judged, strict=True):
+        assert learn.split == "train"
+        assert not (learn.annotated & judge.annotated).any()
+        np.testing.assert_array_equal(learn.annotated | judge.annotated, before.annotated)
+        assert np.isnan(learn.annotation[judge.annotated]).all()
+        np.testing.assert_array_equal(learn.estimate, before.estimate)
+        assert 0.1 < judge.annotated.mean() < 0.3
+
+
+def test_the_other_splits_stay_as_they_are() -> None:
+    runs = _runs()
+    assert all(a is b for a, b in zip(runs[:2], leaking_runs(runs)[:2], strict=True))
+
+
+def test_a_run_is_cut_the_same_in_any_company() -> None:
+    runs = _runs()
+    np.testing.assert_array_equal(held_out(runs[3]), held_out(replace(runs[3], split="train")))
+    assert (held_out(runs[2]) != held_out(runs[3])).any()
