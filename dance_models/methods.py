@@ -16,6 +16,8 @@ RECOGNITION_NETWORKS: Final[dict[str, str]] = {
     "mkff_st_gcn.no_attention": "Ablation: no attention blocks.",
     "mkff_st_gcn.no_top_k": "Ablation: no top-k term in the loss.",
     "mkff_st_gcn.no_landmarks": "Ablation: the estimator's other landmarks are not read.",
+    "mkff_st_gcn.seed_1": "MKFF-ST-GCN from another seed.",
+    "mkff_st_gcn.seed_2": "MKFF-ST-GCN from a third seed.",
     "mkff_st_gcn": (
         "MKFF-ST-GCN, the recognition network: refines the keypoints of the estimator.\n\n"
         "Keypoint flow, velocity and acceleration with attention on top of ST-GCN."
@@ -37,6 +39,8 @@ PREDICTION_NETWORKS: Final[dict[str, str]] = {
     "stga_net.global": "Ablation: global attention without the local one.",
     "stga_net.no_b": "Ablation: global attention without B_k, computed from the features.",
     "stga_net.no_c": "Ablation: global attention without C_k, the free matrix.",
+    "stga_net.seed_1": "STGA-Net from another seed.",
+    "stga_net.seed_2": "STGA-Net from a third seed.",
     "stga_net": (
         "STGA-Net, the prediction network: the next 400 ms from the last 1.08 s.\n\n"
         "Local and global graph attention, dilated temporal convolutions, a G-GRU decoder."
@@ -53,6 +57,8 @@ ABLATIONS: Final = (
     "mkff_st_gcn.no_attention",
     "mkff_st_gcn.no_top_k",
     "mkff_st_gcn.no_landmarks",
+    "mkff_st_gcn.seed_1",
+    "mkff_st_gcn.seed_2",
     "stga_net.gcn",
     "stga_net.local_sym",
     "stga_net.local_distal",
@@ -60,7 +66,15 @@ ABLATIONS: Final = (
     "stga_net.global",
     "stga_net.no_b",
     "stga_net.no_c",
+    "stga_net.seed_1",
+    "stga_net.seed_2",
 )
+
+
+def seed_of(method: str) -> tuple[str, int]:
+    """The network of a method id and its seed, which is 0 unless the id ends in ``.seed_N``."""
+    network, _, seed = method.partition(".seed_")
+    return network, int(seed or 0)
 
 
 def asset_name(method: str) -> str:

@@ -70,6 +70,8 @@ _STUDY: Final[dict[str, Experiment]] = {
     ),
     "mkff_st_gcn.no_top_k": RecognitionExperiment(replace(_MKFF, top_k_weight=0.0), _MKFF_TUNED),
     "mkff_st_gcn.no_landmarks": RecognitionExperiment(replace(_MKFF, landmarks=0), _MKFF_TUNED),
+    "mkff_st_gcn.seed_1": RecognitionExperiment(_MKFF, replace(_MKFF_TUNED, seed=1)),
+    "mkff_st_gcn.seed_2": RecognitionExperiment(_MKFF, replace(_MKFF_TUNED, seed=2)),
     "mkff_st_gcn": RecognitionExperiment(_MKFF, _MKFF_TUNED),
     "simlpe": PredictionExperiment(SimlpeConfig(), _short(_STGA_TUNED, 32)),
     "traj_gcn": PredictionExperiment(TrajGcnConfig(), _short(_STGA_TUNED, 12, 2e-3)),
@@ -88,6 +90,8 @@ _STUDY: Final[dict[str, Experiment]] = {
     "stga_net.global": PredictionExperiment(replace(_STGA, graph="global"), _STGA_TUNED),
     "stga_net.no_b": PredictionExperiment(replace(_STGA, use_b=False), _STGA_TUNED),
     "stga_net.no_c": PredictionExperiment(replace(_STGA, use_c=False), _STGA_TUNED),
+    "stga_net.seed_1": PredictionExperiment(_STGA, replace(_STGA_TUNED, seed=1)),
+    "stga_net.seed_2": PredictionExperiment(_STGA, replace(_STGA_TUNED, seed=2)),
     "stga_net": PredictionExperiment(_STGA, _STGA_TUNED),
 }
 HEADLINE: Final = ("mkff_st_gcn", "stga_net")

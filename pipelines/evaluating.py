@@ -144,8 +144,9 @@ def _score(
 ) -> "Report":
     from dance_models.config import RecognitionExperiment
     from dance_models.data.assemble import pose_runs_from_rows
+    from dance_models.evaluation.divisions import Trained
     from dance_models.evaluation.render_tables import Provenance
-    from dance_models.evaluation.report import Trained, prediction_report, recognition_report
+    from dance_models.evaluation.report import prediction_report, recognition_report
     from dance_models.training.checkpoint import experiment_from_plain, load_checkpoint
 
     learnt, judged = (pose_runs_from_rows(table) for table in (splits[0], splits[2]))

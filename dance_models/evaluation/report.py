@@ -4,7 +4,7 @@ Twice when networks were trained on folds: over all clips, each judged by what n
 (``split`` is "folds"), and on the fixed split ("test").
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -14,13 +14,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dance_models.config import EvaluationConfig
-from dance_models.data.assemble import pose_runs_from_rows
-from dance_models.data.folds import fold_count, fold_runs
 from dance_models.data.forecast_windows import ForecastWindows, cut_windows
 from dance_models.data.frame_split import judged_runs
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.evaluation.calibration import fit_calibration
+from dance_models.evaluation.divisions import FOLDS, Part, Trained, divisions, with_seeds
 from dance_models.evaluation.filters import tuned_filters
 from dance_models.evaluation.forecasts import Forecaster, trivial_forecasters
 from dance_models.evaluation.render_tables import (
@@ -31,6 +30,7 @@ from dance_models.evaluation.render_tables import (
     recognition_tables,
 )
 from dance_models.evaluation.scores import (
+    over_seeds,
     paired_prediction_scores,
     paired_recognition_scores,
     prediction_scores,
@@ -46,7 +46,7 @@ from dance_models.training.inference import (
 )
 from dance_models.training.prediction import annotated_poses
 
-TEST, FOLDS, FRAMES = "test", "folds", "frames"
+FRAMES = "frames"  # the split of the demonstration of a leak
 TRAIN_STRIDE = 2  # frames between the windows that linear forecasters are fitted on
 REFINE_STRIDE = 2  # frames between the windows whose refinements are averaged
 
@@ -54,14 +54,6 @@ HONEST = FRAME_SPLIT.partition(".")[0]  # the same network, trained as the other
 
 Poses = list[NDArray[np.floating]]
 Forecasts = dict[tuple[str, str], NDArray[np.floating]]  # (method, input) -> (N, 10, 14, 2)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """Checkpoints of one network: of the fixed split and, in order, of the folds."""
-
-    best: Path
-    folds: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,53 +83,6 @@ class LeakScores(NamedTuple):
     paired: pl.DataFrame
 
 
-@dataclass(frozen=True, eq=False)
-class Part:
-    """One division of the runs, and the checkpoints that were trained on it."""
-
-    learn: list[PoseRun]
-    tune: list[PoseRun]
-    judge: list[PoseRun]
-    checkpoints: dict[str, Path]
-
-
-def _part(runs: Sequence[PoseRun], checkpoints: Mapping[str, Path]) -> Part:
-    by_split = {s: [run for run in runs if run.split == s] for s in ("train", "val", "test")}
-    judge = [run for run in by_split["test"] if run.annotated.any()]
-    # A corpus too small for validation tunes on what it trains on.
-    tune = by_split["val"] or by_split["train"]
-    return Part(by_split["train"], tune, judge, dict(checkpoints))
-
-
-def _divisions(
-    splits: Sequence[pl.DataFrame], networks: Mapping[str, Trained]
-) -> Iterator[tuple[str, list[Part]]]:
-    """("folds", its parts) when there are networks of folds, then ("test", [the fixed split]).
-
-    Raises InputError when the test split has no annotated clip.
-    """
-    rows = pl.concat([table.filter(pl.col("variant") == 0) for table in splits])
-    runs = pose_runs_from_rows(rows)
-    if any(trained.folds for trained in networks.values()):
-        yield (
-            FOLDS,
-            [
-                _part(
-                    fold_runs(runs, fold),
-                    {name: t.folds[fold] for name, t in networks.items() if t.folds},
-                )
-                for fold in range(fold_count(runs))
-            ],
-        )
-    fixed = _part(runs, {name: trained.best for name, trained in networks.items()})
-    if not fixed.judge:
-        raise InputError(
-            "there is no annotated clip in the test split",
-            hint="Annotate at least three clips (takes) of a style",
-        )
-    yield TEST, [fixed]
-
-
 # --- recognition ------------------------------------------------------------------------------
 
 
@@ -154,33 +99,50 @@ def recognition_report(
     (``split`` is "frames"). Raises InputError when test has no annotated clip.
     """
     scores, paired, tables = [], [], []
-    compared = {name: trained for name, trained in networks.items() if name != FRAME_SPLIT}
-    for split, parts in _divisions(splits, compared):
-        judge = [run for part in parts for run in part.judge]
+    compared = with_seeds({n: t for n, t in networks.items() if n != FRAME_SPLIT})
+    fixed: list[PoseRun] = []
+    for split, parts in divisions(splits, compared):
+        fixed = [run for part in parts for run in part.judge]
         by_part = [_refined_poses(part) for part in parts]
         predictions = {
             name: [pose for poses in by_part for pose in poses[name]] for name in by_part[0]
         }
-        seed = None if split == FOLDS else config.seed
-        scores.append(recognition_scores(judge, predictions, config, split, seed))
-        paired.append(paired_recognition_scores(judge, predictions, config, split))
+        seeds = [_refined_by(paths, fixed) for paths in parts[0].seeds]
+        scores.append(_recognition_scores(fixed, [predictions, *seeds], config, split))
+        paired.append(paired_recognition_scores(fixed, [predictions, *seeds], config, split))
         tables += recognition_tables(scores[-1], paired[-1], provenance)
     headline = _recognition_headline(scores[-1])
     if {FRAME_SPLIT, HONEST} <= networks.keys():
-        leak = _leak(part=parts[0], networks=networks, config=config)
+        leak = _leak(fixed, networks, config)
         scores.append(leak.scores)
         paired.append(leak.paired)
         tables.append(leak_table(leak.scores, leak.paired, provenance))
     return Report(pl.concat(scores), pl.concat(paired), tables, headline)
 
 
-def _leak(part: Part, networks: Mapping[str, Trained], config: EvaluationConfig) -> LeakScores:
+def _recognition_scores(
+    judge: list[PoseRun], seeds: Sequence[dict[str, Poses]], config: EvaluationConfig, split: str
+) -> pl.DataFrame:
+    """Rows over all seeds and, where a network has several, a row of each beside them."""
+    several = len(seeds) > 1
+    seed = None if several or split == FOLDS else config.seed
+    tables = [recognition_scores(judge, seeds, config, split, seed)]
+    for number, said in enumerate(seeds if several else []):
+        own = {name: poses for name, poses in said.items() if name in seeds[1]}
+        tables.append(recognition_scores(judge, own, config, split, number))
+    return pl.concat(tables)
+
+
+def _leak(
+    test: list[PoseRun], networks: Mapping[str, Trained], config: EvaluationConfig
+) -> LeakScores:
     """The same network trained with and without the frames around those that are judged."""
-    judge = judged_runs(part.judge)
-    predictions = {"raw": [run.estimate for run in judge]}
-    for name in (HONEST, FRAME_SPLIT):
-        network = load_refiner(networks[name].best)
-        predictions[name] = list(refine_runs(network, judge, stride=REFINE_STRIDE))
+    judge = judged_runs(test)
+    paths = {name: networks[name].best for name in (HONEST, FRAME_SPLIT)}
+    predictions: dict[str, Poses] = {
+        "raw": [run.estimate for run in judge],
+        **_refined_by(paths, judge),
+    }
     return LeakScores(
         recognition_scores(judge, predictions, config, FRAMES, config.seed),
         paired_recognition_scores(judge, predictions, config, FRAMES),
@@ -193,14 +155,18 @@ def _refined_poses(part: Part) -> dict[str, Poses]:
     for tuned in tuned_filters(part.tune):
         rows[tuned.name] = list(tuned(part.judge))
     rows["calibrated"] = list(fit_calibration(part.learn, part.tune)(part.judge))
-    for name, checkpoint in part.checkpoints.items():
-        refined = refine_runs(load_refiner(checkpoint), part.judge, stride=REFINE_STRIDE)
-        rows[name] = list(refined)
-    return rows
+    return {**rows, **_refined_by(part.checkpoints, part.judge)}
+
+
+def _refined_by(checkpoints: Mapping[str, Path], runs: list[PoseRun]) -> dict[str, Poses]:
+    return {
+        name: list(refine_runs(load_refiner(checkpoint), runs, stride=REFINE_STRIDE))
+        for name, checkpoint in checkpoints.items()
+    }
 
 
 def _recognition_headline(scores: pl.DataFrame) -> dict[str, float]:
-    rows = scores.filter(
+    rows = over_seeds(scores).filter(
         (pl.col("metric") == "pck_torso") & (pl.col("style") == "all") & (pl.col("joint") == "all")
     )
     return {
@@ -227,8 +193,8 @@ def prediction_report(
     Raises InputError when test has no window.
     """
     scores, paired, tables = [], [], []
-    rows = {**networks, REFINER: refiner}
-    for split, parts in _divisions(splits, rows):
+    rows = {**with_seeds(networks), REFINER: refiner}
+    for split, parts in divisions(splits, rows):
         if not all(REFINER in part.checkpoints for part in parts):
             continue  # its cascade was not trained on folds
         judge = [run for part in parts for run in part.judge]
@@ -243,11 +209,28 @@ def prediction_report(
                 "a gap)",
                 hint="Annotate longer runs of contiguous frames",
             )
-        seed = None if split == FOLDS else config.seed
-        scores.append(prediction_scores(windows, judge, forecasts, config, split, seed))
-        paired.append(paired_prediction_scores(windows, judge, forecasts, config, split))
+        seeds = [_forecasts_by(paths, windows) for paths in parts[0].seeds]
+        scores.append(_prediction_scores(windows, judge, [forecasts, *seeds], config, split))
+        paired.append(paired_prediction_scores(windows, judge, [forecasts, *seeds], config, split))
         tables += prediction_tables(scores[-1], paired[-1], provenance)
     return Report(pl.concat(scores), pl.concat(paired), tables, _prediction_headline(scores[-1]))
+
+
+def _prediction_scores(
+    windows: dict[str, ForecastWindows],
+    judge: list[PoseRun],
+    seeds: Sequence[Forecasts],
+    config: EvaluationConfig,
+    split: str,
+) -> pl.DataFrame:
+    """Rows over all seeds and, where a network has several, a row of each beside them."""
+    several = len(seeds) > 1
+    seed = None if several or split == FOLDS else config.seed
+    tables = [prediction_scores(windows, judge, seeds, config, split, seed)]
+    for number, said in enumerate(seeds if several else []):
+        own = {key: forecasts for key, forecasts in said.items() if key in seeds[1]}
+        tables.append(prediction_scores(windows, judge, own, config, split, number))
+    return pl.concat(tables)
 
 
 REFINER = "refiner of the cascade"
@@ -260,12 +243,19 @@ def _forecasts(part: Part, stride: int) -> tuple[dict[str, ForecastWindows], For
     for given, cut in windows.items():
         for name, row in _trivial(part, given):
             said[name, given] = row(cut.observed)
-    for name, checkpoint in part.checkpoints.items():
-        if name != REFINER:
-            network = load_forecaster(checkpoint)
-            for given, cut in windows.items():
-                said[name, given] = forecast(network, cut.observed)
-    return windows, said
+    networks = {name: path for name, path in part.checkpoints.items() if name != REFINER}
+    return windows, {**said, **_forecasts_by(networks, windows)}
+
+
+def _forecasts_by(
+    checkpoints: Mapping[str, Path], windows: Mapping[str, ForecastWindows]
+) -> Forecasts:
+    said: Forecasts = {}
+    for name, checkpoint in checkpoints.items():
+        network = load_forecaster(checkpoint)
+        for given, cut in windows.items():
+            said[name, given] = forecast(network, cut.observed)
+    return said
 
 
 def _trivial(part: Part, given: str) -> list[tuple[str, Forecaster]]:
@@ -310,7 +300,7 @@ def _joined_windows(
 
 
 def _prediction_headline(scores: pl.DataFrame) -> dict[str, float]:
-    rows = scores.filter(
+    rows = over_seeds(scores).filter(
         (pl.col("metric") == "mpjpe_torso") & (pl.col("style") == "all")
         & (pl.col("input") == "annotated")
     )  # fmt: skip

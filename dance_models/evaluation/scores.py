@@ -220,6 +220,15 @@ def paired_prediction_scores(
     return _corrected(rows)
 
 
+def over_seeds(scores: pl.DataFrame) -> pl.DataFrame:
+    """One row where a network has several: the pooled one, in place of a row a seed."""
+    keys = [c for c in ("method", "input", "style", "joint", "horizon_ms", "metric", "threshold",
+                        "split") if c in scores.columns]  # fmt: skip
+    return scores.sort("seed", nulls_last=False, maintain_order=True).unique(
+        keys, keep="first", maintain_order=True
+    )
+
+
 # --- totals of every method, seeds pooled -----------------------------------------------------
 
 

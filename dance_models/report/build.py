@@ -17,6 +17,7 @@ from dance_models.evaluation.render_tables import (
     prediction_tables,
     recognition_tables,
 )
+from dance_models.evaluation.scores import over_seeds
 from dance_models.report.cases import forecast_cases, refinement_cases
 from dance_models.report.detail import joint_error_grid, joint_grid, speed_class_grid
 from dance_models.report.figures import case_figure, horizon_figure, loss_figure
@@ -101,6 +102,7 @@ def _tables(page: Page, results: Results, split: str) -> None:
         tables += prediction_tables(prediction, paired, results.provenance)
     for table in tables:
         page.table(table)
+    recognition, prediction = over_seeds(recognition), over_seeds(prediction)
     page.grids(joint_grid(recognition, 0.05), joint_grid(recognition, 0.1))
     if not prediction.is_empty():
         page.grids(joint_error_grid(prediction, 320))
@@ -113,8 +115,8 @@ def _beside_the_paper(page: Page, results: Results, split: str) -> None:
         "The paper's data are private: its numbers stand here for the shape of the tables, not as "
         "a comparison. Our PCK divides by the clip's median annotated torso."
     )
-    recognition = results.recognition.filter(split=split)
-    prediction = results.prediction.filter(split=split)
+    recognition = over_seeds(results.recognition.filter(split=split))
+    prediction = over_seeds(results.prediction.filter(split=split))
     grids = paper_grids()
     for style in sorted(set(recognition["style"])):
         page.grids(our_part_grid(recognition, style), our_mean_grid(recognition, style))
@@ -126,7 +128,7 @@ def _beside_the_paper(page: Page, results: Results, split: str) -> None:
 
 def _figures(page: Page, results: Results, split: str) -> None:
     page.heading("Figures")
-    prediction = results.prediction.filter(split=split)
+    prediction = over_seeds(results.prediction.filter(split=split))
     if not prediction.is_empty():
         page.picture(
             horizon_figure(prediction),

@@ -14,6 +14,7 @@ from dance_models.methods import (
     PREDICTION_NETWORKS,
     RECOGNITION_NETWORKS,
     asset_name,
+    seed_of,
 )
 from dance_models.tables import file_digest, write_table, write_text
 from pipelines import previews
@@ -26,8 +27,9 @@ from pipelines.store import Store
 from pipelines.tracking import Tracker, git_commit
 
 if TYPE_CHECKING:
+    from dance_models.evaluation.divisions import Trained
     from dance_models.evaluation.render_tables import Provenance
-    from dance_models.evaluation.report import Report, Trained
+    from dance_models.evaluation.report import Report
 
 GROUP = "evaluation"
 CODE_VERSION: Final = "2"
@@ -74,7 +76,7 @@ def prediction_report_inputs(store: Store, config: EvaluationConfig, clip: str |
 
 
 def _trained(store: Store, asset: str) -> "Trained":
-    from dance_models.evaluation.report import Trained
+    from dance_models.evaluation.divisions import Trained
 
     said = store.training(asset)
     folds = tuple(store.path / file["path"] for file in said["folds"])
@@ -257,9 +259,11 @@ def _page(store: Store) -> str:
     from dance_models.video.decode import image_path
 
     def best(networks: Mapping[str, str]) -> dict[str, Path]:
-        found = scored_networks(store, networks)
-        found.pop(FRAME_SPLIT, None)  # no method, a demonstration
-        return {method: _trained(store, asset).best for method, asset in found.items()}
+        return {
+            method: _trained(store, asset).best
+            for method, asset in scored_networks(store, networks).items()
+            if method != FRAME_SPLIT and not seed_of(method)[1]
+        }
 
     def image_of(clip: str, frame: int) -> Path | None:
         path = image_path(store.frames(clip), frame)

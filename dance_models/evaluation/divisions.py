@@ -1,0 +1,105 @@
+"""How the runs are divided for a report, and which checkpoint was trained on which part.
+
+Twice when networks were trained on folds: over all clips, each judged by what never saw its group
+("folds"), and on the fixed split ("test"), where networks may come from several seeds.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from dance_models.data.assemble import pose_runs_from_rows
+from dance_models.data.folds import fold_count, fold_runs
+from dance_models.data.pose_runs import PoseRun
+from dance_models.errors import InputError
+from dance_models.methods import seed_of
+
+TEST: Final = "test"
+FOLDS: Final = "folds"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Checkpoints of one network: of the fixed split, of the folds, and of further seeds."""
+
+    best: Path
+    folds: tuple[Path, ...] = ()  # in order
+    seeds: tuple[Path, ...] = ()  # 1, 2, ... on the fixed split
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One division of the runs, and the checkpoints that were trained on it."""
+
+    learn: list[PoseRun]
+    tune: list[PoseRun]
+    judge: list[PoseRun]
+    checkpoints: dict[str, Path]
+    seeds: list[dict[str, Path]]  # of those networks that were trained from further seeds
+
+
+def with_seeds(networks: Mapping[str, Trained]) -> dict[str, Trained]:
+    """One entry a network: ``name.seed_N`` joins the seeds of ``name``."""
+    seeds: dict[str, dict[int, Path]] = {}
+    for method, trained in networks.items():
+        name, seed = seed_of(method)
+        if seed and name in networks:
+            seeds.setdefault(name, {})[seed] = trained.best
+    return {
+        name: replace(trained, seeds=tuple(path for _, path in sorted(seeds.get(name, {}).items())))
+        for name, trained in networks.items()
+        if not seed_of(name)[1]
+    }
+
+
+def _further_seeds(networks: Mapping[str, Trained]) -> list[dict[str, Path]]:
+    most = max((len(trained.seeds) for trained in networks.values()), default=0)
+    return [
+        {name: trained.seeds[k] for name, trained in networks.items() if k < len(trained.seeds)}
+        for k in range(most)
+    ]
+
+
+def _part(
+    runs: Sequence[PoseRun],
+    checkpoints: Mapping[str, Path],
+    seeds: Sequence[dict[str, Path]] = (),
+) -> Part:
+    by_split = {s: [run for run in runs if run.split == s] for s in ("train", "val", "test")}
+    judge = [run for run in by_split["test"] if run.annotated.any()]
+    # A corpus too small for validation tunes on what it trains on.
+    tune = by_split["val"] or by_split["train"]
+    return Part(by_split["train"], tune, judge, dict(checkpoints), list(seeds))
+
+
+def divisions(
+    splits: Sequence[pl.DataFrame], networks: Mapping[str, Trained]
+) -> Iterator[tuple[str, list[Part]]]:
+    """("folds", its parts) when there are networks of folds, then ("test", [the fixed split]).
+
+    Raises InputError when the test split has no annotated clip.
+    """
+    rows = pl.concat([table.filter(pl.col("variant") == 0) for table in splits])
+    runs = pose_runs_from_rows(rows)
+    if any(trained.folds for trained in networks.values()):
+        yield (
+            FOLDS,
+            [
+                _part(
+                    fold_runs(runs, fold),
+                    {name: t.folds[fold] for name, t in networks.items() if t.folds},
+                )
+                for fold in range(fold_count(runs))
+            ],
+        )
+    best = {name: trained.best for name, trained in networks.items()}
+    fixed = _part(runs, best, _further_seeds(networks))
+    if not fixed.judge:
+        raise InputError(
+            "there is no annotated clip in the test split",
+            hint="Annotate at least three clips (takes) of a style",
+        )
+    yield TEST, [fixed]
