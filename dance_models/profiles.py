@@ -81,14 +81,19 @@ _STUDY: Final[dict[str, Experiment]] = {
     "dmgnn": PredictionExperiment(DmgnnConfig(), _short(_STGA_TUNED, 2)),
     "stga_net.paper": PredictionExperiment(_STGA_FAITHFUL, _PAPER_SHORT),
     "stga_net.faithful": PredictionExperiment(_STGA_FAITHFUL, _short(_STGA_TUNED, 8)),
-    "stga_net.gcn": PredictionExperiment(replace(_STGA, graph="gcn"), _STGA_TUNED),
-    "stga_net.local_sym": PredictionExperiment(replace(_STGA, graph="local-sym"), _STGA_TUNED),
-    "stga_net.local_distal": PredictionExperiment(
-        replace(_STGA, graph="local-distal"), _STGA_TUNED
+    # The hidden widths of the variants give each about the parameters of the whole network.
+    "stga_net.gcn": PredictionExperiment(replace(_STGA, graph="gcn", hidden=176), _STGA_TUNED),
+    "stga_net.local_sym": PredictionExperiment(
+        replace(_STGA, graph="local-sym", hidden=160), _STGA_TUNED
     ),
-    "stga_net.local": PredictionExperiment(replace(_STGA, graph="local"), _STGA_TUNED),
-    "stga_net.global": PredictionExperiment(replace(_STGA, graph="global"), _STGA_TUNED),
-    "stga_net.no_b": PredictionExperiment(replace(_STGA, use_b=False), _STGA_TUNED),
+    "stga_net.local_distal": PredictionExperiment(
+        replace(_STGA, graph="local-distal", hidden=160), _STGA_TUNED
+    ),
+    "stga_net.local": PredictionExperiment(replace(_STGA, graph="local", hidden=144), _STGA_TUNED),
+    "stga_net.global": PredictionExperiment(
+        replace(_STGA, graph="global", hidden=168), _STGA_TUNED
+    ),
+    "stga_net.no_b": PredictionExperiment(replace(_STGA, use_b=False, hidden=132), _STGA_TUNED),
     "stga_net.no_c": PredictionExperiment(replace(_STGA, use_c=False), _STGA_TUNED),
     "stga_net.seed_1": PredictionExperiment(_STGA, replace(_STGA_TUNED, seed=1)),
     "stga_net.seed_2": PredictionExperiment(_STGA, replace(_STGA_TUNED, seed=2)),

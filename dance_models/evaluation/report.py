@@ -239,9 +239,11 @@ REFINER = "refiner of the cascade"
 def _forecasts(part: Part, stride: int) -> tuple[dict[str, ForecastWindows], Forecasts]:
     """Windows by input, and what every row forecasts from them."""
     windows = _judged_windows(part.judge, part.checkpoints[REFINER], stride)
+    fitted = {source: _trivial(part, source) for source in ("annotated", "raw")}
     said: Forecasts = {}
     for given, cut in windows.items():
-        for name, row in _trivial(part, given):
+        # Refining every training window, to fit on those, would take longer than the trainings.
+        for name, row in fitted["raw" if given == "raw" else "annotated"]:
             said[name, given] = row(cut.observed)
     networks = {name: path for name, path in part.checkpoints.items() if name != REFINER}
     return windows, {**said, **_forecasts_by(networks, windows)}
@@ -258,14 +260,11 @@ def _forecasts_by(
     return said
 
 
-def _trivial(part: Part, given: str) -> list[tuple[str, Forecaster]]:
-    """Trivial rows fitted on the input that they will see; for refined poses on annotated ones.
-
-    Refining every training window would take longer than the trainings.
-    """
+def _trivial(part: Part, source: str) -> list[tuple[str, Forecaster]]:
+    """Trivial rows fitted on windows of annotated or of raw poses."""
 
     def cut(runs: list[PoseRun]) -> ForecastWindows:
-        poses = [run.estimate for run in runs] if given == "raw" else annotated_poses(runs)
+        poses = [run.estimate for run in runs] if source == "raw" else annotated_poses(runs)
         return cut_windows(runs, poses, stride=TRAIN_STRIDE)
 
     return trivial_forecasters(cut(part.learn), cut(part.tune))
