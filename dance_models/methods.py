@@ -16,6 +16,7 @@ RECOGNITION_NETWORKS: Final[dict[str, str]] = {
     "mkff_st_gcn.no_attention": "Ablation: no attention blocks.",
     "mkff_st_gcn.no_top_k": "Ablation: no top-k term in the loss.",
     "mkff_st_gcn.no_landmarks": "Ablation: the estimator's other landmarks are not read.",
+    "mkff_st_gcn.no_augmentation": "Ablation: the recipe without geometry and joint masking.",
     "mkff_st_gcn.seed_1": "MKFF-ST-GCN from another seed.",
     "mkff_st_gcn.seed_2": "MKFF-ST-GCN from a third seed.",
     "mkff_st_gcn": (
@@ -39,6 +40,7 @@ PREDICTION_NETWORKS: Final[dict[str, str]] = {
     "stga_net.global": "Ablation: global attention without the local one.",
     "stga_net.no_b": "Ablation: global attention without B_k, computed from the features.",
     "stga_net.no_c": "Ablation: global attention without C_k, the free matrix.",
+    "stga_net.no_augmentation": "Ablation: the recipe without geometry and reversed time.",
     "stga_net.seed_1": "STGA-Net from another seed.",
     "stga_net.seed_2": "STGA-Net from a third seed.",
     "stga_net": (
@@ -57,6 +59,7 @@ ABLATIONS: Final = (
     "mkff_st_gcn.no_attention",
     "mkff_st_gcn.no_top_k",
     "mkff_st_gcn.no_landmarks",
+    "mkff_st_gcn.no_augmentation",
     "mkff_st_gcn.seed_1",
     "mkff_st_gcn.seed_2",
     "stga_net.gcn",
@@ -66,6 +69,7 @@ ABLATIONS: Final = (
     "stga_net.global",
     "stga_net.no_b",
     "stga_net.no_c",
+    "stga_net.no_augmentation",
     "stga_net.seed_1",
     "stga_net.seed_2",
 )

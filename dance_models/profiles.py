@@ -30,15 +30,23 @@ _MKFF = MkffStGcnConfig(landmarks=33)
 _MKFF_FAITHFUL = MkffStGcnConfig(test_mirror=False)
 _STGA = StgaNetConfig()
 _STGA_FAITHFUL = StgaNetConfig(kinematic_inputs=False, velocity_residual=False)
-# The paper trains without any of the on-the-fly geometry that the tuned recipe draws.
-_PAPER_TRAINING = replace(
-    paper_training(),
-    rotation_rad=0.0,
-    axis_scale=(1.0, 1.0),
-    reverse_probability=0.0,
-    joint_mask_probability=0.0,
-    velocity_weight=0.0,
-)
+
+
+def _without_augmentation(recipe: TrainingConfig, mirror: float = 0.0) -> TrainingConfig:
+    """None of the geometry that is drawn on the fly, and no masked joints."""
+    return replace(
+        recipe,
+        mirror_probability=mirror,
+        rotation_rad=0.0,
+        axis_scale=(1.0, 1.0),
+        reverse_probability=0.0,
+        joint_mask_probability=0.0,
+    )
+
+
+# The paper names flipping, and none of the other geometry that the tuned recipe draws.
+_PAPER_TRAINING = replace(_without_augmentation(paper_training(), mirror=0.5), velocity_weight=0.0)
+
 
 # As much of it as the study has time for; profile paper passes over all windows.
 _PAPER_SHORT = replace(_PAPER_TRAINING, steps_per_epoch=20)
@@ -70,6 +78,7 @@ _STUDY: Final[dict[str, Experiment]] = {
     ),
     "mkff_st_gcn.no_top_k": RecognitionExperiment(replace(_MKFF, top_k_weight=0.0), _MKFF_TUNED),
     "mkff_st_gcn.no_landmarks": RecognitionExperiment(replace(_MKFF, landmarks=0), _MKFF_TUNED),
+    "mkff_st_gcn.no_augmentation": RecognitionExperiment(_MKFF, _without_augmentation(_MKFF_TUNED)),
     "mkff_st_gcn.seed_1": RecognitionExperiment(_MKFF, replace(_MKFF_TUNED, seed=1)),
     "mkff_st_gcn.seed_2": RecognitionExperiment(_MKFF, replace(_MKFF_TUNED, seed=2)),
     "mkff_st_gcn": RecognitionExperiment(_MKFF, _MKFF_TUNED),
@@ -95,6 +104,7 @@ _STUDY: Final[dict[str, Experiment]] = {
     ),
     "stga_net.no_b": PredictionExperiment(replace(_STGA, use_b=False, hidden=132), _STGA_TUNED),
     "stga_net.no_c": PredictionExperiment(replace(_STGA, use_c=False), _STGA_TUNED),
+    "stga_net.no_augmentation": PredictionExperiment(_STGA, _without_augmentation(_STGA_TUNED)),
     "stga_net.seed_1": PredictionExperiment(_STGA, replace(_STGA_TUNED, seed=1)),
     "stga_net.seed_2": PredictionExperiment(_STGA, replace(_STGA_TUNED, seed=2)),
     "stga_net": PredictionExperiment(_STGA, _STGA_TUNED),
