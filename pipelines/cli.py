@@ -25,6 +25,9 @@ EXIT_FAILED: Final = 1  # a stage failed
 EXIT_INPUT: Final = 2  # the command or its input cannot be used
 EXIT_QUARANTINED: Final = 3  # with --strict: a clip was quarantined
 
+PersonOption = Annotated[
+    int | None, typer.Option(help="Follow the N-th largest person, 0 is the largest.")
+]
 StoreOption = Annotated[
     Path | None,
     typer.Option("--store", help="Folder for everything made; ASSETS_STORE, else ./assets_store."),
@@ -76,9 +79,7 @@ def run(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 3 when a clip was quarantined.")
     ] = False,
-    person: Annotated[
-        int | None, typer.Option(help="Follow the N-th largest person, 0 is the largest.")
-    ] = None,
+    person: PersonOption = None,
     tracks: Annotated[
         Path | None, typer.Option(help="Folder of pose tracks computed elsewhere, one JSON a clip.")
     ] = None,
@@ -216,6 +217,28 @@ def evaluate(
         chosen = _store(store)
         corpus = Corpus(clips, annotations, profile, _estimator(None, tracks, None))
         run_evaluation(chosen, console, find_model(chosen, model), corpus, debug=debug)
+
+
+@app.command()
+def apply(
+    video: Annotated[Path, typer.Argument(help="Any video with one dancer.")],
+    out: Annotated[Path, typer.Option(help="Folder for the JSON and the drawn video.")],
+    recognition: Annotated[
+        str, typer.Option(help="NAME@ALIAS, an MLflow run id, or a network's asset.")
+    ] = "mkff_st_gcn",
+    prediction: Annotated[str, typer.Option(help="Likewise.")] = "stga_net",
+    store: StoreOption = None,
+    person: PersonOption = None,
+    draw: Annotated[bool, typer.Option(help="Also draw the skeletons onto the video.")] = True,
+    debug: DebugOption = False,
+) -> None:
+    """Refine and forecast the poses of a video with tracked models."""
+    from pipelines.applying import apply_to_video
+
+    with reported(debug):
+        estimator = _estimator(person, None, None)
+        models = (recognition, prediction)
+        apply_to_video(_store(store), console, video, out, models, estimator, draw=draw)
 
 
 @app.command("export-frames")

@@ -10,7 +10,8 @@ from dance_models.skeleton import EDGES, NUM_JOINTS, joint_colour
 
 _SHIFT: Final = 3  # fractional bits of the coordinates, so that lines lie between pixels
 _FAR: Final = 1e6  # pixels; OpenCV's fixed-point coordinates overflow far beyond this
-_DOT_COLOUR: Final = (255, 255, 255)
+Colour = tuple[int, int, int]
+_DOT_COLOUR: Final[Colour] = (255, 255, 255)
 
 
 def draw_skeleton(
@@ -18,12 +19,14 @@ def draw_skeleton(
     keypoints: NDArray[np.floating] | None,
     score: NDArray[np.number] | None = None,
     threshold: float = 0.3,
+    colour: Colour | None = None,
 ) -> NDArray[np.uint8]:
     """Return a copy of an RGB image (H, W, 3) with the 14 joints and 13 edges drawn on it.
 
     ``keypoints`` is (14, 2) in pixels of the image or None for nobody. ``score`` is (14,), an
     estimator's score or an annotation's visibility; joints below ``threshold`` and joints that
-    are NaN are left out, with their edges. Lines grow with the image.
+    are NaN are left out, with their edges. ``colour`` (RGB) paints all of it in one colour, in thin
+    lines and without dots. Lines grow with the image.
     """
     drawn = image.copy()
     if keypoints is None:
@@ -33,12 +36,14 @@ def draw_skeleton(
     shown = np.isfinite(keypoints).all(axis=1) & (np.abs(keypoints) < _FAR).all(axis=1)
     if score is not None:
         shown &= np.asarray(score) >= threshold
-    thickness = line_thickness(image.shape[0], image.shape[1])
+    thickness = line_thickness(image.shape[0], image.shape[1]) if colour is None else 1
     points = _fixed_point(np.where(shown[:, None], keypoints, 0.0))
     for parent, child in EDGES:
         if shown[parent] and shown[child]:
-            colour = joint_colour(child)
-            cv2.line(drawn, points[parent], points[child], colour, thickness, cv2.LINE_AA, _SHIFT)
+            paint = colour or joint_colour(child)
+            cv2.line(drawn, points[parent], points[child], paint, thickness, cv2.LINE_AA, _SHIFT)
+    if colour is not None:
+        return drawn
     for joint in np.flatnonzero(shown):
         _dot(drawn, points[joint], thickness, joint_colour(int(joint)))
     return drawn
@@ -49,9 +54,7 @@ def line_thickness(height: int, width: int) -> int:
     return max(1, round(max(height, width) / 240))
 
 
-def _dot(
-    image: NDArray[np.uint8], centre: tuple[int, int], thickness: int, colour: tuple[int, int, int]
-) -> None:
+def _dot(image: NDArray[np.uint8], centre: tuple[int, int], thickness: int, colour: Colour) -> None:
     """A white dot with a coloured rim."""
     inner = max(1.0, 0.7 * thickness)  # pixels
     for radius, fill in ((inner + max(1.0, 0.5 * thickness), colour), (inner, _DOT_COLOUR)):

@@ -1,0 +1,95 @@
+"""The JSON that is written beside a video; its frames can be read again as precomputed tracks."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dance_models.apply.poses import VideoPoses, forecast_errors
+from dance_models.data.forecast_windows import FORECAST_HZ, FUTURE
+from dance_models.geometry import median_torso
+from dance_models.skeleton import JOINTS, SKELETON_ID
+
+DECIMALS: Final = 2  # of pixels
+
+
+def document(poses: VideoPoses, models: Mapping[str, str]) -> dict[str, Any]:
+    """Everything that was found, in pixels of the video as displayed and seconds.
+
+    ``frames`` lists the frames with a refined pose: ``keypoints`` are [x, y, score] with the
+    estimator's score, ``estimate`` what the estimator itself said (null where it found nobody).
+    ``forecasts`` lists poses 40 ms apart, from the frame given on. ``models`` says what made them.
+    """
+    run = poses.run
+    return {
+        "clip": run.clip,
+        "width": run.width,
+        "height": run.height,
+        "decoded_frames": len(run),
+        "skeleton": SKELETON_ID,
+        "joints": list(JOINTS),
+        "models": dict(models),
+        "summary": summary(poses),
+        "frames": [
+            {
+                "frame": int(run.frame[i]),
+                "time_s": round(float(run.time_s[i]), 4),
+                "keypoints": _with_score(poses.refined[i], run.score[i]),
+                "estimate": _points(run.estimate[i]) if run.score[i].any() else None,
+            }
+            for i in np.flatnonzero(np.isfinite(poses.refined).all(axis=(1, 2)))
+        ],
+        "forecasts": [
+            {
+                "frame": int(run.frame[anchor]),
+                "time_s": round(float(run.time_s[anchor]), 4),
+                "ahead_ms": [round(1000 * (k + 1) / FORECAST_HZ) for k in range(FUTURE)],
+                "keypoints": [_points(pose) for pose in said],
+            }
+            for anchor, said in zip(poses.anchor, poses.forecast, strict=True)
+        ],
+    }
+
+
+def summary(poses: VideoPoses) -> dict[str, Any]:
+    """Figures of the whole video: frames with somebody, corrections, forecasts against stillness.
+
+    ``correction`` is the median distance between estimate and refined pose by joint, in percent of
+    the dancer's median torso: where it is large, the estimator and the annotation that the network
+    was trained on disagree.
+    """
+    torso = median_torso(poses.refined)
+    moved = np.linalg.norm(poses.refined - poses.run.estimate, axis=-1)  # (T, 14)
+    known = np.isfinite(moved).any(axis=0)
+    return {
+        "frames": len(poses.run),
+        "frames_with_somebody": int(poses.run.score.any(axis=1).sum()),
+        "torso_px": round(torso, 1),
+        "correction_percent_of_torso": {
+            name: round(float(100 * np.nanmedian(moved[:, joint]) / torso), 1)
+            for joint, name in enumerate(JOINTS)
+            if known[joint]
+        },
+        "forecast_error_percent_of_torso": {
+            name: {str(ms): round(value, 1) for ms, value in errors.items()}
+            for name, errors in forecast_errors(poses).items()
+        },
+        "warnings": list(poses.probe.warnings),
+    }
+
+
+def _points(pose: NDArray[np.float32]) -> list[list[float] | None]:
+    return [
+        [round(float(x), DECIMALS), round(float(y), DECIMALS)]
+        if np.isfinite([x, y]).all()
+        else None
+        for x, y in pose
+    ]
+
+
+def _with_score(pose: NDArray[np.float32], score: NDArray[np.float32]) -> list[list[float]]:
+    return [
+        [round(float(x), DECIMALS), round(float(y), DECIMALS), round(float(s), 3)]
+        for (x, y), s in zip(pose, score, strict=True)
+    ]

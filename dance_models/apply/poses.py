@@ -1,0 +1,163 @@
+"""From a video to estimated poses, refined poses and forecasts."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from dance_models.data.forecast_windows import (
+    FUTURE,
+    HORIZON_STEPS,
+    HORIZONS_MS,
+    OBSERVED,
+    ForecastWindows,
+    resample,
+)
+from dance_models.data.pose_runs import PoseRun
+from dance_models.errors import InputError
+from dance_models.estimators.base import PoseEstimate, PoseEstimator
+from dance_models.geometry import median_torso
+from dance_models.nets.build import Refiner
+from dance_models.skeleton import NUM_JOINTS
+from dance_models.training.inference import forecast, refine_observed, refine_runs, slice_run
+from dance_models.video.decode import pyav_frames, upright
+from dance_models.video.probe import ClipProbe, probe_clip
+
+GAP_S: Final = 0.5  # nobody found for longer: the poses before and after are not joined
+FORECAST_STRIDE: Final = 5  # frames between the moments from which is forecast
+
+
+@dataclass(frozen=True, eq=False)
+class VideoPoses:
+    """What was found in a video of T frames. Pixels as displayed; NaN where nobody was found."""
+
+    run: PoseRun  # every frame, with the estimate and its scores
+    refined: NDArray[np.float32]  # (T, 14, 2)
+    anchor: NDArray[np.int64]  # (N,) the last frame that each forecast has seen
+    forecast: NDArray[np.float32]  # (N, 10, 14, 2), every 40 ms after it
+    probe: ClipProbe
+
+
+def poses_of_video(
+    path: Path,
+    estimator: PoseEstimator,
+    refiner: Refiner,
+    forecaster: nn.Module,
+    progress: Callable[[int, int], None] | None = None,
+) -> VideoPoses:
+    """Estimate every frame, refine, and forecast from every fifth frame.
+
+    ``progress`` hears of frames done and to do. Raises VideoError for what is not a readable
+    video, InputError when nobody is found in it.
+    """
+    probe = probe_clip(path)
+    estimator.start_run()
+    found: list[PoseEstimate | None] = []
+    for frame, image in video_frames(path, probe):
+        found.append(estimator.estimate(image, frame))
+        if progress is not None:
+            progress(len(found), probe.decoded_frames)
+    run = _as_run(path.stem, probe, found)
+    if not np.isfinite(run.estimate).any():
+        raise InputError(
+            "nobody was found in this video", file=path, hint="The whole dancer must be visible"
+        )
+    stretches = seen_stretches(run)
+    pieces = [slice_run(run, start, stop) for start, stop in stretches]
+    refined = np.full_like(run.estimate, np.nan)
+    for (start, stop), poses in zip(stretches, refine_runs(refiner, pieces), strict=True):
+        refined[start:stop] = poses
+    windows = _windows(pieces)
+    said = forecast(forecaster, refine_observed(refiner, pieces, windows))
+    first = np.array([start for start, _ in stretches], np.int64)
+    return VideoPoses(run, refined, windows.anchor + first[windows.run], said, probe)
+
+
+def video_frames(path: Path, probe: ClipProbe) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Every frame (H, W, 3) as displayed."""
+    for frame, image in pyav_frames(path, range(probe.decoded_frames)):
+        yield frame, upright(image, probe.rotation)
+
+
+def seen_stretches(run: PoseRun) -> list[tuple[int, int]]:
+    """(start, stop) of the stretches without a gap of more than half a second; ends are seen."""
+    seen = np.flatnonzero(np.isfinite(run.estimate).all(axis=-1).any(axis=-1))
+    breaks = np.flatnonzero(np.diff(run.time_s[seen]) > GAP_S) + 1
+    return [(int(part[0]), int(part[-1]) + 1) for part in np.split(seen, breaks) if len(part) > 1]
+
+
+def forecast_errors(poses: VideoPoses) -> dict[str, dict[int, float]]:
+    """Mean error at each horizon (ms) of the forecasts and of standing still, % of torso.
+
+    Measured against the refined poses that came after: a check without annotation, which says how
+    well this dancer's motion is forecast and nothing of how right the refined poses are.
+    """
+    torso = median_torso(poses.refined)
+    after = poses.run.time_s[poses.anchor][:, None] + np.array(HORIZONS_MS) / 1000
+    came = resample(poses.run.time_s, poses.refined, after)  # (N, 4, 14, 2)
+    rows = {
+        "stga_net": poses.forecast[:, [step - 1 for step in HORIZON_STEPS]],
+        "zero_velocity": poses.refined[poses.anchor][:, None],
+    }
+    errors = {}
+    for name, said in rows.items():
+        distance = np.linalg.norm(said - came, axis=-1)  # (N, 4, 14)
+        known = np.isfinite(distance)
+        mean = np.where(known, distance, 0).sum(axis=(0, 2)) / np.maximum(known.sum(axis=(0, 2)), 1)
+        errors[name] = {
+            ms: float(100 * value / torso)
+            for ms, value, count in zip(HORIZONS_MS, mean, known.sum(axis=(0, 2)), strict=True)
+            if count
+        }
+    return errors
+
+
+def _windows(pieces: list[PoseRun]) -> ForecastWindows:
+    """Where a whole second was observed; what comes after need not exist."""
+    anchors = []
+    for piece in pieces:
+        position = np.arange(0, len(piece), FORECAST_STRIDE)
+        observed_s = (OBSERVED - 1) / 25
+        anchors.append(position[piece.time_s[position] - piece.time_s[0] >= observed_s - 1e-6])
+    count = sum(len(anchor) for anchor in anchors)
+    return ForecastWindows(
+        np.zeros((count, OBSERVED, NUM_JOINTS, 2), np.float32),
+        np.zeros((count, FUTURE, NUM_JOINTS, 2), np.float32),
+        np.repeat(np.arange(len(pieces)), [len(anchor) for anchor in anchors]),
+        np.concatenate([*anchors, np.zeros(0, np.int64)]),
+    )
+
+
+def _as_run(clip: str, probe: ClipProbe, found: list[PoseEstimate | None]) -> PoseRun:
+    count = len(found)
+    estimate = np.full((count, NUM_JOINTS, 2), np.nan, np.float32)
+    score = np.zeros((count, NUM_JOINTS), np.float32)
+    marks = max((len(pose.landmarks) for pose in found if pose is not None), default=0)
+    landmarks = np.full((count, marks, 3), np.nan, np.float32)
+    for frame, pose in enumerate(found):
+        if pose is not None:
+            estimate[frame], score[frame] = pose.keypoints, pose.score
+            landmarks[frame] = pose.landmarks
+    return PoseRun(
+        clip=clip,
+        style="",
+        performer="",
+        group=clip,
+        split="",
+        fold=0,
+        run=0,
+        variant=0,
+        width=probe.width,
+        height=probe.height,
+        frame=np.arange(count),
+        time_s=probe.time_s[:count],
+        estimate=estimate,
+        score=score,
+        landmarks=landmarks,
+        annotation=np.full_like(estimate, np.nan),
+        visibility=np.zeros((count, NUM_JOINTS), np.uint8),
+    )

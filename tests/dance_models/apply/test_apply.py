@@ -1,0 +1,136 @@
+"""On a rendered clip, with an estimator that knows where the dancer is."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from dance_models.apply.document import document
+from dance_models.apply.overlay_video import write_overlay
+from dance_models.apply.poses import VideoPoses, poses_of_video, seen_stretches
+from dance_models.config import MkffStGcnConfig, StgaNetConfig
+from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
+from dance_models.errors import InputError
+from dance_models.estimators.base import PoseEstimate, no_landmarks
+from dance_models.estimators.pose_json import read_people
+from dance_models.nets.build import build_forecaster, build_refiner
+from dance_models.skeleton import NUM_JOINTS
+from dance_models.video.probe import probe_clip
+
+FRAMES = 90
+GAP = range(40, 62)  # nobody there for longer than half a second at 30 fps
+SMALL = MkffStGcnConfig(
+    spatial_channels=8, kinematic_channels=16, spatial_blocks=1, attention_blocks=1
+)
+
+
+class Told:
+    """An estimator that says what it was told, and nobody where that is NaN."""
+
+    name, version = "told", "1"
+
+    def __init__(self, keypoints: NDArray[np.float32]) -> None:
+        self.keypoints = keypoints
+
+    def start_run(self) -> None:
+        pass
+
+    def estimate(self, image: NDArray[np.uint8], frame: int) -> PoseEstimate | None:
+        assert image.shape == (120, 160, 3)
+        if np.isnan(self.keypoints[frame]).any():
+            return None
+        return PoseEstimate(self.keypoints[frame], np.ones(NUM_JOINTS, np.float32), no_landmarks())
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, NDArray[np.float32]]:
+    folder = tmp_path_factory.mktemp("apply")
+    write_demo_corpus(folder, DemoCorpusConfig(1, FRAMES, size=(160, 120)))
+    video = next((folder / "clips").rglob("*.mp4"))
+    said = json.loads((folder / "annotations" / f"{video.stem}.json").read_text())["annotations"]
+    keypoints = np.array([entry["keypoints"] for entry in said], np.float32)
+    return video, keypoints.reshape(FRAMES, NUM_JOINTS, 3)[..., :2]
+
+
+def applied(video: Path, keypoints: NDArray[np.float32]) -> VideoPoses:
+    forecaster = build_forecaster(StgaNetConfig(channels=8, hidden=16)).eval()
+    return poses_of_video(video, Told(keypoints), build_refiner(SMALL).eval(), forecaster)
+
+
+def test_every_frame_is_refined_and_a_forecast_starts_every_fifth(
+    clip: tuple[Path, NDArray[np.float32]],
+) -> None:
+    video, keypoints = clip
+    poses = applied(video, keypoints)
+    assert poses.refined.shape == (FRAMES, NUM_JOINTS, 2)
+    # An untrained refiner changes nothing: its last layer starts at zero.
+    np.testing.assert_allclose(poses.refined, keypoints, atol=0.01)
+    assert poses.anchor.tolist() == list(range(35, FRAMES, 5))  # 1.04 s observed before
+    assert np.isfinite(poses.forecast).all()
+
+
+def test_a_long_gap_is_neither_filled_nor_looked_across(
+    clip: tuple[Path, NDArray[np.float32]],
+) -> None:
+    video, keypoints = clip
+    gone = keypoints.copy()
+    gone[list(GAP)] = np.nan
+    gone[5:8] = np.nan  # a short one
+    poses = applied(video, gone)
+    assert seen_stretches(poses.run) == [(0, GAP.start), (GAP.stop, FRAMES)]
+    missing = np.isnan(poses.refined).any(axis=(1, 2))
+    assert np.flatnonzero(missing).tolist() == list(GAP)
+    assert poses.anchor.tolist() == [35]
+    said = document(poses, {})
+    assert said["summary"]["frames_with_somebody"] == FRAMES - len(GAP) - 3
+    assert said["frames"][5]["estimate"] is None
+
+
+def test_a_forecast_does_not_see_what_comes_after(clip: tuple[Path, NDArray[np.float32]]) -> None:
+    video, keypoints = clip
+    changed = keypoints.copy()
+    changed[51:] += 20
+    before = applied(video, keypoints)
+    forecaster = build_forecaster(StgaNetConfig(channels=8, hidden=16)).eval()
+    refiner = build_refiner(SMALL).eval()
+    one, other = (
+        poses_of_video(video, Told(given), refiner, forecaster) for given in (keypoints, changed)
+    )
+    seen = before.anchor <= 50
+    np.testing.assert_allclose(one.forecast[seen], other.forecast[seen], atol=1e-3)
+    assert np.abs(one.forecast[~seen] - other.forecast[~seen]).max() > 1
+
+
+def test_the_document_can_be_read_again_as_tracks(
+    tmp_path: Path, clip: tuple[Path, NDArray[np.float32]]
+) -> None:
+    video, keypoints = clip
+    path = tmp_path / "said.json"
+    said = document(applied(video, keypoints), {"recognition": "x"})
+    path.write_text(json.dumps(said))
+    people = read_people(path)
+    assert len(people) == FRAMES
+    np.testing.assert_allclose(people[7][0].keypoints, keypoints[7], atol=0.02)
+    assert said["forecasts"][0]["ahead_ms"] == [40 * k for k in range(1, 11)]
+    errors = said["summary"]["forecast_error_percent_of_torso"]
+    assert set(errors["zero_velocity"]) == {"80", "160", "320", "400"}
+
+
+def test_the_drawing_has_the_frames_and_times_of_the_video(
+    tmp_path: Path, clip: tuple[Path, NDArray[np.float32]]
+) -> None:
+    video, keypoints = clip
+    target = tmp_path / "drawn.mp4"
+    write_overlay(video, applied(video, keypoints), target)
+    drawn, source = probe_clip(target), probe_clip(video)
+    assert (drawn.width, drawn.height) == (source.width, source.height)
+    np.testing.assert_allclose(drawn.time_s, source.time_s, atol=1e-3)
+    assert [path.name for path in tmp_path.iterdir()] == ["drawn.mp4"]
+
+
+def test_a_video_without_anybody_is_an_error(clip: tuple[Path, NDArray[np.float32]]) -> None:
+    video, keypoints = clip
+    with pytest.raises(InputError, match="nobody was found"):
+        applied(video, np.full_like(keypoints, np.nan))
