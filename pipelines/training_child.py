@@ -109,6 +109,8 @@ def run(pipes: PipesContext, job: dict[str, Any]) -> None:
     # Its notes on monitors and sources would bury the epochs in Dagster's log.
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="mlflow.data")
+    # Views that a recurrent layer keeps of its weights; the program holds the weights themselves.
+    warnings.filterwarnings("ignore", message="The tensor attributes .*_flat_weights")
 
     store = Store(root=job["store"])
     tracker = Tracker(store)
