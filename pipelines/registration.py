@@ -4,7 +4,7 @@ Clips accumulate in the store. One that has gone from the disk is kept and repor
 deleted: its tables may be all that is left of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -93,11 +93,15 @@ def _row(entry: ClipEntry, corpus: str) -> dict[str, str]:
 
 
 def register_clips(
-    store: Store, instance: dg.DagsterInstance, directories: Sequence[Path]
+    store: Store,
+    instance: dg.DagsterInstance,
+    directories: Sequence[Path],
+    ready: Callable[[Path], bool] = lambda path: True,
 ) -> Registration:
     """Add the clips of ``directories`` to the registry, to Dagster's partitions and its log.
 
-    Raises InputError when a directory cannot be read.
+    Files that are not ``ready`` are left for another time. Raises InputError when a directory
+    cannot be read.
     """
     known = {row["clip"]: row for row in registered_clips(store).to_dicts()}
     result = Registration()
@@ -106,7 +110,7 @@ def register_clips(
         scan = scan_clips(directory)
         corpus = _corpus_of(directory)
         result.problems.extend(scan.problems)
-        for entry in scan.entries:
+        for entry in filter(lambda entry: ready(entry.path), scan.entries):
             taken = found.get(entry.clip) or known.get(entry.clip)
             if taken and taken["path"] != str(entry.path) and Path(taken["path"]).exists():
                 message = (

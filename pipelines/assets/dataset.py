@@ -11,6 +11,7 @@ from dance_models.tables import POSE_DATASET, SPLIT_ROWS, conform, write_table
 from pipelines import previews
 from pipelines.assets.annotations import pose_annotations
 from pipelines.assets.clips import pose_tracks, sampled_frames
+from pipelines.automation.dataset import WHEN_CLIPS_CHANGED
 from pipelines.registration import registered_clips
 from pipelines.settings import AugmentSettings, SplitSettings
 from pipelines.skip_rule import Inputs, Made, run_stage
@@ -41,6 +42,7 @@ def pose_dataset_inputs(store: Store, config: None, clip: str | None) -> Inputs:
     group_name=GROUP,
     code_version="1",
     kinds={"parquet"},
+    automation_condition=WHEN_CLIPS_CHANGED,
 )
 def pose_dataset(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult[Any]:
     """One row a sampled frame: image, estimated keypoints, annotated keypoints where there are."""
@@ -94,7 +96,13 @@ def split_manifest_inputs(store: Store, config: SplitConfig, clip: str | None) -
     return {"code": "1", "clips": _annotated_clips(store).rows(), "config": config}
 
 
-@dg.asset(deps=[pose_dataset], group_name=GROUP, code_version="1", kinds={"parquet"})
+@dg.asset(
+    deps=[pose_dataset],
+    group_name=GROUP,
+    code_version="1",
+    kinds={"parquet"},
+    automation_condition=WHEN_CLIPS_CHANGED,
+)
 def split_manifest(
     context: dg.AssetExecutionContext, config: SplitSettings, store: Store
 ) -> dg.MaterializeResult[Any]:
@@ -157,7 +165,11 @@ def augmented_train_inputs(store: Store, config: AugmentConfig, clip: str | None
 
 
 @dg.asset(
-    deps=[pose_dataset, split_manifest], group_name=GROUP, code_version="1", kinds={"parquet"}
+    deps=[pose_dataset, split_manifest],
+    group_name=GROUP,
+    code_version="1",
+    kinds={"parquet"},
+    automation_condition=WHEN_CLIPS_CHANGED,
 )
 def augmented_train(
     context: dg.AssetExecutionContext, config: AugmentSettings, store: Store
@@ -233,6 +245,7 @@ def _split_asset(
         group_name=GROUP,
         code_version="1",
         kinds={"parquet"},
+        automation_condition=WHEN_CLIPS_CHANGED,
         description=description,
     )
     def split_asset(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult[Any]:

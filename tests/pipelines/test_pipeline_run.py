@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from dance_models.tables import FRAMES, TRACKS
 from dance_models.training.checkpoint import load_checkpoint
+from pipelines.automation.retraining import stale_networks
 from pipelines.cli import app
 from pipelines.skip_rule import last_materialization
 from pipelines.store import Store, open_instance
@@ -285,7 +286,7 @@ def test_a_run_killed_half_way_goes_on(tmp_path: Path, make_corpus: MakeCorpus) 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_training_killed_half_way_goes_on_where_it_was(
-    tmp_path: Path, make_corpus: MakeCorpus
+    tmp_path: Path, make_corpus: MakeCorpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """kill -9 of the whole process group between two epochs of a training in the graph."""
     corpus, store = make_corpus(9, 64), tmp_path / "store"
@@ -316,6 +317,9 @@ def test_a_training_killed_half_way_goes_on_where_it_was(
     tracker = Tracker(Store(root=str(store)))
     states = [r.info.status for r in tracker.client.search_runs([tracker.initialise()])]
     assert states == ["FINISHED"]  # one MLflow run, opened once and taken up again
+    monkeypatch.setenv("DANCE_PROFILE", "demo")
+    with open_instance(Store(root=str(store))) as instance:
+        assert stale_networks(instance, Store(root=str(store))) == ["mkff_st_gcn"]
 
 
 def _epoch(progress: Path) -> int:

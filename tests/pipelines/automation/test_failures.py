@@ -1,0 +1,80 @@
+"""The failure sensor against a web server of its own."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import dagster as dg
+import pytest
+
+from pipelines.automation.failures import WEBHOOK_VARIABLE, message_of, run_failed
+
+
+@dg.op
+def breaks() -> None:
+    try:
+        raise ValueError("clip_07: frame 12: no such joint")
+    except ValueError as error:
+        raise RuntimeError("the stage failed") from error
+
+
+@dg.job
+def a_job() -> None:
+    breaks()
+
+
+def failed(instance: dg.DagsterInstance) -> dg.RunFailureSensorContext:
+    result = a_job.execute_in_process(instance=instance, raise_on_error=False)
+    return dg.build_run_status_sensor_context(
+        sensor_name="run_failed",
+        dagster_event=result.get_run_failure_event(),
+        dagster_instance=instance,
+        dagster_run=result.dagster_run,
+    ).for_run_failure()
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, list[dict[str, object]]]]:
+    heard: list[dict[str, object]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            length = int(self.headers["Content-Length"])
+            heard.append(json.loads(self.rfile.read(length)))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    listening = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=listening.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listening.server_port}/hook", heard
+    listening.shutdown()
+
+
+def test_the_innermost_error_reaches_the_webhook(
+    server: tuple[str, list[dict[str, object]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, heard = server
+    monkeypatch.setenv(WEBHOOK_VARIABLE, url)
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = failed(instance)
+        run_failed(context)
+    (message,) = heard
+    assert message["job"] == "a_job"
+    assert message["error"] == "ValueError: clip_07: frame 12: no such joint"
+    assert str(message["link"]).endswith(f"/runs/{message['run_id']}")
+
+
+def test_a_dead_webhook_is_logged_and_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        context = failed(instance)
+        for url in ("http://127.0.0.1:9/none", "no url"):
+            monkeypatch.setenv(WEBHOOK_VARIABLE, url)
+            run_failed(context)
+        monkeypatch.delenv(WEBHOOK_VARIABLE)
+        run_failed(context)
+        assert message_of(context)["failures"]
