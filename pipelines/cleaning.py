@@ -97,8 +97,10 @@ def _replaced_mlflow_runs(store: Store) -> list[str]:
         for path in _unused_trainings(store)
         if (path / "mlflow_run_id").is_file()
     }
+    # A registered version answers for its run, however old its training is.
+    registered = {str(v.run_id) for v in tracker.client.search_model_versions()}
     runs = tracker.client.search_runs([experiment.experiment_id])
-    return [r.info.run_id for r in runs if r.info.run_id not in used - gone]
+    return [r.info.run_id for r in runs if r.info.run_id not in (used - gone) | registered]
 
 
 def find_garbage(store: Store) -> Garbage:

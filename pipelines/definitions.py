@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from pipelines.assets import annotations, clips, dataset, evaluation, training
+from pipelines.assets import annotations, clips, dataset, evaluation, registry, training
 from pipelines.compute import TrainingLauncher
 from pipelines.partitions import CLIPS
 from pipelines.store import Store, default_root
@@ -32,12 +32,14 @@ build_dataset = dg.define_asset_job(
 retrain_all = dg.define_asset_job(
     "retrain_all",
     dg.AssetSelection.assets("pose_dataset").downstream(),
-    description="Data set, both networks and their reports.",
+    description="Data set, both networks, their reports and the promotion gate.",
     tags={"dance/kind": "training"},
 )
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules([clips, annotations, dataset, training, evaluation]),
+    assets=dg.load_assets_from_modules(
+        [clips, annotations, dataset, training, evaluation, registry]
+    ),
     jobs=[ingest_clips, build_dataset, retrain_all],
     resources={"store": Store(root=default_root()), "launcher": TrainingLauncher()},
 )

@@ -23,8 +23,8 @@ DIGEST_LENGTH: Final = 36
 
 
 @contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
-    """One process at a time: two that migrate a new database at once break it."""
+def exclusive(path: Path) -> Iterator[None]:
+    """One process at a time, by a lock on the file ``path``."""
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -46,7 +46,8 @@ class Tracker:
         from mlflow import MlflowClient
 
         self.store.mlflow.mkdir(parents=True, exist_ok=True)
-        with _exclusive(self.store.mlflow / ".migration.lock"):
+        # Two that migrate a new database at once break it.
+        with exclusive(self.store.mlflow / ".migration.lock"):
             database = self.store.mlflow / "mlflow.db"
             if not database.exists():  # beside, then renamed: a killed migration leaves no ruin
                 part = database.with_suffix(".part")
@@ -58,7 +59,7 @@ class Tracker:
     def initialise(self) -> str:
         """The experiment's id; the first caller of several creates it."""
         client = self.client
-        with _exclusive(self.store.mlflow / ".migration.lock"):
+        with exclusive(self.store.mlflow / ".migration.lock"):
             found = client.get_experiment_by_name(EXPERIMENT)
             if found is not None:
                 return str(found.experiment_id)
