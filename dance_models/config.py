@@ -260,7 +260,7 @@ PREDICTION_GATE = GateConfig(
     floors=("zero_velocity",),
     champion_margin=1.0,
     style_margin=2.0,
-    mirror_percent=3.0,
+    mirror_percent=6.0,
 )
 
 

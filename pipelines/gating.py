@@ -19,9 +19,9 @@ from dance_models.tables import file_digest, write_text
 from pipelines.lineage import (
     CHECKPOINT_TAG,
     MODEL_TAG,
-    RECORD,
     Record,
     folder_digest,
+    has_record,
     log_record,
     model_folder,
     read_record,
@@ -138,7 +138,7 @@ def _tags(tracker: Tracker, candidate: Candidate) -> dict[str, str]:
     digest = file_digest(candidate.checkpoint)
     if CHECKPOINT_TAG not in run.data.tags:  # a run from before trainings set it
         client.set_tag(candidate.run_id, CHECKPOINT_TAG, digest)
-    if not any(item.path == RECORD for item in client.list_artifacts(candidate.run_id)):
+    if not has_record(tracker, candidate.run_id):
         log_record(tracker, candidate.run_id)
     kept = ("git_commit", "dagster/run_id", "dagster/asset_key", "skeleton")
     return {

@@ -69,14 +69,18 @@ def log_record(tracker: Tracker, run_id: str) -> None:
     tracker.client.log_text(run_id, text, RECORD)
 
 
+def has_record(tracker: Tracker, run_id: str) -> bool:
+    """Whether a run kept the record of its data."""
+    return any(item.path == RECORD for item in tracker.client.list_artifacts(run_id))
+
+
 def read_record(tracker: Tracker, run_id: str) -> Record:
     """The record of a run; of a run from before there were any, the store's if it still fits.
 
     Raises InputError when there is none.
     """
-    if any(item.path == RECORD for item in tracker.client.list_artifacts(run_id)):
-        path = Path(tracker.client.download_artifacts(run_id, RECORD))
-        record: Record = json.loads(path.read_text("utf-8"))
+    if has_record(tracker, run_id):
+        record: Record = json.loads(tracker.artifact(run_id, RECORD).read_text("utf-8"))
         return record
     tags = tracker.client.get_run(run_id).data.tags
     store = tracker.store
@@ -176,8 +180,8 @@ def _run_node(tracker: Tracker, run_id: str) -> Node:
         Node(f"Dagster run {tags.get('dagster/run_id', 'unknown')} of asset {asset}"),
     ]
     if CHECKPOINT_TAG in tags:
-        folder = Path(tracker.client.download_artifacts(run_id, "checkpoints"))
-        children.append(Node("checkpoint best.pt", tags[CHECKPOINT_TAG], folder / "best.pt"))
+        best = tracker.artifact(run_id, "checkpoints/best.pt")
+        children.append(Node("checkpoint best.pt", tags[CHECKPOINT_TAG], best))
     children.append(_data_node(tracker.store, read_record(tracker, run_id)))
     return Node(f"MLflow run {run_id}", children=tuple(children))
 

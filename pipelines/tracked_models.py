@@ -62,13 +62,13 @@ def find_model(store: Store, name: str) -> TrackedModel:
     run_id = resolve(tracker, name).run_id
     try:
         run = tracker.client.get_run(run_id)
-        folder = tracker.client.download_artifacts(run_id, "checkpoints")
+        checkpoint = tracker.artifact(run_id, "checkpoints/best.pt")
     except (MlflowException, OSError) as error:
         raise _unknown(store, name) from error
     asset = run.data.tags.get("dagster/asset_key", "")
     if asset not in METHOD_OF_ASSET:
         raise InputError(f"run {run_id} trained no network of ours", file=store.mlflow)
-    return TrackedModel(run_id, METHOD_OF_ASSET[asset], Path(folder) / "best.pt")
+    return TrackedModel(run_id, METHOD_OF_ASSET[asset], checkpoint)
 
 
 def _unknown(store: Store, name: str) -> InputError:

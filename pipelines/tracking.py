@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlparse
 
 from dance_models.tables import write_text
 from pipelines.store import Store
@@ -88,6 +89,19 @@ class Tracker:
         """Log metrics to a run."""
         for key, value in metrics.items():
             self.client.log_metric(run_id, key, value, step=step)
+
+    def artifact(self, run_id: str, name: str) -> Path:
+        """A file or folder of a run's artifacts, where it lies when that is on this machine.
+
+        MLflow's own download makes a copy a call. Raises FileNotFoundError when it is not there.
+        """
+        uri = str(self.client.get_run(run_id).info.artifact_uri)
+        if not uri.startswith("file://"):
+            return Path(self.client.download_artifacts(run_id, name))
+        path = Path(unquote(urlparse(uri).path)) / name
+        if not path.exists():
+            raise FileNotFoundError(path)
+        return path
 
     def run_url(self, run_id: str) -> str:
         """Where ``make ui`` shows the run."""
