@@ -163,7 +163,8 @@ def _check_tracking(store: Store) -> None:
         "model = mlflow.pyfunc.load_model('models:/dance-prediction/1')\n"
         "ours = [m for m in sys.modules if m.startswith(('dance_models', 'pipelines'))]\n"
         "out = model.predict(np.zeros((5, 27, 14, 2), np.float32))\n"
-        "print(json.dumps({'ours': ours, 'shape': list(np.asarray(out).shape), 'tags': run.data.tags,\n"
+        "print(json.dumps({'ours': ours, 'shape': list(np.asarray(out).shape),\n"
+        "    'tags': run.data.tags,\n"
         "    'metrics': sorted(run.data.metrics), 'status': run.info.status,\n"
         "    'inputs': [d.dataset.name for d in run.inputs.dataset_inputs]}))\n"
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from registry_case import Case, gate
+from registry_case import ASSET, Case, gate
 from typer.testing import CliRunner
 
 from pipelines import gating
@@ -219,10 +219,11 @@ def _evidence_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_rollback_cut_short_goes_on(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    case.train("first")
-    run_gate(case.store, "prediction", gate())
-    case.train("second", noise=1e-4)
-    run_gate(case.store, "prediction", gate())
+    for name in ("first", "second"):
+        run_id = case.train(name)
+        note = json.loads((case.store.model(ASSET) / "mlflow.json").read_text())
+        case.registry.promote(case.registry.register(run_id, note["model_id"], {}))
+    assert case.registry.aliases() == {"champion": "2", "previous": "1"}
     client = case.tracker.client
     for lives in range(10):
         monkeypatch.setattr(Tracker, "client", Dying(client, lives), raising=False)
