@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -20,9 +20,10 @@ INPUT: Final = {
     "recognition": """`(B, T, W)` float32, T frames of one run in a row. Per frame 14 joints x 9 \
 numbers: position x, y; keypoint flow x, y; velocity x, y; acceleration x, y; confidence; then x, \
 y, visibility of each further landmark of the estimator. Coordinates are in torso lengths (median \
-neck to mid-hip of the estimate) about the pelvis of the window's middle frame, y down; velocities \
-in torso lengths per 1/25 s. `dance_models.training.inference.refine_runs` packs them from pixels \
-and averages overlapping windows. Output: 14 joints x 2 per frame in the same unit and origin.""",
+neck to mid-hip of the estimate) about the pelvis of the window's middle frame (a causal network: \
+its last), y down; velocities in torso lengths per 1/25 s. \
+`dance_models.training.inference.refine_runs` packs them from pixels and averages overlapping \
+windows. Output: 14 joints x 2 per frame in the same unit and origin.""",
     "prediction": """`(B, 27, 14, 2)` float32: 27 poses at 25 Hz, oldest first, no gaps. \
 Coordinates are in torso lengths (median neck to mid-hip of the 27 poses) about the pelvis of the \
 last pose, y down. Output `(B, 10, 14, 2)`: the next 10 poses, 40 ms apart, in the same unit and \
@@ -63,27 +64,27 @@ def render_card(facts: CardFacts) -> str:
         f"## Input and output\n\n`{facts.signature}`\n\n{INPUT[facts.task]}\n",
         _scores_section(facts),
         _data_section(facts),
-        _recipe_section(facts),
         f"## Limits\n\n{LIMITS}\n",
         f"## Licence\n\n{LICENCE}\n",
+        _recipe_section(facts),  # the longest and last: a description may be cut
     ]
     return "\n".join(parts)
 
 
 def _scores_section(facts: CardFacts) -> str:
-    lines = ["## Scores\n", "Intervals are 95 %, by resampling clips.\n"]
+    note = "In brackets 95 %, by resampling clips. PCK is a fraction, MPJPE in percent of torso."
+    lines = ["## Scores\n", f"{note}\n"]
     rows = score_rows(facts.task, facts.validation, CANDIDATE)
-    lines += _score_table("validation", rows)
+    lines += _score_table(facts.task, "validation", rows)
     if facts.test is None:
         lines.append("Test: not scored yet.\n")
     else:
-        lines += _score_table(
-            "test (for the record)", score_rows(facts.task, facts.test, facts.method)
-        )
+        rows = score_rows(facts.task, facts.test, facts.method)
+        lines += _score_table(facts.task, "test, for the record", rows)
     return "\n".join(lines)
 
 
-def score_rows(task: str, table: pl.DataFrame, method: str) -> list[dict[str, object]]:
+def score_rows(task: str, table: pl.DataFrame, method: str) -> list[dict[str, Any]]:
     """The headline rows of a method: all joints, its usual input; by style and cell."""
     measure = MEASURES[task]
     rows = table.filter(
@@ -97,16 +98,23 @@ def score_rows(task: str, table: pl.DataFrame, method: str) -> list[dict[str, ob
     return rows.with_columns(cell=pl.col(measure.column)).to_dicts()
 
 
-def _score_table(title: str, rows: Sequence[Mapping[str, object]]) -> list[str]:
-    lines = [f"| {title} | style | value | 95 % | clips |", "|---|---|---|---|---|"]
-    for row in rows:
-        low, high = row["ci_low"], row["ci_high"]
-        spread = f"{low:.3f} to {high:.3f}" if low is not None and high is not None else ""
-        lines.append(
-            f"| {row['metric']} {row['cell']:g} | {row['style']} | {row['value']:.3f} | {spread} "
-            f"| {row['n_clips']} |"
-        )
+def _score_table(task: str, title: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line a style, a column a threshold or horizon."""
+    measure = MEASURES[task]
+    cells = sorted({row["cell"] for row in rows})
+    heads = " | ".join(measure.cell.format(cell) for cell in cells)
+    lines = [f"| {title}: {measure.metric} | clips | {heads} |", "|---" * (2 + len(cells)) + "|"]
+    for style in dict.fromkeys(row["style"] for row in rows):
+        mine = {row["cell"]: row for row in rows if row["style"] == style}
+        told = " | ".join(_told(mine[cell]) if cell in mine else "" for cell in cells)
+        lines.append(f"| {style} | {max(row['n_clips'] for row in mine.values())} | {told} |")
     return [*lines, ""]
+
+
+def _told(row: Mapping[str, Any]) -> str:
+    if row["ci_low"] is None or row["ci_high"] is None:
+        return f"{row['value']:.3f}"
+    return f"{row['value']:.3f} ({row['ci_low']:.3f} to {row['ci_high']:.3f})"
 
 
 def _data_section(facts: CardFacts) -> str:
