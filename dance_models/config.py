@@ -229,6 +229,42 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True)
+class GateConfig:
+    """What a trained network must show on validation before it becomes champion.
+
+    Gains and margins are in points of PCK (recognition) or percent of the torso (prediction).
+    """
+
+    cells: tuple[float, ...]  # PCK thresholds, or horizons in ms, that are compared
+    floors: tuple[str, ...]  # trivial rows that it must beat in each of them
+    champion_margin: float  # the interval of the loss against the champion ends before this
+    style_margin: float  # no style loses more
+    mirror_percent: float  # answers to a pose and its mirror image differ by this much of a torso
+    floor_gain: float = 0.0
+    latency_ms: float = 40.0  # one window, 95th percentile, one thread: one step at 25 Hz
+    require_approval: bool = False  # a person has to tag the version with ``approved_by``
+    bootstrap_samples: int = 2000
+    window_stride: int = 2  # as in EvaluationConfig
+    seed: int = 0
+
+
+RECOGNITION_GATE = GateConfig(
+    cells=(0.1,),
+    floors=("raw", "calibrated"),
+    champion_margin=2.0,
+    style_margin=5.0,
+    mirror_percent=3.0,
+)
+PREDICTION_GATE = GateConfig(
+    cells=(80.0, 400.0),
+    floors=("zero_velocity",),
+    champion_margin=1.0,
+    style_margin=2.0,
+    mirror_percent=6.0,
+)
+
+
+@dataclass(frozen=True)
 class RecognitionExperiment:
     """What a training of a recognition network depends on."""
 
@@ -275,6 +311,8 @@ class Profile:
     split: SplitConfig = field(default_factory=SplitConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    recognition_gate: GateConfig = RECOGNITION_GATE
+    prediction_gate: GateConfig = PREDICTION_GATE
 
     @property
     def recognition(self) -> RecognitionExperiment:

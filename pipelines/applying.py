@@ -9,8 +9,8 @@ from rich.progress import Progress
 from dance_models.config import EstimatorConfig
 from dance_models.errors import InputError
 from dance_models.tables import write_text
-from pipelines.evaluating import find_model
 from pipelines.store import Store
+from pipelines.tracked_models import find_model
 
 
 def apply_to_video(

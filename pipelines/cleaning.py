@@ -68,10 +68,16 @@ def _unused_trainings(store: Store) -> list[Path]:
     return unused
 
 
-def _replaced_dagster_runs(instance: dg.DagsterInstance) -> list[str]:
+def _registered(store: Store, tag: str) -> set[str]:
+    """A tag of all registered versions: they answer for their runs, however old these are."""
+    versions = Tracker(store).client.search_model_versions()
+    return {version.tags[tag] for version in versions if tag in version.tags}
+
+
+def _replaced_dagster_runs(store: Store, instance: dg.DagsterInstance) -> list[str]:
     """Finished runs none of whose materializations is the newest of its asset and clip."""
     per_clip = {step.asset for step in CLIP_STEPS}
-    used: set[str] = set()
+    used = _registered(store, "dagster/run_id")
     for asset in ASSETS:
         keys: list[str | None] = [*clip_keys(instance)] if asset in per_clip else [None]
         for clip in keys:
@@ -97,8 +103,9 @@ def _replaced_mlflow_runs(store: Store) -> list[str]:
         for path in _unused_trainings(store)
         if (path / "mlflow_run_id").is_file()
     }
+    registered = {str(v.run_id) for v in tracker.client.search_model_versions()}
     runs = tracker.client.search_runs([experiment.experiment_id])
-    return [r.info.run_id for r in runs if r.info.run_id not in used - gone]
+    return [r.info.run_id for r in runs if r.info.run_id not in (used - gone) | registered]
 
 
 def find_garbage(store: Store) -> Garbage:
@@ -107,7 +114,7 @@ def find_garbage(store: Store) -> Garbage:
     garbage = Garbage(
         frames=_unused_frames(store),
         checkpoints=_unused_trainings(store),
-        dagster_runs=_replaced_dagster_runs(instance),
+        dagster_runs=_replaced_dagster_runs(store, instance),
         mlflow_runs=_replaced_mlflow_runs(store),
     )
     files = [

@@ -210,8 +210,9 @@ def evaluate(
     debug: DebugOption = False,
 ) -> None:
     """Score a tracked model on a corpus it never saw; prints the same tables."""
-    from pipelines.evaluating import Corpus, find_model
+    from pipelines.evaluating import Corpus
     from pipelines.evaluating import evaluate as run_evaluation
+    from pipelines.tracked_models import find_model
 
     with reported(debug):
         chosen = _store(store)
@@ -239,6 +240,79 @@ def apply(
         estimator = _estimator(person, None, None)
         models = (recognition, prediction)
         apply_to_video(_store(store), console, video, out, models, estimator, draw=draw)
+
+
+@app.command()
+def promote(
+    task: Annotated[str, typer.Argument(help="recognition or prediction.")],
+    version: Annotated[
+        int | None, typer.Option(help="Version of the registered model; default: the challenger.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Promote whatever the gate said; needs --reason.")
+    ] = False,
+    reason: Annotated[str | None, typer.Option(help="Why the gate is overruled.")] = None,
+    store: StoreOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Make a version that passed the gate champion."""
+    from pipelines.promoting import promote as promote_version
+    from pipelines.registry import PromotionRefusedError
+
+    with reported(debug):
+        try:
+            console.print(promote_version(_store(store), task, version, force, reason))
+        except PromotionRefusedError as refused:
+            errors.print(f"[bold red]refused:[/] {escape(str(refused))}")
+            for line in refused.reasons:
+                errors.print(f"  - {escape(line)}", highlight=False, soft_wrap=True)
+            raise typer.Exit(EXIT_FAILED) from refused
+
+
+@app.command()
+def rollback(
+    task: Annotated[str, typer.Argument(help="recognition or prediction.")],
+    store: StoreOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Make the previous champion champion again."""
+    from pipelines.promoting import rollback as rollback_champion
+
+    with reported(debug):
+        console.print(rollback_champion(_store(store), task))
+
+
+@app.command()
+def lineage(
+    model: Annotated[
+        str,
+        typer.Argument(help="NAME@ALIAS, NAME/VERSION, an MLflow run id, or a network's asset."),
+    ],
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare every file with its digest; 1 if one differs.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Also draw to a file: .mmd or .md (Mermaid), or .svg.")
+    ] = None,
+    store: StoreOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Show the way from a model back to its run, code, tables, clips and annotation files."""
+    from pipelines.lineage import checked, differences, trace
+    from pipelines.lineage_drawing import tree, write_drawing
+
+    with reported(debug):
+        root = trace(_store(store), model)
+        console.print(tree(root), highlight=False, soft_wrap=True)
+        if out is not None:
+            write_drawing(root, out)
+        if check:
+            found = differences(root)
+            for line in found:
+                errors.print(f"[bold red]differs:[/] {escape(line)}", soft_wrap=True)
+            console.print(f"{checked(root)} files checked, {len(found)} differ.")
+            if found:
+                raise typer.Exit(EXIT_FAILED)
 
 
 @app.command("export-frames")

@@ -2,7 +2,8 @@
 
 import dagster as dg
 
-from pipelines.assets import annotations, clips, dataset, evaluation, training
+from pipelines.assets import annotations, clips, dataset, evaluation, exports, registry, training
+from pipelines.automation.champions import champion_changed
 from pipelines.automation.dataset import rebuild_dataset
 from pipelines.automation.failures import run_failed
 from pipelines.automation.ingestion import changed_annotations, new_clips
@@ -12,9 +13,11 @@ from pipelines.compute import TrainingLauncher
 from pipelines.store import Store, default_root
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules([clips, annotations, dataset, training, evaluation]),
+    assets=dg.load_assets_from_modules(
+        [clips, annotations, dataset, training, evaluation, registry, exports]
+    ),
     jobs=list(JOBS),
-    sensors=[new_clips, changed_annotations, rebuild_dataset, run_failed],
+    sensors=[new_clips, changed_annotations, rebuild_dataset, champion_changed, run_failed],
     schedules=[weekly_retrain],
     resources={"store": Store(root=default_root()), "launcher": TrainingLauncher()},
 )

@@ -14,14 +14,13 @@ from rich.console import Console
 
 from dance_models.config import EstimatorConfig
 from dance_models.errors import InputError
-from dance_models.methods import METHOD_OF_ASSET
 from dance_models.tables import SPLIT_ROWS, conform, write_table, write_text
 from pipelines.registration import corpus_label, registered_clips
 from pipelines.runner import Request
 from pipelines.session import Session
 from pipelines.steps import CLIP_STEPS
 from pipelines.store import Store
-from pipelines.tracking import Tracker
+from pipelines.tracked_models import TrackedModel
 
 if TYPE_CHECKING:
     from dance_models.data.pose_runs import PoseRun
@@ -29,46 +28,6 @@ if TYPE_CHECKING:
 
 SPLITS = ("train_split", "val_split")
 STAGES = frozenset({*(step.asset for step in CLIP_STEPS), "pose_dataset"})
-
-
-@dataclass(frozen=True)
-class TrackedModel:
-    """The checkpoint of an MLflow run."""
-
-    run_id: str
-    method: str
-    checkpoint: Path
-
-
-def find_model(store: Store, name: str) -> TrackedModel:
-    """A model by ``NAME@ALIAS`` of the registry, by MLflow run id, or by its asset.
-
-    Raises InputError when there is none, or its run kept no checkpoint.
-    """
-    from mlflow.exceptions import MlflowException
-
-    tracker = Tracker(store)
-    try:
-        if "@" in name:
-            registered, _, alias = name.partition("@")
-            version = tracker.client.get_model_version_by_alias(registered, alias)
-            run_id = str(version.run_id)
-        elif name in METHOD_OF_ASSET:
-            run_id = store.run_id(name)
-        else:
-            run_id = name
-        run = tracker.client.get_run(run_id)
-        folder = tracker.client.download_artifacts(run_id, "checkpoints")
-    except (MlflowException, OSError) as error:
-        raise InputError(
-            f"there is no tracked model {name!r}",
-            file=store.mlflow,
-            hint="Use NAME@ALIAS, the id of an MLflow run, or the name of a network's asset",
-        ) from error
-    asset = run.data.tags.get("dagster/asset_key", "")
-    if asset not in METHOD_OF_ASSET:
-        raise InputError(f"run {run_id} trained no network of ours", file=store.mlflow)
-    return TrackedModel(run_id, METHOD_OF_ASSET[asset], Path(folder) / "best.pt")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from dance_models.config import (
     EstimatorConfig,
     EvaluationConfig,
     Experiment,
+    GateConfig,
     Profile,
     SamplingConfig,
     SplitConfig,
@@ -118,6 +119,8 @@ if TYPE_CHECKING:
     SplitSettings = Mirror[SplitConfig]
     AugmentSettings = Mirror[AugmentConfig]
     EvaluationSettings = Mirror[EvaluationConfig]
+    RecognitionGateSettings = Mirror[GateConfig]
+    PredictionGateSettings = Mirror[GateConfig]
 else:
     _profile = active_profile()
     SamplingSettings = mirror(_profile.sampling)
@@ -125,3 +128,5 @@ else:
     SplitSettings = mirror(_profile.split)
     AugmentSettings = mirror(_profile.augment)
     EvaluationSettings = mirror(_profile.evaluation)
+    RecognitionGateSettings = mirror(_profile.recognition_gate)
+    PredictionGateSettings = mirror(_profile.prediction_gate)

@@ -6,7 +6,7 @@ from typing import Final
 from dance_models.config import Experiment, Profile
 from dance_models.methods import METHOD_OF_ASSET, NETWORKS, asset_name
 from dance_models.profiles import HEADLINE
-from pipelines.assets import annotations, clips, dataset, evaluation, training
+from pipelines.assets import annotations, clips, dataset, evaluation, registry, training
 from pipelines.skip_rule import Step
 
 
@@ -75,6 +75,18 @@ DATASET_STEPS: Final = (
     ),
     (Step("paired_comparisons", evaluation.paired_comparisons_inputs),),
     (Step("html_report", evaluation.html_report_inputs),),
+    (
+        Step(
+            "recognition_champion",
+            registry.champion_inputs("recognition"),
+            config=lambda profile: profile.recognition_gate,
+        ),
+        Step(
+            "prediction_champion",
+            registry.champion_inputs("prediction"),
+            config=lambda profile: profile.prediction_gate,
+        ),
+    ),
 )
 
 ASSETS: Final = tuple(

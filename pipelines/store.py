@@ -26,6 +26,8 @@ REPORTS: Final = {
     "prediction_report": "prediction_scores.parquet",
     "paired_comparisons": "paired.parquet",
     "html_report": "report.html",
+    "recognition_champion": "recognition_champion.json",
+    "prediction_champion": "prediction_champion.json",
 }
 
 

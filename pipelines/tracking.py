@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlparse
 
 from dance_models.tables import write_text
 from pipelines.store import Store
@@ -23,8 +24,8 @@ DIGEST_LENGTH: Final = 36
 
 
 @contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
-    """One process at a time: two that migrate a new database at once break it."""
+def exclusive(path: Path) -> Iterator[None]:
+    """One process at a time, by a lock on the file ``path``."""
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -46,7 +47,8 @@ class Tracker:
         from mlflow import MlflowClient
 
         self.store.mlflow.mkdir(parents=True, exist_ok=True)
-        with _exclusive(self.store.mlflow / ".migration.lock"):
+        # Two that migrate a new database at once break it.
+        with exclusive(self.store.mlflow / ".migration.lock"):
             database = self.store.mlflow / "mlflow.db"
             if not database.exists():  # beside, then renamed: a killed migration leaves no ruin
                 part = database.with_suffix(".part")
@@ -58,7 +60,7 @@ class Tracker:
     def initialise(self) -> str:
         """The experiment's id; the first caller of several creates it."""
         client = self.client
-        with _exclusive(self.store.mlflow / ".migration.lock"):
+        with exclusive(self.store.mlflow / ".migration.lock"):
             found = client.get_experiment_by_name(EXPERIMENT)
             if found is not None:
                 return str(found.experiment_id)
@@ -87,6 +89,19 @@ class Tracker:
         """Log metrics to a run."""
         for key, value in metrics.items():
             self.client.log_metric(run_id, key, value, step=step)
+
+    def artifact(self, run_id: str, name: str) -> Path:
+        """A file or folder of a run's artifacts, where it lies when that is on this machine.
+
+        MLflow's own download makes a copy a call. Raises FileNotFoundError when it is not there.
+        """
+        uri = str(self.client.get_run(run_id).info.artifact_uri)
+        if not uri.startswith("file://"):
+            return Path(self.client.download_artifacts(run_id, name))
+        path = Path(unquote(urlparse(uri).path)) / name
+        if not path.exists():
+            raise FileNotFoundError(path)
+        return path
 
     def run_url(self, run_id: str) -> str:
         """Where ``make ui`` shows the run."""

@@ -3,18 +3,16 @@
 import os
 import platform
 from pathlib import Path
-from time import perf_counter
 from typing import Final
 
 import numpy as np
 import torch
 
 from dance_models.export.program import exportable
+from dance_models.export.timing import window_times
 from dance_models.report.paper_tables import Grid, Row
 
 THREADS: Final = (1, 2)
-REPEATS: Final = 40
-WARM_UP: Final = 5
 
 
 def hardware() -> str:
@@ -32,11 +30,7 @@ def hardware() -> str:
 
 def speed_grid(checkpoints: dict[str, Path]) -> Grid:
     """Parameters and milliseconds a window (batch of one), median and 95th percentile."""
-    before = torch.get_num_threads()
-    try:
-        rows = tuple(_row(method, path) for method, path in checkpoints.items())
-    finally:
-        torch.set_num_threads(before)
+    rows = tuple(_row(method, path) for method, path in checkpoints.items())
     header = (
         "method",
         "parameters",
@@ -46,18 +40,10 @@ def speed_grid(checkpoints: dict[str, Path]) -> Grid:
     return Grid("Size and speed, one window at a time", header, rows, (note,))
 
 
-@torch.no_grad()
 def _row(method: str, checkpoint: Path) -> Row:
     module, example = exportable(checkpoint)
-    window = example[:1]
     cells = [f"{sum(p.numel() for p in module.parameters()):,}"]
     for threads in THREADS:
-        torch.set_num_threads(threads)
-        times = []
-        for i in range(WARM_UP + REPEATS):
-            started = perf_counter()
-            module(window)
-            if i >= WARM_UP:
-                times.append(1000 * (perf_counter() - started))
+        times = window_times(module, example[:1], threads)
         cells += [f"{np.percentile(times, q):.1f}" for q in (50, 95)]
     return (method, *cells)

@@ -102,6 +102,22 @@ def refine_runs(
     ]
 
 
+def refine_mirror_gap(
+    model: Refiner, runs: Sequence[PoseRun], *, stride: int = 1
+) -> list[NDArray[np.float32]]:
+    """Distance (T, 14) in pixels between what the network says of a run and of its mirror image.
+
+    The network alone, without the averaging that makes :func:`refine_runs` symmetric. 0 is a
+    network that treats left and right alike; NaN where a run has no estimate.
+    """
+    straight = _refine(model, runs, stride)
+    mirrored = _refine(model, [mirrored_run(run) for run in runs], stride)
+    return [
+        np.linalg.norm(pose - mirror_keypoints(other, run.width), axis=-1)
+        for run, pose, other in zip(runs, straight, mirrored, strict=True)
+    ]
+
+
 @torch.no_grad()
 def _refine(model: Refiner, runs: Sequence[PoseRun], stride: int) -> list[NDArray[np.float32]]:
     if not runs:
@@ -222,3 +238,11 @@ def forecast(model: nn.Module, observed: NDArray[np.floating]) -> NDArray[np.flo
     inputs = torch.from_numpy(((observed - centre) / scale).astype(np.float32))
     parts = [model(chunk.to(device)).float().cpu().numpy() for chunk in torch.split(inputs, BATCH)]
     return np.asarray(np.concatenate(parts) * scale + centre)
+
+
+def forecast_mirror_gap(model: nn.Module, observed: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Distance (N, 10, 14) in pixels between forecasts of windows and of their mirror images."""
+    width = 1  # any: the network sees poses about the pelvis
+    other = forecast(model, mirror_keypoints(observed, width))
+    gap = forecast(model, observed) - mirror_keypoints(other, width)
+    return np.asarray(np.linalg.norm(gap, axis=-1))

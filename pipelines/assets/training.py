@@ -21,6 +21,7 @@ from dance_models.tables import file_digest, write_text
 from pipelines import previews
 from pipelines.assets.dataset import test_split, train_split, val_split
 from pipelines.compute import TrainingLauncher
+from pipelines.lineage import CHECKPOINT_TAG, log_record
 from pipelines.settings import active_profile, network_settings
 from pipelines.skip_rule import Inputs, Made, inputs_digest, run_stage
 from pipelines.store import Store
@@ -90,6 +91,7 @@ def _train(
     runs = _runs_file(store, folder, splits)
     tracker = Tracker(store)
     run_id = tracker.open_run(folder, asset, _lineage(context, store, asset, splits))
+    log_record(tracker, run_id)
     if not (folder / "last.pt").exists():  # a resumed run has its parameters already
         for key, value in flat_parameters(asdict(config)).items():
             tracker.client.log_param(run_id, key, value)
@@ -138,6 +140,7 @@ def _record(
         "config": asdict(config),
         "splits": {split: store.digest(split) for split in ("train_split", "val_split")},
     }
+    tracker.client.set_tag(run_id, CHECKPOINT_TAG, result["best"]["sha256"])
     path = store.output(asset)
     write_text(path, json.dumps(current, indent=2, sort_keys=True) + "\n")
     write_text(

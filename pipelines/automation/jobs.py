@@ -33,13 +33,13 @@ build_dataset = dg.define_asset_job(
 )
 retrain_recognition = dg.define_asset_job(
     "retrain_recognition",
-    dg.AssetSelection.assets("mkff_st_gcn", "recognition_report"),
+    dg.AssetSelection.assets("mkff_st_gcn", "recognition_report", "recognition_champion"),
     description="MKFF-ST-GCN on today's splits, its report, and the gate.",
     tags=TRAINING,
 )
 retrain_prediction = dg.define_asset_job(
     "retrain_prediction",
-    dg.AssetSelection.assets("stga_net", "prediction_report"),
+    dg.AssetSelection.assets("stga_net", "prediction_report", "prediction_champion"),
     description="STGA-Net on today's splits, its report, and the gate.",
     tags=TRAINING,
 )
@@ -48,6 +48,11 @@ retrain_all = dg.define_asset_job(
     dg.AssetSelection.assets("pose_dataset").downstream(),
     description="Data set, all networks of the profile, their reports, and the gates.",
     tags=TRAINING,
+)
+export_champions = dg.define_asset_job(
+    "export_champions",
+    dg.AssetSelection.assets("champion_exports"),
+    description="The champions as programs with a description, in the store's `exports/`.",
 )
 smoke = dg.define_asset_job(
     "smoke",
@@ -68,5 +73,6 @@ JOBS: Final = (
     retrain_recognition,
     retrain_prediction,
     retrain_all,
+    export_champions,
     smoke,
 )

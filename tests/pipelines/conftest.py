@@ -1,4 +1,8 @@
+import shutil
+from pathlib import Path
+
 import pytest
+from registry_case import Case, make_case
 from tiny_corpus import Corpus, MakeCorpus, write_tracks
 
 from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
@@ -16,3 +20,22 @@ def make_corpus(tmp_path_factory: pytest.TempPathFactory) -> MakeCorpus:
         return corpus
 
     return make
+
+
+@pytest.fixture(scope="session")
+def registry_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with its data set and an empty registry: making the database takes seconds."""
+    folder = tmp_path_factory.mktemp("template") / "store"
+    make_case(folder).tracker.client.search_experiments(max_results=1)
+    return folder
+
+
+@pytest.fixture
+def case(tmp_path: Path, registry_template: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
+    """A store of the test's own; speed is measured elsewhere, here it would cost seconds a gate."""
+    monkeypatch.setattr("dance_models.evaluation.gate_evidence.processor_p95", lambda path: 5.0)
+    folder = tmp_path / "store"
+    shutil.copytree(registry_template, folder)
+    made = make_case(folder)
+    made.tracker.initialise()
+    return made

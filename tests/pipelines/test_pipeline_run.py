@@ -69,6 +69,11 @@ def test_the_whole_graph(tmp_path: Path, make_corpus: MakeCorpus) -> None:
     assert "mkff_st_gcn" in output
     assert "stga_net" in output
 
+    code, output = dance(store, "lineage", "mkff_st_gcn", "--check")
+    assert code == 0, output
+    assert "train: 3 clips" in output
+    assert "0 differ" in output
+
     _check_evaluation(store, corpus, make_corpus)
 
     before = runs_by_asset(store)
@@ -84,6 +89,7 @@ def test_the_whole_graph(tmp_path: Path, make_corpus: MakeCorpus) -> None:
     made = runs_by_asset(store) - before
     assert made["clip_probe"] == made["sampled_frames"] == made["pose_tracks"] == 1
     assert made["split_manifest"] == made["mkff_st_gcn"] == made["stga_net"] == 0
+    assert made["recognition_champion"] == made["prediction_champion"] == 0
 
 
 def _check_evaluation(store: Path, corpus: Corpus, make_corpus: MakeCorpus) -> None:
@@ -143,7 +149,10 @@ def _check_tables(store: Store) -> None:
 
 
 def _check_tracking(store: Store) -> None:
-    """Both tools lead to each other, and the model loads without pickle and takes any batch."""
+    """Both tools lead to each other; the version loads without pickle, takes any batch.
+
+    In a process that has nothing of ours on its path.
+    """
     code = (
         "import json, os, sys\n"
         "import numpy as np\n"
@@ -152,25 +161,33 @@ def _check_tracking(store: Store) -> None:
         "mlflow.set_tracking_uri(sys.argv[1])\n"
         "note = json.load(open(sys.argv[2]))\n"
         "run = mlflow.get_run(note['run_id'])\n"
-        "model = mlflow.pyfunc.load_model('models:/' + note['model_id'])\n"
+        "model = mlflow.pyfunc.load_model('models:/dance-prediction/1')\n"
+        "ours = [m for m in sys.modules if m.startswith(('dance_models', 'pipelines'))]\n"
         "out = model.predict(np.zeros((5, 27, 14, 2), np.float32))\n"
-        "print(json.dumps({'shape': list(np.asarray(out).shape), 'tags': run.data.tags,\n"
+        "print(json.dumps({'ours': ours, 'shape': list(np.asarray(out).shape),\n"
+        "    'tags': run.data.tags,\n"
         "    'metrics': sorted(run.data.metrics), 'status': run.info.status,\n"
         "    'inputs': [d.dataset.name for d in run.inputs.dataset_inputs]}))\n"
     )
     note = store.model("stga_net") / "mlflow.json"
     done = subprocess.run(
         [sys.executable, "-c", code, store.tracking_uri, str(note)],
-        capture_output=True, text=True, check=False,
+        capture_output=True, text=True, check=False, cwd=store.path,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["shape"] == [5, 10, 14, 2]
+    assert found["ours"] == []
     assert found["status"] == "FINISHED"
     assert {"train_split", "val_split"} <= set(found["inputs"])
     assert "test_stga_net_mpjpe_torso_80" in found["metrics"]
     assert found["tags"]["data_version/train_split"] == store.digest("train_split")
     with open_instance(store) as instance:
+        gated = last_materialization(instance, "prediction_champion", None)
+        assert gated is not None
+        assert gated.metadata["version"].value == 1
+        assert "| better than zero_velocity, 400 ms |" in str(gated.metadata["decision"].value)
         last = last_materialization(instance, "stga_net", None)
         assert last is not None
         assert last.metadata["mlflow_run_id"].value == json.loads(note.read_text())["run_id"]

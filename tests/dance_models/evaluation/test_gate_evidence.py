@@ -1,0 +1,87 @@
+"""Candidate, champion and floors scored side by side with real networks."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+
+from dance_models.config import (
+    RECOGNITION_GATE,
+    MkffStGcnConfig,
+    RecognitionExperiment,
+    TrainingConfig,
+)
+from dance_models.errors import InputError
+from dance_models.evaluation.gate import decide
+from dance_models.evaluation.gate_evidence import Contender, Ground, gather
+from dance_models.nets.mkff_st_gcn import MkffStGcn
+from dance_models.training.checkpoint import experiment_to_plain, save_checkpoint
+from dance_models.training.synthetic import synthetic_runs
+
+SMALL = MkffStGcnConfig(
+    spatial_channels=8, spatial_blocks=1, kinematic_channels=8, attention_blocks=1, landmarks=33
+)
+CONFIG = replace(RECOGNITION_GATE, bootstrap_samples=50, latency_ms=1000.0)
+
+
+def contender(folder: Path, noise: float) -> Contender:
+    torch.manual_seed(1)
+    model = MkffStGcn(SMALL)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(noise * torch.randn_like(parameter))
+    experiment = experiment_to_plain(RecognitionExperiment(SMALL, TrainingConfig()))
+    path = folder / f"{noise}.pt"
+    save_checkpoint({"model": model.state_dict(), "experiment": experiment}, path)
+    return Contender(path, "in -> out")
+
+
+def ground(learnt: frozenset[str] = frozenset()) -> Ground:
+    runs = [
+        replace(run, split="train" if i < 2 else "val")
+        for i, run in enumerate(synthetic_runs(4, 20))
+    ]
+    return Ground(runs[:2], runs[2:], learnt)
+
+
+def test_fresh_weights_give_the_estimate_back_and_a_spoilt_network_loses(tmp_path: Path) -> None:
+    fresh, spoilt = contender(tmp_path, 0.0), contender(tmp_path, 0.3)
+    evidence = gather("recognition", fresh, spoilt, ground(), CONFIG)
+    gains = {
+        row["other"]: row["difference"]
+        for row in evidence.paired.filter(style="all", metric="pck_torso", threshold=0.1).to_dicts()
+    }
+    assert set(gains) == {"raw", "calibrated", "champion"}
+    assert gains["raw"] == pytest.approx(0, abs=1e-6)
+    assert gains["calibrated"] < 0  # the estimate has a bias that calibration removes
+    assert gains["champion"] > 0.05
+    assert evidence.mirror_percent == pytest.approx(0, abs=0.01)
+    assert (evidence.unseen, evidence.clips) == (2, 2)
+    assert evidence.latency_ms > 0
+    assert set(evidence.scores["method"]) == {"raw", "calibrated", "champion", "candidate"}
+    refused = [c.name for c in decide(evidence, CONFIG).criteria if not c.passed]
+    assert refused == ["better than raw, PCK@0.1", "better than calibrated, PCK@0.1"]
+
+    other_way = gather("recognition", spoilt, fresh, ground(), CONFIG)
+    assert other_way.mirror_percent > 1  # left and right were spoilt differently
+    assert not decide(other_way, CONFIG).passed
+
+
+def test_clips_that_the_champion_learnt_from_do_not_count(tmp_path: Path) -> None:
+    fresh = contender(tmp_path, 0.0)
+    runs = ground().validation
+    some = gather("recognition", fresh, fresh, ground(frozenset({runs[0].group})), CONFIG)
+    assert (some.unseen, some.clips) == (1, 2)
+    assert some.scores.filter(pl.col("style") == "all")["n_clips"].max() == 1
+    everything = frozenset(run.group for run in runs)
+    none = gather("recognition", fresh, fresh, ground(everything), CONFIG)
+    assert (none.unseen, none.clips) == (0, 2)
+    assert none.scores["n_clips"].max() == 2  # still held to the floor
+
+
+def test_a_floor_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    fresh = contender(tmp_path, 0.0)
+    with pytest.raises(InputError, match="no trivial row 'magic'"):
+        gather("recognition", fresh, None, ground(), replace(CONFIG, floors=("magic",)))
