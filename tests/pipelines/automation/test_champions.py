@@ -1,0 +1,39 @@
+"""The sensor of the champions on a registry of its own, with aliases moved by hand."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from pipelines.automation.champions import champion_changed
+from pipelines.store import Store
+from pipelines.tracking import Tracker
+
+
+def test_every_move_of_an_alias_starts_one_run(tmp_path: Path) -> None:
+    store = Store(root=str(tmp_path / "store")).initialise()
+    cursor: str | None = None
+
+    def tick() -> list[str | None]:
+        nonlocal cursor
+        context = dg.build_sensor_context(cursor=cursor, resources={"store": store})
+        said = champion_changed(context)
+        if isinstance(said, dg.SkipReason):
+            return []
+        assert isinstance(said, dg.SensorResult)
+        cursor = said.cursor
+        return [request.run_key for request in said.run_requests or []]
+
+    assert tick() == []  # not even a database
+    client = Tracker(store).client
+    name = "dance-recognition"
+    client.create_registered_model(name)
+    for _ in range(2):
+        client.create_model_version(name, source="file:///nowhere")
+    assert tick() == []
+
+    keys = []
+    for version in ("1", "2", "1"):  # the last is a rollback: a state that was there before
+        client.set_registered_model_alias(name, "champion", version)
+        keys += tick()
+        assert tick() == []
+    assert len(set(keys)) == 3
