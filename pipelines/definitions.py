@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from pipelines.assets import annotations, clips, dataset, evaluation, training
+from pipelines.assets import annotations, clips, crops, dataset, evaluation, training
 from pipelines.compute import TrainingLauncher
 from pipelines.partitions import CLIPS
 from pipelines.store import Store, default_root
@@ -15,6 +15,7 @@ DATASET_ASSETS = (
     "train_split",
     "val_split",
     "test_split",
+    *(asset.key.to_user_string() for asset in crops.crop_assets),
 )
 
 # One job per partition domain: a job that mixes them would re-run the data set for every clip.
@@ -37,7 +38,7 @@ retrain_all = dg.define_asset_job(
 )
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules([clips, annotations, dataset, training, evaluation]),
+    assets=dg.load_assets_from_modules([clips, annotations, dataset, crops, training, evaluation]),
     jobs=[ingest_clips, build_dataset, retrain_all],
     resources={"store": Store(root=default_root()), "launcher": TrainingLauncher()},
 )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dance_models.config import EvaluationConfig
 from dance_models.data.assemble import pose_runs_from_rows
+from dance_models.data.crops import Crops
 from dance_models.data.folds import fold_count, fold_runs
 from dance_models.data.forecast_windows import ForecastWindows, cut_windows
 from dance_models.data.pose_runs import PoseRun
@@ -33,12 +34,12 @@ from dance_models.evaluation.scores import (
     prediction_scores,
     recognition_scores,
 )
+from dance_models.training.crop_inference import recognised_runs
 from dance_models.training.inference import (
     forecast,
     load_forecaster,
     load_refiner,
     refine_observed,
-    refine_runs,
 )
 from dance_models.training.prediction import annotated_poses
 
@@ -134,15 +135,17 @@ def recognition_report(
     networks: Mapping[str, Trained],
     config: EvaluationConfig,
     provenance: Provenance,
+    crops: Crops | None = None,
 ) -> Report:
     """Score raw, filters, calibration and the networks; ``splits`` are train, val, test rows.
 
-    Raises InputError when test has no annotated clip.
+    ``crops`` are for networks that see pictures. Raises InputError when test has no annotated
+    clip, and when crops are needed and not there.
     """
     scores, paired, tables = [], [], []
     for split, parts in _divisions(splits, networks):
         judge = [run for part in parts for run in part.judge]
-        by_part = [_refined_poses(part) for part in parts]
+        by_part = [_refined_poses(part, crops) for part in parts]
         predictions = {
             name: [pose for poses in by_part for pose in poses[name]] for name in by_part[0]
         }
@@ -153,15 +156,14 @@ def recognition_report(
     return Report(pl.concat(scores), pl.concat(paired), tables, _recognition_headline(scores[-1]))
 
 
-def _refined_poses(part: Part) -> dict[str, Poses]:
+def _refined_poses(part: Part, crops: Crops | None) -> dict[str, Poses]:
     """What every row says of the judged runs of one part."""
     rows: dict[str, Poses] = {}
     for tuned in tuned_filters(part.tune):
         rows[tuned.name] = list(tuned(part.judge))
     rows["calibrated"] = list(fit_calibration(part.learn, part.tune)(part.judge))
     for name, checkpoint in part.checkpoints.items():
-        refined = refine_runs(load_refiner(checkpoint), part.judge, stride=REFINE_STRIDE)
-        rows[name] = list(refined)
+        rows[name] = list(recognised_runs(checkpoint, part.judge, crops, stride=REFINE_STRIDE))
     return rows
 
 
