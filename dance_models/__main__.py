@@ -12,12 +12,17 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
-from dance_models.config import PredictionExperiment, RecognitionExperiment
+from dance_models.config import (
+    Experiment,
+    HrnetExperiment,
+    PredictionExperiment,
+    RecognitionExperiment,
+)
+from dance_models.data.crops import Crops
 from dance_models.data.pose_runs import PoseRun, load_pose_runs
 from dance_models.errors import InputError
 from dance_models.profiles import PROFILES
 
-Experiment = RecognitionExperiment | PredictionExperiment
 Config = TypeVar("Config")
 
 
@@ -54,15 +59,26 @@ def _override(config: Config, settings: Sequence[str]) -> Config:
 
 
 def _train(
-    runs: Sequence[PoseRun], experiment: Experiment, folder: Path, say: Callable[[str], None]
+    runs: Sequence[PoseRun],
+    experiment: Experiment,
+    folder: Path,
+    say: Callable[[str], None],
+    crops: Path | None = None,
 ) -> float:
     """Train, report every epoch, and return the steps per second of the last one."""
+    from dance_models.training.detection import train_detection
     from dance_models.training.prediction import train_prediction
     from dance_models.training.recognition import train_recognition
 
     if isinstance(experiment, RecognitionExperiment):
         result = train_recognition(
             runs, experiment.net, experiment.training, folder, lambda record: say(record.line())
+        )
+    elif isinstance(experiment, HrnetExperiment):
+        if crops is None:
+            raise InputError("this network sees person crops", hint="Give their file with --crops")
+        result = train_detection(
+            runs, Crops.open(crops), experiment, folder, lambda record: say(record.line())
         )
     else:
         result = train_prediction(
@@ -90,6 +106,14 @@ def _experiment(
         return RecognitionExperiment(
             _override(recognition.net, net), _override(recognition.training, training)
         )
+    if task == "detection":
+        detection = PROFILES[profile].networks["hrnet"]
+        assert isinstance(detection, HrnetExperiment)
+        return replace(
+            detection,
+            net=_override(detection.net, net),
+            training=_override(detection.training, training),
+        )
     prediction = PROFILES[profile].prediction
     return PredictionExperiment(
         _override(prediction.net, net), _override(prediction.training, training)
@@ -99,7 +123,7 @@ def _experiment(
 def train(arguments: argparse.Namespace) -> None:
     """Train one network; a folder that holds a checkpoint is continued."""
     experiment = _experiment(arguments.profile, arguments.task, arguments.training, arguments.net)
-    _train(_runs(arguments.runs), experiment, arguments.out, _say)
+    _train(_runs(arguments.runs), experiment, arguments.out, _say, arguments.crops)
 
 
 def bench(arguments: argparse.Namespace) -> None:
@@ -137,7 +161,9 @@ def _parser() -> argparse.ArgumentParser:
         )
         sub.add_argument("--runs", type=Path, required=name == "train", help="exported .npz")
         if name == "train":
-            sub.add_argument("--task", choices=["recognition", "prediction"], required=True)
+            tasks = ["recognition", "prediction", "detection"]
+            sub.add_argument("--task", choices=tasks, required=True)
+            sub.add_argument("--crops", type=Path, help="person_crops.npy, for detection")
             sub.add_argument("--out", type=Path, required=True, help="folder of the checkpoints")
             sub.add_argument(
                 "--net", nargs="*", default=[], metavar="NAME=VALUE", help="e.g. dropout=0.2"

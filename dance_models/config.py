@@ -282,6 +282,25 @@ class PredictionExperiment:
     folds: bool = False  # train on every grouped fold as well as on the fixed split
 
 
+@dataclass(frozen=True)
+class CropJitterConfig:
+    """What is drawn for a person crop beside the geometry of ``TrainingConfig``."""
+
+    shift: float = 0.06  # largest, fraction of the crop's height
+    brightness: float = 0.3  # largest gain of all channels together, over 1
+    colour: float = 0.1  # largest gain of one channel, over 1
+
+
+@dataclass(frozen=True)
+class HrnetExperiment:
+    """What a training of HRNet on person crops depends on."""
+
+    net: HrnetConfig
+    training: TrainingConfig
+    jitter: CropJitterConfig = field(default_factory=CropJitterConfig)
+    folds: bool = False  # train on every grouped fold as well as on the fixed split
+
+
 def paper_training(epochs: int = 80) -> TrainingConfig:
     """The paper's recipe: SGD 0.01 x 0.95^epoch, Nesterov momentum 0.9, batch 16, 80 epochs."""
     return TrainingConfig(
@@ -296,7 +315,7 @@ def paper_training(epochs: int = 80) -> TrainingConfig:
     )
 
 
-Experiment = RecognitionExperiment | PredictionExperiment
+Experiment = RecognitionExperiment | PredictionExperiment | HrnetExperiment
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,10 @@ from typing import Final
 RECOGNITION_NETWORKS: Final[dict[str, str]] = {
     "smoothnet": "SmoothNet-style: a residual MLP over time, blind to the body.",
     "hbrnn": "HBRNN: bidirectional recurrent layers over five body parts, fused step by step.",
+    "hrnet": (
+        "HRNet, small, on person crops: one picture, no motion and no estimate but its box.\n\n"
+        "From scratch on the training frames (no ImageNet weights)."
+    ),
     "st_gcn": "ST-GCN without MKFF, on the same input as MKFF-ST-GCN.",
     "mkff_st_gcn.paper": "MKFF-ST-GCN as printed, trained with the paper's recipe.",
     "mkff_st_gcn.faithful": "MKFF-ST-GCN as printed (14 keypoints alone), tuned recipe.",
@@ -52,6 +56,7 @@ NETWORKS: Final[dict[str, str]] = {**RECOGNITION_NETWORKS, **PREDICTION_NETWORKS
 
 # Judged by itself, on frames that no other row is judged on.
 FRAME_SPLIT: Final = "mkff_st_gcn.frame_split"
+CROP_NETWORKS: Final = ("hrnet",)  # those that see pictures, and need the person crops
 
 ABLATIONS: Final = (
     "mkff_st_gcn.causal",

@@ -94,6 +94,16 @@ POSE_DATASET: Final[Schema] = {
     "visibility": VISIBILITY,
 }
 
+# One row a sampled frame of an annotated clip; the pixels are in person_crops.npy beside it.
+PERSON_CROPS: Final[Schema] = {
+    "clip": pl.String,
+    "run": pl.Int32,
+    "frame": pl.Int64,
+    "scale": pl.Float64,  # frame pixels a crop pixel
+    "offset": pl.Array(pl.Float64, 2),  # frame x, y of the crop's first pixel
+    "found": pl.Boolean,  # whether the box is of this frame's own estimate
+}
+
 # One row a clip: tables/split_manifest.parquet
 SPLIT_MANIFEST: Final[Schema] = {
     "clip": pl.String,

@@ -2,7 +2,16 @@
 
 import dagster as dg
 
-from pipelines.assets import annotations, clips, dataset, evaluation, exports, registry, training
+from pipelines.assets import (
+    annotations,
+    clips,
+    crops,
+    dataset,
+    evaluation,
+    exports,
+    registry,
+    training,
+)
 from pipelines.automation.champions import champion_changed
 from pipelines.automation.dataset import rebuild_dataset
 from pipelines.automation.failures import run_failed
@@ -14,7 +23,7 @@ from pipelines.store import Store, default_root
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules(
-        [clips, annotations, dataset, training, evaluation, registry, exports]
+        [clips, annotations, dataset, crops, training, evaluation, registry, exports]
     ),
     jobs=list(JOBS),
     sensors=[new_clips, changed_annotations, rebuild_dataset, champion_changed, run_failed],

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from dance_models.config import EstimatorConfig
 from dance_models.errors import InputError
+from dance_models.methods import CROP_NETWORKS
 from dance_models.tables import SPLIT_ROWS, conform, write_table, write_text
 from pipelines.registration import corpus_label, registered_clips
 from pipelines.runner import Request
@@ -23,6 +24,7 @@ from pipelines.store import Store
 from pipelines.tracked_models import TrackedModel
 
 if TYPE_CHECKING:
+    from dance_models.data.crops import Crops
     from dance_models.data.pose_runs import PoseRun
     from dance_models.evaluation.report import Report
 
@@ -101,7 +103,7 @@ def _as_test(corpus: Store) -> pl.DataFrame:
 def _score(
     store: Store, model: TrackedModel, splits: list[pl.DataFrame], session: Session
 ) -> "Report":
-    from dance_models.config import RecognitionExperiment
+    from dance_models.config import PredictionExperiment
     from dance_models.data.assemble import pose_runs_from_rows
     from dance_models.evaluation.divisions import Trained
     from dance_models.evaluation.render_tables import Provenance
@@ -115,12 +117,27 @@ def _score(
     networks = {model.method: Trained(model.checkpoint)}
     config = session.profile.evaluation
     experiment = experiment_from_plain(load_checkpoint(model.checkpoint)["experiment"])
-    if isinstance(experiment, RecognitionExperiment):
-        return recognition_report(splits, networks=networks, config=config, provenance=provenance)
+    if not isinstance(experiment, PredictionExperiment):
+        return recognition_report(
+            splits,
+            networks=networks,
+            config=config,
+            provenance=provenance,
+            crops=_crops(session.store) if model.method in CROP_NETWORKS else None,
+        )
     refiner = Trained(store.path / store.training("mkff_st_gcn")["best"]["path"])
     return prediction_report(
         splits, networks=networks, refiner=refiner, config=config, provenance=provenance
     )
+
+
+def _crops(corpus: Store) -> "Crops":
+    """Crops of the new corpus, all of whose clips are judged."""
+    from dance_models.data.crops import Crops
+    from dance_models.data.cut_crops import cut_crops
+
+    cut_crops(corpus.read("pose_dataset"), corpus.path, corpus.crops)
+    return Crops.open(corpus.crops)
 
 
 def _refuse_known_motion(learnt: "list[PoseRun]", judged: "list[PoseRun]") -> None:

@@ -4,9 +4,9 @@ from functools import partial
 from typing import Final
 
 from dance_models.config import Experiment, Profile
-from dance_models.methods import METHOD_OF_ASSET, NETWORKS, asset_name
+from dance_models.methods import CROP_NETWORKS, METHOD_OF_ASSET, NETWORKS, asset_name
 from dance_models.profiles import HEADLINE
-from pipelines.assets import annotations, clips, dataset, evaluation, registry, training
+from pipelines.assets import annotations, clips, crops, dataset, evaluation, registry, training
 from pipelines.skip_rule import Step
 
 
@@ -48,6 +48,7 @@ DATASET_STEPS: Final = (
             dataset.augmented_train_inputs,
             config=lambda profile: profile.augment,
         ),
+        Step("person_crops", crops.person_crops_inputs),
     ),
     (Step("train_split", dataset.train_split_inputs),),
     (Step("val_split", dataset.val_split_inputs),),
@@ -95,6 +96,9 @@ ASSETS: Final = tuple(
 
 
 def assets_of(profile: Profile) -> tuple[str, ...]:
-    """The assets of the graph under a profile: of the networks only its rows."""
+    """The assets of the graph under a profile: of the networks only its rows, and what they see."""
     rows = {asset_name(method) for method in profile.rows}
-    return tuple(a for a in ASSETS if a not in METHOD_OF_ASSET or a in rows)
+    left_out = METHOD_OF_ASSET.keys() - rows
+    if not rows & set(CROP_NETWORKS):
+        left_out |= {"person_crops"}
+    return tuple(a for a in ASSETS if a not in left_out)

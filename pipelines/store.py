@@ -73,7 +73,8 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
     def digest(self, asset: str, clip: str | None = None) -> str:
         """sha256 of an asset's output file, "" when there is none: its data version."""
         path = self.output(asset, clip)
-        return file_digest(path) if path.is_file() else ""
+        there = path.is_file() and (asset != "person_crops" or self.crops.is_file())
+        return file_digest(path) if there else ""
 
     # --- folders ------------------------------------------------------------------------------
     @property
@@ -89,6 +90,11 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
     def frames(self, clip: str) -> Path:
         """Folder of a clip's sampled JPEGs."""
         return self.path / "frames" / clip
+
+    @property
+    def crops(self) -> Path:
+        """Pixels of the person crops; the table beside them holds their sha256."""
+        return self.table("person_crops").with_suffix(".npy")
 
     def model(self, asset: str) -> Path:
         """Folder of a network's trainings: one sub-folder an input digest, and ``current.json``."""

@@ -1,7 +1,7 @@
 """The training process that Dagster Pipes starts: ``python -m pipelines.training_child``.
 
 Bridges ``dance_models.training`` (which knows neither tool) to Dagster's log and to MLflow. What
-it needs comes as Pipes extras: runs, folder, experiment, store, run_id, datasets.
+it needs comes as Pipes extras: runs, crops, folder, experiment, store, run_id, datasets.
 """
 
 import logging
@@ -13,7 +13,7 @@ from typing import Any
 
 from dagster_pipes import PipesContext, open_dagster_pipes
 
-from dance_models.config import Experiment, RecognitionExperiment
+from dance_models.config import Experiment, HrnetExperiment, RecognitionExperiment
 from dance_models.data.pose_runs import PoseRun, load_pose_runs
 from dance_models.tables import file_digest
 from dance_models.training.checkpoint import experiment_from_plain
@@ -29,12 +29,17 @@ def _train_once(
     experiment: Experiment,
     folder: Path,
     on_epoch: Callable[[EpochRecord], None],
+    crops: Path,
 ) -> TrainingResult:
+    from dance_models.data.crops import Crops
+    from dance_models.training.detection import train_detection
     from dance_models.training.prediction import train_prediction
     from dance_models.training.recognition import train_recognition
 
     if isinstance(experiment, RecognitionExperiment):
         return train_recognition(runs, experiment.net, experiment.training, folder, on_epoch)
+    if isinstance(experiment, HrnetExperiment):
+        return train_detection(runs, Crops.open(crops), experiment, folder, on_epoch)
     return train_prediction(runs, experiment.net, experiment.training, folder, on_epoch)
 
 
@@ -49,9 +54,10 @@ def _train(
     experiment = experiment_from_plain(job["experiment"])
     if job["frame_split"]:
         runs = leaking_runs(runs)
+    crops = Path(job["crops"])
     # The fixed split's test clips are there for the folds alone.
     fixed = [run for run in runs if run.split != "test"]
-    result = _train_once(fixed, experiment, folder, partial(say, None))
+    result = _train_once(fixed, experiment, folder, partial(say, None), crops)
     folds = []
     if experiment.folds:
         for fold in range(fold_count(runs)):
@@ -62,6 +68,7 @@ def _train(
                     experiment,
                     folder / name,
                     partial(say, name),
+                    crops,
                 )
             )
     return result, folds

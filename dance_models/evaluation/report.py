@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dance_models.config import EvaluationConfig
+from dance_models.data.crops import Crops
 from dance_models.data.forecast_windows import ForecastWindows, cut_windows
 from dance_models.data.frame_split import judged_runs
 from dance_models.data.pose_runs import PoseRun
@@ -37,12 +38,12 @@ from dance_models.evaluation.scores import (
     recognition_scores,
 )
 from dance_models.methods import FRAME_SPLIT
+from dance_models.training.crop_inference import recognised_runs
 from dance_models.training.inference import (
     forecast,
     load_forecaster,
     load_refiner,
     refine_observed,
-    refine_runs,
 )
 from dance_models.training.prediction import annotated_poses
 
@@ -92,18 +93,20 @@ def recognition_report(
     networks: Mapping[str, Trained],
     config: EvaluationConfig,
     provenance: Provenance,
+    crops: Crops | None = None,
 ) -> Report:
     """Score raw, filters, calibration and the networks; ``splits`` are train, val, test rows.
 
     The network that leaks on purpose is compared apart, on the frames that were held out of it
-    (``split`` is "frames"). Raises InputError when test has no annotated clip.
+    (``split`` is "frames"). ``crops`` are for networks that see pictures. Raises InputError when
+    test has no annotated clip, and when crops are needed and not there.
     """
     scores, paired, tables = [], [], []
     compared = with_seeds({n: t for n, t in networks.items() if n != FRAME_SPLIT})
     fixed: list[PoseRun] = []
     for split, parts in divisions(splits, compared):
         fixed = [run for part in parts for run in part.judge]
-        by_part = [_refined_poses(part) for part in parts]
+        by_part = [_refined_poses(part, crops) for part in parts]
         predictions = {
             name: [pose for poses in by_part for pose in poses[name]] for name in by_part[0]
         }
@@ -149,18 +152,20 @@ def _leak(
     )
 
 
-def _refined_poses(part: Part) -> dict[str, Poses]:
+def _refined_poses(part: Part, crops: Crops | None) -> dict[str, Poses]:
     """What every row says of the judged runs of one part."""
     rows: dict[str, Poses] = {}
     for tuned in tuned_filters(part.tune):
         rows[tuned.name] = list(tuned(part.judge))
     rows["calibrated"] = list(fit_calibration(part.learn, part.tune)(part.judge))
-    return {**rows, **_refined_by(part.checkpoints, part.judge)}
+    return {**rows, **_refined_by(part.checkpoints, part.judge, crops)}
 
 
-def _refined_by(checkpoints: Mapping[str, Path], runs: list[PoseRun]) -> dict[str, Poses]:
+def _refined_by(
+    checkpoints: Mapping[str, Path], runs: list[PoseRun], crops: Crops | None = None
+) -> dict[str, Poses]:
     return {
-        name: list(refine_runs(load_refiner(checkpoint), runs, stride=REFINE_STRIDE))
+        name: list(recognised_runs(checkpoint, runs, crops, stride=REFINE_STRIDE))
         for name, checkpoint in checkpoints.items()
     }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from dance_models.data.assemble import pose_runs_from_rows
+from dance_models.data.crops import Crops
 from dance_models.data.forecast_windows import cut_windows
 from dance_models.evaluation.calibration import fit_calibration
 from dance_models.evaluation.forecasts import Forecaster, fit_autoregression, zero_velocity
@@ -53,6 +54,7 @@ class Results:
     provenance: Provenance
     facts: Mapping[str, str]  # digests and the like
     image_of: Callable[[str, int], Path | None]
+    crops: Crops | None = None  # for networks that see pictures
 
 
 def build_page(results: Results) -> Page:
@@ -156,7 +158,9 @@ def _cases(page: Page, results: Results) -> None:
         "ar": fit_autoregression(fit_on),
     }
     calibrated = fit_calibration(learn, tune or learn)
-    refined = refinement_cases(judge, calibrated, results.refiners, results.image_of)
+    refined = refinement_cases(
+        judge, calibrated, results.refiners, results.image_of, crops=results.crops
+    )
     forecasts = forecast_cases(judge, trivial, results.forecasters)
     said = "Grey: annotated; red: what the method says; below: mean error in % of torso."
     if refined:

@@ -8,12 +8,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dance_models.data.crops import Crops
 from dance_models.data.forecast_windows import HORIZON_STEPS, HORIZONS_MS, cut_windows
 from dance_models.data.pose_runs import PoseRun
 from dance_models.evaluation.calibration import Calibration
 from dance_models.evaluation.forecasts import Forecaster
 from dance_models.report.figures import Case
-from dance_models.training.inference import forecast, load_forecaster, load_refiner, refine_runs
+from dance_models.training.crop_inference import recognised_runs
+from dance_models.training.inference import forecast, load_forecaster
 from dance_models.training.prediction import annotated_poses
 from dance_models.training.selection import annotated_torso
 
@@ -77,14 +79,16 @@ def refinement_cases(
     networks: Mapping[str, Path],
     image_of: Callable[[str, int], Path | None],
     rank_by: str = "mkff_st_gcn",
+    crops: Crops | None = None,
 ) -> list[Case]:
     """Refined frames, ranked by the error of ``rank_by``; ``image_of`` clip and frame."""
-    models = {name: load_refiner(path) for name, path in networks.items()}
     cases = []
     for style, runs in _by_style(judge).items():
         said: dict[str, Sequence[Array]] = {"raw": [run.estimate for run in runs]}
         said["calibrated"] = calibrated(runs)
-        said |= {name: refine_runs(model, runs, stride=3) for name, model in models.items()}
+        said |= {
+            name: recognised_runs(path, runs, crops, stride=3) for name, path in networks.items()
+        }
         torso = annotated_torso(runs)
         unit = np.concatenate([np.full(len(run), torso[run.clip]) for run in runs])
         truth = np.concatenate(annotated_poses(runs))

@@ -7,7 +7,10 @@ from typing import Any, Final, get_args
 import torch
 
 from dance_models.config import (
+    CropJitterConfig,
     Experiment,
+    HrnetConfig,
+    HrnetExperiment,
     PredictionExperiment,
     PredictionNet,
     RecognitionExperiment,
@@ -16,8 +19,11 @@ from dance_models.config import (
 )
 from dance_models.errors import InputError
 
-_RECOGNITION: Final[dict[str, Any]] = {kind.__name__: kind for kind in get_args(RecognitionNet)}
-_PREDICTION: Final[dict[str, Any]] = {kind.__name__: kind for kind in get_args(PredictionNet)}
+_KINDS: Final[dict[str, dict[str, Any]]] = {
+    "recognition": {kind.__name__: kind for kind in get_args(RecognitionNet)},
+    "prediction": {kind.__name__: kind for kind in get_args(PredictionNet)},
+    "detection": {HrnetConfig.__name__: HrnetConfig},
+}
 
 
 def save_checkpoint(state: dict[str, Any], path: Path) -> None:
@@ -42,8 +48,21 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 def experiment_to_plain(experiment: Experiment) -> dict[str, Any]:
     """The experiment as plain values, with its task and the kind of its network."""
-    task = "recognition" if isinstance(experiment, RecognitionExperiment) else "prediction"
-    return {"task": task, "network": type(experiment.net).__name__, **asdict(experiment)}
+    return {
+        "task": _task(experiment),
+        "network": type(experiment.net).__name__,
+        **asdict(experiment),
+    }
+
+
+def _task(experiment: Experiment) -> str:
+    match experiment:
+        case RecognitionExperiment():
+            return "recognition"
+        case PredictionExperiment():
+            return "prediction"
+        case HrnetExperiment():
+            return "detection"
 
 
 def experiment_from_plain(plain: dict[str, Any]) -> Experiment:
@@ -53,7 +72,7 @@ def experiment_from_plain(plain: dict[str, Any]) -> Experiment:
         return {k: tuple(v) if isinstance(v, list) else v for k, v in section.items()}
 
     training = TrainingConfig(**tuples(plain["training"]))
-    kinds = _RECOGNITION if plain["task"] == "recognition" else _PREDICTION
+    kinds = _KINDS[plain["task"]]
     if plain["network"] not in kinds:
         raise InputError(
             f"there is no network {plain['network']} for {plain['task']}",
@@ -62,4 +81,7 @@ def experiment_from_plain(plain: dict[str, Any]) -> Experiment:
     net = kinds[plain["network"]](**tuples(plain["net"]))
     if plain["task"] == "recognition":
         return RecognitionExperiment(net, training, plain["folds"])
+    if plain["task"] == "detection":
+        jitter = CropJitterConfig(**plain["jitter"])
+        return HrnetExperiment(net, training, jitter, plain["folds"])
     return PredictionExperiment(net, training, plain["folds"])

@@ -34,6 +34,15 @@ def style_loss(logits: Tensor, style: Tensor) -> Tensor:
     return STYLE_WEIGHT * nn.functional.cross_entropy(logits, style)
 
 
+def heatmap_loss(heatmaps: Tensor, target: Tensor, seen: Tensor) -> Tensor:
+    """Squared error summed over the pixels of a heatmap, mean over the joints that count.
+
+    ``heatmaps`` and ``target`` (B, K, rows, columns), ``seen`` (B, K) 0 or 1. Scalar.
+    """
+    error = (heatmaps - target).square().sum(dim=(-2, -1))
+    return (error * seen).sum() / seen.sum().clamp(min=1)
+
+
 def forecast_loss(
     forecast: Tensor, future: Tensor, last: Tensor, known: Tensor, *, velocity_weight: float
 ) -> Tensor:

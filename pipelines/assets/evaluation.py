@@ -9,6 +9,7 @@ import polars as pl
 
 from dance_models.config import EvaluationConfig
 from dance_models.methods import (
+    CROP_NETWORKS,
     FRAME_SPLIT,
     NETWORKS,
     PREDICTION_NETWORKS,
@@ -27,6 +28,7 @@ from pipelines.store import Store
 from pipelines.tracking import Tracker, git_commit
 
 if TYPE_CHECKING:
+    from dance_models.data.crops import Crops
     from dance_models.evaluation.divisions import Trained
     from dance_models.evaluation.render_tables import Provenance
     from dance_models.evaluation.report import Report
@@ -65,8 +67,10 @@ def _inputs(store: Store, config: EvaluationConfig, assets: Iterable[str]) -> In
 
 
 def recognition_report_inputs(store: Store, config: EvaluationConfig, clip: str | None) -> Inputs:
-    """The splits and the recognition networks."""
-    return _inputs(store, config, scored_networks(store, RECOGNITION_NETWORKS).values())
+    """The splits, the recognition networks and what they see."""
+    networks = scored_networks(store, RECOGNITION_NETWORKS)
+    crops = ["person_crops"] if set(networks) & set(CROP_NETWORKS) else []
+    return _inputs(store, config, (*networks.values(), *crops))
 
 
 def prediction_report_inputs(store: Store, config: EvaluationConfig, clip: str | None) -> Inputs:
@@ -81,6 +85,13 @@ def _trained(store: Store, asset: str) -> "Trained":
     said = store.training(asset)
     folds = tuple(store.path / file["path"] for file in said["folds"])
     return Trained(store.path / said["best"]["path"], folds)
+
+
+def _crops(store: Store, networks: Iterable[str]) -> "Crops | None":
+    """The person crops, when one of the networks sees them."""
+    from dance_models.data.crops import Crops
+
+    return Crops.open(store.crops) if set(networks) & set(CROP_NETWORKS) else None
 
 
 def _provenance(store: Store) -> "Provenance":
@@ -149,6 +160,7 @@ def recognition_report(
             networks={method: _trained(store, asset) for method, asset in networks.items()},
             config=evaluation,
             provenance=_provenance(store),
+            crops=_crops(store, networks),
         )
         return _made(store, "recognition_report", networks, report)
 
@@ -280,5 +292,6 @@ def _page(store: Store) -> str:
         provenance=_provenance(store),
         facts={**digests, "code": git_commit()},
         image_of=image_of,
+        crops=_crops(store, scored_networks(store, RECOGNITION_NETWORKS)),
     )
     return build_page(results).render()

@@ -13,8 +13,8 @@ from typing import Any, Final
 import dagster as dg
 import polars as pl
 
-from dance_models.config import Experiment
-from dance_models.methods import ABLATIONS, FRAME_SPLIT, NETWORKS, asset_name
+from dance_models.config import Experiment, HrnetExperiment
+from dance_models.methods import ABLATIONS, CROP_NETWORKS, FRAME_SPLIT, NETWORKS, asset_name
 from dance_models.profiles import HEADLINE
 from dance_models.skeleton import SKELETON_ID
 from dance_models.tables import file_digest, write_text
@@ -42,7 +42,8 @@ def splits_of(asset: str, config: Experiment) -> tuple[str, ...]:
 
 def training_inputs(asset: str, store: Store, config: Experiment, clip: str | None) -> Inputs:
     """The tables it reads, the network and the recipe."""
-    tables = {split: store.digest(split) for split in splits_of(asset, config)}
+    crops = ["person_crops"] if isinstance(config, HrnetExperiment) else []
+    tables = {table: store.digest(table) for table in (*splits_of(asset, config), *crops)}
     return {"code": CODE_VERSION, **tables, "config": config, "network": type(config.net).__name__}
 
 
@@ -101,6 +102,7 @@ def _train(
         "folder": str(folder),
         "experiment": experiment_to_plain(config),
         "frame_split": asset == asset_name(FRAME_SPLIT),
+        "crops": str(store.crops),
         "store": str(store.path),
         "run_id": run_id,
         "datasets": {
@@ -170,7 +172,10 @@ def network_asset(method: str) -> dg.AssetsDefinition:
 
     @dg.asset(
         name=name,
-        deps=[train_split, val_split, test_split],
+        deps=[
+            *(train_split, val_split, test_split),
+            *(["person_crops"] if method in CROP_NETWORKS else []),
+        ],
         group_name=group,
         code_version=CODE_VERSION,
         pool="gpu",

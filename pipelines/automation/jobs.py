@@ -10,14 +10,6 @@ import dagster as dg
 from pipelines.partitions import CLIPS
 
 CLIP_ASSETS: Final = ("clip_probe", "pose_annotations", "sampled_frames", "pose_tracks")
-DATASET_ASSETS: Final = (
-    "pose_dataset",
-    "split_manifest",
-    "augmented_train",
-    "train_split",
-    "val_split",
-    "test_split",
-)
 TRAINING: Final = {"dance/kind": "training"}
 
 ingest_clips = dg.define_asset_job(
@@ -28,7 +20,7 @@ ingest_clips = dg.define_asset_job(
 )
 build_dataset = dg.define_asset_job(
     "build_dataset",
-    dg.AssetSelection.assets(*DATASET_ASSETS),
+    dg.AssetSelection.groups("dataset"),
     description="Join all clips, split by group, augment the training split.",
 )
 retrain_recognition = dg.define_asset_job(

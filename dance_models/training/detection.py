@@ -1,0 +1,74 @@
+"""Training a network for person crops: from a picture to heatmaps of the keypoints."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from dance_models.config import HrnetExperiment
+from dance_models.data.crops import Crops
+from dance_models.data.pose_runs import PoseRun
+from dance_models.nets.hrnet import Hrnet
+from dance_models.training.crop_batches import CropBatch, CropTensors, draw_warp
+from dance_models.training.crop_inference import detect_runs
+from dance_models.training.loop import (
+    EpochRecord,
+    Task,
+    Trainer,
+    TrainingResult,
+    epoch_indices,
+    prepare,
+)
+from dance_models.training.losses import heatmap_loss
+from dance_models.training.selection import refinement_scores, split_runs
+
+VALIDATION_STRIDE: Final = 4  # annotated frames; neighbours say nearly the same
+
+
+def _validation_frames(run: PoseRun) -> PoseRun:
+    """Every fourth annotated frame of a run, for scoring alone."""
+    kept = run.annotated.nonzero()[0][::VALIDATION_STRIDE]
+    arrays = ("frame", "time_s", "estimate", "score", "landmarks", "annotation", "visibility")
+    return replace(run, **{name: getattr(run, name)[kept] for name in arrays})
+
+
+def train_detection(
+    runs: Sequence[PoseRun],
+    crops: Crops,
+    experiment: HrnetExperiment,
+    folder: Path,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+) -> TrainingResult:
+    """Train on the original runs of split "train", select on "val"; resumes in ``folder``.
+
+    Augmented copies are left out: their pictures were never made, and the crops are turned and
+    scaled on the fly. Raises InputError when no training frame is annotated or a crop is missing.
+    """
+    training = experiment.training
+    device = prepare(training)
+    originals = [run for run in runs if run.variant == 0]
+    learn, select = split_runs(originals, lambda run: bool(run.annotated.any()))
+    select = [_validation_frames(run) for run in select]
+    data = CropTensors(crops, learn, device)
+    steps = training.steps_per_epoch or math.ceil(len(data) / training.batch_size)
+
+    def batches(generator: torch.Generator) -> Iterator[CropBatch]:
+        for chosen in epoch_indices(len(data), training.batch_size, steps, generator):
+            warp = draw_warp(len(chosen), training, experiment.jitter, generator, device)
+            yield data.batch(chosen, warp)
+
+    def loss(model: nn.Module, batch: CropBatch) -> Tensor:
+        return heatmap_loss(model(batch.pictures), batch.heatmaps, batch.seen)
+
+    def validate(model: nn.Module) -> dict[str, float]:
+        return refinement_scores(select, detect_runs(model, select, crops, mirror=False))
+
+    torch.manual_seed(training.seed)
+    model = Hrnet(experiment.net).to(device)
+    # As the other trainings do: on which folds it runs is no part of what one training is.
+    task = Task(replace(experiment, folds=False), steps, batches, loss, validate)
+    return Trainer(model, task, folder).fit(on_epoch)
