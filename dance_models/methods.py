@@ -13,6 +13,7 @@ RECOGNITION_NETWORKS: Final[dict[str, str]] = {
     "mkff_st_gcn.no_attention": "Ablation: no attention blocks.",
     "mkff_st_gcn.no_top_k": "Ablation: no top-k term in the loss.",
     "mkff_st_gcn.no_landmarks": "Ablation: the estimator's other landmarks are not read.",
+    "mkff_st_gcn.pretrained": "MKFF-ST-GCN fine-tuned from weights pre-trained on motion.",
     "mkff_st_gcn": (
         "MKFF-ST-GCN, the recognition network: refines the keypoints of the estimator.\n\n"
         "Keypoint flow, velocity and acceleration with attention on top of ST-GCN."
@@ -34,6 +35,7 @@ PREDICTION_NETWORKS: Final[dict[str, str]] = {
     "stga_net.global": "Ablation: global attention without the local one.",
     "stga_net.no_b": "Ablation: global attention without B_k, computed from the features.",
     "stga_net.no_c": "Ablation: global attention without C_k, the free matrix.",
+    "stga_net.pretrained": "STGA-Net fine-tuned from weights pre-trained on motion.",
     "stga_net": (
         "STGA-Net, the prediction network: the next 400 ms from the last 1.08 s.\n\n"
         "Local and global graph attention, dilated temporal convolutions, a G-GRU decoder."
@@ -56,10 +58,22 @@ ABLATIONS: Final = (
     "stga_net.no_c",
 )
 
+# The rows that start from pre-trained weights, and the network of each. They are rows of any
+# profile once there is motion to pre-train on.
+PRETRAINED: Final = {"mkff_st_gcn.pretrained": "mkff_st_gcn", "stga_net.pretrained": "stga_net"}
+
 
 def asset_name(method: str) -> str:
     """The Dagster asset of a method; a dot separates a variant from its network."""
     return method.replace(".", "_")
 
 
+def pretraining_asset(network: str) -> str:
+    """The Dagster asset that pre-trains a network on motion."""
+    return f"pretrained_{network}"
+
+
 METHOD_OF_ASSET: Final[dict[str, str]] = {asset_name(method): method for method in NETWORKS}
+# Pre-training asset -> the network it trains; fine-tuned asset -> the pre-training it starts from.
+PRETRAININGS: Final = {pretraining_asset(network): network for network in PRETRAINED.values()}
+INITIAL: Final = {asset_name(m): pretraining_asset(network) for m, network in PRETRAINED.items()}

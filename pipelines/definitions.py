@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from pipelines.assets import annotations, clips, dataset, evaluation, training
+from pipelines.assets import annotations, clips, dataset, evaluation, pretraining, training
 from pipelines.compute import TrainingLauncher
 from pipelines.partitions import CLIPS
 from pipelines.store import Store, default_root
@@ -37,7 +37,10 @@ retrain_all = dg.define_asset_job(
 )
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules([clips, annotations, dataset, training, evaluation]),
+    assets=dg.load_assets_from_modules(
+        [clips, annotations, dataset, pretraining, training, evaluation]
+    ),
+    asset_checks=dg.load_asset_checks_from_modules([pretraining]),
     jobs=[ingest_clips, build_dataset, retrain_all],
     resources={"store": Store(root=default_root()), "launcher": TrainingLauncher()},
 )

@@ -4,9 +4,10 @@ from functools import partial
 from typing import Final
 
 from dance_models.config import Experiment, Profile
-from dance_models.methods import METHOD_OF_ASSET, NETWORKS, asset_name
+from dance_models.methods import INITIAL, METHOD_OF_ASSET, NETWORKS, PRETRAININGS, asset_name
 from dance_models.profiles import HEADLINE
-from pipelines.assets import annotations, clips, dataset, evaluation, training
+from pipelines.assets import annotations, clips, dataset, evaluation, pretraining, training
+from pipelines.settings import pretraining_experiment
 from pipelines.skip_rule import Step
 
 
@@ -52,10 +53,25 @@ DATASET_STEPS: Final = (
     (Step("train_split", dataset.train_split_inputs),),
     (Step("val_split", dataset.val_split_inputs),),
     (Step("test_split", dataset.test_split_inputs),),
+    (
+        Step(
+            "pretraining_motion",
+            pretraining.pretraining_motion_inputs,
+            config=lambda profile: profile.motion,
+        ),
+    ),
+    tuple(
+        Step(
+            asset,
+            partial(training.training_inputs, asset=asset),
+            config=partial(pretraining_experiment, asset=asset),
+        )
+        for asset in PRETRAININGS
+    ),
     tuple(
         Step(
             asset_name(method),
-            training.training_inputs,
+            partial(training.training_inputs, asset=asset_name(method)),
             config=partial(_experiment, method=method),
         )
         # The longest first: what is left over at the end keeps all processes busy.
@@ -83,6 +99,8 @@ ASSETS: Final = tuple(
 
 
 def assets_of(profile: Profile) -> tuple[str, ...]:
-    """The assets of the graph under a profile: of the networks only its rows."""
+    """The assets of the graph under a profile: of the trainings only those of its rows."""
     rows = {asset_name(method) for method in profile.rows}
-    return tuple(a for a in ASSETS if a not in METHOD_OF_ASSET or a in rows)
+    rows |= {INITIAL[row] for row in rows & INITIAL.keys()}
+    trained = {*METHOD_OF_ASSET, *PRETRAININGS}
+    return tuple(a for a in ASSETS if a not in trained or a in rows)

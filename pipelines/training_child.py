@@ -1,7 +1,7 @@
 """The training process that Dagster Pipes starts: ``python -m pipelines.training_child``.
 
 Bridges ``dance_models.training`` (which knows neither tool) to Dagster's log and to MLflow. What
-it needs comes as Pipes extras: runs, folder, experiment, store, run_id, datasets.
+it needs comes as Pipes extras: runs, folder, experiment, store, run_id, datasets, initial.
 """
 
 import logging
@@ -29,13 +29,16 @@ def _train_once(
     experiment: Experiment,
     folder: Path,
     on_epoch: Callable[[EpochRecord], None],
+    initial: Path | None,
 ) -> TrainingResult:
     from dance_models.training.prediction import train_prediction
     from dance_models.training.recognition import train_recognition
 
     if isinstance(experiment, RecognitionExperiment):
-        return train_recognition(runs, experiment.net, experiment.training, folder, on_epoch)
-    return train_prediction(runs, experiment.net, experiment.training, folder, on_epoch)
+        return train_recognition(
+            runs, experiment.net, experiment.training, folder, on_epoch, initial
+        )
+    return train_prediction(runs, experiment.net, experiment.training, folder, on_epoch, initial)
 
 
 def _train(
@@ -48,7 +51,8 @@ def _train(
     experiment = experiment_from_plain(job["experiment"])
     # The fixed split's test clips are there for the folds alone.
     fixed = [run for run in runs if run.split != "test"]
-    result = _train_once(fixed, experiment, folder, partial(say, None))
+    initial = Path(job["initial"]) if job["initial"] else None
+    result = _train_once(fixed, experiment, folder, partial(say, None), initial)
     folds = []
     if experiment.folds:
         for fold in range(fold_count(runs)):
@@ -59,6 +63,7 @@ def _train(
                     experiment,
                     folder / name,
                     partial(say, name),
+                    initial,
                 )
             )
     return result, folds
@@ -90,7 +95,14 @@ def _log_datasets(job: dict[str, Any]) -> None:
     import mlflow
     import polars as pl
 
-    for split, context in (("train_split", "training"), ("val_split", "validation")):
+    contexts = {
+        "train_split": "training",
+        "val_split": "validation",
+        "pretraining_motion": "pre-training",
+    }
+    for split, context in contexts.items():
+        if split not in job["datasets"]:
+            continue
         source = job["datasets"][split]
         frame = pl.read_parquet(source["path"], columns=["clip", "frame", "style"])
         dataset = mlflow.data.from_polars(
