@@ -44,10 +44,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Initial:
-    """Weights that a training starts from in place of random ones: another's ``best.pt``."""
+    """Weights that a training starts from in place of random ones: another's ``best.pt``.
+
+    All of them, those of the landmarks too, though motion has none and the network saw them as
+    missing: fine-tuned on a study corpus, MKFF-ST-GCN came out no better with fresh ones there.
+    """
 
     path: Path
-    fresh: tuple[str, ...] = ()  # modules that keep their random weights
 
     def digest(self) -> str:
         """sha256 of the file. Raises InputError when it cannot be read."""
@@ -69,9 +72,7 @@ class Initial:
                     file=self.path,
                     hint="Pre-train the network that is fine-tuned",
                 )
-        own = model.state_dict()
-        kept = {k: v for k, v in own.items() if k.startswith(tuple(f"{m}." for m in self.fresh))}
-        model.load_state_dict({**state["model"], **kept})
+        model.load_state_dict(state["model"])
 
 
 def experiment_to_plain(experiment: Experiment) -> dict[str, Any]:

@@ -210,6 +210,7 @@ def network_asset(method: str) -> dg.AssetsDefinition:
     headline = method in HEADLINE
     group = "training" if headline else "ablations" if method in ABLATIONS else "baselines"
     first = [INITIAL[name]] if name in INITIAL else []
+    group = "pretraining" if first else group
 
     @dg.asset(
         name=name,

@@ -9,7 +9,6 @@ import torch
 
 from dance_models.config import MkffStGcnConfig, StgaNetConfig, TrainingConfig
 from dance_models.errors import InputError
-from dance_models.nets.build import build_refiner
 from dance_models.training.checkpoint import Initial, load_checkpoint
 from dance_models.training.loop import EpochRecord, TrainingResult
 from dance_models.training.prediction import train_prediction
@@ -81,21 +80,6 @@ def test_without_steps_the_weights_are_the_initial_ones(train: Train, tmp_path: 
     given = _weights(initial)
     learnt = {k for k, v in _weights(kept.last).items() if not torch.equal(v, given[k])}
     assert all("running_" in k or "num_batches" in k for k in learnt)  # of batch normalisation
-
-
-def test_modules_can_keep_their_random_weights(tmp_path: Path) -> None:
-    initial = _recognition(MOTION, tmp_path / "pre").best
-    torch.manual_seed(9)
-    model = build_refiner(REFINER)
-    before = {k: v.clone() for k, v in model.state_dict().items()}
-    from dance_models.config import RecognitionExperiment
-
-    experiment = RecognitionExperiment(REFINER, TRAINING)
-    Initial(initial, fresh=("landmark_tokens",)).load_into(model, experiment)
-    given = _weights(initial)
-    for name, value in model.state_dict().items():
-        source = before if name.startswith("landmark_tokens.") else given
-        assert torch.equal(value, source[name]), name
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
