@@ -220,6 +220,17 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
+class MotionConfig:
+    """How motion for pre-training is read. BVH brings its own frame rate."""
+
+    fps: float = 30.0  # of arrays, of Kinetics-skeleton and of pose JSON
+    max_fps: float = 30.0  # faster motion is thinned to at most this
+    cameras: int = 3  # virtual views of each BVH
+    val_share: float = 0.1  # of the files, to select the pre-trained weights on
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class EvaluationConfig:
     """Intervals and windows of the reports."""
 
@@ -329,6 +340,7 @@ class Profile:
     estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    motion: MotionConfig = field(default_factory=MotionConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     recognition_gate: GateConfig = RECOGNITION_GATE
     prediction_gate: GateConfig = PREDICTION_GATE

@@ -23,6 +23,7 @@ RECOGNITION_NETWORKS: Final[dict[str, str]] = {
     "mkff_st_gcn.no_augmentation": "Ablation: the recipe without geometry and joint masking.",
     "mkff_st_gcn.seed_1": "MKFF-ST-GCN from another seed.",
     "mkff_st_gcn.seed_2": "MKFF-ST-GCN from a third seed.",
+    "mkff_st_gcn.pretrained": "MKFF-ST-GCN fine-tuned from weights pre-trained on motion.",
     "mkff_st_gcn": (
         "MKFF-ST-GCN, the recognition network: refines the keypoints of the estimator.\n\n"
         "Keypoint flow, velocity and acceleration with attention on top of ST-GCN."
@@ -47,6 +48,7 @@ PREDICTION_NETWORKS: Final[dict[str, str]] = {
     "stga_net.no_augmentation": "Ablation: the recipe without geometry and reversed time.",
     "stga_net.seed_1": "STGA-Net from another seed.",
     "stga_net.seed_2": "STGA-Net from a third seed.",
+    "stga_net.pretrained": "STGA-Net fine-tuned from weights pre-trained on motion.",
     "stga_net": (
         "STGA-Net, the prediction network: the next 400 ms from the last 1.08 s.\n\n"
         "Local and global graph attention, dilated temporal convolutions, a G-GRU decoder."
@@ -79,6 +81,10 @@ ABLATIONS: Final = (
     "stga_net.seed_2",
 )
 
+# The rows that start from pre-trained weights, and the network of each. They are rows of any
+# profile once there is motion to pre-train on.
+PRETRAINED: Final = {"mkff_st_gcn.pretrained": "mkff_st_gcn", "stga_net.pretrained": "stga_net"}
+
 
 def seed_of(method: str) -> tuple[str, int]:
     """The network of a method id and its seed, which is 0 unless the id ends in ``.seed_N``."""
@@ -91,4 +97,12 @@ def asset_name(method: str) -> str:
     return method.replace(".", "_")
 
 
+def pretraining_asset(network: str) -> str:
+    """The Dagster asset that pre-trains a network on motion."""
+    return f"pretrained_{network}"
+
+
 METHOD_OF_ASSET: Final[dict[str, str]] = {asset_name(method): method for method in NETWORKS}
+# Pre-training asset -> the network it trains; fine-tuned asset -> the pre-training it starts from.
+PRETRAININGS: Final = {pretraining_asset(network): network for network in PRETRAINED.values()}
+INITIAL: Final = {asset_name(m): pretraining_asset(network) for m, network in PRETRAINED.items()}

@@ -1,5 +1,6 @@
 """The four profiles: the same graph with different numbers."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -25,7 +26,7 @@ from dance_models.config import (
     TrajGcnConfig,
     paper_training,
 )
-from dance_models.methods import ABLATIONS, NETWORKS
+from dance_models.methods import ABLATIONS, NETWORKS, PRETRAINED
 
 _TUNED = TrainingConfig()
 _MKFF = MkffStGcnConfig(landmarks=33)
@@ -180,9 +181,16 @@ def _paper() -> dict[str, Experiment]:
     }
 
 
+def _with_pretrained(networks: Mapping[str, Experiment]) -> dict[str, Experiment]:
+    """The fine-tuned rows: what their networks are, from other initial weights."""
+    return {**networks, **{method: networks[network] for method, network in PRETRAINED.items()}}
+
+
+ROWS: Final = tuple(name for name in NETWORKS if name not in {*ABLATIONS, *PRETRAINED})
+
 SMOKE: Final = Profile(
     name="smoke",
-    networks=_smoke(),
+    networks=_with_pretrained(_smoke()),
     rows=HEADLINE,
     sampling=SamplingConfig(frame_budget=600, max_frames_per_clip=60),
     augment=AugmentConfig(variants=1),
@@ -191,22 +199,22 @@ SMOKE: Final = Profile(
 
 DEMO: Final = Profile(
     name="demo",
-    networks=_at_length(8, 65, 4e-3),
+    networks=_with_pretrained(_at_length(8, 65, 4e-3)),
     rows=HEADLINE,
     sampling=SamplingConfig(max_frames_per_clip=120),
 )
 
 STUDY: Final = Profile(
     name="study",
-    networks=_STUDY,
-    rows=tuple(name for name in NETWORKS if name not in ABLATIONS),
+    networks=_with_pretrained(_STUDY),
+    rows=ROWS,
     sampling=SamplingConfig(frame_budget=20_000),
 )
 
 PAPER: Final = Profile(
     name="paper",
-    networks=_paper(),
-    rows=tuple(name for name in NETWORKS if name not in ABLATIONS),
+    networks=_with_pretrained(_paper()),
+    rows=ROWS,
 )
 
 PROFILES: Final[dict[str, Profile]] = {p.name: p for p in (SMOKE, DEMO, STUDY, PAPER)}

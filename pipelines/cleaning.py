@@ -11,7 +11,7 @@ import polars as pl
 from pipelines.partitions import clip_keys
 from pipelines.registration import registered_clips
 from pipelines.steps import ASSETS, CLIP_STEPS
-from pipelines.store import NETWORKS, Store, open_instance
+from pipelines.store import TRAININGS, Store, open_instance
 from pipelines.tracking import EXPERIMENT, Tracker
 
 
@@ -55,7 +55,7 @@ def _unused_frames(store: Store) -> list[Path]:
 def _unused_trainings(store: Store) -> list[Path]:
     """Training folders other than the current one; unfinished ones would be resumed and stay."""
     unused: list[Path] = []
-    for asset in NETWORKS:
+    for asset in TRAININGS:
         current = store.output(asset)
         if not current.is_file():
             continue

@@ -69,6 +69,9 @@ def run(
     annotations: Annotated[
         Path | None, typer.Option(help="Folder of annotation files, any of the known formats.")
     ] = None,
+    motion: Annotated[
+        Path | None, typer.Option(help="Folder of BVH or pose tracks to pre-train on.")
+    ] = None,
     store: StoreOption = None,
     profile: Annotated[
         str, typer.Option(envvar="DANCE_PROFILE", help="smoke, demo, study or paper.")
@@ -103,14 +106,14 @@ def run(
         request = Request(
             chosen.path,
             profile,
-            _assets(only, profile, ablations),
+            _assets(only, profile, ablations, motion is not None or chosen.has_motion()),
             debug,
             estimator,
             folds,
             ablations,
         )
         session = Session(chosen, request, console, workers)
-        session.register(clips, annotations)
+        session.register(clips, annotations, motion)
         outcome = session.run()
         if outcome.failed:
             raise typer.Exit(EXIT_FAILED)
@@ -133,13 +136,14 @@ def _estimator(person: int | None, tracks: Path | None, onnx: Path | None) -> An
     return EstimatorConfig(person=person) if person is not None else None
 
 
-def _assets(only: str | None, profile: str, ablations: bool) -> frozenset[str]:
-    from pipelines.settings import profile_named, with_ablations
+def _assets(only: str | None, profile: str, ablations: bool, pretraining: bool) -> frozenset[str]:
+    from pipelines.settings import profile_named, with_ablations, with_pretraining
     from pipelines.steps import assets_of
 
     names = frozenset(name.strip() for name in (only or "").split(",") if name.strip())
     chosen = profile_named(profile)
-    known = assets_of(with_ablations(chosen) if ablations else chosen)
+    chosen = with_ablations(chosen) if ablations else chosen
+    known = assets_of(with_pretraining(chosen) if pretraining else chosen)
     unknown = sorted(names - set(known))
     if unknown:
         raise InputError(

@@ -9,6 +9,7 @@ from pipelines.assets import (
     dataset,
     evaluation,
     exports,
+    pretraining,
     registry,
     training,
 )
@@ -23,8 +24,9 @@ from pipelines.store import Store, default_root
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules(
-        [clips, annotations, dataset, crops, training, evaluation, registry, exports]
+        [clips, annotations, dataset, crops, pretraining, training, evaluation, registry, exports]
     ),
+    asset_checks=dg.load_asset_checks_from_modules([pretraining]),
     jobs=list(JOBS),
     sensors=[new_clips, changed_annotations, rebuild_dataset, champion_changed, run_failed],
     schedules=[weekly_retrain],

@@ -14,8 +14,9 @@ from rich.console import Console
 
 from dance_models.config import EstimatorConfig
 from dance_models.errors import InputError
-from dance_models.methods import CROP_NETWORKS
+from dance_models.methods import CROP_NETWORKS, PRETRAINED
 from dance_models.tables import SPLIT_ROWS, conform, write_table, write_text
+from pipelines.motion import motion_pose_runs
 from pipelines.registration import corpus_label, registered_clips
 from pipelines.runner import Request
 from pipelines.session import Session
@@ -111,6 +112,8 @@ def _score(
     from dance_models.training.checkpoint import experiment_from_plain, load_checkpoint
 
     learnt, judged = (pose_runs_from_rows(table) for table in (splits[0], splits[2]))
+    if model.method in PRETRAINED:
+        learnt = [*learnt, *motion_pose_runs(store)]
     _refuse_known_motion(learnt, judged)
     notes = (f"Trained on {corpus_label(store)}; trivial rows fitted there too.",)
     provenance = Provenance(corpus_label(session.store), store.digest("split_manifest"), notes)

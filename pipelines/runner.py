@@ -19,10 +19,16 @@ import dagster as dg
 from dance_models.config import EstimatorConfig, Profile
 from pipelines.partitions import clip_keys
 from pipelines.recovery import process_tags
-from pipelines.settings import activate, op_config, profile_named, with_ablations
+from pipelines.settings import (
+    activate,
+    op_config,
+    profile_named,
+    with_ablations,
+    with_pretraining,
+)
 from pipelines.skip_rule import Step
 from pipelines.steps import CLIP_STEPS, DATASET_STEPS, assets_of
-from pipelines.store import Store, open_instance
+from pipelines.store import TRAININGS, Store, open_instance
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,8 @@ class Request:
                     for method, experiment in profile.networks.items()
                 },
             )
-        return with_ablations(profile) if self.ablations else profile
+        profile = with_ablations(profile) if self.ablations else profile
+        return with_pretraining(profile) if Store(root=str(self.store)).has_motion() else profile
 
     def wants(self, step: Step) -> bool:
         """Whether the step is asked for and part of the profile's graph."""
@@ -176,7 +183,9 @@ class Runner:
                 continue
             if on_start:
                 on_start(assets)
-            if len(assets) == 1:  # light, and a process of its own costs seconds
+            # Light, and a process of its own costs seconds. Not a training: which of them are
+            # assets was decided when this process loaded the graph, before it knew the profile.
+            if len(assets) == 1 and assets[0] not in TRAININGS:
                 outcomes = [_run_named(self.request, assets, None)]
             else:
                 outcomes = list(self._scatter([([asset], None) for asset in assets]))

@@ -29,14 +29,15 @@ from rich.table import Table
 from rich.text import Text
 
 from dance_models.errors import InputError
-from dance_models.methods import METHOD_OF_ASSET
+from dance_models.methods import METHOD_OF_ASSET, PRETRAININGS
+from pipelines.motion import register_motion, unused_motion
 from pipelines.partitions import clip_keys
 from pipelines.recovery import close_orphaned_runs
 from pipelines.registration import register_annotations, register_clips
 from pipelines.runner import Request, Runner, StageOutcome
-from pipelines.settings import activate
+from pipelines.settings import activate, pretraining_experiment
 from pipelines.steps import CLIP_STEPS
-from pipelines.store import Store, open_instance
+from pipelines.store import TRAININGS, Store, open_instance
 
 
 class RateColumn(ProgressColumn):
@@ -98,9 +99,11 @@ class Session:
         self.runner = Runner(self.request, workers)
 
     # --- input ----------------------------------------------------------------------------------
-    def register(self, clips: Path | None, annotations: Path | None) -> None:
+    def register(
+        self, clips: Path | None, annotations: Path | None, motion: Path | None = None
+    ) -> None:
         """Register folders; with none, what the store knows and holds is looked at again."""
-        for folder in (clips, annotations):
+        for folder in (clips, annotations, motion):
             if folder is not None and not folder.is_dir():
                 raise InputError("there is no such folder", file=folder)
         found = register_clips(self.store, self.instance, [self.store.raw_clips, *_given(clips)])
@@ -123,6 +126,12 @@ class Session:
             f"{len(keys)} clips registered ({len(found.new)} new, {len(found.changed)} changed), "
             f"profile [bold]{self.request.profile}[/], store {self.store.path}"
         )
+        given = [self.store.raw_motion, *_given(motion)]
+        files = register_motion(self.store, self.instance, given).height
+        if files:
+            self.console.print(f"{files} motion files to pre-train on")
+        elif motion is not None:
+            self._warn(f"{motion}: no motion files (BVH, JSON, NumPy), so nothing is pre-trained")
 
     def render_demo(self, clips: int, frames: int, seed: int) -> Path:
         """Render the demo corpus into the store (what is there already stands); its folder."""
@@ -153,6 +162,8 @@ class Session:
         with self._progress() as progress:
             self._run_dataset(progress, result)
         result.quarantined = quarantined_clips(self.store, clips)
+        for source, problem in unused_motion(self.store).items():
+            self._warn(f"motion {source}: {problem}")
         self._summarise(result, perf_counter() - started)
         return result
 
@@ -186,7 +197,7 @@ class Session:
 
         def watch() -> None:
             while not stop.wait(2):
-                for asset in METHOD_OF_ASSET:
+                for asset in TRAININGS:
                     state = self._training_state(asset) if asset in tasks else None
                     if state and not progress.tasks[tasks[asset]].finished:
                         progress.update(
@@ -205,7 +216,11 @@ class Session:
         """Epochs done and to do over all folds, None before the first."""
         from pipelines.assets.training import training_folder
 
-        config = self.profile.networks[METHOD_OF_ASSET[asset]]
+        config = (
+            pretraining_experiment(self.profile, asset)
+            if asset in PRETRAININGS
+            else self.profile.networks[METHOD_OF_ASSET[asset]]
+        )
         folder = training_folder(self.store, asset, config)
         states = [json.loads(p.read_text("utf-8")) for p in folder.rglob("progress.json")]
         if not states:

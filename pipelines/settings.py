@@ -17,13 +17,15 @@ from dance_models.config import (
     EvaluationConfig,
     Experiment,
     GateConfig,
+    MotionConfig,
     Profile,
     SamplingConfig,
     SplitConfig,
 )
 from dance_models.errors import InputError
-from dance_models.methods import NETWORKS
+from dance_models.methods import NETWORKS, PRETRAINED, PRETRAININGS
 from dance_models.profiles import PROFILES
+from pipelines.store import Store, default_root
 
 T = TypeVar("T")
 
@@ -44,12 +46,19 @@ def profile_named(name: str) -> Profile:
 def active_profile() -> Profile:
     """The profile whose numbers are the defaults of this process, and whose rows its assets."""
     profile = profile_named(os.environ.get(PROFILE_VARIABLE, DEFAULT_PROFILE))
-    return with_ablations(profile) if os.environ.get(ABLATIONS_VARIABLE) else profile
+    profile = with_ablations(profile) if os.environ.get(ABLATIONS_VARIABLE) else profile
+    return with_pretraining(profile) if Store(root=default_root()).has_motion() else profile
 
 
 def with_ablations(profile: Profile) -> Profile:
     """The profile with every network there is as a row."""
-    return replace(profile, rows=tuple(NETWORKS))
+    return replace(profile, rows=tuple(name for name in NETWORKS if name not in PRETRAINED))
+
+
+def with_pretraining(profile: Profile) -> Profile:
+    """The profile with the rows that are fine-tuned from pre-trained weights."""
+    rows = {*profile.rows, *PRETRAINED}
+    return replace(profile, rows=tuple(name for name in NETWORKS if name in rows))
 
 
 def activate(profile: str, ablations: bool) -> None:
@@ -102,6 +111,16 @@ def network_settings(method: str) -> "type[Mirror[Experiment]]":
     return mirror(active_profile().networks[method])
 
 
+def pretraining_experiment(profile: Profile, asset: str) -> Experiment:
+    """What a pre-training runs: its network's own experiment, without folds."""
+    return replace(profile.networks[PRETRAININGS[asset]], folds=False)
+
+
+def pretraining_settings(asset: str) -> "type[Mirror[Experiment]]":
+    """The config class of a pre-training, with the active profile's numbers."""
+    return mirror(pretraining_experiment(active_profile(), asset))
+
+
 def op_config(value: object) -> dict[str, Any]:
     """Run config of one asset from its dataclass: ``{"config": {...}}``."""
 
@@ -121,6 +140,7 @@ if TYPE_CHECKING:
     EvaluationSettings = Mirror[EvaluationConfig]
     RecognitionGateSettings = Mirror[GateConfig]
     PredictionGateSettings = Mirror[GateConfig]
+    MotionSettings = Mirror[MotionConfig]
 else:
     _profile = active_profile()
     SamplingSettings = mirror(_profile.sampling)
@@ -130,3 +150,4 @@ else:
     EvaluationSettings = mirror(_profile.evaluation)
     RecognitionGateSettings = mirror(_profile.recognition_gate)
     PredictionGateSettings = mirror(_profile.prediction_gate)
+    MotionSettings = mirror(_profile.motion)

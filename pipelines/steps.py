@@ -4,9 +4,26 @@ from functools import partial
 from typing import Final
 
 from dance_models.config import Experiment, Profile
-from dance_models.methods import CROP_NETWORKS, METHOD_OF_ASSET, NETWORKS, asset_name
+from dance_models.methods import (
+    CROP_NETWORKS,
+    INITIAL,
+    METHOD_OF_ASSET,
+    NETWORKS,
+    PRETRAININGS,
+    asset_name,
+)
 from dance_models.profiles import HEADLINE
-from pipelines.assets import annotations, clips, crops, dataset, evaluation, registry, training
+from pipelines.assets import (
+    annotations,
+    clips,
+    crops,
+    dataset,
+    evaluation,
+    pretraining,
+    registry,
+    training,
+)
+from pipelines.settings import pretraining_experiment
 from pipelines.skip_rule import Step
 
 
@@ -53,6 +70,21 @@ DATASET_STEPS: Final = (
     (Step("train_split", dataset.train_split_inputs),),
     (Step("val_split", dataset.val_split_inputs),),
     (Step("test_split", dataset.test_split_inputs),),
+    (
+        Step(
+            "pretraining_motion",
+            pretraining.pretraining_motion_inputs,
+            config=lambda profile: profile.motion,
+        ),
+    ),
+    tuple(
+        Step(
+            asset,
+            partial(training.training_inputs, asset),
+            config=partial(pretraining_experiment, asset=asset),
+        )
+        for asset in PRETRAININGS
+    ),
     tuple(
         Step(
             asset_name(method),
@@ -96,9 +128,10 @@ ASSETS: Final = tuple(
 
 
 def assets_of(profile: Profile) -> tuple[str, ...]:
-    """The assets of the graph under a profile: of the networks only its rows, and what they see."""
+    """The assets of the graph under a profile: the trainings of its rows, and what they need."""
     rows = {asset_name(method) for method in profile.rows}
-    left_out = METHOD_OF_ASSET.keys() - rows
+    left_out = {*METHOD_OF_ASSET, *PRETRAININGS} - rows
+    left_out -= {INITIAL[row] for row in rows & INITIAL.keys()}
     if not rows & set(CROP_NETWORKS):
         left_out |= {"person_crops"}
     return tuple(a for a in ASSETS if a not in left_out)

@@ -14,13 +14,14 @@ import dagster as dg
 import polars as pl
 
 from dance_models.errors import InputError
-from dance_models.methods import METHOD_OF_ASSET
+from dance_models.methods import METHOD_OF_ASSET, PRETRAININGS
 from dance_models.tables import file_digest, read_table, write_text
 
 DEFAULT_ROOT: Final = "assets_store"
 ROOT_VARIABLE: Final = "ASSETS_STORE"
 
 NETWORKS: Final = tuple(METHOD_OF_ASSET)
+TRAININGS: Final = (*NETWORKS, *PRETRAININGS)
 REPORTS: Final = {
     "recognition_report": "recognition_scores.parquet",
     "prediction_report": "prediction_scores.parquet",
@@ -54,7 +55,7 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def output(self, asset: str, clip: str | None = None) -> Path:
         """The file whose sha256 is an asset's data version."""
-        if asset in NETWORKS:
+        if asset in TRAININGS:
             return self.model(asset) / "current.json"
         if asset in REPORTS:
             return self.reports / REPORTS[asset]
@@ -87,6 +88,19 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Annotation files dropped into the store itself."""
         return self.path / "raw" / "annotations"
 
+    @property
+    def raw_motion(self) -> Path:
+        """Motion files for pre-training dropped into the store itself."""
+        return self.path / "raw" / "motion"
+
+    def has_motion(self) -> bool:
+        """Whether motion is registered, and not found to hold nothing that can be used."""
+        files, used, looked_at = (
+            _height(self.table(name))
+            for name in ("raw_motion", "pretraining_motion", "pretraining_sources")
+        )
+        return files > 0 and (used > 0 or looked_at == 0)
+
     def frames(self, clip: str) -> Path:
         """Folder of a clip's sampled JPEGs."""
         return self.path / "frames" / clip
@@ -117,6 +131,12 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
                     hint=f"Materialize {asset} again",
                 )
         return said
+
+    def weights_digest(self, asset: str) -> str:
+        """sha256 of a network's best weights, "" when it is not trained."""
+        current = self.output(asset)
+        said = json.loads(current.read_text("utf-8")) if current.is_file() else None
+        return str(said["best"]["sha256"]) if said else ""
 
     def run_id(self, asset: str) -> str:
         """The MLflow run of a network's current training. Raises InputError when there is none."""
@@ -163,7 +183,9 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
     def initialise(self) -> "Store":
         """Create what a new store needs; harmless on an old one. Raises InputError if it cannot."""
         try:
-            for folder in (self.raw_clips, self.raw_annotations, self.dagster_home, self.mlflow):
+            for folder in (self.raw_clips, self.raw_annotations, self.raw_motion):
+                folder.mkdir(parents=True, exist_ok=True)
+            for folder in (self.dagster_home, self.mlflow):
                 folder.mkdir(parents=True, exist_ok=True)
             config = self.dagster_home / "dagster.yaml"
             if not config.exists():
@@ -177,6 +199,13 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self
 
 
+def _height(table: Path) -> int:
+    """Rows of a table, 0 when it is not there."""
+    if not table.is_file():
+        return 0
+    return int(pl.scan_parquet(table).select(pl.len()).collect().item())
+
+
 def default_root() -> str:
     """The store that ``ASSETS_STORE`` names, else ``assets_store`` in the working directory."""
     return os.environ.get(ROOT_VARIABLE, DEFAULT_ROOT)
@@ -185,7 +214,8 @@ def default_root() -> str:
 def open_instance(store: Store) -> dg.DagsterInstance:
     """The Dagster instance of the store, the same that its web UI shows."""
     store.initialise()
-    os.environ["DAGSTER_HOME"] = str(store.dagster_home)
+    # What is started from here, and the definitions loaded here, belong to the same store.
+    os.environ.update({"DAGSTER_HOME": str(store.dagster_home), ROOT_VARIABLE: str(store.path)})
     instance = dg.DagsterInstance.get()
     cores = os.cpu_count() or 1
     # Without a GPU the trainings are single-threaded and run side by side.

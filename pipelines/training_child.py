@@ -1,7 +1,8 @@
 """The training process that Dagster Pipes starts: ``python -m pipelines.training_child``.
 
 Bridges ``dance_models.training`` (which knows neither tool) to Dagster's log and to MLflow. What
-it needs comes as Pipes extras: runs, crops, folder, experiment, store, run_id, datasets.
+it needs comes as Pipes extras: runs, crops, folder, experiment, frame_split, store, run_id,
+datasets, initial.
 """
 
 import logging
@@ -30,6 +31,7 @@ def _train_once(
     folder: Path,
     on_epoch: Callable[[EpochRecord], None],
     crops: Path,
+    initial: Path | None,
 ) -> TrainingResult:
     from dance_models.data.crops import Crops
     from dance_models.training.detection import train_detection
@@ -37,10 +39,12 @@ def _train_once(
     from dance_models.training.recognition import train_recognition
 
     if isinstance(experiment, RecognitionExperiment):
-        return train_recognition(runs, experiment.net, experiment.training, folder, on_epoch)
+        return train_recognition(
+            runs, experiment.net, experiment.training, folder, on_epoch, initial
+        )
     if isinstance(experiment, HrnetExperiment):
         return train_detection(runs, Crops.open(crops), experiment, folder, on_epoch)
-    return train_prediction(runs, experiment.net, experiment.training, folder, on_epoch)
+    return train_prediction(runs, experiment.net, experiment.training, folder, on_epoch, initial)
 
 
 def _train(
@@ -57,7 +61,8 @@ def _train(
     crops = Path(job["crops"])
     # The fixed split's test clips are there for the folds alone.
     fixed = [run for run in runs if run.split != "test"]
-    result = _train_once(fixed, experiment, folder, partial(say, None), crops)
+    initial = Path(job["initial"]) if job["initial"] else None
+    result = _train_once(fixed, experiment, folder, partial(say, None), crops, initial)
     folds = []
     if experiment.folds:
         for fold in range(fold_count(runs)):
@@ -69,6 +74,7 @@ def _train(
                     folder / name,
                     partial(say, name),
                     crops,
+                    initial,
                 )
             )
     return result, folds
@@ -100,7 +106,14 @@ def _log_datasets(job: dict[str, Any]) -> None:
     import mlflow
     import polars as pl
 
-    for split, context in (("train_split", "training"), ("val_split", "validation")):
+    contexts = {
+        "train_split": "training",
+        "val_split": "validation",
+        "pretraining_motion": "pre-training",
+    }
+    for split, context in contexts.items():
+        if split not in job["datasets"]:
+            continue
         source = job["datasets"][split]
         frame = pl.read_parquet(source["path"], columns=["clip", "frame", "style"])
         dataset = mlflow.data.from_polars(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from dance_models.methods import PRETRAINED, PRETRAININGS
 from dance_models.profiles import PROFILES
 from pipelines.cli import app
 from pipelines.steps import assets_of
@@ -58,6 +59,8 @@ def test_profiles_and_assets_are_named_as_they_are() -> None:
         assert f"| `{profile}` |" in README
     for asset in assets_of(PROFILES["demo"]):
         assert asset in README
-    for method in PROFILES["study"].rows:
+    for asset in PRETRAININGS:
+        assert asset in README
+    for method in (*PROFILES["study"].rows, *PRETRAINED):
         assert f"`{method}`" in README
     assert (ROOT / "docs" / "demo_skeletons.jpg").is_file()

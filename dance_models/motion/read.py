@@ -56,19 +56,27 @@ def read_motion(
     and hidden ones are passed over. The same folder and options give the same clips, and a
     file's clips do not depend on the others. Raises InputError when there is no such folder.
     """
-    if not folder.is_dir():
-        raise InputError("no such folder of motion", file=folder)
-    options = options or MotionOptions()
     clips: list[MotionClip] = []
     problems: list[InputError] = []
-    for path in _sources(folder):
+    for source, path in motion_sources(folder).items():
         try:
-            clips += [_followed(clip) for clip in _read(path, folder, options)]
+            clips += read_source(path, source, options)
         except InputError as error:
-            problems.append(error if error.file else _named(error, path))
-        except (OSError, ValueError, ArithmeticError, RecursionError) as error:
-            problems.append(InputError(f"cannot be read ({error})", file=path))
+            problems.append(error)
     return clips, problems
+
+
+def read_source(path: Path, source: str, options: MotionOptions | None = None) -> list[MotionClip]:
+    """The clips of one file or folder of frames, named ``source``.
+
+    Raises InputError naming the file when it cannot be read.
+    """
+    try:
+        return [_followed(clip) for clip in _read(path, source, options or MotionOptions())]
+    except InputError as error:
+        raise (error if error.file else _named(error, path)) from error
+    except (OSError, ValueError, ArithmeticError, RecursionError) as error:
+        raise InputError(f"cannot be read ({error})", file=path) from error
 
 
 def _named(error: InputError, path: Path) -> InputError:
@@ -77,8 +85,13 @@ def _named(error: InputError, path: Path) -> InputError:
     )
 
 
-def _sources(folder: Path) -> list[Path]:
-    """Files, and folders of one-file-a-frame JSON, by their path below ``folder``."""
+def motion_sources(folder: Path) -> dict[str, Path]:
+    """Files, and folders of one-file-a-frame JSON, by their path below ``folder``, sorted.
+
+    Raises InputError when there is no such folder.
+    """
+    if not folder.is_dir():
+        raise InputError("no such folder of motion", file=folder)
     found = set()
     for path in folder.rglob("*"):
         parts = path.relative_to(folder).parts
@@ -86,12 +99,11 @@ def _sources(folder: Path) -> list[Path]:
             continue
         if path.is_file():
             found.add(path.parent if path.name.endswith(_FRAME_FILE) else path)
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+    names = {path.relative_to(folder).as_posix(): path for path in found}
+    return {folder.name if name == "." else name: names[name] for name in sorted(names)}
 
 
-def _read(path: Path, folder: Path, options: MotionOptions) -> Iterator[MotionClip]:
-    source = path.relative_to(folder).as_posix()
-    source = path.name if source == "." else source
+def _read(path: Path, source: str, options: MotionOptions) -> Iterator[MotionClip]:
     if path.suffix.lower() == ".bvh":
         yield from _bvh_views(path, source, options)
         return

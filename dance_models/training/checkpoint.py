@@ -1,10 +1,12 @@
 """Checkpoints: written atomically, read without pickle's code execution."""
 
-from dataclasses import asdict
+import hashlib
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, get_args
 
 import torch
+from torch import nn
 
 from dance_models.config import (
     CropJitterConfig,
@@ -44,6 +46,39 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             hint="Delete it to train from the start",
         ) from error
     return state
+
+
+@dataclass(frozen=True)
+class Initial:
+    """Weights that a training starts from in place of random ones: another's ``best.pt``.
+
+    All of them, those of the landmarks too, though motion has none and the network saw them as
+    missing: fine-tuned on a study corpus, MKFF-ST-GCN came out no better with fresh ones there.
+    """
+
+    path: Path
+
+    def digest(self) -> str:
+        """sha256 of the file. Raises InputError when it cannot be read."""
+        try:
+            with self.path.open("rb") as handle:
+                return hashlib.file_digest(handle, "sha256").hexdigest()
+        except OSError as error:
+            raise InputError(
+                f"the initial weights cannot be read ({error.strerror})", file=self.path
+            ) from error
+
+    def load_into(self, model: nn.Module, experiment: Experiment) -> None:
+        """Load them. Raises InputError unless they are of the very network of ``experiment``."""
+        state, wanted = load_checkpoint(self.path), experiment_to_plain(experiment)
+        for part in ("network", "net"):
+            if state["experiment"][part] != wanted[part]:
+                raise InputError(
+                    "the initial weights are of another network or of other sizes",
+                    file=self.path,
+                    hint="Pre-train the network that is fine-tuned",
+                )
+        model.load_state_dict(state["model"])
 
 
 def experiment_to_plain(experiment: Experiment) -> dict[str, Any]:

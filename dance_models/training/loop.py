@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from dance_models.config import Experiment, TrainingConfig
 from dance_models.errors import InputError
 from dance_models.training.checkpoint import (
+    Initial,
     experiment_to_plain,
     load_checkpoint,
     save_checkpoint,
@@ -102,10 +103,18 @@ def prepare(config: TrainingConfig) -> torch.device:
 
 
 class Trainer(Generic[Batch]):
-    """Trains ``model`` in ``folder``; a folder that holds ``last.pt`` is continued."""
+    """Trains ``model`` in ``folder``; a folder that holds ``last.pt`` is continued.
 
-    def __init__(self, model: nn.Module, task: Task[Batch], folder: Path) -> None:
+    ``initial`` weights take the place of the model's own; raises InputError when they do not fit.
+    """
+
+    def __init__(
+        self, model: nn.Module, task: Task[Batch], folder: Path, initial: Initial | None = None
+    ) -> None:
         self.task, self.folder = task, folder
+        self.started_from = initial.digest() if initial else None
+        if initial:
+            initial.load_into(model, task.experiment)
         self.config = task.experiment.training
         self.device = next(model.parameters()).device
         self.model = model
@@ -201,6 +210,7 @@ class Trainer(Generic[Batch]):
                 "experiment": plain,
                 "history": history,
                 "labels": self.task.labels,
+                "initial": self.started_from,
             }
             save_checkpoint(best, self.folder / "best.pt")
         last: dict[str, Any] = {
@@ -209,6 +219,7 @@ class Trainer(Generic[Batch]):
             "optimiser": self.optimiser.state_dict(),
             "experiment": plain,
             "history": history,
+            "initial": self.started_from,
         }
         save_checkpoint(last, self.folder / "last.pt")
         progress = {"epoch": len(self.history), "epochs": self.config.epochs}
@@ -224,6 +235,12 @@ class Trainer(Generic[Batch]):
         if state["experiment"] != experiment_to_plain(self.task.experiment):
             raise InputError(
                 "the checkpoint was trained with another configuration",
+                file=path,
+                hint="Train in another folder, or delete it",
+            )
+        if state.get("initial") != self.started_from:
+            raise InputError(
+                "the checkpoint was started from other initial weights",
                 file=path,
                 hint="Train in another folder, or delete it",
             )

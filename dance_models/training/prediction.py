@@ -16,6 +16,7 @@ from dance_models.data.forecast_windows import ForecastWindows, cut_windows
 from dance_models.data.pose_runs import PoseRun
 from dance_models.nets.build import build_forecaster
 from dance_models.skeleton import MIRROR
+from dance_models.training.checkpoint import Initial
 from dance_models.training.geometry import draw_geometry
 from dance_models.training.inference import forecast, window_scale
 from dance_models.training.loop import (
@@ -107,10 +108,13 @@ def train_prediction(
     training: TrainingConfig,
     folder: Path,
     on_epoch: Callable[[EpochRecord], None] | None = None,
+    initial: Path | None = None,
 ) -> TrainingResult:
     """Train on the runs of split "train" (all variants), select on "val"; resumes in ``folder``.
 
-    Raises InputError when no run is annotated for a whole window (37 steps of 40 ms).
+    ``initial`` is the ``best.pt`` of a pre-training of the same network: fine-tune from there.
+    Raises InputError when no run is annotated for a whole window (37 steps of 40 ms), or
+    ``initial`` does not fit.
     """
     device = prepare(training)
     learn, select = split_runs(runs, _has_windows)
@@ -139,4 +143,6 @@ def train_prediction(
     torch.manual_seed(training.seed)
     model = build_forecaster(net).to(device)
     experiment = PredictionExperiment(net, training)
-    return Trainer(model, Task(experiment, steps, batches, loss, validate), folder).fit(on_epoch)
+    task = Task(experiment, steps, batches, loss, validate)
+    start = Initial(initial) if initial else None
+    return Trainer(model, task, folder, start).fit(on_epoch)

@@ -19,6 +19,7 @@ from dance_models.data.refine_windows import annotated_windows, refine_frames
 from dance_models.errors import InputError
 from dance_models.nets.build import build_refiner, is_refiner
 from dance_models.nets.mkff_st_gcn import outputs
+from dance_models.training.checkpoint import Initial
 from dance_models.training.geometry import draw_geometry
 from dance_models.training.inference import refine_runs
 from dance_models.training.loop import (
@@ -53,10 +54,12 @@ def train_recognition(
     training: TrainingConfig,
     folder: Path,
     on_epoch: Callable[[EpochRecord], None] | None = None,
+    initial: Path | None = None,
 ) -> TrainingResult:
     """Train on the runs of split "train" (all variants), select on "val"; resumes in ``folder``.
 
-    Raises InputError when no training window is annotated.
+    ``initial`` is the ``best.pt`` of a pre-training of the same network: fine-tune from there.
+    Raises InputError when no training window is annotated, or ``initial`` does not fit.
     """
     device = prepare(training)
     learn, select = split_runs(runs, lambda run: bool(run.annotated.any()))
@@ -101,4 +104,5 @@ def train_recognition(
     torch.manual_seed(training.seed)
     model = build_refiner(net).to(device)
     task = Task(RecognitionExperiment(net, training), steps, batches, loss, validate, labels)
-    return Trainer(model, task, folder).fit(on_epoch)
+    start = Initial(initial) if initial else None
+    return Trainer(model, task, folder, start).fit(on_epoch)

@@ -11,8 +11,10 @@ from dance_models.config import EvaluationConfig
 from dance_models.methods import (
     CROP_NETWORKS,
     FRAME_SPLIT,
+    INITIAL,
     NETWORKS,
     PREDICTION_NETWORKS,
+    PRETRAINED,
     RECOGNITION_NETWORKS,
     asset_name,
     seed_of,
@@ -46,15 +48,36 @@ def _rows(networks: Iterable[str]) -> list[str]:
 def scored_networks(store: Store, networks: Mapping[str, str]) -> dict[str, str]:
     """Method id -> asset of those of ``networks`` that were trained on today's splits.
 
-    The others would be compared on other data, and are left out.
+    The others would be compared on other data, and are left out; so are fine-tuned ones whose
+    pre-training was replaced.
     """
     today = {split: store.digest(split) for split in ("train_split", "val_split")}
     trained = {}
     for method in networks:
         asset = asset_name(method)
-        if store.digest(asset) and store.training(asset).get("splits") == today:
+        said = store.training(asset) if store.digest(asset) else {}
+        if said.get("splits") == today and _starts_from_todays(store, asset, said):
             trained[method] = asset
     return trained
+
+
+def _starts_from_todays(store: Store, asset: str, said: Mapping[str, Any]) -> bool:
+    if asset not in INITIAL:
+        return True
+    return bool(said["initial"]["sha256"] == store.weights_digest(INITIAL[asset]))
+
+
+def pretraining_note(store: Store) -> str:
+    """Whether rows of the reports were pre-trained, and on what: files, hours, digest."""
+    rows = scored_networks(store, PRETRAINED)
+    if not rows:
+        return "Not pre-trained."
+    motion = next(iter(store.training(asset)["initial"]["motion"] for asset in rows.values()))
+    return (
+        f"{', '.join(rows)}: fine-tuned from weights pre-trained on {motion['files']} motion "
+        f"files, {motion['hours']:.2f} hours (sha256 {motion['sha256'][:12]}) that share nothing "
+        "with the clips; all other rows: not pre-trained."
+    )
 
 
 def _inputs(store: Store, config: EvaluationConfig, assets: Iterable[str]) -> Inputs:
@@ -98,7 +121,8 @@ def _provenance(store: Store) -> "Provenance":
     """What the tables' footnotes say about the data."""
     from dance_models.evaluation.render_tables import Provenance
 
-    return Provenance(corpus_label(store), store.digest("split_manifest"), ("Not pre-trained.",))
+    notes = (pretraining_note(store),)
+    return Provenance(corpus_label(store), store.digest("split_manifest"), notes)
 
 
 def _publish(store: Store, name: str, report: "Report") -> str:

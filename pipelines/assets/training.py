@@ -14,7 +14,16 @@ import dagster as dg
 import polars as pl
 
 from dance_models.config import Experiment, HrnetExperiment
-from dance_models.methods import ABLATIONS, CROP_NETWORKS, FRAME_SPLIT, NETWORKS, asset_name
+from dance_models.errors import InputError
+from dance_models.methods import (
+    ABLATIONS,
+    CROP_NETWORKS,
+    FRAME_SPLIT,
+    INITIAL,
+    NETWORKS,
+    PRETRAININGS,
+    asset_name,
+)
 from dance_models.profiles import HEADLINE
 from dance_models.skeleton import SKELETON_ID
 from dance_models.tables import file_digest, write_text
@@ -22,6 +31,7 @@ from pipelines import previews
 from pipelines.assets.dataset import test_split, train_split, val_split
 from pipelines.compute import TrainingLauncher
 from pipelines.lineage import CHECKPOINT_TAG, log_record
+from pipelines.motion import motion_facts, refuse_shared_motion
 from pipelines.settings import active_profile, network_settings
 from pipelines.skip_rule import Inputs, Made, inputs_digest, run_stage
 from pipelines.store import Store
@@ -36,20 +46,41 @@ HOW_TRAINED: Final = (
 
 def splits_of(asset: str, config: Experiment) -> tuple[str, ...]:
     """The tables that a training reads: the test split is read by folds and by the leak alone."""
+    if asset in PRETRAININGS:
+        return ("pretraining_motion",)
     whole = config.folds or asset == asset_name(FRAME_SPLIT)
     return ("train_split", "val_split", *(["test_split"] if whole else []))
 
 
 def training_inputs(asset: str, store: Store, config: Experiment, clip: str | None) -> Inputs:
-    """The tables it reads, the network and the recipe."""
+    """The tables it reads, the network and the recipe; of a fine-tuned row, its first weights."""
     crops = ["person_crops"] if isinstance(config, HrnetExperiment) else []
     tables = {table: store.digest(table) for table in (*splits_of(asset, config), *crops)}
-    return {"code": CODE_VERSION, **tables, "config": config, "network": type(config.net).__name__}
+    first = {"initial": store.weights_digest(INITIAL[asset])} if asset in INITIAL else {}
+    network = type(config.net).__name__
+    return {"code": CODE_VERSION, **tables, **first, "config": config, "network": network}
 
 
 def training_folder(store: Store, asset: str, config: Experiment) -> Path:
     """Where a training with these inputs keeps its checkpoints."""
     return store.model(asset) / inputs_digest(training_inputs(asset, store, config, None))[:12]
+
+
+def initial_weights(store: Store, asset: str) -> dict[str, Any]:
+    """The pre-training that a fine-tuned row starts from, as its ``current.json`` says.
+
+    Raises InputError when it is not there, is of other motion than today's, or when that motion
+    holds what is judged.
+    """
+    said = store.training(INITIAL[asset])
+    if said["splits"]["pretraining_motion"] != store.digest("pretraining_motion"):
+        raise InputError(
+            f"{INITIAL[asset]} was trained on other motion than there is today",
+            file=store.output(INITIAL[asset]),
+            hint=f"Materialize {INITIAL[asset]} again",
+        )
+    refuse_shared_motion(store)
+    return {"asset": INITIAL[asset], **said["best"], "motion": said["motion"]}
 
 
 def _runs_file(store: Store, folder: Path, splits: Sequence[str]) -> Path:
@@ -66,7 +97,7 @@ def _runs_file(store: Store, folder: Path, splits: Sequence[str]) -> Path:
 
 
 def _lineage(
-    context: dg.AssetExecutionContext, store: Store, asset: str, splits: Sequence[str]
+    context: dg.AssetExecutionContext, store: Store, asset: str, tables: Sequence[str]
 ) -> dict[str, str]:
     """Tags that lead from the MLflow run back to Dagster, the code and the data."""
     return {
@@ -74,24 +105,40 @@ def _lineage(
         "dagster/asset_key": asset,
         "git_commit": git_commit(),
         "skeleton": SKELETON_ID,
-        **{f"data_version/{name}": store.digest(name) for name in (*splits, "split_manifest")},
+        **{f"data_version/{name}": store.digest(name) for name in tables},
     }
 
 
-def _train(
+def _ancestors(asset: str, splits: Sequence[str]) -> Sequence[str]:
+    """The tables that a training stands on, beside those it reads."""
+    if asset in PRETRAININGS:
+        return splits
+    return (*splits, "split_manifest", *(["pretraining_motion"] if asset in INITIAL else []))
+
+
+def train_network(
     context: dg.AssetExecutionContext,
     store: Store,
     launcher: TrainingLauncher,
     config: Experiment,
 ) -> Made:
+    """Train in the launcher's process and record what came of it; goes on from where it was.
+
+    Raises InputError when what it is to start from is not there, or is of motion that leaks.
+    """
     from dance_models.training.checkpoint import experiment_to_plain
 
     asset = context.asset_key.to_user_string()
     splits = splits_of(asset, config)
+    initial = initial_weights(store, asset) if asset in INITIAL else None
+    if asset in PRETRAININGS:
+        refuse_shared_motion(store)
     folder = training_folder(store, asset, config)
     runs = _runs_file(store, folder, splits)
     tracker = Tracker(store)
-    run_id = tracker.open_run(folder, asset, _lineage(context, store, asset, splits))
+    run_id = tracker.open_run(
+        folder, asset, _lineage(context, store, asset, _ancestors(asset, splits))
+    )
     log_record(tracker, run_id)
     if not (folder / "last.pt").exists():  # a resumed run has its parameters already
         for key, value in flat_parameters(asdict(config)).items():
@@ -109,6 +156,7 @@ def _train(
             split: {"path": str(store.table(split)), "version": store.digest(split)}
             for split in splits
         },
+        "initial": str(store.path / initial["path"]) if initial else None,
     }
     try:
         result = launcher.launch(context, job)
@@ -118,7 +166,7 @@ def _train(
         tracker.close_run(run_id, status)
         raise
     tracker.close_run(run_id, "FINISHED")
-    return _record(store, tracker, asset, run_id, result, config)
+    return _record(store, tracker, asset, run_id, result, config, initial)
 
 
 def _record(
@@ -128,6 +176,7 @@ def _record(
     run_id: str,
     result: Any,
     config: Experiment,
+    initial: dict[str, Any] | None,
 ) -> Made:
     """Point ``current.json`` at the new checkpoints; the run id lies beside, outside the digest."""
     from dance_models.render.plots import loss_curve
@@ -140,7 +189,13 @@ def _record(
         "last": located(result["last"]),
         "folds": [located(file) for file in result["folds"]],
         "config": asdict(config),
-        "splits": {split: store.digest(split) for split in ("train_split", "val_split")},
+        "splits": {
+            split: store.digest(split)
+            for split in splits_of(asset, config)
+            if split != "test_split"
+        },
+        **({"initial": initial} if initial else {}),
+        **({"motion": motion_facts(store)} if asset in PRETRAININGS else {}),
     }
     tracker.client.set_tag(run_id, CHECKPOINT_TAG, result["best"]["sha256"])
     path = store.output(asset)
@@ -169,12 +224,14 @@ def network_asset(method: str) -> dg.AssetsDefinition:
     name, settings = asset_name(method), network_settings(method)
     headline = method in HEADLINE
     group = "training" if headline else "ablations" if method in ABLATIONS else "baselines"
+    group = "pretraining" if name in INITIAL else group
 
     @dg.asset(
         name=name,
         deps=[
             *(train_split, val_split, test_split),
             *(["person_crops"] if method in CROP_NETWORKS else []),
+            *([INITIAL[name]] if name in INITIAL else []),
         ],
         group_name=group,
         code_version=CODE_VERSION,
@@ -194,7 +251,7 @@ def network_asset(method: str) -> dg.AssetsDefinition:
             context,
             store,
             training_inputs(name, store, experiment, None),
-            lambda: _train(context, store, launcher, experiment),
+            lambda: train_network(context, store, launcher, experiment),
         )
 
     return network

@@ -11,7 +11,7 @@ from PIL import Image
 
 from dance_models.data.assemble import rows_from_pose_runs
 from dance_models.data.crops import Crops
-from dance_models.methods import CROP_NETWORKS
+from dance_models.methods import CROP_NETWORKS, asset_name
 from dance_models.profiles import PROFILES
 from dance_models.tables import POSE_DATASET, SPLIT_MANIFEST, SPLIT_ROWS, conform, write_table
 from dance_models.training.synthetic import synthetic_runs
@@ -86,5 +86,5 @@ def test_only_a_profile_whose_network_sees_them_has_them() -> None:
 def test_only_a_network_that_sees_them_hangs_on_them(tmp_path: Path) -> None:
     store = _store(tmp_path)
     for method, experiment in PROFILES["study"].networks.items():
-        read = training_inputs(store, experiment, None)
+        read = training_inputs(asset_name(method), store, experiment, None)
         assert ("person_crops" in read) == (method in CROP_NETWORKS)

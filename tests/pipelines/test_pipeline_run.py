@@ -388,7 +388,8 @@ def test_the_definitions_load_and_name_every_asset() -> None:
 
     graph = defs.resolve_asset_graph()
     names = {key.to_user_string() for key in graph.get_all_asset_keys()}
-    assert names == {*assets_of(active_profile()), "raw_clips", "raw_annotations"}
+    raw = {"raw_clips", "raw_annotations", "raw_motion"}
+    assert names == {*assets_of(active_profile()), *raw}
     for key in graph.get_all_asset_keys():
         assert graph.get(key).description, key
     jobs = {job.name for job in defs.resolve_all_job_defs()}

@@ -1,0 +1,247 @@
+"""Pre-training on motion without video: capture files and tracks, then both networks.
+
+Without motion nothing of this runs: ``pretraining_motion`` is empty and says so, the trainings and
+the fine-tuned rows are no assets, and reports say "not pre-trained".
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import dagster as dg
+import numpy as np
+import polars as pl
+
+from dance_models.config import MotionConfig
+from dance_models.errors import InputError
+from dance_models.methods import NETWORKS, PRETRAINED, PRETRAININGS, pretraining_asset
+from dance_models.tables import SPLIT_ROWS, Schema, write_table
+from pipelines import previews
+from pipelines.assets.dataset import pose_dataset
+from pipelines.assets.training import CODE_VERSION, ROWS, train_network, training_inputs
+from pipelines.compute import TrainingLauncher
+from pipelines.motion import (
+    corpus_runs,
+    leak_message,
+    leak_verdict,
+    register_motion,
+    registered_motion,
+    without_shared,
+    write_verdict,
+)
+from pipelines.settings import MotionSettings, pretraining_settings
+from pipelines.skip_rule import Inputs, Made, run_stage
+from pipelines.store import Store
+
+if TYPE_CHECKING:
+    from dance_models.data.pose_runs import PoseRun
+
+GROUP: Final = "pretraining"
+SOURCES: Final[Schema] = {
+    "source": pl.String,
+    "kind": pl.String,  # "bvh", "kinetics" or "tracks"
+    "split": pl.String,
+    "clips": pl.Int64,  # views
+    "frames": pl.Int64,
+    "seconds": pl.Float64,
+    "problem": pl.String,  # why nothing of it is used, else null
+}
+NONE: Final = (
+    "Not pre-trained: there is no motion. Put BVH, Kinetics-skeleton JSON or COCO-17 tracks into "
+    "`raw/motion` of the store and observe `raw_motion`, or `dance run --motion DIR`."
+)
+
+RAW_MOTION_DESCRIPTION = """Motion files for pre-training.
+
+BVH, Kinetics-skeleton JSON and COCO-17 tracks. *Observe* looks into `raw/motion` of the store;
+`dance run --motion DIR` registers files that lie elsewhere. The trainings on motion are part of the
+graph once there is some: reload the definitions after the first observation. The files are yours,
+under their own licences; nothing is shipped.
+"""
+
+
+@dg.observable_source_asset(
+    group_name=GROUP, tags={"dance/stage": "raw"}, description=RAW_MOTION_DESCRIPTION
+)
+def raw_motion(context: dg.OpExecutionContext, store: Store) -> dg.DataVersion:
+    """Register the motion files of the store's own folder."""
+    folders = [store.raw_motion] if store.raw_motion.is_dir() else []
+    found = register_motion(store, context.instance, folders)
+    context.log.info(f"{found.height} motion files")
+    return dg.DataVersion(store.digest("raw_motion") or "none")
+
+
+# --- pretraining_motion -----------------------------------------------------------------------
+
+
+def pretraining_motion_inputs(store: Store, config: MotionConfig, clip: str | None) -> Inputs:
+    """The files' names and contents, and the data set, with which they must share nothing."""
+    files = registered_motion(store).select("source", "sha256").rows()
+    corpus = store.digest("pose_dataset") if files else ""
+    return {"code": "1", "files": files, "config": config, "pose_dataset": corpus}
+
+
+@dg.asset(
+    deps=[raw_motion, pose_dataset], group_name=GROUP, code_version="1", kinds={"parquet", "numpy"}
+)
+def pretraining_motion(
+    context: dg.AssetExecutionContext, config: MotionSettings, store: Store
+) -> dg.MaterializeResult[Any]:
+    """Motion as pose runs: the true 2-D poses as annotation, an estimator's errors as estimate.
+
+    BVH is seen through virtual cameras. A file that cannot be read is reported and the others go
+    on. A file that shares motion with **any** clip of the data set is left out with a warning that
+    names both, whatever it is called, cut, scaled or mirrored: folds evaluate every clip.
+    """
+    motion = config.value()
+
+    def make() -> Made:
+        return _read(context, store, motion)
+
+    return run_stage(context, store, pretraining_motion_inputs(store, motion, None), make)
+
+
+def _read(context: dg.AssetExecutionContext, store: Store, config: MotionConfig) -> Made:
+    from dance_models.motion.read import MotionOptions, read_source
+    from dance_models.motion.runs import motion_runs
+
+    options = MotionOptions(config.fps, config.max_fps, config.cameras, seed=config.seed)
+    clips, problems = [], {}
+    for row in registered_motion(store).iter_rows(named=True):
+        try:
+            clips += read_source(Path(row["path"]), row["source"], options)
+        except InputError as error:
+            problems[row["source"]] = str(error)
+    runs = motion_runs(clips, val_share=config.val_share, seed=config.seed)
+    unused = {clip.source for clip in clips} - {run.group for run in runs}
+    problems |= dict.fromkeys(sorted(unused), "nobody is seen for a second without a gap")
+    verdict = None
+    if runs:
+        group = {run.clip: run.group for run in runs}
+        runs, pairs, verdict = without_shared(runs, corpus_runs(store))
+        for pair in pairs:
+            problems[group[pair.pretraining]] = f"left out: {leak_message(pair)}"
+    for source, problem in problems.items():
+        context.log.warning(f"{source}: {problem}")
+    table = motion_table(runs)
+    version = write_table(table, store.table("pretraining_motion"))
+    if verdict is not None:
+        write_verdict(store, verdict)
+    report = _report(runs, problems)
+    write_table(report, store.table("pretraining_sources"), {})
+    return Made(version, _shown(store, runs, table, report))
+
+
+def motion_table(runs: "Sequence[PoseRun]") -> pl.DataFrame:
+    """Rows (SPLIT_ROWS) of runs that have no images."""
+    from dance_models.data.assemble import rows_from_pose_runs
+
+    blank = {name: pl.lit(None, SPLIT_ROWS[name]) for name in ("take", "image", "estimator")}
+    frames = pl.DataFrame(
+        [(run.clip, frame) for run in runs for frame in run.frame.tolist()],
+        schema={name: SPLIT_ROWS[name] for name in ("clip", "frame")},
+        orient="row",
+    )
+    return rows_from_pose_runs(runs, frames.with_columns(**blank))
+
+
+def _report(runs: "Sequence[PoseRun]", problems: dict[str, str]) -> pl.DataFrame:
+    """One row a file: what it gave, or why nothing of it is used."""
+    rows: dict[str, dict[str, Any]] = {s: {"source": s, "problem": p} for s, p in problems.items()}
+    for run in runs:
+        row = rows.setdefault(
+            run.group,
+            {"source": run.group, "kind": run.style, "split": run.split, "frames": 0, "seconds": 0},
+        )
+        row.setdefault("views", set()).add(run.clip)
+        row["clips"] = len(row["views"])
+        row["frames"] += len(run)
+        row["seconds"] += float(run.time_s[-1] - run.time_s[0])
+    return pl.DataFrame(list(rows.values()), schema=SOURCES).sort("source")
+
+
+def _shown(
+    store: Store, runs: "Sequence[PoseRun]", table: pl.DataFrame, report: pl.DataFrame
+) -> dict[str, Any]:
+    lost = report.filter(pl.col("problem").is_not_null())
+    shown: dict[str, Any] = {
+        **previews.table_metadata(table, store.table("pretraining_motion")),
+        "files": report.height - lost.height,
+        "hours": report["seconds"].sum() / 3600,
+        "not_used": previews.markdown_list(
+            f"{source}: {problem}" for source, problem in lost.select("source", "problem").rows()
+        ),
+        "leaks": "Files that share motion with a clip of the data set are left out with all views.",
+        "sources": previews.records(report, limit=100),
+    }
+    if not runs:
+        return {**shown, "skipped": dg.MetadataValue.md(NONE)}
+    return {**shown, "skeletons": previews.picture(skeleton_sheet(runs), "motion")}
+
+
+def skeleton_sheet(runs: "Sequence[PoseRun]", count: int = 12, size: int = 240) -> bytes:
+    """True poses of ``count`` runs, each as large as its picture, as a JPEG."""
+    from dance_models.geometry import person_box
+    from dance_models.render.contact_sheet import contact_sheet
+
+    poses = []
+    for run in (runs[i] for i in previews.spread(len(runs), count)):
+        known = np.flatnonzero(run.visibility.all(axis=1) | run.annotated)
+        pose = run.annotation[known[len(known) // 2]]
+        x0, y0, x1, y1 = person_box(pose[None])[0]
+        scale = 0.8 * size / max(x1 - x0, y1 - y0, 1.0)
+        poses.append((pose - [(x0 + x1) / 2, (y0 + y1) / 2]) * scale + size / 2)
+    blank = np.full((size, size, 3), 40, np.uint8)
+    return contact_sheet([blank] * len(poses), poses)
+
+
+@dg.asset_check(asset=pretraining_motion, blocking=True)
+def no_shared_motion(store: Store) -> dg.AssetCheckResult:
+    """No motion that is pre-trained on is in a clip that is judged, under whatever name."""
+    if not store.digest("pretraining_motion") or not store.read("pretraining_motion").height:
+        return dg.AssetCheckResult(passed=True, metadata={"compared": "there is no motion"})
+    messages, facts = leak_verdict(store)
+    return dg.AssetCheckResult(
+        passed=not messages, metadata={**facts, "shared": previews.markdown_list(messages)}
+    )
+
+
+# --- trainings --------------------------------------------------------------------------------
+
+
+def pretraining_network(asset: str) -> dg.AssetsDefinition:
+    """The asset that trains the network of a row on motion, with the row's own recipe."""
+    network, settings = PRETRAININGS[asset], pretraining_settings(asset)
+
+    @dg.asset(
+        name=asset,
+        deps=[pretraining_motion],
+        group_name=GROUP,
+        code_version=CODE_VERSION,
+        pool="gpu",
+        kinds={"pytorch", "mlflow"},
+        op_tags={"dance/kind": "training"},
+        description=f"{NETWORKS[network]}\n\nTrained on motion alone, to be fine-tuned.",
+    )
+    def pretrained(
+        context: dg.AssetExecutionContext,
+        config: settings,  # type: ignore[valid-type]
+        store: Store,
+        launcher: TrainingLauncher,
+    ) -> dg.MaterializeResult[Any]:
+        experiment = config.value()  # type: ignore[attr-defined]
+        return run_stage(
+            context,
+            store,
+            training_inputs(asset, store, experiment, None),
+            lambda: train_network(context, store, launcher, experiment),
+        )
+
+    return pretrained
+
+
+pretraining_assets = [
+    pretraining_network(pretraining_asset(PRETRAINED[method]))
+    for method in ROWS
+    if method in PRETRAINED
+]
