@@ -7,7 +7,8 @@ RECOGNITION_NETWORKS: Final[dict[str, str]] = {
     "hbrnn": "HBRNN: bidirectional recurrent layers over five body parts, fused step by step.",
     "hrnet": (
         "HRNet, small, on person crops: one picture, no motion and no estimate but its box.\n\n"
-        "From scratch on the training frames (no ImageNet weights)."
+        "From scratch (no ImageNet weights): in profile study 1,600 batches of 16 training crops, "
+        "about four minutes on one core."
     ),
     "st_gcn": "ST-GCN without MKFF, on the same input as MKFF-ST-GCN.",
     "mkff_st_gcn.paper": "MKFF-ST-GCN as printed, trained with the paper's recipe.",

@@ -50,6 +50,7 @@ def test_training_imports_nothing_heavy_at_run_time() -> None:
         "for name in ('polars', 'cv2', 'pyarrow', 'albumentations', 'av', 'scipy', 'matplotlib'):\n"
         "    sys.modules[name] = None\n"
         "import dance_models.training.recognition, dance_models.training.prediction\n"
+        "import dance_models.training.detection\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False

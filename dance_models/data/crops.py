@@ -23,7 +23,7 @@ CROP: Final = (128, 96)  # rows, columns
 MARGIN: Final = 1.25  # of the crop over the person's box
 SMALLEST_PX: Final = 32.0  # height of a crop in the frame: a box of one joint has no size
 
-_CLIP: Final = "U128"  # a record has a fixed size
+LONGEST_CLIP_NAME: Final = 128  # characters; a record has a fixed size
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def crop_maps(boxes: NDArray[np.floating]) -> CropMap:
 
 RECORD: Final = np.dtype(
     [
-        ("clip", _CLIP),
+        ("clip", np.str_, LONGEST_CLIP_NAME),
         ("run", np.int32),
         ("frame", np.int64),
         ("scale", np.float64),

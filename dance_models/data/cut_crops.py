@@ -9,7 +9,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from dance_models.data.crops import CROP, RECORD, CropMap, crop_maps, person_boxes, writing_crops
+from dance_models.data.crops import (
+    CROP,
+    LONGEST_CLIP_NAME,
+    RECORD,
+    CropMap,
+    crop_maps,
+    person_boxes,
+    writing_crops,
+)
 from dance_models.errors import InputError
 from dance_models.estimators.tracks import read_image
 from dance_models.skeleton import NUM_JOINTS
@@ -43,10 +51,17 @@ def cut_crops(rows: pl.DataFrame, root: Path, path: Path) -> pl.DataFrame:
     """Cut one crop a row (POSE_DATASET) and write them to ``path``; returns all but the pixels.
 
     ``root`` is what the ``image`` column is relative to. Raises InputError on an unreadable image
-    and on no rows.
+    on no rows, and on a clip whose name does not fit.
     """
     if not rows.height:
         raise InputError("there is no frame to crop", file=path)
+    long = rows.filter(pl.col("clip").str.len_chars() > LONGEST_CLIP_NAME)["clip"]
+    if len(long):
+        raise InputError(
+            f"the clip's name is longer than {LONGEST_CLIP_NAME} characters",
+            file=long[0],
+            hint="Rename the file",
+        )
     rows = rows.sort("clip", "frame")
     with writing_crops(path, rows.height) as records:
         at = 0

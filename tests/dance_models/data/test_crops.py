@@ -165,6 +165,14 @@ def test_a_missing_picture_leaves_no_half_file(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*"))
 
 
+def test_no_rows_and_names_that_do_not_fit_are_said(tmp_path: Path) -> None:
+    rows = _corpus(tmp_path)
+    with pytest.raises(InputError, match="no frame to crop"):
+        cut_crops(rows.head(0), tmp_path, tmp_path / "crops.npy")
+    with pytest.raises(InputError, match=r"bbb: the clip's name is longer.*Rename"):
+        cut_crops(rows.with_columns(clip=pl.lit("b" * 129)), tmp_path, tmp_path / "crops.npy")
+
+
 def test_other_files_are_refused(tmp_path: Path) -> None:
     text, other = tmp_path / "text.npy", tmp_path / "other.npy"
     text.write_text(json.dumps({}))

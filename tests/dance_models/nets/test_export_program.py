@@ -1,10 +1,11 @@
-"""Both networks go through torch.export, with a batch size that is free afterwards."""
+"""The networks go through torch.export, with a batch size that is free afterwards."""
 
 import pytest
 import torch
 from torch import nn
 
-from dance_models.config import MkffStGcnConfig, StgaNetConfig
+from dance_models.config import HrnetConfig, MkffStGcnConfig, StgaNetConfig
+from dance_models.nets.hrnet import Hrnet
 from dance_models.nets.mkff_st_gcn import MkffStGcn
 from dance_models.nets.refiner_input import packed_width
 from dance_models.nets.stga_net import StgaNet
@@ -32,3 +33,7 @@ def test_recognition_network(landmarks: int) -> None:
 
 def test_prediction_network() -> None:
     _check(StgaNet(StgaNetConfig(channels=8, hidden=16)), (27, 14, 2))
+
+
+def test_network_for_person_crops() -> None:
+    _check(Hrnet(HrnetConfig(width=8, stem=8)), (3, 64, 64))
