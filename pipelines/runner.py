@@ -183,9 +183,9 @@ class Runner:
                 continue
             if on_start:
                 on_start(assets)
-            # Light, and a process of its own costs seconds. Not a training: which of them are
-            # assets was decided when this process loaded the graph, before it knew the profile.
-            if len(assets) == 1 and assets[0] not in TRAININGS:
+            # Light, and a process of its own costs seconds. Not what only some profiles have: that
+            # was decided when this process loaded the graph, before it knew the profile.
+            if len(assets) == 1 and assets[0] not in {*TRAININGS, "person_crops"}:
                 outcomes = [_run_named(self.request, assets, None)]
             else:
                 outcomes = list(self._scatter([([asset], None) for asset in assets]))
