@@ -102,7 +102,7 @@ def motion_facts(store: Store) -> dict[str, Any]:
     used = store.read("pretraining_sources").filter(pl.col("problem").is_null())
     return {
         "files": used.height,
-        "hours": round(float(used["seconds"].sum()) / 3600, 2),
+        "hours": round(float(used["seconds"].sum()) / 3600, 4),
         "sha256": store.digest("pretraining_motion"),
     }
 

@@ -73,9 +73,11 @@ def pretraining_note(store: Store) -> str:
     if not rows:
         return "Not pre-trained."
     motion = next(iter(store.training(asset)["initial"]["motion"] for asset in rows.values()))
+    hours = motion["hours"]
+    long = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.1f} minutes"
     return (
         f"{', '.join(rows)}: fine-tuned from weights pre-trained on {motion['files']} motion "
-        f"files, {motion['hours']:.2f} hours (sha256 {motion['sha256'][:12]}) that share nothing "
+        f"files, {long} (sha256 {motion['sha256'][:12]}) that share nothing "
         "with the clips; all other rows: not pre-trained."
     )
 

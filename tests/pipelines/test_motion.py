@@ -282,9 +282,9 @@ def test_pre_training_in_the_graph(
     process = subprocess.Popen(
         command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 500
     while not list(root.glob("models/pretrained_*/*/progress.json")):
-        assert time.monotonic() < deadline, "no epoch of pre-training within five minutes"
+        assert time.monotonic() < deadline, "no epoch of pre-training in all that time"
         assert process.poll() is None
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGKILL)
