@@ -97,6 +97,12 @@ def run(
     debug: DebugOption = False,
 ) -> None:
     """Register clips and annotations and run the graph on all registered clips."""
+    from pipelines.settings import activate, profile_named
+
+    with reported(debug):
+        # Before the graph is imported: it holds the rows of the profile that is active then.
+        profile_named(profile)
+        activate(profile, ablations)
     from pipelines.runner import Request
     from pipelines.session import Session
 
