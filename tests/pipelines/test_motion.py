@@ -264,7 +264,7 @@ def _annotated(corpus: Corpus, clip: str) -> NDArray[np.float64]:
     return np.stack(points)[..., :2]
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 @pytest.mark.timeout(900)
 def test_pre_training_in_the_graph(
     tmp_path: Path, make_corpus: MakeCorpus, monkeypatch: pytest.MonkeyPatch
