@@ -109,16 +109,21 @@ class Dagster:
 
     def ticks(self, sensor: str) -> list[dict[str, Any]]:
         """The last ticks of a sensor or a schedule, newest first."""
-        query = """{ instigationStatesOrError(repositoryID: "ID") { ... on InstigationStates {
-            results { name ticks(limit: 50) { status timestamp skipReason runIds error { message }
-            } } } } }"""
+        query = """query ($of: InstigationSelector!) { instigationStateOrError(
+            instigationSelector: $of) { ... on InstigationState { ticks(limit: 50) {
+            status timestamp skipReason runIds error { message } } } } }"""
         (repository,) = self._repositories()
-        states = self.graphql(query.replace("ID", repository["id"]))["instigationStatesOrError"]
-        return next((s["ticks"] for s in states["results"] if s["name"] == sensor), [])
+        selector = {
+            "repositoryName": repository["name"],
+            "repositoryLocationName": repository["location"]["name"],
+            "name": sensor,
+        }
+        found = self.graphql(query, of=selector)["instigationStateOrError"]
+        return list(found.get("ticks", []))
 
     def _repositories(self) -> list[dict[str, Any]]:
         query = """{ repositoriesOrError { ... on RepositoryConnection { nodes {
-            id name location { name } } } } }"""
+            name location { name } } } } }"""
         return list(self.graphql(query)["repositoriesOrError"]["nodes"])
 
     def status(self, run_id: str) -> str:
