@@ -11,7 +11,7 @@ pytestmark = pytest.mark.e2e
 
 CLIP_ASSETS = ("clip_probe", "pose_annotations", "sampled_frames", "pose_tracks")
 DATASET_ASSETS = ("pose_dataset", "split_manifest", "train_split", "val_split", "test_split")
-UNDER = 240  # seconds for every step
+UNDER = 400  # seconds for every step, most of them Dagster's processes starting
 
 
 def reaction(server: Dagster, job: str, dropped: float) -> float:
@@ -21,7 +21,7 @@ def reaction(server: Dagster, job: str, dropped: float) -> float:
     )
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_clips_and_annotations_that_are_dropped_become_a_data_set(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
