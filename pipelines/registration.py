@@ -4,10 +4,11 @@ Clips accumulate in the store. One that has gone from the disk is kept and repor
 deleted: its tables may be all that is left of it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
-from typing import Final
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import dagster as dg
 import polars as pl
@@ -18,6 +19,10 @@ from dance_models.video.scan import ClipEntry, Problem, scan_clips
 from pipelines.partitions import CLIPS
 from pipelines.skip_rule import VERSION_TAG
 from pipelines.store import Store
+from pipelines.tracking import exclusive
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 RAW_CLIPS: Final[Schema] = {
     "clip": pl.String,
@@ -80,28 +85,47 @@ def corpus_label(store: Store) -> str:
     return ", ".join(sorted(set(registered_clips(store)["corpus"].to_list()))) or "no clips"
 
 
-def _row(entry: ClipEntry, corpus: str) -> dict[str, str]:
+def _row(entry: ClipEntry, corpus: str, sha256: str) -> dict[str, str]:
     return {
         "clip": entry.clip,
         "style": entry.style,
         "performer": entry.performer,
         "take": entry.take,
         "path": str(entry.path),
-        "sha256": _digest(entry.path),
+        "sha256": sha256,
         "corpus": corpus,
     }
 
 
+def _every(path: Path) -> bool:
+    return True
+
+
+def _alone(register: Callable[Concatenate[Store, P], T]) -> Callable[Concatenate[Store, P], T]:
+    """One at a time: a sensor and the command line would overwrite each other's registry."""
+
+    @wraps(register)
+    def locked(store: Store, *arguments: P.args, **named: P.kwargs) -> T:
+        lock = store.table("raw_clips").with_name(".registry.lock")
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with exclusive(lock):
+            return register(store, *arguments, **named)
+
+    return locked
+
+
+@_alone
 def register_clips(
     store: Store,
     instance: dg.DagsterInstance,
     directories: Sequence[Path],
-    ready: Callable[[Path], bool] = lambda path: True,
+    ready: Callable[[Path], bool] = _every,
+    changed: Callable[[Path], bool] = _every,
 ) -> Registration:
     """Add the clips of ``directories`` to the registry, to Dagster's partitions and its log.
 
-    Files that are not ``ready`` are left for another time. Raises InputError when a directory
-    cannot be read.
+    Files that are not ``ready`` are left for another time; those that have not ``changed`` keep
+    the digest that is registered. Raises InputError when a directory cannot be read.
     """
     known = {row["clip"]: row for row in registered_clips(store).to_dicts()}
     result = Registration()
@@ -118,7 +142,37 @@ def register_clips(
                 )
                 result.problems.append(Problem(str(entry.path), message))
                 continue
-            found[entry.clip] = _row(entry, corpus)
+            old = taken["sha256"] if taken and taken["path"] == str(entry.path) else ""
+            kept = old if not changed(entry.path) else ""
+            found[entry.clip] = _row(entry, corpus, kept or _digest(entry.path))
+    _record(store, instance, known, found, result)
+    return result
+
+
+@_alone
+def register_again(
+    store: Store, instance: dg.DagsterInstance, paths: Collection[Path]
+) -> Registration:
+    """Note what registered clips hold now whose files at ``paths`` were overwritten."""
+    known = {row["clip"]: row for row in registered_clips(store).to_dicts()}
+    found = {
+        clip: {**row, "sha256": _digest(Path(row["path"]))}
+        for clip, row in known.items()
+        if Path(row["path"]) in paths
+    }
+    result = Registration()
+    _record(store, instance, known, found, result)
+    return result
+
+
+def _record(
+    store: Store,
+    instance: dg.DagsterInstance,
+    known: Mapping[str, dict[str, str]],
+    found: Mapping[str, dict[str, str]],
+    result: Registration,
+) -> None:
+    """Write the registry and tell Dagster; ``result`` is told what is new, changed and missing."""
     for clip, row in found.items():
         if clip not in known:
             result.new.append(clip)
@@ -140,17 +194,26 @@ def register_clips(
                 tags={VERSION_TAG: rows[clip]["sha256"] or "unreadable"},
             )
         )
-    return result
 
 
+@_alone
 def register_annotations(
-    store: Store, instance: dg.DagsterInstance, directories: Sequence[Path]
+    store: Store,
+    instance: dg.DagsterInstance,
+    directories: Sequence[Path],
+    ready: Callable[[Path], bool] = _every,
 ) -> list[Problem]:
     """Add the annotation files of ``directories`` to the registry; forget files that are gone.
 
-    Returns the files that cannot be used, with the reason.
+    Files that are not ``ready`` are left for another time. Returns the files that cannot be used,
+    with the reason.
     """
-    index = [entry for directory in directories for entry in index_annotations(directory)]
+    index = [
+        entry
+        for directory in directories
+        for entry in index_annotations(directory)
+        if ready(entry.path)
+    ]
     rows = {
         row["path"]: row
         for row in registered_annotations(store).to_dicts()

@@ -11,7 +11,7 @@ from dance_models.tables import POSE_DATASET, SPLIT_ROWS, conform, write_table
 from pipelines import previews
 from pipelines.assets.annotations import pose_annotations
 from pipelines.assets.clips import pose_tracks, sampled_frames
-from pipelines.automation.dataset import WHEN_CLIPS_CHANGED
+from pipelines.automation.dataset import WHEN_CLIPS_ARE_DONE, WHEN_DATASET_CHANGED
 from pipelines.registration import registered_clips
 from pipelines.settings import AugmentSettings, SplitSettings
 from pipelines.skip_rule import Inputs, Made, run_stage
@@ -42,7 +42,7 @@ def pose_dataset_inputs(store: Store, config: None, clip: str | None) -> Inputs:
     group_name=GROUP,
     code_version="1",
     kinds={"parquet"},
-    automation_condition=WHEN_CLIPS_CHANGED,
+    automation_condition=WHEN_CLIPS_ARE_DONE,
 )
 def pose_dataset(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult[Any]:
     """One row a sampled frame: image, estimated keypoints, annotated keypoints where there are."""
@@ -101,7 +101,7 @@ def split_manifest_inputs(store: Store, config: SplitConfig, clip: str | None) -
     group_name=GROUP,
     code_version="1",
     kinds={"parquet"},
-    automation_condition=WHEN_CLIPS_CHANGED,
+    automation_condition=WHEN_DATASET_CHANGED,
 )
 def split_manifest(
     context: dg.AssetExecutionContext, config: SplitSettings, store: Store
@@ -169,7 +169,7 @@ def augmented_train_inputs(store: Store, config: AugmentConfig, clip: str | None
     group_name=GROUP,
     code_version="1",
     kinds={"parquet"},
-    automation_condition=WHEN_CLIPS_CHANGED,
+    automation_condition=WHEN_DATASET_CHANGED,
 )
 def augmented_train(
     context: dg.AssetExecutionContext, config: AugmentSettings, store: Store
@@ -245,7 +245,7 @@ def _split_asset(
         group_name=GROUP,
         code_version="1",
         kinds={"parquet"},
-        automation_condition=WHEN_CLIPS_CHANGED,
+        automation_condition=WHEN_DATASET_CHANGED,
         description=description,
     )
     def split_asset(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult[Any]:

@@ -1,23 +1,32 @@
 """Sensors of the raw folders: new and changed clips and annotations become runs."""
 
 from pathlib import Path
+from typing import Final
 
 import dagster as dg
+import polars as pl
 
 from pipelines.automation.folders import Changes, Look, look_again
 from pipelines.automation.jobs import ingest_clips
 from pipelines.automation.switches import sensor_status
 from pipelines.partitions import CLIPS, clip_keys
 from pipelines.registration import (
+    CORPUS_FILE,
+    register_again,
     register_annotations,
     register_clips,
     registered_annotations,
     registered_clips,
 )
+from pipelines.settings import active_profile
 from pipelines.skip_rule import inputs_digest
+from pipelines.steps import CLIP_STEPS
 from pipelines.store import Store
 
-INTERVAL_S = 15
+INTERVAL_S: Final = 15
+# Dagster ends a sensor's tick after a minute; reading so much takes half of it at 130 MB/s.
+BYTES_A_LOOK: Final = 4_000_000_000
+MANIFESTS: Final = ("clips.csv", CORPUS_FILE)
 Answer = dg.SensorResult | dg.SkipReason
 
 
@@ -25,34 +34,73 @@ Answer = dg.SensorResult | dg.SkipReason
     job=ingest_clips,
     minimum_interval_seconds=INTERVAL_S,
     default_status=sensor_status("clips"),
-    description="Ingests what is new or changed in `raw/clips`; a clip that has gone is reported, "
-    "and its tables stay. A file counts once two looks found it unchanged.",
+    description="Ingests what is new or changed in `raw/clips`, and what changed of clips that are "
+    "registered elsewhere; a clip that has gone is reported, and its tables stay. A file counts "
+    "once two looks found it unchanged.",
 )
 def new_clips(context: dg.SensorEvaluationContext, store: Store) -> Answer:
     """Partitions and runs for new and changed clips."""
-    changes = look_again(store.raw_clips, Look.from_cursor(context.cursor))
+    last = Look.from_cursor(context.cursor)
+    changes = look_again(store.raw_clips, last, _beside(store), BYTES_A_LOOK)
     for path in changes.gone:
         context.log.warning(f"{path} has gone; the tables of its clip are kept")
     if not changes.settled:
         return _waiting(context, changes)
-    ready = set(changes.settled)
-    if any(path.name in {"clips.csv", "CORPUS"} for path in ready):
-        ready |= {path for path in store.raw_clips.rglob("*") if path not in changes.growing}
-    before = {row["clip"]: row for row in registered_clips(store).to_dicts()}
-    # Registering has an effect of its own: if this look is repeated, all settled files count again.
-    result = register_clips(store, context.instance, [store.raw_clips], ready.__contains__)
-    for problem in result.problems:
-        context.log.warning(f"{problem.file}: {problem.message}")
-    rows = {row["clip"]: row for row in registered_clips(store).to_dicts()}
-    wanted = sorted(
-        clip
-        for clip, row in rows.items()
-        if before.get(clip) != row or Path(row["path"]) in changes.settled
-    )
+    # Registering has an effect of its own. Whether a clip is ingested is asked of its tables, so
+    # that a look that is repeated, because the daemon died here, asks for the same runs.
+    touched = _register(context, store, changes, last)
+    wanted = [
+        row["clip"]
+        for row in registered_clips(store).to_dicts()
+        if Path(row["path"]) in touched and not is_ingested(store, context.instance, row["clip"])
+    ]
+    if not wanted:
+        return dg.SensorResult(
+            skip_reason="what changed asks for nothing", cursor=changes.look.cursor()
+        )
     return dg.SensorResult(
         run_requests=_requests(wanted, changes.look),
-        dynamic_partitions_requests=[CLIPS.build_add_request(wanted)] if wanted else [],
+        dynamic_partitions_requests=[CLIPS.build_add_request(wanted)],
         cursor=changes.look.cursor(),
+    )
+
+
+def _beside(store: Store) -> list[Path]:
+    """What counts although it lies outside of the folder: manifests above it, clips elsewhere."""
+    folder = store.raw_clips.resolve()
+    registered = (Path(path) for path in registered_clips(store)["path"])
+    elsewhere = [path for path in registered if not path.is_relative_to(folder)]
+    return [*(folder.parent / name for name in MANIFESTS), *elsewhere]
+
+
+def _register(
+    context: dg.SensorEvaluationContext, store: Store, changes: Changes, last: Look
+) -> set[Path]:
+    """Register what settled; the files whose clips may have to be ingested."""
+    settled, folder = set(changes.settled), store.raw_clips.resolve()
+    # Whoever registered a clip elsewhere ingests it; what is overwritten later is for us.
+    elsewhere = {
+        path
+        for path in settled
+        if not path.is_relative_to(folder.parent) and str(path) in last.handled
+    }
+    touched = {path for path in settled if path.is_relative_to(folder)}
+    if any(path.name in MANIFESTS for path in settled):  # any clip may be of another style now
+        touched |= {Path(path) for path in changes.look.handled}
+    found = register_clips(
+        store, context.instance, [folder], touched.__contains__, settled.__contains__
+    )
+    for problem in found.problems:
+        context.log.warning(f"{problem.file}: {problem.message}")
+    register_again(store, context.instance, elsewhere)
+    return touched | elsewhere
+
+
+def is_ingested(store: Store, instance: dg.DagsterInstance, clip: str) -> bool:
+    """Whether the tables of a clip are there and were made from what is registered."""
+    probe = CLIP_STEPS[0]
+    return all(store.table(step.asset, clip).is_file() for step in CLIP_STEPS) and probe.is_fresh(
+        instance, store, active_profile(), clip
     )
 
 
@@ -65,34 +113,60 @@ def new_clips(context: dg.SensorEvaluationContext, store: Store) -> Answer:
 )
 def changed_annotations(context: dg.SensorEvaluationContext, store: Store) -> Answer:
     """Runs for the clips that changed annotation files speak of, or spoke of before they went."""
-    changes = look_again(store.raw_annotations, Look.from_cursor(context.cursor))
+    last = Look.from_cursor(context.cursor)
+    changes = look_again(store.raw_annotations, last, _annotations_elsewhere(store))
     if not changes.settled and not changes.gone:
         return _waiting(context, changes)
-    if changes.growing:  # reading the folder reads all of it
-        return dg.SkipReason(f"{changes.growing[0].name} is still being written")
+    growing, folder = set(changes.growing), store.raw_annotations.resolve()
     before = registered_annotations(store)
-    for problem in register_annotations(store, context.instance, [store.raw_annotations]):
+    elsewhere = {path.parent for path in changes.settled if not path.is_relative_to(folder)}
+    problems = register_annotations(
+        store, context.instance, [folder, *sorted(elsewhere)], lambda path: path not in growing
+    )
+    for problem in problems:
         context.log.warning(f"{problem.file}: {problem.message}")
-    after = registered_annotations(store)
-    changed = {str(path) for path in (*changes.settled, *changes.gone)}
-    spoken_of = {
-        clip
-        for row in (*before.to_dicts(), *after.to_dicts())
-        if row["path"] in changed
-        for clip in row["clips"]
-    }
+    clips = _spoken_of(before, registered_annotations(store), changes)
     known = clip_keys(context.instance)
-    for clip in sorted(spoken_of - set(known)):
+    for clip in sorted(clips - set(known)):
         context.log.warning(f"annotations for {clip}, a clip that is not registered")
-    wanted = [clip for clip in known if clip in spoken_of]
+    wanted = [
+        clip for clip in known if clip in clips and _reads_anew(store, context.instance, clip)
+    ]
+    if not wanted:
+        return dg.SensorResult(
+            skip_reason="what changed says nothing new of a clip that is ingested",
+            cursor=changes.look.cursor(),
+        )
     return dg.SensorResult(
         run_requests=_requests(wanted, changes.look), cursor=changes.look.cursor()
     )
 
 
+def _annotations_elsewhere(store: Store) -> list[Path]:
+    folder = store.raw_annotations.resolve()
+    paths = (Path(path) for path in registered_annotations(store)["path"])
+    return [path for path in paths if not path.is_relative_to(folder)]
+
+
+def _spoken_of(before: pl.DataFrame, after: pl.DataFrame, changes: Changes) -> set[str]:
+    changed = {str(path) for path in (*changes.settled, *changes.gone)}
+    rows = (*before.to_dicts(), *after.to_dicts())
+    return {clip for row in rows if row["path"] in changed for clip in row["clips"]}
+
+
+def _reads_anew(store: Store, instance: dg.DagsterInstance, clip: str) -> bool:
+    """Whether reading a clip's annotations gives something else.
+
+    A clip without a probe is still to be ingested, and reads them then.
+    """
+    step = next(step for step in CLIP_STEPS if step.asset == "pose_annotations")
+    probed = store.table("clip_probe", clip).is_file()
+    return probed and not step.is_fresh(instance, store, active_profile(), clip)
+
+
 def _requests(clips: list[str], look: Look) -> list[dg.RunRequest]:
     """A run a clip; the same look never starts it twice."""
-    key = inputs_digest({"handled": look.handled, "gone": look.gone})[:12]
+    key = inputs_digest({"handled": look.handled, "gone": look.gone, "look": look.number})[:12]
     return [dg.RunRequest(run_key=f"{clip} {key}", partition_key=clip) for clip in clips]
 
 

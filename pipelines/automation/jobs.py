@@ -16,6 +16,8 @@ ingest_clips = dg.define_asset_job(
     "ingest_clips",
     dg.AssetSelection.assets(*CLIP_ASSETS),
     partitions_def=CLIPS,
+    # A process a step would take longer to start than most of these steps take.
+    executor_def=dg.in_process_executor,
     description="Probe, sample and estimate one clip and read its annotations.",
 )
 build_dataset = dg.define_asset_job(

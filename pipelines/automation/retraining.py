@@ -15,6 +15,13 @@ from pipelines.store import Store
 
 CRON_VARIABLE: Final = "DANCE_RETRAIN_CRON"
 MONDAY_AT_THREE: Final = "0 3 * * 1"
+UNFINISHED: Final = (
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+)
 
 
 def stale_networks(instance: dg.DagsterInstance, store: Store) -> list[str]:
@@ -49,7 +56,12 @@ def _data_set_is_stale(instance: dg.DagsterInstance, store: Store) -> bool:
 def weekly_retrain(
     context: dg.ScheduleEvaluationContext, store: Store
 ) -> dg.RunRequest | dg.SkipReason:
-    """One run of ``retrain_all`` a tick."""
+    """One run of ``retrain_all`` a tick, unless one is under way or would make nothing new."""
+    running = context.instance.get_runs(
+        filters=dg.RunsFilter(job_name=retrain_all.name, statuses=list(UNFINISHED)), limit=1
+    )
+    if running:
+        return dg.SkipReason(f"run {running[0].run_id[:8]} of {retrain_all.name} is under way")
     if not store.digest("pose_dataset"):
         return dg.SkipReason("there is no data set yet")
     stale = stale_networks(context.instance, store)

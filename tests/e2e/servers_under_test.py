@@ -6,14 +6,24 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 from pipelines.store import ROOT_VARIABLE, Store, open_instance
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float) -> None:
+    """Wait for something, asking every two seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
+        time.sleep(2)
 
 
 def free_port() -> int:
@@ -76,18 +86,52 @@ class Dagster:
         return [result["status"] for result in results]
 
     def runs(self) -> list[dict[str, Any]]:
+        """Newest first; times are seconds since 1970."""
         query = """{ runsOrError(limit: 500) { ... on Runs { results {
-            runId status assetSelection { path } } } } }"""
+            runId status jobName creationTime endTime assetSelection { path }
+            tags { key value } } } } }"""
         return list(self.graphql(query)["runsOrError"]["results"])
+
+    def runs_of(self, job: str) -> list[dict[str, Any]]:
+        return [run for run in self.runs() if run["jobName"] == job]
+
+    def unfinished(self) -> list[str]:
+        """Ids of the runs that are still to end."""
+        ended = {"SUCCESS", "FAILURE", "CANCELED"}
+        return [run["runId"] for run in self.runs() if run["status"] not in ended]
+
+    def made(self, asset: str, since: float = 0.0) -> list[str | None]:
+        """Partitions of an asset's materializations since a time (None: it has no partitions)."""
+        query = """query ($path: [String!]!) { assetOrError(assetKey: {path: $path}) {
+            ... on Asset { assetMaterializations(limit: 500) { partition timestamp } } } }"""
+        found = self.graphql(query, path=[asset])["assetOrError"].get("assetMaterializations", [])
+        return [m["partition"] for m in found if float(m["timestamp"]) / 1000 >= since]
+
+    def ticks(self, sensor: str) -> list[dict[str, Any]]:
+        """The last ticks of a sensor or a schedule, newest first."""
+        query = """query ($of: InstigationSelector!) { instigationStateOrError(
+            instigationSelector: $of) { ... on InstigationState { ticks(limit: 50) {
+            status timestamp skipReason runIds error { message } } } } }"""
+        (repository,) = self._repositories()
+        selector = {
+            "repositoryName": repository["name"],
+            "repositoryLocationName": repository["location"]["name"],
+            "name": sensor,
+        }
+        found = self.graphql(query, of=selector)["instigationStateOrError"]
+        return list(found.get("ticks", []))
+
+    def _repositories(self) -> list[dict[str, Any]]:
+        query = """{ repositoriesOrError { ... on RepositoryConnection { nodes {
+            name location { name } } } } }"""
+        return list(self.graphql(query)["repositoriesOrError"]["nodes"])
 
     def status(self, run_id: str) -> str:
         return next(run["status"] for run in self.runs() if run["runId"] == run_id)
 
     def launch(self, asset: str, config: dict[str, Any]) -> str:
         """Materialize one asset, as the button of its page does; the id of the run."""
-        where = """{ repositoriesOrError { ... on RepositoryConnection { nodes {
-            name location { name } } } } }"""
-        (node,) = self.graphql(where)["repositoriesOrError"]["nodes"]
+        (node,) = self._repositories()
         selector = {
             "repositoryName": node["name"],
             "repositoryLocationName": node["location"]["name"],
@@ -113,8 +157,11 @@ class Dagster:
 
 
 @contextmanager
-def dagster_dev(store: Path, profile: str, log: Path) -> Iterator[Dagster]:
-    """``dagster dev`` with its daemon on a free port; ended with all its children."""
+def dagster_dev(store: Path, profile: str, log: Path, **variables: str) -> Iterator[Dagster]:
+    """``dagster dev`` with its daemon on a free port; ended with all its children.
+
+    ``variables`` of the environment come on top, such as ``DANCE_AUTOMATION="on"``.
+    """
     open_instance(Store(root=str(store))).dispose()  # sets DAGSTER_HOME for the child
     server = Dagster(port := free_port())
     command = [
@@ -122,6 +169,7 @@ def dagster_dev(store: Path, profile: str, log: Path) -> Iterator[Dagster]:
         "-h", "127.0.0.1", "-p", str(port),
     ]  # fmt: skip
     environment = {**os.environ, ROOT_VARIABLE: str(store), "DANCE_PROFILE": profile}
+    environment |= variables
     with log.open("w") as output:
         process = subprocess.Popen(
             command, env=environment, stdout=output, stderr=output, start_new_session=True
@@ -135,3 +183,29 @@ def dagster_dev(store: Path, profile: str, log: Path) -> Iterator[Dagster]:
                 process.wait(timeout=30)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """A web server that remembers what is posted to it: its address and the messages."""
+    heard: list[dict[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            length = int(self.headers["Content-Length"])
+            heard.append(json.loads(self.rfile.read(length)))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/hook", heard
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

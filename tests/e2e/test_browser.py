@@ -5,12 +5,12 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from servers_under_test import Dagster, dagster_dev
+from servers_under_test import Dagster, dagster_dev, until
 
 from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
 from dance_models.errors import InputError
@@ -62,13 +62,6 @@ def click(browser: Any, label: str, seconds: float = 30) -> None:
     while (answer := browser.execute_script(PRESS, label)) is not True:
         assert time.monotonic() < deadline, f"there is no button {label!r}, only {answer}"
         time.sleep(0.5)
-
-
-def until(condition: Callable[[], bool], what: str, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
-        time.sleep(2)
 
 
 def observe(browser: Any, server: Dagster, asset: str) -> None:

@@ -62,3 +62,22 @@ def test_a_look_survives_being_stored_and_hidden_files_do_not_count(tmp_path: Pa
     assert list(look.seen) == [str(tmp_path / "b.mp4")]
     assert Look.from_cursor(look.cursor()) == look
     assert Look.from_cursor(None) == Look()
+
+
+def test_a_look_takes_on_no_more_than_can_be_read_in_time(tmp_path: Path) -> None:
+    for name, size in (("a", 30), ("b", 10), ("c", 10), ("d", 10)):
+        (tmp_path / f"{name}.mp4").write_bytes(b"1" * size)
+    look, taken = look_again(tmp_path, Look()).look, []
+    for _ in range(4):
+        changes = look_again(tmp_path, look, at_most=20)
+        assert not changes.growing
+        taken.append("".join(path.stem for path in changes.settled))
+        look = changes.look
+    assert taken == ["a", "bc", "d", ""]
+
+
+def test_other_files_are_watched_too(tmp_path: Path) -> None:
+    folder, other = tmp_path / "raw", tmp_path / "elsewhere.mp4"
+    other.write_bytes(b"1")
+    look = look_again(folder, Look(), [other, tmp_path / "no.mp4"]).look
+    assert look_again(folder, look, [other]).settled == (other,)

@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 import pytest
 from tiny_corpus import Corpus, MakeCorpus
 
+from dance_models.tables import write_table
 from pipelines.automation.ingestion import changed_annotations, new_clips
+from pipelines.registration import register_clips, registered_clips
+from pipelines.skip_rule import INPUTS_TAG, VERSION_TAG, inputs_digest
+from pipelines.steps import CLIP_STEPS
 from pipelines.store import Store, open_instance
 
 
@@ -72,6 +77,19 @@ class Watched:
             for request in requests
         }
 
+    def ingest(self, *clips: str) -> None:
+        """What the runs of clips leave behind: tables, and of what they were made."""
+        for clip in clips:
+            for step in CLIP_STEPS:
+                table = pl.DataFrame({"clip": [clip], "step": [step.asset]})
+                version = write_table(table, self.store.table(step.asset, clip), {})
+                if step.asset in {"clip_probe", "pose_annotations"}:
+                    inputs = inputs_digest(step.inputs(self.store, None, clip))
+                    event = dg.AssetMaterialization(
+                        step.asset, partition=clip, tags={INPUTS_TAG: inputs, VERSION_TAG: version}
+                    )
+                    self.instance.report_runless_asset_event(event)
+
     def drop(self, *names: str) -> None:
         for path in sorted(self.corpus.clips.rglob("*.mp4")):
             if path.stem in names:
@@ -80,14 +98,19 @@ class Watched:
                 shutil.copy(path, target)
 
 
+@pytest.fixture(scope="module")
+def template(make_corpus: MakeCorpus) -> Corpus:
+    return make_corpus(3, 50)
+
+
 @pytest.fixture
-def watched(
-    tmp_path: Path, make_corpus: MakeCorpus, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Watched]:
+def watched(tmp_path: Path, template: Corpus, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    corpus = Corpus(tmp_path / "corpus")
+    shutil.copytree(template.root, corpus.root)
     store = Store(root=str(tmp_path / "store")).initialise()
     with open_instance(store) as instance:
-        yield Watched(store, instance, make_corpus(3, 50))
+        yield Watched(store, instance, corpus)
 
 
 def test_new_changed_and_removed_clips(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
@@ -123,26 +146,109 @@ def test_a_look_that_is_repeated_asks_for_the_same_runs(watched: Watched) -> Non
 
 def test_a_manifest_that_changes_a_style_reaches_its_clips_alone(watched: Watched) -> None:
     watched.drop("ballet_01", "street_01")
-    watched.clips()
-    manifest = watched.store.raw_clips / "clips.csv"
-    manifest.write_text("clip,style,performer,take\nstreet_01,house,ann,take7\n")
+    watched.ingest(*watched.clips())
+    row = "clip,style,performer,take\n{},house,ann,take7\n"
+    (watched.store.raw_clips / "clips.csv").write_text(row.format("street_01"))
     assert watched.clips() == {"street_01"}
+    watched.ingest("street_01")
+    (watched.store.raw_clips / "clips.csv").unlink()
+    (watched.store.raw_clips.parent / "clips.csv").write_text(row.format("ballet_01"))
+    assert watched.clips() == {"ballet_01", "street_01"}
+    assert registered_clips(watched.store)["style"].to_list() == ["house", "street"]
+
+
+def test_what_was_ingested_before_is_left_alone(watched: Watched) -> None:
+    """The command line was there first; then somebody switched automation on."""
+    watched.drop("ballet_01", "street_01")
+    register_clips(watched.store, watched.instance, [watched.store.raw_clips])
+    watched.ingest("ballet_01")
+    assert watched.clips() == {"street_01"}  # the command line was stopped before this one
+
+
+def test_clips_registered_elsewhere_are_watched(watched: Watched) -> None:
+    """They are ingested by whoever registers them; what changes later is for the sensor."""
+    register_clips(watched.store, watched.instance, [watched.corpus.clips])
+    assert watched.clips() == set()
+    watched.ingest("ballet_01", "contemporary_01", "street_01")
+    path = watched.corpus.clips / "street" / "street_01.mp4"
+    shutil.copy(next(watched.corpus.clips.rglob("contemporary_01.mp4")), path)
+    assert watched.clips() == {"street_01"}
+    (row,) = registered_clips(watched.store).filter(clip="street_01").to_dicts()
+    assert row["style"] == "street"
+    watched.ingest("street_01")
+    path.unlink()
+    assert watched.clips() == set()
+    assert "street_01.mp4 has gone" in watched.heard.text
+
+
+def test_a_clip_that_is_put_back_as_it_was_is_ingested_again(watched: Watched) -> None:
+    """Restored from a backup with its old time: the run of then must not count."""
+    watched.drop("street_01")
+    path = watched.store.raw_clips / "street" / "street_01.mp4"
+    backup = shutil.copy2(path, watched.corpus.root / "backup.mp4")
+    (first,) = [*watched.tick(new_clips)[0], *watched.tick(new_clips)[0]]
+    watched.ingest("street_01")
+    shutil.copy(next(watched.corpus.clips.rglob("contemporary_01.mp4")), path)
+    assert watched.clips() == {"street_01"}
+    watched.ingest("street_01")
+    shutil.copy2(backup, path)
+    watched.tick(new_clips)
+    (again,) = watched.tick(new_clips)[0]
+    assert again.run_key != first.run_key
+
+
+def test_a_raw_folder_may_be_a_link_to_another_disk(watched: Watched, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    watched.store.raw_clips.rmdir()
+    watched.store.raw_clips.symlink_to(disk)
+    watched.drop("ballet_01")
+    assert watched.clips() == {"ballet_01"}
+    watched.ingest("ballet_01")
+    assert watched.clips() == set()
 
 
 def test_annotations_start_the_clips_they_speak_of(watched: Watched) -> None:
     watched.drop("ballet_01", "street_01")
-    watched.clips()
+    watched.ingest(*watched.clips())
     folder = watched.store.raw_annotations
     for name in ("ballet_01", "contemporary_01"):
-        shutil.copy(watched.corpus.root / "annotations" / f"{name}.json", folder)
+        shutil.copy(watched.corpus.annotations / f"{name}.json", folder)
     assert watched.annotated() == {"ballet_01"}
     assert "annotations for contemporary_01, a clip that is not registered" in watched.heard.text
     assert watched.annotated() == set()
+    watched.ingest("ballet_01")
 
     path = folder / "ballet_01.json"
     document = json.loads(path.read_text())
     document["annotations"] = document["annotations"][:20]
     path.write_text(json.dumps(document))
     assert watched.annotated() == {"ballet_01"}
+    watched.ingest("ballet_01")
     path.unlink()  # what it said no longer holds
     assert watched.annotated() == {"ballet_01"}
+
+
+def test_annotations_that_come_with_their_clip_start_no_second_run(watched: Watched) -> None:
+    watched.drop("ballet_01")
+    shutil.copy(watched.corpus.annotations / "ballet_01.json", watched.store.raw_annotations)
+    assert watched.clips() == {"ballet_01"}
+    assert watched.annotated() == set()
+    watched.ingest("ballet_01")
+    assert watched.annotated() == set()
+
+
+def test_annotation_files_are_read_while_another_one_is_being_written(watched: Watched) -> None:
+    watched.drop("ballet_01", "street_01")
+    watched.ingest(*watched.clips())
+    folder, source = watched.store.raw_annotations, watched.corpus.annotations
+    shutil.copy(source / "ballet_01.json", folder)
+    growing = folder / "street_01.json"
+    asked: set[str | None] = set()
+    for length in (100, 200, 300):
+        growing.write_text((source / "street_01.json").read_text()[:length])
+        asked |= {request.partition_key for request in watched.tick(changed_annotations)[0]}
+    assert asked == {"ballet_01"}
+    assert "street_01.json" not in watched.heard.text  # half a file is not worth a warning
+    shutil.copy(source / "street_01.json", growing)
+    assert watched.annotated() == {"street_01"}

@@ -1,0 +1,50 @@
+"""A store that is left alone: files are dropped into it, all else is the daemon's."""
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
+from dance_models.errors import InputError
+from dance_models.estimators.weights import fetch_weights
+from pipelines.store import Store
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A rendered corpus beside an empty store: what somebody has and puts in bit by bit."""
+
+    corpus: Path
+    store: Store
+
+    def clips(self) -> list[str]:
+        return sorted(path.stem for path in self.corpus.rglob("*.mp4"))
+
+    def drop_clips(self, *clips: str) -> float:
+        """Copy clips into ``raw/clips``; the time at which the last of them was there."""
+        for path in self.corpus.rglob("*.mp4"):
+            if path.stem in clips:
+                target = self.store.raw_clips / path.parent.name / path.name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
+        return time.time()
+
+    def drop_annotations(self, *clips: str) -> float:
+        """Copy the annotation files of clips into ``raw/annotations``; the time of the last."""
+        for clip in clips:
+            shutil.copy(self.corpus / "annotations" / f"{clip}.json", self.store.raw_annotations)
+        return time.time()
+
+
+def make_desk(folder: Path, clips: int, frames: int = 64) -> Desk:
+    """A desk in ``folder``; skips the test when the estimator's weights cannot be had."""
+    store = Store(root=str(folder / "store")).initialise()
+    write_demo_corpus(folder / "corpus", DemoCorpusConfig(clips, frames, size=(320, 240)))
+    try:
+        fetch_weights(store.weights)
+    except InputError as error:
+        pytest.skip(f"the estimator's weights cannot be had: {error}")
+    return Desk(folder / "corpus", store)

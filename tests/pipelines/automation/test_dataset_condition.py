@@ -1,0 +1,147 @@
+"""When the data set is made: conditions evaluated as the daemon does, over a graph of stand-ins."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from pipelines.automation.dataset import WHEN_CLIPS_ARE_DONE, WHEN_DATASET_CHANGED
+from pipelines.partitions import CLIPS
+
+
+@dg.asset(partitions_def=CLIPS)
+def sampled_frames() -> None: ...
+
+
+@dg.asset(partitions_def=CLIPS, deps=[sampled_frames])
+def pose_tracks() -> None:
+    raise RuntimeError("no such codec")
+
+
+@dg.asset(partitions_def=CLIPS)
+def pose_annotations() -> None: ...
+
+
+@dg.asset(
+    deps=[sampled_frames, pose_tracks, pose_annotations], automation_condition=WHEN_CLIPS_ARE_DONE
+)
+def pose_dataset() -> None: ...
+
+
+@dg.asset(deps=[pose_dataset], automation_condition=WHEN_DATASET_CHANGED)
+def split_manifest() -> None:
+    raise dg.Failure("No clip has annotations")
+
+
+PER_CLIP: list[Any] = [sampled_frames, pose_tracks, pose_annotations]
+PER_STORE: list[Any] = [pose_dataset, split_manifest]
+
+
+class Daemon:
+    """The automation sensor, tick by tick."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self.instance = instance
+        self.defs = dg.Definitions(assets=[*PER_CLIP, *PER_STORE])
+        self.cursor: Any = None
+
+    def asks_for(self) -> set[str]:
+        """The assets that one tick asks for."""
+        result = dg.evaluate_automation_conditions(self.defs, self.instance, cursor=self.cursor)
+        self.cursor = result.cursor
+        graph = self.defs.resolve_asset_graph()
+        return {
+            key.to_user_string()
+            for key in graph.materializable_asset_keys
+            if result.get_num_requested(key)
+        }
+
+    def register(self, *clips: str) -> None:
+        self.instance.add_dynamic_partitions("clips", list(clips))
+
+    def ingest(self, *clips: str) -> None:
+        """Clips that are done; a run of its own for each would take seconds."""
+        self.register(*clips)
+        for clip in clips:
+            for asset in PER_CLIP:
+                self._made(asset.key, clip)
+
+    def fail_to_ingest(self, clip: str) -> None:
+        self.register(clip)
+        dg.materialize(PER_CLIP, instance=self.instance, partition_key=clip, raise_on_error=False)
+
+    def build(self) -> None:
+        for asset in PER_STORE:
+            self._made(asset.key, None)
+
+    def fail_to_build(self) -> None:
+        everything = [*PER_CLIP, *PER_STORE]
+        dg.materialize(
+            everything, instance=self.instance, selection=PER_STORE, raise_on_error=False
+        )
+
+    def _made(self, asset: dg.AssetKey, clip: str | None) -> None:
+        event = dg.AssetMaterialization(asset_key=asset, partition=clip)
+        self.instance.report_runless_asset_event(event)
+
+
+@pytest.fixture
+def daemon() -> Iterator[Daemon]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Daemon(instance)
+
+
+BOTH = {"pose_dataset", "split_manifest"}
+
+
+def test_an_empty_store_asks_for_nothing(daemon: Daemon) -> None:
+    assert daemon.asks_for() == set()
+    daemon.register("one")
+    assert daemon.asks_for() == set()
+    assert daemon.asks_for() == set()
+
+
+def test_the_last_clip_that_is_done_starts_the_data_set_once(daemon: Daemon) -> None:
+    daemon.asks_for()
+    daemon.register("one", "two")
+    daemon.ingest("one")
+    assert daemon.asks_for() == set()
+    daemon.ingest("two")
+    assert daemon.asks_for() == BOTH
+    daemon.build()
+    assert daemon.asks_for() == set()
+    daemon.ingest("two")
+    assert daemon.asks_for() == BOTH
+
+
+def test_clips_that_were_there_before_it_was_switched_on_become_a_data_set(
+    daemon: Daemon,
+) -> None:
+    daemon.ingest("one")
+    assert BOTH in (daemon.asks_for(), daemon.asks_for())
+    daemon.build()
+    assert daemon.asks_for() == set()
+    assert daemon.asks_for() == set()
+
+
+def test_a_clip_whose_run_failed_holds_up_nothing(daemon: Daemon) -> None:
+    daemon.asks_for()
+    daemon.fail_to_ingest("broken")
+    assert daemon.asks_for() == set(), "there is no clip to join yet"
+    daemon.ingest("one")
+    assert daemon.asks_for() == BOTH
+    daemon.build()
+    assert daemon.asks_for() == set()
+
+
+def test_a_data_set_that_cannot_be_split_is_tried_again_when_something_changed(
+    daemon: Daemon,
+) -> None:
+    daemon.asks_for()
+    daemon.ingest("one")
+    assert daemon.asks_for() == BOTH
+    daemon.fail_to_build()
+    assert [daemon.asks_for() for _ in range(3)] == [set(), set(), set()]
+    daemon.ingest("one")
+    assert daemon.asks_for() == BOTH

@@ -1,0 +1,108 @@
+"""The weekly tick: a run, or a reason for none."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from dance_models.tables import write_table, write_text
+from pipelines.automation.retraining import weekly_retrain
+from pipelines.settings import PROFILE_VARIABLE, profile_named
+from pipelines.skip_rule import INPUTS_TAG, VERSION_TAG, inputs_digest
+from pipelines.steps import DATASET_STEPS
+from pipelines.store import Store
+
+NETWORKS = ("mkff_st_gcn", "stga_net")
+
+
+@dataclass
+class Weeks:
+    """A store whose data set and trainings are made up."""
+
+    store: Store
+    instance: dg.DagsterInstance
+
+    def tick(self) -> dg.RunRequest | str:
+        """The run that a tick asks for, or its reason for none."""
+        context = dg.build_schedule_context(instance=self.instance, resources={"store": self.store})
+        said = weekly_retrain(context)
+        if isinstance(said, dg.SkipReason):
+            return str(said.skip_message)
+        assert isinstance(said, dg.RunRequest)
+        return said
+
+    def write(self, table: str, frames: int) -> None:
+        write_table(pl.DataFrame({"frame": range(frames)}), self.store.table(table), {})
+
+    def note(self, *assets: str) -> None:
+        """What a successful run notes: what an asset was made from, and its version."""
+        profile = profile_named("smoke")
+        for step in (step for group in DATASET_STEPS for step in group if step.asset in assets):
+            inputs = inputs_digest(step.inputs(self.store, step.config(profile), None))
+            tags = {INPUTS_TAG: inputs, VERSION_TAG: self.store.digest(step.asset)}
+            event = dg.AssetMaterialization(step.asset, tags=tags)
+            self.instance.report_runless_asset_event(event)
+
+    def train(self) -> None:
+        for asset in NETWORKS:
+            write_text(self.store.output(asset), f"{asset} {self.store.digest('train_split')}")
+        self.note(*NETWORKS)
+
+    def build(self, frames: int) -> None:
+        for table in ("pose_dataset", "train_split", "val_split", "test_split"):
+            self.write(table, frames)
+        self.note("pose_dataset")
+
+
+@pytest.fixture
+def weeks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Weeks]:
+    monkeypatch.setenv(PROFILE_VARIABLE, "smoke")
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Weeks(Store(root=str(tmp_path)), instance)
+
+
+def test_nothing_is_trained_without_a_data_set(weeks: Weeks) -> None:
+    assert weeks.tick() == "there is no data set yet"
+
+
+def test_a_training_is_repeated_when_its_data_changed_and_not_before(weeks: Weeks) -> None:
+    weeks.build(frames=10)
+    first = weeks.tick()
+    assert isinstance(first, dg.RunRequest)
+    assert first.tags["dance/stale"] == "mkff_st_gcn, stga_net"
+    weeks.train()
+    assert "unchanged since they were trained" in str(weeks.tick())
+    weeks.build(frames=11)
+    assert isinstance(weeks.tick(), dg.RunRequest)
+
+
+def test_a_data_set_that_is_behind_its_clips_is_a_reason(weeks: Weeks) -> None:
+    weeks.build(frames=10)
+    weeks.train()
+    weeks.write("pose_dataset", 3)  # not what the last run left
+    said = weeks.tick()
+    assert isinstance(said, dg.RunRequest)
+    assert said.tags["dance/stale"] == "pose_dataset"
+
+
+def test_a_training_that_failed_is_tried_again(weeks: Weeks) -> None:
+    weeks.build(frames=10)
+    weeks.train()
+    weeks.store.output("stga_net").unlink()
+    said = weeks.tick()
+    assert isinstance(said, dg.RunRequest)
+    assert said.tags["dance/stale"] == "stga_net"
+
+
+def test_one_retraining_at_a_time(weeks: Weeks) -> None:
+    @dg.job(name="retrain_all")
+    def stand_in() -> None: ...
+
+    weeks.build(frames=10)
+    run = weeks.instance.create_run_for_job(stand_in, status=dg.DagsterRunStatus.QUEUED)
+    assert weeks.tick() == f"run {run.run_id[:8]} of retrain_all is under way"
+    weeks.instance.report_run_failed(run)
+    assert isinstance(weeks.tick(), dg.RunRequest)
