@@ -10,7 +10,7 @@ from dance_models.methods import CROP_NETWORKS
 from dance_models.tables import file_digest, table_metadata, write_table
 from pipelines import previews
 from pipelines.assets.dataset import GROUP, pose_dataset, split_manifest
-from pipelines.automation.dataset import WHEN_CLIPS_CHANGED
+from pipelines.automation.dataset import WHEN_DATASET_CHANGED
 from pipelines.settings import active_profile
 from pipelines.skip_rule import Inputs, Made, run_stage
 from pipelines.store import Store
@@ -88,7 +88,7 @@ def person_crops_asset() -> dg.AssetsDefinition:
         group_name=GROUP,
         code_version=CODE_VERSION,
         kinds={"parquet", "numpy"},
-        automation_condition=WHEN_CLIPS_CHANGED,
+        automation_condition=WHEN_DATASET_CHANGED,
         description=DESCRIPTION,
     )
     def person_crops(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult[Any]:
