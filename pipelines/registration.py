@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Concatenate, Final, ParamSpec, TypeVar, cast
 
 import dagster as dg
 import polars as pl
@@ -111,7 +111,7 @@ def _alone(register: Callable[Concatenate[Store, P], T]) -> Callable[Concatenate
         with exclusive(lock):
             return register(store, *arguments, **named)
 
-    return locked
+    return cast("Callable[Concatenate[Store, P], T]", locked)
 
 
 @_alone

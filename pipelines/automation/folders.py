@@ -95,7 +95,8 @@ def _states(folder: Path, also: Iterable[Path]) -> State:
 
 
 def _first(paths: list[str], states: State, at_most: int | None) -> list[str]:
-    total, chosen = 0, []
+    total = 0
+    chosen: list[str] = []
     for path in paths:
         total += states[path][0]
         if at_most is not None and total > at_most and chosen:
