@@ -105,7 +105,7 @@ def _alone(register: Callable[Concatenate[Store, P], T]) -> Callable[Concatenate
     """One at a time: a sensor and the command line would overwrite each other's registry."""
 
     @wraps(register)
-    def locked(store: Store, *arguments: P.args, **named: P.kwargs) -> T:
+    def locked(store: Store, /, *arguments: P.args, **named: P.kwargs) -> T:
         lock = store.table("raw_clips").with_name(".registry.lock")
         lock.parent.mkdir(parents=True, exist_ok=True)
         with exclusive(lock):

@@ -60,8 +60,9 @@ class Weeks:
 @pytest.fixture
 def weeks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Weeks]:
     monkeypatch.setenv(PROFILE_VARIABLE, "smoke")
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield Weeks(Store(root=str(tmp_path)), instance)
+    store = Store(root=str(tmp_path / "store"))
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+        yield Weeks(store, instance)
 
 
 def test_nothing_is_trained_without_a_data_set(weeks: Weeks) -> None:
@@ -102,7 +103,7 @@ def test_one_retraining_at_a_time(weeks: Weeks) -> None:
     def stand_in() -> None: ...
 
     weeks.build(frames=10)
-    run = weeks.instance.create_run_for_job(stand_in, status=dg.DagsterRunStatus.QUEUED)
+    run = weeks.instance.create_run_for_job(stand_in, status=dg.DagsterRunStatus.STARTED)
     assert weeks.tick() == f"run {run.run_id[:8]} of retrain_all is under way"
     weeks.instance.report_run_failed(run)
     assert isinstance(weeks.tick(), dg.RunRequest)
