@@ -208,12 +208,7 @@ def register_annotations(
     Files that are not ``ready`` are left for another time. Returns the files that cannot be used,
     with the reason.
     """
-    index = [
-        entry
-        for directory in directories
-        for entry in index_annotations(directory)
-        if ready(entry.path)
-    ]
+    index = [entry for directory in directories for entry in index_annotations(directory, ready)]
     rows = {
         row["path"]: row
         for row in registered_annotations(store).to_dicts()

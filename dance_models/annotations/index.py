@@ -1,5 +1,6 @@
 """Which files in a folder say something about which clips."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,8 +19,10 @@ class AnnotationFile:
     problem: str | None = None
 
 
-def index_annotations(directory: Path) -> list[AnnotationFile]:
-    """All annotation files below a folder, in the order of their paths.
+def index_annotations(
+    directory: Path, wanted: Callable[[Path], bool] = lambda path: True
+) -> list[AnnotationFile]:
+    """All ``wanted`` annotation files below a folder, in the order of their paths.
 
     Raises InputError when the folder cannot be read.
     """
@@ -31,7 +34,7 @@ def index_annotations(directory: Path) -> list[AnnotationFile]:
         for p in sorted(directory.rglob("*"))
         if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()
     ]
-    return [_index(path) for path in paths]
+    return [_index(path) for path in paths if wanted(path)]
 
 
 def _index(path: Path) -> AnnotationFile:

@@ -26,6 +26,7 @@ from pipelines.store import Store
 INTERVAL_S: Final = 15
 # Dagster ends a sensor's tick after a minute; reading so much takes half of it at 130 MB/s.
 BYTES_A_LOOK: Final = 4_000_000_000
+ANNOTATION_BYTES_A_LOOK: Final = 200_000_000  # these are parsed
 MANIFESTS: Final = ("clips.csv", CORPUS_FILE)
 Answer = dg.SensorResult | dg.SkipReason
 
@@ -114,14 +115,16 @@ def is_ingested(store: Store, instance: dg.DagsterInstance, clip: str) -> bool:
 def changed_annotations(context: dg.SensorEvaluationContext, store: Store) -> Answer:
     """Runs for the clips that changed annotation files speak of, or spoke of before they went."""
     last = Look.from_cursor(context.cursor)
-    changes = look_again(store.raw_annotations, last, _annotations_elsewhere(store))
+    changes = look_again(
+        store.raw_annotations, last, _annotations_elsewhere(store), ANNOTATION_BYTES_A_LOOK
+    )
     if not changes.settled and not changes.gone:
         return _waiting(context, changes)
-    growing, folder = set(changes.growing), store.raw_annotations.resolve()
+    settled, folder = set(changes.settled), store.raw_annotations.resolve()
     before = registered_annotations(store)
-    elsewhere = {path.parent for path in changes.settled if not path.is_relative_to(folder)}
+    elsewhere = {path.parent for path in settled if not path.is_relative_to(folder)}
     problems = register_annotations(
-        store, context.instance, [folder, *sorted(elsewhere)], lambda path: path not in growing
+        store, context.instance, [folder, *sorted(elsewhere)], settled.__contains__
     )
     for problem in problems:
         context.log.warning(f"{problem.file}: {problem.message}")

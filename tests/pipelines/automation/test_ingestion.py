@@ -14,7 +14,7 @@ from tiny_corpus import Corpus, MakeCorpus
 
 from dance_models.tables import write_table
 from pipelines.automation.ingestion import changed_annotations, new_clips
-from pipelines.registration import register_clips, registered_clips
+from pipelines.registration import register_annotations, register_clips, registered_clips
 from pipelines.skip_rule import INPUTS_TAG, VERSION_TAG, inputs_digest
 from pipelines.steps import CLIP_STEPS
 from pipelines.store import Store, open_instance
@@ -251,4 +251,20 @@ def test_annotation_files_are_read_while_another_one_is_being_written(watched: W
     assert asked == {"ballet_01"}
     assert "street_01.json" not in watched.heard.text  # half a file is not worth a warning
     shutil.copy(source / "street_01.json", growing)
+    assert watched.annotated() == {"street_01"}
+
+
+def test_annotations_registered_elsewhere_are_watched(watched: Watched) -> None:
+    watched.drop("ballet_01", "street_01")
+    watched.clips()
+    register_annotations(watched.store, watched.instance, [watched.corpus.annotations])
+    watched.ingest("ballet_01", "street_01")
+    assert watched.annotated() == set()
+    path = watched.corpus.annotations / "street_01.json"
+    document = json.loads(path.read_text())
+    document["annotations"] = document["annotations"][:20]
+    path.write_text(json.dumps(document))
+    assert watched.annotated() == {"street_01"}
+    watched.ingest("street_01")
+    path.unlink()
     assert watched.annotated() == {"street_01"}
