@@ -175,7 +175,7 @@ def dagster_dev(store: Path, profile: str, log: Path, **variables: str) -> Itera
             command, env=environment, stdout=output, stderr=output, start_new_session=True
         )
         try:
-            server.wait(120)
+            server.wait(300)
             yield server
         finally:
             process.send_signal(signal.SIGINT)
