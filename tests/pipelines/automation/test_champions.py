@@ -15,8 +15,8 @@ def test_every_move_of_an_alias_starts_one_run(tmp_path: Path) -> None:
 
     def tick() -> list[str | None]:
         nonlocal cursor
-        context = dg.build_sensor_context(cursor=cursor, resources={"store": store})
-        said = champion_changed(context)
+        with dg.build_sensor_context(cursor=cursor, resources={"store": store}) as context:
+            said = champion_changed(context)
         if isinstance(said, dg.SkipReason):
             return []
         assert isinstance(said, dg.SensorResult)

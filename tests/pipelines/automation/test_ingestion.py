@@ -45,16 +45,16 @@ class Watched:
 
     def tick(self, sensor: dg.SensorDefinition) -> tuple[list[dg.RunRequest], str]:
         """One tick as the daemon does it; run requests and the reason of a skip."""
-        context = dg.build_sensor_context(
+        with dg.build_sensor_context(
             instance=self.instance,
             cursor=self.cursors.get(sensor.name),
             resources={"store": self.store},
-        )
-        context.log.addHandler(self.heard)
-        said = sensor(context)
-        if isinstance(said, dg.SkipReason):
-            self.cursors[sensor.name] = context.cursor
-            return [], said.skip_message or ""
+        ) as context:
+            context.log.addHandler(self.heard)
+            said = sensor(context)
+            if isinstance(said, dg.SkipReason):
+                self.cursors[sensor.name] = context.cursor
+                return [], said.skip_message or ""
         assert isinstance(said, dg.SensorResult)
         self.cursors[sensor.name] = said.cursor
         for request in said.dynamic_partitions_requests or []:

@@ -27,8 +27,9 @@ class Weeks:
 
     def tick(self) -> dg.RunRequest | str:
         """The run that a tick asks for, or its reason for none."""
-        context = dg.build_schedule_context(instance=self.instance, resources={"store": self.store})
-        said = weekly_retrain(context)
+        resources = {"store": self.store}
+        with dg.build_schedule_context(instance=self.instance, resources=resources) as context:
+            said = weekly_retrain(context)
         if isinstance(said, dg.SkipReason):
             return str(said.skip_message)
         assert isinstance(said, dg.RunRequest)
