@@ -152,8 +152,8 @@ def _at_length(epochs: int, steps: int, rate: float, warmup: int = 50) -> dict[s
 
 
 def _smoke() -> dict[str, Experiment]:
-    """Ten steps an epoch, and small headline networks."""
-    networks = _at_length(2, 10, 2e-3, warmup=5)
+    """Twenty steps in four epochs, and small headline networks."""
+    networks = _at_length(4, 5, 2e-3, warmup=5)
     recognition, prediction = networks["mkff_st_gcn"], networks["stga_net"]
     assert isinstance(recognition, RecognitionExperiment)
     assert isinstance(prediction, PredictionExperiment)
