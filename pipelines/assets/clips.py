@@ -10,6 +10,8 @@ from dance_models.config import EstimatorConfig, SamplingConfig
 from dance_models.errors import InputError, VideoError
 from dance_models.tables import CLIP_PROBE, FRAMES, TRACKS, conform, table_metadata, write_table
 from pipelines import previews
+from pipelines.checks.annotations import TRACK_CHECKS
+from pipelines.checks.clips import FRAMES_CHECKS, PROBE_CHECKS
 from pipelines.partitions import CLIPS
 from pipelines.registration import register_clips, registered_clips
 from pipelines.settings import EstimatorSettings, SamplingSettings
@@ -76,6 +78,7 @@ def clip_probe_inputs(store: Store, config: None, clip: str | None) -> Inputs:
     group_name=GROUP,
     code_version="2",
     pool="decode",
+    check_specs=PROBE_CHECKS.specs(),
     kinds={"parquet"},
 )
 def clip_probe(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult[Any]:
@@ -112,7 +115,7 @@ def clip_probe(context: dg.AssetExecutionContext, store: Store) -> dg.Materializ
             },
         )
 
-    return run_stage(context, store, clip_probe_inputs(store, None, clip), make)
+    return run_stage(context, store, clip_probe_inputs(store, None, clip), make, PROBE_CHECKS)
 
 
 # --- sampled_frames ---------------------------------------------------------------------------
@@ -162,6 +165,7 @@ def sampled_frames_inputs(store: Store, config: SamplingConfig, clip: str | None
     group_name=GROUP,
     code_version="1",
     pool="decode",
+    check_specs=FRAMES_CHECKS.specs(),
     kinds={"parquet"},
 )
 def sampled_frames(
@@ -178,7 +182,8 @@ def sampled_frames(
     def make() -> Made:
         return _extract(context, store, sampling, clip)
 
-    return run_stage(context, store, sampled_frames_inputs(store, sampling, clip), make)
+    inputs = sampled_frames_inputs(store, sampling, clip)
+    return run_stage(context, store, inputs, make, FRAMES_CHECKS)
 
 
 def _extract(
@@ -253,6 +258,7 @@ def pose_tracks_inputs(store: Store, config: EstimatorConfig, clip: str | None) 
     deps=[sampled_frames],
     group_name=GROUP,
     code_version="1",
+    check_specs=TRACK_CHECKS.specs(),
     kinds={"parquet"},
 )
 def pose_tracks(
@@ -289,7 +295,8 @@ def pose_tracks(
             },
         )
 
-    return run_stage(context, store, pose_tracks_inputs(store, estimator_config, clip), make)
+    inputs = pose_tracks_inputs(store, estimator_config, clip)
+    return run_stage(context, store, inputs, make, TRACK_CHECKS)
 
 
 def _skeleton_preview(

@@ -18,6 +18,7 @@ from dance_models.tables import file_digest, write_table, write_text
 from pipelines import previews
 from pipelines.assets.dataset import test_split, train_split, val_split
 from pipelines.assets.training import ROWS
+from pipelines.checks.models import PREDICTION_CHECKS, RECOGNITION_CHECKS
 from pipelines.registration import corpus_label
 from pipelines.settings import EvaluationSettings
 from pipelines.skip_rule import Inputs, Made, run_stage
@@ -123,6 +124,7 @@ def _made(store: Store, name: str, networks: Mapping[str, str], report: "Report"
     deps=[train_split, val_split, test_split, *_rows(RECOGNITION_NETWORKS)],
     group_name=GROUP,
     code_version=CODE_VERSION,
+    check_specs=RECOGNITION_CHECKS.specs(),
     kinds={"parquet", "mlflow"},
 )
 def recognition_report(
@@ -149,13 +151,15 @@ def recognition_report(
         )
         return _made(store, "recognition_report", networks, report)
 
-    return run_stage(context, store, recognition_report_inputs(store, evaluation, None), make)
+    inputs = recognition_report_inputs(store, evaluation, None)
+    return run_stage(context, store, inputs, make, RECOGNITION_CHECKS)
 
 
 @dg.asset(
     deps=[train_split, val_split, test_split, "mkff_st_gcn", *_rows(PREDICTION_NETWORKS)],
     group_name=GROUP,
     code_version=CODE_VERSION,
+    check_specs=PREDICTION_CHECKS.specs(),
     kinds={"parquet", "mlflow"},
 )
 def prediction_report(
@@ -181,7 +185,8 @@ def prediction_report(
         )
         return _made(store, "prediction_report", networks, report)
 
-    return run_stage(context, store, prediction_report_inputs(store, evaluation, None), make)
+    inputs = prediction_report_inputs(store, evaluation, None)
+    return run_stage(context, store, inputs, make, PREDICTION_CHECKS)
 
 
 def paired_comparisons_inputs(store: Store, config: None, clip: str | None) -> Inputs:

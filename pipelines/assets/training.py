@@ -20,6 +20,7 @@ from dance_models.skeleton import SKELETON_ID
 from dance_models.tables import file_digest, write_text
 from pipelines import previews
 from pipelines.assets.dataset import test_split, train_split, val_split
+from pipelines.checks.models import network_checks
 from pipelines.compute import TrainingLauncher
 from pipelines.settings import active_profile, network_settings
 from pipelines.skip_rule import Inputs, Made, inputs_digest, run_stage
@@ -168,6 +169,7 @@ def network_asset(method: str) -> dg.AssetsDefinition:
         group_name=group,
         code_version=CODE_VERSION,
         pool="gpu",
+        check_specs=network_checks(name).specs(),
         kinds={"pytorch", "mlflow"},
         op_tags={"dance/kind": "training"},
         description=f"{NETWORKS[method]}\n\n{HOW_TRAINED}",
@@ -184,6 +186,7 @@ def network_asset(method: str) -> dg.AssetsDefinition:
             store,
             training_inputs(store, experiment, None),
             lambda: _train(context, store, launcher, experiment),
+            network_checks(name),
         )
 
     return network
