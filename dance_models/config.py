@@ -239,7 +239,7 @@ class QualityConfig:
     # A finding warns; from this share of a clip's frames on, the clip is not used at all.
     error_share: float = 0.2  # of annotated frames with impossible limbs or jumps
     picture_error_share: float = 0.5  # of sampled frames that are blank or frozen
-    pair_error_share: float = 0.5  # of frames in which estimate and annotation disagree
+    swap_error_share: float = 0.5  # of frames in which left and right are exchanged
 
     # clips
     lost_frames: float = 0.01  # share of the nominal frames; encoders miscount one or two

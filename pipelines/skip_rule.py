@@ -21,6 +21,10 @@ from pipelines.store import Store
 if TYPE_CHECKING:
     from dance_models.quality.findings import Finding
 
+    Result = dg.MaterializeResult[Any]
+else:  # Dagster knows no parametrised result as the annotation of an asset with checks
+    Result = dg.MaterializeResult
+
 INPUTS_TAG: Final = "dance/inputs"
 VERSION_TAG: Final = "dagster/data_version"
 # Dagster refuses tag values of more than 63 characters.
@@ -107,7 +111,7 @@ def run_stage(
     inputs: Inputs,
     make: Callable[[], Made],
     checks: AssetChecks | None = None,
-) -> dg.MaterializeResult[Any]:
+) -> Result:
     """Run ``make`` unless the skip rule says the result is there; record the inputs either way.
 
     ``checks`` judge the result; Dagster fails the step when a blocking one finds an error.

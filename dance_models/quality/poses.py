@@ -113,8 +113,8 @@ def swapped_sides(
 ) -> list[Finding]:
     """Stretches in which exchanging left and right brings estimate and annotation together.
 
-    Both have the same frames. Which of the two is wrong cannot be told: an estimator confuses
-    the sides of a dancer who turns, an annotator or a converter those of whole clips.
+    Both have the same frames. An estimator confuses the sides of a dancer who turns; whole clips
+    are an annotator or a converter that names sides as the viewer sees them, which is an error.
     """
     torso = median_torso(annotation.keypoints)
     own = _distance(estimate.keypoints, annotation.keypoints)[:, _SIDED] / torso
@@ -139,7 +139,7 @@ def swapped_sides(
             )
             for t in range(start, stop)
         ]
-    return escalated(found, int(both.any(axis=1).sum()), config.pair_error_share)
+    return escalated(found, int(both.any(axis=1).sum()), config.swap_error_share)
 
 
 def far_estimates(
@@ -148,7 +148,8 @@ def far_estimates(
     """Frames in which the estimate is far from the annotation, where there are too many of them.
 
     Single frames are the estimator's errors, which are there to be learnt; many are another
-    person, another frame rate or annotations of another clip. Both have the same frames.
+    person, another frame rate, annotations of another clip, or a poor estimator: it warns, and
+    nothing is decided by an estimator. Both have the same frames.
     """
     distance = _distance(estimate.keypoints, annotation.keypoints)
     both = np.isfinite(distance)
@@ -157,7 +158,7 @@ def far_estimates(
     far = np.flatnonzero(mean > config.pose_distance)
     if not compared or len(far) <= config.pose_distance_share * compared:
         return []
-    found = [
+    return [
         Finding(
             check="estimate_distance",
             clip=annotation.clip,
@@ -170,7 +171,6 @@ def far_estimates(
         )
         for t in far
     ]
-    return escalated(found, compared, config.pair_error_share)
 
 
 def _distance(a: Array, b: Array) -> Array:

@@ -12,7 +12,7 @@ from pipelines.assets.clips import clip_probe
 from pipelines.checks.annotations import ANNOTATION_CHECKS
 from pipelines.partitions import CLIPS
 from pipelines.registration import register_annotations, registered_annotations
-from pipelines.skip_rule import Inputs, Made, run_stage
+from pipelines.skip_rule import Inputs, Made, Result, run_stage
 from pipelines.store import Store
 
 GROUP = "annotations"
@@ -60,7 +60,7 @@ def pose_annotations_inputs(store: Store, config: None, clip: str | None) -> Inp
     check_specs=ANNOTATION_CHECKS.specs(),
     kinds={"parquet"},
 )
-def pose_annotations(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult[Any]:
+def pose_annotations(context: dg.AssetExecutionContext, store: Store) -> Result:
     """Annotated keypoints of a clip, joints matched by name.
 
     Everything dropped or repaired is in the report: file, frame, joint, what was done and what to

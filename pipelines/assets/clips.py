@@ -15,7 +15,7 @@ from pipelines.checks.clips import FRAMES_CHECKS, PROBE_CHECKS
 from pipelines.partitions import CLIPS
 from pipelines.registration import register_clips, registered_clips
 from pipelines.settings import EstimatorSettings, SamplingSettings
-from pipelines.skip_rule import Inputs, Made, run_stage
+from pipelines.skip_rule import Inputs, Made, Result, run_stage
 from pipelines.store import Store
 
 GROUP = "ingestion"
@@ -81,7 +81,7 @@ def clip_probe_inputs(store: Store, config: None, clip: str | None) -> Inputs:
     check_specs=PROBE_CHECKS.specs(),
     kinds={"parquet"},
 )
-def clip_probe(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult[Any]:
+def clip_probe(context: dg.AssetExecutionContext, store: Store) -> Result:
     """What a clip really holds.
 
     One sequential decode: codec, size, rotation, frame rate from the time stamps, nominal against
@@ -170,7 +170,7 @@ def sampled_frames_inputs(store: Store, config: SamplingConfig, clip: str | None
 )
 def sampled_frames(
     context: dg.AssetExecutionContext, config: SamplingSettings, store: Store
-) -> dg.MaterializeResult[Any]:
+) -> Result:
     """The frames that are kept: contiguous runs of real frames within the budget, as JPEGs.
 
     Biased to movement; annotated frames come first; sampling again only adds, so ids that were
@@ -263,7 +263,7 @@ def pose_tracks_inputs(store: Store, config: EstimatorConfig, clip: str | None) 
 )
 def pose_tracks(
     context: dg.AssetExecutionContext, config: EstimatorSettings, store: Store
-) -> dg.MaterializeResult[Any]:
+) -> Result:
     """What an off-the-shelf estimator sees: 14 keypoints with confidence on every sampled frame.
 
     BlazePose by default (all 33 landmarks kept beside the 14), or tracks computed elsewhere, or

@@ -20,7 +20,7 @@ from pipelines.checks.dataset import (
     usable_clips,
 )
 from pipelines.settings import AugmentSettings, SplitSettings, active_profile
-from pipelines.skip_rule import Inputs, Made, run_stage
+from pipelines.skip_rule import Inputs, Made, Result, run_stage
 from pipelines.store import Store
 
 GROUP = "dataset"
@@ -44,7 +44,7 @@ def pose_dataset_inputs(store: Store, config: None, clip: str | None) -> Inputs:
     check_specs=DATASET_CHECKS.specs(),
     kinds={"parquet"},
 )
-def pose_dataset(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult[Any]:
+def pose_dataset(context: dg.AssetExecutionContext, store: Store) -> Result:
     """One row a sampled frame: image, estimated keypoints, annotated keypoints where there are.
 
     Clips that a check stopped are left out.
@@ -108,7 +108,7 @@ def split_manifest_inputs(store: Store, config: SplitConfig, clip: str | None) -
 )
 def split_manifest(
     context: dg.AssetExecutionContext, config: SplitSettings, store: Store
-) -> dg.MaterializeResult[Any]:
+) -> Result:
     """Which clip is in which split, stored as data.
 
     70/15/15 by group (the take when `clips.csv` gives one, else the clip), stratified by style,
@@ -248,7 +248,7 @@ def _split_asset(
         kinds={"parquet"},
         description=description,
     )
-    def split_asset(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult[Any]:
+    def split_asset(context: dg.AssetExecutionContext, store: Store) -> Result:
         def make() -> Made:
             table = rows(store)
             path = store.table(name)

@@ -21,7 +21,7 @@ from pipelines.assets.training import ROWS
 from pipelines.checks.models import PREDICTION_CHECKS, RECOGNITION_CHECKS
 from pipelines.registration import corpus_label
 from pipelines.settings import EvaluationSettings
-from pipelines.skip_rule import Inputs, Made, run_stage
+from pipelines.skip_rule import Inputs, Made, Result, run_stage
 from pipelines.store import Store
 from pipelines.tracking import Tracker, git_commit
 
@@ -129,7 +129,7 @@ def _made(store: Store, name: str, networks: Mapping[str, str], report: "Report"
 )
 def recognition_report(
     context: dg.AssetExecutionContext, config: EvaluationSettings, store: Store
-) -> dg.MaterializeResult[Any]:
+) -> Result:
     """PCK of the raw estimator, of filters and calibration tuned on validation, and of networks.
 
     `pck_torso` divides by the clip's median annotated torso (neck to mid-hip). 95 % intervals
@@ -164,7 +164,7 @@ def recognition_report(
 )
 def prediction_report(
     context: dg.AssetExecutionContext, config: EvaluationSettings, store: Store
-) -> dg.MaterializeResult[Any]:
+) -> Result:
     """Forecast errors at 80, 160, 320 and 400 ms, from annotated, refined and raw poses.
 
     `mpjpe_torso` is the mean joint error **at** the horizon in percent of the clip's annotated

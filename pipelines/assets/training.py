@@ -23,7 +23,7 @@ from pipelines.assets.dataset import test_split, train_split, val_split
 from pipelines.checks.models import network_checks
 from pipelines.compute import TrainingLauncher
 from pipelines.settings import active_profile, network_settings
-from pipelines.skip_rule import Inputs, Made, inputs_digest, run_stage
+from pipelines.skip_rule import Inputs, Made, Result, inputs_digest, run_stage
 from pipelines.store import Store
 from pipelines.tracking import Tracker, flat_parameters, git_commit
 
@@ -179,7 +179,7 @@ def network_asset(method: str) -> dg.AssetsDefinition:
         config: settings,  # type: ignore[valid-type]
         store: Store,
         launcher: TrainingLauncher,
-    ) -> dg.MaterializeResult[Any]:
+    ) -> Result:
         experiment = config.value()  # type: ignore[attr-defined]
         return run_stage(
             context,

@@ -135,7 +135,7 @@ DATASET_CHECKS = AssetChecks(
         Check(
             "estimate_distance",
             "Estimate and annotation show one pose: warns when they are half a torso apart in a "
-            "tenth of the frames, leaves the clip out when they are in half of them.",
+            "tenth of the frames.",
         ),
         Check("duplicate_clips", "No clip is there twice, be it cut, encoded again or mirrored."),
     ),
