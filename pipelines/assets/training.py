@@ -20,7 +20,7 @@ from dance_models.skeleton import SKELETON_ID
 from dance_models.tables import file_digest, write_text
 from pipelines import previews
 from pipelines.assets.dataset import test_split, train_split, val_split
-from pipelines.checks.models import network_checks
+from pipelines.checks.models import OUTCOME, network_checks
 from pipelines.compute import TrainingLauncher
 from pipelines.settings import active_profile, network_settings
 from pipelines.skip_rule import Inputs, Made, Result, inputs_digest, run_stage
@@ -143,6 +143,9 @@ def _record(
         json.dumps({"run_id": run_id, "model_id": result["model_id"]}, indent=2) + "\n",
     )
     history = result["history"]
+    outcome = {"history": history, "export_difference": result["export_difference"]}
+    best = Path(result["best"]["path"])
+    write_text(best.with_name(OUTCOME), json.dumps(outcome, indent=2) + "\n")
     return Made(
         file_digest(path),
         {

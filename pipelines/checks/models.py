@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from functools import cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -11,6 +11,9 @@ from dance_models.config import QualityConfig
 from dance_models.methods import PREDICTION_NETWORKS, RECOGNITION_NETWORKS
 from pipelines.checks.asset_checks import AssetChecks, Check
 from pipelines.store import Store
+
+# Beside the checkpoints: what a training noted of itself. Loading torch here would cost seconds.
+OUTCOME: Final = "outcome.json"
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,9 +28,15 @@ def _network(
 
     said = store.training(asset)
     best, last = (store.path / said[name]["path"] for name in ("best", "last"))
-    difference = models.export_difference(best, _program(store, asset))
+    outcome = best.with_name(OUTCOME)
+    if outcome.is_file():
+        noted = json.loads(outcome.read_text("utf-8"))
+        history, difference = noted["history"], noted["export_difference"]
+    else:  # trained before this was noted
+        history = models.training_history(last)
+        difference = models.export_difference(best, _program(store, asset))
     return [
-        *models.finite_losses(asset, models.training_history(last)),
+        *models.finite_losses(asset, history),
         *models.export_parity(asset, difference, config),
     ]
 
