@@ -250,7 +250,8 @@ class Session:
         for outcome in result.failed:
             where = f"{outcome.asset}[{outcome.clip}]" if outcome.clip else outcome.asset
             self.console.print(
-                f"[bold red]failed[/] {where}: {escape(outcome.error or '')}", highlight=False
+                f"[bold red]failed[/] {escape(where)}: {escape(outcome.error or '')}",
+                highlight=False,
             )
         self.console.print(f"Done in {seconds:.0f} s.")
 
