@@ -124,6 +124,8 @@ def test_damage_is_located_and_stops_what_hangs_on_it(
         assert _picture(_evaluation(instance, "pose_dataset", "swapped_sides", None)).width > 300
         assert _picture(_evaluation(instance, "pose_dataset", "duplicate_clips", None))
 
+        _check_the_web_uis_way(opened, instance)
+
     code, again = _run(store, corpus)  # nothing was repaired
     assert code == 1
     assert "failed pose_annotations[ballet_01]: limb_length" in again
@@ -135,6 +137,20 @@ def test_damage_is_located_and_stops_what_hangs_on_it(
     assert code == 0, output
     assert opened.read("pose_dataset")["clip"].n_unique() == 7
     _check_tampered_tables(opened)
+
+
+def _check_the_web_uis_way(store: Store, instance: dg.DagsterInstance) -> None:
+    """One run of a job over the clip's assets: what hangs on the blocking check is skipped."""
+    result = defs.resolve_job_def("ingest_clips").execute_in_process(
+        instance=instance,
+        partition_key="ballet_01",
+        run_config={"resources": {"store": {"config": {"root": str(store.path)}}}},
+        raise_on_error=False,
+    )
+    assert not result.success
+    started = [e.step_key for e in result.all_events if e.is_step_start]
+    assert started == ["clip_probe", "pose_annotations"]
+    assert [e.step_key for e in result.all_events if e.is_step_failure] == ["pose_annotations"]
 
 
 def _check_tampered_tables(store: Store) -> None:
