@@ -276,6 +276,52 @@ PREDICTION_GATE = GateConfig(
 
 
 @dataclass(frozen=True)
+class QualityConfig:
+    """Limits of the checks on the data. None of them enters what a training depends on.
+
+    Figures in the comments were measured on clean data: the synthetic demo corpus (18 clips of
+    180 frames) and 30 dance clips of 148-450 frames, both with a real estimator.
+    """
+
+    # A finding warns; from this share of a clip's frames on, the clip is not used at all.
+    error_share: float = 0.2  # of annotated frames with impossible limbs or jumps
+    picture_error_share: float = 0.5  # of sampled frames that are blank or frozen
+    swap_error_share: float = 0.5  # of frames in which left and right are exchanged
+
+    # clips
+    lost_frames: float = 0.01  # share of the nominal frames; encoders miscount one or two
+    lost_frames_error: float = 0.1  # a tenth gone is a file that was cut off
+    frame_interval: float = 1.75  # of the median interval: beyond, a frame was dropped
+    blank_contrast: float = 4.0  # grey levels, standard deviation over the picture; clean: >= 14.9
+    frozen_change: float = 0.01  # grey levels from frame to frame; a held pose still has noise
+    frozen_s: float = 0.5  # clean: at most 0.33 s below twice that change
+    duplicate_correlation: float = 0.93  # of moving parts; other dances: at most 0.81
+
+    # annotations and poses
+    joint_coverage: float = 0.5  # share of frames in which a joint must be known
+    limb_length: float = 2.0  # of its median in the clip; clean: at most 1.70
+    limb_floor: float = 0.5  # torso lengths: medians of foreshortened limbs are no measure
+    joint_speed: float = 30.0  # torso lengths a second, 15 m/s; clean: 99.9 % below 20
+    jump_length: float = 0.5  # torso lengths: at high frame rates, jitter is fast and short
+    jump_gap_s: float = 0.1  # annotated frames farther apart say nothing about jumps
+    swap_gain: float = 0.5  # left and right are swapped when that leaves half of the distance
+    swap_distance: float = 0.15  # torso lengths: where all joints are near, either order fits
+    swap_frames: int = 6  # on end; estimators confuse sides for up to 4 when a dancer turns
+    pose_distance: float = 0.5  # torso lengths, mean over joints, estimate to annotation
+    pose_distance_share: float = 0.1  # of a clip's frames that may be farther; clean: <= 0.06
+
+    # data set
+    shared_motion_percent: float = 4.0  # of the torso: nearer windows are the same motion
+    shared_motion_share: float = 0.3  # of a clip's windows; clean: at most 0.16
+    style_ratio: float = 8.0  # clips of the largest to the smallest style of a split; clean: 4.8
+
+    # models
+    pck_threshold: float = 0.05  # torso lengths, of PCK against the raw estimator
+    horizons_ms: tuple[int, ...] = (80, 160, 320)  # at which standing still must be beaten
+    export_difference: float = 1e-4  # exported program to network, torso lengths
+
+
+@dataclass(frozen=True)
 class RecognitionExperiment:
     """What a training of a recognition network depends on."""
 
@@ -344,6 +390,7 @@ class Profile:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     recognition_gate: GateConfig = RECOGNITION_GATE
     prediction_gate: GateConfig = PREDICTION_GATE
+    quality: QualityConfig = field(default_factory=QualityConfig)
 
     @property
     def recognition(self) -> RecognitionExperiment:

@@ -123,6 +123,20 @@ SPLIT_ROWS: Final[Schema] = {
     "variant": pl.Int32,
 }
 
+# One row a finding of the checks on an asset: tables/findings/<asset>[/<clip>].parquet
+FINDINGS: Final[Schema] = {
+    "check": pl.String,
+    "severity": pl.String,  # "warn" or "error": what hangs on the clip or table is not made
+    "clip": pl.String,  # or the network, for checks on models; "" on a whole table
+    "frame": pl.Int64,  # index in the source clip, null where it is about all of it
+    "joint": pl.String,
+    "value": pl.Float64,
+    "limit": pl.Float64,
+    "message": pl.String,
+    "other": pl.String,  # the clip it was compared with
+    "other_frame": pl.Int64,
+}
+
 
 def table_metadata(**extra: str) -> dict[str, str]:
     """Key-value metadata that every pose table carries: joint names and skeleton id."""

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -30,6 +30,9 @@ from pipelines.skip_rule import Step
 from pipelines.steps import CLIP_STEPS, DATASET_STEPS, assets_of
 from pipelines.store import TRAININGS, Store, open_instance
 
+if TYPE_CHECKING:
+    from dance_models.quality.findings import Finding
+
 
 @dataclass(frozen=True)
 class StageOutcome:
@@ -40,6 +43,11 @@ class StageOutcome:
     state: str  # "made", "fresh" or "failed"
     seconds: float = 0.0
     error: str | None = None
+    findings: "tuple[Finding, ...]" = ()  # of the checks on the asset
+
+    def stopped_at(self, clip: str | None) -> bool:
+        """Whether the asset itself failed, rather than one clip in a table of several."""
+        return self.state == "failed" and self.clip == clip
 
 
 @dataclass(frozen=True)
@@ -138,12 +146,41 @@ def _run_steps(request: Request, steps: Sequence[Step], clip: str | None) -> lis
     outcomes: list[StageOutcome] = []
     for step in steps:
         if step.is_fresh(instance, store, profile, clip):
-            outcomes.append(StageOutcome(step.asset, clip, "fresh"))
-            continue
-        outcomes.append(_execute(instance, store, profile, step, clip, request.debug))
-        if outcomes[-1].state == "failed":
+            outcome = StageOutcome(step.asset, clip, "fresh")
+        else:
+            outcome = _execute(instance, store, profile, step, clip, request.debug)
+        outcomes += _judged(outcome, step, store, profile)
+        if any(o.stopped_at(clip) for o in outcomes):
             break
     return outcomes
+
+
+def _judged(
+    outcome: StageOutcome, step: Step, store: Store, profile: Profile
+) -> list[StageOutcome]:
+    """The outcome with what its checks found, and one for each clip that has to be left out.
+
+    What was fresh is judged again: an error that stopped a run stops the next one too.
+    """
+    from dance_models.quality.findings import errors, lines
+
+    findings = step.findings(store, profile, outcome.clip)
+    outcome = replace(outcome, findings=tuple(findings))
+    stopping = step.checks.stopping(findings) if step.checks else []
+    if stopping:
+        error = "; ".join(lines(stopping)) + ". Nothing is made from it until this is repaired"
+        return [replace(outcome, state="failed", error=error)]
+    left_out = [
+        StageOutcome(
+            outcome.asset,
+            clip,
+            "failed",
+            error="; ".join(lines(f for f in errors(findings) if f.clip == clip))
+            + ". The clip is left out until this is repaired",
+        )
+        for clip in sorted({f.clip for f in errors(findings)})
+    ]
+    return [outcome, *left_out]
 
 
 def _run_named(request: Request, assets: Sequence[str], clip: str | None) -> list[StageOutcome]:
@@ -190,7 +227,7 @@ class Runner:
             else:
                 outcomes = list(self._scatter([([asset], None) for asset in assets]))
             yield from outcomes
-            if any(o.state == "failed" for chain in outcomes for o in chain):
+            if any(o.stopped_at(None) for chain in outcomes for o in chain):
                 return
 
     def _scatter(

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
+from typing import Final
 
 import polars as pl
 from rich.console import Console
@@ -38,6 +39,9 @@ from pipelines.runner import Request, Runner, StageOutcome
 from pipelines.settings import activate, pretraining_experiment
 from pipelines.steps import CLIP_STEPS
 from pipelines.store import TRAININGS, Store, open_instance
+
+MOST_WARNINGS: Final = 40  # lines; a corpus with more has one thing wrong many times
+FINDINGS_FOLDER: Final = "tables/findings in the store"
 
 
 class RateColumn(ProgressColumn):
@@ -257,12 +261,29 @@ class Session:
         self.console.print(table)
         for clip, reason in sorted(result.quarantined.items()):
             self._warn(f"quarantined {clip}: {reason}")
+        self._print_warnings(result)
         for outcome in result.failed:
             where = f"{outcome.asset}[{outcome.clip}]" if outcome.clip else outcome.asset
             self.console.print(
-                f"[bold red]failed[/] {where}: {escape(outcome.error or '')}", highlight=False
+                f"[bold red]failed[/] {escape(where)}: {escape(outcome.error or '')}",
+                highlight=False,
             )
         self.console.print(f"Done in {seconds:.0f} s.")
+
+    def _print_warnings(self, result: RunOutcome) -> None:
+        """One line a check and clip; the web UI shows every frame with its picture."""
+        from dance_models.quality.findings import lines
+
+        found = [
+            f"{outcome.asset}: {line}"
+            for outcome in result.outcomes
+            for line in lines(f for f in outcome.findings if f.severity == "warn")
+        ]
+        for line in found[:MOST_WARNINGS]:
+            self._warn(line)
+        if len(found) > MOST_WARNINGS:
+            more = len(found) - MOST_WARNINGS
+            self._warn(f"and {more} more findings of checks; see the web UI or {FINDINGS_FOLDER}")
 
 
 def _given(folder: Path | None) -> list[Path]:

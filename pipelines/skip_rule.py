@@ -11,11 +11,19 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
+from pipelines.checks.asset_checks import AssetChecks
 from pipelines.store import Store
+
+if TYPE_CHECKING:
+    from dance_models.quality.findings import Finding
+
+    Result = dg.MaterializeResult[Any]
+else:  # Dagster knows no parametrised result as the annotation of an asset with checks
+    Result = dg.MaterializeResult
 
 INPUTS_TAG: Final = "dance/inputs"
 VERSION_TAG: Final = "dagster/data_version"
@@ -68,13 +76,25 @@ class Step:
     inputs: Callable[[Store, Any, str | None], Inputs]
     config: Callable[[Any], object | None] = lambda profile: None  # Profile -> dataclass
     partitioned: bool = False
+    checks: AssetChecks | None = None
+
+    def _digest(self, store: Store, profile: object, clip: str | None) -> str:
+        return inputs_digest(self.inputs(store, self.config(profile), clip))
 
     def is_fresh(
         self, instance: dg.DagsterInstance, store: Store, profile: object, clip: str | None = None
     ) -> bool:
-        """Whether running the asset now would give what is there already."""
-        digest = inputs_digest(self.inputs(store, self.config(profile), clip))
-        return fresh_materialization(instance, store, self.asset, clip, digest) is not None
+        """Whether running the asset now would give, and find, what is there already."""
+        digest = self._digest(store, profile, clip)
+        if fresh_materialization(instance, store, self.asset, clip, digest) is None:
+            return False
+        return self.checks is None or self.checks.found(store, clip, digest) is not None
+
+    def findings(self, store: Store, profile: object, clip: str | None) -> "list[Finding]":
+        """What the checks found on the asset as its inputs are today."""
+        if self.checks is None:
+            return []
+        return self.checks.found(store, clip, self._digest(store, profile, clip)) or []
 
 
 @dataclass(frozen=True)
@@ -90,8 +110,12 @@ def run_stage(
     store: Store,
     inputs: Inputs,
     make: Callable[[], Made],
-) -> dg.MaterializeResult[Any]:
-    """Run ``make`` unless the skip rule says the result is there; record the inputs either way."""
+    checks: AssetChecks | None = None,
+) -> Result:
+    """Run ``make`` unless the skip rule says the result is there; record the inputs either way.
+
+    ``checks`` judge the result; Dagster fails the step when a blocking one finds an error.
+    """
     asset = context.asset_key.to_user_string()
     clip = context.partition_key if context.has_partition_key else None
     digest = inputs_digest(inputs)
@@ -105,4 +129,5 @@ def run_stage(
         data_version=dg.DataVersion(made.data_version),
         metadata=made.metadata,
         tags={INPUTS_TAG: digest},
+        check_results=checks.run(store, clip, digest) if checks else [],
     )

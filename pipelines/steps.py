@@ -23,6 +23,10 @@ from pipelines.assets import (
     registry,
     training,
 )
+from pipelines.checks import annotations as pose_checks
+from pipelines.checks import clips as clip_checks
+from pipelines.checks import models as model_checks
+from pipelines.checks.dataset import DATASET_CHECKS, MANIFEST_CHECKS, SPLIT_CHECKS
 from pipelines.settings import pretraining_experiment
 from pipelines.skip_rule import Step
 
@@ -33,30 +37,43 @@ def _experiment(profile: Profile, method: str) -> Experiment:
 
 # Per clip, in the order in which one clip goes through them.
 CLIP_STEPS: Final = (
-    Step("clip_probe", clips.clip_probe_inputs, partitioned=True),
-    Step("pose_annotations", annotations.pose_annotations_inputs, partitioned=True),
+    Step(
+        "clip_probe",
+        clips.clip_probe_inputs,
+        partitioned=True,
+        checks=clip_checks.PROBE_CHECKS,
+    ),
+    Step(
+        "pose_annotations",
+        annotations.pose_annotations_inputs,
+        partitioned=True,
+        checks=pose_checks.ANNOTATION_CHECKS,
+    ),
     Step(
         "sampled_frames",
         clips.sampled_frames_inputs,
         config=lambda profile: profile.sampling,
         partitioned=True,
+        checks=clip_checks.FRAMES_CHECKS,
     ),
     Step(
         "pose_tracks",
         clips.pose_tracks_inputs,
         config=lambda profile: profile.estimator,
         partitioned=True,
+        checks=pose_checks.TRACK_CHECKS,
     ),
 )
 
 # Over all clips; the steps of one tuple run side by side, each in a process of its own.
 DATASET_STEPS: Final = (
-    (Step("pose_dataset", dataset.pose_dataset_inputs),),
+    (Step("pose_dataset", dataset.pose_dataset_inputs, checks=DATASET_CHECKS),),
     (
         Step(
             "split_manifest",
             dataset.split_manifest_inputs,
             config=lambda profile: profile.split,
+            checks=MANIFEST_CHECKS,
         ),
     ),
     (
@@ -67,9 +84,9 @@ DATASET_STEPS: Final = (
         ),
         Step("person_crops", crops.person_crops_inputs),
     ),
-    (Step("train_split", dataset.train_split_inputs),),
-    (Step("val_split", dataset.val_split_inputs),),
-    (Step("test_split", dataset.test_split_inputs),),
+    (Step("train_split", dataset.train_split_inputs, checks=SPLIT_CHECKS["train"]),),
+    (Step("val_split", dataset.val_split_inputs, checks=SPLIT_CHECKS["val"]),),
+    (Step("test_split", dataset.test_split_inputs, checks=SPLIT_CHECKS["test"]),),
     (
         Step(
             "pretraining_motion",
@@ -90,6 +107,7 @@ DATASET_STEPS: Final = (
             asset_name(method),
             partial(training.training_inputs, asset_name(method)),
             config=partial(_experiment, method=method),
+            checks=model_checks.network_checks(asset_name(method)),
         )
         # The longest first: what is left over at the end keeps all processes busy.
         for method in sorted(NETWORKS, key=lambda method: method not in HEADLINE)
@@ -99,11 +117,13 @@ DATASET_STEPS: Final = (
             "recognition_report",
             evaluation.recognition_report_inputs,
             config=lambda profile: profile.evaluation,
+            checks=model_checks.RECOGNITION_CHECKS,
         ),
         Step(
             "prediction_report",
             evaluation.prediction_report_inputs,
             config=lambda profile: profile.evaluation,
+            checks=model_checks.PREDICTION_CHECKS,
         ),
     ),
     (Step("paired_comparisons", evaluation.paired_comparisons_inputs),),

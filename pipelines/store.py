@@ -53,6 +53,10 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         folder = self.path / "tables"
         return folder / asset / f"{clip}.parquet" if clip else folder / f"{asset}.parquet"
 
+    def findings(self, asset: str, clip: str | None = None) -> Path:
+        """What the checks on an asset found: ``tables/findings/<asset>[/<clip>].parquet``."""
+        return self.table(f"findings/{asset}", clip)
+
     def output(self, asset: str, clip: str | None = None) -> Path:
         """The file whose sha256 is an asset's data version."""
         if asset in TRAININGS:

@@ -102,6 +102,16 @@ def _log_model(job: dict[str, Any], result: TrainingResult) -> str:
     return str(info.model_id)
 
 
+def _export_difference(result: TrainingResult, model_id: str) -> float:
+    """Of the program that was just logged; here, torch and its exporter are loaded already."""
+    import mlflow
+
+    from dance_models.quality.models import export_difference
+
+    logged = Path(mlflow.artifacts.download_artifacts(f"models:/{model_id}"))
+    return export_difference(result.best, logged / "data" / "model.pt2")
+
+
 def _log_datasets(job: dict[str, Any]) -> None:
     import mlflow
     import polars as pl
@@ -148,9 +158,11 @@ def run(pipes: PipesContext, job: dict[str, Any]) -> None:
         result, folds = _train(job, folder, say)
         pipes.log.info(f"Best epoch {result.best_epoch}; logging the model to MLflow.")
         model_id = _log_model(job, result)
+        difference = _export_difference(result, model_id)
     pipes.report_custom_message(
         {
             "model_id": model_id,
+            "export_difference": difference,
             "best": _located(result.best),
             "last": _located(result.last),
             "folds": [_located(fold.best) for fold in folds],

@@ -60,11 +60,11 @@ def pose_runs_from_rows(rows: pl.DataFrame) -> list[PoseRun]:
     arrays = {
         "frame": rows["frame"].to_numpy(),
         "time_s": rows["time_s"].to_numpy(),
-        "estimate": _dense(rows["keypoints"], (NUM_JOINTS, 2), np.nan),
-        "score": _dense(rows["score"], (NUM_JOINTS,), 0),
-        "landmarks": _dense(rows["landmarks"], (_NUM_LANDMARKS, 3), np.nan),
-        "annotation": _dense(rows["annotation"], (NUM_JOINTS, 2), np.nan),
-        "visibility": _dense(rows["visibility"], (NUM_JOINTS,), 0).astype(np.uint8),
+        "estimate": dense(rows["keypoints"], (NUM_JOINTS, 2), np.nan),
+        "score": dense(rows["score"], (NUM_JOINTS,), 0),
+        "landmarks": dense(rows["landmarks"], (_NUM_LANDMARKS, 3), np.nan),
+        "annotation": dense(rows["annotation"], (NUM_JOINTS, 2), np.nan),
+        "visibility": dense(rows["visibility"], (NUM_JOINTS,), 0).astype(np.uint8),
     }
     arrays["visibility"][~np.isfinite(arrays["annotation"]).all(axis=-1)] = 0
     arrays["annotation"][arrays["visibility"] == 0] = np.nan
@@ -78,7 +78,7 @@ def pose_runs_from_rows(rows: pl.DataFrame) -> list[PoseRun]:
     return runs
 
 
-def _dense(series: pl.Series, shape: tuple[int, ...], missing: float) -> NDArray[np.float32]:
+def dense(series: pl.Series, shape: tuple[int, ...], missing: float) -> NDArray[np.float32]:
     """(rows, *shape) with ``missing`` where a row or an element is null."""
     flat = np.full((len(series), int(np.prod(shape))), missing, np.float32)
     known = series.is_not_null().to_numpy()

@@ -9,9 +9,10 @@ import polars as pl
 from dance_models.tables import ANNOTATIONS, conform, write_table
 from pipelines import previews
 from pipelines.assets.clips import clip_probe
+from pipelines.checks.annotations import ANNOTATION_CHECKS
 from pipelines.partitions import CLIPS
 from pipelines.registration import register_annotations, registered_annotations
-from pipelines.skip_rule import Inputs, Made, run_stage
+from pipelines.skip_rule import Inputs, Made, Result, run_stage
 from pipelines.store import Store
 
 GROUP = "annotations"
@@ -56,9 +57,10 @@ def pose_annotations_inputs(store: Store, config: None, clip: str | None) -> Inp
     deps=[raw_annotations, clip_probe],
     group_name=GROUP,
     code_version="2",
+    check_specs=ANNOTATION_CHECKS.specs(),
     kinds={"parquet"},
 )
-def pose_annotations(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult[Any]:
+def pose_annotations(context: dg.AssetExecutionContext, store: Store) -> Result:
     """Annotated keypoints of a clip, joints matched by name.
 
     Everything dropped or repaired is in the report: file, frame, joint, what was done and what to
@@ -92,4 +94,5 @@ def pose_annotations(context: dg.AssetExecutionContext, store: Store) -> dg.Mate
             },
         )
 
-    return run_stage(context, store, pose_annotations_inputs(store, None, clip), make)
+    inputs = pose_annotations_inputs(store, None, clip)
+    return run_stage(context, store, inputs, make, ANNOTATION_CHECKS)

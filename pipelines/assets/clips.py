@@ -10,10 +10,12 @@ from dance_models.config import EstimatorConfig, SamplingConfig
 from dance_models.errors import InputError, VideoError
 from dance_models.tables import CLIP_PROBE, FRAMES, TRACKS, conform, table_metadata, write_table
 from pipelines import previews
+from pipelines.checks.annotations import TRACK_CHECKS
+from pipelines.checks.clips import FRAMES_CHECKS, PROBE_CHECKS
 from pipelines.partitions import CLIPS
 from pipelines.registration import register_clips, registered_clips
 from pipelines.settings import EstimatorSettings, SamplingSettings
-from pipelines.skip_rule import Inputs, Made, run_stage
+from pipelines.skip_rule import Inputs, Made, Result, run_stage
 from pipelines.store import Store
 
 GROUP = "ingestion"
@@ -76,9 +78,10 @@ def clip_probe_inputs(store: Store, config: None, clip: str | None) -> Inputs:
     group_name=GROUP,
     code_version="2",
     pool="decode",
+    check_specs=PROBE_CHECKS.specs(),
     kinds={"parquet"},
 )
-def clip_probe(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult[Any]:
+def clip_probe(context: dg.AssetExecutionContext, store: Store) -> Result:
     """What a clip really holds.
 
     One sequential decode: codec, size, rotation, frame rate from the time stamps, nominal against
@@ -112,7 +115,7 @@ def clip_probe(context: dg.AssetExecutionContext, store: Store) -> dg.Materializ
             },
         )
 
-    return run_stage(context, store, clip_probe_inputs(store, None, clip), make)
+    return run_stage(context, store, clip_probe_inputs(store, None, clip), make, PROBE_CHECKS)
 
 
 # --- sampled_frames ---------------------------------------------------------------------------
@@ -162,11 +165,12 @@ def sampled_frames_inputs(store: Store, config: SamplingConfig, clip: str | None
     group_name=GROUP,
     code_version="1",
     pool="decode",
+    check_specs=FRAMES_CHECKS.specs(),
     kinds={"parquet"},
 )
 def sampled_frames(
     context: dg.AssetExecutionContext, config: SamplingSettings, store: Store
-) -> dg.MaterializeResult[Any]:
+) -> Result:
     """The frames that are kept: contiguous runs of real frames within the budget, as JPEGs.
 
     Biased to movement; annotated frames come first; sampling again only adds, so ids that were
@@ -178,7 +182,8 @@ def sampled_frames(
     def make() -> Made:
         return _extract(context, store, sampling, clip)
 
-    return run_stage(context, store, sampled_frames_inputs(store, sampling, clip), make)
+    inputs = sampled_frames_inputs(store, sampling, clip)
+    return run_stage(context, store, inputs, make, FRAMES_CHECKS)
 
 
 def _extract(
@@ -253,11 +258,12 @@ def pose_tracks_inputs(store: Store, config: EstimatorConfig, clip: str | None) 
     deps=[sampled_frames],
     group_name=GROUP,
     code_version="1",
+    check_specs=TRACK_CHECKS.specs(),
     kinds={"parquet"},
 )
 def pose_tracks(
     context: dg.AssetExecutionContext, config: EstimatorSettings, store: Store
-) -> dg.MaterializeResult[Any]:
+) -> Result:
     """What an off-the-shelf estimator sees: 14 keypoints with confidence on every sampled frame.
 
     BlazePose by default (all 33 landmarks kept beside the 14), or tracks computed elsewhere, or
@@ -289,7 +295,8 @@ def pose_tracks(
             },
         )
 
-    return run_stage(context, store, pose_tracks_inputs(store, estimator_config, clip), make)
+    inputs = pose_tracks_inputs(store, estimator_config, clip)
+    return run_stage(context, store, inputs, make, TRACK_CHECKS)
 
 
 def _skeleton_preview(

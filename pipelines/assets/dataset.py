@@ -12,48 +12,53 @@ from pipelines import previews
 from pipelines.assets.annotations import pose_annotations
 from pipelines.assets.clips import pose_tracks, sampled_frames
 from pipelines.automation.dataset import WHEN_CLIPS_ARE_DONE, WHEN_DATASET_CHANGED
-from pipelines.registration import registered_clips
-from pipelines.settings import AugmentSettings, SplitSettings
-from pipelines.skip_rule import Inputs, Made, run_stage
+from pipelines.checks.dataset import (
+    DATASET_CHECKS,
+    MANIFEST_CHECKS,
+    PARTS,
+    SPLIT_CHECKS,
+    complete_clips,
+    usable_clips,
+)
+from pipelines.settings import AugmentSettings, SplitSettings, active_profile
+from pipelines.skip_rule import Inputs, Made, Result, run_stage
 from pipelines.store import Store
 
 GROUP = "dataset"
-PARTS = ("sampled_frames", "pose_tracks", "pose_annotations")
 
 
 # --- pose_dataset -----------------------------------------------------------------------------
 
 
-def _clips_with_tables(store: Store) -> tuple[list[str], list[str]]:
-    """Clips all of whose tables are there, and those that lack one (their run failed)."""
-    clips = registered_clips(store)["clip"].to_list()
-    complete = [c for c in clips if all(store.table(part, c).is_file() for part in PARTS)]
-    return complete, sorted(set(clips) - set(complete))
-
-
 def pose_dataset_inputs(store: Store, config: None, clip: str | None) -> Inputs:
-    """The three tables of every clip."""
-    complete, _ = _clips_with_tables(store)
-    return {"code": "1", "clips": {c: [store.digest(part, c) for part in PARTS] for c in complete}}
+    """The three tables of every clip that stood its own checks, and the limits of those to come."""
+    complete, left_out = complete_clips(store)
+    tables = {c: [store.digest(part, c) for part in PARTS] for c in complete}
+    quality = active_profile().quality
+    return {"code": "2", "clips": tables, "left_out": left_out, "quality": quality}
 
 
 @dg.asset(
     deps=[sampled_frames, pose_tracks, pose_annotations],
     group_name=GROUP,
-    code_version="1",
+    code_version="2",
+    check_specs=DATASET_CHECKS.specs(),
     kinds={"parquet"},
     automation_condition=WHEN_CLIPS_ARE_DONE,
 )
-def pose_dataset(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult[Any]:
-    """One row a sampled frame: image, estimated keypoints, annotated keypoints where there are."""
+def pose_dataset(context: dg.AssetExecutionContext, store: Store) -> Result:
+    """One row a sampled frame: image, estimated keypoints, annotated keypoints where there are.
+
+    Clips that a check stopped are left out.
+    """
 
     def make() -> Made:
         from dance_models.data.assemble import join_pose_dataset
 
-        complete, incomplete = _clips_with_tables(store)
-        if incomplete:
-            context.log.warning(f"Clips without all their tables are left out: {incomplete}")
-        tables = [join_pose_dataset(*(store.read(part, c) for part in PARTS)) for c in complete]
+        clips, left_out = usable_clips(store, active_profile().quality)
+        for reason in left_out.values():
+            context.log.warning(f"A clip is left out: {reason}")
+        tables = [join_pose_dataset(*(store.read(part, c) for part in PARTS)) for c in clips]
         table = pl.concat([t for t in tables if t.height] or [pl.DataFrame(schema=POSE_DATASET)])
         table = table.sort("clip", "frame")
         path = store.table("pose_dataset")
@@ -69,12 +74,12 @@ def pose_dataset(context: dg.AssetExecutionContext, store: Store) -> dg.Material
             {
                 **previews.table_metadata(table, path),
                 "clips": table["clip"].n_unique(),
-                "left_out": previews.markdown_list(incomplete),
+                "left_out": previews.markdown_list(left_out.values()),
                 "by_style": previews.records(by_style.sort("style")),
             },
         )
 
-    return run_stage(context, store, pose_dataset_inputs(store, None, None), make)
+    return run_stage(context, store, pose_dataset_inputs(store, None, None), make, DATASET_CHECKS)
 
 
 # --- split_manifest ---------------------------------------------------------------------------
@@ -100,12 +105,13 @@ def split_manifest_inputs(store: Store, config: SplitConfig, clip: str | None) -
     deps=[pose_dataset],
     group_name=GROUP,
     code_version="1",
+    check_specs=MANIFEST_CHECKS.specs(),
     kinds={"parquet"},
     automation_condition=WHEN_DATASET_CHANGED,
 )
 def split_manifest(
     context: dg.AssetExecutionContext, config: SplitSettings, store: Store
-) -> dg.MaterializeResult[Any]:
+) -> Result:
     """Which clip is in which split, stored as data.
 
     70/15/15 by group (the take when `clips.csv` gives one, else the clip), stratified by style,
@@ -139,7 +145,8 @@ def split_manifest(
             },
         )
 
-    return run_stage(context, store, split_manifest_inputs(store, split, None), make)
+    inputs = split_manifest_inputs(store, split, None)
+    return run_stage(context, store, inputs, make, MANIFEST_CHECKS)
 
 
 # --- augmented_train --------------------------------------------------------------------------
@@ -244,11 +251,12 @@ def _split_asset(
         deps=deps,
         group_name=GROUP,
         code_version="1",
+        check_specs=SPLIT_CHECKS[split].specs(),
         kinds={"parquet"},
         automation_condition=WHEN_DATASET_CHANGED,
         description=description,
     )
-    def split_asset(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult[Any]:
+    def split_asset(context: dg.AssetExecutionContext, store: Store) -> Result:
         def make() -> Made:
             table = rows(store)
             path = store.table(name)
@@ -263,7 +271,8 @@ def _split_asset(
                 },
             )
 
-        return run_stage(context, store, _split_inputs(split)(store, None, None), make)
+        inputs = _split_inputs(split)(store, None, None)
+        return run_stage(context, store, inputs, make, SPLIT_CHECKS[split])
 
     return split_asset
 

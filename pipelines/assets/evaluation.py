@@ -23,9 +23,10 @@ from dance_models.tables import file_digest, write_table, write_text
 from pipelines import previews
 from pipelines.assets.dataset import test_split, train_split, val_split
 from pipelines.assets.training import ROWS
+from pipelines.checks.models import PREDICTION_CHECKS, RECOGNITION_CHECKS
 from pipelines.registration import corpus_label
 from pipelines.settings import EvaluationSettings
-from pipelines.skip_rule import Inputs, Made, run_stage
+from pipelines.skip_rule import Inputs, Made, Result, run_stage
 from pipelines.store import Store
 from pipelines.tracking import Tracker, git_commit
 
@@ -163,11 +164,12 @@ def _made(store: Store, name: str, networks: Mapping[str, str], report: "Report"
     deps=[train_split, val_split, test_split, *_rows(RECOGNITION_NETWORKS)],
     group_name=GROUP,
     code_version=CODE_VERSION,
+    check_specs=RECOGNITION_CHECKS.specs(),
     kinds={"parquet", "mlflow"},
 )
 def recognition_report(
     context: dg.AssetExecutionContext, config: EvaluationSettings, store: Store
-) -> dg.MaterializeResult[Any]:
+) -> Result:
     """PCK of the raw estimator, of filters and calibration tuned on validation, and of networks.
 
     `pck_torso` divides by the clip's median annotated torso (neck to mid-hip). 95 % intervals
@@ -190,18 +192,20 @@ def recognition_report(
         )
         return _made(store, "recognition_report", networks, report)
 
-    return run_stage(context, store, recognition_report_inputs(store, evaluation, None), make)
+    inputs = recognition_report_inputs(store, evaluation, None)
+    return run_stage(context, store, inputs, make, RECOGNITION_CHECKS)
 
 
 @dg.asset(
     deps=[train_split, val_split, test_split, "mkff_st_gcn", *_rows(PREDICTION_NETWORKS)],
     group_name=GROUP,
     code_version=CODE_VERSION,
+    check_specs=PREDICTION_CHECKS.specs(),
     kinds={"parquet", "mlflow"},
 )
 def prediction_report(
     context: dg.AssetExecutionContext, config: EvaluationSettings, store: Store
-) -> dg.MaterializeResult[Any]:
+) -> Result:
     """Forecast errors at 80, 160, 320 and 400 ms, from annotated, refined and raw poses.
 
     `mpjpe_torso` is the mean joint error **at** the horizon in percent of the clip's annotated
@@ -222,7 +226,8 @@ def prediction_report(
         )
         return _made(store, "prediction_report", networks, report)
 
-    return run_stage(context, store, prediction_report_inputs(store, evaluation, None), make)
+    inputs = prediction_report_inputs(store, evaluation, None)
+    return run_stage(context, store, inputs, make, PREDICTION_CHECKS)
 
 
 def paired_comparisons_inputs(store: Store, config: None, clip: str | None) -> Inputs:

@@ -29,11 +29,12 @@ from dance_models.skeleton import SKELETON_ID
 from dance_models.tables import file_digest, write_text
 from pipelines import previews
 from pipelines.assets.dataset import test_split, train_split, val_split
+from pipelines.checks.models import OUTCOME, network_checks
 from pipelines.compute import TrainingLauncher
 from pipelines.lineage import CHECKPOINT_TAG, log_record
 from pipelines.motion import motion_facts, refuse_shared_motion
 from pipelines.settings import active_profile, network_settings
-from pipelines.skip_rule import Inputs, Made, inputs_digest, run_stage
+from pipelines.skip_rule import Inputs, Made, Result, inputs_digest, run_stage
 from pipelines.store import Store
 from pipelines.tracking import Tracker, flat_parameters, git_commit
 
@@ -205,6 +206,9 @@ def _record(
         json.dumps({"run_id": run_id, "model_id": result["model_id"]}, indent=2) + "\n",
     )
     history = result["history"]
+    outcome = {"history": history, "export_difference": result["export_difference"]}
+    best = Path(result["best"]["path"])
+    write_text(best.with_name(OUTCOME), json.dumps(outcome, indent=2) + "\n")
     return Made(
         file_digest(path),
         {
@@ -236,6 +240,7 @@ def network_asset(method: str) -> dg.AssetsDefinition:
         group_name=group,
         code_version=CODE_VERSION,
         pool="gpu",
+        check_specs=network_checks(name).specs(),
         kinds={"pytorch", "mlflow"},
         op_tags={"dance/kind": "training"},
         description=f"{NETWORKS[method]}\n\n{HOW_TRAINED}",
@@ -245,13 +250,14 @@ def network_asset(method: str) -> dg.AssetsDefinition:
         config: settings,  # type: ignore[valid-type]
         store: Store,
         launcher: TrainingLauncher,
-    ) -> dg.MaterializeResult[Any]:
+    ) -> Result:
         experiment = config.value()  # type: ignore[attr-defined]
         return run_stage(
             context,
             store,
             training_inputs(name, store, experiment, None),
             lambda: train_network(context, store, launcher, experiment),
+            network_checks(name),
         )
 
     return network

@@ -1,0 +1,125 @@
+"""The data set: leaks between splits, balance of the styles, rows that do not belong."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from dance_models.config import QualityConfig
+from dance_models.data.pose_runs import PoseRun
+from dance_models.motion.leak import shared_windows
+from dance_models.quality.findings import Finding
+
+
+def shared_ids(manifest: pl.DataFrame) -> list[Finding]:
+    """Clips and groups (takes) of a manifest (SPLIT_MANIFEST) that are in more than one split."""
+    found = []
+    for column in ("clip", "group"):
+        several = (
+            manifest.group_by(column)
+            .agg(pl.col("split").unique().sort(), pl.col("clip").min().alias("first"))
+            .filter(pl.col("split").list.len() > 1)
+            .sort(column)
+        )
+        for row in several.to_dicts():
+            what = f"{column} {row[column]}" if column == "group" else "the clip"
+            found.append(
+                Finding(
+                    check="split_leaks",
+                    clip=row["first"],
+                    message=f"{what} is in the splits {' and '.join(row['split'])}",
+                    value=float(len(row["split"])),
+                    limit=1.0,
+                    severity="error",
+                )
+            )
+    return found
+
+
+def shared_motion(
+    learnt: Sequence[PoseRun], judged: Sequence[PoseRun], config: QualityConfig
+) -> list[Finding]:
+    """Judged clips whose motion is that of a learnt clip: a copy under another name.
+
+    ``frame`` is where the two are most alike. See :mod:`dance_models.motion.leak` for what this
+    cannot find.
+    """
+    report = shared_windows(
+        learnt, judged, threshold_percent=config.shared_motion_percent, stride=2
+    )
+    return [
+        Finding(
+            check="shared_motion",
+            clip=pair.evaluated,
+            frame=_frame_at(judged, pair.evaluated, pair.evaluated_s),
+            other=pair.pretraining,
+            other_frame=_frame_at(learnt, pair.pretraining, pair.pretraining_s),
+            message=f"{100 * pair.share:.0f} % of its motion is that of {pair.pretraining}"
+            f"{', mirrored' if pair.mirrored else ''}, which is trained on "
+            f"(at its second {pair.pretraining_s:.1f}, {pair.distance_percent:.1f} % of a torso "
+            "apart)",
+            value=pair.share,
+            limit=config.shared_motion_share,
+            severity="error",
+        )
+        for pair in report.pairs
+        if pair.share >= config.shared_motion_share
+    ]
+
+
+def _frame_at(runs: Sequence[PoseRun], clip: str, seconds: float) -> int:
+    """The frame of a clip that is nearest to a time."""
+    gaps = [
+        (abs(float(time) - seconds), int(frame))
+        for run in runs
+        if run.clip == clip and run.variant == 0
+        for time, frame in zip(run.time_s, run.frame, strict=True)
+    ]
+    return min(gaps)[1]
+
+
+def class_balance(manifest: pl.DataFrame, config: QualityConfig) -> list[Finding]:
+    """Styles that a split lacks, and splits in which one style outweighs another."""
+    counts = manifest.group_by("split", "style").len()
+    styles = sorted(manifest["style"].unique())
+    found = []
+    for split in ("train", "val", "test"):
+        of = dict(counts.filter(split=split).select("style", "len").iter_rows())
+        for style in styles:
+            if style not in of:
+                message = f"the {split} split has no clip of the style {style}"
+                found.append(Finding("class_balance", "", message, 0.0, 1.0))
+        if of and max(of.values()) > config.style_ratio * min(of.values()):
+            most, least = max(of, key=lambda s: of[s]), min(of, key=lambda s: of[s])
+            message = f"the {split} split has {of[most]} clips of {most} and {of[least]} of {least}"
+            ratio = of[most] / of[least]
+            found.append(Finding("class_balance", "", message, ratio, config.style_ratio))
+    return found
+
+
+def foreign_rows(rows: pl.DataFrame, split: str, manifest: pl.DataFrame) -> list[Finding]:
+    """Rows (SPLIT_ROWS) of a split's table that do not belong there.
+
+    Those of clips that the manifest puts elsewhere, and augmented copies outside training.
+    """
+    own = manifest.filter(pl.col("split") == split)["clip"]
+    stray = rows.filter(~pl.col("clip").is_in(own.implode()) | (pl.col("split") != split))
+    copies = rows.filter(pl.col("variant") > 0) if split != "train" else rows.clear()
+    found = []
+    for part, message in (
+        (stray, f"rows of this clip are in the {split} split, where it does not belong"),
+        (copies, f"augmented rows of this clip are in the {split} split"),
+    ):
+        firsts = part.group_by("clip").agg(pl.col("frame").min(), pl.len()).sort("clip")
+        found += [
+            Finding(
+                check="foreign_rows",
+                clip=clip,
+                frame=frame,
+                message=message,
+                value=float(count),
+                limit=0.0,
+                severity="error",
+            )
+            for clip, frame, count in firsts.iter_rows()
+        ]
+    return found

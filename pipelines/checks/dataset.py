@@ -1,0 +1,175 @@
+"""Checks on the data set, and which clips it may be made of."""
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import polars as pl
+
+from dance_models.config import QualityConfig
+from dance_models.tables import SPLIT_ROWS, conform
+from pipelines.checks.annotations import pair_findings
+from pipelines.checks.asset_checks import AssetChecks, Check
+from pipelines.checks.pictures import drawing
+from pipelines.registration import registered_clips
+from pipelines.store import Store
+
+if TYPE_CHECKING:
+    from dance_models.data.pose_runs import PoseRun
+    from dance_models.quality.duplicates import ClipPictures
+    from dance_models.quality.findings import Finding
+
+PARTS: Final = ("sampled_frames", "pose_tracks", "pose_annotations")
+CHECKED_PARTS: Final = ("clip_probe", *PARTS)
+
+
+def complete_clips(store: Store) -> tuple[list[str], dict[str, str]]:
+    """Clips all of whose tables are there and stood their checks, and why the others do not."""
+    usable, left_out = [], {}
+    for clip in registered_clips(store)["clip"].to_list():
+        lacking = [part for part in PARTS if not store.table(part, clip).is_file()]
+        stopped = _stopped(store, clip)
+        if stopped:
+            left_out[clip] = stopped
+        elif lacking:
+            left_out[clip] = f"{clip}: has no table {lacking[0]}, its run failed"
+        else:
+            usable.append(clip)
+    return usable, left_out
+
+
+def _stopped(store: Store, clip: str) -> str | None:
+    """The errors that the checks on a clip's own tables found, None where there are none."""
+    from dance_models.quality.findings import errors, findings_of_table, lines
+
+    for asset in CHECKED_PARTS:
+        path = store.findings(asset, clip)
+        if path.is_file():
+            wrong = errors(findings_of_table(pl.read_parquet(path)))
+            if wrong:
+                return f"{asset}: {lines(wrong)[0]}"
+    return None
+
+
+def usable_clips(store: Store, config: QualityConfig) -> tuple[list[str], dict[str, str]]:
+    """:func:`complete_clips` whose estimate and annotation also agree well enough."""
+    from dance_models.quality.findings import errors, lines
+
+    usable, left_out = complete_clips(store)
+    for clip in usable:
+        wrong = errors(pair_findings(store, config, clip))
+        if wrong:
+            left_out[clip] = lines(wrong)[0]
+    return [clip for clip in usable if clip not in left_out], left_out
+
+
+def _pose_dataset(store: Store, config: QualityConfig, clip: str | None) -> "list[Finding]":
+    from dance_models.quality.duplicates import duplicate_clips
+
+    usable, left_out = complete_clips(store)
+    found = [finding for name in usable for finding in pair_findings(store, config, name)]
+    found += _left_out(left_out)
+    return found + duplicate_clips([p for p in map(partial(_pictures, store), usable) if p], config)
+
+
+def _left_out(reasons: dict[str, str]) -> "list[Finding]":
+    """As warnings: the asset that stopped the clip reports the error."""
+    from dance_models.quality.findings import Finding
+
+    return [
+        Finding("clips_left_out", clip, f"is not in the data set ({reason})", 1.0, 0.0)
+        for clip, reason in sorted(reasons.items())
+    ]
+
+
+def _pictures(store: Store, clip: str) -> "ClipPictures | None":
+    from dance_models.quality.duplicates import ClipPictures
+    from dance_models.video.signature import SIZE
+
+    row = store.read("clip_probe", clip).row(0, named=True)
+    if row["status"] != "ok":
+        return None
+    signature = np.frombuffer(b"".join(row["signature"]), np.uint8).reshape(-1, SIZE)
+    return ClipPictures(clip, row["sha256"], np.array(row["time_s"]), signature)
+
+
+def _split_manifest(store: Store, config: QualityConfig, clip: str | None) -> "list[Finding]":
+    from dance_models.quality.dataset import class_balance, shared_ids
+
+    manifest = store.read("split_manifest")
+    return [*shared_ids(manifest), *class_balance(manifest, config)]
+
+
+def _original_runs(store: Store, split: str) -> "list[PoseRun]":
+    """Runs of a split as the manifest has it; its own table may not be made yet."""
+    from dance_models.data.assemble import pose_runs_from_rows
+
+    manifest = store.read("split_manifest").filter(pl.col("split") == split)
+    rows = store.read("pose_dataset").join(
+        manifest.select("clip", "group", "split", "fold"), on="clip"
+    )
+    return pose_runs_from_rows(conform(rows.with_columns(variant=pl.lit(0)), SPLIT_ROWS))
+
+
+def _split_table(
+    store: Store, config: QualityConfig, clip: str | None, *, split: str
+) -> "list[Finding]":
+    from dance_models.quality.dataset import foreign_rows, shared_motion
+
+    found = foreign_rows(store.read(f"{split}_split"), split, store.read("split_manifest"))
+    if split != "train":
+        learnt, judged = (_original_runs(store, name) for name in ("train", split))
+        found += shared_motion(learnt, judged, config)
+    return found
+
+
+DATASET_CHECKS = AssetChecks(
+    "pose_dataset",
+    (
+        Check("clips_left_out", "Every registered clip is in the data set: else warns why."),
+        Check(
+            "swapped_sides",
+            "Left and right of estimate and annotation agree: warns where they are exchanged for "
+            "six frames, leaves the clip out when they are in half of them.",
+        ),
+        Check(
+            "estimate_distance",
+            "Estimate and annotation show one pose: warns when they are half a torso apart in a "
+            "tenth of the frames.",
+        ),
+        Check("duplicate_clips", "No clip is there twice, be it cut, encoded again or mirrored."),
+    ),
+    _pose_dataset,
+    drawing("pose_annotations", "pose_tracks"),
+)
+MANIFEST_CHECKS = AssetChecks(
+    "split_manifest",
+    (
+        Check("split_leaks", "No clip and no take is in two splits.", blocking=True),
+        Check("class_balance", "Every style is in every split, none outweighs the others."),
+    ),
+    _split_manifest,
+)
+
+
+def split_checks(split: str) -> AssetChecks:
+    """The checks on the table of one split."""
+    motion = Check(
+        "shared_motion",
+        "No clip moves as one that is trained on does: a copy under another name.",
+        blocking=True,
+    )
+    foreign = Check(
+        "foreign_rows",
+        "Only rows of this split's clips, and augmented copies in training alone.",
+        blocking=True,
+    )
+    return AssetChecks(
+        f"{split}_split",
+        (foreign, *(() if split == "train" else (motion,))),
+        partial(_split_table, split=split),
+        drawing("pose_annotations"),
+    )
+
+
+SPLIT_CHECKS: Final = {split: split_checks(split) for split in ("train", "val", "test")}

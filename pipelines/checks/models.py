@@ -1,0 +1,89 @@
+"""Checks on trained networks and on the reports that compare them."""
+
+import json
+from collections.abc import Iterable
+from functools import cache, partial
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from dance_models.config import QualityConfig
+from dance_models.methods import PREDICTION_NETWORKS, RECOGNITION_NETWORKS
+from pipelines.checks.asset_checks import AssetChecks, Check
+from pipelines.store import Store
+
+# Beside the checkpoints: what a training noted of itself. Loading torch here would cost seconds.
+OUTCOME: Final = "outcome.json"
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dance_models.quality.findings import Finding
+
+
+def _network(
+    store: Store, config: QualityConfig, clip: str | None, *, asset: str
+) -> "list[Finding]":
+    from dance_models.quality import models
+
+    said = store.training(asset)
+    best, last = (store.path / said[name]["path"] for name in ("best", "last"))
+    outcome = best.with_name(OUTCOME)
+    if outcome.is_file():
+        noted = json.loads(outcome.read_text("utf-8"))
+        history, difference = noted["history"], noted["export_difference"]
+    else:  # trained before this was noted
+        history = models.training_history(last)
+        difference = models.export_difference(best, _program(store, asset))
+    return [
+        *models.finite_losses(asset, history),
+        *models.export_parity(asset, difference, config),
+    ]
+
+
+def _program(store: Store, asset: str) -> "Path | None":
+    """The exported program that MLflow keeps of a network, None when it is not there."""
+    note = store.model(asset) / "mlflow.json"
+    model = json.loads(note.read_text("utf-8"))["model_id"] if note.is_file() else None
+    path = store.mlflow / "artifacts" / "models" / str(model) / "artifacts" / "data" / "model.pt2"
+    return path if path.is_file() else None
+
+
+@cache
+def network_checks(asset: str) -> AssetChecks:
+    """The checks on one network."""
+    return AssetChecks(
+        asset,
+        (
+            Check("finite_loss", "Every figure of every epoch is a number.", blocking=True),
+            Check(
+                "export_parity",
+                "The exported program that is kept in MLflow gives what the network gives.",
+                blocking=True,
+            ),
+        ),
+        partial(_network, asset=asset),
+    )
+
+
+def _report(
+    store: Store, config: QualityConfig, clip: str | None, *, report: str, methods: Iterable[str]
+) -> "list[Finding]":
+    from dance_models.quality import models
+
+    scores = pl.read_parquet(store.output(report))
+    paired = pl.read_parquet(store.reports / f"paired_{report}.parquet")
+    judge = models.below_raw if report == "recognition_report" else models.above_standing_still
+    return judge(scores, paired, methods, config)
+
+
+RECOGNITION_CHECKS = AssetChecks(
+    "recognition_report",
+    (Check("beats_trivial", "Networks are above the raw estimator in PCK@0.05: warns."),),
+    partial(_report, report="recognition_report", methods=RECOGNITION_NETWORKS),
+)
+PREDICTION_CHECKS = AssetChecks(
+    "prediction_report",
+    (Check("beats_trivial", "Networks are better than standing still at 80-320 ms: warns."),),
+    partial(_report, report="prediction_report", methods=PREDICTION_NETWORKS),
+)

@@ -1,0 +1,92 @@
+"""Leaks, imbalance and foreign rows are found in small tables made by hand."""
+
+import numpy as np
+import polars as pl
+from quality_cases import standing
+
+from dance_models.config import QualityConfig
+from dance_models.data.pose_runs import PoseRun
+from dance_models.quality.dataset import class_balance, foreign_rows, shared_ids, shared_motion
+from dance_models.quality.findings import findings_of_table, findings_table, lines
+
+CONFIG = QualityConfig()
+
+
+def _manifest(rows: list[tuple[str, str, str, str]]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=["clip", "style", "group", "split"], orient="row")
+
+
+CLEAN = _manifest(
+    [
+        (f"{style}_{i}", style, f"{style}_{i}", split)
+        for style in ("ballet", "street")
+        for i, split in enumerate(("train", "train", "val", "test"))
+    ]
+)
+
+
+def test_clips_and_takes_in_two_splits() -> None:
+    assert not shared_ids(CLEAN)
+    twice = pl.concat([CLEAN, _manifest([("ballet_0", "ballet", "ballet_0", "test")])])
+    found = shared_ids(twice)
+    assert {f.clip for f in found} == {"ballet_0"}
+    assert {f.severity for f in found} == {"error"}
+    take = _manifest([("a", "x", "duo", "train"), ("b", "x", "duo", "val")])
+    assert [str(f) for f in shared_ids(take)] == ["a: group duo is in the splits train and val"]
+
+
+def test_balance() -> None:
+    assert not class_balance(CLEAN, CONFIG)
+    lacking = CLEAN.filter(~((pl.col("style") == "street") & (pl.col("split") == "test")))
+    (found,) = class_balance(lacking, CONFIG)
+    assert str(found) == "the test split has no clip of the style street"
+    many = [(f"b{i}", "ballet", f"b{i}", "train") for i in range(15)]
+    (found,) = class_balance(pl.concat([CLEAN, _manifest(many)]), CONFIG)
+    assert "17 clips of ballet and 2 of street" in found.message
+
+
+def test_rows_that_do_not_belong() -> None:
+    rows = pl.DataFrame(
+        [("ballet_2", 7, 0, "val"), ("ballet_2", 8, 1, "val"), ("ballet_0", 3, 0, "val")],
+        schema=["clip", "frame", "variant", "split"],
+        orient="row",
+    )
+    found = foreign_rows(rows, "val", CLEAN)
+    assert [(f.clip, f.frame) for f in found] == [("ballet_0", 3), ("ballet_2", 8)]
+    assert "augmented" in found[1].message
+    augmented = rows.filter(clip="ballet_0").with_columns(split=pl.lit("train"), variant=1)
+    assert not foreign_rows(augmented, "train", CLEAN)
+
+
+def _run(clip: str, seed: int, split: str, start: int = 0, frames: int = 120) -> PoseRun:
+    """A standing body whose joints go each its own slow way, by ``seed``."""
+    rng = np.random.default_rng(seed)
+    poses = standing(200, clip, first=0)
+    ways = np.cumsum(rng.normal(0, 1, (200, 14, 2)), axis=0)
+    points = (poses.keypoints + 4 * ways)[start : start + frames].astype(np.float32)
+    frame = np.arange(frames)
+    return PoseRun(
+        clip=clip, style="x", performer="", group=clip, split=split, fold=0, run=0, variant=0,
+        width=320, height=240, frame=frame, time_s=frame / 30, estimate=points,
+        score=np.ones((frames, 14), np.float32),
+        landmarks=np.zeros((frames, 0, 3), np.float32), annotation=points,
+        visibility=np.full((frames, 14), 2, np.uint8),
+    )  # fmt: skip
+
+
+def test_motion_of_a_trained_clip_under_another_name() -> None:
+    learnt = [_run("a", 0, "train"), _run("b", 1, "train")]
+    assert not shared_motion(learnt, [_run("c", 2, "test")], CONFIG)
+    (found,) = shared_motion(learnt, [_run("c", 2, "test"), _run("d", 1, "test", 40)], CONFIG)
+    assert (found.clip, found.other, found.severity) == ("d", "b", "error")
+    assert found.frame is not None
+    assert found.other_frame == found.frame + 40
+
+
+def test_findings_survive_their_table_and_are_told_in_one_line_a_clip() -> None:
+    found = shared_ids(pl.concat([CLEAN, CLEAN.with_columns(split=pl.lit("test"))]))
+    assert findings_of_table(findings_table(found)) == found
+    told = lines(found)
+    assert len(told) == len({f.clip for f in found})
+    assert told[0].startswith("split_leaks: ballet_0: ")
+    assert "(and 1 more)" in told[0]

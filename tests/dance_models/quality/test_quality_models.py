@@ -1,0 +1,106 @@
+"""Trained networks: losses, exports, and rows that are worth their training."""
+
+import math
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+
+from dance_models.config import (
+    PredictionExperiment,
+    QualityConfig,
+    StgaNetConfig,
+    TrainingConfig,
+)
+from dance_models.export.program import exportable
+from dance_models.nets.stga_net import StgaNet
+from dance_models.quality.models import (
+    above_standing_still,
+    below_raw,
+    export_difference,
+    export_parity,
+    finite_losses,
+)
+from dance_models.training.checkpoint import experiment_to_plain, save_checkpoint
+
+CONFIG = QualityConfig()
+
+
+def test_a_loss_that_is_no_number() -> None:
+    history = [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": math.nan}]
+    (found,) = finite_losses("stga_net", history)
+    assert str(found) == "stga_net: epoch 2: loss is nan"
+    assert found.severity == "error"
+    assert not finite_losses("stga_net", history[:1])
+
+
+def _checkpoint(path: Path, seed: int) -> Path:
+    torch.manual_seed(seed)
+    net = StgaNetConfig(channels=8, hidden=16)
+    experiment = PredictionExperiment(net, TrainingConfig())
+    model = StgaNet(net)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    state = {"experiment": experiment_to_plain(experiment), "model": model.state_dict()}
+    save_checkpoint(state, path)
+    return path
+
+
+def test_an_export_of_other_weights_is_found(tmp_path: Path) -> None:
+    mine, other = (_checkpoint(tmp_path / f"{seed}.pt", seed) for seed in (0, 1))
+    module, example = exportable(other)
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(module, (example,), dynamic_shapes=({0: batch},))
+    torch.export.save(program, tmp_path / "model.pt2")
+    assert export_difference(other, tmp_path / "model.pt2") < CONFIG.export_difference
+    wrong = export_difference(mine, tmp_path / "model.pt2")
+    (found,) = export_parity("stga_net", wrong, CONFIG)
+    assert found.value > CONFIG.export_difference
+    assert found.severity == "error"
+    assert export_parity("stga_net", math.nan, CONFIG)
+
+
+def _scores(metric: str, values: dict[str, float], **fixed: object) -> pl.DataFrame:
+    rows = [
+        {"method": m, "value": v, "metric": metric, "style": "all", "split": "test", "seed": 0}
+        | fixed
+        for m, v in values.items()
+    ]
+    return pl.DataFrame(rows)
+
+
+def _paired(method: str, other: str, **fixed: object) -> pl.DataFrame:
+    row = {"method": method, "other": other, "style": "all", "split": "test", "n_clips": 6}
+    return pl.DataFrame([row | {"difference": -0.02, "ci_low": -0.03, "ci_high": 0.01} | fixed])
+
+
+def test_a_refiner_below_the_raw_estimator() -> None:
+    fixed = {"joint": "all", "threshold": 0.05}
+    values = {"raw": 0.7, "st_gcn": 0.68, "mkff_st_gcn": 0.8}
+    scores = _scores("pck_torso", values, **fixed)
+    paired = _paired("st_gcn", "raw", metric="pck_torso", threshold=0.05)
+    (found,) = below_raw(scores, paired, ["st_gcn", "mkff_st_gcn", "hbrnn"], CONFIG)
+    assert found.clip == "st_gcn"
+    assert found.severity == "warn"
+    assert "95 % interval -0.03 to +0.01 over 6 clips" in found.message
+
+
+@pytest.mark.parametrize(("value", "count"), [(9.0, 0), (10.0, 3), (12.0, 3)])
+def test_a_forecaster_that_is_no_better_than_standing_still(value: float, count: int) -> None:
+    tables = [
+        _scores(
+            "mpjpe_torso", {"zero_velocity": 10.0, "stga_net": value}, input="annotated",
+            horizon_ms=horizon,
+        )
+        for horizon in (80, 160, 320, 400)
+    ]  # fmt: skip
+    paired = _paired(
+        "stga_net", "zero_velocity", metric="mpjpe_torso", input="annotated", horizon_ms=80
+    )
+    found = above_standing_still(pl.concat(tables), paired, ["stga_net"], CONFIG)
+    assert len(found) == count
+    if found:
+        assert "at 80 ms" in found[0].message
+        assert "no paired interval" in found[1].message

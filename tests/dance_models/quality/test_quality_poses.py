@@ -1,0 +1,112 @@
+"""Damage done to a pose sequence is found at its frame and joint, and nowhere else."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from quality_cases import TORSO, moved, standing
+
+from dance_models.config import QualityConfig
+from dance_models.quality import poses
+from dance_models.skeleton import INDEX, MIRROR
+
+CONFIG = QualityConfig()
+WRIST, KNEE = INDEX["left_wrist"], INDEX["right_knee"]
+
+
+def test_nothing_is_found_on_a_clean_clip() -> None:
+    clean = standing()
+    assert not poses.missing_joints(clean, CONFIG)
+    assert not poses.long_limbs(clean, CONFIG)
+    assert not poses.jumps(clean, CONFIG)
+    assert not poses.swapped_sides(clean, clean, CONFIG)
+    assert not poses.far_estimates(clean, clean, CONFIG)
+
+
+def test_a_clip_that_nobody_annotated_has_no_findings() -> None:
+    empty = poses.ClipPoses("none", np.zeros(0, int), np.zeros(0), np.zeros((0, 14, 2)))
+    for check in (poses.missing_joints, poses.long_limbs, poses.jumps):
+        assert not check(empty, CONFIG)
+    assert not poses.swapped_sides(empty, empty, CONFIG)
+    assert not poses.far_estimates(empty, empty, CONFIG)
+
+
+def test_a_joint_that_is_hardly_ever_there() -> None:
+    clip = standing()
+    clip.keypoints[5:, WRIST] = np.nan
+    (found,) = poses.missing_joints(clip, CONFIG)
+    assert (found.clip, found.frame, found.joint) == ("solo_01", 15, "left_wrist")
+    assert found.value == pytest.approx(5 / 60)
+    assert not poses.long_limbs(clip, CONFIG)
+
+
+def test_a_long_limb_is_located_and_stops_only_when_there_are_many() -> None:
+    # forearm (0.1, 0.45), 0.46 torso lengths, becomes (0.1, 1.25): 1.25 over the floor of 0.5
+    found = poses.long_limbs(moved(standing(), slice(20, 22), WRIST, (0, 0.8)), CONFIG)
+    assert [(f.frame, f.joint, f.severity) for f in found] == [
+        (30, "left_wrist", "warn"), (31, "left_wrist", "warn")
+    ]  # fmt: skip
+    assert found[0].value == pytest.approx(1.254 / 0.5, rel=1e-2)
+    many = poses.long_limbs(moved(standing(), slice(20, 32), WRIST, (0, 0.8)), CONFIG)
+    assert {f.severity for f in many} == {"error"}  # 12 of 60 frames
+    assert not poses.long_limbs(moved(standing(), slice(20, 40), WRIST, (0, -0.4)), CONFIG)
+
+
+def test_a_joint_that_jumps_there_and_back() -> None:
+    found = poses.jumps(moved(standing(), slice(20, 21), KNEE, (1.2, 0)), CONFIG)
+    assert [(f.frame, f.joint) for f in found] == [(30, "right_knee"), (31, "right_knee")]
+    assert found[0].value == pytest.approx(1.2 * 30, rel=0.02)
+
+
+def test_jitter_at_a_high_frame_rate_and_sparse_annotations_are_no_jumps() -> None:
+    clip = moved(standing(), slice(20, 21), KNEE, (0.4, 0))
+    assert not poses.jumps(replace(clip, time_s=clip.time_s / 8), CONFIG)
+    sparse = moved(standing(), slice(20, 21), KNEE, (20.0, 0))
+    assert not poses.jumps(replace(sparse, time_s=sparse.time_s * 10), CONFIG)
+
+
+def test_exchanged_sides_are_found_where_they_last() -> None:
+    truth, estimate = standing(), standing()
+    estimate.keypoints[20:30] = estimate.keypoints[20:30][:, list(MIRROR)]
+    found = poses.swapped_sides(estimate, truth, CONFIG)
+    assert [f.frame for f in found] == list(range(30, 40))
+    assert {f.severity for f in found} == {"warn"}
+    assert "frames 30-39" in found[0].message
+    estimate.keypoints[25:30] = truth.keypoints[25:30]  # five frames: a dancer who turns
+    assert not poses.swapped_sides(estimate, truth, CONFIG)
+    whole = replace(truth, keypoints=truth.keypoints[:, list(MIRROR)])
+    assert {f.severity for f in poses.swapped_sides(standing(), whole, CONFIG)} == {"error"}
+
+
+def test_sides_that_lie_on_each_other_are_not_called_exchanged() -> None:
+    """Seen from the side, left and right are the same points with a little noise."""
+    truth = standing()
+    truth.keypoints[..., 0] = 150
+    noise = np.random.default_rng(0).normal(0, 0.03 * TORSO, truth.keypoints.shape)
+    estimate = replace(truth, keypoints=truth.keypoints + noise)
+    assert not poses.swapped_sides(estimate, truth, CONFIG)
+
+
+def test_estimates_of_somebody_else_warn_when_they_are_many() -> None:
+    truth, estimate = standing(), standing()
+    estimate.keypoints[40:44] += 0.7 * TORSO
+    assert not poses.far_estimates(estimate, truth, CONFIG), "4 of 60 are the estimator's errors"
+    estimate.keypoints[40:50] += 0.7 * TORSO
+    found = poses.far_estimates(estimate, truth, CONFIG)
+    assert [f.frame for f in found] == list(range(50, 60))
+    assert {f.severity for f in found} == {"warn"}
+
+
+def test_only_common_frames_are_compared() -> None:
+    a, b = standing(30, first=0), standing(30, first=20)
+    first, second = poses.on_common_frames(a, b)
+    assert first.frame.tolist() == second.frame.tolist() == list(range(20, 30))
+
+
+def test_an_estimator_is_told_of_only_when_it_lasts() -> None:
+    few = moved(standing(), slice(20, 21), KNEE, (1.2, 0))
+    assert not poses.lasting(poses.jumps(few, CONFIG), few, CONFIG)
+    many = moved(standing(), slice(0, 60, 4), KNEE, (1.2, 0))
+    found = poses.lasting(poses.jumps(many, CONFIG), many, CONFIG)
+    assert found
+    assert {f.severity for f in found} == {"warn"}
