@@ -11,6 +11,13 @@ import dagster as dg
 import psutil
 
 PROCESS_TAG: Final = "dance/process"
+# A run that was created and not begun counts: a kill can come between the two.
+UNFINISHED: Final = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 
 
 def process_tags() -> dict[str, str]:
@@ -34,9 +41,8 @@ def _alive(tag: str) -> bool:
 
 def close_orphaned_runs(instance: dg.DagsterInstance) -> list[str]:
     """Close runs whose process was killed and free their pool slots; returns the run ids."""
-    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
     closed: list[str] = []
-    for run in instance.get_runs(filters=unfinished):
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED)):
         tag = run.tags.get(PROCESS_TAG)
         if tag is None or _alive(tag):
             continue

@@ -84,15 +84,21 @@ class AssetChecks:
             return None
         return findings_of_table(pl.read_parquet(path))
 
-    def run(self, store: Store, clip: str | None, digest: str) -> list[dg.AssetCheckResult]:
-        """Evaluate all checks (unless that was done), keep what they found, and report it."""
+    def keep(
+        self, store: Store, clip: str | None, digest: str, findings: "Sequence[Finding]"
+    ) -> None:
+        """Write what was found on the asset made from these inputs."""
         from dance_models.quality.findings import findings_table
 
+        metadata = {CHECKED: self._key(digest)}
+        write_table(findings_table(findings), store.findings(self.asset, clip), metadata)
+
+    def run(self, store: Store, clip: str | None, digest: str) -> list[dg.AssetCheckResult]:
+        """Evaluate all checks (unless that was done), keep what they found, and report it."""
         findings = self.found(store, clip, digest)
         if findings is None:
             findings = self.evaluate(store, active_profile().quality, clip)
-            metadata = {CHECKED: self._key(digest)}
-            write_table(findings_table(findings), store.findings(self.asset, clip), metadata)
+            self.keep(store, clip, digest, findings)
         return [self._result(store, check, findings) for check in self.checks]
 
     def _result(

@@ -1,6 +1,8 @@
 """A killed process leaves a run that looks alive and a pool slot that stays taken."""
 
+import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -9,7 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from pipelines.recovery import close_orphaned_runs, process_tags
+from pipelines.recovery import PROCESS_TAG, close_orphaned_runs, process_tags
 from pipelines.store import Store, open_instance
 
 KILLED = textwrap.dedent(
@@ -62,3 +64,19 @@ def test_a_living_process_keeps_its_runs(tmp_path: Path, monkeypatch: pytest.Mon
         job = dg.Definitions(assets=[busy]).resolve_implicit_global_asset_job_def()
         assert job.execute_in_process(instance=instance, tags=process_tags()).success
     assert seen == [[]]
+
+
+def test_a_run_killed_before_it_began_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "")
+
+    @dg.job
+    def never_begun() -> None: ...
+
+    of_nobody = {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}:0.00"}  # the pid is reused
+    with open_instance(Store(root=str(tmp_path))) as instance:
+        run = instance.create_run_for_job(never_begun, tags=of_nobody)
+        assert run.status == dg.DagsterRunStatus.NOT_STARTED
+        assert close_orphaned_runs(instance) == [run.run_id]
+        assert instance.get_runs()[0].is_finished

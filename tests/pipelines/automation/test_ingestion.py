@@ -85,6 +85,8 @@ class Watched:
                 version = write_table(table, self.store.table(step.asset, clip), {})
                 if step.asset in {"clip_probe", "pose_annotations"}:
                     inputs = inputs_digest(step.inputs(self.store, None, clip))
+                    assert step.checks is not None
+                    step.checks.keep(self.store, clip, inputs, [])
                     event = dg.AssetMaterialization(
                         step.asset, partition=clip, tags={INPUTS_TAG: inputs, VERSION_TAG: version}
                     )
