@@ -19,6 +19,7 @@ from dance_models.evaluation.render_tables import (
     recognition_tables,
 )
 from dance_models.evaluation.scores import over_seeds
+from dance_models.methods import ABLATIONS
 from dance_models.report.cases import forecast_cases, refinement_cases
 from dance_models.report.detail import joint_error_grid, joint_grid, speed_class_grid
 from dance_models.report.figures import case_figure, horizon_figure, loss_figure
@@ -144,6 +145,11 @@ def _figures(page: Page, results: Results, split: str) -> None:
     page.picture(loss_figure(histories), "Training on the fixed split (the paper's figure 5).")
 
 
+def _compared(networks: Mapping[str, Path]) -> dict[str, Path]:
+    """Without the ablations: their poses look like those of the network they are taken from."""
+    return {name: path for name, path in networks.items() if name not in ABLATIONS}
+
+
 def _cases(page: Page, results: Results) -> None:
     page.heading("Best, median and worst cases")
     runs = [
@@ -159,9 +165,9 @@ def _cases(page: Page, results: Results) -> None:
     }
     calibrated = fit_calibration(learn, tune or learn)
     refined = refinement_cases(
-        judge, calibrated, results.refiners, results.image_of, crops=results.crops
+        judge, calibrated, _compared(results.refiners), results.image_of, crops=results.crops
     )
-    forecasts = forecast_cases(judge, trivial, results.forecasters)
+    forecasts = forecast_cases(judge, trivial, _compared(results.forecasters))
     said = "Grey: annotated; red: what the method says; below: mean error in % of torso."
     if refined:
         page.picture(case_figure(refined), f"Refined keypoints, fixed test split. {said}")

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from dance_models.skeleton import EDGES
 
 DPI: Final = 90
+# Ten colours in three dashes: as many lines as there are rows, no two alike.
+DASHES: Final = ("-", "--", ":")
+COLOURS: Final = 10
 TRUTH, OBSERVED, SAID = "#444444", "#bbbbbb", "#d62728"
 
 
@@ -25,12 +28,17 @@ def _png(figure: Figure) -> bytes:
     return picture.getvalue()
 
 
+def _line(number: int) -> dict[str, Any]:
+    """Colour and dash of the nth line."""
+    return {"color": f"C{number % COLOURS}", "linestyle": DASHES[number // COLOURS % len(DASHES)]}
+
+
 def horizon_figure(scores: pl.DataFrame) -> bytes:
     """Error with its interval against the horizon; PREDICTION_SCORES of one split."""
     own = scores.filter(metric="mpjpe_torso", style="all", input="annotated")
     figure = Figure(figsize=(7.5, 4.2), dpi=DPI, layout="constrained")
     axis = figure.subplots()
-    for method in own["method"].unique(maintain_order=True):
+    for number, method in enumerate(own["method"].unique(maintain_order=True)):
         mine = own.filter(method=method).sort("horizon_ms")
         if mine["value"].max() > 60:  # type: ignore[operator]  # a row that is off the scale
             continue
@@ -41,6 +49,7 @@ def horizon_figure(scores: pl.DataFrame) -> bytes:
             marker="o",
             linewidth=2.4 if bold else 1,
             label=method,
+            **_line(number),
         )
         if bold and mine["ci_low"].null_count() == 0:
             axis.fill_between(
@@ -53,26 +62,26 @@ def horizon_figure(scores: pl.DataFrame) -> bytes:
     axis.set_xlabel("horizon, ms")
     axis.set_ylabel("mean joint error, % of torso")
     axis.grid(visible=True, alpha=0.3)
-    axis.legend(fontsize=7, frameon=False, ncols=2)
+    figure.legend(fontsize=7, frameon=False, loc="outside right upper")
     return _png(figure)
 
 
 def loss_figure(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
     """Training loss (log) and validation score of every network, an epoch a point (figure 5)."""
-    figure = Figure(figsize=(9, 3.6), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(10.5, 3.6), dpi=DPI, layout="constrained")
     left, right = figure.subplots(1, 2)
-    for method, history in histories.items():
+    for number, (method, history) in enumerate(histories.items()):
         share = (np.arange(len(history)) + 1) / max(len(history), 1)
-        left.plot(share, [row["train_loss"] for row in history], linewidth=1, label=method)
+        left.plot(share, [row["train_loss"] for row in history], linewidth=1, **_line(number))
         score = np.array([row["score"] for row in history], float)
-        right.plot(share, score / score[0], linewidth=1, label=method)
+        right.plot(share, score / score[0], linewidth=1, label=method, **_line(number))
     left.set_yscale("log")
     left.set_ylabel("training loss")
     right.set_ylabel("validation score, share of the first epoch's")
     for axis in (left, right):
         axis.set_xlabel("share of the training")
         axis.grid(visible=True, alpha=0.3)
-    right.legend(fontsize=6, frameon=False)
+    figure.legend(fontsize=6, frameon=False, loc="outside right upper")
     return _png(figure)
 
 
