@@ -1,6 +1,6 @@
-"""``python -m dance_models``: train and bench on a bare host, with torch and numpy alone.
+"""``python -m dance_models``: train, compare recipes and bench, with torch and numpy alone.
 
-A pipeline exports its pose runs to one ``.npz``; ``train`` takes that file anywhere.
+A pipeline exports its pose runs to one ``.npz``; ``train`` and ``levers`` take that file anywhere.
 """
 
 import argparse
@@ -126,6 +126,19 @@ def train(arguments: argparse.Namespace) -> None:
     _train(_runs(arguments.runs), experiment, arguments.out, _say, arguments.crops)
 
 
+def levers(arguments: argparse.Namespace) -> None:
+    """What each part of a recipe brings, by cross-validation on the training clips; resumes."""
+    from dance_models.training.levers import lever_table, shortened, try_levers
+
+    experiment = _experiment(arguments.profile, arguments.task, arguments.training)
+    assert isinstance(experiment, RecognitionExperiment | PredictionExperiment)
+    short = shortened(experiment, arguments.length)
+    found = try_levers(
+        _runs(arguments.runs), arguments.task, short, arguments.folds, arguments.out, _say
+    )
+    _say("\n" + lever_table(arguments.task, found))
+
+
 def bench(arguments: argparse.Namespace) -> None:
     """Training steps per second of both networks, on an export or on made-up runs."""
     from dance_models.training.synthetic import synthetic_runs
@@ -152,14 +165,14 @@ def bench(arguments: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dance_models", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    for name, command in (("train", train), ("bench", bench)):
+    for name, command in (("train", train), ("levers", levers), ("bench", bench)):
         sub = commands.add_parser(name, help=command.__doc__)
         sub.set_defaults(command=command)
         sub.add_argument("--profile", choices=sorted(PROFILES), default="demo")
         sub.add_argument(
             "--training", nargs="*", default=[], metavar="NAME=VALUE", help="e.g. epochs=5"
         )
-        sub.add_argument("--runs", type=Path, required=name == "train", help="exported .npz")
+        sub.add_argument("--runs", type=Path, required=name != "bench", help="exported .npz")
         if name == "train":
             tasks = ["recognition", "prediction", "detection"]
             sub.add_argument("--task", choices=tasks, required=True)
@@ -168,6 +181,11 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument(
                 "--net", nargs="*", default=[], metavar="NAME=VALUE", help="e.g. dropout=0.2"
             )
+        elif name == "levers":
+            sub.add_argument("--task", choices=["recognition", "prediction"], required=True)
+            sub.add_argument("--folds", type=int, default=3, help="of the split's; default: 3")
+            sub.add_argument("--length", type=float, default=0.25, help="fraction of the steps")
+            sub.add_argument("--out", type=Path, required=True, help="folder of the checkpoints")
         else:
             sub.add_argument("--steps", type=int, default=30, help="steps that are timed")
             sub.add_argument("--clips", type=int, default=6, help="made-up clips without --runs")

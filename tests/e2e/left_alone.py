@@ -1,5 +1,6 @@
 """A store that is left alone: files are dropped into it, all else is the daemon's."""
 
+import json
 import shutil
 import time
 from dataclasses import dataclass
@@ -10,7 +11,10 @@ import pytest
 from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
 from dance_models.errors import InputError
 from dance_models.estimators.weights import fetch_weights
+from dance_models.skeleton import INDEX
 from pipelines.store import Store
+
+SIZE = (320, 240)  # of the pictures
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,20 @@ class Desk:
             shutil.copy(self.corpus / "annotations" / f"{clip}.json", self.store.raw_annotations)
         return time.time()
 
+    def misplace(self, clip: str, joint: str, frame: int) -> None:
+        """Move a joint of one annotated frame well aside, as a slip of the hand does."""
+        path = self.corpus / "annotations" / f"{clip}.json"
+        document = json.loads(path.read_text())
+        annotation = document["annotations"][frame]
+        x = annotation["keypoints"][3 * INDEX[joint]]
+        annotation["keypoints"][3 * INDEX[joint]] = x + (120 if x < SIZE[0] / 2 else -120)
+        path.write_text(json.dumps(document))
+
 
 def make_desk(folder: Path, clips: int, frames: int = 64) -> Desk:
     """A desk in ``folder``; skips the test when the estimator's weights cannot be had."""
     store = Store(root=str(folder / "store")).initialise()
-    write_demo_corpus(folder / "corpus", DemoCorpusConfig(clips, frames, size=(320, 240)))
+    write_demo_corpus(folder / "corpus", DemoCorpusConfig(clips, frames, size=SIZE))
     try:
         fetch_weights(store.weights)
     except InputError as error:

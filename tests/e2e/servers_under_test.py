@@ -15,7 +15,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+from pipelines.servers import server_commands
 from pipelines.store import ROOT_VARIABLE, Store, open_instance
+from pipelines.tracking import Tracker
 
 
 def until(condition: Callable[[], bool], what: str, seconds: float) -> None:
@@ -107,6 +109,55 @@ class Dagster:
         found = self.graphql(query, path=[asset])["assetOrError"].get("assetMaterializations", [])
         return [m["partition"] for m in found if float(m["timestamp"]) / 1000 >= since]
 
+    def metadata(self, asset: str) -> dict[str, Any]:
+        """Texts and numbers that lie with the newest materialization of an asset."""
+        query = """query ($path: [String!]!) { assetOrError(assetKey: {path: $path}) {
+            ... on Asset { assetMaterializations(limit: 1) { metadataEntries { label
+            ... on TextMetadataEntry { text } ... on MarkdownMetadataEntry { mdStr }
+            ... on IntMetadataEntry { intValue } } } } } }"""
+        (newest,) = self.graphql(query, path=[asset])["assetOrError"]["assetMaterializations"]
+        return {
+            entry["label"]: entry.get("text") or entry.get("mdStr") or entry.get("intValue")
+            for entry in newest["metadataEntries"]
+        }
+
+    def check(self, asset: str, check: str) -> list[dict[str, Any]]:
+        """Results of a check, newest first: success, severity, description, metadataEntries."""
+        query = """query ($asset: AssetKeyInput!, $check: String!) {
+            assetCheckExecutions(assetKey: $asset, checkName: $check, limit: 50) {
+            status evaluation { success severity description metadataEntries { label
+            ... on MarkdownMetadataEntry { mdStr } } } } }"""
+        found = self.graphql(query, asset={"path": [asset]}, check=check)
+        return [e["evaluation"] for e in found["assetCheckExecutions"] if e["evaluation"]]
+
+    def turn_schedule(self, name: str, on: bool) -> None:
+        """The switch of a schedule's page."""
+        state = next(s for s in self._schedules() if s["name"] == name)["scheduleState"]
+        if on:
+            query = """mutation ($selector: ScheduleSelector!) {
+                startSchedule(scheduleSelector: $selector) { __typename } }"""
+            (node,) = self._repositories()
+            selector = {
+                "repositoryName": node["name"],
+                "repositoryLocationName": node["location"]["name"],
+                "scheduleName": name,
+            }
+            said = self.graphql(query, selector=selector)["startSchedule"]
+        else:
+            query = """mutation ($id: String!) { stopRunningSchedule(id: $id) { __typename } }"""
+            said = self.graphql(query, id=state["id"])["stopRunningSchedule"]
+        assert said["__typename"] == "ScheduleStateResult", said
+
+    def _schedules(self) -> list[dict[str, Any]]:
+        query = """query ($of: RepositorySelector!) { schedulesOrError(repositorySelector: $of) {
+            ... on Schedules { results { name scheduleState { id status } } } } }"""
+        (node,) = self._repositories()
+        of = {
+            "repositoryName": node["name"],
+            "repositoryLocationName": node["location"]["name"],
+        }
+        return list(self.graphql(query, of=of)["schedulesOrError"]["results"])
+
     def ticks(self, sensor: str) -> list[dict[str, Any]]:
         """The last ticks of a sensor or a schedule, newest first."""
         query = """query ($of: InstigationSelector!) { instigationStateOrError(
@@ -131,12 +182,19 @@ class Dagster:
 
     def launch(self, asset: str, config: dict[str, Any]) -> str:
         """Materialize one asset, as the button of its page does; the id of the run."""
+        selection = {"assetSelection": [{"path": [asset]}]}
+        return self._launch({"pipelineName": "__ASSET_JOB", **selection}, asset, config)
+
+    def launch_job(self, job: str, asset: str, config: dict[str, Any]) -> str:
+        """Start a job with a configuration of one of its assets; the id of the run."""
+        return self._launch({"pipelineName": job}, asset, config)
+
+    def _launch(self, what: dict[str, Any], asset: str, config: dict[str, Any]) -> str:
         (node,) = self._repositories()
         selector = {
             "repositoryName": node["name"],
             "repositoryLocationName": node["location"]["name"],
-            "pipelineName": "__ASSET_JOB",
-            "assetSelection": [{"path": [asset]}],
+            **what,
         }
         query = """mutation ($p: ExecutionParams!) { launchPipelineExecution(executionParams: $p) {
             __typename ... on LaunchRunSuccess { run { runId } }
@@ -183,6 +241,29 @@ def dagster_dev(store: Path, profile: str, log: Path, **variables: str) -> Itera
                 process.wait(timeout=30)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def mlflow_ui(store: Path, log: Path) -> Iterator[str]:
+    """MLflow's server of a store, as ``dance ui`` starts it, on a free port: its address."""
+    opened = Store(root=str(store))
+    Tracker(opened).initialise()
+    _, command = server_commands(opened, mlflow_port=(port := free_port()))
+    url = f"http://127.0.0.1:{port}"
+
+    def answers() -> bool:
+        try:
+            return bool(urllib.request.urlopen(f"{url}/health", timeout=5).status == 200)
+        except OSError:
+            return False
+
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+        try:
+            until(answers, "MLflow's answer", 180)
+            yield url
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextmanager

@@ -1,11 +1,9 @@
 """The web UI: an empty store materialized by a headless browser, a training terminated."""
 
 import json
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +21,6 @@ pytestmark = pytest.mark.e2e
 
 CLIPS = 9
 UNDER = 900  # seconds for the whole graph
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("there is no Chromium with its driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in (
-        "headless", "no-sandbox", "disable-gpu", "no-first-run", "window-size=1600,1000",
-        "disable-background-networking", "disable-component-update", "disable-sync",
-    ):  # fmt: skip
-        options.add_argument(f"--{argument}")
-    session = webdriver.Chrome(
-        options=options, service=webdriver.ChromeService(executable_path=driver)
-    )
-    yield session
-    session.quit()
 
 
 # In one script: between finding a button and pressing it the page may have drawn it anew.

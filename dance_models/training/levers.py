@@ -1,0 +1,220 @@
+"""What each part of a recipe brings, by cross-validation on the training clips.
+
+The test split is not read: this is what a recipe is chosen by. Every lever is one change of the
+headline network or its training; networks are trained on the same folds from the same seed, and
+judged on clips whose takes they never saw.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dance_models.config import PredictionExperiment, RecognitionExperiment
+from dance_models.data.folds import fold_runs
+from dance_models.data.forecast_windows import HORIZON_STEPS, cut_windows
+from dance_models.data.pose_runs import PoseRun
+from dance_models.errors import InputError
+from dance_models.evaluation.bootstrap import interval, pooled_ratio, resample_weights
+from dance_models.training.inference import forecast, load_forecaster, load_refiner, refine_runs
+from dance_models.training.prediction import annotated_poses, train_prediction
+from dance_models.training.recognition import train_recognition
+from dance_models.training.selection import THRESHOLDS, annotated_torso
+
+Headline = RecognitionExperiment | PredictionExperiment
+WHOLE: Final = "whole recipe"
+SAMPLES: Final = 2000  # of the bootstrap
+
+
+@dataclass(frozen=True)
+class Lever:
+    """One change: fields of the network's and of the training's configuration."""
+
+    net: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def applied(self, experiment: Headline) -> Headline:
+        """The experiment with the change."""
+        return replace(
+            experiment,
+            net=replace(experiment.net, **self.net),  # type: ignore[arg-type]
+            training=replace(experiment.training, **self.training),
+        )
+
+
+_GEOMETRY: Final = {"rotation_rad": 0.0, "axis_scale": (1.0, 1.0)}
+LEVERS: Final[dict[str, dict[str, Lever]]] = {
+    "recognition": {
+        WHOLE: Lever(),
+        "no confidence of the estimator": Lever(net={"use_confidence": False}),
+        "no other landmarks": Lever(net={"landmarks": 0}),
+        "no velocity and acceleration": Lever(net={"use_kinematics": False}),
+        "no attention blocks": Lever(net={"attention_blocks": 0}),
+        "residual on the flow": Lever(net={"residual_on_flow": True}),
+        "window of 21 frames, not 11": Lever(net={"window": 21}),
+        "no mirrored test pass": Lever(net={"test_mirror": False}),
+        "no top-k term": Lever(net={"top_k_weight": 0.0}),
+        "no hidden joints": Lever(training={"joint_mask_probability": 0.0}),
+        "no mirror, rotation, scale": Lever(training={"mirror_probability": 0.0, **_GEOMETRY}),
+        "no averaged weights": Lever(training={"ema_decay": 0.0}),
+    },
+    "prediction": {
+        WHOLE: Lever(),
+        "positions in alone": Lever(net={"kinematic_inputs": False}),
+        "no velocity residual": Lever(net={"velocity_residual": False}),
+        "no velocity loss": Lever(training={"velocity_weight": 0.0}),
+        "no reversed time": Lever(training={"reverse_probability": 0.0}),
+        "no mirror, rotation, scale": Lever(training={"mirror_probability": 0.0, **_GEOMETRY}),
+        "no averaged weights": Lever(training={"ema_decay": 0.0}),
+    },
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ClipErrors:
+    """Errors of clips that were held out, as sums that are pooled over clips (C,)."""
+
+    clips: tuple[str, ...]
+    sums: NDArray[np.float64]
+    counts: NDArray[np.float64]
+
+    @property
+    def pooled(self) -> float:
+        """The error over all clips."""
+        return float(self.sums.sum() / self.counts.sum())
+
+    def difference(self, other: "ClipErrors", seed: int = 0) -> tuple[float, float, float]:
+        """``self - other`` with its 95 % interval by paired bootstrap over clips.
+
+        Raises ValueError when these are not the same clips.
+        """
+        if self.clips != other.clips:
+            raise ValueError("errors of other clips cannot be paired")
+        weights = resample_weights(len(self.clips), SAMPLES, seed)
+        drawn = pooled_ratio(weights, self.sums, self.counts)
+        drawn = drawn - pooled_ratio(weights, other.sums, other.counts)
+        low, high = interval(drawn, len(self.clips))
+        return self.pooled - other.pooled, float(low), float(high)
+
+
+def shortened(experiment: Headline, length: float) -> Headline:
+    """The experiment with a fraction of its steps; as many epochs, each of them shorter."""
+    steps = max(1, round(experiment.training.steps_per_epoch * length))
+    return replace(experiment, training=replace(experiment.training, steps_per_epoch=steps))
+
+
+def training_clips(runs: Sequence[PoseRun]) -> list[PoseRun]:
+    """The originals that no test split holds: all that a choice may look at."""
+    return [run for run in runs if run.split != "test" and run.variant == 0]
+
+
+def cross_validate(
+    runs: Sequence[PoseRun],
+    experiment: Headline,
+    folds: int,
+    folder: Path,
+    say: Callable[[str], None],
+) -> ClipErrors:
+    """Train on every one of the first ``folds`` folds and judge the clips that it holds out.
+
+    Resumes in ``folder``. Raises InputError when a fold cannot be trained, or holds out no clip.
+    """
+    found: dict[str, tuple[float, float]] = {}
+    for fold in range(folds):
+        divided = fold_runs(runs, fold)
+        held = [run for run in divided if run.split == "test"]
+        place = folder / f"fold_{fold}"
+        errors = (_recognition if isinstance(experiment, RecognitionExperiment) else _prediction)(
+            [run for run in divided if run.split != "test"], held, experiment, place
+        )
+        found.update(errors)
+        say(f"  fold {fold}: {len(errors)} clips")
+    if not found:
+        raise InputError("no fold holds out an annotated clip", hint="Use more folds")
+    clips = tuple(sorted(found))
+    sums, counts = np.array([found[clip] for clip in clips], float).T
+    return ClipErrors(clips, sums, counts)
+
+
+def _recognition(
+    learn: Sequence[PoseRun], held: Sequence[PoseRun], experiment: Headline, folder: Path
+) -> dict[str, tuple[float, float]]:
+    """Percent of joints missed (mean of PCK_torso at 0.05 and 0.1): sum and count of each clip."""
+    assert isinstance(experiment, RecognitionExperiment)
+    best = train_recognition(learn, experiment.net, experiment.training, folder).best
+    torso = annotated_torso(held)
+    errors: dict[str, tuple[float, float]] = {}
+    for run, pose in zip(held, refine_runs(load_refiner(best), held), strict=True):
+        distance = np.linalg.norm(pose - run.annotation, axis=-1) / torso[run.clip]
+        distance = np.where(np.isfinite(distance), distance, np.inf)[run.visibility > 0]
+        missed = 100 * np.mean([distance > threshold for threshold in THRESHOLDS], axis=0)
+        _add(errors, run.clip, missed)
+    return errors
+
+
+def _prediction(
+    learn: Sequence[PoseRun], held: Sequence[PoseRun], experiment: Headline, folder: Path
+) -> dict[str, tuple[float, float]]:
+    """Joint error in percent of the torso at the four horizons: sum and count of each clip."""
+    assert isinstance(experiment, PredictionExperiment)
+    best = train_prediction(learn, experiment.net, experiment.training, folder).best
+    model, torso = load_forecaster(best), annotated_torso(held)
+    steps = [step - 1 for step in HORIZON_STEPS]
+    errors: dict[str, tuple[float, float]] = {}
+    for run in held:
+        windows = cut_windows([run], annotated_poses([run]))
+        distance = np.linalg.norm(forecast(model, windows.observed) - windows.future, axis=-1)
+        known = distance[:, steps]
+        _add(errors, run.clip, 100 * known[np.isfinite(known)] / torso[run.clip])
+    return errors
+
+
+def _add(errors: dict[str, tuple[float, float]], clip: str, values: NDArray[np.floating]) -> None:
+    if values.size:
+        before = errors.get(clip, (0.0, 0.0))
+        errors[clip] = (before[0] + float(values.sum()), before[1] + values.size)
+
+
+def try_levers(
+    runs: Sequence[PoseRun],
+    task: str,
+    experiment: Headline,
+    folds: int,
+    folder: Path,
+    say: Callable[[str], None],
+) -> dict[str, ClipErrors]:
+    """Errors of every lever of a task, the whole recipe first; resumes in ``folder``."""
+    chosen = training_clips(runs)
+    found: dict[str, ClipErrors] = {}
+    for name, lever in LEVERS[task].items():
+        say(name)
+        place = folder / task / name.replace(" ", "_").replace(",", "")
+        found[name] = cross_validate(chosen, lever.applied(experiment), folds, place, say)
+    return found
+
+
+def lever_table(task: str, found: Mapping[str, ClipErrors]) -> str:
+    """Markdown: the error of every lever and its difference from the whole recipe."""
+    return "\n".join(_table_lines(task, found)) + "\n"
+
+
+def _table_lines(task: str, found: Mapping[str, ClipErrors]) -> Iterator[str]:
+    unit = (
+        "joints missed, %, mean of 0.05 and 0.1 x torso"
+        if task == "recognition"
+        else "error, % of torso, mean of 80, 160, 320 and 400 ms"
+    )
+    yield f"| {task} | {unit} | to the whole recipe, 95 % interval | |"
+    yield "|---|---|---|---|"
+    whole = found[WHOLE]
+    for name, errors in found.items():
+        if name == WHOLE:
+            yield f"| {name} | {errors.pooled:.2f} | | |"
+            continue
+        value, low, high = errors.difference(whole)
+        verdict = "worse" if low > 0 else "better" if high < 0 else "cannot be told"
+        spread = f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
+        yield f"| {name} | {errors.pooled:.2f} | {spread} | {verdict} |"

@@ -1,0 +1,129 @@
+"""Levers are judged on clips held out of the training clips; the test split is not read."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dance_models.__main__ import main
+from dance_models.config import (
+    PredictionExperiment,
+    RecognitionExperiment,
+    StgaNetConfig,
+    TrainingConfig,
+)
+from dance_models.data.pose_runs import PoseRun, save_pose_runs
+from dance_models.errors import InputError
+from dance_models.profiles import PROFILES
+from dance_models.training.levers import (
+    LEVERS,
+    WHOLE,
+    ClipErrors,
+    Lever,
+    cross_validate,
+    lever_table,
+    shortened,
+    training_clips,
+)
+from dance_models.training.synthetic import synthetic_runs
+
+SHORT = TrainingConfig(epochs=1, steps_per_epoch=3, batch_size=8, warmup_steps=0)
+SMALL = PredictionExperiment(StgaNetConfig(channels=4, hidden=8), SHORT)
+
+
+def _runs() -> list[PoseRun]:
+    return [replace(run, fold=i % 3) for i, run in enumerate(synthetic_runs(7, 60))]
+
+
+def _errors(*values: float) -> ClipErrors:
+    clips = tuple(f"clip_{i}" for i in range(len(values)))
+    return ClipErrors(clips, np.array(values) * 10, np.full(len(values), 10.0))
+
+
+def test_every_training_clip_is_judged_once_and_no_test_clip(tmp_path: Path) -> None:
+    runs = _runs()
+    test = [run.clip for run in runs if run.split == "test"]
+    assert test
+    found = cross_validate(training_clips(runs), SMALL, 3, tmp_path / "a", lambda line: None)
+    assert found.clips == tuple(sorted(run.clip for run in runs if run.clip not in test))
+    assert np.isfinite(found.pooled)
+    assert found.pooled > 0
+    # Whatever the test clips hold, nothing changes.
+    spoilt = [
+        replace(run, annotation=run.annotation * 7) if run.split == "test" else run for run in runs
+    ]
+    again = cross_validate(training_clips(spoilt), SMALL, 3, tmp_path / "b", lambda line: None)
+    np.testing.assert_array_equal(again.sums, found.sums)
+
+
+def test_a_joint_that_is_lost_is_missed(tmp_path: Path) -> None:
+    """Recognition pools joints; where the estimator found nobody, all of them are missed."""
+    profile = PROFILES["smoke"].recognition
+    experiment = RecognitionExperiment(profile.net, SHORT)
+    runs = training_clips(_runs())
+    whole = cross_validate(runs, experiment, 1, tmp_path / "whole", lambda line: None)
+    lost = [replace(run, estimate=run.estimate * np.nan) if run.fold == 0 else run for run in runs]
+    none = cross_validate(lost, experiment, 1, tmp_path / "lost", lambda line: None)
+    assert none.clips == whole.clips
+    assert none.pooled == 100 > whole.pooled
+
+
+def test_the_interval_is_paired_over_clips() -> None:
+    easy, hard = _errors(1, 2, 3, 4, 5, 6), _errors(11, 12, 13, 14, 15, 16)
+    value, low, high = hard.difference(easy)
+    assert value == pytest.approx(10)
+    assert (low, high) == (pytest.approx(10), pytest.approx(10)), "clips differ, the pairs do not"
+    with pytest.raises(ValueError, match="other clips"):
+        easy.difference(_errors(1, 2))
+
+
+def test_the_table_says_worse_better_or_neither() -> None:
+    found = {
+        WHOLE: _errors(5, 5, 5, 5),
+        "up": _errors(6, 7, 6, 7),
+        "down": _errors(4, 4, 3, 4),
+        "both": _errors(4, 6, 3, 7),
+    }
+    lines = lever_table("prediction", found).splitlines()
+    assert lines[2] == "| whole recipe | 5.00 | | |"
+    assert [line.split(" | ")[-1].strip(" |") for line in lines[3:]] == [
+        "worse", "better", "cannot be told",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("task", sorted(LEVERS))
+def test_every_lever_changes_the_headline_network(task: str) -> None:
+    """A lever that the recipe already has would compare a network with itself."""
+    study = PROFILES["study"]
+    whole = getattr(study, task)
+    for name, lever in LEVERS[task].items():
+        assert (lever.applied(whole) == whole) == (name == WHOLE), name
+    assert shortened(whole, 0.5).training.steps_per_epoch * 2 == whole.training.steps_per_epoch
+    assert Lever().applied(whole) == whole
+
+
+def test_a_fold_that_holds_out_nothing_is_an_error(tmp_path: Path) -> None:
+    runs = [replace(run, fold=run.fold + 1) for run in training_clips(_runs())]
+    with pytest.raises(InputError, match="no fold holds out"):
+        cross_validate(runs, SMALL, 1, tmp_path, lambda line: None)
+
+
+def test_the_command_prints_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(
+        LEVERS, "prediction", {WHOLE: Lever(), "none": Lever(training={"velocity_weight": 0.0})}
+    )
+    save_pose_runs(_runs(), tmp_path / "runs.npz")
+    arguments = ["levers", "--task", "prediction", "--runs", str(tmp_path / "runs.npz")]
+    arguments += ["--profile", "smoke", "--folds", "2", "--length", "0.2"]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"\| none \| \d+\.\d\d \| [+-]\d+\.\d\d \[.*\] \| ", printed)
+    # Taken up again it trains nothing, and says the same.
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("best.pt")}
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().out == printed
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("best.pt")} == before

@@ -1,0 +1,224 @@
+"""A day of a store that is left alone, from dropped clips to a champion that is rolled back."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from left_alone import Desk, make_desk
+from servers_under_test import Dagster, dagster_dev, mlflow_ui, until, webhook
+
+from pipelines.registry import CHALLENGER, CHAMPION, MODELS, PREVIOUS
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+pytestmark = pytest.mark.e2e
+
+CLIP_ASSETS = ("clip_probe", "pose_annotations", "sampled_frames", "pose_tracks")
+DATASET_ASSETS = ("pose_dataset", "split_manifest", "train_split", "val_split", "test_split")
+SENSORS = ("new_clips", "changed_annotations", "rebuild_dataset", "run_failed", "champion_changed")
+UNDER = 400  # seconds for every step, most of them Dagster's processes starting
+MODEL = MODELS["recognition"]
+
+# A step so small that the refiner still says what the estimator said.
+WORSE = {"training": {"epochs": 1, "steps_per_epoch": 1, "learning_rate": 1e-6}}
+BETTER = {"training": {"epochs": 4, "steps_per_epoch": 40}}
+
+
+@dataclass(frozen=True)
+class Day:
+    """Servers, browser and folders of one day."""
+
+    desk: Desk
+    dagster: Dagster
+    mlflow: str
+    browser: Any
+    pictures: Path
+
+    @property
+    def client(self) -> "MlflowClient":
+        """MLflow's own API, over its server."""
+        from mlflow import MlflowClient
+
+        return MlflowClient(self.mlflow, self.mlflow)
+
+    def aliases(self) -> dict[str, str]:
+        model = self.client.get_registered_model(MODEL)
+        return {alias: str(number) for alias, number in model.aliases.items()}
+
+    def photograph(self, name: str, url: str) -> str:
+        """A screenshot of a page, once it has drawn itself; the text it shows."""
+        self.browser.get("about:blank")  # else a change behind the # draws nothing anew
+        self.browser.get(url)
+        time.sleep(8)
+        self.browser.save_screenshot(str(self.pictures / f"{name}.png"))
+        return str(self.browser.find_element("tag name", "body").text)
+
+    def idle(self) -> None:
+        until(lambda: not self.dagster.unfinished(), "the end of all runs", UNDER)
+
+    def exported(self) -> str | None:
+        path = self.desk.store.exports / "champions.json"
+        said = json.loads(path.read_text()) if path.is_file() else {}
+        return said.get("recognition", {}).get("version")
+
+
+def reaction(server: Dagster, job: str, dropped: float) -> float:
+    """Seconds from the drop to the first run that it started."""
+    return min(r["creationTime"] for r in server.runs_of(job) if r["creationTime"] > dropped) - (
+        dropped
+    )
+
+
+def clips_become_tables(day: Day, heard: list[dict[str, Any]]) -> float:
+    """Clips alone: ingested, and somebody is told that there is nothing to train on yet."""
+    server, clips = day.dagster, day.desk.clips()
+    until(lambda: bool(server.ticks("new_clips")), "the first look at the folder", UNDER)
+    assert not server.runs()
+    dropped = day.desk.drop_clips(*clips)
+    until(lambda: all(sorted(server.made(a)) == clips for a in CLIP_ASSETS), "ingestion", UNDER)
+    until(lambda: bool(server.made("pose_dataset")), "the first data set", UNDER)
+    until(lambda: bool(heard), "a message about the missing annotations", UNDER)
+    assert "No clip has annotations" in heard[0]["error"]
+    assert heard[0]["failures"][0]["asset"] == "split_manifest"
+    return reaction(server, "ingest_clips", dropped)
+
+
+def annotations_become_a_data_set(day: Day, slip: str) -> float:
+    """Annotations: the data set is made again, and the slip of the hand in one is shown."""
+    server, clips = day.dagster, day.desk.clips()
+    day.desk.misplace(slip, "left_wrist", 30)
+    dropped = day.desk.drop_annotations(*clips)
+    until(
+        lambda: all(server.made(a, since=dropped) for a in DATASET_ASSETS),
+        "the data set with annotations",
+        UNDER,
+    )
+    day.idle()
+    # Every drop started a run a clip, once; the data set was made once after each.
+    assert len(server.runs_of("ingest_clips")) == 2 * len(clips)
+    assert len(server.made("pose_dataset")) == 2
+
+    (found,) = [r for r in server.check("pose_annotations", "temporal_jumps") if not r["success"]]
+    assert found["severity"] == "WARN"
+    assert found["description"].startswith(f"{slip}: frame 3")
+    assert "left_wrist" in found["description"]
+    entries = {entry["label"]: entry for entry in found["metadataEntries"]}
+    assert entries["picture"]["mdStr"].startswith("![")
+    page = f"{server.url}/assets/pose_annotations?view=checks&checkDetail=temporal_jumps"
+    assert "temporal_jumps" in day.photograph("check_failure", page)
+    return reaction(server, "ingest_clips", dropped)
+
+
+def the_weekly_tick_trains(day: Day) -> None:
+    """The schedule is turned on: it trains once, and says why it does not train again."""
+    server = day.dagster
+    assert not server.runs_of("retrain_all")
+    server.turn_schedule("weekly_retrain", on=True)
+    until(lambda: bool(server.runs_of("retrain_all")), "the weekly tick", UNDER)
+    (run,) = server.runs_of("retrain_all")
+    assert {tag["key"] for tag in run["tags"]} >= {"dagster/schedule_name", "dance/stale"}
+
+    def said() -> set[str]:
+        return {str(tick["skipReason"]) for tick in server.ticks("weekly_retrain")}
+
+    until(lambda: bool(server.made("prediction_champion")), "both networks and their gates", UNDER)
+    until(lambda: any("unchanged since" in reason for reason in said()), "a week off", UNDER)
+    server.turn_schedule("weekly_retrain", on=False)
+    assert any("is under way" in reason for reason in said())
+    assert [r["status"] for r in server.runs_of("retrain_all")] == ["SUCCESS"]
+    # It beats the raw estimator and the calibrated one, so the first one is champion.
+    assert server.metadata("recognition_champion")["state"] == "promoted"
+    assert day.aliases() == {CHAMPION: "1"}
+    assert "MKFF" in day.client.get_registered_model(MODEL).description
+
+
+def retrained(day: Day, config: dict[str, Any]) -> dict[str, Any]:
+    """What the gate says of a training by hand, with a recipe of its own."""
+    run_id = day.dagster.launch_job("retrain_recognition", "mkff_st_gcn", config)
+    until(lambda: day.dagster.status(run_id) in {"SUCCESS", "FAILURE"}, "a retraining", UNDER)
+    assert day.dagster.status(run_id) == "SUCCESS"
+    return day.dagster.metadata("recognition_champion")
+
+
+def a_worse_one_is_refused(day: Day) -> None:
+    said = retrained(day, WORSE)
+    assert (said["state"], said["version"], said["compared_with"]) == ("refused", 2, "1")
+    assert "not worse than champion, PCK@0.1" in said["refusals"]
+    assert day.aliases() == {CHAMPION: "1", CHALLENGER: "2"}
+    tags = day.client.get_model_version(MODEL, "2").tags
+    assert tags["gate/decision"] == "refused"
+    assert tags["gate/criterion/not worse than champion, PCK@0.1"].startswith("no: ")
+    # It is not above the raw estimator on the test split either: a check says so.
+    newest = day.dagster.check("recognition_report", "beats_trivial")[0]
+    assert (newest["success"], newest["severity"]) == (False, "WARN")
+    page = f"{day.dagster.url}/assets/recognition_champion"
+    assert "refused" in day.photograph("refusal", page)
+
+
+def a_better_one_is_promoted(day: Day) -> None:
+    said = retrained(day, BETTER)
+    assert (said["state"], said["version"], said["compared_with"]) == ("promoted", 3, "1")
+    assert day.aliases() == {CHAMPION: "3", PREVIOUS: "1"}
+    first, better = (day.client.get_model_version(MODEL, number) for number in ("1", "3"))
+    assert better.tags["promoted_over"] == "1"
+    gain = float(better.tags["val/pck_torso_0.1"]) - float(first.tags["val/pck_torso_0.1"])
+    assert gain > 0, "promoted, and not better"
+    assert "| better than raw, PCK@0.1 |" in said["decision"]
+    until(lambda: day.exported() == "3", "the export of the new champion", UNDER)
+    page = f"{day.dagster.url}/assets/recognition_champion"
+    assert "promoted" in day.photograph("promotion", page)
+    shown = day.photograph("promotion_mlflow", f"{day.mlflow}/#/models/{MODEL}/versions/3")
+    assert CHAMPION in shown
+
+
+def rollback_restores(day: Day) -> None:
+    command = [sys.executable, "-m", "pipelines.cli", "rollback", "recognition"]
+    command += ["--store", str(day.desk.store.path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert day.aliases()[CHAMPION] == "1"
+    assert "rolled_back" in day.client.get_model_version(MODEL, "3").tags
+    until(lambda: day.exported() == "1", "the export of the champion before", UNDER)
+
+
+@pytest.mark.timeout(1800)
+def test_a_day_from_dropped_clips_to_a_rollback(
+    tmp_path: Path, browser: Any, record_property: Callable[[str, object], None]
+) -> None:
+    desk = make_desk(tmp_path, 3)
+    with (
+        webhook() as (hook, heard),
+        mlflow_ui(desk.store.path, tmp_path / "mlflow.log") as mlflow,
+        dagster_dev(
+            desk.store.path, "smoke", tmp_path / "dagster.log",
+            DANCE_AUTOMATION="on", DANCE_AUTOMATION_RETRAINING="off",
+            DANCE_RETRAIN_CRON="* * * * *", DANCE_FAILURE_WEBHOOK=hook,
+        ) as server,
+    ):  # fmt: skip
+        day = Day(desk, server, mlflow, browser, tmp_path)
+        clips = clips_become_tables(day, heard)
+        annotations = annotations_become_a_data_set(day, desk.clips()[0])
+        the_weekly_tick_trains(day)
+        day.photograph("asset_graph", f"{server.url}/asset-groups")
+        a_worse_one_is_refused(day)
+        a_better_one_is_promoted(day)
+        rollback_restores(day)
+        day.idle()
+
+        record_property("clips_reaction_s", clips)
+        record_property("annotations_reaction_s", annotations)
+        failed = [run for run in server.runs() if run["status"] != "SUCCESS"]
+        assert [run["runId"] for run in failed] == [heard[0]["run_id"]], "more than one message"
+        for name in (*SENSORS, "weekly_retrain"):
+            ticks = server.ticks(name)
+            assert ticks, name
+            assert not [tick["error"] for tick in ticks if tick["error"]], name
+    train = desk.store.read("train_split")
+    assert train["annotation"].null_count() == 0
