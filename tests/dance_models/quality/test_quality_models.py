@@ -85,6 +85,10 @@ def test_a_refiner_below_the_raw_estimator() -> None:
     assert found.clip == "st_gcn"
     assert found.severity == "warn"
     assert "95 % interval -0.03 to +0.01 over 6 clips" in found.message
+    # A single test clip says nothing about how clips differ.
+    alone = paired.with_columns(ci_low=pl.lit(None, pl.Float64), ci_high=pl.lit(None, pl.Float64))
+    (found,) = below_raw(scores, alone, ["st_gcn"], CONFIG)
+    assert "paired difference -0.02 on one clip, no interval" in found.message
 
 
 @pytest.mark.parametrize(("value", "count"), [(9.0, 0), (10.0, 3), (12.0, 3)])
