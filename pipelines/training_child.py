@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from dagster_pipes import PipesContext, open_dagster_pipes
 
@@ -20,8 +20,9 @@ from dance_models.tables import file_digest
 from dance_models.training.checkpoint import experiment_from_plain
 from dance_models.training.loop import EpochRecord, TrainingResult
 from pipelines.store import Store
-from pipelines.tracking import Tracker, short_digest
+from pipelines.tracking import Tracker, exclusive, short_digest
 
+DATASETS_LOCK: Final = ".datasets.lock"
 Say = Callable[[str | None, EpochRecord], None]  # fold or None, and the epoch
 
 
@@ -129,7 +130,9 @@ def _log_datasets(job: dict[str, Any]) -> None:
         dataset = mlflow.data.from_polars(
             frame, source=source["path"], name=split, digest=short_digest(source["version"])
         )
-        mlflow.log_input(dataset, context=context)
+        # Two trainings that note the same data at once: MLflow's second insert would fail.
+        with exclusive(Store(root=job["store"]).mlflow / DATASETS_LOCK):
+            mlflow.log_input(dataset, context=context)
 
 
 def run(pipes: PipesContext, job: dict[str, Any]) -> None:

@@ -52,11 +52,14 @@ class Day:
         model = self.client.get_registered_model(MODEL)
         return {alias: str(number) for alias, number in model.aliases.items()}
 
-    def photograph(self, name: str, url: str) -> str:
-        """A screenshot of a page, once it has drawn itself; the text it shows."""
+    def photograph(self, name: str, url: str, tab: str | None = None) -> str:
+        """A screenshot of a page, or a tab of it, once it has drawn itself; the text it shows."""
         self.browser.get("about:blank")  # else a change behind the # draws nothing anew
         self.browser.get(url)
         time.sleep(8)
+        if tab is not None:
+            self.browser.find_element("xpath", f"//*[text()='{tab}']").click()
+            time.sleep(4)
         self.browser.save_screenshot(str(self.pictures / f"{name}.png"))
         return str(self.browser.find_element("tag name", "body").text)
 
@@ -112,7 +115,7 @@ def annotations_become_a_data_set(day: Day, slip: str) -> float:
     entries = {entry["label"]: entry for entry in found["metadataEntries"]}
     assert entries["picture"]["mdStr"].startswith("![")
     page = f"{server.url}/assets/pose_annotations?view=checks&checkDetail=temporal_jumps"
-    assert "temporal_jumps" in day.photograph("check_failure", page)
+    assert slip in day.photograph("check_failure", page, tab="Execution history")
     return reaction(server, "ingest_clips", dropped)
 
 
