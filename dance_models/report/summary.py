@@ -5,6 +5,7 @@ from typing import Final
 import polars as pl
 
 from dance_models.evaluation.render_tables import FEWEST_CLIPS_FOR_A_WIN
+from dance_models.evaluation.scores import over_seeds
 
 HEADLINES: Final = (
     ("recognition", "mkff_st_gcn", "pck_torso", "threshold", (0.05, 0.1, 0.2), "raw"),
@@ -67,6 +68,73 @@ def _sentence(method: str, other: str, said: dict[str, list[str]], column: str) 
         if verdict in said
     ]
     return f"{method} {'; it '.join(parts)}."
+
+
+def gains(recognition: pl.DataFrame, prediction: pl.DataFrame, split: str) -> list[str]:
+    """How much of the trivial rows' error the headline networks take away, in percent of it.
+
+    RECOGNITION_SCORES and PREDICTION_SCORES; the misses of PCK are one minus it.
+    """
+    sentences = []
+    for scores, (_, method, metric, column, points, given), other, what in zip(
+        (recognition, prediction),
+        HEADLINES,
+        ("raw", "zero_velocity"),
+        ("of the misses of raw", "of the error of zero_velocity"),
+        strict=True,
+    ):
+        rows = over_seeds(
+            scores.filter(metric=metric, style="all", joint="all", split=split)
+            if "joint" in scores.columns
+            else scores.filter(metric=metric, style="all", split=split)
+        )
+        parts = []
+        for point in points:
+            at = rows.filter(pl.col(column).cast(pl.Float64).is_close(point))
+            own, trivial = (_error(at, name, given, metric) for name in (method, other))
+            if own is not None and trivial:
+                parts.append(f"{100 * (1 - own / trivial):.1f} % at {point:g}")
+        if parts:
+            unit = " ms" if column == "horizon_ms" else ""
+            sentences.append(f"{method} takes away {', '.join(parts)}{unit} {what}.")
+    return sentences
+
+
+def _error(rows: pl.DataFrame, method: str, given: str, metric: str) -> float | None:
+    """Its error in one cell: the misses of PCK. The refined rows of recognition read raw poses."""
+    found = rows.filter(pl.col("method") == method)
+    if not metric.startswith("pck"):
+        found = found.filter(pl.col("input") == given)
+    if found.is_empty() or found["value"][0] is None:
+        return None
+    value = float(found["value"][0])
+    return 1 - value if metric.startswith("pck") else value
+
+
+def losses_by_input(paired: pl.DataFrame, split: str) -> list[str]:
+    """Rows that are significantly better than the forecaster on poses that nobody annotated."""
+    _, method, metric, column, points, _ = HEADLINES[1]
+    sentences = []
+    for given in ("refined", "raw"):
+        own = paired.filter(
+            task="prediction", metric=metric, split=split, input=given, style="all"
+        ).filter(
+            (pl.col("method") == method) | (pl.col("other") == method),
+            pl.col(column).is_in(points),
+            pl.col("n_clips") >= FEWEST_CLIPS_FOR_A_WIN,
+        )
+        if own.is_empty():
+            continue
+        worse: dict[str, list[str]] = {}
+        for row in own.sort(column, maintain_order=True).iter_rows(named=True):
+            if _verdict(row, method, metric) == "worse":
+                other = row["other"] if row["method"] == method else row["method"]
+                worse.setdefault(other, []).append(f"{row[column]:g}")
+        sentences += [
+            f"From {given} poses {method} is worse than {other} at {', '.join(at)} ms."
+            for other, at in worse.items()
+        ] or [f"From {given} poses no row is better than {method} beyond doubt."]
+    return sentences
 
 
 def losses_by_style(paired: pl.DataFrame, split: str) -> list[str]:

@@ -269,13 +269,13 @@ def html_report_inputs(store: Store, config: None, clip: str | None) -> Inputs:
     """All scores, and the networks whose cases are drawn."""
     networks = scored_networks(store, NETWORKS).values()
     tables = ("recognition_report", "prediction_report", "paired_comparisons", *SPLITS)
-    return {"code": "2", **{name: store.digest(name) for name in (*tables, *networks)}}
+    return {"code": "3", **{name: store.digest(name) for name in (*tables, *networks)}}
 
 
 @dg.asset(
     deps=[paired_comparisons, recognition_report, prediction_report, *SPLITS],
     group_name=GROUP,
-    code_version="2",
+    code_version="3",
     kinds={"html"},
 )
 def html_report(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult[Any]:

@@ -3,7 +3,7 @@ from typing import Any
 import polars as pl
 
 from dance_models.evaluation.scores import PAIRED_SCORES
-from dance_models.report.summary import losses_by_style, summary
+from dance_models.report.summary import gains, losses_by_input, losses_by_style, summary
 
 
 def _paired(*rows: dict[str, Any]) -> pl.DataFrame:
@@ -52,3 +52,42 @@ def test_few_clips_claim_nothing() -> None:
 def test_losses_in_a_style_are_named() -> None:
     table = _paired({"style": "ballet", "ci_low": 0.5, "ci_high": 2.0}, {"style": "street"})
     assert losses_by_style(table, "folds") == ["stga_net is worse than ar in ballet at 80."]
+
+
+def test_gains_are_shares_of_the_trivial_rows_error() -> None:
+    recognition = pl.DataFrame(
+        [
+            {"method": m, "input": "raw", "style": "all", "joint": "all", "metric": "pck_torso",
+             "threshold": 0.05, "value": v, "seed": None, "split": "folds"}
+            for m, v in (("raw", 0.5), ("mkff_st_gcn", 0.6))
+        ]
+    )  # fmt: skip
+    prediction = pl.DataFrame(
+        [
+            {"method": m, "input": given, "style": "all", "metric": "mpjpe_torso",
+             "horizon_ms": 80, "value": v, "seed": None, "split": "folds"}
+            for m, given, v in (
+                ("zero_velocity", "annotated", 8.0), ("stga_net", "annotated", 2.0),
+                ("zero_velocity", "raw", 8.0), ("stga_net", "raw", 9.0),
+            )
+        ]
+    )  # fmt: skip
+    assert gains(recognition, prediction, "folds") == [
+        "mkff_st_gcn takes away 20.0 % at 0.05 of the misses of raw.",
+        "stga_net takes away 75.0 % at 80 ms of the error of zero_velocity.",
+    ]
+    assert gains(recognition, prediction, "test") == []
+
+
+def test_what_is_better_on_poses_that_nobody_annotated_is_named() -> None:
+    table = _paired(
+        {"input": "refined"},
+        {"input": "raw", "ci_low": 0.5, "ci_high": 2.0},
+        {"input": "raw", "horizon_ms": 160, "ci_low": 0.5, "ci_high": 2.0},
+        {"input": "raw", "horizon_ms": 320},
+    )
+    assert losses_by_input(table, "folds") == [
+        "From refined poses no row is better than stga_net beyond doubt.",
+        "From raw poses stga_net is worse than ar at 80, 160 ms.",
+    ]
+    assert losses_by_input(_paired({}), "folds") == []
