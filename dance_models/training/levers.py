@@ -101,9 +101,21 @@ class ClipErrors:
 
 
 def shortened(experiment: Headline, length: float) -> Headline:
-    """The experiment with a fraction of its steps; as many epochs, each of them shorter."""
-    steps = max(1, round(experiment.training.steps_per_epoch * length))
-    return replace(experiment, training=replace(experiment.training, steps_per_epoch=steps))
+    """The experiment with a fraction of its steps: as many epochs, each of them shorter.
+
+    Warm-up and the averaging of weights keep their share of the training; an average over more
+    steps than there are would remember the initial weights.
+    """
+    training = experiment.training
+    return replace(
+        experiment,
+        training=replace(
+            training,
+            steps_per_epoch=max(1, round(training.steps_per_epoch * length)),
+            warmup_steps=round(training.warmup_steps * length),
+            ema_decay=max(0.0, 1 - (1 - training.ema_decay) / length) if training.ema_decay else 0,
+        ),
+    )
 
 
 def training_clips(runs: Sequence[PoseRun]) -> list[PoseRun]:

@@ -100,7 +100,10 @@ def test_every_lever_changes_the_headline_network(task: str) -> None:
     whole = getattr(study, task)
     for name, lever in LEVERS[task].items():
         assert (lever.applied(whole) == whole) == (name == WHOLE), name
-    assert shortened(whole, 0.5).training.steps_per_epoch * 2 == whole.training.steps_per_epoch
+    short = shortened(whole, 0.1).training
+    assert short.steps_per_epoch * 10 == whole.training.steps_per_epoch
+    assert short.warmup_steps * 10 == whole.training.warmup_steps
+    assert short.ema_decay == pytest.approx(1 - 10 * (1 - whole.training.ema_decay))
     assert Lever().applied(whole) == whole
 
 
