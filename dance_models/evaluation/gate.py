@@ -132,7 +132,9 @@ class Gain:
             if self.low is not None and self.high is not None
             else ", no interval"
         )
-        return f"{self.value:+.2f} {unit}{spread}, {self.clips} clips"
+        return (
+            f"{self.value:+.2f} {unit}{spread}, {self.clips} clip{'' if self.clips == 1 else 's'}"
+        )
 
 
 def _gain(evidence: Evidence, other: str, style: str, cell: float) -> Gain | None:
