@@ -128,15 +128,27 @@ def train(arguments: argparse.Namespace) -> None:
 
 def levers(arguments: argparse.Namespace) -> None:
     """What each part of a recipe brings, by cross-validation on the training clips; resumes."""
-    from dance_models.training.levers import lever_table, shortened, try_levers
+    from dance_models.training.levers import LEVERS, Lever, lever_table, shortened, try_levers
 
     experiment = _experiment(arguments.profile, arguments.task, arguments.training)
     assert isinstance(experiment, RecognitionExperiment | PredictionExperiment)
-    short = shortened(experiment, arguments.length)
+    chosen = dict(LEVERS[arguments.task])
+    for setting in arguments.initial:
+        name, _, path = setting.partition("=")
+        chosen[f"pre-trained: {name}"] = Lever(initial=Path(path))
+    if unknown := set(arguments.only) - set(chosen):
+        raise InputError(
+            f"there is no lever {', '.join(sorted(unknown))}", hint=f"Known: {', '.join(chosen)}"
+        )
     found = try_levers(
-        _runs(arguments.runs), arguments.task, short, arguments.folds, arguments.out, _say
+        _runs(arguments.runs),
+        shortened(experiment, arguments.length),
+        {name: chosen[name] for name in arguments.only or chosen},
+        arguments.folds,
+        arguments.out / arguments.task,
+        _say,
     )
-    _say("\n" + lever_table(arguments.task, found))
+    _say("\n" + lever_table(found))
 
 
 def bench(arguments: argparse.Namespace) -> None:
@@ -185,6 +197,14 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--task", choices=["recognition", "prediction"], required=True)
             sub.add_argument("--folds", type=int, default=3, help="of the split's; default: 3")
             sub.add_argument("--length", type=float, default=0.25, help="fraction of the steps")
+            sub.add_argument("--only", nargs="*", default=[], metavar="NAME", help="these alone")
+            sub.add_argument(
+                "--initial",
+                nargs="*",
+                default=[],
+                metavar="NAME=FILE",
+                help="best.pt of a pre-training, as one more lever",
+            )
             sub.add_argument("--out", type=Path, required=True, help="folder of the checkpoints")
         else:
             sub.add_argument("--steps", type=int, default=30, help="steps that are timed")

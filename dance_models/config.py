@@ -5,8 +5,32 @@ import: no torch.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Final, Literal, TypeVar
+
+Value = TypeVar("Value")
+_ADDED: Final = "added"
+
+
+def _added(default: Value) -> Value:
+    """A setting that came after networks had been trained without it, see :func:`identity`."""
+    value: Value = field(default=default, metadata={_ADDED: True})
+    return value
+
+
+def identity(config: Any) -> dict[str, Any]:
+    """What tells a configuration (a dataclass) from another: its fields, nested ones too.
+
+    A setting that was added later is left out while it has its default, so that what was made
+    before there was such a choice still counts as made with this configuration.
+    """
+    found = {}
+    for entry in fields(config):
+        value = getattr(config, entry.name)
+        if _ADDED in entry.metadata and value == entry.default:
+            continue
+        found[entry.name] = identity(value) if is_dataclass(value) else value
+    return found
 
 
 @dataclass(frozen=True)
@@ -88,6 +112,7 @@ class MkffStGcnConfig(RefinerConfig):
     use_confidence: bool = True
     use_kinematics: bool = True  # off: velocity and acceleration read zero (ablation)
     style_classes: int = 0  # optional style head, 0 = none
+    uncertainty: bool = _added(False)  # each joint's scale of error too: Laplace likelihood
 
 
 @dataclass(frozen=True)
@@ -148,6 +173,7 @@ class StgaNetConfig:
     kinematic_inputs: bool = True  # p, v, a into the encoder (faithful: p only)
     velocity_residual: bool = True  # p + gamma v + f(H) (faithful: p + f(H))
     gamma: float = 0.7  # initial value, learnable per joint
+    dct_inputs: int = _added(0)  # DCT coefficients of the window into the decoder's first state
 
 
 @dataclass(frozen=True)
@@ -214,6 +240,8 @@ class TrainingConfig:
     reverse_probability: float = 0.3  # prediction only
     joint_mask_probability: float = 0.1  # recognition only: a joint is hidden for a span
     jitter: float = 0.0  # recognition only: extra noise on the estimate, fraction of torso
+    # prediction only: share of windows observed as the estimator saw them, not as annotated
+    estimate_probability: float = _added(0.0)
     seed: int = 0
     threads: int = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"

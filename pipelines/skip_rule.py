@@ -10,11 +10,12 @@ was killed half-way or started from the web UI reuses what is done.
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
+from dance_models.config import identity
 from pipelines.checks.asset_checks import AssetChecks
 from pipelines.store import Store
 
@@ -34,11 +35,11 @@ Inputs = Mapping[str, Any]
 
 
 def inputs_digest(inputs: Inputs) -> str:
-    """Start of the sha256 of the canonical JSON; dataclasses count with all their fields."""
+    """Start of the sha256 of the canonical JSON; dataclasses count with their :func:`identity`."""
 
     def encode(value: object) -> object:
         if is_dataclass(value) and not isinstance(value, type):
-            return asdict(value)
+            return identity(value)
         raise TypeError(f"{type(value).__name__} cannot be part of a digest")
 
     text = json.dumps(inputs, sort_keys=True, default=encode)

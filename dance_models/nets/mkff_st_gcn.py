@@ -6,7 +6,9 @@ which the paper leaves open, joins both in one ST-GCN block and adds a zero-init
 to the pose, so that an untrained network returns what it was given.
 """
 
+import math
 from itertools import pairwise
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +18,16 @@ from dance_models.nets.layers import NormLast
 from dance_models.nets.refiner_input import packed_width, unpack
 from dance_models.nets.st_gcn import StGcnBlock
 from dance_models.skeleton import NUM_JOINTS
+
+FIRST_SCALE: Final = 0.05  # torso lengths: what a joint errs by before anything is learnt
+
+
+class Refinement(NamedTuple):
+    """All that the network says of a batch of windows."""
+
+    pose: Tensor  # (B, T, 14, 2)
+    log_scale: Tensor | None  # (B, T, 14), of the Laplace distribution of a coordinate's error
+    style: Tensor | None  # logits (B, classes)
 
 
 def outputs(returned: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor | None]:
@@ -90,18 +102,29 @@ class MkffStGcn(nn.Module):
         nn.init.zeros_(self.correction.weight)
         nn.init.zeros_(self.correction.bias)
         self.style = nn.Linear(c, config.style_classes) if config.style_classes else None
+        self.log_scale = nn.Linear(c, 1) if config.uncertainty else None
+        if self.log_scale is not None:
+            nn.init.zeros_(self.log_scale.weight)
+            nn.init.constant_(self.log_scale.bias, math.log(FIRST_SCALE))
 
     def forward(self, packed: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Refine a batch of windows."""
+        found = self.refine(packed)
+        return found.pose if found.style is None else (found.pose, found.style)
+
+    def refine(self, packed: Tensor) -> Refinement:
+        """Refine a batch of windows, and say how sure of each joint, when that is learnt."""
         x = unpack(packed, self.config.landmarks)
         spatial = self._spatial_stream(x.pose, x.flow, x.confidence)  # (V, B, T, C)
         kinematic = self._kinematic_stream(x.velocity, x.acceleration, x.landmarks)
         decoded = self.decoder(torch.cat([spatial, kinematic], dim=-1))
         delta = self.correction(decoded).permute(1, 2, 0, 3)  # (B, T, V, 2)
         refined: Tensor = (x.flow if self.config.residual_on_flow else x.pose) + delta
-        if self.style is None:
-            return refined
-        return refined, self.style(spatial.mean(dim=(0, 2)))
+        return Refinement(
+            refined,
+            self.log_scale(decoded)[..., 0].permute(1, 2, 0) if self.log_scale else None,
+            self.style(spatial.mean(dim=(0, 2))) if self.style else None,
+        )
 
     def _spatial_stream(self, pose: Tensor, flow: Tensor, confidence: Tensor) -> Tensor:
         parts = [pose, flow] + ([confidence[..., None]] if self.config.use_confidence else [])

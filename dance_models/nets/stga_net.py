@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from dance_models.config import StgaNetConfig
-from dance_models.data.forecast_windows import FUTURE
+from dance_models.data.forecast_windows import FUTURE, OBSERVED
 from dance_models.nets.graph_attention import GraphAttentionBlock, joined
 from dance_models.nets.graph_gru import GraphGru
 from dance_models.nets.layers import NormFirst
+from dance_models.nets.simlpe import dct_matrix
 from dance_models.skeleton import NUM_JOINTS
 
 
@@ -62,6 +63,8 @@ class StgaNet(nn.Module):
     observed pelvis.
     """
 
+    dct: Tensor
+
     def __init__(self, config: StgaNetConfig) -> None:
         super().__init__()
         self.config = config
@@ -77,6 +80,9 @@ class StgaNet(nn.Module):
             GraphAttentionBlock(4 * c, config),
         )
         self.to_state = nn.Linear(8 * c, hidden)
+        if config.dct_inputs:  # an addition to the paper
+            self.register_buffer("dct", dct_matrix(OBSERVED)[: config.dct_inputs])
+        self.from_dct = nn.Linear(2 * config.dct_inputs, hidden) if config.dct_inputs else None
         self.cell = GraphGru(6, hidden)
         self.head = nn.Sequential(
             nn.Linear(hidden, hidden),
@@ -116,4 +122,8 @@ class StgaNet(nn.Module):
         parts = [pose, velocity, acceleration] if self.config.kinematic_inputs else [pose]
         x = torch.cat(parts, dim=-1).permute(3, 1, 0, 2)  # (F, T, B, V)
         features = self.encoder(x)[:, 0]  # (8 C, B, V)
-        return torch.relu(self.to_state(features.permute(2, 1, 0)))
+        state = self.to_state(features.permute(2, 1, 0))
+        if self.from_dct is not None:
+            path = (pose - pose[:, -1:]).permute(2, 0, 3, 1)  # (V, B, 2, T)
+            state = state + self.from_dct((path @ self.dct.T).flatten(2))
+        return torch.relu(state)

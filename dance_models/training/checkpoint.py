@@ -1,7 +1,7 @@
 """Checkpoints: written atomically, read without pickle's code execution."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -18,6 +18,7 @@ from dance_models.config import (
     RecognitionExperiment,
     RecognitionNet,
     TrainingConfig,
+    identity,
 )
 from dance_models.errors import InputError
 
@@ -82,11 +83,11 @@ class Initial:
 
 
 def experiment_to_plain(experiment: Experiment) -> dict[str, Any]:
-    """The experiment as plain values, with its task and the kind of its network."""
+    """What tells the experiment from others, with its task and the kind of its network."""
     return {
         "task": _task(experiment),
         "network": type(experiment.net).__name__,
-        **asdict(experiment),
+        **identity(experiment),
     }
 
 

@@ -84,18 +84,19 @@ def mirrored_run(run: PoseRun) -> PoseRun:
 
 
 def refine_runs(
-    model: Refiner, runs: Sequence[PoseRun], *, stride: int = 1
+    model: Refiner, runs: Sequence[PoseRun], *, stride: int = 1, overlap: bool = True
 ) -> list[NDArray[np.float32]]:
     """Refine every run; (T, 14, 2) in pixels each.
 
     The windows that cover a frame, every ``stride``-th, are averaged, as is the refinement of the
-    mirrored run when the configuration says so. Gaps in the estimate are filled and refined; a run
-    in which nobody was ever found stays NaN.
+    mirrored run when the configuration says so. Without ``overlap`` a frame is what the window
+    about it says alone. Gaps in the estimate are filled and refined; a run in which nobody was
+    ever found stays NaN.
     """
-    refined = _refine(model, runs, stride)
+    refined = _refine(model, runs, stride, overlap=overlap)
     if not model.config.test_mirror:
         return refined
-    mirrored = _refine(model, [mirrored_run(run) for run in runs], stride)
+    mirrored = _refine(model, [mirrored_run(run) for run in runs], stride, overlap=overlap)
     return [
         ((pose + mirror_keypoints(other, run.width)) / 2).astype(np.float32)
         for run, pose, other in zip(runs, refined, mirrored, strict=True)
@@ -119,14 +120,17 @@ def refine_mirror_gap(
 
 
 @torch.no_grad()
-def _refine(model: Refiner, runs: Sequence[PoseRun], stride: int) -> list[NDArray[np.float32]]:
+def _refine(
+    model: Refiner, runs: Sequence[PoseRun], stride: int, *, overlap: bool = True
+) -> list[NDArray[np.float32]]:
     if not runs:
         return []
     frames = refine_frames(runs, model.config)
-    # A causal network speaks of the last frame of a window, so it needs them all.
-    windows = window_indices(frames, model.config.window, 1 if model.config.causal else stride)
+    # A causal network speaks of the last frame of a window: one window for each frame.
+    alone = model.config.causal or not overlap
+    windows = window_indices(frames, model.config.window, 1 if alone else stride)
     poses = np.concatenate([pose for pose, _ in _network_outputs(model, frames, windows)])
-    averaged = _average(frames, windows, poses, model)
+    averaged = _average(frames, windows, poses, reference_frame(model.config), alone=alone)
     found = [np.isfinite(run.estimate).any() for run in runs]
     parts = np.split(averaged * frames.scale[:, None, None], frames.start[1:-1])
     return [
@@ -167,16 +171,18 @@ def _average(
     frames: RefineFrames,
     windows: NDArray[np.int64],
     outputs: NDArray[np.float32],
-    model: Refiner,
+    reference: int,
+    *,
+    alone: bool,
 ) -> NDArray[np.float64]:
-    """Mean over the windows that hold a frame; a causal network speaks of its last frame alone."""
-    centre = frames.centre[windows[:, reference_frame(model.config)]]
-    poses = outputs + centre[:, None, None]
+    """Mean over the windows that hold a frame; ``alone``, the window whose reference it is."""
+    poses = outputs + frames.centre[windows[:, reference]][:, None, None]
     weight = np.ones(windows.shape)
-    if model.config.causal:
-        # Frames before the first whole window have none that ends with them.
-        first = np.isin(windows[:, 0], frames.start)
-        weight[:, :-1] = np.where(first[:, None], 1, 0)
+    if alone:
+        weight[:] = np.arange(windows.shape[1]) == reference
+        # Frames near the ends of a run are the reference of no window.
+        weight[np.isin(windows[:, 0], frames.start), :reference] = 1
+        weight[np.isin(windows[:, -1], frames.start[1:] - 1), reference + 1 :] = 1
     total = np.zeros((len(frames), *poses.shape[2:]))
     count = np.zeros(len(frames))
     np.add.at(total, windows, poses * weight[..., None, None])

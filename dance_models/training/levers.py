@@ -5,6 +5,7 @@ headline network or its training; networks are trained on the same folds from th
 judged on clips whose takes they never saw.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,10 +32,17 @@ SAMPLES: Final = 2000  # of the bootstrap
 
 @dataclass(frozen=True)
 class Lever:
-    """One change: fields of the network's and of the training's configuration."""
+    """One change: of the network's or the training's configuration, of its start or of its use."""
 
     net: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    initial: Path | None = None  # best.pt of a pre-training
+    overlap: bool = True  # recognition: average the windows that hold a frame
+
+    @property
+    def trains_as_whole(self) -> bool:
+        """Whether the whole recipe's networks are used, in another way."""
+        return not (self.net or self.training or self.initial)
 
     def applied(self, experiment: Headline) -> Headline:
         """The experiment with the change."""
@@ -48,7 +56,6 @@ class Lever:
 _GEOMETRY: Final = {"rotation_rad": 0.0, "axis_scale": (1.0, 1.0)}
 LEVERS: Final[dict[str, dict[str, Lever]]] = {
     "recognition": {
-        WHOLE: Lever(),
         "no confidence of the estimator": Lever(net={"use_confidence": False}),
         "no other landmarks": Lever(net={"landmarks": 0}),
         "no velocity and acceleration": Lever(net={"use_kinematics": False}),
@@ -56,21 +63,27 @@ LEVERS: Final[dict[str, dict[str, Lever]]] = {
         "residual on the flow": Lever(net={"residual_on_flow": True}),
         "window of 21 frames, not 11": Lever(net={"window": 21}),
         "no mirrored test pass": Lever(net={"test_mirror": False}),
+        "no average of overlapping windows": Lever(overlap=False),
+        "scale of each joint's error learnt": Lever(net={"uncertainty": True}),
         "no top-k term": Lever(net={"top_k_weight": 0.0}),
         "no hidden joints": Lever(training={"joint_mask_probability": 0.0}),
         "no mirror, rotation, scale": Lever(training={"mirror_probability": 0.0, **_GEOMETRY}),
         "no averaged weights": Lever(training={"ema_decay": 0.0}),
     },
     "prediction": {
-        WHOLE: Lever(),
         "positions in alone": Lever(net={"kinematic_inputs": False}),
         "no velocity residual": Lever(net={"velocity_residual": False}),
+        "DCT of the window as well": Lever(net={"dct_inputs": 10}),
         "no velocity loss": Lever(training={"velocity_weight": 0.0}),
         "no reversed time": Lever(training={"reverse_probability": 0.0}),
         "no mirror, rotation, scale": Lever(training={"mirror_probability": 0.0, **_GEOMETRY}),
         "no averaged weights": Lever(training={"ema_decay": 0.0}),
+        "half of the windows as estimated": Lever(training={"estimate_probability": 0.5}),
     },
 }
+# What is measured: by each of these the table has a part.
+MISSED: Final = "joints missed, %, mean of 0.05 and 0.1 x torso"
+FORECAST: Final = "error from {} poses, % of torso, mean of 80, 160, 320 and 400 ms"
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,43 +136,58 @@ def training_clips(runs: Sequence[PoseRun]) -> list[PoseRun]:
     return [run for run in runs if run.split != "test" and run.variant == 0]
 
 
+Sums = dict[str, tuple[float, float]]  # of each clip: sum and count of an error
+
+
 def cross_validate(
     runs: Sequence[PoseRun],
     experiment: Headline,
     folds: int,
     folder: Path,
     say: Callable[[str], None],
-) -> ClipErrors:
-    """Train on every one of the first ``folds`` folds and judge the clips that it holds out.
+    lever: Lever = Lever(),
+) -> dict[str, ClipErrors]:
+    """Train on each of the first ``folds`` folds and judge what it holds out, by each measure.
 
-    Resumes in ``folder``. Raises InputError when a fold cannot be trained, or holds out no clip.
+    ``lever`` is pulled first. Resumes in ``folder``. Raises InputError when a fold cannot be
+    trained, or holds out no clip.
     """
-    found: dict[str, tuple[float, float]] = {}
+    changed = lever.applied(experiment)
+    found: dict[str, Sums] = {}
     for fold in range(folds):
         divided = fold_runs(runs, fold)
         held = [run for run in divided if run.split == "test"]
+        learn = [run for run in divided if run.split != "test"]
         place = folder / f"fold_{fold}"
-        errors = (_recognition if isinstance(experiment, RecognitionExperiment) else _prediction)(
-            [run for run in divided if run.split != "test"], held, experiment, place
-        )
-        found.update(errors)
-        say(f"  fold {fold}: {len(errors)} clips")
-    if not found:
+        if isinstance(changed, RecognitionExperiment):
+            best = train_recognition(
+                learn, changed.net, changed.training, place, initial=lever.initial
+            ).best
+            errors = {MISSED: _missed(best, held, overlap=lever.overlap)}
+        else:
+            best = train_prediction(
+                learn, changed.net, changed.training, place, initial=lever.initial
+            ).best
+            errors = _forecast_errors(best, held)
+        for measure, sums in errors.items():
+            found.setdefault(measure, {}).update(sums)
+        say(f"  fold {fold}: {len({run.clip for run in held})} clips")
+    if not any(found.values()):
         raise InputError("no fold holds out an annotated clip", hint="Use more folds")
-    clips = tuple(sorted(found))
-    sums, counts = np.array([found[clip] for clip in clips], float).T
-    return ClipErrors(clips, sums, counts)
+    return {measure: _pooled(sums) for measure, sums in found.items() if sums}
 
 
-def _recognition(
-    learn: Sequence[PoseRun], held: Sequence[PoseRun], experiment: Headline, folder: Path
-) -> dict[str, tuple[float, float]]:
-    """Percent of joints missed (mean of PCK_torso at 0.05 and 0.1): sum and count of each clip."""
-    assert isinstance(experiment, RecognitionExperiment)
-    best = train_recognition(learn, experiment.net, experiment.training, folder).best
+def _pooled(sums: Sums) -> ClipErrors:
+    clips = tuple(sorted(sums))
+    total, counts = np.array([sums[clip] for clip in clips], float).T
+    return ClipErrors(clips, total, counts)
+
+
+def _missed(best: Path, held: Sequence[PoseRun], *, overlap: bool) -> Sums:
+    """Percent of joints missed (mean of PCK_torso at 0.05 and 0.1)."""
     torso = annotated_torso(held)
-    errors: dict[str, tuple[float, float]] = {}
-    for run, pose in zip(held, refine_runs(load_refiner(best), held), strict=True):
+    errors: Sums = {}
+    for run, pose in zip(held, refine_runs(load_refiner(best), held, overlap=overlap), strict=True):
         distance = np.linalg.norm(pose - run.annotation, axis=-1) / torso[run.clip]
         distance = np.where(np.isfinite(distance), distance, np.inf)[run.visibility > 0]
         missed = 100 * np.mean([distance > threshold for threshold in THRESHOLDS], axis=0)
@@ -167,24 +195,23 @@ def _recognition(
     return errors
 
 
-def _prediction(
-    learn: Sequence[PoseRun], held: Sequence[PoseRun], experiment: Headline, folder: Path
-) -> dict[str, tuple[float, float]]:
-    """Joint error in percent of the torso at the four horizons: sum and count of each clip."""
-    assert isinstance(experiment, PredictionExperiment)
-    best = train_prediction(learn, experiment.net, experiment.training, folder).best
+def _forecast_errors(best: Path, held: Sequence[PoseRun]) -> dict[str, Sums]:
+    """Joint error in percent of the torso at the four horizons, from annotated and raw poses."""
     model, torso = load_forecaster(best), annotated_torso(held)
     steps = [step - 1 for step in HORIZON_STEPS]
-    errors: dict[str, tuple[float, float]] = {}
-    for run in held:
-        windows = cut_windows([run], annotated_poses([run]))
-        distance = np.linalg.norm(forecast(model, windows.observed) - windows.future, axis=-1)
-        known = distance[:, steps]
-        _add(errors, run.clip, 100 * known[np.isfinite(known)] / torso[run.clip])
-    return errors
+    found: dict[str, Sums] = {}
+    for given in ("annotated", "raw"):
+        errors = found.setdefault(FORECAST.format(given), {})
+        for run in held:
+            poses = [run.estimate] if given == "raw" else annotated_poses([run])
+            windows = cut_windows([run], poses)
+            distance = np.linalg.norm(forecast(model, windows.observed) - windows.future, axis=-1)
+            known = distance[:, steps]
+            _add(errors, run.clip, 100 * known[np.isfinite(known)] / torso[run.clip])
+    return found
 
 
-def _add(errors: dict[str, tuple[float, float]], clip: str, values: NDArray[np.floating]) -> None:
+def _add(errors: Sums, clip: str, values: NDArray[np.floating]) -> None:
     if values.size:
         before = errors.get(clip, (0.0, 0.0))
         errors[clip] = (before[0] + float(values.sum()), before[1] + values.size)
@@ -192,37 +219,35 @@ def _add(errors: dict[str, tuple[float, float]], clip: str, values: NDArray[np.f
 
 def try_levers(
     runs: Sequence[PoseRun],
-    task: str,
     experiment: Headline,
+    levers: Mapping[str, Lever],
     folds: int,
     folder: Path,
     say: Callable[[str], None],
-) -> dict[str, ClipErrors]:
-    """Errors of every lever of a task, the whole recipe first; resumes in ``folder``."""
+) -> dict[str, dict[str, ClipErrors]]:
+    """Errors of every lever by each measure, the whole recipe first; resumes in ``folder``."""
     chosen = training_clips(runs)
-    found: dict[str, ClipErrors] = {}
-    for name, lever in LEVERS[task].items():
+    found: dict[str, dict[str, ClipErrors]] = {}
+    for name, lever in {WHOLE: Lever(), **levers}.items():
         say(name)
-        place = folder / task / name.replace(" ", "_").replace(",", "")
-        found[name] = cross_validate(chosen, lever.applied(experiment), folds, place, say)
+        trained = WHOLE if lever.trains_as_whole else name
+        place = folder / re.sub(r"[^\w]+", "_", trained)
+        found[name] = cross_validate(chosen, experiment, folds, place, say, lever)
     return found
 
 
-def lever_table(task: str, found: Mapping[str, ClipErrors]) -> str:
-    """Markdown: the error of every lever and its difference from the whole recipe."""
-    return "\n".join(_table_lines(task, found)) + "\n"
+def lever_table(found: Mapping[str, Mapping[str, ClipErrors]]) -> str:
+    """Markdown, a table for each measure: all errors, and differences from the whole recipe."""
+    tables = ["\n".join(_table_lines(measure, found)) for measure in found[WHOLE]]
+    return "\n\n".join(tables) + "\n"
 
 
-def _table_lines(task: str, found: Mapping[str, ClipErrors]) -> Iterator[str]:
-    unit = (
-        "joints missed, %, mean of 0.05 and 0.1 x torso"
-        if task == "recognition"
-        else "error, % of torso, mean of 80, 160, 320 and 400 ms"
-    )
-    yield f"| {task} | {unit} | to the whole recipe, 95 % interval | |"
+def _table_lines(measure: str, found: Mapping[str, Mapping[str, ClipErrors]]) -> Iterator[str]:
+    yield f"| lever | {measure} | to the whole recipe, 95 % interval | |"
     yield "|---|---|---|---|"
-    whole = found[WHOLE]
-    for name, errors in found.items():
+    whole = found[WHOLE][measure]
+    for name, measured in found.items():
+        errors = measured[measure]
         if name == WHOLE:
             yield f"| {name} | {errors.pooled:.2f} | | |"
             continue

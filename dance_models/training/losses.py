@@ -29,6 +29,18 @@ def refinement_loss(
     return (mean + top_k_weight * worst).mean()
 
 
+def laplace_loss(refined: Tensor, log_scale: Tensor, target: Tensor, visible: Tensor) -> Tensor:
+    """-log likelihood of Laplace errors, up to a constant: |G - P|_1 / b + 2 log b.
+
+    ``refined`` and ``target`` (B, T, 14, 2), ``log_scale`` log b (B, T, 14), ``visible``
+    (B, T, 14) 0 or 1. A joint that cannot be placed may say so and then counts less. Scalar, mean
+    over the visible joints.
+    """
+    error = (refined - target).abs().sum(dim=-1)
+    loss = error * torch.exp(-log_scale) + 2 * log_scale
+    return (loss * visible).sum() / visible.sum().clamp(min=1)
+
+
 def style_loss(logits: Tensor, style: Tensor) -> Tensor:
     """Weighted cross entropy of logits (B, classes) against class numbers (B,). Scalar."""
     return STYLE_WEIGHT * nn.functional.cross_entropy(logits, style)

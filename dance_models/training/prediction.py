@@ -1,4 +1,4 @@
-"""Training a prediction network on annotated poses."""
+"""Training a prediction network on annotated poses, or on estimated ones among them."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -61,18 +61,26 @@ def _has_windows(run: PoseRun) -> bool:
 
 
 class ForecastTensors:
-    """All windows as tensors on the device, forward and backward in time."""
+    """All windows as tensors on the device.
 
-    def __init__(self, runs: Sequence[PoseRun], device: torch.device) -> None:
-        forward = cut_windows(runs, annotated_poses(runs))
+    Annotated ones forward and backward in time; with ``estimated`` also those that show what the
+    estimator saw of the past, while the future is annotated.
+    """
+
+    def __init__(
+        self, runs: Sequence[PoseRun], device: torch.device, *, estimated: bool = False
+    ) -> None:
         back = [reversed_run(run) for run in runs]
-        backward = cut_windows(back, annotated_poses(back))
-        self.device, self.forward_count = device, len(forward)
-        parts = [self._scaled(windows) for windows in (forward, backward)]
+        cuts = [cut_windows(runs, annotated_poses(runs)), cut_windows(back, annotated_poses(back))]
+        if estimated:
+            cuts.append(cut_windows(runs, [run.estimate for run in runs]))
+        parts = [self._scaled(windows) for windows in cuts]
         self.observed, self.future, self.known = (
             torch.cat([part[i] for part in parts]).to(device) for i in range(3)
         )
-        self.backward_count = len(backward)
+        self.device = device
+        self.forward, self.backward, *rest = _ranges([len(windows) for windows in cuts])
+        self.estimated = rest[0] if rest else range(0)
 
     @staticmethod
     def _scaled(windows: ForecastWindows) -> ForecastBatch:
@@ -88,11 +96,10 @@ class ForecastTensors:
     def draw(
         self, chosen: Tensor, config: TrainingConfig, generator: torch.Generator
     ) -> ForecastBatch:
-        """A batch; some windows are replaced by windows of reversed time, all are transformed."""
-        backward = torch.rand(len(chosen), generator=generator) < config.reverse_probability
-        if self.backward_count:
-            other = torch.randint(0, self.backward_count, (len(chosen),), generator=generator)
-            chosen = torch.where(backward, self.forward_count + other, chosen)
+        """A batch; some windows are replaced by reversed or estimated ones, all transformed."""
+        chosen = _replaced(chosen, self.backward, config.reverse_probability, generator)
+        if self.estimated:
+            chosen = _replaced(chosen, self.estimated, config.estimate_probability, generator)
         geometry = draw_geometry(len(chosen), config, generator, self.device)
         chosen = chosen.to(self.device)
         return ForecastBatch(
@@ -100,6 +107,23 @@ class ForecastTensors:
             geometry.poses(self.future[chosen]),
             geometry.swap(self.known[chosen][..., None], MIRROR, 2)[..., 0],
         )
+
+
+def _ranges(lengths: Sequence[int]) -> list[range]:
+    """Where parts of these lengths lie when they are joined."""
+    stops = np.cumsum(lengths).tolist()
+    return [range(stop - length, stop) for length, stop in zip(lengths, stops, strict=True)]
+
+
+def _replaced(
+    chosen: Tensor, others: range, probability: float, generator: torch.Generator
+) -> Tensor:
+    """Window numbers, each with this probability replaced by one that is drawn from ``others``."""
+    swap = torch.rand(len(chosen), generator=generator) < probability
+    if not others:
+        return chosen
+    drawn = torch.randint(0, len(others), (len(chosen),), generator=generator)
+    return torch.where(swap, others.start + drawn, chosen)
 
 
 def train_prediction(
@@ -118,14 +142,18 @@ def train_prediction(
     """
     device = prepare(training)
     learn, select = split_runs(runs, _has_windows)
-    data = ForecastTensors(learn, device)
-    windows = cut_windows(select, annotated_poses(select), stride=VALIDATION_STRIDE)
+    estimated = training.estimate_probability > 0
+    data = ForecastTensors(learn, device, estimated=estimated)
     torso = annotated_torso(select)
-    unit = np.array([torso[select[i].clip] for i in windows.run])
-    steps = training.steps_per_epoch or math.ceil(data.forward_count / training.batch_size)
+    judged = {"": cut_windows(select, annotated_poses(select), stride=VALIDATION_STRIDE)}
+    if estimated:
+        poses = [run.estimate for run in select]
+        raw = cut_windows(select, poses, stride=VALIDATION_STRIDE)
+        judged |= {"raw_": raw} if len(raw) else {}
+    steps = training.steps_per_epoch or math.ceil(len(data.forward) / training.batch_size)
 
     def batches(generator: torch.Generator) -> Iterator[ForecastBatch]:
-        for chosen in epoch_indices(data.forward_count, training.batch_size, steps, generator):
+        for chosen in epoch_indices(len(data.forward), training.batch_size, steps, generator):
             yield data.draw(chosen, training, generator)
 
     def loss(model: nn.Module, batch: ForecastBatch) -> Tensor:
@@ -138,7 +166,15 @@ def train_prediction(
         )
 
     def validate(model: nn.Module) -> dict[str, float]:
-        return forecast_scores(windows, forecast(model, windows.observed), unit)
+        errors: list[float] = []
+        found: dict[str, float] = {}
+        for name, windows in judged.items():
+            unit = np.array([torso[select[i].clip] for i in windows.run])
+            scores = forecast_scores(windows, forecast(model, windows.observed), unit)
+            errors.append(scores.pop("score"))
+            found |= {key.replace("val_", f"val_{name}"): value for key, value in scores.items()}
+        # Estimated poses count as much as annotated ones.
+        return {**found, "score": float(np.mean(errors))}
 
     torch.manual_seed(training.seed)
     model = build_forecaster(net).to(device)

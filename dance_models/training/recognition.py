@@ -18,7 +18,7 @@ from dance_models.data.pose_runs import PoseRun
 from dance_models.data.refine_windows import annotated_windows, refine_frames
 from dance_models.errors import InputError
 from dance_models.nets.build import build_refiner, is_refiner
-from dance_models.nets.mkff_st_gcn import outputs
+from dance_models.nets.mkff_st_gcn import MkffStGcn
 from dance_models.training.checkpoint import Initial
 from dance_models.training.geometry import draw_geometry
 from dance_models.training.inference import refine_runs
@@ -30,7 +30,7 @@ from dance_models.training.loop import (
     epoch_indices,
     prepare,
 )
-from dance_models.training.losses import refinement_loss, style_loss
+from dance_models.training.losses import laplace_loss, refinement_loss, style_loss
 from dance_models.training.refine_batches import RefineBatch, RefineTensors, draw_hidden, jittered
 from dance_models.training.selection import refinement_scores, split_runs
 
@@ -85,14 +85,20 @@ def train_recognition(
             yield batch
 
     def loss(model: nn.Module, batch: RefineBatch) -> Tensor:
-        refined, logits = outputs(model(batch.packed))
-        keypoints = refinement_loss(
-            refined,
-            batch.target,
-            batch.visible,
-            top_k=net.top_k,
-            top_k_weight=net.top_k_weight,
-        )
+        if isinstance(model, MkffStGcn):
+            refined, log_scale, logits = model.refine(batch.packed)
+        else:
+            refined, log_scale, logits = model(batch.packed), None, None
+        if log_scale is not None:
+            keypoints = laplace_loss(refined, log_scale, batch.target, batch.visible)
+        else:
+            keypoints = refinement_loss(
+                refined,
+                batch.target,
+                batch.visible,
+                top_k=net.top_k,
+                top_k_weight=net.top_k_weight,
+            )
         if logits is None:
             return keypoints
         return keypoints + style_loss(logits, style[batch.frames[:, 0]].to(device))

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from dance_models.config import MkffStGcnConfig
-from dance_models.nets.mkff_st_gcn import KinematicAttention, MkffStGcn, outputs
+from dance_models.nets.mkff_st_gcn import FIRST_SCALE, KinematicAttention, MkffStGcn
 from dance_models.nets.refiner_input import JOINT_WIDTH, packed_width, unpack
 
 SMALL = MkffStGcnConfig(
@@ -61,19 +61,44 @@ def test_default_size_is_that_of_the_specification() -> None:
 
 
 @pytest.mark.parametrize(
-    "config", [SMALL, replace(SMALL, style_classes=3), replace(SMALL, use_confidence=False)]
+    "config",
+    [
+        SMALL,
+        replace(SMALL, style_classes=3),
+        replace(SMALL, use_confidence=False),
+        replace(SMALL, uncertainty=True),
+    ],
 )
 def test_every_parameter_gets_a_gradient(config: MkffStGcnConfig) -> None:
     torch.manual_seed(0)
     model = _moved(MkffStGcn(config))
-    pose, logits = outputs(model(_windows(8, config)))
+    assert isinstance(model, MkffStGcn)
+    pose, log_scale, logits = model.refine(_windows(8, config))
     loss = pose.square().mean()
+    if log_scale is not None:
+        loss = loss + log_scale.square().mean()
     if logits is not None:
         loss = loss + nn.functional.cross_entropy(logits, torch.arange(8) % 3)
     loss.backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().max() > 1e-9, name
+
+
+def test_a_joint_says_how_sure_it_is_beside_the_pose() -> None:
+    config = replace(SMALL, uncertainty=True)
+    x = _windows(4, config)
+    untrained = MkffStGcn(config).refine(x)
+    assert torch.equal(untrained.pose, unpack(x, 33).pose)
+    assert untrained.log_scale is not None
+    torch.testing.assert_close(untrained.log_scale.exp(), torch.full((4, 11, 14), FIRST_SCALE))
+    moved = _moved(MkffStGcn(config)).eval()
+    assert isinstance(moved, MkffStGcn)
+    found = moved.refine(x)
+    assert found.log_scale is not None
+    assert found.log_scale.std() > 1e-3
+    torch.testing.assert_close(moved(x), found.pose)
+    assert MkffStGcn(SMALL).refine(x).log_scale is None
 
 
 @pytest.mark.parametrize("feature", range(9))

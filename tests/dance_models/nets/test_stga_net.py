@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -49,10 +50,16 @@ def test_size_is_that_of_the_specification(config: StgaNetConfig, millions: floa
     assert abs(count / 1e6 - millions) < 0.1 * millions
 
 
-@pytest.mark.parametrize("graph", ["gcn", "local-sym", "local-distal", "local", "global", "both"])
-def test_every_parameter_gets_a_gradient(graph: str) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"graph": g} for g in ("gcn", "local-sym", "local-distal", "local", "global", "both")),
+        {"dct_inputs": 10},
+    ],
+)
+def test_every_parameter_gets_a_gradient(change: dict[str, Any]) -> None:
     torch.manual_seed(0)
-    model = _moved(StgaNet(replace(SMALL, graph=graph)))  # type: ignore[arg-type]
+    model = _moved(StgaNet(replace(SMALL, **change)))
     model(_windows(8)).square().mean().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
@@ -91,6 +98,29 @@ def _dilated(layers: nn.Sequential, x: Tensor) -> Tensor:
         else:
             x = layer(x)
     return x
+
+
+def test_the_dct_of_a_constant_path_says_nothing() -> None:
+    """Coefficients are of the path to the last pose: a dancer elsewhere moves the same."""
+    model = StgaNet(replace(SMALL, dct_inputs=5)).eval()
+    assert model.from_dct is not None
+    seen: list[Tensor] = []
+    model.from_dct.register_forward_hook(lambda layer, given, out: seen.append(given[0]))
+    still = torch.randn(3, 1, 14, 2).expand(-1, 27, -1, -1)
+    model(still)
+    assert seen[0].abs().max() < 1e-6
+    x = _windows(3)
+    model(x)
+    model(x + 7)
+    assert seen[1].shape == (14, 3, 10)
+    torch.testing.assert_close(seen[1], seen[2], atol=1e-4, rtol=0)
+    path = (x - x[:, -1:])[1, :, 4, 0]
+    frame = torch.arange(27) + 0.5
+    expected = [path.sum() / 27**0.5]
+    expected += [
+        (2 / 27) ** 0.5 * (path * torch.cos(torch.pi * frame * k / 27)).sum() for k in range(1, 5)
+    ]
+    torch.testing.assert_close(seen[1][4, 1, :5], torch.stack(expected), atol=1e-5, rtol=1e-4)
 
 
 def test_strides_compute_what_dilations_1_3_9_compute() -> None:

@@ -101,6 +101,19 @@ def test_windows_that_hold_a_frame_are_averaged() -> None:
     np.testing.assert_allclose(refined[2], np.mean(outputs, axis=0), rtol=1e-4)
 
 
+@pytest.mark.parametrize(("frame", "start"), [(0, 0), (2, 0), (5, 0), (7, 2), (8, 3), (13, 3)])
+def test_without_overlap_the_window_about_a_frame_speaks_alone(frame: int, start: int) -> None:
+    model, run = _refiner(test_mirror=False), _run(14)
+    frames = refine_frames([run], SMALL)
+    window = torch.arange(start, start + 11)[None]
+    with torch.no_grad():
+        batch = RefineTensors(frames, SMALL, torch.device("cpu")).batch(window)
+        pose = model(batch.packed)[0, frame - start].numpy()
+    expected = (pose + frames.centre[start + 5]) * frames.scale[0]
+    (refined,) = refine_runs(model, [run], stride=3, overlap=False)
+    np.testing.assert_allclose(refined[frame], expected, rtol=1e-4)
+
+
 def test_runs_do_not_influence_each_other() -> None:
     model, run, other = _refiner(), _run(), _run(seed=3)
     together = refine_runs(model, [other, run, other])[1]

@@ -3,7 +3,12 @@ import math
 import pytest
 import torch
 
-from dance_models.training.losses import forecast_loss, refinement_loss, style_loss
+from dance_models.training.losses import (
+    forecast_loss,
+    laplace_loss,
+    refinement_loss,
+    style_loss,
+)
 
 
 def _zeros(batch: int, frames: int) -> torch.Tensor:
@@ -98,6 +103,23 @@ def test_a_perfect_forecast_has_a_finite_gradient() -> None:
     forecast_loss(forecast, future, last, known, velocity_weight=1.0).backward()
     assert forecast.grad is not None
     assert forecast.grad.isfinite().all()
+
+
+def test_laplace_loss_is_the_negative_log_likelihood() -> None:
+    torch.manual_seed(0)
+    refined, target = torch.randn(2, 3, 14, 2), torch.randn(2, 3, 14, 2)
+    log_scale, visible = torch.randn(2, 3, 14), torch.ones(2, 3, 14)
+    law = torch.distributions.Laplace(refined, log_scale.exp()[..., None])
+    expected = -(law.log_prob(target) + math.log(2)).sum(dim=-1).mean()
+    torch.testing.assert_close(laplace_loss(refined, log_scale, target, visible), expected)
+
+
+def test_a_joint_that_is_not_visible_has_no_likelihood() -> None:
+    refined, target = torch.zeros(1, 2, 14, 2), torch.zeros(1, 2, 14, 2)
+    log_scale, visible = torch.zeros(1, 2, 14), torch.ones(1, 2, 14)
+    target[0, 0, 3], log_scale[0, 0, 3], visible[0, 0, 3] = 100.0, 5.0, 0
+    assert laplace_loss(refined, log_scale, target, visible) == 0
+    assert laplace_loss(refined, log_scale, target, 0 * visible) == 0
 
 
 def test_style_loss_of_even_logits() -> None:

@@ -26,6 +26,7 @@ from dance_models.training.inference import (
     load_refiner,
     refine_runs,
     style_labels,
+    window_scale,
 )
 from dance_models.training.losses import forecast_loss, refinement_loss
 from dance_models.training.prediction import (
@@ -171,6 +172,70 @@ def test_the_style_head_is_trained_beside_the_keypoints(tmp_path: Path) -> None:
     assert classify_styles(load_refiner(result.best), runs).shape == (5,)
     with pytest.raises(InputError, match=r"style_classes is 2.*3 styles: ballet"):
         train_recognition(runs, replace(net, style_classes=2), training, tmp_path / "other")
+
+
+def test_a_joint_that_the_estimator_loses_is_less_sure(tmp_path: Path) -> None:
+    """Trained by likelihood: the pose is refined, and the scale follows the error."""
+    runs = synthetic_runs(6, 60)
+    rng = np.random.default_rng(5)
+    for i, run in enumerate(runs):
+        estimate = run.estimate.copy()
+        estimate[:, 7] += rng.normal(0, 15, estimate[:, 7].shape).astype(np.float32)
+        runs[i] = replace(run, estimate=estimate)
+    result = train_recognition(runs, replace(REFINER, uncertainty=True), TRAINING, tmp_path)
+    model = load_refiner(result.best)
+    assert isinstance(model, MkffStGcn)
+    frames = refine_frames(runs[-1:], REFINER)
+    windows = torch.from_numpy(annotated_windows(frames, REFINER))
+    with torch.no_grad():
+        log_scale = model.refine(RefineTensors(frames, REFINER, CPU).batch(windows).packed)[1]
+    assert log_scale is not None
+    scale = log_scale.exp().mean(dim=(0, 1))
+    assert scale.argmax() == 7
+    assert scale[7] > 1.5 * scale[[j for j in range(14) if j != 7]].max()
+    raw = refinement_scores(runs[-1:], [runs[-1].estimate])
+    refined = refinement_scores(runs[-1:], refine_runs(model, runs[-1:]))
+    assert refined["val_error_torso"] < 0.6 * raw["val_error_torso"]
+
+
+def test_windows_as_estimated_show_the_estimate_and_ask_for_the_annotation() -> None:
+    runs = synthetic_runs(2, 60)
+    data = ForecastTensors(runs, CPU, estimated=True)
+    assert len(data.forward) == len(data.estimated) > 0
+    raw = cut_windows(runs, [run.estimate for run in runs])
+    centre, scale = window_scale(raw.observed)
+    shown = data.observed[data.estimated.start : data.estimated.stop]
+    asked = data.future[data.estimated.start : data.estimated.stop]
+    np.testing.assert_allclose(shown, (raw.observed - centre) / scale, atol=1e-5)
+    np.testing.assert_allclose(asked, (raw.future - centre) / scale, atol=1e-5)
+    # A batch is drawn of both, by the given share.
+    still = replace(
+        TRAINING, mirror_probability=0.0, rotation_rad=0.0, axis_scale=(1.0, 1.0),
+        reverse_probability=0.0, estimate_probability=0.25,
+    )  # fmt: skip
+    generator = torch.Generator().manual_seed(0)
+    chosen = torch.arange(2000) % len(data.forward)
+    batch = data.draw(chosen, still, generator)
+    annotated = (batch.observed == data.observed[chosen]).all(dim=(1, 2, 3))
+    assert 0.2 < 1 - annotated.float().mean() < 0.3
+    assert not ForecastTensors(runs, CPU).estimated
+
+
+def test_training_on_estimated_poses_helps_forecasts_from_them(tmp_path: Path) -> None:
+    runs = synthetic_runs(6, 80)
+    observed = [runs[-1].estimate]
+    windows = cut_windows(runs[-1:], observed)
+    unit = np.full(len(windows), 60.0)
+    scores = {}
+    for share in (0.0, 0.5):
+        recipe = replace(TRAINING, steps_per_epoch=60, estimate_probability=share)
+        result = train_prediction(runs, FORECASTER, recipe, tmp_path / str(share))
+        validation = result.history[0].validation
+        assert "val_mpjpe_torso_80" in validation
+        assert ("val_raw_mpjpe_torso_80" in validation) == (share > 0)
+        said = forecast(load_forecaster(result.best), windows.observed)
+        scores[share] = forecast_scores(windows, said, unit)["val_mpjpe_torso_80"]
+    assert scores[0.5] < 0.9 * scores[0.0]
 
 
 def test_reversed_time_still_rises_and_twice_is_the_identity() -> None:
