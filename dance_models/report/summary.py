@@ -1,6 +1,7 @@
 """What the comparisons show and what they do not, in plain sentences from the paired table."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, TypeVar
 
 import polars as pl
 
@@ -15,7 +16,7 @@ SIGNIFICANT: Final = 0.05
 
 
 def summary(paired: pl.DataFrame, split: str) -> list[str]:
-    """One sentence an other row and outcome; PAIRED_SCORES of one split, all styles."""
+    """One sentence an outcome, of all rows that share it; PAIRED_SCORES of one split."""
     sentences: list[str] = []
     for task, method, metric, column, points, given in HEADLINES:
         own = paired.filter(task=task, metric=metric, style="all", split=split, input=given).filter(
@@ -37,8 +38,24 @@ def summary(paired: pl.DataFrame, split: str) -> list[str]:
             place = f"{row[column]:g}"
             if row[column] in points:
                 verdicts.setdefault(other, {}).setdefault(verdict, []).append(place)
-        sentences += [_sentence(method, other, said, column) for other, said in verdicts.items()]
+        sentences += [_sentence(method, others, said, column) for others, said in _alike(verdicts)]
     return sentences
+
+
+Outcome = TypeVar("Outcome")
+
+
+def _alike(outcomes: Mapping[str, Outcome]) -> list[tuple[list[str], Outcome]]:
+    """Rows with the same outcome together, in the order of the first of them."""
+    groups: list[tuple[list[str], Outcome]] = []
+    for name, outcome in outcomes.items():
+        for names, same in groups:
+            if same == outcome:
+                names.append(name)
+                break
+        else:
+            groups.append(([name], outcome))
+    return groups
 
 
 def _verdict(row: dict[str, object], method: str, metric: str) -> str:
@@ -54,19 +71,16 @@ def _verdict(row: dict[str, object], method: str, metric: str) -> str:
     return "better" if positive == (more_is_better == own_minus_other) else "worse"
 
 
-def _sentence(method: str, other: str, said: dict[str, list[str]], column: str) -> str:
+def _sentence(method: str, others: list[str], said: dict[str, list[str]], column: str) -> str:
     unit = " ms" if column == "horizon_ms" else ""
     at = "at " if column == "horizon_ms" else "at threshold "
-    words = {
-        "better": f"is better than {other}",
-        "worse": f"is worse than {other}",
-        "open": f"cannot be told from {other}",
-    }
-    parts = [
-        f"{words[verdict]} {at}{', '.join(said[verdict])}{unit}"
-        for verdict in ("better", "open", "worse")
-        if verdict in said
-    ]
+    words = {"better": "is better than", "worse": "is worse than", "open": "cannot be told from"}
+    parts: list[str] = []
+    for verdict in ("better", "open", "worse"):
+        if verdict not in said:
+            continue
+        named = ", ".join(others) if not parts else others[0] if len(others) == 1 else "them"
+        parts.append(f"{words[verdict]} {named} {at}{', '.join(said[verdict])}{unit}")
     return f"{method} {'; it '.join(parts)}."
 
 
@@ -131,8 +145,8 @@ def losses_by_input(paired: pl.DataFrame, split: str) -> list[str]:
                 other = row["other"] if row["method"] == method else row["method"]
                 worse.setdefault(other, []).append(f"{row[column]:g}")
         sentences += [
-            f"From {given} poses {method} is worse than {other} at {', '.join(at)} ms."
-            for other, at in worse.items()
+            f"From {given} poses {method} is worse than {', '.join(others)} at {', '.join(at)} ms."
+            for others, at in _alike(worse)
         ] or [f"From {given} poses no row is better than {method} beyond doubt."]
     return sentences
 

@@ -269,7 +269,7 @@ def html_report_inputs(store: Store, config: None, clip: str | None) -> Inputs:
     """All scores, and the networks whose cases are drawn."""
     networks = scored_networks(store, NETWORKS).values()
     tables = ("recognition_report", "prediction_report", "paired_comparisons", *SPLITS)
-    return {"code": "3", **{name: store.digest(name) for name in (*tables, *networks)}}
+    return {"code": "4", **{name: store.digest(name) for name in (*tables, *networks)}}
 
 
 @dg.asset(

@@ -28,6 +28,35 @@ def test_better_open_and_worse_are_told_apart() -> None:
     ]
 
 
+def test_rows_with_one_outcome_share_a_sentence() -> None:
+    table = _paired(
+        *({"other": other, "horizon_ms": ms} for other in ("ar", "ridge") for ms in (80, 160)),
+        *(
+            {"other": other, "horizon_ms": ms, "ci_high": high}
+            for other in ("simlpe", "dmgnn")
+            for ms, high in ((80, 0.5), (160, -0.5))
+        ),
+        {"other": "traj_gcn", "horizon_ms": 80},
+    )
+    assert summary(table, "folds") == [
+        "stga_net is better than ar, ridge at 80, 160 ms.",
+        "stga_net is better than simlpe, dmgnn at 160 ms; it cannot be told from them at 80 ms.",
+        "stga_net is better than traj_gcn at 80 ms.",
+    ]
+
+
+def test_losses_on_raw_poses_share_a_sentence_too() -> None:
+    worse = {"input": "raw", "ci_low": 0.5, "ci_high": 2.0}
+    table = _paired(
+        *({**worse, "other": other, "horizon_ms": 80} for other in ("ridge", "simlpe")),
+        {**worse, "other": "ar", "horizon_ms": 160},
+    )
+    assert losses_by_input(table, "folds") == [
+        "From raw poses stga_net is worse than ridge, simlpe at 80 ms.",
+        "From raw poses stga_net is worse than ar at 160 ms.",
+    ]
+
+
 def test_the_corrected_p_value_counts_too() -> None:
     assert "cannot be told" in summary(_paired({"p_holm": 0.2}), "folds")[0]
 
