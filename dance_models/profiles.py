@@ -124,6 +124,9 @@ _STUDY: Final[dict[str, Experiment]] = {
     "stga_net.no_b": PredictionExperiment(replace(_STGA, use_b=False, hidden=132), _STGA_TUNED),
     "stga_net.no_c": PredictionExperiment(replace(_STGA, use_c=False), _STGA_TUNED),
     "stga_net.no_augmentation": PredictionExperiment(_STGA, _without_augmentation(_STGA_TUNED)),
+    "stga_net.estimated": PredictionExperiment(
+        _STGA, replace(_STGA_TUNED, estimate_probability=0.5)
+    ),
     "stga_net.seed_1": PredictionExperiment(_STGA, replace(_STGA_TUNED, seed=1)),
     "stga_net.seed_2": PredictionExperiment(_STGA, replace(_STGA_TUNED, seed=2)),
     "stga_net": PredictionExperiment(_STGA, _STGA_TUNED),

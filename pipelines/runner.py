@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from dance_models.config import EstimatorConfig, Profile
+from dance_models.methods import FOLDED_VARIANTS
 from pipelines.partitions import clip_keys
 from pipelines.recovery import process_tags
 from pipelines.settings import (
@@ -71,9 +72,10 @@ class Request:
             profile = replace(
                 profile,
                 split=replace(profile.split, folds=self.folds),
-                # Variants of a network are compared with it on the fixed split: there are many.
                 networks={
-                    method: replace(experiment, folds="." not in method)
+                    method: replace(
+                        experiment, folds="." not in method or method in FOLDED_VARIANTS
+                    )
                     for method, experiment in profile.networks.items()
                 },
             )

@@ -1,6 +1,7 @@
 """Every dataclass of every profile survives the way through Dagster's config."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from dance_models.errors import InputError
 from dance_models.methods import NETWORKS
 from dance_models.profiles import PROFILES
+from pipelines.runner import Request
 from pipelines.settings import mirror, op_config, profile_named
 
 SECTIONS = ("sampling", "estimator", "split", "augment", "recognition", "prediction", "evaluation")
@@ -45,3 +47,11 @@ def test_the_defaults_are_the_profiles() -> None:
 def test_an_unknown_profile_is_named() -> None:
     with pytest.raises(InputError, match=r"no profile 'big'. Choose one of smoke, demo"):
         profile_named("big")
+
+
+def test_variants_are_trained_on_the_fixed_split_but_the_one_for_raw_poses(tmp_path: Path) -> None:
+    request = Request(store=tmp_path, profile="study", folds=5, ablations=True)
+    networks = request.resolved().networks
+    assert {m for m in networks if networks[m].folds and "." in m} == {"stga_net.estimated"}
+    assert networks["stga_net"].folds
+    assert networks["simlpe"].folds
