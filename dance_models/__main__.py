@@ -64,25 +64,30 @@ def _train(
     folder: Path,
     say: Callable[[str], None],
     crops: Path | None = None,
+    initial: Path | None = None,
 ) -> float:
     """Train, report every epoch, and return the steps per second of the last one."""
     from dance_models.training.detection import train_detection
+    from dance_models.training.loop import EpochRecord
     from dance_models.training.prediction import train_prediction
     from dance_models.training.recognition import train_recognition
 
+    def on_epoch(record: EpochRecord) -> None:
+        say(record.line())
+
     if isinstance(experiment, RecognitionExperiment):
         result = train_recognition(
-            runs, experiment.net, experiment.training, folder, lambda record: say(record.line())
+            runs, experiment.net, experiment.training, folder, on_epoch, initial
         )
     elif isinstance(experiment, HrnetExperiment):
+        if initial:
+            raise InputError("this network is trained from random weights alone", file=initial)
         if crops is None:
             raise InputError("this network sees person crops", hint="Give their file with --crops")
-        result = train_detection(
-            runs, Crops.open(crops), experiment, folder, lambda record: say(record.line())
-        )
+        result = train_detection(runs, Crops.open(crops), experiment, folder, on_epoch)
     else:
         result = train_prediction(
-            runs, experiment.net, experiment.training, folder, lambda record: say(record.line())
+            runs, experiment.net, experiment.training, folder, on_epoch, initial
         )
     say(f"best epoch {result.best_epoch} (score {result.best_score:.4f}): {result.best}")
     return result.history[-1].steps_per_second
@@ -123,7 +128,8 @@ def _experiment(
 def train(arguments: argparse.Namespace) -> None:
     """Train one network; a folder that holds a checkpoint is continued."""
     experiment = _experiment(arguments.profile, arguments.task, arguments.training, arguments.net)
-    _train(_runs(arguments.runs), experiment, arguments.out, _say, arguments.crops)
+    runs = _runs(arguments.runs)
+    _train(runs, experiment, arguments.out, _say, arguments.crops, arguments.initial)
 
 
 def levers(arguments: argparse.Namespace) -> None:
@@ -189,6 +195,7 @@ def _parser() -> argparse.ArgumentParser:
             tasks = ["recognition", "prediction", "detection"]
             sub.add_argument("--task", choices=tasks, required=True)
             sub.add_argument("--crops", type=Path, help="person_crops.npy, for detection")
+            sub.add_argument("--initial", type=Path, help="best.pt of a pre-training to start from")
             sub.add_argument("--out", type=Path, required=True, help="folder of the checkpoints")
             sub.add_argument(
                 "--net", nargs="*", default=[], metavar="NAME=VALUE", help="e.g. dropout=0.2"

@@ -19,6 +19,7 @@ from dance_models.data.refine_windows import annotated_windows, refine_frames
 from dance_models.errors import InputError
 from dance_models.nets.mkff_st_gcn import MkffStGcn
 from dance_models.nets.stga_net import StgaNet
+from dance_models.training.checkpoint import Initial, load_checkpoint
 from dance_models.training.inference import (
     classify_styles,
     forecast,
@@ -277,6 +278,21 @@ def test_training_from_one_file_without_the_heavy_libraries(tmp_path: Path) -> N
     assert "epoch 1: loss" in done.stdout
     assert "steps/s" in done.stdout
     assert (tmp_path / "out" / "best.pt").is_file()
+
+
+@pytest.mark.parametrize("task", ["recognition", "prediction"])
+def test_training_may_start_from_other_weights(task: str, tmp_path: Path) -> None:
+    """What was pre-trained on another corpus is fine-tuned on this one."""
+    arguments = ["train", "--task", task, "--profile", "smoke"]
+    arguments += ["--training", "epochs=1", "steps_per_epoch=1"]
+    for name, seed in (("first", 1), ("second", 2)):
+        save_pose_runs(synthetic_runs(4, 60, seed=seed), tmp_path / f"{name}.npz")
+    first = [*arguments, "--runs", str(tmp_path / "first.npz"), "--out", str(tmp_path / "first")]
+    assert main(first) == 0
+    second = [*arguments, "--runs", str(tmp_path / "second.npz"), "--out", str(tmp_path / "second")]
+    best = tmp_path / "first" / "best.pt"
+    assert main([*second, "--initial", str(best)]) == 0
+    assert load_checkpoint(tmp_path / "second" / "best.pt")["initial"] == Initial(best).digest()
 
 
 _TRAIN = ("train", "--task", "recognition", "--runs")
