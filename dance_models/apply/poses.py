@@ -100,7 +100,7 @@ def forecast_errors(poses: VideoPoses) -> dict[str, dict[int, float]]:
     after = poses.run.time_s[poses.anchor][:, None] + np.array(HORIZONS_MS) / 1000
     came = resample(poses.run.time_s, poses.refined, after)  # (N, 4, 14, 2)
     rows = {
-        "stga_net": poses.forecast[:, [step - 1 for step in HORIZON_STEPS]],
+        "forecast": poses.forecast[:, [step - 1 for step in HORIZON_STEPS]],
         "zero_velocity": poses.refined[poses.anchor][:, None],
     }
     errors = {}

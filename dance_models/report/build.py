@@ -32,7 +32,7 @@ from dance_models.report.paper_tables import (
     paper_grids,
 )
 from dance_models.report.speed import hardware, speed_grid
-from dance_models.report.summary import gains, losses_by_input, losses_by_style, summary
+from dance_models.report.summary import by_input, gains, losses_by_style, summary
 from dance_models.training.checkpoint import load_checkpoint
 from dance_models.training.prediction import annotated_poses
 
@@ -87,7 +87,7 @@ def _summary(page: Page, results: Results) -> None:
             page.heading(name, 3)
             page.bullets(gains(results.recognition, results.prediction, split))
             page.bullets(said)
-            page.bullets(losses_by_input(results.paired, split))
+            page.bullets(by_input(results.paired, split))
             page.bullets(losses_by_style(results.paired, split))
     page.paragraph(
         "Better and worse mean: the 95 % interval of the paired difference, resampled over clips, "

@@ -12,6 +12,7 @@ HEADLINES: Final = (
     ("recognition", "mkff_st_gcn", "pck_torso", "threshold", (0.05, 0.1, 0.2), "raw"),
     ("prediction", "stga_net", "mpjpe_torso", "horizon_ms", (80, 160, 320, 400), "annotated"),
 )
+LEARNT_FROM_ESTIMATES: Final = "stga_net.estimated"
 SIGNIFICANT: Final = 0.05
 
 
@@ -31,15 +32,18 @@ def summary(paired: pl.DataFrame, split: str) -> list[str]:
                 "claimed."
             )
             continue
-        verdicts: dict[str, dict[str, list[str]]] = {}
-        for row in own.iter_rows(named=True):
-            other = row["other"] if row["method"] == method else row["method"]
-            verdict = _verdict(row, method, metric)
-            place = f"{row[column]:g}"
-            if row[column] in points:
-                verdicts.setdefault(other, {}).setdefault(verdict, []).append(place)
-        sentences += [_sentence(method, others, said, column) for others, said in _alike(verdicts)]
+        sentences += _sentences(own.filter(pl.col(column).is_in(points)), method, metric, column)
     return sentences
+
+
+def _sentences(own: pl.DataFrame, method: str, metric: str, column: str) -> list[str]:
+    """How a row stands to all others; its paired rows of one input, one sentence an outcome."""
+    verdicts: dict[str, dict[str, list[str]]] = {}
+    for row in own.iter_rows(named=True):
+        other = row["other"] if row["method"] == method else row["method"]
+        verdict = _verdict(row, method, metric)
+        verdicts.setdefault(other, {}).setdefault(verdict, []).append(f"{row[column]:g}")
+    return [_sentence(method, others, said, column) for others, said in _alike(verdicts)]
 
 
 Outcome = TypeVar("Outcome")
@@ -125,22 +129,32 @@ def _error(rows: pl.DataFrame, method: str, given: str, metric: str) -> float | 
     return 1 - value if metric.startswith("pck") else value
 
 
-def losses_by_input(paired: pl.DataFrame, split: str) -> list[str]:
-    """Rows that are significantly better than the forecaster on poses that nobody annotated."""
+def by_input(paired: pl.DataFrame, split: str) -> list[str]:
+    """Forecasts of poses that nobody annotated.
+
+    Rows that are significantly better than the forecaster, and how the one that learnt from such
+    poses stands to all others.
+    """
     _, method, metric, column, points, _ = HEADLINES[1]
     sentences = []
     for given in ("refined", "raw"):
-        own = paired.filter(
-            task="prediction", metric=metric, split=split, input=given, style="all"
-        ).filter(
-            (pl.col("method") == method) | (pl.col("other") == method),
+        rows = paired.filter(
             pl.col(column).is_in(points),
             pl.col("n_clips") >= FEWEST_CLIPS_FOR_A_WIN,
+            task="prediction",
+            metric=metric,
+            split=split,
+            input=given,
+            style="all",
+        ).sort(column, maintain_order=True)
+        own, learnt = (
+            rows.filter((pl.col("method") == name) | (pl.col("other") == name))
+            for name in (method, LEARNT_FROM_ESTIMATES)
         )
         if own.is_empty():
             continue
         worse: dict[str, list[str]] = {}
-        for row in own.sort(column, maintain_order=True).iter_rows(named=True):
+        for row in own.iter_rows(named=True):
             if _verdict(row, method, metric) == "worse":
                 other = row["other"] if row["method"] == method else row["method"]
                 worse.setdefault(other, []).append(f"{row[column]:g}")
@@ -148,6 +162,10 @@ def losses_by_input(paired: pl.DataFrame, split: str) -> list[str]:
             f"From {given} poses {method} is worse than {', '.join(others)} at {', '.join(at)} ms."
             for others, at in _alike(worse)
         ] or [f"From {given} poses no row is better than {method} beyond doubt."]
+        sentences += [
+            f"From {given} poses {said}"
+            for said in _sentences(learnt, LEARNT_FROM_ESTIMATES, metric, column)
+        ]
     return sentences
 
 

@@ -115,6 +115,7 @@ def test_the_document_can_be_read_again_as_tracks(
     np.testing.assert_allclose(people[7][0].keypoints, keypoints[7], atol=0.02)
     assert said["forecasts"][0]["ahead_ms"] == [40 * k for k in range(1, 11)]
     errors = said["summary"]["forecast_error_percent_of_torso"]
+    assert set(errors) == {"forecast", "zero_velocity"}
     assert set(errors["zero_velocity"]) == {"80", "160", "320", "400"}
 
 

@@ -3,7 +3,7 @@ from typing import Any
 import polars as pl
 
 from dance_models.evaluation.scores import PAIRED_SCORES
-from dance_models.report.summary import gains, losses_by_input, losses_by_style, summary
+from dance_models.report.summary import by_input, gains, losses_by_style, summary
 
 
 def _paired(*rows: dict[str, Any]) -> pl.DataFrame:
@@ -51,7 +51,7 @@ def test_losses_on_raw_poses_share_a_sentence_too() -> None:
         *({**worse, "other": other, "horizon_ms": 80} for other in ("ridge", "simlpe")),
         {**worse, "other": "ar", "horizon_ms": 160},
     )
-    assert losses_by_input(table, "folds") == [
+    assert by_input(table, "folds") == [
         "From raw poses stga_net is worse than ridge, simlpe at 80 ms.",
         "From raw poses stga_net is worse than ar at 160 ms.",
     ]
@@ -115,8 +115,23 @@ def test_what_is_better_on_poses_that_nobody_annotated_is_named() -> None:
         {"input": "raw", "horizon_ms": 160, "ci_low": 0.5, "ci_high": 2.0},
         {"input": "raw", "horizon_ms": 320},
     )
-    assert losses_by_input(table, "folds") == [
+    assert by_input(table, "folds") == [
         "From refined poses no row is better than stga_net beyond doubt.",
         "From raw poses stga_net is worse than ar at 80, 160 ms.",
     ]
-    assert losses_by_input(_paired({}), "folds") == []
+    assert by_input(_paired({}), "folds") == []
+
+
+def test_the_row_that_learnt_from_estimates_says_how_it_stands_to_all_others() -> None:
+    learnt = {"input": "raw", "method": "stga_net.estimated"}
+    table = _paired(
+        {"input": "raw"},
+        *({**learnt, "other": other} for other in ("ar", "ridge", "stga_net")),
+        {**learnt, "other": "simlpe.estimated", "p_holm": 0.2},
+        {**learnt, "other": "ar", "input": "annotated"},
+    )
+    assert by_input(table, "folds") == [
+        "From raw poses stga_net is worse than stga_net.estimated at 80 ms.",
+        "From raw poses stga_net.estimated is better than ar, ridge, stga_net at 80 ms.",
+        "From raw poses stga_net.estimated cannot be told from simlpe.estimated at 80 ms.",
+    ]
