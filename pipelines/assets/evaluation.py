@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 GROUP = "evaluation"
 CODE_VERSION: Final = "2"
+PAGE_VERSION: Final = "5"
 SPLITS: Final = ("train_split", "val_split", "test_split")
 
 
@@ -269,13 +270,13 @@ def html_report_inputs(store: Store, config: None, clip: str | None) -> Inputs:
     """All scores, and the networks whose cases are drawn."""
     networks = scored_networks(store, NETWORKS).values()
     tables = ("recognition_report", "prediction_report", "paired_comparisons", *SPLITS)
-    return {"code": "4", **{name: store.digest(name) for name in (*tables, *networks)}}
+    return {"code": PAGE_VERSION, **{name: store.digest(name) for name in (*tables, *networks)}}
 
 
 @dg.asset(
     deps=[paired_comparisons, recognition_report, prediction_report, *SPLITS],
     group_name=GROUP,
-    code_version="3",
+    code_version=PAGE_VERSION,
     kinds={"html"},
 )
 def html_report(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult[Any]:
