@@ -134,7 +134,13 @@ def train(arguments: argparse.Namespace) -> None:
 
 def levers(arguments: argparse.Namespace) -> None:
     """What each part of a recipe brings, by cross-validation on the training clips; resumes."""
-    from dance_models.training.levers import LEVERS, Lever, lever_table, shortened, try_levers
+    from dance_models.evaluation.recipe_ablations import (
+        LEVERS,
+        Lever,
+        lever_table,
+        shortened,
+        try_levers,
+    )
 
     experiment = _experiment(arguments.profile, arguments.task, arguments.training)
     assert isinstance(experiment, RecognitionExperiment | PredictionExperiment)

@@ -26,7 +26,7 @@ from dance_models.config import (
     TrajGcnConfig,
     paper_training,
 )
-from dance_models.methods import ABLATIONS, NETWORKS, PRETRAINED
+from dance_models.rows import ABLATIONS, NETWORKS, PRETRAINED
 
 _TUNED = TrainingConfig()
 _MKFF = MkffStGcnConfig(landmarks=33)

@@ -56,7 +56,7 @@ def reported(debug: bool) -> Iterator[None]:
 
 
 def _store(root: Path | None) -> Any:
-    from pipelines.store import Store, default_root
+    from pipelines.storage.store import Store, default_root
 
     return Store(root=str(root or default_root()))
 
@@ -103,8 +103,8 @@ def run(
         # Before the graph is imported: it holds the rows of the profile that is active then.
         profile_named(profile)
         activate(profile, ablations)
-    from pipelines.runner import Request
-    from pipelines.session import Session
+    from pipelines.execution.runner import Request
+    from pipelines.execution.session import Session
 
     with reported(debug):
         chosen = _store(store)
@@ -162,7 +162,7 @@ def _assets(only: str | None, profile: str, ablations: bool, pretraining: bool) 
 @app.command()
 def status(store: StoreOption = None, debug: DebugOption = False) -> None:
     """Say what the store holds, what is quarantined and what a run would make anew."""
-    from pipelines.status import print_status
+    from pipelines.commands.status import print_status
 
     with reported(debug):
         print_status(_store(store), console)
@@ -171,7 +171,7 @@ def status(store: StoreOption = None, debug: DebugOption = False) -> None:
 @app.command()
 def tables(store: StoreOption = None, debug: DebugOption = False) -> None:
     """Print the recognition and prediction tables of the last run."""
-    from pipelines.status import print_tables
+    from pipelines.commands.status import print_tables
 
     with reported(debug):
         print_tables(_store(store), console)
@@ -187,9 +187,9 @@ def demo(
     debug: DebugOption = False,
 ) -> None:
     """Render the synthetic demo corpus and run the whole graph on it."""
-    from pipelines.runner import Request
-    from pipelines.session import Session
-    from pipelines.status import print_tables
+    from pipelines.commands.status import print_tables
+    from pipelines.execution.runner import Request
+    from pipelines.execution.session import Session
 
     with reported(debug):
         chosen = _store(store)
@@ -220,9 +220,9 @@ def evaluate(
     debug: DebugOption = False,
 ) -> None:
     """Score a tracked model on a corpus it never saw; prints the same tables."""
-    from pipelines.evaluating import Corpus
-    from pipelines.evaluating import evaluate as run_evaluation
-    from pipelines.tracked_models import find_model
+    from pipelines.commands.evaluate import Corpus
+    from pipelines.commands.evaluate import evaluate as run_evaluation
+    from pipelines.tracking.tracked_models import find_model
 
     with reported(debug):
         chosen = _store(store)
@@ -244,7 +244,7 @@ def apply(
     debug: DebugOption = False,
 ) -> None:
     """Refine and forecast the poses of a video with tracked models."""
-    from pipelines.applying import apply_to_video
+    from pipelines.commands.apply import apply_to_video
 
     with reported(debug):
         estimator = _estimator(person, None, None)
@@ -266,8 +266,8 @@ def promote(
     debug: DebugOption = False,
 ) -> None:
     """Make a version that passed the gate champion."""
-    from pipelines.promoting import promote as promote_version
-    from pipelines.registry import PromotionRefusedError
+    from pipelines.tracking.manual_promotion import promote as promote_version
+    from pipelines.tracking.registry import PromotionRefusedError
 
     with reported(debug):
         try:
@@ -286,7 +286,7 @@ def rollback(
     debug: DebugOption = False,
 ) -> None:
     """Make the previous champion champion again."""
-    from pipelines.promoting import rollback as rollback_champion
+    from pipelines.tracking.manual_promotion import rollback as rollback_champion
 
     with reported(debug):
         console.print(rollback_champion(_store(store), task))
@@ -308,8 +308,8 @@ def lineage(
     debug: DebugOption = False,
 ) -> None:
     """Show the way from a model back to its run, code, tables, clips and annotation files."""
-    from pipelines.lineage import checked, differences, trace
-    from pipelines.lineage_drawing import tree, write_drawing
+    from pipelines.tracking.lineage import checked, differences, trace
+    from pipelines.tracking.lineage_drawing import tree, write_drawing
 
     with reported(debug):
         root = trace(_store(store), model)
@@ -335,7 +335,7 @@ def export_frames(
     debug: DebugOption = False,
 ) -> None:
     """Export the sampled frames for an annotation tool: images and a COCO file."""
-    from pipelines.exchange import export_for_annotation
+    from pipelines.commands.export_frames import export_for_annotation
 
     with reported(debug):
         path, frames = export_for_annotation(_store(store), directory, prefill=prefill)
@@ -353,7 +353,7 @@ def ui(
     debug: DebugOption = False,
 ) -> None:
     """Start the Dagster and MLflow web UIs on this machine, loopback only."""
-    from pipelines.servers import serve
+    from pipelines.commands.ui import serve
 
     with reported(debug):
         raise typer.Exit(serve(_store(store), console, dagster_port, mlflow_port))
@@ -369,7 +369,7 @@ def bench(
     debug: DebugOption = False,
 ) -> None:
     """Time ingestion against a bare decode, the estimator and training steps."""
-    from pipelines.benching import run_bench
+    from pipelines.commands.bench import run_bench
 
     with reported(debug):
         run_bench(_store(store), console, clips, frames, (width, height))
@@ -382,7 +382,7 @@ def clean(
     debug: DebugOption = False,
 ) -> None:
     """Delete frames, checkpoints and runs that nothing uses any more; lists them first."""
-    from pipelines.cleaning import delete, find_garbage
+    from pipelines.commands.clean import delete, find_garbage
 
     with reported(debug):
         chosen = _store(store)

@@ -4,13 +4,13 @@ import dagster as dg
 
 from pipelines.assets import (
     annotations,
+    champion_exports,
+    champions,
     clips,
     crops,
     dataset,
     evaluation,
-    exports,
     pretraining,
-    registry,
     training,
 )
 from pipelines.automation.champions import champion_changed
@@ -19,12 +19,22 @@ from pipelines.automation.failures import run_failed
 from pipelines.automation.ingestion import changed_annotations, new_clips
 from pipelines.automation.jobs import JOBS
 from pipelines.automation.retraining import weekly_retrain
-from pipelines.compute import TrainingLauncher
-from pipelines.store import Store, default_root
+from pipelines.execution.training_launcher import TrainingLauncher
+from pipelines.storage.store import Store, default_root
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules(
-        [clips, annotations, dataset, crops, pretraining, training, evaluation, registry, exports]
+        [
+            clips,
+            annotations,
+            dataset,
+            crops,
+            pretraining,
+            training,
+            evaluation,
+            champions,
+            champion_exports,
+        ]
     ),
     asset_checks=dg.load_asset_checks_from_modules([pretraining]),
     jobs=list(JOBS),

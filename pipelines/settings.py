@@ -23,9 +23,9 @@ from dance_models.config import (
     SplitConfig,
 )
 from dance_models.errors import InputError
-from dance_models.methods import NETWORKS, PRETRAINED, PRETRAININGS
 from dance_models.profiles import PROFILES
-from pipelines.store import Store, default_root
+from dance_models.rows import NETWORKS, PRETRAINED, PRETRAININGS
+from pipelines.storage.store import Store, default_root
 
 T = TypeVar("T")
 

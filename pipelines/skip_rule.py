@@ -17,7 +17,7 @@ import dagster as dg
 
 from dance_models.config import identity
 from pipelines.checks.asset_checks import AssetChecks
-from pipelines.store import Store
+from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
     from dance_models.quality.findings import Finding

@@ -4,7 +4,8 @@ from functools import partial
 from typing import Final
 
 from dance_models.config import Experiment, Profile
-from dance_models.methods import (
+from dance_models.profiles import HEADLINE
+from dance_models.rows import (
     CROP_NETWORKS,
     INITIAL,
     METHOD_OF_ASSET,
@@ -12,15 +13,14 @@ from dance_models.methods import (
     PRETRAININGS,
     asset_name,
 )
-from dance_models.profiles import HEADLINE
 from pipelines.assets import (
     annotations,
+    champions,
     clips,
     crops,
     dataset,
     evaluation,
     pretraining,
-    registry,
     training,
 )
 from pipelines.checks import annotations as pose_checks
@@ -131,12 +131,12 @@ DATASET_STEPS: Final = (
     (
         Step(
             "recognition_champion",
-            registry.champion_inputs("recognition"),
+            champions.champion_inputs("recognition"),
             config=lambda profile: profile.recognition_gate,
         ),
         Step(
             "prediction_champion",
-            registry.champion_inputs("prediction"),
+            champions.champion_inputs("prediction"),
             config=lambda profile: profile.prediction_gate,
         ),
     ),

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from dance_models.methods import PRETRAINED, PRETRAININGS
 from dance_models.profiles import PROFILES
+from dance_models.rows import PRETRAINED, PRETRAININGS
 from pipelines.cli import app
 from pipelines.steps import assets_of
 

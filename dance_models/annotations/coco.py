@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from dance_models.annotations.canonical import Columns, identity_of, image_size, shown
-from dance_models.annotations.reading import Image, Reading
+from dance_models.annotations.parsed_file import Image, Reading
 from dance_models.errors import InputError
 from dance_models.video.scan import clip_slug
 

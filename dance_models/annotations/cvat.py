@@ -5,7 +5,7 @@ from typing import Final
 from xml.etree.ElementTree import Element
 
 from dance_models.annotations.canonical import Columns, identity_of, image_size, shown
-from dance_models.annotations.reading import Image, Reading
+from dance_models.annotations.parsed_file import Image, Reading
 from dance_models.errors import InputError
 from dance_models.video.scan import clip_slug
 

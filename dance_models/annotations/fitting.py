@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from dance_models.annotations.reading import Action, Problem, RawPose, frame_list
+from dance_models.annotations.parsed_file import Action, Problem, RawPose, frame_list
 
 # Coordinates that never exceed this in an image this much larger are percentages or fractions.
 SUSPICIOUS: Final = ((1.0, 8), (100.0, 2))

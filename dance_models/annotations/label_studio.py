@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlparse
 
 from dance_models.annotations.canonical import Columns, identity_of, image_size, number, shown
-from dance_models.annotations.reading import Image, Reading
+from dance_models.annotations.parsed_file import Image, Reading
 from dance_models.errors import InputError
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from dance_models.annotations.coco import as_id, read_coco
-from dance_models.annotations.reading import Reading
+from dance_models.annotations.parsed_file import Reading
 
 
 def is_posetrack(data: Any) -> bool:

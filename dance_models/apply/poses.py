@@ -21,9 +21,9 @@ from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.estimators.base import PoseEstimate, PoseEstimator
 from dance_models.geometry import median_torso
+from dance_models.inference.keypoints import forecast, refine_observed, refine_runs, slice_run
 from dance_models.nets.build import Refiner
 from dance_models.skeleton import NUM_JOINTS
-from dance_models.training.inference import forecast, refine_observed, refine_runs, slice_run
 from dance_models.video.decode import pyav_frames, upright
 from dance_models.video.probe import ClipProbe, probe_clip
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.evaluation.filters import recognition_score
-from dance_models.evaluation.pck import visible_annotation
 from dance_models.geometry import pelvis, torso_length
+from dance_models.metrics.pck import visible_annotation
 from dance_models.skeleton import MIRROR, NECK, NUM_JOINTS, hop_distance
 
 STRENGTHS: Final = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of the ridge, as a share of the frames

@@ -15,7 +15,7 @@ from dance_models.data.assemble import pose_runs_from_rows
 from dance_models.data.folds import fold_count, fold_runs
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
-from dance_models.methods import seed_of
+from dance_models.rows import seed_of
 
 TEST: Final = "test"
 FOLDS: Final = "folds"

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.config import EvaluationConfig
-from dance_models.evaluation.bootstrap import (
+from dance_models.evaluation.totals import PREDICTION_METRICS, Totals
+from dance_models.metrics.bootstrap import (
     interval,
     pooled_ratio,
     resample_weights,
     two_sided_p,
 )
-from dance_models.evaluation.pck import lag_frames
-from dance_models.evaluation.totals import PREDICTION_METRICS, Totals
+from dance_models.metrics.pck import lag_frames
 from dance_models.skeleton import HEAD_TOP, JOINTS, NUM_JOINTS
 
 ALL: Final = "all"  # mean over 14 joints

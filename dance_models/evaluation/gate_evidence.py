@@ -16,7 +16,6 @@ from dance_models.evaluation.calibration import fit_calibration
 from dance_models.evaluation.filters import raw
 from dance_models.evaluation.forecasts import Forecaster, trivial_forecasters, zero_velocity
 from dance_models.evaluation.gate import CANDIDATE, CHAMPION, Evidence
-from dance_models.evaluation.pck import torso_by_clip
 from dance_models.evaluation.report import REFINE_STRIDE, TRAIN_STRIDE, Poses
 from dance_models.evaluation.scores import (
     paired_prediction_scores,
@@ -25,7 +24,7 @@ from dance_models.evaluation.scores import (
     recognition_scores,
 )
 from dance_models.export.timing import processor_p95
-from dance_models.training.inference import (
+from dance_models.inference.keypoints import (
     forecast,
     forecast_mirror_gap,
     load_forecaster,
@@ -33,6 +32,7 @@ from dance_models.training.inference import (
     refine_mirror_gap,
     refine_runs,
 )
+from dance_models.metrics.pck import torso_by_clip
 from dance_models.training.prediction import annotated_poses
 
 SPLIT = "val"

@@ -12,7 +12,7 @@ from typing import Any, Final
 import polars as pl
 
 from dance_models.data.forecast_windows import HORIZONS_MS
-from dance_models.evaluation.pck import THRESHOLDS
+from dance_models.metrics.pck import THRESHOLDS
 
 NOT_MEASURED: Final = "n/a"
 

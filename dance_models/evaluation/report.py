@@ -37,14 +37,14 @@ from dance_models.evaluation.scores import (
     prediction_scores,
     recognition_scores,
 )
-from dance_models.methods import FRAME_SPLIT
-from dance_models.training.crop_inference import recognised_runs
-from dance_models.training.inference import (
+from dance_models.inference.crops import recognised_runs
+from dance_models.inference.keypoints import (
     forecast,
     load_forecaster,
     load_refiner,
     refine_observed,
 )
+from dance_models.rows import FRAME_SPLIT
 from dance_models.training.prediction import annotated_poses
 
 FRAMES = "frames"  # the split of the demonstration of a leak

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from dance_models.config import EvaluationConfig
 from dance_models.data.forecast_windows import HORIZONS_MS, ForecastWindows
 from dance_models.data.pose_runs import PoseRun
-from dance_models.evaluation.bootstrap import holm
 from dance_models.evaluation.estimates import (
     ALL,
     JOINT_ROWS,
@@ -42,6 +41,7 @@ from dance_models.evaluation.totals import (
     prediction_totals,
     recognition_totals,
 )
+from dance_models.metrics.bootstrap import holm
 from dance_models.tables import Schema
 
 RECOGNITION_SCORES: Final[Schema] = {

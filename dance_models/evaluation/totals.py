@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from dance_models.data.forecast_windows import FUTURE, HORIZON_STEPS, ForecastWindows
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
-from dance_models.evaluation import horizon
-from dance_models.evaluation.pck import (
+from dance_models.metrics import horizon
+from dance_models.metrics.pck import (
     MAX_LAG,
     THRESHOLDS,
     acceleration_errors,

@@ -19,7 +19,6 @@ from dance_models.evaluation.render_tables import (
     recognition_tables,
 )
 from dance_models.evaluation.scores import over_seeds
-from dance_models.methods import ABLATIONS
 from dance_models.report.cases import forecast_cases, refinement_cases
 from dance_models.report.detail import joint_error_grid, joint_grid, speed_class_grid
 from dance_models.report.figures import case_figure, horizon_figure, loss_figure
@@ -33,6 +32,7 @@ from dance_models.report.paper_tables import (
 )
 from dance_models.report.speed import hardware, speed_grid
 from dance_models.report.summary import by_input, gains, losses_by_style, summary
+from dance_models.rows import ABLATIONS
 from dance_models.training.checkpoint import load_checkpoint
 from dance_models.training.prediction import annotated_poses
 

@@ -13,9 +13,9 @@ from dance_models.data.forecast_windows import HORIZON_STEPS, HORIZONS_MS, cut_w
 from dance_models.data.pose_runs import PoseRun
 from dance_models.evaluation.calibration import Calibration
 from dance_models.evaluation.forecasts import Forecaster
+from dance_models.inference.crops import recognised_runs
+from dance_models.inference.keypoints import forecast, load_forecaster
 from dance_models.report.figures import Case
-from dance_models.training.crop_inference import recognised_runs
-from dance_models.training.inference import forecast, load_forecaster
 from dance_models.training.prediction import annotated_poses
 from dance_models.training.selection import annotated_torso
 

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from dance_models.config import PredictionExperiment, PredictionNet, TrainingConfig
 from dance_models.data.forecast_windows import ForecastWindows, cut_windows
 from dance_models.data.pose_runs import PoseRun
+from dance_models.inference.keypoints import forecast, window_scale
 from dance_models.nets.build import build_forecaster
 from dance_models.skeleton import MIRROR
 from dance_models.training.checkpoint import Initial
 from dance_models.training.geometry import draw_geometry
-from dance_models.training.inference import forecast, window_scale
 from dance_models.training.loop import (
     EpochRecord,
     Task,

@@ -17,11 +17,11 @@ from dance_models.config import (
 from dance_models.data.pose_runs import PoseRun
 from dance_models.data.refine_windows import annotated_windows, refine_frames
 from dance_models.errors import InputError
+from dance_models.inference.keypoints import refine_runs
 from dance_models.nets.build import build_refiner, is_refiner
 from dance_models.nets.mkff_st_gcn import MkffStGcn
 from dance_models.training.checkpoint import Initial
 from dance_models.training.geometry import draw_geometry
-from dance_models.training.inference import refine_runs
 from dance_models.training.loop import (
     EpochRecord,
     Task,

@@ -11,9 +11,9 @@ from pipelines import previews
 from pipelines.assets.clips import clip_probe
 from pipelines.checks.annotations import ANNOTATION_CHECKS
 from pipelines.partitions import CLIPS
-from pipelines.registration import register_annotations, registered_annotations
 from pipelines.skip_rule import Inputs, Made, Result, run_stage
-from pipelines.store import Store
+from pipelines.storage.registration import register_annotations, registered_annotations
+from pipelines.storage.store import Store
 
 GROUP = "annotations"
 
@@ -69,7 +69,7 @@ def pose_annotations(context: dg.AssetExecutionContext, store: Store) -> Result:
     clip = context.partition_key
 
     def make() -> Made:
-        from dance_models.annotations.reader import ClipInfo, import_clip
+        from dance_models.annotations.clip_import import ClipInfo, import_clip
 
         probe = store.read("clip_probe", clip).row(0, named=True)
         files = [Path(row["path"]) for row in _files(store, clip)]

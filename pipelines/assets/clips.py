@@ -13,10 +13,10 @@ from pipelines import previews
 from pipelines.checks.annotations import TRACK_CHECKS
 from pipelines.checks.clips import FRAMES_CHECKS, PROBE_CHECKS
 from pipelines.partitions import CLIPS
-from pipelines.registration import register_clips, registered_clips
 from pipelines.settings import EstimatorSettings, SamplingSettings
 from pipelines.skip_rule import Inputs, Made, Result, run_stage
-from pipelines.store import Store
+from pipelines.storage.registration import register_clips, registered_clips
+from pipelines.storage.store import Store
 
 GROUP = "ingestion"
 

@@ -6,14 +6,14 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
-from dance_models.methods import CROP_NETWORKS
+from dance_models.rows import CROP_NETWORKS
 from dance_models.tables import file_digest, table_metadata, write_table
 from pipelines import previews
 from pipelines.assets.dataset import GROUP, pose_dataset, split_manifest
 from pipelines.automation.dataset import WHEN_DATASET_CHANGED
 from pipelines.settings import active_profile
 from pipelines.skip_rule import Inputs, Made, run_stage
-from pipelines.store import Store
+from pipelines.storage.store import Store
 
 CODE_VERSION: Final = "1"
 DESCRIPTION: Final = """One 128 x 96 crop a frame of every annotated clip, around the person.

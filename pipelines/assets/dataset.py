@@ -22,7 +22,7 @@ from pipelines.checks.dataset import (
 )
 from pipelines.settings import AugmentSettings, SplitSettings, active_profile
 from pipelines.skip_rule import Inputs, Made, Result, run_stage
-from pipelines.store import Store
+from pipelines.storage.store import Store
 
 GROUP = "dataset"
 

@@ -8,7 +8,7 @@ import dagster as dg
 import polars as pl
 
 from dance_models.config import EvaluationConfig
-from dance_models.methods import (
+from dance_models.rows import (
     CROP_NETWORKS,
     FRAME_SPLIT,
     INITIAL,
@@ -24,11 +24,11 @@ from pipelines import previews
 from pipelines.assets.dataset import test_split, train_split, val_split
 from pipelines.assets.training import ROWS
 from pipelines.checks.models import PREDICTION_CHECKS, RECOGNITION_CHECKS
-from pipelines.registration import corpus_label
 from pipelines.settings import EvaluationSettings
 from pipelines.skip_rule import Inputs, Made, Result, run_stage
-from pipelines.store import Store
-from pipelines.tracking import Tracker, git_commit
+from pipelines.storage.registration import corpus_label
+from pipelines.storage.store import Store
+from pipelines.tracking.tracker import Tracker, git_commit
 
 if TYPE_CHECKING:
     from dance_models.data.crops import Crops

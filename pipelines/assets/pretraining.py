@@ -14,13 +14,15 @@ import polars as pl
 
 from dance_models.config import MotionConfig
 from dance_models.errors import InputError
-from dance_models.methods import NETWORKS, PRETRAINED, PRETRAININGS, pretraining_asset
+from dance_models.rows import NETWORKS, PRETRAINED, PRETRAININGS, pretraining_asset
 from dance_models.tables import SPLIT_ROWS, Schema, write_table
 from pipelines import previews
 from pipelines.assets.dataset import pose_dataset
 from pipelines.assets.training import CODE_VERSION, ROWS, train_network, training_inputs
-from pipelines.compute import TrainingLauncher
-from pipelines.motion import (
+from pipelines.execution.training_launcher import TrainingLauncher
+from pipelines.settings import MotionSettings, pretraining_settings
+from pipelines.skip_rule import Inputs, Made, run_stage
+from pipelines.storage.motion import (
     corpus_runs,
     leak_message,
     leak_verdict,
@@ -29,9 +31,7 @@ from pipelines.motion import (
     without_shared,
     write_verdict,
 )
-from pipelines.settings import MotionSettings, pretraining_settings
-from pipelines.skip_rule import Inputs, Made, run_stage
-from pipelines.store import Store
+from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
     from dance_models.data.pose_runs import PoseRun

@@ -15,7 +15,8 @@ import polars as pl
 
 from dance_models.config import Experiment, HrnetExperiment
 from dance_models.errors import InputError
-from dance_models.methods import (
+from dance_models.profiles import HEADLINE
+from dance_models.rows import (
     ABLATIONS,
     CROP_NETWORKS,
     FRAME_SPLIT,
@@ -24,19 +25,18 @@ from dance_models.methods import (
     PRETRAININGS,
     asset_name,
 )
-from dance_models.profiles import HEADLINE
 from dance_models.skeleton import SKELETON_ID
 from dance_models.tables import file_digest, write_text
 from pipelines import previews
 from pipelines.assets.dataset import test_split, train_split, val_split
 from pipelines.checks.models import OUTCOME, network_checks
-from pipelines.compute import TrainingLauncher
-from pipelines.lineage import CHECKPOINT_TAG, log_record
-from pipelines.motion import motion_facts, refuse_shared_motion
+from pipelines.execution.training_launcher import TrainingLauncher
 from pipelines.settings import active_profile, network_settings
 from pipelines.skip_rule import Inputs, Made, Result, inputs_digest, run_stage
-from pipelines.store import Store
-from pipelines.tracking import Tracker, flat_parameters, git_commit
+from pipelines.storage.motion import motion_facts, refuse_shared_motion
+from pipelines.storage.store import Store
+from pipelines.tracking.lineage import CHECKPOINT_TAG, log_record
+from pipelines.tracking.tracker import Tracker, flat_parameters, git_commit
 
 CODE_VERSION: Final = "2"
 HOW_TRAINED: Final = (

@@ -4,10 +4,10 @@ import json
 
 import dagster as dg
 
-from pipelines.assets.exports import champions
+from pipelines.assets.champion_exports import champions
 from pipelines.automation.jobs import export_champions
 from pipelines.automation.switches import sensor_status
-from pipelines.store import Store
+from pipelines.storage.store import Store
 
 
 @dg.sensor(

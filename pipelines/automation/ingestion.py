@@ -10,7 +10,10 @@ from pipelines.automation.folders import Changes, Look, look_again
 from pipelines.automation.jobs import ingest_clips
 from pipelines.automation.switches import sensor_status
 from pipelines.partitions import CLIPS, clip_keys
-from pipelines.registration import (
+from pipelines.settings import active_profile
+from pipelines.skip_rule import inputs_digest
+from pipelines.steps import CLIP_STEPS
+from pipelines.storage.registration import (
     CORPUS_FILE,
     register_again,
     register_annotations,
@@ -18,10 +21,7 @@ from pipelines.registration import (
     registered_annotations,
     registered_clips,
 )
-from pipelines.settings import active_profile
-from pipelines.skip_rule import inputs_digest
-from pipelines.steps import CLIP_STEPS
-from pipelines.store import Store
+from pipelines.storage.store import Store
 
 INTERVAL_S: Final = 15
 # Dagster ends a sensor's tick after a minute; reading so much takes half of it at 130 MB/s.

@@ -5,13 +5,13 @@ from typing import Final
 
 import dagster as dg
 
-from dance_models.methods import asset_name
 from dance_models.profiles import HEADLINE
+from dance_models.rows import asset_name
 from pipelines.automation.jobs import retrain_all
 from pipelines.automation.switches import schedule_status
 from pipelines.settings import active_profile
 from pipelines.steps import DATASET_STEPS
-from pipelines.store import Store
+from pipelines.storage.store import Store
 
 CRON_VARIABLE: Final = "DANCE_RETRAIN_CRON"
 MONDAY_AT_THREE: Final = "0 3 * * 1"

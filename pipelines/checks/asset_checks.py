@@ -20,7 +20,7 @@ from dance_models.tables import write_table
 from pipelines import previews
 from pipelines.partitions import CLIPS
 from pipelines.settings import active_profile
-from pipelines.store import Store
+from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
     from dance_models.quality.findings import Finding

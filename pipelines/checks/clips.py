@@ -7,7 +7,7 @@ import numpy as np
 from dance_models.config import QualityConfig
 from pipelines.checks.asset_checks import AssetChecks, Check
 from pipelines.checks.pictures import drawing
-from pipelines.store import Store
+from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
     from dance_models.quality.findings import Finding

@@ -11,8 +11,8 @@ from dance_models.tables import SPLIT_ROWS, conform
 from pipelines.checks.annotations import pair_findings
 from pipelines.checks.asset_checks import AssetChecks, Check
 from pipelines.checks.pictures import drawing
-from pipelines.registration import registered_clips
-from pipelines.store import Store
+from pipelines.storage.registration import registered_clips
+from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
     from dance_models.data.pose_runs import PoseRun

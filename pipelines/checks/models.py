@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from dance_models.config import QualityConfig
-from dance_models.methods import PREDICTION_NETWORKS, RECOGNITION_NETWORKS
+from dance_models.rows import PREDICTION_NETWORKS, RECOGNITION_NETWORKS
 from pipelines.checks.asset_checks import AssetChecks, Check
-from pipelines.store import Store
+from pipelines.storage.store import Store
 
 # Beside the checkpoints: what a training noted of itself. Loading torch here would cost seconds.
 OUTCOME: Final = "outcome.json"

@@ -12,8 +12,8 @@ import polars as pl
 from dance_models.errors import InputError
 from pipelines import previews
 from pipelines.checks.asset_checks import Draw
-from pipelines.registration import registered_clips
-from pipelines.store import Store
+from pipelines.storage.registration import registered_clips
+from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
     from dance_models.quality.findings import Finding

@@ -12,7 +12,7 @@ from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
 from dance_models.errors import InputError
 from dance_models.estimators.weights import fetch_weights
 from dance_models.skeleton import INDEX
-from pipelines.store import Store
+from pipelines.storage.store import Store
 
 SIZE = (320, 240)  # of the pictures
 

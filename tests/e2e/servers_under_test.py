@@ -15,9 +15,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
-from pipelines.servers import server_commands
-from pipelines.store import ROOT_VARIABLE, Store, open_instance
-from pipelines.tracking import Tracker
+from pipelines.commands.ui import server_commands
+from pipelines.storage.store import ROOT_VARIABLE, Store, open_instance
+from pipelines.tracking.tracker import Tracker
 
 
 def until(condition: Callable[[], bool], what: str, seconds: float) -> None:

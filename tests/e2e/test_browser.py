@@ -14,8 +14,8 @@ from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
 from dance_models.errors import InputError
 from dance_models.estimators.weights import fetch_weights
 from pipelines.definitions import defs
-from pipelines.store import Store
-from pipelines.tracking import Tracker
+from pipelines.storage.store import Store
+from pipelines.tracking.tracker import Tracker
 
 pytestmark = pytest.mark.e2e
 
@@ -137,6 +137,6 @@ def training_children(store: Path) -> list[str]:
     return [
         line.split()[0]
         for line in shown.stdout.splitlines()
-        if "pipelines.training_child" in line
+        if "pipelines.execution.training_child" in line
         and str(store) in Path(f"/proc/{line.split()[0]}/environ").read_text("utf-8", "replace")
     ]

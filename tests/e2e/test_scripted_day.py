@@ -13,7 +13,7 @@ import pytest
 from left_alone import Desk, make_desk
 from servers_under_test import Dagster, dagster_dev, mlflow_ui, until, webhook
 
-from pipelines.registry import CHALLENGER, CHAMPION, MODELS, PREVIOUS
+from pipelines.tracking.registry import CHALLENGER, CHAMPION, MODELS, PREVIOUS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -24,7 +24,7 @@ from pipelines.checks.clips import FRAMES_CHECKS, PROBE_CHECKS
 from pipelines.checks.dataset import MANIFEST_CHECKS, SPLIT_CHECKS
 from pipelines.cli import app
 from pipelines.definitions import defs
-from pipelines.store import Store, open_instance
+from pipelines.storage.store import Store, open_instance
 
 ASSETS = (
     "clip_probe,pose_annotations,sampled_frames,pose_tracks,pose_dataset,split_manifest,"

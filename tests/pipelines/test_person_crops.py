@@ -11,15 +11,15 @@ from PIL import Image
 
 from dance_models.data.assemble import rows_from_pose_runs
 from dance_models.data.crops import Crops
-from dance_models.methods import CROP_NETWORKS, asset_name
 from dance_models.profiles import PROFILES
+from dance_models.rows import CROP_NETWORKS, asset_name
 from dance_models.tables import POSE_DATASET, SPLIT_MANIFEST, SPLIT_ROWS, conform, write_table
 from dance_models.training.synthetic import synthetic_runs
 from pipelines.assets.crops import person_crops_asset
 from pipelines.assets.training import training_inputs
 from pipelines.settings import with_ablations
 from pipelines.steps import assets_of
-from pipelines.store import Store
+from pipelines.storage.store import Store
 
 
 def _store(root: Path) -> Store:

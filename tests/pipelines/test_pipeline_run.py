@@ -20,8 +20,8 @@ from dance_models.training.checkpoint import load_checkpoint
 from pipelines.automation.retraining import stale_networks
 from pipelines.cli import app
 from pipelines.skip_rule import last_materialization
-from pipelines.store import Store, open_instance
-from pipelines.tracking import Tracker
+from pipelines.storage.store import Store, open_instance
+from pipelines.tracking.tracker import Tracker
 
 CLIP_ASSETS = "clip_probe,pose_annotations,sampled_frames,pose_tracks"
 DATA_ASSETS = "pose_dataset,split_manifest,augmented_train,train_split,val_split,test_split"

@@ -7,9 +7,9 @@ import dagster as dg
 import pytest
 
 from dance_models.errors import InputError
-from dance_models.methods import NETWORKS
 from dance_models.profiles import PROFILES
-from pipelines.runner import Request
+from dance_models.rows import NETWORKS
+from pipelines.execution.runner import Request
 from pipelines.settings import mirror, op_config, profile_named
 
 SECTIONS = ("sampling", "estimator", "split", "augment", "recognition", "prediction", "evaluation")

@@ -11,7 +11,7 @@ import pytest
 from dance_models.config import SamplingConfig
 from dance_models.tables import write_table
 from pipelines.skip_rule import INPUTS_TAG, Made, inputs_digest, last_materialization, run_stage
-from pipelines.store import Store
+from pipelines.storage.store import Store
 
 
 class Bench:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dance_models.annotations import files
-from dance_models.annotations.files import read_file
-from dance_models.annotations.index import index_annotations
-from dance_models.annotations.reader import AnnotationImport, ClipInfo, import_clip
+from dance_models.annotations import detect_format as files
+from dance_models.annotations.clip_import import AnnotationImport, ClipInfo, import_clip
+from dance_models.annotations.detect_format import read_file
+from dance_models.annotations.folder_index import index_annotations
 from dance_models.errors import AnnotationError
 from dance_models.skeleton import INDEX, JOINTS
 

@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from dance_models.annotations.canonical import canonical_joint, identity_of
+from dance_models.annotations.clip_import import ClipInfo, import_clip
 from dance_models.annotations.export import export_coco
-from dance_models.annotations.index import index_annotations
-from dance_models.annotations.reader import ClipInfo, import_clip
+from dance_models.annotations.folder_index import index_annotations
 from dance_models.errors import InputError
 from dance_models.skeleton import JOINTS
 from dance_models.tables import FRAMES

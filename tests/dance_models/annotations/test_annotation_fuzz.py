@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dance_models.annotations.files import read_file
-from dance_models.annotations.index import index_annotations
-from dance_models.annotations.reader import ClipInfo, import_clip
+from dance_models.annotations.clip_import import ClipInfo, import_clip
+from dance_models.annotations.detect_format import read_file
+from dance_models.annotations.folder_index import index_annotations
 from dance_models.errors import AnnotationError
 from dance_models.skeleton import JOINTS
 

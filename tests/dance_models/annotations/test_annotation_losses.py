@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dance_models.annotations.index import index_annotations
-from dance_models.annotations.reader import AnnotationImport, ClipInfo, import_clip
+from dance_models.annotations.clip_import import AnnotationImport, ClipInfo, import_clip
+from dance_models.annotations.folder_index import index_annotations
 from dance_models.skeleton import JOINTS
 
 INFO = ClipInfo(width=320, height=240, frames=10)

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from dance_models.annotations.reader import ClipInfo, import_clip
+from dance_models.annotations.clip_import import ClipInfo, import_clip
 from dance_models.demo.body import Body
 from dance_models.demo.choreography import Choreography, direction, mirrored, motion
 from dance_models.demo.corpus import (

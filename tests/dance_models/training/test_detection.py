@@ -15,6 +15,13 @@ from dance_models.data.crops import CROP, Crops
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.export.program import exportable
+from dance_models.inference.crops import (
+    detect_runs,
+    heatmaps_of,
+    load_detector,
+    recognised_runs,
+)
+from dance_models.inference.keypoints import load_refiner
 from dance_models.nets.hrnet import Hrnet
 from dance_models.skeleton import MIRROR
 from dance_models.training.checkpoint import (
@@ -23,14 +30,7 @@ from dance_models.training.checkpoint import (
     load_checkpoint,
 )
 from dance_models.training.crop_batches import CropTensors
-from dance_models.training.crop_inference import (
-    detect_runs,
-    heatmaps_of,
-    load_detector,
-    recognised_runs,
-)
 from dance_models.training.detection import train_detection
-from dance_models.training.inference import load_refiner
 from dance_models.training.loop import EpochRecord
 from dance_models.training.losses import heatmap_loss
 

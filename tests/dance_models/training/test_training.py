@@ -17,10 +17,7 @@ from dance_models.data.forecast_windows import cut_windows
 from dance_models.data.pose_runs import save_pose_runs
 from dance_models.data.refine_windows import annotated_windows, refine_frames
 from dance_models.errors import InputError
-from dance_models.nets.mkff_st_gcn import MkffStGcn
-from dance_models.nets.stga_net import StgaNet
-from dance_models.training.checkpoint import Initial, load_checkpoint
-from dance_models.training.inference import (
+from dance_models.inference.keypoints import (
     classify_styles,
     forecast,
     load_forecaster,
@@ -29,6 +26,9 @@ from dance_models.training.inference import (
     style_labels,
     window_scale,
 )
+from dance_models.nets.mkff_st_gcn import MkffStGcn
+from dance_models.nets.stga_net import StgaNet
+from dance_models.training.checkpoint import Initial, load_checkpoint
 from dance_models.training.losses import forecast_loss, refinement_loss
 from dance_models.training.prediction import (
     ForecastTensors,

@@ -5,8 +5,8 @@ from pathlib import Path
 import dagster as dg
 
 from pipelines.automation.champions import champion_changed
-from pipelines.store import Store
-from pipelines.tracking import Tracker
+from pipelines.storage.store import Store
+from pipelines.tracking.tracker import Tracker
 
 
 def test_every_move_of_an_alias_starts_one_run(tmp_path: Path) -> None:

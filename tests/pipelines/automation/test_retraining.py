@@ -13,7 +13,7 @@ from pipelines.automation.retraining import weekly_retrain
 from pipelines.settings import PROFILE_VARIABLE, profile_named
 from pipelines.skip_rule import INPUTS_TAG, VERSION_TAG, inputs_digest
 from pipelines.steps import DATASET_STEPS
-from pipelines.store import Store
+from pipelines.storage.store import Store
 
 NETWORKS = ("mkff_st_gcn", "stga_net")
 

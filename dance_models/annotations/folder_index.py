@@ -1,0 +1,54 @@
+"""Which files in a folder say something about which clips."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dance_models.annotations.detect_format import SUFFIXES, read_file
+from dance_models.errors import AnnotationError, InputError
+from dance_models.tables import file_digest
+
+
+@dataclass(frozen=True)
+class AnnotationFile:
+    """One file: its content's digest and the clips it mentions, or why it cannot be used."""
+
+    path: Path
+    sha256: str
+    clips: frozenset[str] = field(default_factory=frozenset)
+    problem: str | None = None
+
+
+def index_annotations(
+    directory: Path, wanted: Callable[[Path], bool] = lambda path: True
+) -> list[AnnotationFile]:
+    """All ``wanted`` annotation files below a folder, in the order of their paths.
+
+    Raises InputError when the folder cannot be read.
+    """
+    directory = directory.resolve()
+    if not directory.is_dir():
+        raise InputError("there is no such folder", file=directory)
+    paths = [
+        p
+        for p in sorted(directory.rglob("*"))
+        if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()
+    ]
+    return [_index(path) for path in paths if wanted(path)]
+
+
+def _index(path: Path) -> AnnotationFile:
+    try:
+        digest = file_digest(path)
+        reading = read_file(path)
+    except AnnotationError as error:
+        return AnnotationFile(path, "", problem=error.message)
+    except OSError as error:
+        return AnnotationFile(path, "", problem=f"cannot be read ({error.strerror})")
+    # Frames that were exported and are not annotated yet say nothing about their clip.
+    telling = [p for p in reading.problems if p.action != "empty"]
+    clips = {pose.clip for pose in reading.poses} | {p.clip for p in telling if p.clip}
+    if telling and not clips:  # no clip's report would ever show these
+        first = f"{len(telling)} problems and nothing of any clip; the first: {telling[0].message}"
+        return AnnotationFile(path, digest, problem=first)
+    return AnnotationFile(path, digest, frozenset(clips))

@@ -1,0 +1,1 @@
+"""Running trained networks: pixels in, pixels out."""

@@ -1,0 +1,1 @@
+"""Torso lengths, PCK, horizon errors and bootstrap intervals."""

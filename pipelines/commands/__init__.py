@@ -1,0 +1,1 @@
+"""The subcommands of ``dance``, one file each."""

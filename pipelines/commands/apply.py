@@ -1,0 +1,78 @@
+"""``dance apply``: tracked models on anyone's video."""
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from dance_models.config import EstimatorConfig
+from dance_models.errors import InputError
+from dance_models.tables import write_text
+from pipelines.storage.store import Store
+from pipelines.tracking.tracked_models import find_model
+
+
+def apply_to_video(
+    store: Store,
+    console: Console,
+    video: Path,
+    out: Path,
+    models: tuple[str, str],
+    estimator: EstimatorConfig | None,
+    *,
+    draw: bool,
+) -> None:
+    """Write ``<video>.json`` and ``<video>.mp4`` into ``out``; ``models``: recognition, prediction.
+
+    Raises InputError for a video that cannot be read, in which nobody is found, or that would be
+    overwritten by its own drawing.
+    """
+    from dance_models.apply.document import document
+    from dance_models.apply.overlay_video import write_overlay
+    from dance_models.apply.poses import poses_of_video
+    from dance_models.estimators.base import make_estimator
+    from dance_models.estimators.weights import fetch_weights
+    from dance_models.inference.keypoints import load_forecaster, load_refiner
+
+    if not video.is_file():
+        raise InputError("there is no such video", file=video)
+    drawing = out / f"{video.stem}.mp4"
+    if drawing.exists() and drawing.samefile(video):
+        raise InputError(
+            "the drawing would replace the video", file=video, hint="Choose another --out"
+        )
+    found = [find_model(store, name) for name in models]
+    refiner, forecaster = load_refiner(found[0].checkpoint), load_forecaster(found[1].checkpoint)
+    config = estimator or EstimatorConfig()
+    tracker = make_estimator(config, fetch_weights(store.weights), video.stem)
+    with Progress(console=console, refresh_per_second=2) as progress:
+        task = progress.add_task(video.name, total=None)
+        poses = poses_of_video(
+            video, tracker, refiner, forecaster,
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )  # fmt: skip
+    out.mkdir(parents=True, exist_ok=True)
+    used = {
+        "estimator": f"{tracker.name} {tracker.version}",
+        **{
+            task: f"{model.method}, MLflow run {model.run_id}"
+            for task, model in zip(("recognition", "prediction"), found, strict=True)
+        },
+    }
+    said = document(poses, used)
+    written = out / f"{video.stem}.json"
+    write_text(written, json.dumps(said) + "\n")
+    if draw:
+        write_overlay(video, poses, drawing)
+    _say(console, said["summary"])
+    console.print(f"Written: {written}" + (f" and {drawing}" if draw else ""))
+
+
+def _say(console: Console, summary: dict[str, object]) -> None:
+    console.print(f"Somebody in {summary['frames_with_somebody']} of {summary['frames']} frames.")
+    errors = summary["forecast_error_percent_of_torso"]
+    assert isinstance(errors, dict)
+    for name, horizons in errors.items():
+        listed = ", ".join(f"{value} at {ms} ms" for ms, value in horizons.items())
+        console.print(f"{name} against what came, % of torso: {listed or 'too short to forecast'}")

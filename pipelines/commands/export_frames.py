@@ -1,0 +1,38 @@
+"""Frames out to an annotation tool; the labels come back through ``dance run --annotations``."""
+
+import shutil
+from pathlib import Path
+
+import polars as pl
+
+from dance_models.annotations.export import export_coco
+from dance_models.errors import InputError
+from pipelines.storage.registration import registered_clips
+from pipelines.storage.store import Store
+
+
+def _tables(store: Store, asset: str) -> pl.DataFrame:
+    clips = registered_clips(store)["clip"].to_list()
+    parts = [store.read(asset, clip) for clip in clips if store.table(asset, clip).is_file()]
+    filled = [part for part in parts if part.height]
+    if not filled:
+        raise InputError(
+            f"{asset} has no rows yet", file=store.path, hint="Run `dance run --clips DIR` first"
+        )
+    return pl.concat(filled)
+
+
+def export_for_annotation(store: Store, directory: Path, *, prefill: bool) -> tuple[Path, int]:
+    """Copy the sampled frames of all clips and write a COCO file with empty keypoints.
+
+    With ``prefill`` the keypoints are the estimator's, to be corrected. Returns the COCO file and
+    the number of frames. Raises InputError when nothing was sampled.
+    """
+    frames = _tables(store, "sampled_frames")
+    for clip, name in frames.select("clip", "image").iter_rows():
+        target = directory / "images" / clip / Path(name).name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists():
+            shutil.copyfile(store.path / name, target)
+    tracks = _tables(store, "pose_tracks") if prefill else None
+    return export_coco(frames, directory, tracks=tracks), frames.height

@@ -1,0 +1,1 @@
+"""How the graph is run: sessions, worker processes, training processes, recovery."""

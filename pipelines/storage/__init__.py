@@ -1,0 +1,1 @@
+"""What the store holds and where: paths, registered clips, annotations and motion."""

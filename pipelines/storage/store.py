@@ -1,0 +1,231 @@
+"""The store: one folder that holds everything the pipeline makes, as typed paths.
+
+The only place that knows where a table, a frame, a model or a database lies.
+"""
+
+import json
+import os
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import dagster as dg
+import polars as pl
+
+from dance_models.errors import InputError
+from dance_models.rows import METHOD_OF_ASSET, PRETRAININGS
+from dance_models.tables import file_digest, read_table, write_text
+
+DEFAULT_ROOT: Final = "assets_store"
+ROOT_VARIABLE: Final = "ASSETS_STORE"
+
+NETWORKS: Final = tuple(METHOD_OF_ASSET)
+TRAININGS: Final = (*NETWORKS, *PRETRAININGS)
+REPORTS: Final = {
+    "recognition_report": "recognition_scores.parquet",
+    "prediction_report": "prediction_scores.parquet",
+    "paired_comparisons": "paired.parquet",
+    "html_report": "report.html",
+    "recognition_champion": "recognition_champion.json",
+    "prediction_champion": "prediction_champion.json",
+}
+
+
+class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Paths below one root folder. ``root`` comes from ``ASSETS_STORE`` unless given."""
+
+    root: str
+
+    @cached_property
+    def path(self) -> Path:
+        """The root, absolute."""
+        if "://" in self.root:
+            raise InputError(
+                f"the store {self.root!r} is a URL, only local folders work so far",
+                hint="Mount the bucket and pass the mount point",
+            )
+        return Path(self.root).expanduser().resolve()
+
+    # --- tables -------------------------------------------------------------------------------
+    def table(self, asset: str, clip: str | None = None) -> Path:
+        """``tables/<asset>/<clip>.parquet`` for partitions, else ``tables/<asset>.parquet``."""
+        folder = self.path / "tables"
+        return folder / asset / f"{clip}.parquet" if clip else folder / f"{asset}.parquet"
+
+    def findings(self, asset: str, clip: str | None = None) -> Path:
+        """What the checks on an asset found: ``tables/findings/<asset>[/<clip>].parquet``."""
+        return self.table(f"findings/{asset}", clip)
+
+    def output(self, asset: str, clip: str | None = None) -> Path:
+        """The file whose sha256 is an asset's data version."""
+        if asset in TRAININGS:
+            return self.model(asset) / "current.json"
+        if asset in REPORTS:
+            return self.reports / REPORTS[asset]
+        return self.table(asset, clip)
+
+    def read(self, asset: str, clip: str | None = None) -> pl.DataFrame:
+        """Read a table; raises InputError naming the asset to materialize when it is missing."""
+        path = self.table(asset, clip)
+        if not path.is_file():
+            of = f" of clip {clip}" if clip else ""
+            raise InputError(
+                f"the table {asset}{of} is not there yet", file=path, hint=f"Materialize {asset}"
+            )
+        return read_table(path)
+
+    def digest(self, asset: str, clip: str | None = None) -> str:
+        """sha256 of an asset's output file, "" when there is none: its data version."""
+        path = self.output(asset, clip)
+        there = path.is_file() and (asset != "person_crops" or self.crops.is_file())
+        return file_digest(path) if there else ""
+
+    # --- folders ------------------------------------------------------------------------------
+    @property
+    def raw_clips(self) -> Path:
+        """Clips dropped into the store itself."""
+        return self.path / "raw" / "clips"
+
+    @property
+    def raw_annotations(self) -> Path:
+        """Annotation files dropped into the store itself."""
+        return self.path / "raw" / "annotations"
+
+    @property
+    def raw_motion(self) -> Path:
+        """Motion files for pre-training dropped into the store itself."""
+        return self.path / "raw" / "motion"
+
+    def has_motion(self) -> bool:
+        """Whether motion is registered, and not found to hold nothing that can be used."""
+        files, used, looked_at = (
+            _height(self.table(name))
+            for name in ("raw_motion", "pretraining_motion", "pretraining_sources")
+        )
+        return files > 0 and (used > 0 or looked_at == 0)
+
+    def frames(self, clip: str) -> Path:
+        """Folder of a clip's sampled JPEGs."""
+        return self.path / "frames" / clip
+
+    @property
+    def crops(self) -> Path:
+        """Pixels of the person crops; the table beside them holds their sha256."""
+        return self.table("person_crops").with_suffix(".npy")
+
+    def model(self, asset: str) -> Path:
+        """Folder of a network's trainings: one sub-folder an input digest, and ``current.json``."""
+        return self.path / "models" / asset
+
+    def training(self, asset: str) -> dict[str, Any]:
+        """What ``current.json`` of a network says: its checkpoints, configuration and splits.
+
+        Raises InputError when the network is not trained or a checkpoint is gone.
+        """
+        current = self.output(asset)
+        if not current.is_file():
+            raise InputError(f"{asset} is not trained", file=current, hint=f"Materialize {asset}")
+        said: dict[str, Any] = json.loads(current.read_text("utf-8"))
+        for file in (said["best"], said["last"], *said.get("folds", [])):
+            if not (self.path / file["path"]).is_file():
+                raise InputError(
+                    f"a checkpoint of {asset} is gone",
+                    file=self.path / file["path"],
+                    hint=f"Materialize {asset} again",
+                )
+        return said
+
+    def weights_digest(self, asset: str) -> str:
+        """sha256 of a network's best weights, "" when it is not trained."""
+        current = self.output(asset)
+        said = json.loads(current.read_text("utf-8")) if current.is_file() else None
+        return str(said["best"]["sha256"]) if said else ""
+
+    def run_id(self, asset: str) -> str:
+        """The MLflow run of a network's current training. Raises InputError when there is none."""
+        path = self.model(asset) / "mlflow.json"
+        if not path.is_file():
+            raise InputError(f"{asset} is not trained", file=path, hint=f"Materialize {asset}")
+        return str(json.loads(path.read_text("utf-8"))["run_id"])
+
+    @property
+    def reports(self) -> Path:
+        """Long score tables and what is rendered from them."""
+        return self.path / "reports"
+
+    @property
+    def exports(self) -> Path:
+        """What leaves the pipeline: annotation templates, models."""
+        return self.path / "exports"
+
+    @property
+    def weights(self) -> Path:
+        """Cached estimator weights."""
+        return self.path / "weights"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's instance folder."""
+        return self.path / "dagster_home"
+
+    @property
+    def mlflow(self) -> Path:
+        """MLflow's database and artifacts."""
+        return self.path / "mlflow"
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's tracking URI."""
+        return f"sqlite:///{self.mlflow / 'mlflow.db'}"
+
+    def relative(self, path: Path) -> str:
+        """``path`` relative to the root, with forward slashes."""
+        return path.relative_to(self.path).as_posix()
+
+    # --- life cycle ---------------------------------------------------------------------------
+    def initialise(self) -> "Store":
+        """Create what a new store needs; harmless on an old one. Raises InputError if it cannot."""
+        try:
+            for folder in (self.raw_clips, self.raw_annotations, self.raw_motion):
+                folder.mkdir(parents=True, exist_ok=True)
+            for folder in (self.dagster_home, self.mlflow):
+                folder.mkdir(parents=True, exist_ok=True)
+            config = self.dagster_home / "dagster.yaml"
+            if not config.exists():
+                write_text(config, files("pipelines").joinpath("dagster.yaml").read_text("utf-8"))
+        except OSError as error:
+            raise InputError(
+                f"cannot write to the store: {error.strerror}",
+                file=self.path,
+                hint="Choose a folder you may write to with --store or ASSETS_STORE",
+            ) from error
+        return self
+
+
+def _height(table: Path) -> int:
+    """Rows of a table, 0 when it is not there."""
+    if not table.is_file():
+        return 0
+    return int(pl.scan_parquet(table).select(pl.len()).collect().item())
+
+
+def default_root() -> str:
+    """The store that ``ASSETS_STORE`` names, else ``assets_store`` in the working directory."""
+    return os.environ.get(ROOT_VARIABLE, DEFAULT_ROOT)
+
+
+def open_instance(store: Store) -> dg.DagsterInstance:
+    """The Dagster instance of the store, the same that its web UI shows."""
+    store.initialise()
+    # What is started from here, and the definitions loaded here, belong to the same store.
+    os.environ.update({"DAGSTER_HOME": str(store.dagster_home), ROOT_VARIABLE: str(store.path)})
+    instance = dg.DagsterInstance.get()
+    cores = os.cpu_count() or 1
+    # Without a GPU the trainings are single-threaded and run side by side.
+    gpu = 1 if Path("/dev/nvidia0").exists() else cores
+    for pool, limit in (("gpu", gpu), ("decode", cores)):
+        storage = instance.event_log_storage
+        if {i.name: i.limit for i in storage.get_pool_limits()}.get(pool) != limit:
+            storage.set_concurrency_slots(pool, limit)
+    return instance

@@ -1,0 +1,67 @@
+"""A lineage as a tree in the terminal, as SVG and as a Mermaid diagram."""
+
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.tree import Tree
+
+from dance_models.errors import InputError
+from dance_models.tables import write_text
+from pipelines.tracking.lineage import Node
+
+SUFFIXES = (".mmd", ".md", ".svg")
+
+
+def tree(node: Node) -> Tree:
+    """The node and what is drawn below it."""
+    drawn = Tree(escape(node.label), highlight=False)
+    for child in node.children:
+        if child.drawn:
+            drawn.add(tree(child))
+    return drawn
+
+
+def mermaid(root: Node) -> str:
+    """A Mermaid flowchart; the arrows point from what was used to what was made of it."""
+    lines = ["flowchart RL"]
+    lines += [f'  n{number}["{_quoted(node.label)}"]' for number, node, _ in _numbered(root)]
+    lines += [f"  n{number} --> n{parent}" for number, _, parent in _numbered(root) if number]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+
+
+def _numbered(root: Node) -> Iterator[tuple[int, Node, int]]:
+    """Drawn nodes with their number and their parent's."""
+    waiting, number = [(root, 0)], 0
+    while waiting:
+        node, parent = waiting.pop(0)
+        yield number, node, parent
+        waiting += [(child, number) for child in node.children if child.drawn]
+        number += 1
+
+
+def write_drawing(root: Node, path: Path) -> None:
+    """Write Mermaid (``.mmd``, ``.md`` with a code fence) or an SVG picture of the tree.
+
+    Raises InputError on another suffix.
+    """
+    if path.suffix == ".svg":
+        console = Console(record=True, file=StringIO(), width=110)
+        console.print(tree(root))
+        write_text(path, console.export_svg(title=root.title))
+    elif path.suffix == ".mmd":
+        write_text(path, mermaid(root))
+    elif path.suffix == ".md":
+        write_text(path, f"# {root.title}\n\n```mermaid\n{mermaid(root)}```\n")
+    else:
+        raise InputError(
+            f"a drawing cannot be written as {path.suffix or 'a file without suffix'}",
+            file=path,
+            hint=f"Use {', '.join(SUFFIXES)}",
+        )

@@ -1,0 +1,179 @@
+"""Levers are judged on clips held out of the training clips; the test split is not read."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dance_models.__main__ import main
+from dance_models.config import (
+    PredictionExperiment,
+    RecognitionExperiment,
+    StgaNetConfig,
+    TrainingConfig,
+)
+from dance_models.data.pose_runs import PoseRun, save_pose_runs
+from dance_models.errors import InputError
+from dance_models.evaluation.recipe_ablations import (
+    FORECAST,
+    LEVERS,
+    MISSED,
+    WHOLE,
+    ClipErrors,
+    Lever,
+    cross_validate,
+    lever_table,
+    shortened,
+    training_clips,
+    try_levers,
+)
+from dance_models.profiles import PROFILES
+from dance_models.training.checkpoint import Initial, load_checkpoint
+from dance_models.training.prediction import train_prediction
+from dance_models.training.synthetic import synthetic_runs
+
+SHORT = TrainingConfig(epochs=1, steps_per_epoch=3, batch_size=8, warmup_steps=0)
+SMALL = PredictionExperiment(StgaNetConfig(channels=4, hidden=8), SHORT)
+
+
+def _runs() -> list[PoseRun]:
+    return [replace(run, fold=i % 3) for i, run in enumerate(synthetic_runs(7, 60))]
+
+
+def _quiet(line: str) -> None:
+    pass
+
+
+def _annotated(found: dict[str, ClipErrors]) -> ClipErrors:
+    return found[FORECAST.format("annotated")]
+
+
+def _errors(*values: float) -> ClipErrors:
+    clips = tuple(f"clip_{i}" for i in range(len(values)))
+    return ClipErrors(clips, np.array(values) * 10, np.full(len(values), 10.0))
+
+
+def test_every_training_clip_is_judged_once_and_no_test_clip(tmp_path: Path) -> None:
+    runs = _runs()
+    test = [run.clip for run in runs if run.split == "test"]
+    assert test
+    found = _annotated(cross_validate(training_clips(runs), SMALL, 3, tmp_path / "a", _quiet))
+    assert found.clips == tuple(sorted(run.clip for run in runs if run.clip not in test))
+    assert np.isfinite(found.pooled)
+    assert found.pooled > 0
+    # Whatever the test clips hold, nothing changes.
+    spoilt = [
+        replace(run, annotation=run.annotation * 7) if run.split == "test" else run for run in runs
+    ]
+    again = _annotated(cross_validate(training_clips(spoilt), SMALL, 3, tmp_path / "b", _quiet))
+    np.testing.assert_array_equal(again.sums, found.sums)
+
+
+def test_a_joint_that_is_lost_is_missed(tmp_path: Path) -> None:
+    """Recognition pools joints; where the estimator found nobody, all of them are missed."""
+    profile = PROFILES["smoke"].recognition
+    experiment = RecognitionExperiment(profile.net, SHORT)
+    runs = training_clips(_runs())
+    whole = cross_validate(runs, experiment, 1, tmp_path / "whole", _quiet)[MISSED]
+    lost = [replace(run, estimate=run.estimate * np.nan) if run.fold == 0 else run for run in runs]
+    none = cross_validate(lost, experiment, 1, tmp_path / "lost", _quiet)[MISSED]
+    assert none.clips == whole.clips
+    assert none.pooled == 100 > whole.pooled
+
+
+def test_the_interval_is_paired_over_clips() -> None:
+    easy, hard = _errors(1, 2, 3, 4, 5, 6), _errors(11, 12, 13, 14, 15, 16)
+    value, low, high = hard.difference(easy)
+    assert value == pytest.approx(10)
+    assert (low, high) == (pytest.approx(10), pytest.approx(10)), "clips differ, the pairs do not"
+    with pytest.raises(ValueError, match="other clips"):
+        easy.difference(_errors(1, 2))
+
+
+def test_the_table_says_worse_better_or_neither() -> None:
+    found = {
+        WHOLE: {"near": _errors(5, 5, 5, 5), "far": _errors(9, 9, 9, 9)},
+        "up": {"near": _errors(6, 7, 6, 7), "far": _errors(8, 8, 8, 8)},
+        "down": {"near": _errors(4, 4, 3, 4), "far": _errors(8, 8, 8, 8)},
+        "both": {"near": _errors(4, 6, 3, 7), "far": _errors(8, 8, 8, 8)},
+    }
+    near, far = (part.splitlines() for part in lever_table(found).split("\n\n"))
+    assert near[0].startswith("| lever | near |")
+    assert near[2] == "| whole recipe | 5.00 | | |"
+    assert [line.split(" | ")[-1].strip(" |") for line in near[3:]] == [
+        "worse", "better", "cannot be told",
+    ]  # fmt: skip
+    assert far[0].startswith("| lever | far |")
+    assert [line.split(" | ")[-1].strip(" |") for line in far[3:]] == ["better"] * 3
+
+
+@pytest.mark.parametrize("task", sorted(LEVERS))
+def test_every_lever_changes_the_headline_network(task: str) -> None:
+    """A lever that the recipe already has would compare a network with itself."""
+    study = PROFILES["study"]
+    whole = getattr(study, task)
+    for name, lever in LEVERS[task].items():
+        assert (lever.applied(whole) == whole) == lever.trains_as_whole, name
+        assert lever != Lever(), name
+    short = shortened(whole, 0.1).training
+    assert short.steps_per_epoch * 10 == whole.training.steps_per_epoch
+    assert short.warmup_steps * 10 == whole.training.warmup_steps
+    assert short.ema_decay == pytest.approx(1 - 10 * (1 - whole.training.ema_decay))
+    assert Lever().applied(whole) == whole
+
+
+def test_a_fold_that_holds_out_nothing_is_an_error(tmp_path: Path) -> None:
+    runs = [replace(run, fold=run.fold + 1) for run in training_clips(_runs())]
+    with pytest.raises(InputError, match="no fold holds out"):
+        cross_validate(runs, SMALL, 1, tmp_path, _quiet)
+
+
+def test_without_overlap_the_same_network_is_used_in_another_way(tmp_path: Path) -> None:
+    experiment = RecognitionExperiment(PROFILES["smoke"].recognition.net, SHORT)
+    runs = [replace(run, fold=i % 3) for i, run in enumerate(synthetic_runs(5, 40))]
+    found = try_levers(runs, experiment, {"alone": Lever(overlap=False)}, 1, tmp_path, _quiet)
+    assert [folder.name for folder in tmp_path.iterdir()] == ["whole_recipe"]
+    assert found["alone"][MISSED].clips == found[WHOLE][MISSED].clips
+    assert found["alone"][MISSED].pooled != found[WHOLE][MISSED].pooled
+
+
+def test_a_lever_may_be_the_weights_that_training_starts_from(tmp_path: Path) -> None:
+    runs = [replace(run, fold=i % 3) for i, run in enumerate(synthetic_runs(5, 80))]
+    first = train_prediction(runs, SMALL.net, SHORT, tmp_path / "first")
+    said: list[str] = []
+    found = try_levers(
+        runs, SMALL, {"started": Lever(initial=first.best)}, 1, tmp_path / "out", said.append
+    )
+    assert set(found) == {WHOLE, "started"}
+    assert set(found["started"]) == {FORECAST.format("annotated"), FORECAST.format("raw")}
+    state = load_checkpoint(tmp_path / "out" / "started" / "fold_0" / "best.pt")
+    assert state["initial"] == Initial(first.best).digest()
+    assert said == [WHOLE, "  fold 0: 2 clips", "started", "  fold 0: 2 clips"]
+
+
+def test_the_command_prints_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = {"none": Lever(training={"velocity_weight": 0.0}), "other": Lever()}
+    monkeypatch.setitem(LEVERS, "prediction", changes)
+    save_pose_runs(_runs(), tmp_path / "runs.npz")
+    arguments = ["levers", "--task", "prediction", "--runs", str(tmp_path / "runs.npz")]
+    arguments += ["--profile", "smoke", "--folds", "2", "--length", "0.2", "--only", "none"]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "other" not in printed
+    assert re.search(r"\| none \| \d+\.\d\d \| [+-]\d+\.\d\d \[.*\] \| ", printed)
+    # Taken up again it trains nothing, and says the same.
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("best.pt")}
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().out == printed
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("best.pt")} == before
+
+
+def test_an_unknown_lever_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_pose_runs(_runs(), tmp_path / "runs.npz")
+    arguments = ["levers", "--task", "prediction", "--runs", str(tmp_path / "runs.npz")]
+    assert main([*arguments, "--only", "magic", "--out", str(tmp_path / "out")]) == 2
+    assert "there is no lever magic" in capsys.readouterr().err

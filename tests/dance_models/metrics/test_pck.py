@@ -1,0 +1,137 @@
+"""Recognition metrics against hand-computed cases."""
+
+import numpy as np
+import pytest
+from evaluation_cases import TORSO, figure, make_run, swaying
+
+from dance_models.metrics.pck import (
+    MAX_LAG,
+    acceleration_errors,
+    box_side,
+    joint_errors,
+    lag_frames,
+    lag_sums,
+    pck,
+    pck_sums,
+    same_person,
+    torso_by_clip,
+    visible_annotation,
+)
+from dance_models.skeleton import HEAD_TOP, INDEX, NECK
+
+
+def test_errors_at_and_beyond_the_threshold() -> None:
+    truth = np.tile(figure(), (4, 1, 1))
+    seen = truth.copy()
+    seen[:, NECK, 0] += [0, 9, 10, 11]  # threshold 0.1 x 100 pixels
+    errors = joint_errors(seen, truth)
+    np.testing.assert_allclose(errors[:, NECK], [0, 9, 10, 11])
+    correct = pck(errors, TORSO, 0.1)
+    assert correct[NECK] == 0.75
+    assert np.delete(correct, NECK).tolist() == [1.0] * 13
+
+
+def test_the_error_is_euclidean() -> None:
+    truth = figure()[None]
+    assert joint_errors(truth + np.array([3, 4]), truth)[0] == pytest.approx([5] * 14)
+
+
+def test_absent_joints_are_masked_and_occluded_ones_count() -> None:
+    run = make_run(np.tile(figure(), (4, 1, 1)), np.tile(figure() + 50, (4, 1, 1)))
+    run.visibility[:, NECK] = [0, 0, 1, 2]
+    run.visibility[:, HEAD_TOP] = 0
+    hits, counts = pck_sums(joint_errors(run.estimate, visible_annotation(run)), TORSO, 0.1)
+    assert (hits[NECK], counts[NECK]) == (0, 2)
+    assert counts[HEAD_TOP] == 0
+    errors = joint_errors(run.estimate, visible_annotation(run))
+    assert np.isnan(pck(errors, TORSO, 0.1)[HEAD_TOP])
+
+
+def test_a_missing_detection_counts_as_wrong() -> None:
+    truth = np.tile(figure(), (2, 1, 1))
+    seen = truth.copy()
+    seen[0] = np.nan
+    seen[1, NECK, 1] = np.nan
+    errors = joint_errors(seen, truth)
+    assert np.isinf(errors[0]).all() and np.isinf(errors[1, NECK])
+    assert pck(errors, TORSO, 0.2)[NECK] == 0
+    assert pck(errors, TORSO, 0.2)[HEAD_TOP] == 0.5
+
+
+def test_a_prediction_on_another_person_is_wrong_in_every_joint() -> None:
+    truth = figure()[None]
+    elsewhere = figure(x=1000)[None]
+    assert not same_person(elsewhere, truth)[0]
+    assert np.isinf(joint_errors(elsewhere, truth)).all()
+    assert same_person(truth + 5, truth)[0]
+    # one annotated joint is a box of no size and still somebody
+    single = np.full((1, 14, 2), np.nan)
+    single[0, NECK] = truth[0, NECK]
+    assert same_person(truth, single)[0] and not same_person(elsewhere, single)[0]
+    assert not same_person(np.full((1, 14, 2), np.nan), truth)[0]
+
+
+def test_torso_is_the_median_over_all_runs_of_the_clip() -> None:
+    tall, bent = figure(), figure()
+    for hip in ("left_hip", "right_hip"):
+        bent[INDEX[hip], 1] -= 90  # bending to the camera: a torso of 10 pixels
+    first = make_run(np.stack([tall, bent, bent]))
+    second = make_run(np.stack([tall, tall, tall, tall]), run=1)
+    other = make_run(np.stack([bent]), clip="other")
+    assert torso_by_clip([first, second, other]) == pytest.approx({"clip": 100, "other": 10})
+
+
+def test_absent_hips_do_not_make_the_torso() -> None:
+    run = make_run(np.stack([figure()] * 3))
+    run.visibility[:, INDEX["left_hip"]] = 0
+    assert np.isnan(torso_by_clip([run])["clip"])
+    hits, counts = pck_sums(joint_errors(run.estimate, visible_annotation(run)), np.nan, 0.2)
+    assert counts.sum() == hits.sum() == 0
+
+
+def test_box_side_is_the_longer_one_of_each_frame() -> None:
+    lying = figure()[:, ::-1]
+    assert box_side(np.stack([figure(), lying])).tolist() == [310, 310]
+    arms = figure()
+    arms[INDEX["left_wrist"], 0] += 400
+    assert box_side(arms[None]).tolist() == [500]
+    assert np.isnan(box_side(np.full((1, 14, 2), np.nan)))[0]
+
+
+def test_a_normaliser_per_frame() -> None:
+    truth = np.tile(figure(), (2, 1, 1))
+    errors = joint_errors(truth + np.array([10, 0]), truth)
+    assert pck(errors, np.array([100.0, 50.0]), 0.1).tolist() == [0.5] * 14
+
+
+def test_acceleration_error_sees_jitter_and_not_offset_or_drift() -> None:
+    truth = swaying(10)
+    drift = truth + np.arange(10)[:, None, None] * 3 + 7
+    np.testing.assert_allclose(acceleration_errors(drift, truth), 0, atol=1e-9)
+    jitter = truth.copy()
+    jitter[::2, NECK, 0] += 1  # second difference of 1, 0, 1, 0 ... is -2, 2, -2
+    np.testing.assert_allclose(acceleration_errors(jitter, truth)[:, NECK], 2)
+    jitter[4] = np.nan
+    assert np.isnan(acceleration_errors(jitter, truth)[2:5]).all()
+    assert acceleration_errors(truth[:2], truth[:2]).shape == (0, 14)
+
+
+@pytest.mark.parametrize("shift", [-3, 0, 2, 5])
+def test_lag_is_the_shift_in_frames(shift: int) -> None:
+    motion = swaying(80)
+    truth = motion[10:70]
+    seen = motion[10 - shift : 70 - shift]  # trails by ``shift`` frames
+    assert lag_frames(lag_sums(seen, truth)) == pytest.approx(shift, abs=0.1)
+
+
+def test_lag_of_half_a_frame_survives_gaps() -> None:
+    motion = swaying(160, fps=50)
+    truth, seen = motion[20:140:2], motion[19:139:2].copy()
+    seen[20:23] = np.nan
+    assert lag_frames(lag_sums(seen, truth)) == pytest.approx(0.5, abs=0.15)
+
+
+def test_lag_without_motion_is_unknown_and_short_runs_do_not_fail() -> None:
+    still = np.tile(figure(), (30, 1, 1))
+    assert np.isnan(lag_frames(lag_sums(still, still)))
+    assert lag_sums(still[:1], still[:1]).shape == (3, 2 * MAX_LAG + 1)

@@ -1,0 +1,33 @@
+"""What the training process writes to MLflow beside the metrics."""
+
+import fcntl
+from pathlib import Path
+
+import mlflow
+import polars as pl
+import pytest
+
+from pipelines.execution.training_child import DATASETS_LOCK, _log_datasets
+from pipelines.storage.store import Store
+
+
+def test_one_training_at_a_time_notes_its_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow looks for a data set and inserts it when it is new: two that look at once both do."""
+    store = Store(root=str(tmp_path)).initialise()
+    table = tmp_path / "split.parquet"
+    pl.DataFrame({"clip": ["a"], "frame": [0], "style": ["ballet"]}).write_parquet(table)
+    noted = []
+
+    def log_input(dataset: object, context: str) -> None:
+        with (store.mlflow / DATASETS_LOCK).open("w") as other, pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        noted.append(context)
+
+    monkeypatch.setattr(mlflow, "log_input", log_input)
+    known = {"path": str(table), "version": "0" * 64}
+    _log_datasets(
+        {"store": str(store.path), "datasets": {"train_split": known, "val_split": known}}
+    )
+    assert noted == ["training", "validation"]

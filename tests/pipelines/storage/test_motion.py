@@ -1,0 +1,314 @@
+"""Motion for pre-training in the graph: registered, read, and kept apart from what is judged."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import polars as pl
+import pytest
+from numpy.typing import NDArray
+from test_pipeline_run import run, runs_by_asset
+from tiny_corpus import Corpus, MakeCorpus
+
+from dance_models.config import MotionConfig, PredictionExperiment
+from dance_models.errors import InputError
+from dance_models.motion.clip import MotionClip
+from dance_models.motion.runs import motion_runs
+from dance_models.profiles import PROFILES
+from dance_models.rows import INITIAL, PRETRAINED
+from dance_models.skeleton import JOINTS
+from dance_models.tables import POSE_DATASET, conform, write_table
+from pipelines.assets.pretraining import motion_table, no_shared_motion, pretraining_motion
+from pipelines.assets.training import training_inputs
+from pipelines.settings import op_config, with_ablations, with_pretraining
+from pipelines.storage.motion import refuse_shared_motion, register_motion, registered_motion
+from pipelines.storage.store import ROOT_VARIABLE, Store, open_instance
+from pipelines.tracking.tracker import Tracker
+
+# A standing person about her pelvis, in pixels, in the order of JOINTS.
+STANDING = np.array(
+    [
+        (0, -70), (0, -50), (-12, -48), (-20, -25), (-22, -5), (12, -48), (20, -25), (22, -5),
+        (-8, 0), (-9, 30), (-9, 60), (8, 0), (9, 30), (9, 60),
+    ],
+    float,
+)  # fmt: skip
+
+
+def motion(frames: int, seed: int) -> NDArray[np.float32]:
+    """(T, 14, 2) joints that swing about a standing pose at 30 frames a second."""
+    rng = np.random.default_rng(seed)
+    time_s = np.arange(frames)[:, None, None] / 30
+    rate, phase = rng.uniform(0.4, 1.2, (2, 1, 14, 2)) * [[[[1.0]]], [[[5.0]]]]
+    swing = rng.uniform(4, 14, (1, 14, 2)) * np.sin(2 * np.pi * rate * time_s + phase)
+    return (STANDING + swing + [160, 120]).astype(np.float32)
+
+
+def write_track(path: Path, poses: NDArray[np.floating]) -> None:
+    """Our own form of pose JSON: the joints by name."""
+    known = np.concatenate([poses, np.ones((*poses.shape[:2], 1))], axis=-1)
+    frames = [{"frame": i, "keypoints": pose.round(2).tolist()} for i, pose in enumerate(known)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"clip": path.stem, "joints": list(JOINTS), "frames": frames}))
+
+
+def write_data_set(store: Store, poses: dict[str, NDArray[np.floating]]) -> None:
+    """A pose data set of annotated clips; nothing else of the graph."""
+    clips = [
+        MotionClip(name, name, "tracks", np.arange(len(p)) / 30.0, p.astype(np.float32), 320, 240)
+        for name, p in poses.items()
+    ]
+    table = conform(motion_table(motion_runs(clips)), POSE_DATASET)
+    write_table(table, store.table("pose_dataset"))
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as made:
+        yield made
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path / "store"))  # put back, whoever sets it
+    made = Store(root=str(tmp_path / "store"))
+    write_data_set(made, {"solo": motion(120, 1), "duo": motion(120, 2)})
+    return made
+
+
+def materialize(store: Store, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    return dg.materialize(
+        [pretraining_motion, no_shared_motion],
+        instance=instance,
+        resources={"store": store},
+        run_config={"ops": {"pretraining_motion": op_config(MotionConfig())}},
+        raise_on_error=False,
+    )
+
+
+def metadata(result: dg.ExecuteInProcessResult) -> dict[str, object]:
+    found = result.asset_materializations_for_node("pretraining_motion")[0].metadata
+    return {name: value.value for name, value in found.items()}
+
+
+# --- registration -----------------------------------------------------------------------------
+
+
+def test_files_accumulate_and_are_forgotten_when_they_go(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    for name, seed in (("one/a.json", 1), ("one/b.json", 2), ("two/a.json", 3)):
+        write_track(tmp_path / name, motion(40, seed))
+    shutil.copyfile(tmp_path / "one" / "b.json", tmp_path / "two" / "copy.json")
+    (tmp_path / "one" / "notes.txt").write_text("no motion")
+    assert not store.has_motion()
+    assert register_motion(store, instance, [tmp_path / "one"])["source"].to_list() == [
+        "a.json", "b.json"
+    ]  # fmt: skip
+    both = register_motion(store, instance, [tmp_path / "two"])
+    assert both["source"].to_list() == ["a.json", "b.json", "two/a.json"]
+    assert store.has_motion()
+    version = store.digest("raw_motion")
+    register_motion(store, instance, [tmp_path / "one", tmp_path / "two"])
+    assert store.digest("raw_motion") == version, "looking again changes nothing"
+    (tmp_path / "one" / "a.json").unlink()
+    assert register_motion(store, instance, [])["source"].to_list() == ["b.json", "two/a.json"]
+    with pytest.raises(InputError, match="no such folder of motion"):
+        register_motion(store, instance, [tmp_path / "nowhere"])
+
+
+# --- pretraining_motion -----------------------------------------------------------------------
+
+
+def test_without_motion_it_is_green_and_says_so(store: Store, instance: dg.DagsterInstance) -> None:
+    result = materialize(store, instance)
+    assert result.success
+    assert "Not pre-trained" in str(metadata(result)["skipped"])
+    assert store.read("pretraining_motion").height == 0
+    assert not store.has_motion()
+    assert registered_motion(store).height == 0
+
+
+def test_one_bad_file_stops_nothing(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    write_track(tmp_path / "m" / "good.json", motion(90, 5))
+    np.save(tmp_path / "m" / "flat.npy", np.zeros((5, 3)))
+    (tmp_path / "m" / "broken.bvh").write_text("HIERARCHY\nROOT Hips {\n")
+    register_motion(store, instance, [tmp_path / "m"])
+    result = materialize(store, instance)
+    assert result.success
+    said = metadata(result)
+    assert said["dagster/row_count"] == 90
+    assert said["files"] == 1
+    assert "broken.bvh: no MOTION section" in str(said["not_used"])
+    assert "flat.npy: one array of shape" in str(said["not_used"])
+    assert "data:image/jpeg;base64" in str(said["skeletons"])
+    sources = store.read("pretraining_sources")
+    assert dict(sources.select("source", "frames").rows())["good.json"] == 90
+    assert sources["problem"].null_count() == 1
+    table = store.read("pretraining_motion")
+    assert set(table["clip"]) == {"good.json"}
+    error = table["keypoints"].to_numpy() - table["annotation"].to_numpy()
+    assert np.nanmedian(np.abs(error)) > 0.1, "the estimate is the truth made worse"
+
+
+def test_a_file_that_is_a_clip_of_any_split_is_left_out(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    """Scaled, moved, cut and twice there; the file that is nobody's stays."""
+    shared = motion(120, 2)[20:100] * 2.5 + 30
+    write_track(tmp_path / "m" / "other.json", motion(90, 5))
+    write_track(tmp_path / "m" / "stolen.json", shared)
+    write_track(tmp_path / "m" / "again.json", shared[2:])
+    register_motion(store, instance, [tmp_path / "m"])
+    result = materialize(store, instance)
+    assert result.success
+    sources = store.read("pretraining_sources")
+    problems = dict(sources.select("source", "problem").rows())
+    assert problems["other.json"] is None
+    for name in ("stolen.json", "again.json"):
+        assert f"left out: motion {name}" in problems[name]
+        assert "is clip duo at" in problems[name]
+    assert set(store.read("pretraining_motion")["clip"]) == {"other.json"}
+    refuse_shared_motion(store)
+
+
+def test_a_leak_that_came_later_blocks_and_is_named(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    """The check fails, and the trainings refuse, also in a run that the check is not part of."""
+    write_track(tmp_path / "m" / "other.json", motion(90, 5))
+    register_motion(store, instance, [tmp_path / "m"])
+    assert materialize(store, instance).success
+    write_data_set(store, {"solo": motion(120, 1), "new": motion(90, 5) * 0.5})
+    checked = no_shared_motion(store)
+    assert isinstance(checked, dg.AssetCheckResult)
+    assert not checked.passed
+    assert "motion other.json" in str(checked.metadata["shared"].value)
+    assert "is clip new" in str(checked.metadata["shared"].value)
+    with pytest.raises(InputError, match=r"other\.json.*is clip new.*Materialize pretraining_mot"):
+        refuse_shared_motion(store)
+    result = materialize(store, instance)  # leaves the file out, so that nothing is left
+    assert result.success
+    assert store.read("pretraining_motion").height == 0
+    assert not store.has_motion()
+
+
+def test_the_check_is_blocking() -> None:
+    assert next(iter(no_shared_motion.check_specs)).blocking
+
+
+def test_the_same_files_give_the_same_table_beside_other_clips(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    """A clip that is added does not train again what it does not touch."""
+    write_track(tmp_path / "m" / "other.json", motion(90, 5))
+    register_motion(store, instance, [tmp_path / "m"])
+    materialize(store, instance)
+    before = store.digest("pretraining_motion")
+    write_data_set(store, {"solo": motion(120, 1), "third": motion(80, 7)})
+    materialize(store, instance)
+    assert store.digest("pretraining_motion") == before
+
+
+# --- rows and digests -------------------------------------------------------------------------
+
+
+def test_trainings_without_pre_training_keep_their_digests(store: Store) -> None:
+    """Hours of checkpoints hang on them: nothing but the fine-tuned rows knows of weights."""
+    experiment = PROFILES["study"].networks["stga_net"]
+    assert isinstance(experiment, PredictionExperiment)
+    plain = training_inputs("stga_net", store, experiment, None)
+    assert set(plain) == {"code", "train_split", "val_split", "config", "network"}
+    tuned = training_inputs("stga_net_pretrained", store, experiment, None)
+    assert set(tuned) == {*plain, "initial"}
+    current = store.output(INITIAL["stga_net_pretrained"])
+    current.parent.mkdir(parents=True)
+    current.write_text(json.dumps({"best": {"sha256": "abc"}}))
+    assert training_inputs("stga_net_pretrained", store, experiment, None)["initial"] == "abc"
+
+
+@pytest.mark.parametrize("name", sorted(PROFILES))
+def test_fine_tuned_rows_are_in_the_graph_with_motion_alone(name: str) -> None:
+    profile = PROFILES[name]
+    for without in (profile, with_ablations(profile)):
+        assert not set(without.rows) & set(PRETRAINED)
+        assert set(with_pretraining(without).rows) == {*without.rows, *PRETRAINED}
+    for method, network in PRETRAINED.items():
+        assert profile.networks[method] == profile.networks[network]
+
+
+# --- the whole --------------------------------------------------------------------------------
+
+
+def _with_motion(corpus: Corpus, folder: Path) -> tuple[str, ...]:
+    write_track(folder / "one.json", motion(150, 11))
+    write_track(folder / "two.json", motion(150, 12))
+    write_track(folder / "leak.json", _annotated(corpus, "street_01"))
+    (folder / "bad.bvh").write_text("no motion")
+    return ("--motion", str(folder))
+
+
+def _annotated(corpus: Corpus, clip: str) -> NDArray[np.float64]:
+    document = json.loads((corpus.annotations / f"{clip}.json").read_text())
+    points = [np.array(a["keypoints"], float).reshape(14, 3) for a in document["annotations"]]
+    return np.stack(points)[..., :2]
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(900)
+def test_pre_training_in_the_graph(
+    tmp_path: Path, make_corpus: MakeCorpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in the middle, gone on, reported beside the other rows, and not done again."""
+    corpus, root = make_corpus(9, 64), tmp_path / "store"
+    monkeypatch.setenv(ROOT_VARIABLE, str(root))
+    given = _with_motion(corpus, tmp_path / "motion")
+    opened = Store(root=str(root))
+    command = [
+        sys.executable, "-m", "pipelines.cli", "run", "--store", str(root), "--clips",
+        str(corpus.clips), "--annotations", str(corpus.annotations), "--tracks",
+        str(corpus.tracks), "--profile", "smoke", *given,
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 500
+    while not list(root.glob("models/pretrained_*/*/progress.json")):
+        assert time.monotonic() < deadline, "no epoch of pre-training in all that time"
+        assert process.poll() is None
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+    code, output = run(root, corpus, *given)
+    assert code == 0, output
+    assert "motion leak.json: left out" in output
+    assert "is clip street_01" in output
+    assert "bad.bvh" in output
+    scores = pl.read_parquet(opened.output("recognition_report"))
+    assert {"mkff_st_gcn", "mkff_st_gcn.pretrained"} <= set(scores["method"])
+    forecasts = pl.read_parquet(opened.output("prediction_report"))
+    assert {"stga_net", "stga_net.pretrained"} <= set(forecasts["method"])
+    page = opened.output("html_report").read_text("utf-8")
+    assert "pre-trained on 2 motion files" in page
+    assert "Not pre-trained." not in page
+    for asset, first in INITIAL.items():
+        assert opened.training(asset)["initial"]["sha256"] == opened.weights_digest(first)
+        tags = Tracker(opened).client.get_run(opened.run_id(asset)).data.tags
+        assert tags["data_version/pretraining_motion"] == opened.digest("pretraining_motion")
+    before = runs_by_asset(root)
+    with open_instance(opened) as instance:
+        assert all(found.is_finished for found in instance.get_runs())
+    code, output = run(root, corpus, *given)
+    assert code == 0, output
+    assert runs_by_asset(root) == before, "unchanged motion was trained on again"

@@ -1,0 +1,62 @@
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from dance_models.errors import InputError
+from dance_models.tables import file_digest, write_table
+from pipelines.storage.store import Store, open_instance
+
+
+def test_tables_lie_where_the_contract_says(tmp_path: Path) -> None:
+    store = Store(root=str(tmp_path))
+    assert store.table("pose_tracks", "solo") == tmp_path / "tables/pose_tracks/solo.parquet"
+    assert store.table("pose_dataset") == tmp_path / "tables/pose_dataset.parquet"
+    assert store.output("recognition_report") == tmp_path / "reports/recognition_scores.parquet"
+    assert store.output("stga_net") == tmp_path / "models/stga_net/current.json"
+
+
+def test_a_missing_table_names_the_asset_and_the_clip(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"pose_tracks of clip solo is not there.*Materialize"):
+        Store(root=str(tmp_path)).read("pose_tracks", "solo")
+
+
+def test_the_digest_is_the_files(tmp_path: Path) -> None:
+    store = Store(root=str(tmp_path))
+    assert store.digest("pose_dataset") == ""
+    version = write_table(pl.DataFrame({"x": [1]}), store.table("pose_dataset"))
+    assert store.digest("pose_dataset") == version == file_digest(store.table("pose_dataset"))
+
+
+def test_a_lost_checkpoint_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+    store = Store(root=str(tmp_path))
+    with pytest.raises(InputError, match="stga_net is not trained"):
+        store.training("stga_net")
+    store.output("stga_net").parent.mkdir(parents=True)
+    gone = {"path": "models/gone.pt"}
+    said = {"best": gone, "last": gone, "folds": []}
+    store.output("stga_net").write_text(json.dumps(said))
+    with pytest.raises(InputError, match=r"gone\.pt"):
+        store.training("stga_net")
+
+
+def test_a_store_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    with pytest.raises(InputError, match="cannot write to the store"):
+        Store(root=str(blocked)).initialise()
+
+
+def test_a_url_is_refused_rather_than_made_a_folder() -> None:
+    with pytest.raises(InputError, match="only local folders"):
+        _ = Store(root="s3://bucket/store").path
+
+
+def test_a_new_instance_has_its_pools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    store = Store(root=str(tmp_path / "store"))
+    with open_instance(store) as instance:
+        limits = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
+    assert set(limits) == {"gpu", "decode"}
+    assert (store.dagster_home / "dagster.yaml").is_file()

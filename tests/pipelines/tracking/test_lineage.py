@@ -1,0 +1,113 @@
+"""The way back from a version to the files, and what has changed since."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from registry_case import ASSET, Case, gate
+from typer.testing import CliRunner
+
+from dance_models.errors import InputError
+from dance_models.tables import write_table
+from pipelines.cli import app
+from pipelines.tracking.lineage import differences, trace
+from pipelines.tracking.lineage_drawing import mermaid, write_drawing
+from pipelines.tracking.promotion_gate import run_gate
+
+CHAMPION = "dance-prediction@champion"
+
+
+def lineage(case: Case, *arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["lineage", *arguments, "--store", str(case.store.path)])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, " ".join(result.output.split())
+
+
+def test_from_the_alias_to_the_files_and_what_differs(case: Case, tmp_path: Path) -> None:
+    run_id = case.train("first")
+    run_gate(case.store, "prediction", gate())
+    drawing = tmp_path / "lineage.md"
+    code, output = lineage(case, CHAMPION, "--check", "--out", str(drawing))
+    assert code == 0, output
+    for part in (
+        "dance-prediction version 1 (champion)",
+        f"MLflow run {run_id}",
+        "git commit c0ffee",
+        f"Dagster run d1 of asset {ASSET}",
+        f"table split_manifest sha256 {case.store.digest('split_manifest')[:12]}",
+        "train: 3 clips",
+        "clip clip_06 (ballet, take clip_06)",
+        "annotations labels.json",
+        # model, checkpoint, 6 tables, 7 clips, 28 tables of clips, 1 annotation file
+        "44 files checked, 0 differ.",
+    ):
+        assert part in output, part
+    assert drawing.read_text().startswith("# dance-prediction version 1 (champion)\n\n```mermaid\n")
+
+    (case.store.raw_clips / "clip_02.mp4").write_text("another film")
+    (case.store.raw_annotations / "labels.json").unlink()
+    changed = pl.DataFrame({"clip": ["clip_00"], "more": [1]})
+    write_table(changed, case.store.table("pose_tracks", "clip_00"), {})
+    code, output = lineage(case, CHAMPION, "--check")
+    assert code == 1
+    assert "44 files checked, 3 differ." in output
+    assert "differs: clip clip_02 (ballet, take clip_02): " in output
+    assert "labels.json is gone" in output
+    assert "table pose_tracks of clip_00" in output
+    assert lineage(case, CHAMPION)[0] == 0  # looking is not checking
+
+
+def test_a_tampered_model_differs(case: Case) -> None:
+    run_id = case.train("first")
+    run_gate(case.store, "prediction", gate())
+    assert differences(trace(case.store, "dance-prediction/1")) == []
+    checkpoint = case.tracker.artifact(run_id, "checkpoints/best.pt")
+    checkpoint.write_bytes(checkpoint.read_bytes() + b"x")
+    (served,) = case.store.mlflow.rglob("models/*/artifacts")
+    (served / "more").write_text("x")
+    found = differences(trace(case.store, "dance-prediction/1"))
+    assert [line.split(":")[0] for line in found] == ["served model (pt2)", "checkpoint best.pt"]
+
+
+def test_an_old_record_survives_a_new_data_set(case: Case) -> None:
+    """The store moved on: the run still names the tables it was made from."""
+    run_id = case.train("first")
+    before = case.store.digest("train_split")
+    case.write_data(seed=5)
+    root = trace(case.store, run_id)
+    assert any(node.digest == before for node in root.walk())
+    assert any("table train_split" in line for line in differences(root))
+
+
+def test_a_run_without_a_record_falls_back_on_a_store_that_still_fits(case: Case) -> None:
+    run_id = case.train("first")
+    record = case.tracker.artifact(run_id, "lineage.json")
+    kept = json.loads(record.read_text())
+    record.unlink()
+    titles = {node.title for node in trace(case.store, run_id).walk()}
+    assert {f"table {name}" for name in kept["tables"]} <= titles
+    case.write_data(seed=5)
+    with pytest.raises(InputError, match="kept no record"):
+        trace(case.store, run_id)
+
+
+def test_drawings(case: Case, tmp_path: Path) -> None:
+    case.train("first")
+    root = trace(case.store, ASSET)
+    lines = mermaid(root).splitlines()
+    drawn = sum(node.drawn for node in root.walk())
+    assert lines[0] == "flowchart RL"
+    assert sum("-->" in line for line in lines) == drawn - 1
+    write_drawing(root, tmp_path / "l.svg")
+    assert (tmp_path / "l.svg").read_text().startswith("<svg")
+    with pytest.raises(InputError, match=r"as \.png"):
+        write_drawing(root, tmp_path / "l.png")
+
+
+def test_unknown_models_are_one_line(case: Case) -> None:
+    for name in ("dance-prediction@champion", "nobody/3", "0123456789abcdef0123456789abcdef"):
+        code, output = lineage(case, name)
+        assert code == 2
+        assert "there is no tracked model" in output

@@ -1,0 +1,273 @@
+"""A real registry on SQLite: register, promote, refuse, roll back, killed between the steps."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from registry_case import ASSET, Case, gate
+from typer.testing import CliRunner
+
+from pipelines.assets.champions import champion_inputs
+from pipelines.cli import app
+from pipelines.commands.clean import _replaced_mlflow_runs
+from pipelines.tracking import promotion_gate as gating
+from pipelines.tracking.promotion_gate import AWAITING, KEPT, PROMOTED, REFUSED, run_gate
+from pipelines.tracking.registry import MODELS, Registry
+from pipelines.tracking.tracker import Tracker
+
+NAME = MODELS["prediction"]
+
+
+def dance(case: Case, *arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, [*arguments, "--store", str(case.store.path)])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, " ".join(result.output.split())
+
+
+def versions(case: Case) -> int:
+    return len(case.tracker.client.search_model_versions(f"name='{NAME}'"))
+
+
+def test_a_life_in_the_registry(case: Case) -> None:
+    """The first passes the floor, an equal one takes over, a worse one is refused, and back."""
+    first = case.train("first")
+    outcome = run_gate(case.store, "prediction", gate())
+    assert (outcome.state, outcome.version, outcome.run_id) == (PROMOTED, "1", first)
+    assert case.registry.aliases() == {"champion": "1"}
+    _check_what_is_written(case, first)
+
+    again = run_gate(case.store, "prediction", gate())
+    assert (again.state, again.version) == (KEPT, "1")
+    assert versions(case) == 1
+    assert "better than zero_velocity" in again.table
+
+    case.train("second", noise=1e-4)
+    assert run_gate(case.store, "prediction", gate()).state == PROMOTED
+    assert case.registry.aliases() == {"champion": "2", "previous": "1"}
+    assert case.registry.tags("2")["promoted_over"] == "1"
+
+    worse = case.train("worse", noise=0.3)
+    outcome = run_gate(case.store, "prediction", gate())
+    assert outcome.state == REFUSED
+    assert any(line.startswith("not worse than champion, 400 ms") for line in outcome.refusals)
+    assert case.registry.aliases() == {"champion": "2", "previous": "1", "challenger": "3"}
+    assert case.registry.tags("3")["gate/decision"] == "refused"
+    _check_refusals_and_force(case)
+    _check_rollbacks(case)
+    assert worse not in _replaced_mlflow_runs(case.store)
+
+
+def _check_what_is_written(case: Case, run_id: str) -> None:
+    tags = case.registry.tags("1")
+    assert tags["git_commit"] == "c0ffee"
+    assert tags["data_version/val_split"] == tags["gate/val_split"]
+    assert tags["gate/champion"] == "none"
+    assert tags["gate/criterion/mirror consistency"].startswith("yes: mirror consistency: ")
+    assert float(tags["val/mpjpe_torso_400"]) > 0
+    said = case.registry.description("1")
+    for part in ("| better than zero_velocity, 80 ms |", "Intended use", "(B, 27, 14, 2)",
+                 "| ballet | 2 | 1 | 1 |", "made-up figures", "not scored yet"):  # fmt: skip
+        assert part in said, part
+    card = case.tracker.client.download_artifacts(run_id, "model_card.md")
+    assert Path(card).read_text().startswith(f"# {NAME} version 1")
+
+
+def _check_refusals_and_force(case: Case) -> None:
+    code, output = dance(case, "promote", "prediction")
+    assert code == 1
+    assert "refused: dance-prediction version 3 stays what it is" in output
+    assert "not worse than champion, 400 ms: -" in output
+    code, output = dance(case, "promote", "prediction", "--force")
+    assert code == 2
+    assert "belong together" in output
+    code, output = dance(case, "promote", "prediction", "--version", "9")
+    assert code == 2
+    assert "has no version 9" in output
+    code, output = dance(case, "promote", "prediction", "--version", "1")
+    assert code == 1  # judged beside no champion, which is not the question now
+    assert "compared it with no champion, but the champion is version 2" in output
+    code, output = dance(case, "promote", "prediction", "--force", "--reason", "a demo needs it")
+    assert code == 0
+    assert output == "dance-prediction version 3 is champion; version 2 is previous."
+    assert case.registry.tags("3")["forced"] == "a demo needs it"
+
+
+def _check_rollbacks(case: Case) -> None:
+    assert case.registry.aliases() == {"champion": "3", "previous": "2"}
+    code, output = dance(case, "rollback", "prediction")
+    assert code == 0
+    assert output == "dance-prediction version 2 is champion again, version 3 is rolled back."
+    assert case.registry.aliases() == {"champion": "2", "previous": "1"}
+    # The training of version 3 is still the newest: materializing does not bring it back.
+    generous = gate(champion_margin=1e6, style_margin=1e6, mirror_percent=1e6)
+    outcome = run_gate(case.store, "prediction", gate(floors=(), **vars_of(generous)))
+    assert outcome.state == REFUSED
+    assert outcome.refusals[0].startswith("not rolled back")
+    assert dance(case, "rollback", "prediction")[0] == 0
+    assert case.registry.aliases() == {"champion": "1", "challenger": "3"}
+    code, output = dance(case, "rollback", "prediction")
+    assert code == 2
+    assert "no previous champion" in output
+
+
+def vars_of(config: object) -> dict[str, object]:
+    names = ("champion_margin", "style_margin", "mirror_percent")
+    return {name: getattr(config, name) for name in names}
+
+
+def test_a_person_approves(case: Case) -> None:
+    config = gate(require_approval=True)
+    case.train("first")
+    outcome = run_gate(case.store, "prediction", config)
+    assert outcome.state == AWAITING
+    assert case.registry.aliases() == {"challenger": "1"}
+    code, output = dance(case, "promote", "prediction")
+    assert code == 1
+    assert "nobody approved it" in output
+    before = champion_inputs("prediction")(case.store, config, None)
+    case.registry.tag("1", {"approved_by": "Ada"})
+    after = champion_inputs("prediction")(case.store, config, None)
+    assert (before["approval"], after["approval"]) == ("", "Ada")  # so it is materialized again
+    outcome = run_gate(case.store, "prediction", config)
+    assert (outcome.state, outcome.approved_by) == (PROMOTED, "Ada")
+    assert champion_inputs("prediction")(case.store, config, None) == after  # and then fresh
+
+
+def test_dance_promote_takes_an_approved_challenger(case: Case) -> None:
+    case.train("first")
+    run_gate(case.store, "prediction", gate(require_approval=True))
+    case.registry.tag("1", {"approved_by": "Ada"})
+    code, output = dance(case, "promote", "prediction")
+    assert (code, output) == (0, "dance-prediction version 1 is champion.")
+    code, output = dance(case, "promote", "prediction", "--version", "1")
+    assert (code, output) == (0, "dance-prediction version 1 is champion already.")
+
+
+class Killed(BaseException):
+    pass
+
+
+WRITES = (
+    "create_registered_model",
+    "create_model_version",
+    "set_model_version_tag",
+    "set_registered_model_alias",
+    "delete_registered_model_alias",
+    "delete_model_version_tag",
+    "update_model_version",
+    "log_text",
+)
+
+
+class Dying:
+    """A client that dies before its n-th write."""
+
+    def __init__(self, client: object, lives: int) -> None:
+        self.client, self.lives, self.last = client, lives, ""
+
+    def __getattr__(self, name: str) -> object:
+        if name in WRITES and name != self.last:  # tags in a row die before the first
+            self.lives -= 1
+            if self.lives < 0:
+                raise Killed
+        self.last = name
+        return getattr(self.client, name)
+
+
+def test_killed_between_any_two_steps_it_converges(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case.train("first")
+    run_gate(case.store, "prediction", gate())
+    case.train("second", noise=1e-4)
+    client = case.tracker.client
+    deaths = 0
+    _evidence_once(monkeypatch)
+    for lives in range(50):
+        dying = Dying(client, lives)
+        monkeypatch.setattr(Tracker, "client", dying, raising=False)
+        try:
+            outcome = run_gate(case.store, "prediction", gate())
+        except Killed:
+            deaths += 1
+            monkeypatch.setattr(Tracker, "client", client, raising=False)
+            aliases = Registry(case.tracker, "prediction").aliases()
+            assert aliases["champion"] in {"1", "2"}, "there is a champion at every moment"
+            continue
+        break
+    monkeypatch.setattr(Tracker, "client", client, raising=False)
+    assert deaths >= 8
+    assert outcome.state in {PROMOTED, KEPT}
+    assert case.registry.aliases() == {"champion": "2", "previous": "1"}
+    assert versions(case) == 2
+    assert json.loads(case.store.output("prediction_champion").read_text())["version"] == "2"
+
+
+def _evidence_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Score once: a write costs milliseconds, scoring a second."""
+    known: dict[str | None, Any] = {}
+    measured = gating._evidence
+
+    def evidence(registry: Registry, number: str, one: Any, champion: str | None, c: Any) -> Any:
+        if champion not in known:
+            known[champion] = measured(registry, number, one, champion, c)
+        return known[champion]
+
+    monkeypatch.setattr(gating, "_evidence", evidence)
+
+
+def test_a_rollback_cut_short_goes_on(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("first", "second"):
+        run_id = case.train(name)
+        note = json.loads((case.store.model(ASSET) / "mlflow.json").read_text())
+        case.registry.promote(case.registry.register(run_id, note["model_id"], {}))
+    assert case.registry.aliases() == {"champion": "2", "previous": "1"}
+    client = case.tracker.client
+    for lives in range(10):
+        monkeypatch.setattr(Tracker, "client", Dying(client, lives), raising=False)
+        try:
+            Registry(case.tracker, "prediction").rollback()
+        except Killed:
+            continue
+        break
+    monkeypatch.setattr(Tracker, "client", client, raising=False)
+    assert case.registry.aliases() == {"champion": "1"}
+
+
+def test_a_champion_that_learnt_from_validation_is_not_compared(case: Case) -> None:
+    """The splits were drawn anew: what was trained on is now validation."""
+    case.train("first")
+    run_gate(case.store, "prediction", gate())
+    manifest = case.store.table("split_manifest")
+    for name in ("train_split", "val_split"):
+        other = "val_split" if name == "train_split" else "train_split"
+        case.store.table(name).rename(case.store.table(f"{other}.new"))
+    for name in ("train_split", "val_split"):
+        case.store.table(f"{name}.new").rename(case.store.table(name))
+    assert manifest.is_file()
+    case.train("second")
+    outcome = run_gate(case.store, "prediction", gate())
+    assert outcome.state == REFUSED
+    assert outcome.refusals == (
+        "clips to compare on: 0 of 3 validation clips new to the champion (required: at least one)",
+    )
+
+
+def test_a_network_of_other_splits_is_not_judged(case: Case) -> None:
+    case.train("first")
+    case.write_data(seed=3)
+    with pytest.raises(ValueError, match="trained on other splits"):
+        run_gate(case.store, "prediction", gate())
+
+
+def test_promoting_where_there_is_nothing(tmp_path: Path) -> None:
+    store = ["--store", str(tmp_path)]
+    for arguments, message in (
+        (["promote", "prediction"], "there is no model registry here"),
+        (["rollback", "singing"], "there is no task 'singing'"),
+    ):
+        result = CliRunner().invoke(app, [*arguments, *store])
+        assert result.exit_code == 2
+        assert message in " ".join(result.output.split())
