@@ -1,36 +1,53 @@
-"""Lengths, boxes and reflections of 14-joint poses in image coordinates (pixels, y down)."""
+"""Lengths, boxes and reflections of poses of J joints in D dimensions.
+
+In 2-D the coordinates are pixels, y down.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.skeleton import HIPS, MIRROR, NECK
+from dance_models.skeleton import DANCE_14, Joints, Skeleton
 
 FloatArray = NDArray[np.floating]
 
 
-def pelvis(keypoints: FloatArray) -> FloatArray:
-    """Mid-hip, shape (..., 14, 2) -> (..., 2); NaN where a hip is missing."""
-    return np.asarray((keypoints[..., HIPS[0], :] + keypoints[..., HIPS[1], :]) / 2)
+def _middle(keypoints: FloatArray, joints: Joints) -> FloatArray:
+    """Mean of some joints, (..., J, D) -> (..., D); NaN where one of them is missing."""
+    total = keypoints[..., joints[0], :]
+    for joint in joints[1:]:
+        total = total + keypoints[..., joint, :]
+    return np.asarray(total / len(joints))
 
 
-def torso_length(keypoints: FloatArray) -> FloatArray:
-    """Neck to mid-hip, shape (..., 14, 2) -> (...); NaN where a joint is missing."""
-    return np.asarray(np.linalg.norm(keypoints[..., NECK, :] - pelvis(keypoints), axis=-1))
+def pelvis(keypoints: FloatArray, *, skeleton: Skeleton = DANCE_14) -> FloatArray:
+    """Middle of the hips, shape (..., J, D) -> (..., D); NaN where a hip is missing."""
+    return _middle(keypoints, skeleton.hips)
 
 
-def median_torso(keypoints: FloatArray, *, floor: float = 1.0) -> float:
-    """Median torso length over all frames in pixels, at least ``floor``.
+def torso_length(keypoints: FloatArray, *, skeleton: Skeleton = DANCE_14) -> FloatArray:
+    """Neck to mid-hip, shape (..., J, D) -> (...); NaN where a joint is missing."""
+    neck = _middle(keypoints, skeleton.neck)
+    return np.asarray(np.linalg.norm(neck - pelvis(keypoints, skeleton=skeleton), axis=-1))
+
+
+def median_torso(
+    keypoints: FloatArray, *, floor: float = 1.0, skeleton: Skeleton = DANCE_14
+) -> float:
+    """Median torso length over all frames, (..., J, D); at least ``floor``.
 
     The median over a clip keeps foreshortened frames (a dancer bending to the camera) from
-    collapsing the unit. Falls back to ``floor`` when no frame shows neck and both hips.
+    collapsing the unit. Falls back to ``floor`` when no frame shows neck and hips.
     """
-    lengths = torso_length(keypoints)
+    lengths = torso_length(keypoints, skeleton=skeleton)
     lengths = lengths[np.isfinite(lengths)]
     return max(float(np.median(lengths)), floor) if lengths.size else floor
 
 
 def person_box(keypoints: FloatArray) -> FloatArray:
-    """Bounding box (x0, y0, x1, y1) of the finite joints, shape (..., 14, 2) -> (..., 4)."""
+    """Bounding box of the finite joints, shape (..., J, D) -> (..., 2 D).
+
+    The lowest coordinates, then the highest: (x0, y0, x1, y1) in 2-D. NaN without a finite joint.
+    """
     finite = np.where(np.isfinite(keypoints), keypoints, np.inf)
     low = finite.min(axis=-2)
     high = np.where(np.isfinite(keypoints), keypoints, -np.inf).max(axis=-2)
@@ -38,11 +55,15 @@ def person_box(keypoints: FloatArray) -> FloatArray:
     return np.where(np.isfinite(box), box, np.nan)
 
 
-def mirror_keypoints(keypoints: FloatArray, width: int) -> FloatArray:
-    """Reflect about the vertical axis of an image ``width`` pixels wide and swap left and right.
+def mirror_keypoints(
+    keypoints: FloatArray, width: int, *, skeleton: Skeleton = DANCE_14
+) -> FloatArray:
+    """Reflect poses (..., J, D) about the middle of ``width`` and swap left and right.
 
-    Twice is the identity. Pixel centres are integers, so x becomes ``width - 1 - x``.
+    ``width`` is that of the image in pixels. Pixel centres are integers, so x becomes
+    ``width - 1 - x``. Twice is the identity.
     """
-    mirrored = keypoints[..., MIRROR, :].copy()
-    mirrored[..., 0] = width - 1 - mirrored[..., 0]
+    mirrored = keypoints[..., skeleton.mirror, :].copy()
+    axis = skeleton.lateral_axis
+    mirrored[..., axis] = width - 1 - mirrored[..., axis]
     return mirrored

@@ -1,101 +1,263 @@
-"""The one source of joint names, order, edges, mirror pairs and colours.
+"""What a skeleton is, and ``DANCE_14``, the default one.
 
-Fourteen keypoints as in the paper: head top, neck, and left/right shoulder, elbow, wrist, hip,
-knee and ankle. Left and right are the dancer's. Data from elsewhere is matched to these **by
-name**, never by index: AI Challenger and CrowdPose hold the same joints in other orders.
+Everything that depends on the joints of a corpus is a field of one :class:`Skeleton`: their names
+and order, the graph, what the torso is, how a mirror image is made, how poses are drawn. Another
+skeleton is another object (see ``dance_models/skeletons``), not another program. Joints from
+elsewhere are matched **by name**, never by index: AI Challenger and CrowdPose hold the same joints
+as we do in other orders.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-SKELETON_ID: Final = "dance14-v1"
+Joints = tuple[int, ...]  # joint numbers
+Colour = tuple[int, int, int]  # RGB, 0..255
 
-JOINTS: Final[tuple[str, ...]] = (
-    "head_top",
-    "neck",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_hip",
-    "right_hip",
-    "left_knee",
-    "right_knee",
-    "left_ankle",
-    "right_ankle",
-)
-NUM_JOINTS: Final = len(JOINTS)
-INDEX: Final[dict[str, int]] = {name: i for i, name in enumerate(JOINTS)}
+# The dancer's left in warm colours, right in cool ones, the body axis in yellow.
+LEFT_COLOUR: Final[Colour] = (255, 112, 67)
+RIGHT_COLOUR: Final[Colour] = (66, 165, 245)
+CENTRE_COLOUR: Final[Colour] = (255, 213, 79)
 
-HEAD_TOP: Final = INDEX["head_top"]
-NECK: Final = INDEX["neck"]
-HIPS: Final = (INDEX["left_hip"], INDEX["right_hip"])
+# The other side's landmark of each of BlazePose's 33: nose, then left and right eyes, ears and
+# mouth; from 11 on, left and right alternate.
+BLAZEPOSE_MIRROR: Final[Joints] = (
+    0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9,
+    *(i + 1 if i % 2 else i - 1 for i in range(11, 33)),
+)  # fmt: skip
 
-# (parent, child), pointing away from the neck, which is the centre of the spatial partition.
-EDGES: Final[tuple[tuple[int, int], ...]] = tuple(
-    (INDEX[a], INDEX[b])
-    for a, b in (
-        ("neck", "head_top"),
-        ("neck", "left_shoulder"),
-        ("neck", "right_shoulder"),
-        ("left_shoulder", "left_elbow"),
-        ("right_shoulder", "right_elbow"),
-        ("left_elbow", "left_wrist"),
-        ("right_elbow", "right_wrist"),
-        ("neck", "left_hip"),
-        ("neck", "right_hip"),
-        ("left_hip", "left_knee"),
-        ("right_hip", "right_knee"),
-        ("left_knee", "left_ankle"),
-        ("right_knee", "right_ankle"),
+
+@dataclass(frozen=True)
+class BodyParts:
+    """The five parts of HBRNN's first layer, as joint numbers. A joint may be in several."""
+
+    left_arm: Joints
+    right_arm: Joints
+    left_leg: Joints
+    right_leg: Joints
+    trunk: Joints
+
+    @property
+    def limbs(self) -> tuple[Joints, Joints, Joints, Joints]:
+        """Arms, then legs, left before right."""
+        return self.left_arm, self.right_arm, self.left_leg, self.right_leg
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """How a joint that an estimator lacks follows from joints that it has.
+
+    With m the mean of the first group of ``sources`` whose joints are all known, the joint is m,
+    or ``origin + reach * (m - origin)`` where an ``origin`` is named. Its score is the lowest of
+    the joints it comes from; it is missing when the origin or all groups are.
+    """
+
+    joint: str
+    sources: tuple[tuple[str, ...], ...]
+    origin: str | None = None
+    reach: float = 1.0
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """J joints in D dimensions and all that is known of them. Joints are numbered from 0.
+
+    Raises ValueError when the fields contradict each other.
+    """
+
+    id: str  # stored with tables and checkpoints
+    names: tuple[str, ...]
+    dimensions: int  # 2 (image axes: x right, y down) or 3 (x to one side, y up or down, z)
+    edges: tuple[tuple[int, int], ...]  # (parent, child), a tree; parents come before children
+    centre: int  # root of the tree, and centre of ST-GCN's spatial partition
+    neck: Joints  # upper end of the torso: the mean of these
+    hips: Joints  # lower end of the torso (the pelvis): the mean of these
+    distal: Joints  # ends of limbs: second-order rows in the local graph attention (Eq 11)
+    mirror_pairs: tuple[tuple[int, int], ...]  # (left, right)
+    parts: BodyParts  # of HBRNN
+    coarse_scales: tuple[tuple[Joints, ...], tuple[Joints, ...]]  # of DMGNN: bones, then limbs
+    colours: tuple[Colour, ...]  # of each joint and of the edge that ends in it
+    derivations: tuple[Derivation, ...] = ()  # in this order: one may build on those before it
+    landmark_mirror: Joints = ()  # the other side's landmark of each that the estimator reports
+    lateral_axis: int = 0  # the coordinate that a mirror negates
+    turn_plane: tuple[int, int] = (0, 1)  # the two coordinates that augmentation rotates
+
+    def __post_init__(self) -> None:
+        """Check the fields against each other."""
+        if len(set(self.names)) != self.num_joints:
+            raise ValueError(f"{self.id}: two joints have the same name")
+        if self.dimensions not in {2, 3}:
+            raise ValueError(f"{self.id}: {self.dimensions} dimensions, expected 2 or 3")
+        if max(self.lateral_axis, *self.turn_plane) >= self.dimensions:
+            raise ValueError(f"{self.id}: an axis beyond the {self.dimensions} dimensions")
+        reached = {self.centre}
+        for parent, child in self.edges:
+            if parent not in reached or child in reached:
+                raise ValueError(f"{self.id}: the edges are no tree that grows from the centre")
+            reached.add(child)
+        if reached != set(range(self.num_joints)):
+            raise ValueError(f"{self.id}: not all joints are reached by edges from the centre")
+        if sorted(self.mirror) != list(range(self.num_joints)):
+            raise ValueError(f"{self.id}: a joint is in two mirror pairs")
+        if len(self.colours) != self.num_joints:
+            raise ValueError(f"{self.id}: {len(self.colours)} colours, {self.num_joints} joints")
+
+    @property
+    def num_joints(self) -> int:
+        """J."""
+        return len(self.names)
+
+    @property
+    def num_landmarks(self) -> int:
+        """How many landmarks the estimator reports beside the joints."""
+        return len(self.landmark_mirror)
+
+    @cached_property
+    def index(self) -> Mapping[str, int]:
+        """Joint number of each name."""
+        return {name: i for i, name in enumerate(self.names)}
+
+    @cached_property
+    def mirror(self) -> Joints:
+        """``keypoints[..., mirror, :]`` swaps left and right; use it with every reflection."""
+        order = list(range(self.num_joints))
+        for left, right in self.mirror_pairs:
+            order[left], order[right] = right, left
+        return tuple(order)
+
+    @property
+    def reflection(self) -> tuple[int, ...]:
+        """Factor of each coordinate under a mirror, such as (-1, 1)."""
+        return tuple(-1 if axis == self.lateral_axis else 1 for axis in range(self.dimensions))
+
+    def hop_distance(self) -> NDArray[np.int64]:
+        """Shortest path length between joints along the edges, shape (J, J)."""
+        count = self.num_joints
+        distance = np.full((count, count), count, dtype=np.int64)
+        np.fill_diagonal(distance, 0)
+        for a, b in self.edges:
+            distance[a, b] = distance[b, a] = 1
+        for via in range(count):  # Floyd-Warshall
+            distance = np.minimum(distance, distance[:, via : via + 1] + distance[via : via + 1, :])
+        return distance
+
+
+def side_pairs(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """(left, right) of all joints named ``left_...`` and ``right_...``, in the order of names."""
+    place = {name: i for i, name in enumerate(names)}
+    return tuple(
+        (i, place["right_" + name.removeprefix("left_")])
+        for name, i in place.items()
+        if name.startswith("left_")
     )
+
+
+def side_colours(names: Sequence[str]) -> tuple[Colour, ...]:
+    """Colour of each joint by the side that its name begins with."""
+    sides = {"left": LEFT_COLOUR, "right": RIGHT_COLOUR}
+    return tuple(sides.get(name.split("_")[0], CENTRE_COLOUR) for name in names)
+
+
+def joint_numbers(names: Sequence[str], wanted: Iterable[str]) -> Joints:
+    """The numbers of the joints called ``wanted``. Raises KeyError for a name that is not there."""
+    place = {name: i for i, name in enumerate(names)}
+    return tuple(place[name] for name in wanted)
+
+
+def both_sides(*parts: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of a chain of joints on the left and on the right."""
+    left, right = (tuple(f"{side}_{part}" for part in parts) for side in ("left", "right"))
+    return left, right
+
+
+_NAMES: Final = (
+    "head_top", "neck", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow",
+    "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee",
+    "left_ankle", "right_ankle",
+)  # fmt: skip
+_EDGES: Final = (
+    ("neck", "head_top"),
+    ("neck", "left_shoulder"), ("neck", "right_shoulder"),
+    ("left_shoulder", "left_elbow"), ("right_shoulder", "right_elbow"),
+    ("left_elbow", "left_wrist"), ("right_elbow", "right_wrist"),
+    ("neck", "left_hip"), ("neck", "right_hip"),
+    ("left_hip", "left_knee"), ("right_hip", "right_knee"),
+    ("left_knee", "left_ankle"), ("right_knee", "right_ankle"),
+)  # fmt: skip
+_HEAD: Final = ("head_top", "neck")
+_ARMS: Final = both_sides("shoulder", "elbow", "wrist")
+_LEGS: Final = both_sides("hip", "knee", "ankle")
+
+
+def _numbers(*wanted: str) -> Joints:
+    return joint_numbers(_NAMES, wanted)
+
+
+# The paper's keypoints: head top, neck, and left and right shoulder, elbow, wrist, hip, knee and
+# ankle. Left and right are the dancer's.
+DANCE_14: Final[Skeleton] = Skeleton(
+    id="dance14-v1",
+    names=_NAMES,
+    dimensions=2,
+    edges=tuple((_NAMES.index(a), _NAMES.index(b)) for a, b in _EDGES),
+    centre=_NAMES.index("neck"),
+    neck=_numbers("neck"),
+    hips=_numbers("left_hip", "right_hip"),
+    distal=_numbers("head_top", "left_wrist", "right_wrist", "left_ankle", "right_ankle"),
+    mirror_pairs=side_pairs(_NAMES),
+    parts=BodyParts(
+        left_arm=_numbers(*_ARMS[0]),
+        right_arm=_numbers(*_ARMS[1]),
+        left_leg=_numbers(*_LEGS[0]),
+        right_leg=_numbers(*_LEGS[1]),
+        trunk=_numbers(*_HEAD, "left_hip", "right_hip"),
+    ),
+    coarse_scales=(
+        tuple(
+            _numbers(*part)
+            for part in (
+                _HEAD,
+                *both_sides("shoulder"),
+                *both_sides("elbow", "wrist"),
+                *both_sides("hip"),
+                *both_sides("knee", "ankle"),
+            )
+        ),
+        tuple(_numbers(*part) for part in (_HEAD, *_ARMS, *_LEGS)),
+    ),
+    colours=side_colours(_NAMES),
+    derivations=(
+        Derivation("neck", (("left_shoulder", "right_shoulder"),)),
+        # The ears lie a little above half way between the base of the neck and the vertex. This
+        # is a proxy: the ``calibrated`` row of the reports measures its systematic offset.
+        Derivation(
+            "head_top",
+            (("left_ear", "right_ear"), ("left_ear",), ("right_ear",), ("nose",)),
+            origin="neck",
+            reach=1.9,
+        ),
+    ),
+    landmark_mirror=BLAZEPOSE_MIRROR,
 )
 
-MIRROR_PAIRS: Final[tuple[tuple[int, int], ...]] = tuple(
-    (INDEX[f"left_{part}"], INDEX[f"right_{part}"])
-    for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
-)
-
-
-def _mirror_permutation() -> tuple[int, ...]:
-    order = list(range(NUM_JOINTS))
-    for left, right in MIRROR_PAIRS:
-        order[left], order[right] = right, left
-    return tuple(order)
-
-
-# ``keypoints[..., MIRROR, :]`` swaps left and right; to be used whenever geometry is reflected.
-MIRROR: Final[tuple[int, ...]] = _mirror_permutation()
-
-# Ends of limbs: these get second-order rows in the local graph attention (SPEC: Eq 11).
-DISTAL: Final[tuple[int, ...]] = tuple(
-    INDEX[n] for n in ("head_top", "left_wrist", "right_wrist", "left_ankle", "right_ankle")
-)
-
-# RGB: the dancer's left in warm colours, right in cool ones, the axis in yellow.
-LEFT_COLOUR: Final = (255, 112, 67)
-RIGHT_COLOUR: Final = (66, 165, 245)
-CENTRE_COLOUR: Final = (255, 213, 79)
-
-
-def joint_colour(joint: int) -> tuple[int, int, int]:
-    """RGB colour of a joint (and of the edge that ends in it)."""
-    name = JOINTS[joint]
-    if name.startswith("left_"):
-        return LEFT_COLOUR
-    return RIGHT_COLOUR if name.startswith("right_") else CENTRE_COLOUR
+# The default skeleton's fields as loose names, for code that only ever sees its stored tables.
+# New code takes a ``Skeleton``.
+SKELETON_ID: Final = DANCE_14.id
+JOINTS: Final = DANCE_14.names
+NUM_JOINTS: Final = DANCE_14.num_joints
+INDEX: Final = DANCE_14.index
+HEAD_TOP: Final = DANCE_14.index["head_top"]
+NECK: Final = DANCE_14.centre
+HIPS: Final = DANCE_14.hips
+EDGES: Final = DANCE_14.edges
+MIRROR_PAIRS: Final = DANCE_14.mirror_pairs
+MIRROR: Final = DANCE_14.mirror
 
 
 def hop_distance() -> NDArray[np.int64]:
-    """Shortest path length between joints along ``EDGES``, shape (14, 14)."""
-    distance = np.full((NUM_JOINTS, NUM_JOINTS), NUM_JOINTS, dtype=np.int64)
-    np.fill_diagonal(distance, 0)
-    for a, b in EDGES:
-        distance[a, b] = distance[b, a] = 1
-    for via in range(NUM_JOINTS):  # Floyd-Warshall
-        distance = np.minimum(distance, distance[:, via : via + 1] + distance[via : via + 1, :])
-    return distance
+    """:meth:`Skeleton.hop_distance` of the default skeleton."""
+    return DANCE_14.hop_distance()

@@ -14,15 +14,18 @@ from typing import Final
 
 import polars as pl
 
-from dance_models.skeleton import JOINTS, NUM_JOINTS, SKELETON_ID
+from dance_models.skeleton import DANCE_14
 
 # polars spells its types as classes or instances; either is accepted wherever a schema is.
 Schema = Mapping[str, pl.DataType | type[pl.DataType]]
 
-KEYPOINTS: Final = pl.Array(pl.Float32, (NUM_JOINTS, 2))  # pixels; NaN or null where missing
-SCORES: Final = pl.Array(pl.Float32, NUM_JOINTS)  # the estimator's confidence, 0..1
-VISIBILITY: Final = pl.Array(pl.UInt8, NUM_JOINTS)  # 0 absent, 1 occluded, 2 visible
-LANDMARKS: Final = pl.Array(pl.Float32, (33, 3))  # BlazePose's own x, y (pixels), visibility
+# The tables hold poses of the default skeleton.
+_JOINTS, _AXES = DANCE_14.num_joints, DANCE_14.dimensions
+KEYPOINTS: Final = pl.Array(pl.Float32, (_JOINTS, _AXES))  # pixels; NaN or null where missing
+SCORES: Final = pl.Array(pl.Float32, _JOINTS)  # the estimator's confidence, 0..1
+VISIBILITY: Final = pl.Array(pl.UInt8, _JOINTS)  # 0 absent, 1 occluded, 2 visible
+# The estimator's own landmarks (BlazePose's 33): x, y (pixels), visibility
+LANDMARKS: Final = pl.Array(pl.Float32, (DANCE_14.num_landmarks, _AXES + 1))
 
 # One row a clip, one file a clip: tables/clip_probe/<clip>.parquet
 CLIP_PROBE: Final[Schema] = {
@@ -63,7 +66,7 @@ FRAMES: Final[Schema] = {
     "backend": pl.String,  # "decord" or "pyav"
 }
 
-# One row a sampled frame; nobody found = null keypoints, scores and landmarks.
+# One row a sampled frame; keypoints, scores and landmarks are null where no person was detected.
 TRACKS: Final[Schema] = {
     "clip": pl.String,
     "run": pl.Int32,
@@ -140,7 +143,7 @@ FINDINGS: Final[Schema] = {
 
 def table_metadata(**extra: str) -> dict[str, str]:
     """Key-value metadata that every pose table carries: joint names and skeleton id."""
-    return {"skeleton": SKELETON_ID, "joints": json.dumps(JOINTS), **extra}
+    return {"skeleton": DANCE_14.id, "joints": json.dumps(DANCE_14.names), **extra}
 
 
 def conform(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:

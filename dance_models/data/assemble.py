@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
-from dance_models.skeleton import NUM_JOINTS
+from dance_models.skeleton import DANCE_14
 from dance_models.tables import POSE_DATASET, SPLIT_ROWS, conform
 
 _KEY: Final = ("clip", "variant", "run")
-_NUM_LANDMARKS: Final = 33
+# The tables hold poses of the default skeleton.
+_JOINTS: Final = DANCE_14.num_joints
+_POSE: Final = (_JOINTS, DANCE_14.dimensions)
+_NUM_LANDMARKS: Final = DANCE_14.num_landmarks
 
 
 def join_pose_dataset(
@@ -21,7 +24,7 @@ def join_pose_dataset(
 ) -> pl.DataFrame:
     """Sampled frames with their estimated and annotated keypoints; POSE_DATASET by clip, frame.
 
-    Every sampled frame stays; what is missing of it is null. Annotations of frames that were not
+    Every sampled frame stays, with null for what is missing. Annotations of frames that were not
     sampled are left out. Raises InputError when a table holds a frame twice.
     """
     for table, name in ((frames, "frames"), (tracks, "tracks"), (annotations, "annotations")):
@@ -60,11 +63,11 @@ def pose_runs_from_rows(rows: pl.DataFrame) -> list[PoseRun]:
     arrays = {
         "frame": rows["frame"].to_numpy(),
         "time_s": rows["time_s"].to_numpy(),
-        "estimate": dense(rows["keypoints"], (NUM_JOINTS, 2), np.nan),
-        "score": dense(rows["score"], (NUM_JOINTS,), 0),
+        "estimate": dense(rows["keypoints"], _POSE, np.nan),
+        "score": dense(rows["score"], (_JOINTS,), 0),
         "landmarks": dense(rows["landmarks"], (_NUM_LANDMARKS, 3), np.nan),
-        "annotation": dense(rows["annotation"], (NUM_JOINTS, 2), np.nan),
-        "visibility": dense(rows["visibility"], (NUM_JOINTS,), 0).astype(np.uint8),
+        "annotation": dense(rows["annotation"], _POSE, np.nan),
+        "visibility": dense(rows["visibility"], (_JOINTS,), 0).astype(np.uint8),
     }
     arrays["visibility"][~np.isfinite(arrays["annotation"]).all(axis=-1)] = 0
     arrays["annotation"][arrays["visibility"] == 0] = np.nan

@@ -1,9 +1,9 @@
 """Augmentation of training runs: one geometric draw a run and variant, stored and audited.
 
 The geometry (mirror, rotation, scale about the image centre) is drawn once for a whole run and
-applied to all its frames, keypoints and landmarks alike; a draw a frame would destroy the motion.
-A reflection swaps left and right. Noise and dropout touch the **estimate** alone: the annotation
-stays the truth.
+applied to all its frames, keypoints and landmarks alike. A draw for every frame would destroy the
+motion. A reflection swaps left and right. Noise and dropout change the **estimate** alone: the
+annotation stays the truth.
 """
 
 import hashlib
@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.config import AugmentConfig
-from dance_models.data.pose_runs import PoseRun
-from dance_models.data.refine_windows import BLAZEPOSE_MIRROR
+from dance_models.data.pose_runs import PoseRun, check_skeleton
 from dance_models.errors import InputError
 from dance_models.geometry import median_torso
-from dance_models.skeleton import MIRROR
+from dance_models.skeleton import DANCE_14, Skeleton
 
 Draw = Mapping[str, float | int | bool]
 
@@ -40,8 +39,8 @@ def draw_geometry(run: PoseRun, config: AugmentConfig, variant: int) -> dict[str
     }
 
 
-def _geometry(draw: Draw) -> Any:  # albumentations.Compose; the package is not typed for us
-    """Mirror, then rotation and scale about the image centre, with nothing left to chance."""
+def _geometry(draw: Draw) -> Any:  # albumentations.Compose, which has no types
+    """Mirror, then rotation and scale about the image centre, all as drawn."""
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks the network when imported
     import albumentations
 
@@ -63,22 +62,26 @@ def _transform(
     flat = np.concatenate([p.reshape(-1, 2) for p in points]).astype(np.float32)
     if not len(flat):
         return [p.copy() for p in points]
-    dummy = np.zeros((height, width, 1), np.uint8)  # albumentations insists on an image
+    dummy = np.zeros((height, width, 1), np.uint8)  # albumentations needs an image
     moved = _geometry(draw)(image=dummy, keypoints=flat)["keypoints"].astype(np.float32)
     stops = np.cumsum([p.size // 2 for p in points])[:-1]
     return [m.reshape(p.shape) for m, p in zip(np.split(moved, stops), points, strict=True)]
 
 
 def augment_run(
-    run: PoseRun, config: AugmentConfig, variant: int
+    run: PoseRun, config: AugmentConfig, variant: int, skeleton: Skeleton = DANCE_14
 ) -> tuple[PoseRun, dict[str, float | int | bool]]:
     """Augmented copy of a run and what was drawn for it (the audit row).
 
     Everything follows from (seed, clip, run, variant). Annotated joints that leave the image
     become visibility 0 and NaN. Jitter is Gaussian with ``keypoint_jitter`` times the run's
     median torso; a dropped joint is NaN with score 0. Raises InputError for a split other than
-    training, for variant 0 and for landmarks that are not BlazePose's.
+    training, for variant 0, for poses that are not 2-D and for landmarks that the skeleton does
+    not know how to mirror.
     """
+    check_skeleton([run], skeleton)
+    if skeleton.dimensions != 2:
+        raise InputError("stored augmentation works in the image plane", file=run.clip)
     if run.split != "train" or variant < 1:
         raise InputError(
             f"variant {variant} of a run in split {run.split!r} cannot be made",
@@ -86,55 +89,61 @@ def augment_run(
             hint="Only training runs are augmented, and variant 0 is the original",
         )
     draw = draw_geometry(run, config, variant)
+    moved = _moved(run, draw, skeleton)
+    annotation, visibility = moved.annotation, moved.visibility
+    lost = (visibility > 0) & ~_inside(annotation, run.width, run.height)
+    visibility[lost] = 0
+    annotation[visibility == 0] = np.nan
+
+    rng = _rng(config, run, variant, "estimate")
+    estimate, score = moved.estimate, moved.score
+    jitter_px = config.keypoint_jitter * _unit(annotation, estimate, skeleton)
+    noise = rng.normal(0, 1, estimate.shape).astype(np.float32)
+    estimate = estimate + noise * np.float32(jitter_px)
+    dropped = (rng.random(score.shape) < config.keypoint_dropout) & np.isfinite(estimate).all(-1)
+    estimate[dropped], score[dropped] = np.nan, 0
+    audit = {
+        "jitter_px": float(jitter_px),
+        "dropped_joints": int(dropped.sum()),
+        "joints_left_image": int(lost.sum()),
+    }
+    return replace(moved, variant=variant, estimate=estimate), {**draw, **audit}
+
+
+def _moved(run: PoseRun, draw: Draw, skeleton: Skeleton) -> PoseRun:
+    """A copy of the run under the drawn geometry, left and right swapped where it mirrors."""
     estimate, annotation, landmark_xy = _transform(
         [run.estimate, run.annotation, run.landmarks[..., :2]], run.width, run.height, draw
     )
     landmarks = np.concatenate([landmark_xy, run.landmarks[..., 2:]], axis=-1)
     score, visibility = run.score.copy(), run.visibility.copy()
     if draw["flip"]:
-        swap = list(MIRROR)
+        swap = list(skeleton.mirror)
         estimate, annotation = estimate[:, swap], annotation[:, swap]
         score, visibility = score[:, swap], visibility[:, swap]
-        landmarks = _mirror_landmarks(landmarks, run.clip)
-    inside = _inside(annotation, run.width, run.height)
-    lost = (visibility > 0) & ~inside
-    visibility[lost] = 0
-    annotation[visibility == 0] = np.nan
-
-    rng = _rng(config, run, variant, "estimate")
-    jitter_px = config.keypoint_jitter * _unit(annotation, estimate)
-    estimate = estimate + rng.normal(0, 1, estimate.shape).astype(np.float32) * np.float32(
-        jitter_px
-    )
-    dropped = (rng.random(score.shape) < config.keypoint_dropout) & np.isfinite(estimate).all(-1)
-    estimate[dropped], score[dropped] = np.nan, 0
-    copy = replace(
+        landmarks = _mirror_landmarks(landmarks, run.clip, skeleton)
+    return replace(
         run,
-        variant=variant,
         estimate=estimate,
         score=score,
         landmarks=landmarks.astype(np.float32),
         annotation=annotation,
         visibility=visibility,
     )
-    audit = {
-        "jitter_px": float(jitter_px),
-        "dropped_joints": int(dropped.sum()),
-        "joints_left_image": int(lost.sum()),
-    }
-    return copy, {**draw, **audit}
 
 
-def _mirror_landmarks(landmarks: NDArray[np.float32], clip: str) -> NDArray[np.float32]:
+def _mirror_landmarks(
+    landmarks: NDArray[np.float32], clip: str, skeleton: Skeleton
+) -> NDArray[np.float32]:
     if landmarks.shape[1] == 0:
         return landmarks
-    if landmarks.shape[1] != len(BLAZEPOSE_MIRROR):
+    if landmarks.shape[1] != skeleton.num_landmarks:
         raise InputError(
             f"{landmarks.shape[1]} landmarks have no known left/right pairs",
             file=clip,
             hint="Leave them out of the table or set flip_probability to 0",
         )
-    return landmarks[:, list(BLAZEPOSE_MIRROR)]
+    return landmarks[:, list(skeleton.landmark_mirror)]
 
 
 def _inside(points: NDArray[np.float32], width: int, height: int) -> NDArray[np.bool_]:
@@ -143,9 +152,15 @@ def _inside(points: NDArray[np.float32], width: int, height: int) -> NDArray[np.
     return (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)
 
 
-def _unit(annotation: NDArray[np.float32], estimate: NDArray[np.float32]) -> float:
+def _unit(
+    annotation: NDArray[np.float32], estimate: NDArray[np.float32], skeleton: Skeleton
+) -> float:
     """Median torso in pixels, of the annotation or else the estimate; 0 when neither shows it."""
-    return median_torso(annotation, floor=0) or median_torso(estimate, floor=0)
+
+    def torso(poses: NDArray[np.float32]) -> float:
+        return median_torso(poses, floor=0, skeleton=skeleton)
+
+    return torso(annotation) or torso(estimate)
 
 
 def augment_images(

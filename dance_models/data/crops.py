@@ -1,8 +1,8 @@
 """Person crops: one small picture a frame, with the map back to the frame, all in one file.
 
-The box is that of the **estimate**, never of the annotation: it is what there is when nobody has
-annotated. The file is one array of records, read with numpy alone and mapped into memory rather
-than loaded, so that a network for pictures trains on a bare host from two files.
+The box is that of the **estimate**, never of the annotation: new clips have no annotation. The
+file is one array of records, read with numpy alone and mapped into memory rather than loaded, so
+that a network for pictures trains on a bare host from two files.
 """
 
 from collections.abc import Iterator, Sequence
@@ -48,7 +48,7 @@ class CropMap:
 def person_boxes(
     estimate: NDArray[np.floating], width: int, height: int
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Boxes (T, 4) to crop of the frames of one run (T, 14, 2), and whether they are their own.
+    """Boxes (T, 4) to crop of the frames of one run (T, J, 2), and whether they are their own.
 
     The part of the person's box that lies in the picture. A frame where there is none takes the
     box before it; before the first one the whole frame is taken.

@@ -20,7 +20,7 @@ from dance_models.data.crops import (
 )
 from dance_models.errors import InputError
 from dance_models.estimators.tracks import read_image
-from dance_models.skeleton import NUM_JOINTS
+from dance_models.skeleton import DANCE_14
 from dance_models.tables import PERSON_CROPS, conform
 
 
@@ -50,7 +50,7 @@ def crop_image(
 def cut_crops(rows: pl.DataFrame, root: Path, path: Path) -> pl.DataFrame:
     """Cut one crop a row (POSE_DATASET) and write them to ``path``; returns all but the pixels.
 
-    ``root`` is what the ``image`` column is relative to. Raises InputError on an unreadable image
+    ``root`` is what the ``image`` column is relative to. Raises InputError on an unreadable image,
     on no rows, and on a clip whose name does not fit.
     """
     if not rows.height:
@@ -86,7 +86,7 @@ def crop_table(records: NDArray[Any]) -> pl.DataFrame:
 
 
 def _run_maps(rows: pl.DataFrame) -> tuple[CropMap, NDArray[np.bool_]]:
-    estimate = np.full((rows.height, NUM_JOINTS, 2), np.nan)
+    estimate = np.full((rows.height, DANCE_14.num_joints, 2), np.nan)
     known = rows["keypoints"].is_not_null().to_numpy()
     if known.any():
         estimate[known] = rows["keypoints"].drop_nulls().to_numpy()

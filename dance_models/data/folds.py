@@ -1,6 +1,6 @@
-"""Grouped k-fold over pose runs: every clip is judged once, by a network that never saw its group.
+"""Grouped k-fold over pose runs: every clip is tested once, by a network not trained on its group.
 
-The folds themselves are data (``fold`` in the split manifest); this only reads them.
+The folds themselves are data (``fold`` in the split manifest). This module only reads them.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from dance_models.errors import InputError
 def fold_count(runs: Sequence[PoseRun]) -> int:
     """How many folds the runs are in. Raises InputError on fewer than three.
 
-    One is judged, one lends its validation groups, and something must be left to train on.
+    One is tested on, one supplies the validation groups, and something must be left to train on.
     """
     folds = {run.fold for run in runs}
     if len(folds) < 3:
@@ -25,10 +25,10 @@ def fold_count(runs: Sequence[PoseRun]) -> int:
 
 
 def fold_runs(runs: Sequence[PoseRun], fold: int) -> list[PoseRun]:
-    """The originals with ``split`` as fold ``fold`` sees it.
+    """The originals, with ``split`` set for fold ``fold``.
 
-    Its own groups are "test"; of the fold after it the first group of every style is "val", which
-    leaves about as much to train on as the fixed split does; everything else is "train".
+    The groups of the fold are "test". The first group of every style of the next fold is "val",
+    which leaves about as much to train on as the fixed split does. Everything else is "train".
     Augmented copies are left out: they were made for the fixed split.
     """
     originals = [run for run in runs if run.variant == 0]

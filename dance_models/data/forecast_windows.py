@@ -8,21 +8,19 @@ last observed pose from a frame after it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.data.pose_runs import PoseRun
-from dance_models.skeleton import NUM_JOINTS
+from dance_models.skeleton import DANCE_14, Skeleton
 
 FORECAST_HZ: Final = 25.0
 OBSERVED: Final = 27  # 1.08 s, the receptive field of dilations 1, 3, 9
 FUTURE: Final = 10
 HORIZONS_MS: Final = (80, 160, 320, 400)
 HORIZON_STEPS: Final = tuple(round(ms * FORECAST_HZ / 1000) for ms in HORIZONS_MS)  # 2, 4, 8, 10
-
-PoseInput = Literal["annotated", "refined", "raw"]
 
 # Grid times relative to the anchor: 26 steps back to 10 steps ahead.
 GRID_S: Final = np.arange(1 - OBSERVED, FUTURE + 1) / FORECAST_HZ
@@ -33,8 +31,8 @@ _TOLERANCE_S: Final = 1e-6
 class ForecastWindows:
     """N windows. Pixels; NaN where a joint is missing (never in ``observed``)."""
 
-    observed: NDArray[np.float32]  # (N, 27, 14, 2) what a network may see
-    future: NDArray[np.float32]  # (N, 10, 14, 2) annotated truth
+    observed: NDArray[np.float32]  # (N, 27, J, D) input of a network
+    future: NDArray[np.float32]  # (N, 10, J, D) annotated truth
     run: NDArray[np.int64]  # (N,) index into the runs the windows were cut from
     anchor: NDArray[np.int64]  # (N,) position in the run of the last observed real frame
 
@@ -65,11 +63,11 @@ def resample(
 
 
 def fill_missing(poses: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Fill NaN joints of (..., T, 14, 2) with the last value seen, before that with the first.
+    """Fill NaN joints of (..., T, J, D) with the last value seen, before that with the first.
 
     A joint that is never seen stays NaN.
     """
-    seen = np.isfinite(poses).all(axis=-1)  # (..., T, 14)
+    seen = np.isfinite(poses).all(axis=-1)  # (..., T, J)
     steps = np.arange(poses.shape[-3])[:, None]
     last = np.maximum.accumulate(np.where(seen, steps, -1), axis=-2)
     source = np.where(last < 0, seen.argmax(axis=-2)[..., None, :], last)
@@ -87,9 +85,13 @@ def anchors_of(run: PoseRun, stride: int = 1) -> NDArray[np.int64]:
 
 
 def cut_windows(
-    runs: Sequence[PoseRun], poses: Sequence[NDArray[np.floating]], *, stride: int = 1
+    runs: Sequence[PoseRun],
+    poses: Sequence[NDArray[np.floating]],
+    *,
+    stride: int = 1,
+    skeleton: Skeleton = DANCE_14,
 ) -> ForecastWindows:
-    """Cut windows from every run; ``poses[i]`` (T, 14, 2) is what is observed of ``runs[i]``.
+    """Cut windows from every run; ``poses[i]`` (T, J, D) are the observed poses of ``runs[i]``.
 
     The truth always comes from the annotation. A window lies inside one run. It is kept when every
     observed joint is known, gaps inside the window being filled from its past, and at least one
@@ -100,9 +102,10 @@ def cut_windows(
         for index, (run, pose) in enumerate(zip(runs, poses, strict=True))
         if len(run) > 1
     ]
+    pose_shape = (skeleton.num_joints, skeleton.dimensions)
     empty = ForecastWindows(
-        np.zeros((0, OBSERVED, NUM_JOINTS, 2), np.float32),
-        np.zeros((0, FUTURE, NUM_JOINTS, 2), np.float32),
+        np.zeros((0, OBSERVED, *pose_shape), np.float32),
+        np.zeros((0, FUTURE, *pose_shape), np.float32),
         np.zeros(0, np.int64),
         np.zeros(0, np.int64),
     )
@@ -122,8 +125,8 @@ def _cut(run: PoseRun, pose: NDArray[np.floating], index: int, stride: int) -> F
     annotated = np.where(run.visibility[..., None] > 0, run.annotation, np.nan)
     future = resample(run.time_s, annotated, grid[:, OBSERVED:])
     known = np.isfinite(observed).all(axis=(1, 2, 3))
-    judged = np.isfinite(future).all(axis=-1).any(axis=-1).all(axis=-1)
-    keep = known & judged
+    annotated_future = np.isfinite(future).all(axis=-1).any(axis=-1).all(axis=-1)
+    keep = known & annotated_future
     return ForecastWindows(
         observed[keep], future[keep], np.full(keep.sum(), index, np.int64), anchor[keep]
     )

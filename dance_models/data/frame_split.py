@@ -1,7 +1,7 @@
-"""The leak that grouped splits prevent, made on purpose: a split of frames instead of clips.
+"""A demonstration of the leak that grouped splits prevent: a split of frames instead of clips.
 
-Neighbouring frames show the same pose of the same dancer, so a network that was trained on the
-frames around a held-out one has all but seen it.
+Neighbouring frames show the same pose of the same dancer. A network that was trained on the frames
+around a held-out one has practically seen it.
 """
 
 import zlib
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from dance_models.data.pose_runs import PoseRun
 
-HELD_OUT = 5  # of so many annotated frames one, drawn at random, is judged
+HELD_OUT = 5  # one in so many frames, drawn at random, is tested on
 SEED = 0
 
 
 def held_out(run: PoseRun) -> NDArray[np.bool_]:
-    """(T,) the frames of a run that are judged; a run's name decides, so that all agree."""
+    """(T,) the frames of a run that are tested on; seeded by the run's name, so always the same."""
     generator = np.random.default_rng([SEED, zlib.crc32(run.clip.encode()), run.run])
     return np.asarray(generator.random(len(run)) < 1 / HELD_OUT)
 
@@ -33,7 +33,7 @@ def with_annotations(run: PoseRun, kept: NDArray[np.bool_]) -> PoseRun:
 
 
 def leaking_runs(runs: Sequence[PoseRun]) -> list[PoseRun]:
-    """Training and validation as they are; test clips join training but for held-out frames."""
+    """Training and validation as they are; test clips join training, without held-out frames."""
 
     def leaked(run: PoseRun) -> PoseRun:
         if run.split != "test":
@@ -43,6 +43,6 @@ def leaking_runs(runs: Sequence[PoseRun]) -> list[PoseRun]:
     return [leaked(run) for run in runs]
 
 
-def judged_runs(test: Sequence[PoseRun]) -> list[PoseRun]:
+def held_out_runs(test: Sequence[PoseRun]) -> list[PoseRun]:
     """The test runs, annotated at their held-out frames alone."""
     return [with_annotations(run, held_out(run)) for run in test]

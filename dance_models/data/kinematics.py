@@ -14,7 +14,7 @@ UNIT_S: Final = 1 / 25
 
 @dataclass(frozen=True, eq=False)
 class Kinematics:
-    """All (T, 14, 2); NaN where a joint is missing."""
+    """All (T, J, D); NaN where a joint is missing."""
 
     flow: Array  # F_t = (P_{t-d} + P_t + P_{t+d}) / 3, in the unit of P
     velocity: Array  # (P_t - P_{t-d}) / d, per 1/25 s
@@ -24,7 +24,7 @@ class Kinematics:
 def keypoint_kinematics(
     poses: Array, time_s: NDArray[np.float64], *, causal: bool = False, of_flow: bool = False
 ) -> Kinematics:
-    """Kinematics of one run, (T, 14, 2) at times (T,); d is one frame, measured in seconds.
+    """Kinematics of one run, (T, J, D) at times (T,); d is one frame, measured in seconds.
 
     Computed on the whole run, so that only the run's own ends are replicated: windows cut from it
     do not start with a false acceleration. Missing joints leave the mean of the flow. ``causal``

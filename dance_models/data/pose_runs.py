@@ -1,6 +1,6 @@
 """Pose runs: contiguous frames of one clip as arrays, and their one-file ``.npz`` form.
 
-This is all that training and evaluation read, with numpy alone, so that the networks train on a
+Training and evaluation read nothing else, and need numpy alone for it. So the networks train on a
 bare GPU host from one exported file.
 """
 
@@ -11,14 +11,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dance_models.errors import InputError
+from dance_models.skeleton import Skeleton
+
 
 @dataclass(frozen=True, eq=False)
 class PoseRun:
-    """Contiguous real frames of one clip. T frames, 14 joints; coordinates in pixels.
+    """Contiguous real frames of one clip. T frames, J joints, D dimensions; pixels in 2-D.
 
     Missing coordinates are NaN, missing scores 0. ``annotation`` is NaN and ``visibility`` 0
-    wherever nobody annotated. ``landmarks`` is (T, L, 3) with x, y, visibility; L is 0 when the
-    estimator gives none.
+    wherever there is no annotation. ``landmarks`` is (T, L, D + 1): coordinates, then visibility;
+    L is 0 when the estimator reports none.
     """
 
     clip: str
@@ -33,11 +36,11 @@ class PoseRun:
     height: int
     frame: NDArray[np.int64]  # (T,) index in the source clip
     time_s: NDArray[np.float64]  # (T,)
-    estimate: NDArray[np.float32]  # (T, 14, 2)
-    score: NDArray[np.float32]  # (T, 14)
-    landmarks: NDArray[np.float32]  # (T, L, 3)
-    annotation: NDArray[np.float32]  # (T, 14, 2)
-    visibility: NDArray[np.uint8]  # (T, 14) 0 absent, 1 occluded, 2 visible
+    estimate: NDArray[np.float32]  # (T, J, D)
+    score: NDArray[np.float32]  # (T, J)
+    landmarks: NDArray[np.float32]  # (T, L, D + 1)
+    annotation: NDArray[np.float32]  # (T, J, D)
+    visibility: NDArray[np.uint8]  # (T, J) 0 absent, 1 occluded, 2 visible
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -46,6 +49,19 @@ class PoseRun:
     def annotated(self) -> NDArray[np.bool_]:
         """(T,) whether the frame has at least one annotated joint."""
         return np.asarray((self.visibility > 0).any(axis=1))
+
+
+def check_skeleton(runs: Sequence[PoseRun], skeleton: Skeleton) -> None:
+    """Raise InputError when the poses of a run are not of this skeleton's joints and dimensions."""
+    expected = (skeleton.num_joints, skeleton.dimensions)
+    for run in runs:
+        joints, dimensions = run.estimate.shape[1:]
+        if (joints, dimensions) != expected:
+            raise InputError(
+                f"poses of {joints} joints in {dimensions}-D, but the skeleton {skeleton.id} has "
+                f"{expected[0]} in {expected[1]}-D",
+                file=run.clip,
+            )
 
 
 _ARRAYS = ("frame", "time_s", "estimate", "score", "landmarks", "annotation", "visibility")

@@ -1,8 +1,8 @@
 """Recognition windows: real frames of one run, in torso lengths about the dancer.
 
 Features are computed on whole runs; windows are index arrays into them. The scale is the median
-torso length of what the **estimator** saw in the run, never of the annotation. A frame in which
-nobody was found holds the last pose seen, with confidence 0.
+torso length of the run's **estimate**, never of the annotation. A frame in which no person was
+detected holds the last detected pose, with confidence 0.
 """
 
 from collections.abc import Sequence
@@ -15,18 +15,12 @@ from numpy.typing import NDArray
 from dance_models.config import RefinerConfig
 from dance_models.data.forecast_windows import fill_missing
 from dance_models.data.kinematics import keypoint_kinematics
-from dance_models.data.pose_runs import PoseRun
+from dance_models.data.pose_runs import PoseRun, check_skeleton
 from dance_models.errors import InputError
 from dance_models.geometry import median_torso, pelvis, person_box, torso_length
+from dance_models.skeleton import DANCE_14, Skeleton
 
 FloatArray = NDArray[np.float32]
-
-# The other side's landmark of each of BlazePose's 33 (nose, then left/right eyes, ears, mouth;
-# from 11 on left and right alternate).
-BLAZEPOSE_MIRROR: Final = (
-    0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9,
-    *(i + 1 if i % 2 else i - 1 for i in range(11, 33)),
-)  # fmt: skip
 
 # A standing person is about this many torso lengths (neck to mid-hip) tall.
 TORSOS_TALL: Final = 3.3
@@ -36,44 +30,46 @@ TORSOS_TALL: Final = 3.3
 class RefineFrames:
     """Frames of several runs laid end to end, N in all; torso lengths, image axes, not centred."""
 
-    pose: FloatArray  # (N, 14, 2) gaps filled
-    flow: FloatArray  # (N, 14, 2)
-    velocity: FloatArray  # (N, 14, 2), 0 where unknown
-    acceleration: FloatArray  # (N, 14, 2), 0 where unknown
-    confidence: FloatArray  # (N, 14), 0 where missing
-    landmarks: FloatArray  # (N, L, 3) x, y, visibility
-    target: FloatArray  # (N, 14, 2) annotation, 0 where absent
-    visible: FloatArray  # (N, 14) 1 where annotated, else 0
-    observed: FloatArray  # (N,) 1 where the estimator saw any joint, else 0
-    centre: FloatArray  # (N, 2) pelvis of the frame
+    pose: FloatArray  # (N, J, D) gaps filled
+    flow: FloatArray  # (N, J, D)
+    velocity: FloatArray  # (N, J, D), 0 where unknown
+    acceleration: FloatArray  # (N, J, D), 0 where unknown
+    confidence: FloatArray  # (N, J), 0 where missing
+    landmarks: FloatArray  # (N, L, D + 1) coordinates, visibility
+    target: FloatArray  # (N, J, D) annotation, 0 where absent
+    visible: FloatArray  # (N, J) 1 where annotated, else 0
+    observed: FloatArray  # (N,) 1 where the estimator found any joint, else 0
+    centre: FloatArray  # (N, D) pelvis of the frame
     scale: FloatArray  # (N,) pixels a torso length
     start: NDArray[np.int64]  # (R + 1,) where each run starts
+    skeleton: Skeleton = DANCE_14
 
     def __len__(self) -> int:
         return len(self.pose)
 
 
-def _known_centre(pose: FloatArray) -> FloatArray:
-    """(T, 14, 2) -> (T, 2): pelvis, else the mean of what is known, else the frame before."""
+def _known_centre(pose: FloatArray, skeleton: Skeleton) -> FloatArray:
+    """(T, J, D) -> (T, D): pelvis, else the mean of what is known, else the frame before."""
     known = np.asarray(np.isfinite(pose).all(axis=-1))
     count = known.sum(axis=1)[:, None]
     mean = np.where(known[..., None], pose, 0).sum(axis=1) / np.maximum(count, 1)
-    centre = pelvis(pose)
+    centre = pelvis(pose, skeleton=skeleton)
     centre = np.where(np.isfinite(centre), centre, np.where(count > 0, mean, np.nan))
     filled = fill_missing(centre[:, None])[:, 0]
     return np.asarray(np.nan_to_num(filled), np.float32)
 
 
-def observed_scale(estimate: NDArray[np.floating]) -> float:
-    """Pixels a torso length of one run (T, 14, 2), from what the estimator saw.
+def observed_scale(estimate: NDArray[np.floating], *, skeleton: Skeleton = DANCE_14) -> float:
+    """Pixels a torso length of one run (T, J, D), from the estimate.
 
-    The median torso; of an estimator that never shows neck and both hips at once, the longer side
-    of the person's box over ``TORSOS_TALL``.
+    The median torso. When the estimator never shows neck and hips at once, the longest side of the
+    person's box over ``TORSOS_TALL``.
     """
-    if np.isfinite(torso_length(estimate)).any() or not np.isfinite(estimate).any():
-        return median_torso(estimate)
-    box = person_box(estimate)
-    side = (box[:, 2:] - box[:, :2]).max(axis=-1)
+    torso_known = np.isfinite(torso_length(estimate, skeleton=skeleton)).any()
+    if torso_known or not np.isfinite(estimate).any():
+        return median_torso(estimate, skeleton=skeleton)
+    low, high = np.split(person_box(estimate), 2, axis=-1)
+    side = (high - low).max(axis=-1)
     return max(float(np.nanmedian(side)) / TORSOS_TALL, 1.0)
 
 
@@ -85,18 +81,20 @@ def _sampled(run: PoseRun, interval: int) -> NDArray[np.bool_]:
 def _landmarks(
     run: PoseRun, count: int, scale: float, centre: FloatArray, sampled: NDArray[np.bool_]
 ) -> FloatArray:
-    """(T, count, 3) scaled; a landmark that is missing lies on the centre, with visibility 0."""
+    """(T, count, D + 1) scaled; a missing landmark lies on the centre, with visibility 0."""
     absent = np.concatenate([centre, np.zeros((len(run), 1))], axis=-1)[:, None]
-    if run.landmarks.shape[1] != count:  # an estimator that does not give them
+    if run.landmarks.shape[1] != count:  # an estimator that does not report them
         return np.repeat(absent, count, axis=1).astype(np.float32)
-    scaled = run.landmarks / np.array([scale, scale, 1])
+    scaled = run.landmarks / np.array([*[scale] * centre.shape[-1], 1])
     known = np.isfinite(scaled).all(axis=-1, keepdims=True) & sampled[:, None, None]
     return np.where(known, scaled, absent).astype(np.float32)
 
 
-def _features(run: PoseRun, config: RefinerConfig) -> dict[str, NDArray[np.generic]]:
+def _features(
+    run: PoseRun, config: RefinerConfig, skeleton: Skeleton
+) -> dict[str, NDArray[np.generic]]:
     sampled = _sampled(run, config.sample_interval)
-    scale = observed_scale(run.estimate[sampled])
+    scale = observed_scale(run.estimate[sampled], skeleton=skeleton)
     seen = run.estimate.astype(np.float64) / scale
     seen[~sampled] = np.nan
     of_sampled = keypoint_kinematics(
@@ -104,7 +102,7 @@ def _features(run: PoseRun, config: RefinerConfig) -> dict[str, NDArray[np.gener
     )
     held = np.cumsum(sampled) - 1  # the last observed frame, counted in observed ones
     filled = fill_missing(seen)
-    centre = _known_centre(filled.astype(np.float32))
+    centre = _known_centre(filled.astype(np.float32), skeleton)
     pose = np.where(np.isfinite(filled), filled, centre[:, None])
     annotated = run.visibility > 0
     return {
@@ -122,19 +120,26 @@ def _features(run: PoseRun, config: RefinerConfig) -> dict[str, NDArray[np.gener
     }
 
 
-def refine_frames(runs: Sequence[PoseRun], config: RefinerConfig) -> RefineFrames:
-    """Features of all runs. Raises InputError on no runs."""
+def refine_frames(
+    runs: Sequence[PoseRun], config: RefinerConfig, skeleton: Skeleton = DANCE_14
+) -> RefineFrames:
+    """Features of all runs.
+
+    Raises InputError on no runs, on runs of another skeleton, and on a number of landmarks that
+    the skeleton does not know how to mirror.
+    """
     if not runs:
         raise InputError("there are no pose runs to refine")
-    if config.landmarks not in {0, len(BLAZEPOSE_MIRROR)}:  # others could not be mirrored
+    check_skeleton(runs, skeleton)
+    if config.landmarks not in {0, skeleton.num_landmarks}:  # others could not be mirrored
         raise InputError(
             f"{config.landmarks} landmarks are not known",
-            hint=f"Use 0, or {len(BLAZEPOSE_MIRROR)} (BlazePose)",
+            hint=f"Use 0, or {skeleton.num_landmarks} (BlazePose)",
         )
-    parts = [_features(run, config) for run in runs]
+    parts = [_features(run, config, skeleton) for run in runs]
     arrays = {k: np.concatenate([p[k] for p in parts]).astype(np.float32) for k in parts[0]}
     start = np.concatenate([[0], np.cumsum([len(run) for run in runs])]).astype(np.int64)
-    return RefineFrames(**arrays, start=start)
+    return RefineFrames(**arrays, start=start, skeleton=skeleton)
 
 
 def reference_frame(config: RefinerConfig) -> int:
@@ -159,8 +164,8 @@ def window_indices(frames: RefineFrames, window: int, stride: int = 1) -> NDArra
 def annotated_windows(frames: RefineFrames, config: RefinerConfig) -> NDArray[np.int64]:
     """The windows that training can learn from.
 
-    Those whose reference frame has an annotated joint and in which the estimator saw anything at
-    all; frames without annotation do not count in the loss, so annotators may skip some.
+    Those whose reference frame has an annotated joint and in which the estimator found any joint.
+    Frames without annotation do not count in the loss, so annotators may skip some.
     """
     indices = window_indices(frames, config.window)
     annotated = frames.visible[indices[:, reference_frame(config)]].any(axis=-1)

@@ -24,7 +24,7 @@ from dance_models.demo.decimate import BODIES
 from dance_models.demo.moves import STYLES
 from dance_models.demo.renderer import Renderer
 from dance_models.demo.stage import Camera, draw_stage
-from dance_models.skeleton import EDGES, JOINTS
+from dance_models.skeleton import DANCE_14
 from dance_models.tables import write_text
 
 LABEL: Final = "synthetic demo corpus"
@@ -189,8 +189,8 @@ def coco_document(
             {
                 "id": 1,
                 "name": "person",
-                "keypoints": list(JOINTS),
-                "skeleton": [[a + 1, b + 1] for a, b in EDGES],
+                "keypoints": list(DANCE_14.names),
+                "skeleton": [[a + 1, b + 1] for a, b in DANCE_14.edges],
             }
         ],
     }

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.skeleton import JOINTS
+from dance_models.skeleton import DANCE_14
 
 CELL_M: Final = 0.032
 HEAD_CELL_M: Final = 0.018
@@ -83,7 +83,7 @@ def decimate(source: Path) -> dict[str, Array]:
 def _joint_regressor(coco: Array, names: list[str], rest: Array) -> Array:
     """(14, V) from the 23 keypoints: limbs as they are, neck between shoulders, crown on top."""
     rows = []
-    for joint in JOINTS:
+    for joint in DANCE_14.names:
         if joint == "neck":
             rows.append(
                 (coco[names.index("left_shoulder")] + coco[names.index("right_shoulder")]) / 2

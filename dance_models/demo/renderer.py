@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dance_models.demo.body import Body, Posed, unit
 from dance_models.demo.stage import Camera
-from dance_models.skeleton import INDEX, NUM_JOINTS
+from dance_models.skeleton import DANCE_14
 
 Array = NDArray[Any]
 SUPERSAMPLING: Final = 2  # only around the body
@@ -51,12 +51,12 @@ class Renderer:
         pixels, depth = self.camera.project(posed.joints)
         surface, surface_depth = self.camera.project(posed.vertices)
         width, height = self.camera.size
-        visibility = np.full(NUM_JOINTS, 2, np.uint8)
+        visibility = np.full(DANCE_14.num_joints, 2, np.uint8)
         reach = 0.035 * self.camera.focal / depth  # 3.5 cm about the joint
         near = np.linalg.norm(surface[None] - pixels[:, None], axis=2) < reach[:, None]
         nearest = np.where(near, surface_depth[None], np.inf).min(axis=1)
         visibility[nearest < depth - DEPTH_MARGIN_M] = 1
-        visibility[INDEX["head_top"]] = max(visibility[INDEX["head_top"]], 1)
+        visibility[DANCE_14.index["head_top"]] = max(visibility[DANCE_14.index["head_top"]], 1)
         inside = ((pixels >= 0) & (pixels <= (width - 1, height - 1))).all(axis=1)
         visibility[~inside] = 0
         return pixels.astype(np.float32), visibility

@@ -22,6 +22,7 @@ from dance_models.metrics.pck import (
     torso_by_clip,
     visible_annotation,
 )
+from dance_models.skeleton import DANCE_14
 
 Poses = list[NDArray[np.float32]]
 PoseFilter = Callable[..., Poses]
@@ -136,7 +137,7 @@ def recognition_score(runs: Sequence[PoseRun], poses: Sequence[NDArray[np.floati
     NaN when nothing is annotated.
     """
     torso = torso_by_clip(runs)
-    totals = np.zeros((2, len(THRESHOLDS), 14))
+    totals = np.zeros((2, len(THRESHOLDS), DANCE_14.num_joints))
     for run, pose in zip(runs, poses, strict=True):
         errors = joint_errors(pose, visible_annotation(run))
         for i, threshold in enumerate(THRESHOLDS):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dance_models.config import EvaluationConfig
 from dance_models.data.crops import Crops
 from dance_models.data.forecast_windows import ForecastWindows, cut_windows
-from dance_models.data.frame_split import judged_runs
+from dance_models.data.frame_split import held_out_runs
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.evaluation.calibration import fit_calibration
@@ -140,7 +140,7 @@ def _leak(
     test: list[PoseRun], networks: Mapping[str, Trained], config: EvaluationConfig
 ) -> LeakScores:
     """The same network trained with and without the frames around those that are judged."""
-    judge = judged_runs(test)
+    judge = held_out_runs(test)
     paths = {name: networks[name].best for name in (HONEST, FRAME_SPLIT)}
     predictions: dict[str, Poses] = {
         "raw": [run.estimate for run in judge],

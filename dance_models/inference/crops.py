@@ -13,10 +13,14 @@ from dance_models.data.crops import Crops
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.inference.keypoints import load_refiner, refine_runs
+from dance_models.nets.build import skeleton_of
 from dance_models.nets.heatmaps import decode_heatmaps, flip_back
 from dance_models.nets.hrnet import Hrnet
-from dance_models.skeleton import NUM_JOINTS
-from dance_models.training.checkpoint import experiment_from_plain, load_checkpoint
+from dance_models.training.checkpoint import (
+    checkpoint_skeleton,
+    experiment_from_plain,
+    load_checkpoint,
+)
 from dance_models.training.crop_batches import from_heatmap, pictures_of
 
 BATCH = 64
@@ -28,7 +32,7 @@ def load_detector(checkpoint: Path) -> Hrnet:
     experiment = experiment_from_plain(state["experiment"])
     if not isinstance(experiment, HrnetExperiment):
         raise InputError("this is not a network for person crops", file=checkpoint)
-    model = Hrnet(experiment.net)
+    model = Hrnet(experiment.net, checkpoint_skeleton(state))
     model.load_state_dict(state["model"])
     return model.eval()
 
@@ -38,21 +42,21 @@ def heatmaps_of(model: nn.Module, pictures: Tensor, *, mirror: bool) -> Tensor:
     heatmaps: Tensor = model(pictures)
     if not mirror:
         return heatmaps
-    return (heatmaps + flip_back(model(pictures.flip(-1)))) / 2
+    return (heatmaps + flip_back(model(pictures.flip(-1)), skeleton_of(model))) / 2
 
 
 @torch.no_grad()
 def detect_runs(
     model: nn.Module, runs: Sequence[PoseRun], crops: Crops, *, mirror: bool = True
 ) -> list[NDArray[np.float32]]:
-    """A pose for every frame of every run, each from its own crop; (T, 14, 2) in pixels.
+    """A pose for every frame of every run, each from its own crop; (T, J, 2) in pixels.
 
     Raises InputError when a frame has no crop.
     """
     model.eval()
     device = next(model.parameters()).device
     rows = crops.rows(runs)
-    points = [np.zeros((0, NUM_JOINTS, 2), np.float32)]
+    points = [np.zeros((0, skeleton_of(model).num_joints, 2), np.float32)]
     for start in range(0, len(rows), BATCH):
         pictures = pictures_of(crops.pixels(rows[start : start + BATCH]), device)
         found, _ = decode_heatmaps(heatmaps_of(model, pictures, mirror=mirror).float())
@@ -64,7 +68,7 @@ def detect_runs(
 def recognised_runs(
     checkpoint: Path, runs: Sequence[PoseRun], crops: Crops | None, *, stride: int = 1
 ) -> list[NDArray[np.float32]]:
-    """What a trained recognition network of either kind says of runs, (T, 14, 2) in pixels each.
+    """What a trained recognition network of either kind says of runs, (T, J, 2) in pixels each.
 
     ``stride`` is for those that refine windows. Raises InputError when the network needs crops
     and there are none.

@@ -20,7 +20,6 @@ from dance_models.data.forecast_windows import (
 )
 from dance_models.data.pose_runs import PoseRun
 from dance_models.data.refine_windows import (
-    BLAZEPOSE_MIRROR,
     RefineFrames,
     reference_frame,
     refine_frames,
@@ -28,10 +27,14 @@ from dance_models.data.refine_windows import (
 )
 from dance_models.errors import InputError
 from dance_models.geometry import mirror_keypoints, pelvis, torso_length
-from dance_models.nets.build import Refiner, build_forecaster, build_refiner
+from dance_models.nets.build import Refiner, build_forecaster, build_refiner, skeleton_of
 from dance_models.nets.mkff_st_gcn import MkffStGcn, outputs
-from dance_models.skeleton import MIRROR
-from dance_models.training.checkpoint import experiment_from_plain, load_checkpoint
+from dance_models.skeleton import DANCE_14, Skeleton
+from dance_models.training.checkpoint import (
+    checkpoint_skeleton,
+    experiment_from_plain,
+    load_checkpoint,
+)
 from dance_models.training.refine_batches import RefineTensors
 
 BATCH = 128  # larger ones leave the cache of a CPU
@@ -43,7 +46,7 @@ def load_refiner(checkpoint: Path) -> Refiner:
     experiment = experiment_from_plain(state["experiment"])
     if not isinstance(experiment, RecognitionExperiment):
         raise InputError("this is not a recognition network", file=checkpoint)
-    model = build_refiner(experiment.net)
+    model = build_refiner(experiment.net, checkpoint_skeleton(state))
     model.load_state_dict(state["model"])
     return model.eval()
 
@@ -59,7 +62,7 @@ def load_forecaster(checkpoint: Path) -> nn.Module:
     experiment = experiment_from_plain(state["experiment"])
     if not isinstance(experiment, PredictionExperiment):
         raise InputError("this is not a prediction network", file=checkpoint)
-    model = build_forecaster(experiment.net)
+    model = build_forecaster(experiment.net, checkpoint_skeleton(state))
     model.load_state_dict(state["model"])
     return model.eval()
 
@@ -67,26 +70,30 @@ def load_forecaster(checkpoint: Path) -> nn.Module:
 # --- recognition ------------------------------------------------------------------------------
 
 
-def mirrored_run(run: PoseRun) -> PoseRun:
+def mirrored_run(run: PoseRun, skeleton: Skeleton = DANCE_14) -> PoseRun:
     """The run as a mirror would show it: left and right swapped; twice is the identity."""
-    marks = run.landmarks.copy()
-    marks[..., 0] = run.width - 1 - marks[..., 0]
-    if marks.shape[1] == len(BLAZEPOSE_MIRROR):
-        marks = marks[:, BLAZEPOSE_MIRROR]
+    marks, axis = run.landmarks.copy(), skeleton.lateral_axis
+    marks[..., axis] = run.width - 1 - marks[..., axis]
+    if marks.shape[1] == skeleton.num_landmarks:
+        marks = marks[:, list(skeleton.landmark_mirror)]
+    estimate, annotation = (
+        mirror_keypoints(poses, run.width, skeleton=skeleton).astype(np.float32)
+        for poses in (run.estimate, run.annotation)
+    )
     return replace(
         run,
-        estimate=mirror_keypoints(run.estimate, run.width).astype(np.float32),
-        score=run.score[:, MIRROR],
+        estimate=estimate,
+        score=run.score[:, skeleton.mirror],
         landmarks=marks,
-        annotation=mirror_keypoints(run.annotation, run.width).astype(np.float32),
-        visibility=run.visibility[:, MIRROR],
+        annotation=annotation,
+        visibility=run.visibility[:, skeleton.mirror],
     )
 
 
 def refine_runs(
     model: Refiner, runs: Sequence[PoseRun], *, stride: int = 1, overlap: bool = True
 ) -> list[NDArray[np.float32]]:
-    """Refine every run; (T, 14, 2) in pixels each.
+    """Refine every run; (T, J, D) in pixels each.
 
     The windows that cover a frame, every ``stride``-th, are averaged, as is the refinement of the
     mirrored run when the configuration says so. Without ``overlap`` a frame is what the window
@@ -96,9 +103,11 @@ def refine_runs(
     refined = _refine(model, runs, stride, overlap=overlap)
     if not model.config.test_mirror:
         return refined
-    mirrored = _refine(model, [mirrored_run(run) for run in runs], stride, overlap=overlap)
+    skeleton = model.skeleton
+    flipped = [mirrored_run(run, skeleton) for run in runs]
+    mirrored = _refine(model, flipped, stride, overlap=overlap)
     return [
-        ((pose + mirror_keypoints(other, run.width)) / 2).astype(np.float32)
+        ((pose + mirror_keypoints(other, run.width, skeleton=skeleton)) / 2).astype(np.float32)
         for run, pose, other in zip(runs, refined, mirrored, strict=True)
     ]
 
@@ -106,15 +115,16 @@ def refine_runs(
 def refine_mirror_gap(
     model: Refiner, runs: Sequence[PoseRun], *, stride: int = 1
 ) -> list[NDArray[np.float32]]:
-    """Distance (T, 14) in pixels between what the network says of a run and of its mirror image.
+    """Distance (T, J) in pixels between what the network says of a run and of its mirror image.
 
     The network alone, without the averaging that makes :func:`refine_runs` symmetric. 0 is a
     network that treats left and right alike; NaN where a run has no estimate.
     """
     straight = _refine(model, runs, stride)
-    mirrored = _refine(model, [mirrored_run(run) for run in runs], stride)
+    skeleton = model.skeleton
+    mirrored = _refine(model, [mirrored_run(run, skeleton) for run in runs], stride)
     return [
-        np.linalg.norm(pose - mirror_keypoints(other, run.width), axis=-1)
+        np.linalg.norm(pose - mirror_keypoints(other, run.width, skeleton=skeleton), axis=-1)
         for run, pose, other in zip(runs, straight, mirrored, strict=True)
     ]
 
@@ -125,7 +135,7 @@ def _refine(
 ) -> list[NDArray[np.float32]]:
     if not runs:
         return []
-    frames = refine_frames(runs, model.config)
+    frames = refine_frames(runs, model.config, model.skeleton)
     # A causal network speaks of the last frame of a window: one window for each frame.
     alone = model.config.causal or not overlap
     windows = window_indices(frames, model.config.window, 1 if alone else stride)
@@ -142,7 +152,7 @@ def _refine(
 def _network_outputs(
     model: Refiner, frames: RefineFrames, windows: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
-    """Refined poses (B, T, 14, 2) and style logits (B, classes) of batches of windows."""
+    """Refined poses (B, T, J, D) and style logits (B, classes) of batches of windows."""
     model.eval()
     data = RefineTensors(frames, model.config, next(model.parameters()).device)
     for chosen in torch.split(torch.from_numpy(windows), BATCH):
@@ -160,7 +170,7 @@ def classify_styles(model: Refiner, runs: Sequence[PoseRun]) -> NDArray[np.int64
         raise InputError("the network was trained without a style head (style_classes is 0)")
     styles = []
     for run in runs:
-        frames = refine_frames([run], model.config)
+        frames = refine_frames([run], model.config, model.skeleton)
         windows = window_indices(frames, model.config.window)
         parts = [x for _, x in _network_outputs(model, frames, windows) if x is not None]
         styles.append(int(np.concatenate(parts).mean(axis=0).argmax()))
@@ -193,7 +203,7 @@ def _average(
 def refine_observed(
     model: Refiner, runs: Sequence[PoseRun], windows: ForecastWindows, *, stride: int = 3
 ) -> NDArray[np.float32]:
-    """The observed part of each forecast window, refined; (N, 27, 14, 2) in pixels.
+    """The observed part of each forecast window, refined; (N, 27, J, D) in pixels.
 
     Each window is refined from the real frames between its first and its last observed time and
     from nothing after them, so a forecast from refined poses does not peek. NaN where nobody was
@@ -225,30 +235,31 @@ def slice_run(run: PoseRun, start: int, stop: int) -> PoseRun:
 
 
 def window_scale(
-    observed: NDArray[np.floating],
+    observed: NDArray[np.floating], *, skeleton: Skeleton = DANCE_14
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Centre (N, 1, 1, 2): last observed pelvis; scale (N, 1, 1, 1): median observed torso."""
-    centre = pelvis(observed[:, -1])[:, None, None]
-    torso = np.maximum(np.median(torso_length(observed), axis=1), 1.0)
+    """Centre (N, 1, 1, D): last observed pelvis; scale (N, 1, 1, 1): median observed torso."""
+    centre = pelvis(observed[:, -1], skeleton=skeleton)[:, None, None]
+    torso = np.maximum(np.median(torso_length(observed, skeleton=skeleton), axis=1), 1.0)
     return centre.astype(np.float32), torso[:, None, None, None].astype(np.float32)
 
 
 @torch.no_grad()
 def forecast(model: nn.Module, observed: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Observed poses (N, 27, 14, 2) in pixels -> forecast (N, 10, 14, 2) in pixels."""
+    """Observed poses (N, 27, J, D) in pixels -> forecast (N, 10, J, D) in pixels."""
     if not len(observed):
         return np.zeros((0, FUTURE, *observed.shape[2:]), np.float32)
     model.eval()
     device = next(model.parameters()).device
-    centre, scale = window_scale(observed)
+    centre, scale = window_scale(observed, skeleton=skeleton_of(model))
     inputs = torch.from_numpy(((observed - centre) / scale).astype(np.float32))
     parts = [model(chunk.to(device)).float().cpu().numpy() for chunk in torch.split(inputs, BATCH)]
     return np.asarray(np.concatenate(parts) * scale + centre)
 
 
 def forecast_mirror_gap(model: nn.Module, observed: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Distance (N, 10, 14) in pixels between forecasts of windows and of their mirror images."""
+    """Distance (N, 10, J) in pixels between forecasts of windows and of their mirror images."""
     width = 1  # any: the network sees poses about the pelvis
-    other = forecast(model, mirror_keypoints(observed, width))
-    gap = forecast(model, observed) - mirror_keypoints(other, width)
+    skeleton = skeleton_of(model)
+    other = forecast(model, mirror_keypoints(observed, width, skeleton=skeleton))
+    gap = forecast(model, observed) - mirror_keypoints(other, width, skeleton=skeleton)
     return np.asarray(np.linalg.norm(gap, axis=-1))

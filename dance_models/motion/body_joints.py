@@ -1,11 +1,11 @@
-"""From the joints of motion capture, whatever they are called, to our 14.
+"""From the joints of motion capture, under any of several namings, to a skeleton's.
 
 Names are compared without case, punctuation and name space (``mixamorig:LeftArm`` is
 ``leftarm``). Several namings are known, and the one that explains most joints is taken as a
 whole: ``LeftShoulder`` is the shoulder in one and the collar bone in the next.
 
 ``neck`` falls back to the middle of the shoulders. ``head_top`` is a joint of that name, else the
-End Site of the head; a head without either gets a point ``HEAD_LENGTH`` rest torsos above it,
+End Site of the head. A head without either gets a point ``HEAD_LENGTH`` rest torsos above it,
 along the spine of the rest pose, that turns with the head.
 """
 
@@ -21,7 +21,7 @@ from dance_models.errors import InputError
 from dance_models.geometry import pelvis, torso_length
 from dance_models.motion.bvh import Bvh
 from dance_models.motion.forward import JointMotion, forward_kinematics, rest_positions
-from dance_models.skeleton import HEAD_TOP, INDEX, JOINTS, NECK, NUM_JOINTS
+from dance_models.skeleton import DANCE_14, Skeleton
 
 Array = NDArray[np.float64]
 
@@ -56,11 +56,11 @@ _PREFIX: Final = re.compile(r"^(mixamorig|bip)\d*")
 
 @dataclass(frozen=True)
 class BodyMap:
-    """Which joints of a file are ours."""
+    """Which joints of a file are those of the skeleton."""
 
     naming: str
     index: Mapping[str, int]  # our name (and "head") -> joint of the file
-    missing: tuple[str, ...]  # of our joints, those that can be neither read nor derived
+    missing: tuple[str, ...]  # joints of the skeleton that can be neither read nor derived
 
 
 def plain_name(name: str) -> str:
@@ -68,8 +68,8 @@ def plain_name(name: str) -> str:
     return _PREFIX.sub("", re.sub(r"[^0-9a-z]", "", name.rsplit(":", 1)[-1].lower()))
 
 
-def body_map(bvh: Bvh) -> BodyMap:
-    """Match joints by name. What is not there is reported as missing, never guessed by place."""
+def body_map(bvh: Bvh, skeleton: Skeleton = DANCE_14) -> BodyMap:
+    """Match joints by name. Joints that are not found are missing, never guessed by position."""
     places: dict[str, int] = {}
     for i, joint in enumerate(bvh.joints):
         if not joint.is_end:
@@ -86,7 +86,7 @@ def body_map(bvh: Bvh) -> BodyMap:
     derived = {"neck"} if {"left_shoulder", "right_shoulder"} <= index.keys() else set()
     if {"head", "left_hip", "right_hip"} <= index.keys() and (derived or "neck" in index):
         derived.add("head_top")
-    missing = tuple(j for j in JOINTS if j not in index and j not in derived)
+    missing = tuple(j for j in skeleton.names if j not in index and j not in derived)
     return BodyMap(naming, index, missing)
 
 
@@ -96,40 +96,40 @@ def _tops(bvh: Bvh, joint: int, head: int | None) -> bool:
     return site.is_end and site.parent == head and any(site.offset)
 
 
-def body_joints(bvh: Bvh, body: BodyMap | None = None) -> Array:
-    """(T, 14, 3) our joints in the file's axes and unit; NaN for those that are missing.
+def body_joints(bvh: Bvh, body: BodyMap | None = None, skeleton: Skeleton = DANCE_14) -> Array:
+    """(T, J, 3) the skeleton's joints in the file's axes and unit; NaN for missing ones.
 
-    Raises InputError when a shoulder or hip is missing: then this is no person we know.
+    Raises InputError when a shoulder or hip is missing: then the naming is unknown.
     """
-    body = body or body_map(bvh)
+    body = body or body_map(bvh, skeleton)
     if lost := [j for j in body.missing if j.endswith(("shoulder", "hip"))]:
         raise InputError(
             f"no joint is named like {', '.join(lost)}",
             hint=f"Known namings: {', '.join(NAMINGS)}",
         )
     motion = forward_kinematics(bvh)
-    ours = _pick(motion.position, body)
-    if "head_top" not in body.index and "head" in body.index:
-        ours[:, HEAD_TOP] = _above_head(bvh, motion, body)
+    ours, place = _pick(motion.position, body, skeleton), skeleton.index
+    if "head_top" in place and "head_top" not in body.index and "head" in body.index:
+        ours[:, place["head_top"]] = _above_head(bvh, motion, body)
     return ours
 
 
-def _pick(position: Array, body: BodyMap) -> Array:
-    """(..., J, 3) -> (..., 14, 3), with the neck derived where the file has none."""
-    ours = np.full((*position.shape[:-2], NUM_JOINTS, 3), np.nan)
+def _pick(position: Array, body: BodyMap, skeleton: Skeleton) -> Array:
+    """Joints of the file (..., F, 3) -> (..., J, 3), the neck derived where the file has none."""
+    ours, place = np.full((*position.shape[:-2], skeleton.num_joints, 3), np.nan), skeleton.index
     for name, joint in body.index.items():
-        if name in INDEX:
-            ours[..., INDEX[name], :] = position[..., joint, :]
-    if "neck" not in body.index:
-        shoulders = [INDEX["left_shoulder"], INDEX["right_shoulder"]]
-        ours[..., NECK, :] = ours[..., shoulders, :].mean(axis=-2)
+        if name in place:
+            ours[..., place[name], :] = position[..., joint, :]
+    if "neck" in place and "neck" not in body.index:
+        shoulders = [place["left_shoulder"], place["right_shoulder"]]
+        ours[..., place["neck"], :] = ours[..., shoulders, :].mean(axis=-2)
     return ours
 
 
 def _above_head(bvh: Bvh, motion: JointMotion, body: BodyMap) -> Array:
-    rest = _pick(rest_positions(bvh), body)
+    rest = _pick(rest_positions(bvh), body, DANCE_14)
     torso = float(torso_length(rest))
-    up = (rest[NECK] - pelvis(rest)) / max(torso, 1e-9)
+    up = (rest[DANCE_14.index["neck"]] - pelvis(rest)) / max(torso, 1e-9)
     head = body.index["head"]
     turned = motion.rotation[:, head] @ (up * HEAD_LENGTH * torso)
     return np.asarray(motion.position[:, head] + turned)

@@ -1,7 +1,7 @@
 """Biovision Hierarchy (BVH) motion capture: the text form, as joints and channel values.
 
-Any order and number of channels, several roots, End Sites, names with spaces. What the channels
-mean is in :mod:`dance_models.motion.forward`.
+Any order and number of channels, several roots, End Sites, names with spaces. The meaning of the
+channels is in :mod:`dance_models.motion.forward`.
 """
 
 from collections.abc import Sequence

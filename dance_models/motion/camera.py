@@ -1,7 +1,7 @@
-"""Virtual cameras around captured motion, and what they see.
+"""Virtual cameras around captured motion, and the poses in their pictures.
 
 World axes: right-handed, y up. Image axes: x right, y down, pixel centres at integers. A camera
-stands still and looks at the middle of the room that the motion takes.
+does not move and looks at the middle of the space that the motion takes.
 """
 
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.errors import InputError
-from dance_models.skeleton import HEAD_TOP, INDEX, NECK
+from dance_models.skeleton import DANCE_14, Skeleton
 
 Array = NDArray[np.float64]
 
-_FEET: Final = (INDEX["left_ankle"], INDEX["right_ankle"])
+_HEAD: Final = ("head_top", "head", "nose")  # names of joints above the neck
 
 
 @dataclass(frozen=True)
 class CameraRanges:
-    """What :func:`random_camera` draws from, evenly; the azimuth is any."""
+    """The ranges that :func:`random_camera` draws from uniformly; the azimuth is any."""
 
     width: int = 640
     height: int = 480
     elevation_deg: tuple[float, float] = (-5.0, 20.0)  # of the camera, as seen from the dancer
     focal: tuple[float, float] = (0.9, 2.0)  # in picture heights: 58 to 28 degrees high
-    distance: tuple[float, float] = (1.0, 1.5)  # in the least at which all of the motion is seen
+    distance: tuple[float, float] = (1.0, 1.5)  # times the least at which all of the motion is seen
     margin: float = 0.05  # of the picture, left free on every side
 
 
@@ -34,14 +34,14 @@ class CameraRanges:
 class Camera:
     """A pinhole camera without distortion."""
 
-    eye: Array  # (3,) where it stands
-    axes: Array  # (3, 3) rows: the picture's right and down, and the way it looks
+    eye: Array  # (3,) position
+    axes: Array  # (3, 3) rows: the picture's right, its down, the viewing direction
     focal: float  # pixels
     width: int
     height: int
 
     def project(self, points: Array) -> NDArray[np.float32]:
-        """(..., 3) -> (..., 2) pixels; NaN where a point is missing or not before the camera."""
+        """(..., 3) -> (..., 2) pixels; NaN where a point is missing or behind the camera."""
         seen = (points - self.eye) @ self.axes.T
         depth = np.where(seen[..., 2:] > 0, seen[..., 2:], np.nan)
         middle = np.array([self.width - 1, self.height - 1]) / 2
@@ -51,7 +51,7 @@ class Camera:
 def look_from(azimuth: float, elevation: float) -> Array:
     """(3, 3) camera axes; radians. Azimuth 0 looks along -z, from the front of a dancer facing z.
 
-    With growing azimuth the camera walks towards x; with growing elevation it rises.
+    With growing azimuth the camera moves towards x; with growing elevation it rises.
     """
     back = np.array(
         [
@@ -91,15 +91,16 @@ def _least_distance(seen: Array, focal: float, ranges: CameraRanges) -> float:
     return float(max(needed.max(), extent, 1e-6))
 
 
-def upright(points: Array) -> Array:
-    """Turn (T, 14, 3) so that y points up, whichever axis did in the file.
+def upright(points: Array, skeleton: Skeleton = DANCE_14) -> Array:
+    """Turn (T, J, 3) so that y points up, whichever axis did in the file.
 
     Up is the axis along which, on average, the neck and head are farthest from the ankles (from
     the hips, without ankles). The turn is a proper rotation: left stays left.
     """
-    high = np.nanmean(points[:, [NECK, HEAD_TOP]], axis=(0, 1))
-    feet = points[:, _FEET]
-    hips = points[:, [INDEX["left_hip"], INDEX["right_hip"]]]
+    head = [skeleton.index[name] for name in _HEAD if name in skeleton.index]
+    ankles = [skeleton.index[f"{side}_ankle"] for side in ("left", "right")]
+    high = np.nanmean(points[:, [*skeleton.neck, *head]], axis=(0, 1))
+    feet, hips = points[:, ankles], points[:, list(skeleton.hips)]
     low = np.nanmean(feet if np.isfinite(feet).any() else hips, axis=(0, 1))
     axis = int(np.argmax(np.abs(high - low)))
     turned = np.roll(points, 1 - axis, axis=-1)

@@ -1,4 +1,4 @@
-"""One person's motion in one picture: what every source is read into."""
+"""One person's motion in image coordinates: the common form of all sources."""
 
 import math
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ class MotionClip:
     source: str
     kind: Kind
     time_s: NDArray[np.float64]  # (T,) ascending
-    keypoints: NDArray[np.float32]  # (T, 14, 2) pixels
+    keypoints: NDArray[np.float32]  # (T, J, 2) pixels
     width: int
     height: int
 
@@ -34,7 +34,7 @@ class MotionClip:
 
 
 def frame_step(fps: float, max_fps: float) -> int:
-    """Every how many frames to take so that at most ``max_fps`` a second are left."""
+    """The stride in frames that leaves at most ``max_fps`` a second."""
     return max(math.ceil(fps / max_fps - _RATE_TOLERANCE), 1)
 
 

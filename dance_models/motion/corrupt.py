@@ -1,4 +1,4 @@
-"""What an estimator might have seen: true keypoints, made worse in the ways estimators fail.
+"""Simulated estimates: true keypoints with the kinds of errors that estimators make.
 
 Per joint a slow error (AR(1)) whose size itself comes and goes, jitter from frame to frame, and
 spans in which the joint is far off or not found; for the whole body, spans in which left and
@@ -14,15 +14,11 @@ from numpy.typing import NDArray
 
 from dance_models.errors import InputError
 from dance_models.geometry import median_torso
-from dance_models.skeleton import JOINTS, MIRROR, NUM_JOINTS
+from dance_models.skeleton import DANCE_14, Skeleton
 
 Array = NDArray[np.float64]
 
 _EFFORT: Final = {"wrist": 1.6, "ankle": 1.3, "elbow": 1.2, "knee": 1.0, "head": 1.0}
-# How hard each joint is to find: factors on its slow error.
-DIFFICULTY: Final = np.array(
-    [next((f for part, f in _EFFORT.items() if part in joint), 0.8) for joint in JOINTS]
-)
 _SURE: Final = 0.95  # confidence of a perfect joint; it falls with the error
 _FALL: Final = 2.0  # per torso length
 _NOISE: Final = 0.03  # of the confidence
@@ -31,7 +27,7 @@ _SIZE_S: Final = 1.0  # how long a good or bad phase of a joint lasts
 
 @dataclass(frozen=True)
 class ErrorModel:
-    """Lengths in torsos, times in seconds, rates a second. All 0: nothing goes wrong."""
+    """Lengths in torsos, times in seconds, rates a second. All 0: no errors."""
 
     drift: float = 0.037  # standard deviation of the slow error of each coordinate
     drift_spread: float = 0.65  # of the logarithm of its size over time
@@ -55,14 +51,15 @@ def corrupt(
     time_s: NDArray[np.float64],
     rng: np.random.Generator,
     model: ErrorModel,
+    skeleton: Skeleton = DANCE_14,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Estimate (T, 14, 2) in pixels and its confidence (T, 14) for true ``keypoints``.
+    """Estimate (T, J, D) in pixels and its confidence (T, J) for true ``keypoints``.
 
     A joint that is unknown in truth is missing in the estimate: NaN with confidence 0.
     """
-    torso = median_torso(keypoints)
+    torso = median_torso(keypoints, skeleton=skeleton)
     step = float(np.median(np.diff(time_s))) if len(time_s) > 1 else 1.0
-    offset = _slow(rng, len(keypoints), step, model)
+    offset = _slow(rng, len(keypoints), step, model, skeleton)
     offset += model.jitter * rng.standard_normal(offset.shape)
     score = _SURE - _FALL * np.linalg.norm(offset, axis=-1)
     score += _NOISE * rng.standard_normal(score.shape)
@@ -72,17 +69,27 @@ def corrupt(
     far = model.drop_error * _ar1(rng, offset.shape, step, model.drop_s)
     offset = np.where(dropped[..., None], offset + far, offset)
     score = np.where(dropped, rng.uniform(0.05, 0.4, score.shape), np.clip(score, 0.3, 1))
-    seen = np.where(swapped[..., None], keypoints[:, MIRROR], keypoints) + offset * torso
+    seen = np.where(swapped[..., None], keypoints[:, skeleton.mirror], keypoints) + offset * torso
     missing = lost | ~np.isfinite(seen).all(axis=-1)
     seen = np.where(missing[..., None], np.nan, seen)
     return seen.astype(np.float32), np.where(missing, 0, score).astype(np.float32)
 
 
-def _slow(rng: np.random.Generator, frames: int, step: float, model: ErrorModel) -> Array:
-    """(T, 14, 2) torso lengths."""
-    size = np.exp(model.drift_spread * _ar1(rng, (frames, NUM_JOINTS), step, _SIZE_S))
-    error = _ar1(rng, (frames, NUM_JOINTS, 2), step, model.drift_s)
-    return np.asarray(model.drift * (DIFFICULTY * size)[..., None] * error)
+def difficulty(skeleton: Skeleton) -> Array:
+    """(J,) how hard each joint is to find, as a factor on its slow error."""
+    return np.array(
+        [next((f for part, f in _EFFORT.items() if part in joint), 0.8) for joint in skeleton.names]
+    )
+
+
+def _slow(
+    rng: np.random.Generator, frames: int, step: float, model: ErrorModel, skeleton: Skeleton
+) -> Array:
+    """(T, J, D) torso lengths."""
+    shape = (frames, skeleton.num_joints)
+    size = np.exp(model.drift_spread * _ar1(rng, shape, step, _SIZE_S))
+    error = _ar1(rng, (*shape, skeleton.dimensions), step, model.drift_s)
+    return np.asarray(model.drift * (difficulty(skeleton) * size)[..., None] * error)
 
 
 def _ar1(rng: np.random.Generator, shape: tuple[int, ...], step: float, memory_s: float) -> Array:

@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class JointMotion:
-    """Where J joints (End Sites included) are and how they are turned, in the file's axes."""
+    """Positions and rotations of J joints (End Sites included), in the file's axes."""
 
     position: Array  # (T, J, 3)
     rotation: Array  # (T, J, 3, 3) from the joint's own axes to the world's
@@ -43,7 +43,7 @@ def forward_kinematics(bvh: Bvh) -> JointMotion:
 
 
 def rest_positions(bvh: Bvh) -> Array:
-    """(J, 3) joints when nothing is turned and every joint sits at its offset."""
+    """(J, 3) joints with no rotation and every joint at its offset."""
     position = np.zeros((len(bvh.joints), 3))
     for j, joint in enumerate(bvh.joints):
         position[j] = joint.offset

@@ -2,7 +2,7 @@
 
 ``{"data": [{"frame_index": 1, "skeleton": [{"pose": [x0, y0, ...], "score": [...]}]}], "label":
 ..., "label_index": ...}``. Coordinates are fractions of a picture that was scaled to 340x256;
-frames count from 1; an absent joint is at (0, 0). The videos were made 30 frames/s.
+frames count from 1; an absent joint is at (0, 0). The videos have 30 frames/s.
 """
 
 from collections import defaultdict
@@ -16,7 +16,7 @@ from dance_models.estimators.joints import OPENPOSE_COCO18, to_skeleton
 from dance_models.estimators.pose_json import People, Person
 from dance_models.motion.people import main_person
 
-SIZE: Final = (340, 256)  # width and height of the pictures the fractions are of
+SIZE: Final = (340, 256)  # width and height of the pictures that the fractions refer to
 _JOINTS: Final = len(OPENPOSE_COCO18)
 _LARGEST: Final = 4.0  # fractions a little outside of the picture occur, pixels do not
 
@@ -27,10 +27,10 @@ def is_kinetics(document: Any) -> bool:
 
 
 def kinetics_keypoints(document: Any, size: tuple[int, int] = SIZE) -> NDArray[np.float32]:
-    """(T, 14, 2) pixels of the person who is there longest and largest; NaN where missing.
+    """(T, 14, 2) pixels of the person who is visible longest and largest; NaN where missing.
 
-    The result starts with the first frame in which she is seen. ``size`` is width and height in
-    pixels. Raises InputError naming the frame when the document is not as it should be.
+    Joints of the default skeleton. The result starts with that person's first frame. ``size`` is
+    width and height in pixels. Raises InputError naming the frame when the document is malformed.
     """
     if not is_kinetics(document):
         raise InputError("not Kinetics-skeleton: no 'data' list")
@@ -69,7 +69,7 @@ def _numbers(skeleton: Any, key: str, count: int, frame: int) -> NDArray[np.floa
     if not isinstance(values, list) or len(values) != count:
         raise InputError(f"{key!r} is not a list of {count} numbers", frame=frame)
     if any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
-        raise InputError(f"{key!r} holds something that is no number", frame=frame)
+        raise InputError(f"{key!r} holds something that is not a number", frame=frame)
     numbers = np.array(values, np.float64)
     if not np.isfinite(numbers).all():
         raise InputError(f"{key!r} holds a number that is not finite", frame=frame)

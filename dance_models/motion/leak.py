@@ -1,12 +1,12 @@
-"""Whether what a network is judged on was in its pre-training, under another name.
+"""Finds evaluated motion that was also in a network's pre-training, under another name.
 
 Clips are compared by their motion, not by their names or files: a clip that was encoded again,
 cut, scaled, moved or mirrored is still found, and so is another file of the same performance. The
 distance of two windows is the root mean square over the joints known in both, in percent of the
 torso length.
 
-What is not found: a different view of the same performance, which is another picture; another
-speed; and what is only known by estimates, whose errors can hide a shared clip.
+Not found are a different view of the same performance, the same performance at another speed, and
+clips that are known by estimates alone, whose errors can hide a shared clip.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.motion.nearest import Nearest, nearest_windows
 from dance_models.motion.windows import MotionWindows, motion_windows
+from dance_models.skeleton import DANCE_14, Skeleton
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class SharedPair:
 
 @dataclass(frozen=True)
 class LeakReport:
-    """What :func:`shared_windows` found; ``pairs`` has the most shared first."""
+    """The result of :func:`shared_windows`; ``pairs`` has the most shared first."""
 
     pairs: tuple[SharedPair, ...]
     threshold_percent: float
@@ -60,22 +61,28 @@ def shared_windows(
     stride: int = 1,
     least_motion: float = 0.1,
     chunk: int = 1024,
+    skeleton: Skeleton = DANCE_14,
 ) -> LeakReport:
     """Compare every window of the evaluated runs with every one of the pre-training runs.
 
-    Augmented copies (variant 1 and on) are passed over: their originals are there. Of a run, the
+    Augmented copies (variant 1 and on) are skipped: their originals are there. Of a run, the
     annotation is compared where most frames have one, else the estimate. Windows start at every
     frame of the evaluated runs and every ``stride``-th of the others; those that move less than
-    ``least_motion`` torso lengths are left out, and so are not found. A
-    larger ``stride`` is faster and misses quick moves of a copy. ``chunk`` bounds the
-    memory: about 20 x chunk^2 bytes. Raises InputError on numbers that cannot be used.
+    ``least_motion`` torso lengths are left out, and so are not found. A larger ``stride`` is faster
+    and misses quick moves of a copy. ``chunk`` bounds the memory: about 20 x chunk^2 bytes. Raises
+    InputError on numbers out of range.
     """
     if min(threshold_percent, hz) <= 0 or frames < 2 or stride < 1 or chunk < 1:
         raise InputError("a leak check needs positive numbers, and two frames a window")
     before = [run for run in pretraining if run.variant == 0]
     after = [run for run in evaluated if run.variant == 0]
-    ours = motion_windows(before, frames=frames, hz=hz, stride=stride, least_motion=least_motion)
-    theirs = motion_windows(after, frames=frames, hz=hz, stride=1, least_motion=least_motion)
+
+    def windows(runs: Sequence[PoseRun], step: int) -> MotionWindows:
+        return motion_windows(
+            runs, frames=frames, hz=hz, stride=step, least_motion=least_motion, skeleton=skeleton
+        )
+
+    ours, theirs = windows(before, stride), windows(after, 1)
     nearest = nearest_windows(ours, theirs, chunk)
     pairs = _pairs(nearest, ours, theirs, before, after, threshold_percent / 100)
     least = float(nearest.distance.min(initial=np.inf)) * 100

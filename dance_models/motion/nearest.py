@@ -51,7 +51,7 @@ def _chunks(count: int, chunk: int) -> Iterator[slice]:
 
 
 def _left(windows: MotionWindows) -> tuple[Array, Array]:
-    """Factors (N, 5 F 14) and (N, F 14) of the matrix products in :func:`_mean_square`.
+    """Factors (N, (D + 2) F J) and (N, F J) of the products in :func:`_mean_square`.
 
     Where both joints are known, |a - b|^2 = |a|^2 1 - 2 a b + 1 |b|^2; where not, all are 0.
     """
@@ -77,5 +77,5 @@ def _mean_square(left: tuple[Array, ...], right: tuple[Array, Array]) -> Array:
 
 
 def _flat(values: NDArray[Any]) -> NDArray[Any]:
-    """(N, ...) -> (N, the rest), for no windows too."""
+    """(N, ...) -> (N, the rest), also when N is 0."""
     return values.reshape(len(values), int(np.prod(values.shape[1:])))

@@ -1,4 +1,4 @@
-"""Which of the people in a track is the one: who is there longest and largest."""
+"""Choosing the main person of a track: the one who is visible longest and largest."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from dance_models.estimators.follow import PATIENCE, PersonFollower
 from dance_models.estimators.pose_json import People, Person
-from dance_models.skeleton import NUM_JOINTS
+from dance_models.skeleton import DANCE_14, Skeleton
 
 
 @dataclass(eq=False)
 class _Track:
-    """One person from frame to frame, while she can be followed."""
+    """One person from frame to frame, for as long as the person can be followed."""
 
     follower: PersonFollower = field(default_factory=lambda: PersonFollower(None))
     seen: dict[int, Person] = field(default_factory=dict)
@@ -23,32 +23,32 @@ class _Track:
         self.follower.seen(person.box)
 
     def presence(self) -> float:
-        """Frames times size: the sum of the longer sides of her boxes, in pixels."""
+        """Frames times size: the sum of the longer sides of the boxes, in pixels."""
         return float(sum((p.box[2:] - p.box[:2]).max() for p in self.seen.values()))
 
 
-def main_person(people: People) -> NDArray[np.float32]:
-    """(T, 14, 2) keypoints of the person with the most presence; NaN where she is missing.
+def main_person(people: People, skeleton: Skeleton = DANCE_14) -> NDArray[np.float32]:
+    """(T, J, 2) keypoints of the person with the most presence; NaN where the person is missing.
 
-    The result goes from the first frame in which she is seen to the last; T is 0 when there is
-    nobody. Somebody who is lost for more than half a second (at 30 frames/s) is
-    another person afterwards: captured clips have cuts.
+    The result goes from the first frame with that person to the last; T is 0 when there are no
+    people. A person who is lost for more than half a second (at 30 frames/s) counts as another
+    one afterwards: captured clips have cuts.
     """
     tracks: list[_Track] = []
     before = 0
     for frame in sorted(people):
-        for _ in range(min(frame - before - 1, PATIENCE + 1)):  # nobody is long in the picture
+        for _ in range(min(frame - before - 1, PATIENCE + 1)):  # frames without people
             _extend(tracks, frame, [])
         _extend(tracks, frame, list(people[frame]))
         before = frame
     if not tracks:
-        return np.empty((0, NUM_JOINTS, 2), np.float32)
+        return np.empty((0, skeleton.num_joints, 2), np.float32)
     best = max(tracks, key=_Track.presence)
-    return _keypoints(best.seen)
+    return _keypoints(best.seen, skeleton)
 
 
 def _extend(tracks: list[_Track], frame: int, people: list[Person]) -> None:
-    """Give every living track its nearest person, longest tracks first; others start anew."""
+    """Give every active track its nearest person, longest tracks first; others start new tracks."""
     left = people
     for track in sorted(tracks, key=lambda t: -len(t.seen)):
         if not track.follower.following:
@@ -65,9 +65,9 @@ def _extend(tracks: list[_Track], frame: int, people: list[Person]) -> None:
         tracks[-1].add(frame, person)
 
 
-def _keypoints(seen: Mapping[int, Person]) -> NDArray[np.float32]:
+def _keypoints(seen: Mapping[int, Person], skeleton: Skeleton) -> NDArray[np.float32]:
     first, last = min(seen), max(seen)
-    keypoints = np.full((last - first + 1, NUM_JOINTS, 2), np.nan, np.float32)
+    keypoints = np.full((last - first + 1, skeleton.num_joints, 2), np.nan, np.float32)
     for frame, person in seen.items():
         keypoints[frame - first] = person.keypoints
     return keypoints

@@ -1,4 +1,4 @@
-"""A folder of motion of any of the three kinds, as clips."""
+"""Reading files of motion of any of the three kinds as clips."""
 
 import hashlib
 import json
@@ -47,29 +47,11 @@ class MotionOptions:
             raise InputError("there must be a camera, and no fewer than 0 frames to skip")
 
 
-def read_motion(
-    folder: Path, options: MotionOptions | None = None
-) -> tuple[list[MotionClip], list[InputError]]:
-    """Read every BVH, array and JSON below ``folder``: clips sorted by source and view, problems.
-
-    A file that cannot be read is one of the problems and the others go on; files of other kinds
-    and hidden ones are passed over. The same folder and options give the same clips, and a
-    file's clips do not depend on the others. Raises InputError when there is no such folder.
-    """
-    clips: list[MotionClip] = []
-    problems: list[InputError] = []
-    for source, path in motion_sources(folder).items():
-        try:
-            clips += read_source(path, source, options)
-        except InputError as error:
-            problems.append(error)
-    return clips, problems
-
-
 def read_source(path: Path, source: str, options: MotionOptions | None = None) -> list[MotionClip]:
-    """The clips of one file or folder of frames, named ``source``.
+    """The clips of one file or folder of frames, named ``source``; views of a BVH in order.
 
-    Raises InputError naming the file when it cannot be read.
+    The same file, name and options give the same clips. Raises InputError naming the file when it
+    cannot be read.
     """
     try:
         return [_followed(clip) for clip in _read(path, source, options or MotionOptions())]
@@ -159,5 +141,5 @@ def _generator(seed: int, source: str, view: int) -> np.random.Generator:
 
 def _followed(clip: MotionClip) -> MotionClip:
     if len(clip) < _LEAST_FRAMES:
-        raise InputError("nobody can be followed for two frames")
+        raise InputError("no person can be followed for two frames")
     return clip

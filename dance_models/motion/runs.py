@@ -1,8 +1,8 @@
-"""From motion clips to the pose runs that the trainings consume.
+"""From motion clips to the pose runs that networks are pre-trained on.
 
-The motion is the annotation, with visibility 2 where it is known; the estimate is that motion
-made worse (:mod:`dance_models.motion.corrupt`), so that a recognition network can be pre-trained
-to undo it. A prediction network reads the annotation and is not concerned.
+The motion is the annotation, with visibility 2 where it is known. The estimate is that motion with
+simulated errors (:mod:`dance_models.motion.corrupt`), so that a recognition network can be
+pre-trained to correct them. A prediction network reads the annotation alone.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.motion.clip import MotionClip
 from dance_models.motion.corrupt import ErrorModel, corrupt
+from dance_models.skeleton import DANCE_14, Skeleton
 
 _VISIBLE: Final = 2
 
@@ -29,14 +30,15 @@ def motion_runs(
     landmarks: int = 0,
     max_gap_s: float = 0.5,
     min_s: float = 1.0,
+    skeleton: Skeleton = DANCE_14,
 ) -> list[PoseRun]:
     """Pose runs in the order of the clips, split "train" or "val".
 
-    All clips of a source are in one split (:func:`source_splits`). A clip is cut where nobody is
+    All clips of a source are in one split (:func:`source_splits`). A clip is cut where no joint is
     known for more than ``max_gap_s`` seconds, and pieces shorter than ``min_s`` are left out.
-    ``landmarks`` is how many (missing) landmarks the runs have: as many as the runs they are to
-    be trained with, since those are stored as one array. A clip's corruption depends on ``seed``
-    and its name alone. Raises InputError on clips of the same name or a share outside of 0..1.
+    ``landmarks`` is the number of (missing) landmarks of the runs: that of the runs they are to be
+    trained with, since those are stored as one array. A clip's errors depend on ``seed`` and its
+    name alone. Raises InputError on clips of the same name or a share outside of 0..1.
     """
     names = [clip.name for clip in clips]
     if len(set(names)) != len(names):
@@ -48,7 +50,7 @@ def motion_runs(
         rng = np.random.default_rng(_hash(f"errors:{seed}:{clip.name}"))
         for number, piece in enumerate(pieces):
             run = _run(clip, piece, splits[clip.source], number, landmarks)
-            runs.append(_estimated(run, rng, errors or ErrorModel()))
+            runs.append(_estimated(run, rng, errors or ErrorModel(), skeleton))
     return runs
 
 
@@ -61,7 +63,7 @@ def source_splits(
     in each split, unless the share is 0 or 1. Raises InputError on a share outside of 0..1.
     """
     if not 0 <= val_share <= 1:
-        raise InputError(f"{val_share} is no share to validate on", hint="Give 0 to 1")
+        raise InputError(f"{val_share} is no share to validate on", hint="Use 0 to 1")
     place = {source: _hash(f"split:{seed}:{source}") / 2**64 for source in sources}
     splits = {source: "val" if at < val_share else "train" for source, at in place.items()}
     if len(place) > 1 and 0 < val_share < 1:
@@ -111,12 +113,14 @@ def _run(clip: MotionClip, piece: slice, split: str, number: int, landmarks: int
         time_s=clip.time_s[piece].copy(),
         estimate=keypoints,
         score=np.asarray(known, np.float32),
-        landmarks=np.full((len(keypoints), landmarks, 3), np.nan, np.float32),
+        landmarks=np.full((len(keypoints), landmarks, keypoints.shape[-1] + 1), np.nan, np.float32),
         annotation=keypoints,
         visibility=np.asarray(known * _VISIBLE, np.uint8),
     )
 
 
-def _estimated(run: PoseRun, rng: np.random.Generator, errors: ErrorModel) -> PoseRun:
-    estimate, score = corrupt(run.annotation, run.time_s, rng, errors)
+def _estimated(
+    run: PoseRun, rng: np.random.Generator, errors: ErrorModel, skeleton: Skeleton
+) -> PoseRun:
+    estimate, score = corrupt(run.annotation, run.time_s, rng, errors, skeleton)
     return replace(run, estimate=estimate, score=score)

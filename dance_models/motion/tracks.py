@@ -1,8 +1,8 @@
 """Tracks of COCO-17 keypoints in pixels: ``.npy`` and ``.npz`` arrays, or any pose JSON.
 
-An array is (T, 17, 2), or (T, 17, 3) with a confidence; a joint is missing where it is not
-finite, where its confidence is 0, and where it is at (0, 0). Of an ``.npz``, the array of that
-shape is taken; there must be one.
+An array is (T, 17, 2), or (T, 17, 3) with a confidence. A joint is missing where it is not finite,
+where its confidence is 0, and where it is at (0, 0). An ``.npz`` must hold exactly one array of
+such a shape.
 """
 
 from pathlib import Path
@@ -20,7 +20,10 @@ _FARTHEST: Final = 1e6  # pixels; no image is that large
 
 
 def read_array_track(path: Path) -> NDArray[np.float32]:
-    """(T, 14, 2) pixels of an ``.npy`` or ``.npz``; NaN where missing. Raises InputError."""
+    """(T, 14, 2) pixels of an ``.npy`` or ``.npz``, in the default skeleton; NaN where missing.
+
+    Raises InputError.
+    """
     track = _load(path)
     if len(track) == 0:
         raise InputError("the track has no frames", file=path)
@@ -34,10 +37,10 @@ def read_array_track(path: Path) -> NDArray[np.float32]:
 
 
 def read_json_track(path: Path) -> NDArray[np.float32]:
-    """(T, 14, 2) pixels of one person; NaN where missing, from the first frame she is in.
+    """(T, 14, 2) pixels of one person, from that person's first frame on; NaN where missing.
 
-    Reads what :func:`dance_models.estimators.pose_json.read_people` reads (COCO-17, OpenPose and
-    our own form, a file or a folder of them) and takes the person who is there longest and
+    Reads the formats of :func:`dance_models.estimators.pose_json.read_people` (COCO-17, OpenPose
+    and our own, a file or a folder of them) and takes the person who is visible longest and
     largest. Raises InputError.
     """
     return main_person(read_people(path))
@@ -48,7 +51,7 @@ def _check_pixels(known: NDArray[np.float64], path: Path) -> None:
     if len(known) and farthest <= 1:
         raise InputError("coordinates are fractions of the image, not pixels", file=path)
     if farthest > _FARTHEST:
-        raise InputError(f"{farthest:g} is no coordinate in pixels", file=path)
+        raise InputError(f"{farthest:g} is not a coordinate in pixels", file=path)
 
 
 def _load(path: Path) -> NDArray[Any]:
@@ -71,7 +74,7 @@ def _load(path: Path) -> NDArray[Any]:
 
 
 def _is_track(array: NDArray[Any]) -> bool:
-    shaped = array.ndim == 3 and array.shape[1:] in {(17, 2), (17, 3)}
+    shaped = array.ndim == 3 and array.shape[1:] in {(len(COCO17), 2), (len(COCO17), 3)}
     return shaped and array.dtype.kind in "fiu"
 
 

@@ -1,4 +1,4 @@
-"""From a configuration to its network."""
+"""From a configuration and a skeleton to a network."""
 
 from typing import TypeGuard
 
@@ -26,41 +26,49 @@ from dance_models.nets.st_gcn import StGcnRefiner
 from dance_models.nets.stga_net import StgaNet
 from dance_models.nets.t_gcn import TGcn
 from dance_models.nets.traj_gcn import TrajGcn
+from dance_models.skeleton import DANCE_14, Skeleton
 
-# Packed windows (B, T, packed width) -> refined poses (B, T, 14, 2).
+# Packed windows (B, T, packed width) -> refined poses (B, T, J, D).
 Refiner = MkffStGcn | StGcnRefiner | SmoothNet | Hbrnn
-# Observed poses (B, 27, 14, 2) -> forecast (B, 10, 14, 2).
+# Observed poses (B, 27, J, D) -> forecast (B, 10, J, D).
 Forecaster = StgaNet | Simlpe | TGcn | TrajGcn | Dmgnn
 
 
-def build_refiner(config: RecognitionNet) -> Refiner:
+def build_refiner(config: RecognitionNet, skeleton: Skeleton = DANCE_14) -> Refiner:
     """A recognition network with fresh weights."""
     match config:
         case MkffStGcnConfig():
-            return MkffStGcn(config)
+            return MkffStGcn(config, skeleton)
         case StGcnConfig():
-            return StGcnRefiner(config)
+            return StGcnRefiner(config, skeleton)
         case SmoothNetConfig():
-            return SmoothNet(config)
+            return SmoothNet(config, skeleton)
         case HbrnnConfig():
-            return Hbrnn(config)
+            return Hbrnn(config, skeleton)
 
 
-def build_forecaster(config: PredictionNet) -> Forecaster:
+def build_forecaster(config: PredictionNet, skeleton: Skeleton = DANCE_14) -> Forecaster:
     """A prediction network with fresh weights."""
     match config:
         case StgaNetConfig():
-            return StgaNet(config)
+            return StgaNet(config, skeleton)
         case SimlpeConfig():
-            return Simlpe(config)
+            return Simlpe(config, skeleton)
         case TGcnConfig():
-            return TGcn(config)
+            return TGcn(config, skeleton)
         case TrajGcnConfig():
-            return TrajGcn(config)
+            return TrajGcn(config, skeleton)
         case DmgnnConfig():
-            return Dmgnn(config)
+            return Dmgnn(config, skeleton)
 
 
 def is_refiner(model: nn.Module) -> "TypeGuard[Refiner]":
     """Whether the module is one of the recognition networks."""
     return isinstance(model, Refiner)
+
+
+def skeleton_of(model: nn.Module) -> Skeleton:
+    """The skeleton a network was built for; the default one for a module that has none."""
+    found = getattr(model, "skeleton", DANCE_14)
+    assert isinstance(found, Skeleton)
+    return found

@@ -1,6 +1,7 @@
 """DMGNN: a multiscale graph encoder over three difference orders and a G-GRU decoder.
 
-After Li et al. 2020, on 14 joints: scales of 14 joints, 9 and 5 body parts; one encoder each for
+After Li et al. 2020: scales of joints, bones and limbs (14, 9 and 5 nodes on the default
+skeleton); one encoder each for
 pose, velocity and acceleration; trainable adjacency A * mul + add; features cross between
 neighbouring scales after the first two layers; the decoder adds an MLP of the G-GRU's state to the
 last pose. Different from the publication: a quarter of its widths in the encoder and half in the
@@ -23,46 +24,31 @@ from dance_models.data.forecast_windows import FUTURE
 from dance_models.nets.graph_gru import GraphGru
 from dance_models.nets.layers import LockedDropout, NormLast
 from dance_models.nets.stga_net import differences
-from dance_models.skeleton import JOINTS, NUM_JOINTS, hop_distance
+from dance_models.skeleton import DANCE_14, Joints, Skeleton
 
-Parts = tuple[tuple[str, ...], ...]
-
-
-def _both_sides(*names: str) -> Parts:
-    return tuple(tuple(f"{side}_{name}" for name in names) for side in ("left", "right"))
-
-
-JOINT_PARTS: Final[Parts] = tuple((name,) for name in JOINTS)
-BONE_PARTS: Final[Parts] = (
-    ("head_top", "neck"),
-    *_both_sides("shoulder"),
-    *_both_sides("elbow", "wrist"),
-    *_both_sides("hip"),
-    *_both_sides("knee", "ankle"),
-)
-LIMB_PARTS: Final[Parts] = (
-    ("head_top", "neck"),
-    *_both_sides("shoulder", "elbow", "wrist"),
-    *_both_sides("hip", "knee", "ankle"),
-)
-SCALES: Final = (JOINT_PARTS, BONE_PARTS, LIMB_PARTS)
+Parts = tuple[Joints, ...]  # the joints of every node of a scale
 
 STRIDES: Final = (1, 2, 2, 2)
 KERNEL: Final = 5  # frames
 
 
-def membership(parts: Parts) -> Tensor:
-    """(parts, 14): mean of the joints of each part."""
-    matrix = torch.zeros(len(parts), NUM_JOINTS)
+def scales(skeleton: Skeleton = DANCE_14) -> tuple[Parts, Parts, Parts]:
+    """The three scales: every joint by itself, bones, limbs."""
+    return tuple((i,) for i in range(skeleton.num_joints)), *skeleton.coarse_scales
+
+
+def membership(parts: Parts, skeleton: Skeleton = DANCE_14) -> Tensor:
+    """(parts, J): mean of the joints of each part."""
+    matrix = torch.zeros(len(parts), skeleton.num_joints)
     for i, part in enumerate(parts):
-        matrix[i, [JOINTS.index(name) for name in part]] = 1 / len(part)
+        matrix[i, list(part)] = 1 / len(part)
     return matrix
 
 
-def part_graph(parts: Parts) -> Tensor:
+def part_graph(parts: Parts, skeleton: Skeleton = DANCE_14) -> Tensor:
     """(2, parts, parts): itself, and the neighbours, of which some joints are linked."""
-    belongs = (membership(parts) > 0).float()
-    linked = torch.from_numpy((hop_distance() == 1).astype(np.float32))
+    belongs = (membership(parts, skeleton) > 0).float()
+    linked = torch.from_numpy((skeleton.hop_distance() == 1).astype(np.float32))
     near = ((belongs @ linked @ belongs.T) > 0).float().fill_diagonal_(0)
     near = near / near.sum(dim=1, keepdim=True).clamp(min=1)
     return torch.stack([torch.eye(len(parts)), near])
@@ -77,11 +63,17 @@ class ScaleLayer(nn.Module):
     adjacency: Tensor
 
     def __init__(
-        self, parts: Parts, channels_in: int, channels_out: int, stride: int, dropout: float
+        self,
+        parts: Parts,
+        channels_in: int,
+        channels_out: int,
+        stride: int,
+        dropout: float,
+        skeleton: Skeleton = DANCE_14,
     ) -> None:
         super().__init__()
         self.stride = stride
-        self.register_buffer("adjacency", part_graph(parts))
+        self.register_buffer("adjacency", part_graph(parts, skeleton))
         self.scale = nn.Parameter(torch.ones_like(self.adjacency))
         self.shift = nn.Parameter(torch.zeros_like(self.adjacency))
         self.maps = nn.Linear(2 * channels_in, channels_out, bias=False)
@@ -105,7 +97,7 @@ class ScaleLayer(nn.Module):
 
 
 class Exchange(nn.Module):
-    """What one scale hears from another: softmax(e_A e_B^T) over the other's nodes.
+    """Features that one scale takes from another: softmax(e_A e_B^T) over the other's nodes.
 
     e is an embedding of a node's mean over time beside the mean of all nodes of its scale.
     """
@@ -130,19 +122,22 @@ class Exchange(nn.Module):
 
 
 class ScaleEncoder(nn.Module):
-    """All scales of one difference order, (14, B, T, 2) -> (14, B, C)."""
+    """All scales of one difference order, (J, B, T, D) -> (J, B, C)."""
 
     bone: Tensor
     limb: Tensor
 
-    def __init__(self, config: DmgnnConfig) -> None:
+    def __init__(self, config: DmgnnConfig, skeleton: Skeleton = DANCE_14) -> None:
         super().__init__()
         self.config = config
-        for name, parts in (("bone", BONE_PARTS), ("limb", LIMB_PARTS)):
-            self.register_buffer(name, membership(parts))
-        widths = (2, *config.widths)
+        for name, parts in zip(("bone", "limb"), skeleton.coarse_scales, strict=True):
+            self.register_buffer(name, membership(parts, skeleton))
+        widths = (skeleton.dimensions, *config.widths)
         self.layers = nn.ModuleList(
-            nn.ModuleList(ScaleLayer(parts, a, b, stride, config.dropout) for parts in SCALES)
+            nn.ModuleList(
+                ScaleLayer(parts, a, b, stride, config.dropout, skeleton)
+                for parts in scales(skeleton)
+            )
             for (a, b), stride in zip(pairwise(widths), STRIDES, strict=True)
         )
         # bone -> joint, joint -> bone, limb -> bone, bone -> limb, after the first two layers
@@ -152,17 +147,17 @@ class ScaleEncoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Features of the joints."""
-        scales: Sequence[Tensor] = [x, self._pooled(self.bone, x), self._pooled(self.limb, x)]
+        xs: Sequence[Tensor] = [x, self._pooled(self.bone, x), self._pooled(self.limb, x)]
         for i, layers in enumerate(self.layers):
-            scales = [layer(s) for layer, s in zip(_modules(layers), scales, strict=True)]
+            xs = [layer(x) for layer, x in zip(_modules(layers), xs, strict=True)]
             if i < len(self.exchanges):
-                scales = self._exchanged(scales, _modules(self.exchanges[i]))
-        joint, bone, limb = (s.mean(dim=2) for s in scales)  # (V, B, C)
+                xs = self._exchanged(xs, _modules(self.exchanges[i]))
+        joint, bone, limb = (x.mean(dim=2) for x in xs)  # (V, B, C)
         coarse = self._spread(self.bone, bone) + self._spread(self.limb, limb)
         return joint + self.config.merge * coarse
 
-    def _exchanged(self, scales: Sequence[Tensor], exchange: list[nn.Module]) -> list[Tensor]:
-        joint, bone, limb = scales
+    def _exchanged(self, xs: Sequence[Tensor], exchange: list[nn.Module]) -> list[Tensor]:
+        joint, bone, limb = xs
         weight = self.config.exchange
         return [
             joint + weight * exchange[0](joint, bone),
@@ -176,7 +171,7 @@ class ScaleEncoder(nn.Module):
 
     @staticmethod
     def _spread(members: Tensor, x: Tensor) -> Tensor:
-        """What a part says reaches each of its joints whole."""
+        """The features of a part go to each of its joints undivided."""
         return ((members > 0).to(x.dtype).T @ x.flatten(1)).reshape(-1, *x.shape[1:])
 
 
@@ -185,18 +180,18 @@ def _modules(modules: nn.Module) -> list[nn.Module]:
 
 
 class Dmgnn(nn.Module):
-    """Shape: observed (B, 27, 14, 2) -> forecast (B, 10, 14, 2), torso lengths."""
+    """Shape: observed (B, 27, J, D) -> forecast (B, 10, J, D), torso lengths."""
 
-    def __init__(self, config: DmgnnConfig) -> None:
+    def __init__(self, config: DmgnnConfig, skeleton: Skeleton = DANCE_14) -> None:
         super().__init__()
-        self.config = config
-        self.encoders = nn.ModuleList(ScaleEncoder(config) for _ in range(3))
+        self.config, self.skeleton = config, skeleton
+        self.encoders = nn.ModuleList(ScaleEncoder(config, skeleton) for _ in range(3))
         self.to_state = nn.Linear(3 * config.widths[-1], config.hidden)
-        self.cell = GraphGru(6, config.hidden)
+        self.cell = GraphGru(3 * skeleton.dimensions, config.hidden, skeleton)
         self.head = nn.Sequential(
             nn.Linear(config.hidden, config.hidden),
             nn.LeakyReLU(0.1),
-            nn.Linear(config.hidden, 2),
+            nn.Linear(config.hidden, skeleton.dimensions),
         )
         last = self.head[-1]
         assert isinstance(last, nn.Linear)

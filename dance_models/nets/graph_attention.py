@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dance_models.config import StgaNetConfig
 from dance_models.nets.graph import connected_edges, first_order, symmetric_edges
 from dance_models.nets.layers import LockedDropout, NormFirst
-from dance_models.skeleton import NUM_JOINTS
+from dance_models.skeleton import DANCE_14, Skeleton
 
 LEAK: Final = 0.2
 
@@ -53,14 +53,15 @@ class MaskedGraphConv(nn.Module):
 
     def __init__(self, channels: int, allowed: Tensor) -> None:
         super().__init__()
+        joints = len(allowed)
         self.register_buffer("allowed", allowed)
-        self.register_buffer("identity", torch.eye(NUM_JOINTS))
-        self.logits = nn.Parameter(torch.ones(channels, NUM_JOINTS, NUM_JOINTS))  # M
+        self.register_buffer("identity", torch.eye(joints))
+        self.logits = nn.Parameter(torch.ones(channels, joints, joints))  # M
         self.maps = Pointwise(channels, 2 * channels, bias=False)  # W_0 and W_1
         self.norm = nn.Sequential(NormFirst(channels), nn.ReLU())
 
     def shares(self) -> Tensor:
-        """S, (C, V, V): row i says how much of each joint j reaches i; rows add up to one."""
+        """S, (C, V, V): row i holds how much of each joint j reaches i; rows add up to one."""
         return self.logits.masked_fill(~self.allowed, -torch.inf).softmax(dim=-1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -110,8 +111,8 @@ class AdditiveAttention(nn.Module):
         i = self._terms(x, self.theta, self.halves[0])
         j = self._terms(x, self.phi, self.halves[1])
         score = nn.functional.leaky_relu(i[..., :, None] + j[..., None, :], LEAK)
-        # A softmax written out, divided after the product: rows of 14 are too short for the
-        # library's. LeakyReLU rises, so the largest score of a row is that of the largest j.
+        # A softmax written out, divided after the product: rows of so few joints are too short for
+        # the library's. LeakyReLU rises, so the largest score of a row is that of the largest j.
         top = nn.functional.leaky_relu(i + j.amax(dim=-1, keepdim=True), LEAK).detach()
         share = (score - top[..., None]).exp()  # (heads, T, B, V, V)
         mixed = value.permute(0, 2, 3, 1, 4) @ share.transpose(-1, -2)  # (heads, T, B, d, V)
@@ -122,19 +123,27 @@ class AdditiveAttention(nn.Module):
 class GlobalAttention(nn.Module):
     """Eq 12: concat_k (B_k + C_k) X W_k, then a 1x1 convolution.
 
-    B_k is computed from the features a frame, C_k is a free matrix that starts at zero.
+    B_k is computed from the features of each frame, C_k is a free matrix that starts at zero.
     """
 
     def __init__(
-        self, channels: int, heads: int, dropout: float, *, use_b: bool, use_c: bool
+        self,
+        channels: int,
+        heads: int,
+        dropout: float,
+        *,
+        use_b: bool,
+        use_c: bool,
+        skeleton: Skeleton = DANCE_14,
     ) -> None:
         super().__init__()
+        joints = skeleton.num_joints
         if not (use_b or use_c):
             raise ValueError("global attention needs B_k or C_k")
         self.heads = heads
         self.value = Pointwise(channels, channels, bias=False)  # W_k of all heads
         self.attention = AdditiveAttention(channels, heads) if use_b else None
-        self.free = nn.Parameter(torch.zeros(heads, NUM_JOINTS, NUM_JOINTS)) if use_c else None
+        self.free = nn.Parameter(torch.zeros(heads, joints, joints)) if use_c else None
         self.join = joined(channels, channels, dropout)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -155,9 +164,9 @@ class FixedGraph(nn.Module):
 
     adjacency: Tensor
 
-    def __init__(self, channels: int, dropout: float) -> None:
+    def __init__(self, channels: int, dropout: float, skeleton: Skeleton = DANCE_14) -> None:
         super().__init__()
-        self.register_buffer("adjacency", first_order())
+        self.register_buffer("adjacency", first_order(skeleton))
         self.join = joined(channels, channels, dropout)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -174,18 +183,25 @@ LOCAL_GRAPHS: Final = {
 }
 
 
-def graph_branches(channels: int, config: StgaNetConfig) -> nn.ModuleList:
+def graph_branches(
+    channels: int, config: StgaNetConfig, skeleton: Skeleton = DANCE_14
+) -> nn.ModuleList:
     """The branches that ``config.graph`` asks for: the ablation of the paper."""
     branches = nn.ModuleList()
     if config.graph == "gcn":
-        branches.append(FixedGraph(channels, config.dropout))
+        branches.append(FixedGraph(channels, config.dropout, skeleton))
     if config.graph in LOCAL_GRAPHS:
-        graphs = [edges() for edges in LOCAL_GRAPHS[config.graph]]
+        graphs = [edges(skeleton) for edges in LOCAL_GRAPHS[config.graph]]
         branches.append(LocalAttention(channels, graphs, config.dropout))
     if config.graph in {"global", "both"}:
         branches.append(
             GlobalAttention(
-                channels, config.heads, config.dropout, use_b=config.use_b, use_c=config.use_c
+                channels,
+                config.heads,
+                config.dropout,
+                use_b=config.use_b,
+                use_c=config.use_c,
+                skeleton=skeleton,
             )
         )
     return branches
@@ -194,9 +210,9 @@ def graph_branches(channels: int, config: StgaNetConfig) -> nn.ModuleList:
 class GraphAttentionBlock(nn.Module):
     """concat[x, local(x), global(x)] -> 1x1 conv to 2 C -> BN, ReLU. Channels double."""
 
-    def __init__(self, channels: int, config: StgaNetConfig) -> None:
+    def __init__(self, channels: int, config: StgaNetConfig, skeleton: Skeleton = DANCE_14) -> None:
         super().__init__()
-        self.branches = graph_branches(channels, config)
+        self.branches = graph_branches(channels, config, skeleton)
         self.join = joined((1 + len(self.branches)) * channels, 2 * channels)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from dance_models.nets.graph import first_order
-from dance_models.skeleton import NUM_JOINTS
+from dance_models.skeleton import DANCE_14, Skeleton
 
 
 class GraphGru(nn.Module):
@@ -12,17 +12,18 @@ class GraphGru(nn.Module):
 
     m = sum_k (A_k * M_k + D_k) H U_k over A = {identity, first-order skeleton};
     r, z = sigmoid(W x + U m); n = tanh(W x + r * U m); H = (1 - z) * n + z * H.
-    Layout (V, B, H), so that mixing joints is one matrix product.
+    Layout (V, B, H) with V joints, so that mixing joints is one matrix product.
     """
 
     adjacency: Tensor
 
-    def __init__(self, inputs: int, hidden: int) -> None:
+    def __init__(self, inputs: int, hidden: int, skeleton: Skeleton = DANCE_14) -> None:
         super().__init__()
         self.hidden = hidden
-        self.register_buffer("adjacency", torch.stack([torch.eye(NUM_JOINTS), first_order()]))
-        self.scale = nn.Parameter(torch.ones(2, NUM_JOINTS, NUM_JOINTS))  # M
-        self.shift = nn.Parameter(torch.zeros(2, NUM_JOINTS, NUM_JOINTS))  # D
+        joints = skeleton.num_joints
+        self.register_buffer("adjacency", torch.stack([torch.eye(joints), first_order(skeleton)]))
+        self.scale = nn.Parameter(torch.ones(2, joints, joints))  # M
+        self.shift = nn.Parameter(torch.zeros(2, joints, joints))  # D
         self.message = nn.Linear(2 * hidden, hidden, bias=False)  # U_k, side by side
         self.from_input = nn.Linear(inputs, 3 * hidden)
         self.from_message = nn.Linear(hidden, 3 * hidden)

@@ -5,29 +5,12 @@ and lower body -> whole body; tanh RNNs below, an LSTM at the top. The publicati
 actions; here a linear layer a frame gives a correction of the pose, and it starts at zero.
 """
 
-from typing import Final
-
 import torch
 from torch import Tensor, nn
 
 from dance_models.config import HbrnnConfig
 from dance_models.nets.refiner_input import packed_width, unpack
-from dance_models.skeleton import JOINTS, NUM_JOINTS
-
-FEATURES: Final = 3  # x, y, confidence
-
-
-def _joints(*names: str) -> list[int]:
-    return [JOINTS.index(name) for name in names]
-
-
-TRUNK: Final = _joints("head_top", "neck", "left_hip", "right_hip")
-LIMBS: Final = (
-    _joints("left_shoulder", "left_elbow", "left_wrist"),
-    _joints("right_shoulder", "right_elbow", "right_wrist"),
-    _joints("left_hip", "left_knee", "left_ankle"),
-    _joints("right_hip", "right_knee", "right_ankle"),
-)
+from dance_models.skeleton import DANCE_14, Skeleton
 
 
 class Bidirectional(nn.Module):
@@ -45,29 +28,32 @@ class Bidirectional(nn.Module):
 
 
 class Hbrnn(nn.Module):
-    """Shape: packed input (B, T, width) -> refined pose (B, T, 14, 2)."""
+    """Shape: packed input (B, T, width) -> refined pose (B, T, J, D)."""
 
-    def __init__(self, config: HbrnnConfig) -> None:
+    def __init__(self, config: HbrnnConfig, skeleton: Skeleton = DANCE_14) -> None:
         super().__init__()
-        self.config = config
-        self.input_width = packed_width(config.landmarks)
+        self.config, self.skeleton = config, skeleton
+        self.input_width = packed_width(config.landmarks, skeleton)
+        features = skeleton.dimensions + 1  # the coordinates and the confidence
+        limbs = skeleton.parts.limbs
+        self.joints = [list(part) for part in (*limbs, skeleton.parts.trunk)]
         self.parts = nn.ModuleList(
-            Bidirectional(FEATURES * len(part), config.part) for part in (*LIMBS, TRUNK)
+            Bidirectional(features * len(part), config.part) for part in self.joints
         )
-        self.limbs = nn.ModuleList(Bidirectional(4 * config.part, config.fused) for _ in LIMBS)
+        self.limbs = nn.ModuleList(Bidirectional(4 * config.part, config.fused) for _ in limbs)
         self.halves = nn.ModuleList(Bidirectional(4 * config.fused, config.half) for _ in range(2))
         self.body = Bidirectional(4 * config.half, config.body, lstm=True)
-        self.head = nn.Linear(2 * config.body, 2 * NUM_JOINTS)
+        self.head = nn.Linear(2 * config.body, skeleton.num_joints * skeleton.dimensions)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
     def forward(self, packed: Tensor) -> Tensor:
         """Refine a batch of windows."""
-        x = unpack(packed, self.config.landmarks)
-        given = torch.cat([x.pose, x.confidence[..., None]], dim=-1)  # (B, T, 14, 3)
+        x = unpack(packed, self.config.landmarks, self.skeleton)
+        given = torch.cat([x.pose, x.confidence[..., None]], dim=-1)  # (B, T, J, D + 1)
         *limbs, trunk = (
             layer(given[:, :, part].flatten(2))
-            for layer, part in zip(self.parts, (*LIMBS, TRUNK), strict=True)
+            for layer, part in zip(self.parts, self.joints, strict=True)
         )
         fused = [
             layer(torch.cat([limb, trunk], dim=-1))
@@ -76,5 +62,5 @@ class Hbrnn(nn.Module):
         upper = self.halves[0](torch.cat(fused[:2], dim=-1))
         lower = self.halves[1](torch.cat(fused[2:], dim=-1))
         body = self.body(torch.cat([upper, lower], dim=-1))
-        correction: Tensor = self.head(body).unflatten(-1, (NUM_JOINTS, 2))
+        correction: Tensor = self.head(body).unflatten(-1, x.pose.shape[2:])
         return x.pose + correction

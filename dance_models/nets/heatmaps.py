@@ -11,7 +11,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from dance_models.skeleton import MIRROR
+from dance_models.skeleton import DANCE_14, Skeleton
 
 STRIDE: Final = 4  # crop pixels a heatmap pixel
 HEATMAP: Final = (32, 24)  # rows, columns: of a crop of 128 x 96
@@ -51,9 +51,9 @@ def decode_heatmaps(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack(shifted, dim=-1), scores
 
 
-def flip_back(heatmaps: Tensor) -> Tensor:
-    """Heatmaps (B, 14, rows, columns) of a mirrored picture -> those of the picture itself."""
-    return heatmaps[:, list(MIRROR)].flip(-1)
+def flip_back(heatmaps: Tensor, skeleton: Skeleton = DANCE_14) -> Tensor:
+    """Heatmaps (B, J, rows, columns) of a mirrored picture -> those of the picture itself."""
+    return heatmaps[:, list(skeleton.mirror)].flip(-1)
 
 
 def _slope(flat: Tensor, best: Tensor, place: Tensor, step: int, count: int) -> Tensor:

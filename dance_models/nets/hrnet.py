@@ -1,7 +1,7 @@
 """HRNet: from a person crop to heatmaps, with a branch of full resolution kept throughout.
 
 After Sun et al. 2019: a stem of two strided convolutions, bottleneck blocks, then stages of two,
-three and four parallel resolutions that exchange what they know again and again. The published
+three and four parallel resolutions that exchange features again and again. The published
 numbers of blocks in ``HrnetConfig`` give the published network; the defaults are a small one for
 128 x 96 crops and a CPU, and no weights pre-trained on ImageNet are assumed.
 """
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dance_models.config import HrnetConfig
-from dance_models.skeleton import NUM_JOINTS
+from dance_models.skeleton import DANCE_14, Skeleton
 
 EXPANSION: Final = 4  # of a bottleneck's output over its middle
 
@@ -88,7 +88,7 @@ class Exchange(nn.Module):
         )
 
     def forward(self, xs: list[Tensor]) -> list[Tensor]:
-        """Each output is relu of the sum of what the branches send it."""
+        """Each output is the ReLU of the sum over the branches' paths to it."""
         ys = [branch(x) for branch, x in zip(self.branches, xs, strict=True)]
         return [torch.relu(self._gather(paths, ys)) for paths in self.paths]
 
@@ -103,11 +103,11 @@ class Exchange(nn.Module):
 
 
 class Hrnet(nn.Module):
-    """Shape: crops (B, 3, H, W), sides multiples of 32 -> heatmaps (B, joints, H / 4, W / 4)."""
+    """Shape: crops (B, 3, H, W), sides multiples of 32 -> heatmaps (B, J, H / 4, W / 4)."""
 
-    def __init__(self, config: HrnetConfig, joints: int = NUM_JOINTS) -> None:
+    def __init__(self, config: HrnetConfig, skeleton: Skeleton = DANCE_14) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.skeleton = config, skeleton
         stem, width = config.stem, config.width
         wide = EXPANSION * stem
         self.stem = nn.Sequential(
@@ -117,13 +117,13 @@ class Hrnet(nn.Module):
             *(bottleneck(wide if i else stem, stem) for i in range(config.bottlenecks))
         )
         self.enter = nn.Sequential(*conv_norm(wide, width), nn.ReLU())
-        sources = (wide, 2 * width, 4 * width)  # what each stage's new branch is made from
+        sources = (wide, 2 * width, 4 * width)  # channels that each stage's new branch starts from
         self.grow = nn.ModuleList(
             nn.Sequential(*conv_norm(source, 2 ** (i + 1) * width, stride=2), nn.ReLU())
             for i, source in enumerate(sources)
         )
         self.stages = nn.ModuleList(_stage(config, i) for i in range(len(sources)))
-        self.head = nn.Conv2d(width, joints, 1)
+        self.head = nn.Conv2d(width, skeleton.num_joints, 1)
         nn.init.normal_(self.head.weight, std=1e-3)  # heatmaps are nearly zero everywhere
         assert self.head.bias is not None
         nn.init.zeros_(self.head.bias)

@@ -15,23 +15,23 @@ from torch import Tensor, nn
 
 from dance_models.config import MkffStGcnConfig
 from dance_models.nets.layers import NormLast
-from dance_models.nets.refiner_input import packed_width, unpack
+from dance_models.nets.refiner_input import landmark_features, packed_width, unpack
 from dance_models.nets.st_gcn import StGcnBlock
-from dance_models.skeleton import NUM_JOINTS
+from dance_models.skeleton import DANCE_14, Skeleton
 
-FIRST_SCALE: Final = 0.05  # torso lengths: what a joint errs by before anything is learnt
+FIRST_SCALE: Final = 0.05  # torso lengths: the error of a joint before anything is learnt
 
 
 class Refinement(NamedTuple):
-    """All that the network says of a batch of windows."""
+    """Everything that the network returns for a batch of windows."""
 
-    pose: Tensor  # (B, T, 14, 2)
-    log_scale: Tensor | None  # (B, T, 14), of the Laplace distribution of a coordinate's error
+    pose: Tensor  # (B, T, J, D)
+    log_scale: Tensor | None  # (B, T, J), of the Laplace distribution of a coordinate's error
     style: Tensor | None  # logits (B, classes)
 
 
 def outputs(returned: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor | None]:
-    """What the network returned as (refined pose, style logits or None)."""
+    """The network's return value as (refined pose, style logits or None)."""
     return returned if isinstance(returned, tuple) else (returned, None)
 
 
@@ -69,26 +69,30 @@ class KinematicAttention(nn.Module):
 class MkffStGcn(nn.Module):
     """Recognition network (SPEC: section 2).
 
-    Shape: packed input (B, T, ``packed_width(landmarks)``) -> refined pose (B, T, 14, 2), or a
+    Shape: packed input (B, T, ``packed_width(landmarks)``) -> refined pose (B, T, J, D), or a
     pair with style logits (B, classes) when the style head is on. Units: torso lengths about the
     window's centre.
     """
 
-    def __init__(self, config: MkffStGcnConfig) -> None:
+    def __init__(self, config: MkffStGcnConfig, skeleton: Skeleton = DANCE_14) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.skeleton = config, skeleton
         c, k = config.spatial_channels, config.kinematic_channels
-        self.input_width = packed_width(config.landmarks)
-        spatial_in = 5 if config.use_confidence else 4  # P, F and confidence
-        self.spatial_norm = NormLast(NUM_JOINTS * spatial_in)
+        joints, axes = skeleton.num_joints, skeleton.dimensions
+        self.input_width = packed_width(config.landmarks, skeleton)
+        spatial_in = 2 * axes + int(config.use_confidence)  # P, F and confidence
+        self.spatial_norm = NormLast(joints * spatial_in)
         widths = [spatial_in] + [c] * config.spatial_blocks
         self.spatial = nn.Sequential(
-            *(StGcnBlock(a, b, config.temporal_kernel, config.dropout) for a, b in pairwise(widths))
+            *(
+                StGcnBlock(a, b, config.temporal_kernel, config.dropout, skeleton)
+                for a, b in pairwise(widths)
+            )
         )
-        self.tokens = nn.Linear(4 * NUM_JOINTS, k)  # W_o of Eq 7, (2 K D) x C
-        self.landmark_tokens = (
-            nn.Linear(3 * config.landmarks, k) if config.landmarks else None
-        )  # other landmarks of the estimator: an addition to the paper
+        self.tokens = nn.Linear(2 * joints * axes, k)  # W_o of Eq 7, (2 K D) x C
+        extra = config.landmarks * landmark_features(skeleton)
+        # Other landmarks of the estimator: an addition to the paper.
+        self.landmark_tokens = nn.Linear(extra, k) if config.landmarks else None
         self.attention = nn.Sequential(
             *(
                 KinematicAttention(k, config.attention_heads, config.window, config.dropout)
@@ -96,9 +100,9 @@ class MkffStGcn(nn.Module):
             )
         )
         self.activation = nn.Sequential(nn.LeakyReLU(), nn.Dropout(config.dropout))
-        self.spread = nn.Linear(k, NUM_JOINTS * c)
-        self.decoder = StGcnBlock(2 * c, c, config.temporal_kernel, config.dropout)
-        self.correction = nn.Linear(c, 2)
+        self.spread = nn.Linear(k, joints * c)
+        self.decoder = StGcnBlock(2 * c, c, config.temporal_kernel, config.dropout, skeleton)
+        self.correction = nn.Linear(c, axes)
         nn.init.zeros_(self.correction.weight)
         nn.init.zeros_(self.correction.bias)
         self.style = nn.Linear(c, config.style_classes) if config.style_classes else None
@@ -113,12 +117,12 @@ class MkffStGcn(nn.Module):
         return found.pose if found.style is None else (found.pose, found.style)
 
     def refine(self, packed: Tensor) -> Refinement:
-        """Refine a batch of windows, and say how sure of each joint, when that is learnt."""
-        x = unpack(packed, self.config.landmarks)
+        """Refine a batch of windows, with each joint's scale of error when that is learnt."""
+        x = unpack(packed, self.config.landmarks, self.skeleton)
         spatial = self._spatial_stream(x.pose, x.flow, x.confidence)  # (V, B, T, C)
         kinematic = self._kinematic_stream(x.velocity, x.acceleration, x.landmarks)
         decoded = self.decoder(torch.cat([spatial, kinematic], dim=-1))
-        delta = self.correction(decoded).permute(1, 2, 0, 3)  # (B, T, V, 2)
+        delta = self.correction(decoded).permute(1, 2, 0, 3)  # (B, T, V, D)
         refined: Tensor = (x.flow if self.config.residual_on_flow else x.pose) + delta
         return Refinement(
             refined,
@@ -141,5 +145,6 @@ class MkffStGcn(nn.Module):
         if self.landmark_tokens is not None:
             z = z + self.landmark_tokens(extra.flatten(2))
         z = self.activation(self.attention(z))
-        joints: Tensor = self.spread(z).reshape(*z.shape[:2], NUM_JOINTS, -1).permute(2, 0, 1, 3)
-        return joints
+        joints = self.skeleton.num_joints
+        spread: Tensor = self.spread(z).reshape(*z.shape[:2], joints, -1).permute(2, 0, 1, 3)
+        return spread

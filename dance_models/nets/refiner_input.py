@@ -1,46 +1,59 @@
-"""What the recognition network reads, as one tensor.
+"""The input of the recognition networks, packed into one tensor.
 
-One packed tensor instead of six, because a served model takes one input. Per frame: for each of
-the 14 joints the nine ``FEATURES``, then ``landmarks`` times x, y, visibility. Coordinates are in
-torso lengths about the window's centre, velocities in torso lengths per 1/25 s.
+One tensor instead of six, because a served model takes one input. Per frame: for each of the J
+joints its ``joint_features``, then for each of L landmarks its D coordinates and its visibility.
+Coordinates are in torso lengths about the window's centre, velocities in torso lengths per 1/25 s.
 """
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor
 
-from dance_models.skeleton import NUM_JOINTS
-
-# P, keypoint flow, velocity, acceleration (x and y each), confidence.
-FEATURES: Final = 9
-JOINT_WIDTH: Final = NUM_JOINTS * FEATURES
+from dance_models.skeleton import DANCE_14, Skeleton
 
 
 class RefinerInput(NamedTuple):
     """The unpacked input."""
 
-    pose: Tensor  # (B, T, 14, 2)
-    flow: Tensor  # (B, T, 14, 2)
-    velocity: Tensor  # (B, T, 14, 2)
-    acceleration: Tensor  # (B, T, 14, 2)
-    confidence: Tensor  # (B, T, 14)
-    landmarks: Tensor  # (B, T, L, 3)
+    pose: Tensor  # (B, T, J, D)
+    flow: Tensor  # (B, T, J, D)
+    velocity: Tensor  # (B, T, J, D)
+    acceleration: Tensor  # (B, T, J, D)
+    confidence: Tensor  # (B, T, J)
+    landmarks: Tensor  # (B, T, L, D + 1)
 
 
-def packed_width(landmarks: int) -> int:
-    """Numbers a frame with ``landmarks`` extra landmarks."""
-    return JOINT_WIDTH + 3 * landmarks
+def joint_features(skeleton: Skeleton = DANCE_14) -> int:
+    """Numbers a joint: D each of pose, keypoint flow, velocity, acceleration; the confidence."""
+    return 4 * skeleton.dimensions + 1
 
 
-def unpack(packed: Tensor, landmarks: int) -> RefinerInput:
+def joint_width(skeleton: Skeleton = DANCE_14) -> int:
+    """Numbers a frame of all joints together; the landmarks come after them."""
+    return skeleton.num_joints * joint_features(skeleton)
+
+
+def landmark_features(skeleton: Skeleton = DANCE_14) -> int:
+    """Numbers a landmark: D coordinates and its visibility."""
+    return skeleton.dimensions + 1
+
+
+def packed_width(landmarks: int, skeleton: Skeleton = DANCE_14) -> int:
+    """Numbers a frame with ``landmarks`` landmarks of the estimator."""
+    return joint_width(skeleton) + landmark_features(skeleton) * landmarks
+
+
+def unpack(packed: Tensor, landmarks: int, skeleton: Skeleton = DANCE_14) -> RefinerInput:
     """(B, T, packed_width) -> its parts."""
-    joints = packed[..., :JOINT_WIDTH].reshape(*packed.shape[:-1], NUM_JOINTS, FEATURES)
-    extra = packed[..., JOINT_WIDTH : packed_width(landmarks)]
+    width, axes = joint_width(skeleton), skeleton.dimensions
+    joints = packed[..., :width].reshape(*packed.shape[:-1], skeleton.num_joints, -1)
+    extra = packed[..., width : packed_width(landmarks, skeleton)]
+    pose, flow, velocity, acceleration = (joints[..., i * axes : (i + 1) * axes] for i in range(4))
     return RefinerInput(
-        pose=joints[..., 0:2],
-        flow=joints[..., 2:4],
-        velocity=joints[..., 4:6],
-        acceleration=joints[..., 6:8],
-        confidence=joints[..., 8],
-        landmarks=extra.reshape(*packed.shape[:-1], landmarks, 3),
+        pose=pose,
+        flow=flow,
+        velocity=velocity,
+        acceleration=acceleration,
+        confidence=joints[..., 4 * axes],
+        landmarks=extra.reshape(*packed.shape[:-1], landmarks, landmark_features(skeleton)),
     )

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from dance_models.config import SimlpeConfig
 from dance_models.data.forecast_windows import FUTURE, OBSERVED
-from dance_models.skeleton import NUM_JOINTS
+from dance_models.skeleton import DANCE_14, Skeleton
 
 
 def dct_matrix(size: int) -> Tensor:
@@ -29,7 +29,7 @@ def dct_matrix(size: int) -> Tensor:
 class TimeBlock(nn.Module):
     """x + norm(W x): W mixes time, the normalisation runs over the coordinates.
 
-    Shape: (B, T, D) -> (B, T, D).
+    Shape: (B, T, C) -> (B, T, C).
     """
 
     def __init__(self, frames: int, width: int) -> None:
@@ -47,15 +47,16 @@ class TimeBlock(nn.Module):
 
 
 class Simlpe(nn.Module):
-    """Shape: observed (B, 27, 14, 2) -> forecast (B, 10, 14, 2), torso lengths."""
+    """Shape: observed (B, 27, J, D) -> forecast (B, 10, J, D), torso lengths."""
 
     dct: Tensor
 
     def __init__(
-        self, config: SimlpeConfig, frames: int = OBSERVED, width: int = 2 * NUM_JOINTS
+        self, config: SimlpeConfig, skeleton: Skeleton = DANCE_14, frames: int = OBSERVED
     ) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.skeleton = config, skeleton
+        width = skeleton.num_joints * skeleton.dimensions
         self.register_buffer("dct", dct_matrix(frames))
         self.fc_in = nn.Linear(width, width)
         self.blocks = nn.Sequential(*(TimeBlock(frames, width) for _ in range(config.blocks)))
@@ -65,7 +66,7 @@ class Simlpe(nn.Module):
 
     def forward(self, observed: Tensor) -> Tensor:
         """Forecast a batch of windows."""
-        x = self.dct @ observed.flatten(2)  # (B, T, D)
+        x = self.dct @ observed.flatten(2)  # (B, T, J D)
         x = self.fc_out(self.blocks(self.fc_in(x)))
-        offset = (self.dct.T @ x)[:, :FUTURE].unflatten(-1, (NUM_JOINTS, 2))
+        offset = (self.dct.T @ x)[:, :FUTURE].unflatten(-1, observed.shape[2:])
         return torch.add(observed[:, -1:], offset)

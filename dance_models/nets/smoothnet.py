@@ -1,7 +1,7 @@
 """SmoothNet-style refiner: temporal only, one residual MLP for every coordinate.
 
 After Zeng et al. 2022: T frames of one coordinate -> hidden units -> residual blocks -> T frames,
-shared by all joints and axes, so that it can smooth but knows nothing of a body. Different from
+shared by all joints and axes, so that it can smooth but has no notion of a body. Different from
 the publication: the output is added to the input and its last layer starts at zero.
 """
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dance_models.config import SmoothNetConfig
 from dance_models.nets.refiner_input import packed_width, unpack
+from dance_models.skeleton import DANCE_14, Skeleton
 
 
 class ResidualBlock(nn.Module):
@@ -33,12 +34,12 @@ class ResidualBlock(nn.Module):
 
 
 class SmoothNet(nn.Module):
-    """Shape: packed input (B, T, width) -> refined pose (B, T, 14, 2)."""
+    """Shape: packed input (B, T, width) -> refined pose (B, T, J, D)."""
 
-    def __init__(self, config: SmoothNetConfig) -> None:
+    def __init__(self, config: SmoothNetConfig, skeleton: Skeleton = DANCE_14) -> None:
         super().__init__()
-        self.config = config
-        self.input_width = packed_width(config.landmarks)
+        self.config, self.skeleton = config, skeleton
+        self.input_width = packed_width(config.landmarks, skeleton)
         self.encoder = nn.Sequential(nn.Linear(config.window, config.hidden), nn.LeakyReLU(0.1))
         self.blocks = nn.Sequential(
             *(
@@ -52,7 +53,7 @@ class SmoothNet(nn.Module):
 
     def forward(self, packed: Tensor) -> Tensor:
         """Refine a batch of windows."""
-        pose = unpack(packed, self.config.landmarks).pose
-        tracks = pose.permute(0, 2, 3, 1)  # (B, 14, 2, T)
+        pose = unpack(packed, self.config.landmarks, self.skeleton).pose
+        tracks = pose.permute(0, 2, 3, 1)  # (B, J, D, T)
         correction = self.decoder(self.blocks(self.encoder(tracks)))
         return torch.add(pose, correction.permute(0, 3, 1, 2))

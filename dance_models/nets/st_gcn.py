@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from dance_models.config import StGcnConfig
 from dance_models.nets.graph import spatial_partition
 from dance_models.nets.layers import LockedDropout, NormLast
-from dance_models.nets.refiner_input import packed_width, unpack
-from dance_models.skeleton import NUM_JOINTS
+from dance_models.nets.refiner_input import landmark_features, packed_width, unpack
+from dance_models.skeleton import DANCE_14, Skeleton
 
 
 class SpatialGraphConv(nn.Module):
@@ -24,9 +24,9 @@ class SpatialGraphConv(nn.Module):
 
     adjacency: Tensor
 
-    def __init__(self, channels_in: int, channels_out: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, skeleton: Skeleton = DANCE_14) -> None:
         super().__init__()
-        adjacency = spatial_partition()
+        adjacency = spatial_partition(skeleton)
         self.register_buffer("adjacency", adjacency)
         self.importance = nn.Parameter(torch.ones_like(adjacency))
         self.weight = nn.Parameter(torch.empty(len(adjacency), channels_in, channels_out))
@@ -60,10 +60,17 @@ class StGcnBlock(nn.Module):
     Stride 1 and padded, so that T is preserved: a refiner must return every frame.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, kernel: int, dropout: float) -> None:
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel: int,
+        dropout: float,
+        skeleton: Skeleton = DANCE_14,
+    ) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            SpatialGraphConv(channels_in, channels_out),
+            SpatialGraphConv(channels_in, channels_out, skeleton),
             NormLast(channels_out),
             nn.ReLU(),
             TemporalConv(channels_out, kernel),
@@ -87,35 +94,36 @@ class StGcnRefiner(nn.Module):
     Blocks on pose and confidence, then a zero-initialised correction. Other landmarks of the
     estimator, when there are any, reach every joint through one linear layer, as they reach
     MKFF-ST-GCN's tokens, so that the two are compared on the same input. Shape: packed input
-    (B, T, width) -> refined pose (B, T, 14, 2).
+    (B, T, width) -> refined pose (B, T, J, D).
     """
 
-    def __init__(self, config: StGcnConfig) -> None:
+    def __init__(self, config: StGcnConfig, skeleton: Skeleton = DANCE_14) -> None:
         super().__init__()
-        self.config = config
-        self.input_width = packed_width(config.landmarks)
-        c = config.channels
-        self.norm = NormLast(NUM_JOINTS * 3)
-        self.landmarks = (
-            nn.Linear(3 * config.landmarks, NUM_JOINTS * c) if config.landmarks else None
-        )
-        widths = [3] + [c] * config.blocks
+        self.config, self.skeleton = config, skeleton
+        self.input_width = packed_width(config.landmarks, skeleton)
+        c, joints, features = config.channels, skeleton.num_joints, skeleton.dimensions + 1
+        self.norm = NormLast(joints * features)
+        extra = config.landmarks * landmark_features(skeleton)
+        self.landmarks = nn.Linear(extra, joints * c) if config.landmarks else None
+        widths = [features] + [c] * config.blocks
         self.first, *rest = (
-            StGcnBlock(a, b, config.temporal_kernel, config.dropout) for a, b in pairwise(widths)
+            StGcnBlock(a, b, config.temporal_kernel, config.dropout, skeleton)
+            for a, b in pairwise(widths)
         )
         self.rest = nn.Sequential(*rest)
-        self.correction = nn.Linear(c, 2)
+        self.correction = nn.Linear(c, skeleton.dimensions)
         nn.init.zeros_(self.correction.weight)
         nn.init.zeros_(self.correction.bias)
 
     def forward(self, packed: Tensor) -> Tensor:
         """Refine a batch of windows."""
-        x = unpack(packed, self.config.landmarks)
-        given = torch.cat([x.pose, x.confidence[..., None]], dim=-1)  # (B, T, V, 3)
+        x = unpack(packed, self.config.landmarks, self.skeleton)
+        given = torch.cat([x.pose, x.confidence[..., None]], dim=-1)  # (B, T, V, D + 1)
         normed = self.norm(given.flatten(2)).reshape(given.shape)
         features = self.first(normed.permute(2, 0, 1, 3))  # (V, B, T, C)
         if self.landmarks is not None:
-            extra = self.landmarks(x.landmarks.flatten(2)).unflatten(-1, (NUM_JOINTS, -1))
+            joints = self.skeleton.num_joints
+            extra = self.landmarks(x.landmarks.flatten(2)).unflatten(-1, (joints, -1))
             features = features + extra.permute(2, 0, 1, 3)
         correction = self.correction(self.rest(features)).permute(1, 2, 0, 3)
         return torch.add(x.pose, correction)

@@ -16,13 +16,13 @@ from dance_models.nets.graph_attention import GraphAttentionBlock, joined
 from dance_models.nets.graph_gru import GraphGru
 from dance_models.nets.layers import NormFirst
 from dance_models.nets.simlpe import dct_matrix
-from dance_models.skeleton import NUM_JOINTS
+from dance_models.skeleton import DANCE_14, Skeleton
 
 
 def differences(poses: Tensor) -> Tensor:
-    """Backward difference along time, (B, T, V, 2) -> the same; the first repeats the second's.
+    """Backward difference along time, (B, T, V, D) -> the same; the first repeats the second's.
 
-    A zero there would make the next difference, the acceleration, false.
+    A zero there would put a false jump into the next difference, the acceleration.
     """
     step = poses[:, 1:] - poses[:, :-1]
     return torch.cat([step[:, :1], step], dim=1)
@@ -59,42 +59,42 @@ class TemporalBlock(nn.Module):
 class StgaNet(nn.Module):
     """Prediction network (SPEC: section 3).
 
-    Shape: observed (B, 27, 14, 2) -> forecast (B, 10, 14, 2), both in torso lengths about the last
+    Shape: observed (B, 27, J, D) -> forecast (B, 10, J, D), both in torso lengths about the last
     observed pelvis.
     """
 
     dct: Tensor
 
-    def __init__(self, config: StgaNetConfig) -> None:
+    def __init__(self, config: StgaNetConfig, skeleton: Skeleton = DANCE_14) -> None:
         super().__init__()
-        self.config = config
-        c, hidden = config.channels, config.hidden
-        inputs = 6 if config.kinematic_inputs else 2
+        self.config, self.skeleton = config, skeleton
+        c, hidden, axes = config.channels, config.hidden, skeleton.dimensions
+        inputs = 3 * axes if config.kinematic_inputs else axes  # p, v, a or p alone
         self.encoder = nn.Sequential(
             NormFirst(inputs, affine=False),  # the convolution that follows can do that
             ThreeFrames(inputs, c),
-            GraphAttentionBlock(c, config),
+            GraphAttentionBlock(c, config, skeleton),
             TemporalBlock(2 * c, config.dropout),
-            GraphAttentionBlock(2 * c, config),
+            GraphAttentionBlock(2 * c, config, skeleton),
             TemporalBlock(4 * c, config.dropout),
-            GraphAttentionBlock(4 * c, config),
+            GraphAttentionBlock(4 * c, config, skeleton),
         )
         self.to_state = nn.Linear(8 * c, hidden)
         if config.dct_inputs:  # an addition to the paper
             self.register_buffer("dct", dct_matrix(OBSERVED)[: config.dct_inputs])
-        self.from_dct = nn.Linear(2 * config.dct_inputs, hidden) if config.dct_inputs else None
-        self.cell = GraphGru(6, hidden)
+        self.from_dct = nn.Linear(axes * config.dct_inputs, hidden) if config.dct_inputs else None
+        self.cell = GraphGru(3 * axes, hidden, skeleton)
         self.head = nn.Sequential(
             nn.Linear(hidden, hidden),
             nn.LeakyReLU(0.1),
             nn.Linear(hidden, hidden),
             nn.LeakyReLU(0.1),
         )
-        self.step = nn.Linear(hidden, 2)  # f(H)
+        self.step = nn.Linear(hidden, axes)  # f(H)
         nn.init.zeros_(self.step.weight)
         nn.init.zeros_(self.step.bias)
         self.gamma = (
-            nn.Parameter(torch.full((NUM_JOINTS, 1, 1), config.gamma))
+            nn.Parameter(torch.full((skeleton.num_joints, 1, 1), config.gamma))
             if config.velocity_residual
             else None
         )
@@ -105,7 +105,7 @@ class StgaNet(nn.Module):
         acceleration = differences(velocity)
         state = self._encode(observed, velocity, acceleration)
         last = torch.stack([observed[:, -1], velocity[:, -1], acceleration[:, -1]])
-        pose, v, a = last.transpose(1, 2)  # (V, B, 2) each
+        pose, v, a = last.transpose(1, 2)  # (V, B, D) each
         edges = self.cell.edges()
         forecast = []
         for _ in range(FUTURE):
@@ -124,6 +124,6 @@ class StgaNet(nn.Module):
         features = self.encoder(x)[:, 0]  # (8 C, B, V)
         state = self.to_state(features.permute(2, 1, 0))
         if self.from_dct is not None:
-            path = (pose - pose[:, -1:]).permute(2, 0, 3, 1)  # (V, B, 2, T)
+            path = (pose - pose[:, -1:]).permute(2, 0, 3, 1)  # (V, B, D, T)
             state = state + self.from_dct((path @ self.dct.T).flatten(2))
         return torch.relu(state)

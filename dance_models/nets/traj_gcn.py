@@ -2,10 +2,10 @@
 
 After Mao et al. 2019 ("Learning trajectory dependencies"): the last pose is repeated over the
 future, every coordinate's trajectory is transformed by a DCT, a graph convolutional network over
-the coordinates corrects the coefficients, and the inverse DCT gives all frames. Nodes are the 28
+the coordinates corrects the coefficients, and the inverse DCT gives all frames. Nodes are the J D
 coordinates; the adjacency is learnt without a skeleton. Different from the publication: smaller
 (256 hidden units and 12 blocks there), and the bias is added before the nodes are mixed, which
-only the last layer can tell, since normalisation follows the others.
+matters in the last layer alone, since normalisation follows the others.
 """
 
 import torch
@@ -15,7 +15,7 @@ from dance_models.config import TrajGcnConfig
 from dance_models.data.forecast_windows import FUTURE, OBSERVED
 from dance_models.nets.layers import NormLast
 from dance_models.nets.simlpe import dct_matrix
-from dance_models.skeleton import NUM_JOINTS
+from dance_models.skeleton import DANCE_14, Skeleton
 
 
 class FreeGraphConv(nn.Module):
@@ -47,18 +47,19 @@ class Layer(nn.Sequential):
 
 
 class TrajGcn(nn.Module):
-    """Shape: observed (B, 27, 14, 2) -> forecast (B, 10, 14, 2), torso lengths."""
+    """Shape: observed (B, 27, J, D) -> forecast (B, 10, J, D), torso lengths."""
 
     dct: Tensor
 
     def __init__(
         self,
         config: TrajGcnConfig,
+        skeleton: Skeleton = DANCE_14,
         frames: int = OBSERVED + FUTURE,
-        nodes: int = 2 * NUM_JOINTS,
     ) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.skeleton = config, skeleton
+        nodes = skeleton.num_joints * skeleton.dimensions
         self.register_buffer("dct", dct_matrix(frames))
         hidden, dropout = config.hidden, config.dropout
         self.first = Layer(frames, hidden, nodes, dropout)
@@ -75,10 +76,10 @@ class TrajGcn(nn.Module):
     def forward(self, observed: Tensor) -> Tensor:
         """Forecast a batch of windows."""
         padded = torch.cat([observed, observed[:, -1:].expand(-1, FUTURE, -1, -1)], dim=1)
-        coefficients = padded.flatten(2).transpose(1, 2) @ self.dct.T  # (B, 28, T)
+        coefficients = padded.flatten(2).transpose(1, 2) @ self.dct.T  # (B, J D, T)
         x = self.first(coefficients)
         for block in self.blocks:
             x = x + block(x)
         corrected = (coefficients + self.last(x)) @ self.dct
         future: Tensor = corrected.transpose(1, 2)[:, OBSERVED:]
-        return future.reshape(-1, FUTURE, NUM_JOINTS, 2)
+        return future.reshape(-1, FUTURE, *observed.shape[2:])

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.render.overlay import draw_skeleton
+from dance_models.skeleton import DANCE_14, Skeleton
 
 # Base64 adds a third: 110,000 bytes become 147 kB, under the 150 kB that previews may take.
 MAX_BYTES: Final = 110_000
@@ -29,13 +30,14 @@ def contact_sheet(
     width: int = 960,
     threshold: float = 0.3,
     max_bytes: int = MAX_BYTES,
+    skeleton: Skeleton = DANCE_14,
 ) -> bytes:
     """JPEG of RGB images in rows of ``columns``, with skeletons where ``keypoints`` are given.
 
-    ``keypoints`` are (14, 2) in pixels of their image, None for nobody; ``scores`` (14,) hide
-    joints below ``threshold``. The sheet is ``width`` pixels wide, or less where that is what
-    it takes to stay within ``max_bytes``: quality gives way first, then size. Raises ValueError
-    when there are no images, the lengths differ, or no size fits.
+    ``keypoints`` are (J, 2) in pixels of their image, None without a person; ``scores`` (J,) hide
+    joints below ``threshold``. The sheet is ``width`` pixels wide, or less to stay within
+    ``max_bytes``: quality is reduced first, then size. Raises ValueError when there are no images,
+    the lengths differ, or no size fits.
     """
     if not images:
         raise ValueError("a contact sheet needs at least one image")
@@ -47,7 +49,7 @@ def contact_sheet(
     while width >= 8 * columns:
         cell = (width - _GAP * (columns + 1)) // columns
         cells = [
-            _cell(image, pose, confidence, caption, cell, threshold)
+            _cell(image, pose, confidence, caption, cell, threshold, skeleton)
             for image, pose, confidence, caption in zip(
                 images, poses, confidences, captions, strict=True
             )
@@ -74,15 +76,16 @@ def _cell(
     caption: str | None,
     width: int,
     threshold: float,
+    skeleton: Skeleton,
 ) -> NDArray[np.uint8]:
-    """Scale first and draw then, so that lines stay visible on a large image made small."""
+    """Scale first, then draw, so that lines stay visible on a large image made small."""
     scale = width / image.shape[1]
     size = (width, max(1, round(image.shape[0] * scale)))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     small: NDArray[np.uint8] = cv2.resize(image, size, interpolation=how)
     # Pixel centres are integers: x = 0 is the centre of the first pixel at every scale.
     placed = None if pose is None else (np.asarray(pose) + 0.5) * scale - 0.5
-    drawn = draw_skeleton(small, placed, score, threshold)
+    drawn = draw_skeleton(small, placed, score, threshold, skeleton=skeleton)
     return drawn if caption is None else _with_caption(drawn, caption)
 
 

@@ -6,11 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.skeleton import EDGES, NUM_JOINTS, joint_colour
+from dance_models.skeleton import DANCE_14, Colour, Skeleton
 
 _SHIFT: Final = 3  # fractional bits of the coordinates, so that lines lie between pixels
 _FAR: Final = 1e6  # pixels; OpenCV's fixed-point coordinates overflow far beyond this
-Colour = tuple[int, int, int]
 _DOT_COLOUR: Final[Colour] = (255, 255, 255)
 
 
@@ -20,32 +19,34 @@ def draw_skeleton(
     score: NDArray[np.number] | None = None,
     threshold: float = 0.3,
     colour: Colour | None = None,
+    skeleton: Skeleton = DANCE_14,
 ) -> NDArray[np.uint8]:
-    """Return a copy of an RGB image (H, W, 3) with the 14 joints and 13 edges drawn on it.
+    """Return a copy of an RGB image (H, W, 3) with the joints and edges drawn on it.
 
-    ``keypoints`` is (14, 2) in pixels of the image or None for nobody. ``score`` is (14,), an
-    estimator's score or an annotation's visibility; joints below ``threshold`` and joints that
-    are NaN are left out, with their edges. ``colour`` (RGB) paints all of it in one colour, in thin
-    lines and without dots. Lines grow with the image.
+    ``keypoints`` is (J, 2) in pixels of the image, or None when there is no person. ``score`` is
+    (J,), an estimator's score or an annotation's visibility; joints below ``threshold`` and joints
+    that are NaN are left out, with their edges. ``colour`` (RGB) paints all of it in one colour, in
+    thin lines and without dots. Lines grow with the image. Raises ValueError on another shape.
     """
     drawn = image.copy()
     if keypoints is None:
         return drawn
-    if keypoints.shape != (NUM_JOINTS, 2):
-        raise ValueError(f"keypoints have shape {keypoints.shape}, expected ({NUM_JOINTS}, 2)")
+    expected = (skeleton.num_joints, 2)  # of a 3-D skeleton: its projection
+    if keypoints.shape != expected:
+        raise ValueError(f"keypoints have shape {keypoints.shape}, expected {expected}")
     shown = np.isfinite(keypoints).all(axis=1) & (np.abs(keypoints) < _FAR).all(axis=1)
     if score is not None:
         shown &= np.asarray(score) >= threshold
     thickness = line_thickness(image.shape[0], image.shape[1]) if colour is None else 1
     points = _fixed_point(np.where(shown[:, None], keypoints, 0.0))
-    for parent, child in EDGES:
+    for parent, child in skeleton.edges:
         if shown[parent] and shown[child]:
-            paint = colour or joint_colour(child)
+            paint = colour or skeleton.colours[child]
             cv2.line(drawn, points[parent], points[child], paint, thickness, cv2.LINE_AA, _SHIFT)
     if colour is not None:
         return drawn
     for joint in np.flatnonzero(shown):
-        _dot(drawn, points[joint], thickness, joint_colour(int(joint)))
+        _dot(drawn, points[joint], thickness, skeleton.colours[joint])
     return drawn
 
 

@@ -1,7 +1,7 @@
 """Checkpoints: written atomically, read without pickle's code execution."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -21,6 +21,8 @@ from dance_models.config import (
     identity,
 )
 from dance_models.errors import InputError
+from dance_models.nets.build import skeleton_of
+from dance_models.skeleton import DANCE_14, BodyParts, Derivation, Skeleton
 
 _KINDS: Final[dict[str, dict[str, Any]]] = {
     "recognition": {kind.__name__: kind for kind in get_args(RecognitionNet)},
@@ -53,8 +55,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 class Initial:
     """Weights that a training starts from in place of random ones: another's ``best.pt``.
 
-    All of them, those of the landmarks too, though motion has none and the network saw them as
-    missing: fine-tuned on a study corpus, MKFF-ST-GCN came out no better with fresh ones there.
+    All weights are taken over, those of the landmarks too. Motion has no landmarks, so they were
+    pre-trained on missing ones; but fresh weights in their place made MKFF-ST-GCN no better when
+    it was fine-tuned on a study corpus.
     """
 
     path: Path
@@ -70,7 +73,7 @@ class Initial:
             ) from error
 
     def load_into(self, model: nn.Module, experiment: Experiment) -> None:
-        """Load them. Raises InputError unless they are of the very network of ``experiment``."""
+        """Load them. Raises InputError unless network and skeleton are those of ``experiment``."""
         state, wanted = load_checkpoint(self.path), experiment_to_plain(experiment)
         for part in ("network", "net"):
             if state["experiment"][part] != wanted[part]:
@@ -79,11 +82,28 @@ class Initial:
                     file=self.path,
                     hint="Pre-train the network that is fine-tuned",
                 )
+        if checkpoint_skeleton(state) != skeleton_of(model):
+            raise InputError("the initial weights are of another skeleton", file=self.path)
         model.load_state_dict(state["model"])
 
 
+def skeleton_record(skeleton: Skeleton) -> dict[str, Any]:
+    """The entry of a checkpoint that describes its skeleton; none for the default skeleton."""
+    return {} if skeleton == DANCE_14 else {"skeleton": asdict(skeleton)}
+
+
+def checkpoint_skeleton(state: dict[str, Any]) -> Skeleton:
+    """The skeleton of a checkpoint; one without a record is of the default skeleton."""
+    if "skeleton" not in state:
+        return DANCE_14
+    plain = dict(state["skeleton"])
+    plain["parts"] = BodyParts(**plain["parts"])
+    plain["derivations"] = tuple(Derivation(**entry) for entry in plain["derivations"])
+    return Skeleton(**plain)
+
+
 def experiment_to_plain(experiment: Experiment) -> dict[str, Any]:
-    """What tells the experiment from others, with its task and the kind of its network."""
+    """The fields that identify the experiment, with its task and the kind of its network."""
     return {
         "task": _task(experiment),
         "network": type(experiment.net).__name__,

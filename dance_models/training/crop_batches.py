@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from dance_models.config import CropJitterConfig, TrainingConfig
 from dance_models.data.crops import CROP, Crops
 from dance_models.data.pose_runs import PoseRun
+from dance_models.errors import InputError
 from dance_models.nets.heatmaps import HEATMAP, STRIDE, gaussian_heatmaps
-from dance_models.skeleton import MIRROR
+from dance_models.skeleton import DANCE_14, Skeleton
 from dance_models.training.geometry import Geometry, draw_geometry
 
 
@@ -34,25 +35,25 @@ def from_heatmap(points: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Warp:
-    """What is done to the crops of a batch: geometry about their centre, shift and colour."""
+    """The augmentation of the crops of a batch: geometry about their centre, shift and colour."""
 
     geometry: Geometry
     shift: Tensor  # (B, 2) crop pixels
     gain: Tensor  # (B, 3) factor of every channel
 
     def points(self, points: Tensor) -> Tensor:
-        """(B, 14, 2) crop pixels, left and right swapped where mirrored."""
+        """(B, J, 2) crop pixels, left and right swapped where mirrored."""
         centre = points.new_tensor([CROP[1] - 1, CROP[0] - 1]) / 2
         moved = self.geometry.vectors(points - centre) + centre + self.shift[:, None]
-        return self.geometry.swap(moved, MIRROR, 1)
+        return self.geometry.swap_joints(moved, 1)
 
     def visible(self, visible: Tensor) -> Tensor:
-        """(B, 14), left and right swapped where mirrored."""
-        return self.geometry.swap(visible, MIRROR, 1)
+        """(B, J), left and right swapped where mirrored."""
+        return self.geometry.swap_joints(visible, 1)
 
     def pictures(self, pictures: Tensor) -> Tensor:
-        """(B, 3, rows, columns); what comes from outside the crop is black."""
-        # affine_grid asks where each target pixel comes from, in units of half the picture.
+        """(B, 3, rows, columns); pixels from outside the crop are black."""
+        # affine_grid maps target pixels to source pixels, in units of half the picture.
         half = pictures.new_tensor([CROP[1], CROP[0]]) / 2
         inverse = torch.linalg.inv(self.geometry.matrix)
         linear = inverse * half / half[:, None]
@@ -70,13 +71,19 @@ def draw_warp(
     jitter: CropJitterConfig,
     generator: torch.Generator,
     device: torch.device,
+    skeleton: Skeleton = DANCE_14,
 ) -> Warp:
-    """One warp a crop; the geometry is that of the other networks' trainings."""
+    """One warp a crop; the geometry is drawn as for the other networks.
+
+    Raises InputError for a skeleton that is not 2-D.
+    """
+    if skeleton.dimensions != 2:
+        raise InputError(f"person crops are pictures, and the skeleton {skeleton.id} is not 2-D")
 
     def spread(columns: int) -> Tensor:
         return 2 * torch.rand(batch, columns, generator=generator) - 1
 
-    geometry = draw_geometry(batch, training, generator, device)
+    geometry = draw_geometry(batch, training, generator, device, skeleton)
     shift = jitter.shift * CROP[0] * spread(2)
     gain = torch.exp(
         math.log1p(jitter.brightness) * spread(1) + math.log1p(jitter.colour) * spread(3)
@@ -86,7 +93,7 @@ def draw_warp(
 
 @dataclass(frozen=True)
 class CropBatch:
-    """Pictures (B, 3, 128, 96), heatmaps (B, 14, 32, 24), and which joints count (B, 14)."""
+    """Pictures (B, 3, 128, 96), heatmaps (B, J, 32, 24), and which joints count (B, J)."""
 
     pictures: Tensor
     heatmaps: Tensor

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from dance_models.config import HrnetExperiment
 from dance_models.data.crops import Crops
-from dance_models.data.pose_runs import PoseRun
+from dance_models.data.pose_runs import PoseRun, check_skeleton
 from dance_models.inference.crops import detect_runs
 from dance_models.nets.hrnet import Hrnet
+from dance_models.skeleton import DANCE_14, Skeleton
 from dance_models.training.crop_batches import CropBatch, CropTensors, draw_warp
 from dance_models.training.loop import (
     EpochRecord,
@@ -26,7 +27,7 @@ from dance_models.training.loop import (
 from dance_models.training.losses import heatmap_loss
 from dance_models.training.selection import refinement_scores, split_runs
 
-VALIDATION_STRIDE: Final = 4  # annotated frames; neighbours say nearly the same
+VALIDATION_STRIDE: Final = 4  # annotated frames; neighbours are nearly the same
 
 
 def _validation_frames(run: PoseRun) -> PoseRun:
@@ -42,12 +43,15 @@ def train_detection(
     experiment: HrnetExperiment,
     folder: Path,
     on_epoch: Callable[[EpochRecord], None] | None = None,
+    skeleton: Skeleton = DANCE_14,
 ) -> TrainingResult:
     """Train on the original runs of split "train", select on "val"; resumes in ``folder``.
 
-    Augmented copies are left out: their pictures were never made, and the crops are turned and
-    scaled on the fly. Raises InputError when no training frame is annotated or a crop is missing.
+    Augmented copies are left out: they have no pictures, and the crops are turned and scaled on
+    the fly. ``skeleton`` is that of the runs. Raises InputError when no training frame is
+    annotated, a crop is missing, or the runs are of another skeleton.
     """
+    check_skeleton(runs, skeleton)
     training = experiment.training
     device = prepare(training)
     originals = [run for run in runs if run.variant == 0]
@@ -58,17 +62,18 @@ def train_detection(
 
     def batches(generator: torch.Generator) -> Iterator[CropBatch]:
         for chosen in epoch_indices(len(data), training.batch_size, steps, generator):
-            warp = draw_warp(len(chosen), training, experiment.jitter, generator, device)
+            warp = draw_warp(len(chosen), training, experiment.jitter, generator, device, skeleton)
             yield data.batch(chosen, warp)
 
     def loss(model: nn.Module, batch: CropBatch) -> Tensor:
         return heatmap_loss(model(batch.pictures), batch.heatmaps, batch.seen)
 
     def validate(model: nn.Module) -> dict[str, float]:
-        return refinement_scores(select, detect_runs(model, select, crops, mirror=False))
+        poses = detect_runs(model, select, crops, mirror=False)
+        return refinement_scores(select, poses, skeleton=skeleton)
 
     torch.manual_seed(training.seed)
-    model = Hrnet(experiment.net).to(device)
-    # As the other trainings do: on which folds it runs is no part of what one training is.
+    model = Hrnet(experiment.net, skeleton).to(device)
+    # As in the other trainings, ``folds`` is no property of a single training.
     task = Task(replace(experiment, folds=False), steps, batches, loss, validate)
     return Trainer(model, task, folder).fit(on_epoch)

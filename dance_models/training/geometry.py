@@ -6,45 +6,66 @@ import torch
 from torch import Tensor
 
 from dance_models.config import TrainingConfig
-from dance_models.skeleton import MIRROR
+from dance_models.skeleton import DANCE_14, Joints, Skeleton
 
 
 @dataclass(frozen=True)
 class Geometry:
     """Linear maps about the window's centre and which windows are mirrored."""
 
-    matrix: Tensor  # (B, 2, 2), reflection included
+    matrix: Tensor  # (B, D, D), reflection included
     mirrored: Tensor  # (B,) bool
+    skeleton: Skeleton = DANCE_14
 
     def vectors(self, values: Tensor) -> Tensor:
-        """Map (B, ..., 2) positions or velocities; does not swap left and right."""
+        """Map (B, ..., D) positions or velocities; does not swap left and right."""
         flat = values.flatten(1, -2)
         return (flat @ self.matrix.transpose(1, 2)).reshape(values.shape)
 
-    def swap(self, values: Tensor, permutation: tuple[int, ...], dim: int) -> Tensor:
-        """Swap left and right along ``dim`` in the mirrored windows alone."""
-        order = torch.tensor(permutation, device=values.device)
+    def swap_joints(self, values: Tensor, dim: int) -> Tensor:
+        """Swap left and right joints along ``dim`` in the mirrored windows alone."""
+        return self._swap(values, self.skeleton.mirror, dim)
+
+    def swap_landmarks(self, values: Tensor, dim: int) -> Tensor:
+        """Swap left and right landmarks of the estimator along ``dim`` in the mirrored windows.
+
+        Landmarks in another number than the skeleton's stay where they are.
+        """
+        if values.shape[dim] != self.skeleton.num_landmarks:
+            return values
+        return self._swap(values, self.skeleton.landmark_mirror, dim)
+
+    def poses(self, values: Tensor) -> Tensor:
+        """Map (B, T, J, D), left and right swapped where mirrored."""
+        return self.swap_joints(self.vectors(values), 2)
+
+    def _swap(self, values: Tensor, permutation: Joints, dim: int) -> Tensor:
+        order = torch.tensor(permutation, device=values.device, dtype=torch.long)
         shape = [-1] + [1] * (values.dim() - 1)
         return torch.where(self.mirrored.reshape(shape), values.index_select(dim, order), values)
 
-    def poses(self, values: Tensor) -> Tensor:
-        """Map (B, T, 14, 2), left and right swapped where mirrored."""
-        return self.swap(self.vectors(values), MIRROR, 2)
-
 
 def draw_geometry(
-    batch: int, config: TrainingConfig, generator: torch.Generator, device: torch.device
+    batch: int,
+    config: TrainingConfig,
+    generator: torch.Generator,
+    device: torch.device,
+    skeleton: Skeleton = DANCE_14,
 ) -> Geometry:
-    """Rotation, a scale an axis and reflection, one of each a window."""
+    """Rotation in the skeleton's plane, a scale for each axis and reflection, one draw a window."""
+    axes = skeleton.dimensions
 
     def uniform(low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand(batch, generator=generator)
 
     angle = uniform(-config.rotation_rad, config.rotation_rad)
     cos, sin = angle.cos(), angle.sin()
-    rotation = torch.stack([cos, -sin, sin, cos], dim=-1).reshape(batch, 2, 2)
-    scale = torch.stack([uniform(*config.axis_scale), uniform(*config.axis_scale)], dim=-1)
+    first, second = skeleton.turn_plane
+    rotation = torch.eye(axes).repeat(batch, 1, 1)
+    rotation[:, first, first], rotation[:, first, second] = cos, -sin
+    rotation[:, second, first], rotation[:, second, second] = sin, cos
+    scale = torch.stack([uniform(*config.axis_scale) for _ in range(axes)], dim=-1)
     mirrored = torch.rand(batch, generator=generator) < config.mirror_probability
-    flip = torch.stack([torch.where(mirrored, -1.0, 1.0), torch.ones(batch)], dim=-1)
+    flip = torch.where(mirrored[:, None], torch.tensor(skeleton.reflection).float(), 1.0)
     matrix = rotation * (scale * flip)[:, None, :]
-    return Geometry(matrix.to(device), mirrored.to(device))
+    return Geometry(matrix.to(device), mirrored.to(device), skeleton)

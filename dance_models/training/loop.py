@@ -1,4 +1,4 @@
-"""One training loop for both networks: resumable bit for bit, selected on validation."""
+"""One training loop for all networks: resumable bit for bit, selected on validation."""
 
 import copy
 import json
@@ -14,11 +14,14 @@ from torch import Tensor, nn
 
 from dance_models.config import Experiment, TrainingConfig
 from dance_models.errors import InputError
+from dance_models.nets.build import skeleton_of
 from dance_models.training.checkpoint import (
     Initial,
+    checkpoint_skeleton,
     experiment_to_plain,
     load_checkpoint,
     save_checkpoint,
+    skeleton_record,
 )
 from dance_models.training.optimiser import learning_rate, make_optimiser
 
@@ -27,7 +30,7 @@ Batch = TypeVar("Batch")
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What one epoch came to. ``score`` is the validation error that selects: lower is better."""
+    """The result of one epoch. ``score`` is the validation error that selects: lower is better."""
 
     epoch: int  # counted from 1
     train_loss: float
@@ -53,7 +56,7 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """Where the weights are and how they came about."""
+    """Where the weights are, and the epochs of the training."""
 
     best: Path
     last: Path
@@ -72,7 +75,7 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class Task(Generic[Batch]):
-    """What differs between the two trainings."""
+    """The parts in which the trainings differ."""
 
     experiment: Experiment
     steps_per_epoch: int
@@ -150,8 +153,8 @@ class Trainer(Generic[Batch]):
         return done - best >= self.config.patience
 
     def _epoch(self, epoch: int) -> EpochRecord:
-        # All randomness of an epoch hangs on the seed and its number: an epoch that was begun
-        # again after an interruption draws what it would have drawn.
+        # All randomness of an epoch follows from the seed and its number, so an epoch that is
+        # repeated after an interruption draws the same numbers.
         seed = self.config.seed * 1_000_003 + epoch
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
@@ -211,6 +214,7 @@ class Trainer(Generic[Batch]):
                 "history": history,
                 "labels": self.task.labels,
                 "initial": self.started_from,
+                **skeleton_record(skeleton_of(self.model)),
             }
             save_checkpoint(best, self.folder / "best.pt")
         last: dict[str, Any] = {
@@ -220,6 +224,7 @@ class Trainer(Generic[Batch]):
             "experiment": plain,
             "history": history,
             "initial": self.started_from,
+            **skeleton_record(skeleton_of(self.model)),
         }
         save_checkpoint(last, self.folder / "last.pt")
         progress = {"epoch": len(self.history), "epochs": self.config.epochs}
@@ -235,6 +240,12 @@ class Trainer(Generic[Batch]):
         if state["experiment"] != experiment_to_plain(self.task.experiment):
             raise InputError(
                 "the checkpoint was trained with another configuration",
+                file=path,
+                hint="Train in another folder, or delete it",
+            )
+        if checkpoint_skeleton(state) != skeleton_of(self.model):
+            raise InputError(
+                "the checkpoint was trained on another skeleton",
                 file=path,
                 hint="Train in another folder, or delete it",
             )

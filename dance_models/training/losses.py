@@ -13,12 +13,12 @@ def refinement_loss(
 ) -> Tensor:
     """Eq 10: (1/N_j) sum_j |G_j - P_j| + lambda (1/N_k) sum over the k worst joints.
 
-    ``refined`` and ``target`` (B, T, 14, 2), ``visible`` (B, T, 14) 0 or 1. |.| is the L1 norm of
+    ``refined`` and ``target`` (B, T, J, D), ``visible`` (B, T, J) 0 or 1. |.| is the L1 norm of
     a joint, averaged over the frames in which it is visible; joints are ranked per sample by that
     mean; N_j counts visible joints and k = min(top_k, N_j). Scalar, mean over the batch.
     """
     error = (refined - target).abs().sum(dim=-1) * visible
-    frames = visible.sum(dim=1)  # (B, 14)
+    frames = visible.sum(dim=1)  # (B, J)
     joint_error = error.sum(dim=1) / frames.clamp(min=1)
     seen = (frames > 0).sum(dim=1)  # N_j, (B,)
     mean = joint_error.sum(dim=1) / seen.clamp(min=1)
@@ -30,14 +30,13 @@ def refinement_loss(
 
 
 def laplace_loss(refined: Tensor, log_scale: Tensor, target: Tensor, visible: Tensor) -> Tensor:
-    """-log likelihood of Laplace errors, up to a constant: |G - P|_1 / b + 2 log b.
+    """-log likelihood of Laplace errors, up to a constant: |G - P|_1 / b + D log b.
 
-    ``refined`` and ``target`` (B, T, 14, 2), ``log_scale`` log b (B, T, 14), ``visible``
-    (B, T, 14) 0 or 1. A joint that cannot be placed may say so and then counts less. Scalar, mean
-    over the visible joints.
+    ``refined`` and ``target`` (B, T, J, D), ``log_scale`` log b (B, T, J), ``visible``
+    (B, T, J) 0 or 1. A joint with a large scale counts less. Scalar, mean over the visible joints.
     """
     error = (refined - target).abs().sum(dim=-1)
-    loss = error * torch.exp(-log_scale) + 2 * log_scale
+    loss = error * torch.exp(-log_scale) + refined.shape[-1] * log_scale
     return (loss * visible).sum() / visible.sum().clamp(min=1)
 
 
@@ -60,8 +59,8 @@ def forecast_loss(
 ) -> Tensor:
     """Mean joint distance over all future frames, plus that of the frame differences.
 
-    ``forecast`` and ``future`` (B, T, 14, 2), ``last`` (B, 14, 2) the last observed pose,
-    ``known`` (B, T, 14) 0 or 1. Scalar.
+    ``forecast`` and ``future`` (B, T, J, D), ``last`` (B, J, D) the last observed pose,
+    ``known`` (B, T, J) 0 or 1. Scalar.
     """
 
     def distance(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from dance_models.config import PredictionExperiment, PredictionNet, TrainingConfig
 from dance_models.data.forecast_windows import ForecastWindows, cut_windows
-from dance_models.data.pose_runs import PoseRun
+from dance_models.data.pose_runs import PoseRun, check_skeleton
 from dance_models.inference.keypoints import forecast, window_scale
 from dance_models.nets.build import build_forecaster
-from dance_models.skeleton import MIRROR
+from dance_models.skeleton import DANCE_14, Skeleton
 from dance_models.training.checkpoint import Initial
 from dance_models.training.geometry import draw_geometry
 from dance_models.training.loop import (
@@ -36,9 +36,9 @@ VALIDATION_STRIDE: Final = 3  # frames between validation windows
 class ForecastBatch(NamedTuple):
     """Observed and future poses in torso lengths about the last observed pelvis."""
 
-    observed: Tensor  # (B, 27, 14, 2)
-    future: Tensor  # (B, 10, 14, 2), 0 where unknown
-    known: Tensor  # (B, 10, 14) 1 where the future is annotated
+    observed: Tensor  # (B, 27, J, D)
+    future: Tensor  # (B, 10, J, D), 0 where unknown
+    known: Tensor  # (B, 10, J) 1 where the future is annotated
 
 
 def annotated_poses(runs: Sequence[PoseRun]) -> list[NDArray[np.float32]]:
@@ -56,24 +56,32 @@ def reversed_run(run: PoseRun) -> PoseRun:
     )
 
 
-def _has_windows(run: PoseRun) -> bool:
-    return len(cut_windows([run], annotated_poses([run]), stride=VALIDATION_STRIDE)) > 0
+def _has_windows(run: PoseRun, skeleton: Skeleton) -> bool:
+    poses = annotated_poses([run])
+    return len(cut_windows([run], poses, stride=VALIDATION_STRIDE, skeleton=skeleton)) > 0
 
 
 class ForecastTensors:
     """All windows as tensors on the device.
 
-    Annotated ones forward and backward in time; with ``estimated`` also those that show what the
-    estimator saw of the past, while the future is annotated.
+    Annotated ones forward and backward in time; with ``estimated`` also those whose past is the
+    estimate, while the future is annotated.
     """
 
     def __init__(
-        self, runs: Sequence[PoseRun], device: torch.device, *, estimated: bool = False
+        self,
+        runs: Sequence[PoseRun],
+        device: torch.device,
+        *,
+        estimated: bool = False,
+        skeleton: Skeleton = DANCE_14,
     ) -> None:
+        self.skeleton = skeleton
         back = [reversed_run(run) for run in runs]
-        cuts = [cut_windows(runs, annotated_poses(runs)), cut_windows(back, annotated_poses(back))]
+        poses = [(runs, annotated_poses(runs)), (back, annotated_poses(back))]
         if estimated:
-            cuts.append(cut_windows(runs, [run.estimate for run in runs]))
+            poses.append((runs, [run.estimate for run in runs]))
+        cuts = [cut_windows(*pair, skeleton=skeleton) for pair in poses]
         parts = [self._scaled(windows) for windows in cuts]
         self.observed, self.future, self.known = (
             torch.cat([part[i] for part in parts]).to(device) for i in range(3)
@@ -82,9 +90,8 @@ class ForecastTensors:
         self.forward, self.backward, *rest = _ranges([len(windows) for windows in cuts])
         self.estimated = rest[0] if rest else range(0)
 
-    @staticmethod
-    def _scaled(windows: ForecastWindows) -> ForecastBatch:
-        centre, scale = window_scale(windows.observed)
+    def _scaled(self, windows: ForecastWindows) -> ForecastBatch:
+        centre, scale = window_scale(windows.observed, skeleton=self.skeleton)
         future = (windows.future - centre) / scale
         known = np.isfinite(future).all(axis=-1)
         return ForecastBatch(
@@ -100,12 +107,12 @@ class ForecastTensors:
         chosen = _replaced(chosen, self.backward, config.reverse_probability, generator)
         if self.estimated:
             chosen = _replaced(chosen, self.estimated, config.estimate_probability, generator)
-        geometry = draw_geometry(len(chosen), config, generator, self.device)
+        geometry = draw_geometry(len(chosen), config, generator, self.device, self.skeleton)
         chosen = chosen.to(self.device)
         return ForecastBatch(
             geometry.poses(self.observed[chosen]),
             geometry.poses(self.future[chosen]),
-            geometry.swap(self.known[chosen][..., None], MIRROR, 2)[..., 0],
+            geometry.swap_joints(self.known[chosen], 2),
         )
 
 
@@ -126,6 +133,63 @@ def _replaced(
     return torch.where(swap, others.start + drawn, chosen)
 
 
+class _Prediction:
+    """Training windows, their loss and the validation of one training."""
+
+    def __init__(
+        self,
+        runs: Sequence[PoseRun],
+        training: TrainingConfig,
+        skeleton: Skeleton,
+        device: torch.device,
+    ) -> None:
+        check_skeleton(runs, skeleton)
+        self.training, self.device = training, device
+        learn, self.select = split_runs(runs, lambda run: _has_windows(run, skeleton))
+        estimated = training.estimate_probability > 0
+        self.data = ForecastTensors(learn, device, estimated=estimated, skeleton=skeleton)
+        self.torso = annotated_torso(self.select, skeleton=skeleton)
+        self.windows = {"": self._validation_windows(annotated_poses(self.select), skeleton)}
+        if estimated:
+            raw = self._validation_windows([run.estimate for run in self.select], skeleton)
+            self.windows |= {"raw_": raw} if len(raw) else {}
+        per_pass = math.ceil(len(self.data.forward) / training.batch_size)
+        self.steps = training.steps_per_epoch or per_pass
+
+    def _validation_windows(
+        self, poses: Sequence[NDArray[np.floating]], skeleton: Skeleton
+    ) -> ForecastWindows:
+        return cut_windows(self.select, poses, stride=VALIDATION_STRIDE, skeleton=skeleton)
+
+    def batches(self, generator: torch.Generator) -> Iterator[ForecastBatch]:
+        """One epoch."""
+        config, count = self.training, len(self.data.forward)
+        for chosen in epoch_indices(count, config.batch_size, self.steps, generator):
+            yield self.data.draw(chosen, config, generator)
+
+    def loss(self, model: nn.Module, batch: ForecastBatch) -> Tensor:
+        """Of the positions and of the steps between frames."""
+        return forecast_loss(
+            model(batch.observed),
+            batch.future,
+            batch.observed[:, -1],
+            batch.known,
+            velocity_weight=self.training.velocity_weight,
+        )
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Scores of annotated windows and, where they are trained on, of estimated ones."""
+        errors: list[float] = []
+        found: dict[str, float] = {}
+        for name, windows in self.windows.items():
+            unit = np.array([self.torso[self.select[i].clip] for i in windows.run])
+            scores = forecast_scores(windows, forecast(model, windows.observed), unit)
+            errors.append(scores.pop("score"))
+            found |= {key.replace("val_", f"val_{name}"): value for key, value in scores.items()}
+        # Estimated poses count as much as annotated ones.
+        return {**found, "score": float(np.mean(errors))}
+
+
 def train_prediction(
     runs: Sequence[PoseRun],
     net: PredictionNet,
@@ -133,52 +197,18 @@ def train_prediction(
     folder: Path,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     initial: Path | None = None,
+    skeleton: Skeleton = DANCE_14,
 ) -> TrainingResult:
     """Train on the runs of split "train" (all variants), select on "val"; resumes in ``folder``.
 
     ``initial`` is the ``best.pt`` of a pre-training of the same network: fine-tune from there.
-    Raises InputError when no run is annotated for a whole window (37 steps of 40 ms), or
-    ``initial`` does not fit.
+    ``skeleton`` is that of the runs. Raises InputError when no run is annotated for a whole window
+    (37 steps of 40 ms), the runs are of another skeleton, or ``initial`` does not fit.
     """
-    device = prepare(training)
-    learn, select = split_runs(runs, _has_windows)
-    estimated = training.estimate_probability > 0
-    data = ForecastTensors(learn, device, estimated=estimated)
-    torso = annotated_torso(select)
-    judged = {"": cut_windows(select, annotated_poses(select), stride=VALIDATION_STRIDE)}
-    if estimated:
-        poses = [run.estimate for run in select]
-        raw = cut_windows(select, poses, stride=VALIDATION_STRIDE)
-        judged |= {"raw_": raw} if len(raw) else {}
-    steps = training.steps_per_epoch or math.ceil(len(data.forward) / training.batch_size)
-
-    def batches(generator: torch.Generator) -> Iterator[ForecastBatch]:
-        for chosen in epoch_indices(len(data.forward), training.batch_size, steps, generator):
-            yield data.draw(chosen, training, generator)
-
-    def loss(model: nn.Module, batch: ForecastBatch) -> Tensor:
-        return forecast_loss(
-            model(batch.observed),
-            batch.future,
-            batch.observed[:, -1],
-            batch.known,
-            velocity_weight=training.velocity_weight,
-        )
-
-    def validate(model: nn.Module) -> dict[str, float]:
-        errors: list[float] = []
-        found: dict[str, float] = {}
-        for name, windows in judged.items():
-            unit = np.array([torso[select[i].clip] for i in windows.run])
-            scores = forecast_scores(windows, forecast(model, windows.observed), unit)
-            errors.append(scores.pop("score"))
-            found |= {key.replace("val_", f"val_{name}"): value for key, value in scores.items()}
-        # Estimated poses count as much as annotated ones.
-        return {**found, "score": float(np.mean(errors))}
-
+    parts = _Prediction(runs, training, skeleton, prepare(training))
     torch.manual_seed(training.seed)
-    model = build_forecaster(net).to(device)
+    model = build_forecaster(net, skeleton).to(parts.device)
     experiment = PredictionExperiment(net, training)
-    task = Task(experiment, steps, batches, loss, validate)
+    task = Task(experiment, parts.steps, parts.batches, parts.loss, parts.validate)
     start = Initial(initial) if initial else None
     return Trainer(model, task, folder, start).fit(on_epoch)

@@ -20,6 +20,7 @@ from dance_models.errors import InputError
 from dance_models.inference.keypoints import refine_runs
 from dance_models.nets.build import build_refiner, is_refiner
 from dance_models.nets.mkff_st_gcn import MkffStGcn
+from dance_models.skeleton import DANCE_14, Skeleton
 from dance_models.training.checkpoint import Initial
 from dance_models.training.geometry import draw_geometry
 from dance_models.training.loop import (
@@ -37,8 +38,9 @@ from dance_models.training.selection import refinement_scores, split_runs
 VALIDATION_STRIDE: Final = 3  # frames between the windows that validation averages
 
 
-def _labels(runs: Sequence[PoseRun], classes: int) -> tuple[str, ...]:
+def _labels(runs: Sequence[PoseRun], net: RecognitionNet) -> tuple[str, ...]:
     """The styles of the optional head, in the order of its logits."""
+    classes = net.style_classes if isinstance(net, MkffStGcnConfig) else 0
     names = tuple(sorted({run.style for run in runs}))
     if classes and len(names) != classes:
         raise InputError(
@@ -48,43 +50,48 @@ def _labels(runs: Sequence[PoseRun], classes: int) -> tuple[str, ...]:
     return names if classes else ()
 
 
-def train_recognition(
-    runs: Sequence[PoseRun],
-    net: RecognitionNet,
-    training: TrainingConfig,
-    folder: Path,
-    on_epoch: Callable[[EpochRecord], None] | None = None,
-    initial: Path | None = None,
-) -> TrainingResult:
-    """Train on the runs of split "train" (all variants), select on "val"; resumes in ``folder``.
+class _Recognition:
+    """Training windows, their loss and the validation of one training."""
 
-    ``initial`` is the ``best.pt`` of a pre-training of the same network: fine-tune from there.
-    Raises InputError when no training window is annotated, or ``initial`` does not fit.
-    """
-    device = prepare(training)
-    learn, select = split_runs(runs, lambda run: bool(run.annotated.any()))
-    labels = _labels(learn, net.style_classes if isinstance(net, MkffStGcnConfig) else 0)
-    frames = refine_frames(learn, net)
-    windows = torch.from_numpy(annotated_windows(frames, net))
-    if not len(windows):
-        raise InputError(
-            "the estimator found nobody in the annotated training frames",
-            hint="Look at the preview of the pose tracks",
+    def __init__(
+        self,
+        runs: Sequence[PoseRun],
+        net: RecognitionNet,
+        training: TrainingConfig,
+        skeleton: Skeleton,
+        device: torch.device,
+    ) -> None:
+        self.net, self.training, self.skeleton, self.device = net, training, skeleton, device
+        learn, self.select = split_runs(runs, lambda run: bool(run.annotated.any()))
+        self.labels = _labels(learn, net)
+        frames = refine_frames(learn, net, skeleton)
+        self.windows = torch.from_numpy(annotated_windows(frames, net))
+        if not len(self.windows):
+            raise InputError(
+                "no person was detected in the annotated training frames",
+                hint="Look at the preview of the pose tracks",
+            )
+        self.data = RefineTensors(frames, net, device)
+        self.style = torch.tensor(
+            [self.labels.index(run.style) for run in learn for _ in run.frame if self.labels]
         )
-    data = RefineTensors(frames, net, device)
-    style = torch.tensor([labels.index(run.style) for run in learn for _ in run.frame if labels])
-    steps = training.steps_per_epoch or math.ceil(len(windows) / training.batch_size)
+        per_pass = math.ceil(len(self.windows) / training.batch_size)
+        self.steps = training.steps_per_epoch or per_pass
 
-    def batches(generator: torch.Generator) -> Iterator[RefineBatch]:
-        for chosen in epoch_indices(len(windows), training.batch_size, steps, generator):
-            geometry = draw_geometry(len(chosen), training, generator, device)
-            hidden = draw_hidden(len(chosen), net.window, training, generator).to(device)
-            batch = data.batch(windows[chosen], geometry, hidden)
-            if training.jitter:
-                batch = jittered(batch, training.jitter, generator)
+    def batches(self, generator: torch.Generator) -> Iterator[RefineBatch]:
+        """One epoch."""
+        config, skeleton = self.training, self.skeleton
+        for chosen in epoch_indices(len(self.windows), config.batch_size, self.steps, generator):
+            count = len(chosen)
+            geometry = draw_geometry(count, config, generator, self.device, skeleton)
+            hidden = draw_hidden(count, self.net.window, config, generator, skeleton)
+            batch = self.data.batch(self.windows[chosen], geometry, hidden.to(self.device))
+            if config.jitter:
+                batch = jittered(batch, config.jitter, generator, skeleton)
             yield batch
 
-    def loss(model: nn.Module, batch: RefineBatch) -> Tensor:
+    def loss(self, model: nn.Module, batch: RefineBatch) -> Tensor:
+        """Of the keypoints, and of the style where the network classifies it."""
         if isinstance(model, MkffStGcn):
             refined, log_scale, logits = model.refine(batch.packed)
         else:
@@ -96,19 +103,45 @@ def train_recognition(
                 refined,
                 batch.target,
                 batch.visible,
-                top_k=net.top_k,
-                top_k_weight=net.top_k_weight,
+                top_k=self.net.top_k,
+                top_k_weight=self.net.top_k_weight,
             )
         if logits is None:
             return keypoints
-        return keypoints + style_loss(logits, style[batch.frames[:, 0]].to(device))
+        return keypoints + style_loss(logits, self.style[batch.frames[:, 0]].to(self.device))
 
-    def validate(model: nn.Module) -> dict[str, float]:
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Scores of the refined validation runs."""
         assert is_refiner(model)
-        return refinement_scores(select, refine_runs(model, select, stride=VALIDATION_STRIDE))
+        refined = refine_runs(model, self.select, stride=VALIDATION_STRIDE)
+        return refinement_scores(self.select, refined, skeleton=self.skeleton)
 
+
+def train_recognition(
+    runs: Sequence[PoseRun],
+    net: RecognitionNet,
+    training: TrainingConfig,
+    folder: Path,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+    initial: Path | None = None,
+    skeleton: Skeleton = DANCE_14,
+) -> TrainingResult:
+    """Train on the runs of split "train" (all variants), select on "val"; resumes in ``folder``.
+
+    ``initial`` is the ``best.pt`` of a pre-training of the same network: fine-tune from there.
+    ``skeleton`` is that of the runs. Raises InputError when no training window is annotated, the
+    runs are of another skeleton, or ``initial`` does not fit.
+    """
+    parts = _Recognition(runs, net, training, skeleton, prepare(training))
     torch.manual_seed(training.seed)
-    model = build_refiner(net).to(device)
-    task = Task(RecognitionExperiment(net, training), steps, batches, loss, validate, labels)
+    model = build_refiner(net, skeleton).to(parts.device)
+    task = Task(
+        RecognitionExperiment(net, training),
+        parts.steps,
+        parts.batches,
+        parts.loss,
+        parts.validate,
+        parts.labels,
+    )
     start = Initial(initial) if initial else None
     return Trainer(model, task, folder, start).fit(on_epoch)

@@ -7,18 +7,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dance_models.config import RefinerConfig, TrainingConfig
-from dance_models.data.refine_windows import BLAZEPOSE_MIRROR, RefineFrames, reference_frame
-from dance_models.nets.refiner_input import FEATURES, JOINT_WIDTH
-from dance_models.skeleton import MIRROR, NUM_JOINTS
+from dance_models.data.refine_windows import RefineFrames, reference_frame
+from dance_models.nets.refiner_input import joint_features, joint_width
+from dance_models.skeleton import DANCE_14, Skeleton
 from dance_models.training.geometry import Geometry
 
 
 class RefineBatch(NamedTuple):
-    """A batch of windows, packed for the network, with what it should return."""
+    """A batch of windows, packed for the network, with its target."""
 
     packed: Tensor  # (B, T, width)
-    target: Tensor  # (B, T, 14, 2)
-    visible: Tensor  # (B, T, 14)
+    target: Tensor  # (B, T, J, D)
+    visible: Tensor  # (B, T, J)
     frames: Tensor  # (B, T) frame numbers, on the CPU
 
 
@@ -29,7 +29,7 @@ class RefineTensors:
         def tensor(values: NDArray[Any]) -> Tensor:
             return torch.from_numpy(values).to(device)
 
-        self.config, self.device = config, device
+        self.config, self.device, self.skeleton = config, device, frames.skeleton
         self.pose, self.flow = tensor(frames.pose), tensor(frames.flow)
         self.velocity = tensor(frames.velocity)
         self.acceleration = tensor(frames.acceleration)
@@ -45,7 +45,7 @@ class RefineTensors:
     ) -> RefineBatch:
         """Windows (B, T) of frame numbers as a packed batch.
 
-        ``geometry`` is applied about each window's centre; ``hidden`` (B, T, 14) marks joints that
+        ``geometry`` is applied about each window's centre; ``hidden`` (B, T, J) marks joints that
         are made to look missing.
         """
         frames = windows
@@ -55,15 +55,15 @@ class RefineTensors:
         target, visible = self.target[windows] - centre, self.visible[windows]
         velocity, acceleration = self.velocity[windows], self.acceleration[windows]
         confidence, marks = self.confidence[windows], self.landmarks[windows]
-        marks = torch.cat([marks[..., :2] - centre, marks[..., 2:]], dim=-1)
+        axes = self.skeleton.dimensions
+        marks = torch.cat([marks[..., :axes] - centre, marks[..., axes:]], dim=-1)
         if geometry is not None:
             pose, flow, target = (geometry.poses(x) for x in (pose, flow, target))
             velocity, acceleration = geometry.poses(velocity), geometry.poses(acceleration)
-            confidence = geometry.swap(confidence, MIRROR, 2)
-            visible = geometry.swap(visible, MIRROR, 2)
-            marks = torch.cat([geometry.vectors(marks[..., :2]), marks[..., 2:]], dim=-1)
-            if marks.shape[2] == len(BLAZEPOSE_MIRROR):
-                marks = geometry.swap(marks, BLAZEPOSE_MIRROR, 2)
+            confidence = geometry.swap_joints(confidence, 2)
+            visible = geometry.swap_joints(visible, 2)
+            marks = torch.cat([geometry.vectors(marks[..., :axes]), marks[..., axes:]], dim=-1)
+            marks = geometry.swap_landmarks(marks, 2)
         if hidden is not None:
             pose, flow = _held(pose, hidden), _held(flow, hidden)
             velocity = velocity.masked_fill(hidden[..., None], 0)
@@ -75,7 +75,7 @@ class RefineTensors:
 
 
 def _held(values: Tensor, hidden: Tensor) -> Tensor:
-    """Hold the last shown value of (B, T, 14, 2) over hidden frames, as filling a gap would.
+    """Hold the last shown value of (B, T, J, D) over hidden frames, as filling a gap would.
 
     A joint hidden from the first frame on shows the first value that is not.
     """
@@ -87,20 +87,30 @@ def _held(values: Tensor, hidden: Tensor) -> Tensor:
     return values.gather(1, source[..., None].expand_as(values))
 
 
-def jittered(batch: RefineBatch, deviation: float, generator: torch.Generator) -> RefineBatch:
-    """Add Gaussian noise, in torso lengths, to the coordinates of the 14 joints' features."""
+def jittered(
+    batch: RefineBatch,
+    deviation: float,
+    generator: torch.Generator,
+    skeleton: Skeleton = DANCE_14,
+) -> RefineBatch:
+    """Add Gaussian noise, in torso lengths, to all features of the joints but the confidence."""
     count, frames, width = batch.packed.shape
-    noise = deviation * torch.randn(count, frames, NUM_JOINTS, FEATURES, generator=generator)
+    shape = (count, frames, skeleton.num_joints, joint_features(skeleton))
+    noise = deviation * torch.randn(shape, generator=generator)
     noise[..., -1] = 0  # the confidence
-    padded = nn.functional.pad(noise.flatten(2), (0, width - JOINT_WIDTH))
+    padded = nn.functional.pad(noise.flatten(2), (0, width - joint_width(skeleton)))
     return batch._replace(packed=batch.packed + padded.to(batch.packed.device))
 
 
 def draw_hidden(
-    batch: int, window: int, config: TrainingConfig, generator: torch.Generator
+    batch: int,
+    window: int,
+    config: TrainingConfig,
+    generator: torch.Generator,
+    skeleton: Skeleton = DANCE_14,
 ) -> Tensor:
-    """(B, T, 14) joints hidden for a span of frames, each joint with its own probability."""
-    shape = (batch, 1, len(MIRROR))
+    """(B, T, J) joints hidden for a span of frames, each joint drawn by itself."""
+    shape = (batch, 1, skeleton.num_joints)
     chosen = torch.rand(shape, generator=generator) < config.joint_mask_probability
     start = torch.randint(0, window, shape, generator=generator)
     length = torch.randint(1, window, shape, generator=generator)

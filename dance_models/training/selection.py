@@ -10,6 +10,7 @@ from dance_models.data.forecast_windows import HORIZON_STEPS, HORIZONS_MS, Forec
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.geometry import median_torso
+from dance_models.skeleton import DANCE_14, Skeleton
 
 THRESHOLDS = (0.05, 0.1)
 
@@ -43,23 +44,29 @@ def split_runs(
     return rest or learn, select
 
 
-def annotated_torso(runs: Sequence[PoseRun]) -> dict[str, float]:
+def annotated_torso(runs: Sequence[PoseRun], *, skeleton: Skeleton = DANCE_14) -> dict[str, float]:
     """Median annotated torso of every clip in pixels: the unit of all metrics."""
     poses: dict[str, list[NDArray[np.float32]]] = {}
     for run in runs:
         seen = np.where(run.visibility[..., None] > 0, run.annotation, np.nan)
         poses.setdefault(run.clip, []).append(seen)
-    return {clip: median_torso(np.concatenate(parts)) for clip, parts in poses.items()}
+    return {
+        clip: median_torso(np.concatenate(parts), skeleton=skeleton)
+        for clip, parts in poses.items()
+    }
 
 
 def refinement_scores(
-    runs: Sequence[PoseRun], refined: Sequence[NDArray[np.floating]]
+    runs: Sequence[PoseRun],
+    refined: Sequence[NDArray[np.floating]],
+    *,
+    skeleton: Skeleton = DANCE_14,
 ) -> dict[str, float]:
     """PCK_torso and mean error in % of torso over all annotated joints; a lost joint is a miss.
 
     ``score`` is one minus the mean PCK at 0.05 and 0.1.
     """
-    torso = annotated_torso(runs)
+    torso = annotated_torso(runs, skeleton=skeleton)
     errors = []
     for run, pose in zip(runs, refined, strict=True):
         distance = np.linalg.norm(pose - run.annotation, axis=-1) / torso[run.clip]

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from dance_models.data.pose_runs import PoseRun
+from dance_models.errors import InputError
 from dance_models.motion.clip import MotionClip
+from dance_models.motion.read import MotionOptions, motion_sources, read_source
 from dance_models.motion.runs import motion_runs
 
 SHARED = Path(__file__).parents[3] / "shared" / "motion"
@@ -159,3 +161,17 @@ def dance(name: str, seed: int, frames: int = 150, fps: float = 30.0) -> MotionC
 
 def dance_runs(*names_and_seeds: tuple[str, int]) -> list[PoseRun]:
     return motion_runs([dance(name, seed) for name, seed in names_and_seeds])
+
+
+def read_folder(
+    folder: Path, options: MotionOptions | None = None
+) -> tuple[list[MotionClip], list[InputError]]:
+    """The clips of all files below ``folder`` that can be read, and the errors of the others."""
+    clips: list[MotionClip] = []
+    problems: list[InputError] = []
+    for source, path in motion_sources(folder).items():
+        try:
+            clips += read_source(path, source, options)
+        except InputError as error:
+            problems.append(error)
+    return clips, problems

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from dance_models.config import AugmentConfig
 from dance_models.data.augment import augment_images, augment_run, draw_geometry
 from dance_models.data.pose_runs import PoseRun
-from dance_models.data.refine_windows import BLAZEPOSE_MIRROR
 from dance_models.errors import InputError
 from dance_models.geometry import mirror_keypoints, torso_length
-from dance_models.skeleton import INDEX
+from dance_models.skeleton import DANCE_14
+
+INDEX = DANCE_14.index
 
 WIDTH, HEIGHT = 96, 64
 STILL = AugmentConfig(
@@ -83,8 +84,9 @@ def test_flip_twice_is_the_identity() -> None:
 
 
 def test_landmark_mirror_is_its_own_inverse_and_keeps_only_the_nose() -> None:
-    assert [BLAZEPOSE_MIRROR[i] for i in BLAZEPOSE_MIRROR] == list(range(33))
-    assert [i for i, m in enumerate(BLAZEPOSE_MIRROR) if i == m] == [0]
+    mirror = DANCE_14.landmark_mirror
+    assert [mirror[i] for i in mirror] == list(range(33))
+    assert [i for i, m in enumerate(mirror) if i == m] == [0]
 
 
 def test_rotation_and_scale_are_about_the_centre_as_audited() -> None:

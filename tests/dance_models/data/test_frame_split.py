@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from dance_models.data.frame_split import held_out, judged_runs, leaking_runs
+from dance_models.data.frame_split import held_out, held_out_runs, leaking_runs
 from dance_models.data.pose_runs import PoseRun
 from dance_models.training.synthetic import synthetic_runs
 
@@ -14,17 +14,17 @@ def _runs() -> list[PoseRun]:
     ]
 
 
-def test_no_annotation_is_both_learnt_and_judged_and_none_is_lost() -> None:
+def test_no_annotation_is_both_trained_and_tested_on_and_none_is_lost() -> None:
     runs = _runs()
     learnt = leaking_runs(runs)[2:]
-    judged = judged_runs(runs[2:])
-    for before, learn, judge in zip(runs[2:], learnt, judged, strict=True):
+    tested = held_out_runs(runs[2:])
+    for before, learn, test in zip(runs[2:], learnt, tested, strict=True):
         assert learn.split == "train"
-        assert not (learn.annotated & judge.annotated).any()
-        np.testing.assert_array_equal(learn.annotated | judge.annotated, before.annotated)
-        assert np.isnan(learn.annotation[judge.annotated]).all()
+        assert not (learn.annotated & test.annotated).any()
+        np.testing.assert_array_equal(learn.annotated | test.annotated, before.annotated)
+        assert np.isnan(learn.annotation[test.annotated]).all()
         np.testing.assert_array_equal(learn.estimate, before.estimate)
-        assert 0.1 < judge.annotated.mean() < 0.3
+        assert 0.1 < test.annotated.mean() < 0.3
 
 
 def test_the_other_splits_stay_as_they_are() -> None:

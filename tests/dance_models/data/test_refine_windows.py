@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ from dance_models.config import MkffStGcnConfig
 from dance_models.data.kinematics import keypoint_kinematics
 from dance_models.data.pose_runs import PoseRun
 from dance_models.data.refine_windows import (
-    BLAZEPOSE_MIRROR,
     TORSOS_TALL,
+    RefineFrames,
     annotated_windows,
     observed_scale,
     refine_frames,
@@ -16,7 +16,7 @@ from dance_models.data.refine_windows import (
 )
 from dance_models.errors import InputError
 from dance_models.geometry import median_torso
-from dance_models.skeleton import HIPS, NECK
+from dance_models.skeleton import DANCE_14
 from dance_models.training.synthetic import synthetic_runs
 
 CONFIG = MkffStGcnConfig(landmarks=33)
@@ -79,6 +79,13 @@ def test_absent_annotations_do_not_count() -> None:
     assert np.isfinite(frames.target).all()
 
 
+def _check_finite(frames: RefineFrames) -> None:
+    for field in fields(frames):
+        values = getattr(frames, field.name)
+        if isinstance(values, np.ndarray):
+            assert np.isfinite(values).all(), field.name
+
+
 def test_frames_without_a_person_hold_the_last_pose_with_no_confidence() -> None:
     run = _run()
     estimate, marks = run.estimate.copy(), run.landmarks.copy()
@@ -90,8 +97,7 @@ def test_frames_without_a_person_hold_the_last_pose_with_no_confidence() -> None
     assert (frames.velocity[10:14] == 0).all()  # the first frame after the gap has no past
     assert (frames.landmarks[10:13, :, 2] == 0).all()
     assert (frames.landmarks[11, :, :2] == frames.centre[11]).all()
-    for values in vars(frames).values():
-        assert np.isfinite(values).all()
+    _check_finite(frames)
 
 
 def test_a_run_without_a_person_is_finite_and_not_trained_on() -> None:
@@ -103,8 +109,7 @@ def test_a_run_without_a_person_is_finite_and_not_trained_on() -> None:
         landmarks=np.full_like(run.landmarks, np.nan),
     )
     frames = refine_frames([nobody], CONFIG)
-    for values in vars(frames).values():
-        assert np.isfinite(values).all()
+    _check_finite(frames)
     assert len(annotated_windows(frames, CONFIG)) == 0
 
 
@@ -150,7 +155,7 @@ def test_sampling_interval_hides_the_frames_between() -> None:
 
 def test_scale_without_torso_comes_from_the_person_box() -> None:
     estimate = _run().estimate.copy()
-    estimate[:, [NECK, *HIPS]] = np.nan
+    estimate[:, [DANCE_14.centre, *DANCE_14.hips]] = np.nan
     box = np.nanmax(estimate, axis=1) - np.nanmin(estimate, axis=1)
     expected = np.median(box.max(axis=1)) / TORSOS_TALL
     assert observed_scale(estimate) == pytest.approx(expected)
@@ -164,7 +169,7 @@ def test_estimators_without_landmarks_leave_them_blank() -> None:
 
 
 def test_blazepose_mirror_is_its_own_inverse_and_swaps_sides() -> None:
-    order = np.array(BLAZEPOSE_MIRROR)
+    order = np.array(DANCE_14.landmark_mirror)
     assert order[order].tolist() == list(range(33))
     # nose; inner eye, ear, mouth; shoulder, elbow, wrist, pinky; hip, knee, ankle, heel, toe
     for left, right in ((0, 0), (1, 4), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16), (17, 18)):

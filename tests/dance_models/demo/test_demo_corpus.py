@@ -21,7 +21,7 @@ from dance_models.demo.corpus import (
 from dance_models.demo.decimate import BODIES
 from dance_models.demo.moves import STANDING, STYLES
 from dance_models.demo.stage import Camera
-from dance_models.skeleton import EDGES, INDEX, MIRROR, NECK
+from dance_models.skeleton import DANCE_14
 
 SMALL = DemoCorpusConfig(clips=3, frames=6, size=(160, 120))
 
@@ -40,7 +40,9 @@ def test_bones_keep_their_length_and_feet_stay_above_the_floor(body: str) -> Non
     rng = np.random.default_rng(3)
     poses = list(motion(Body(body), "street", rng, 60, 30))
     joints = np.stack([p.joints for p in poses])
-    rigid = [e for e in EDGES if NECK not in e]  # shoulders and hips move with the spine
+    rigid = [
+        e for e in DANCE_14.edges if DANCE_14.centre not in e
+    ]  # shoulders and hips move with the spine
     for a, b in rigid:
         length = np.linalg.norm(joints[:, a] - joints[:, b], axis=1)
         # keypoints are skinned to more than one bone, so a bend moves them by a little
@@ -52,7 +54,7 @@ def test_bones_keep_their_length_and_feet_stay_above_the_floor(body: str) -> Non
 
 def test_left_is_the_dancers_left() -> None:
     body = Body("woman_a")  # at rest she looks to -y, so that her left is +x
-    names = {joint: body.rest[body.count + i] for joint, i in INDEX.items()}
+    names = {joint: body.rest[body.count + i] for joint, i in DANCE_14.index.items()}
     for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle"):
         assert names[f"left_{part}"][0] > 0 > names[f"right_{part}"][0]
     assert names["head_top"][2] > names["neck"][2] > names["left_hip"][2]
@@ -98,9 +100,13 @@ def test_keypoints_lie_on_the_dancer() -> None:
     assert x.min() > 0 < y.min()
     assert x.max() < 320
     assert y.max() < 240
-    assert points[INDEX["head_top"], 1] < points[NECK, 1] < points[INDEX["left_hip"], 1]
+    assert (
+        points[DANCE_14.index["head_top"], 1]
+        < points[DANCE_14.centre, 1]
+        < points[DANCE_14.index["left_hip"], 1]
+    )
     assert not np.array_equal(image, still)
-    assert len(MIRROR) == len(points)
+    assert len(DANCE_14.mirror) == len(points)
 
 
 def test_the_corpus_is_what_the_pipeline_reads(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ from motion_cases import ARM, person_bvh
 from dance_models.errors import InputError
 from dance_models.motion.body_joints import body_joints, body_map, plain_name
 from dance_models.motion.bvh import parse_bvh
-from dance_models.skeleton import INDEX
+from dance_models.skeleton import DANCE_14
+
+INDEX = DANCE_14.index
 
 POSER = {
     "Arm": "Shldr", "ForeArm": "ForeArm", "Hand": "Hand", "UpLeg": "Thigh", "Leg": "Shin",

@@ -8,7 +8,9 @@ from dance_models.errors import InputError
 from dance_models.motion.body_joints import body_joints
 from dance_models.motion.bvh import parse_bvh
 from dance_models.motion.camera import Camera, CameraRanges, look_from, random_camera, upright
-from dance_models.skeleton import INDEX
+from dance_models.skeleton import DANCE_14
+
+INDEX = DANCE_14.index
 
 
 def test_projection_by_hand() -> None:

@@ -4,13 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from motion_cases import SHARED, dance_runs
+from motion_cases import SHARED, dance_runs, read_folder
 
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.geometry import mirror_keypoints
 from dance_models.motion.leak import shared_windows
-from dance_models.motion.read import read_motion
 from dance_models.motion.runs import motion_runs
 
 
@@ -102,7 +101,7 @@ def test_nothing_to_compare_and_bad_numbers() -> None:
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no shared street tracks here")
 def test_a_real_dance_is_told_from_others() -> None:
-    clips, _ = read_motion(SHARED / "street_tracks")
+    clips, _ = read_folder(SHARED / "street_tracks")
     runs = motion_runs(clips)
     copies = [copied(runs[4], mirror=m, scale=0.5, start=200, stop=400) for m in (False, True)]
     others = shared_windows([r for r in runs if r.clip != runs[4].clip], copies[:1], stride=2)

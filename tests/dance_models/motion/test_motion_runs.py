@@ -12,7 +12,7 @@ from dance_models.errors import InputError
 from dance_models.geometry import median_torso
 from dance_models.motion.corrupt import ErrorModel, corrupt
 from dance_models.motion.runs import motion_runs, source_splits
-from dance_models.skeleton import INDEX, MIRROR
+from dance_models.skeleton import DANCE_14
 
 NONE = ErrorModel(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
@@ -129,7 +129,7 @@ def test_swaps_exchange_left_and_right_for_a_while() -> None:
     clip = dance("a", 1, frames=600)
     model = replace(NONE, swap_rate=0.3, swap_s=0.3)
     seen, _ = corrupt(clip.keypoints, clip.time_s, np.random.default_rng(3), model)
-    swapped = np.abs(seen - clip.keypoints[:, MIRROR]).max(axis=(1, 2)) < 0.01
+    swapped = np.abs(seen - clip.keypoints[:, DANCE_14.mirror]).max(axis=(1, 2)) < 0.01
     straight = np.abs(seen - clip.keypoints).max(axis=(1, 2)) < 0.01
     assert (swapped ^ straight).all()
     assert 0.02 < swapped.mean() < 0.3
@@ -144,7 +144,7 @@ def test_slow_errors_are_slow_and_jitter_is_not() -> None:
         (replace(NONE, jitter=0.02), 0.02, 0.0),
     ):
         seen, _ = corrupt(clip.keypoints, clip.time_s, np.random.default_rng(0), model)
-        error = (seen - clip.keypoints)[:, INDEX["left_knee"]] / torso
+        error = (seen - clip.keypoints)[:, DANCE_14.index["left_knee"]] / torso
         assert error.std() == pytest.approx(size, rel=0.2)
         assert np.corrcoef(error[1:, 0], error[:-1, 0])[0, 1] == pytest.approx(likeness, abs=0.06)
 

@@ -5,13 +5,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from motion_cases import SHARED, folder_of_motion, kinetics, kinetics_person, person_bvh, standing
+from motion_cases import (
+    SHARED,
+    folder_of_motion,
+    kinetics,
+    kinetics_person,
+    person_bvh,
+    read_folder,
+    standing,
+)
 
 from dance_models.errors import InputError
 from dance_models.motion.kinetics import kinetics_keypoints
-from dance_models.motion.read import MotionOptions, read_motion
+from dance_models.motion.read import MotionOptions, motion_sources
 from dance_models.motion.tracks import read_array_track
-from dance_models.skeleton import INDEX
+from dance_models.skeleton import DANCE_14
+
+INDEX = DANCE_14.index
 
 
 def test_kinetics_takes_the_persistent_person_in_pixels() -> None:
@@ -53,7 +63,7 @@ def test_a_frame_far_in_the_future_costs_nothing() -> None:
         ({"frame_index": 0}, "frame_index"),
         ({"skeleton": [{"pose": [0.5] * 36}]}, "frame 1: 'score'"),
         ({"skeleton": [{"pose": [0.5] * 34, "score": [1] * 18}]}, "frame 1: 'pose'"),
-        ({"skeleton": [{"pose": ["x"] * 36, "score": [1] * 18}]}, "no number"),
+        ({"skeleton": [{"pose": ["x"] * 36, "score": [1] * 18}]}, "not a number"),
         ({"skeleton": [{"pose": [200.0] * 36, "score": [1] * 18}]}, "pixels"),
         ({"skeleton": 3}, "not a list"),
     ],
@@ -87,7 +97,7 @@ def test_array_tracks(tmp_path: Path) -> None:
         (np.zeros((4, 14, 2)), "shape"),
         (np.zeros((0, 17, 2)), "no frames"),
         (np.full((4, 17, 2), 0.5), "fractions"),
-        (np.full((4, 17, 2), 1e9), "no coordinate"),
+        (np.full((4, 17, 2), 1e9), "not a coordinate"),
         (np.full((4, 17, 2), "x"), "shape"),
         (np.full((4, 17, 2), None), "not a readable array"),  # pickled
     ],
@@ -100,7 +110,7 @@ def test_bad_arrays(tmp_path: Path, array: np.ndarray, message: str) -> None:
 
 
 def test_a_folder_of_everything(tmp_path: Path) -> None:
-    clips, problems = read_motion(folder_of_motion(tmp_path / "m"), MotionOptions(cameras=2))
+    clips, problems = read_folder(folder_of_motion(tmp_path / "m"), MotionOptions(cameras=2))
     assert [(c.name, c.source, c.kind) for c in clips] == [
         ("dance.json", "dance.json", "kinetics"),
         ("sure.npz", "sure.npz", "tracks"),
@@ -121,21 +131,21 @@ def test_a_folder_of_everything(tmp_path: Path) -> None:
 
 
 def test_clips_do_not_depend_on_the_other_files(tmp_path: Path) -> None:
-    whole, _ = read_motion(folder_of_motion(tmp_path / "m"))
+    whole, _ = read_folder(folder_of_motion(tmp_path / "m"))
     (tmp_path / "n").mkdir()
     (tmp_path / "n" / "walk.bvh").write_bytes((tmp_path / "m" / "walk.bvh").read_bytes())
-    alone, _ = read_motion(tmp_path / "n")
+    alone, _ = read_folder(tmp_path / "n")
     for a, b in zip(whole[-3:], alone, strict=True):
         assert a.name == b.name
         np.testing.assert_array_equal(a.keypoints, b.keypoints)
-    others, _ = read_motion(tmp_path / "n", MotionOptions(seed=1))
+    others, _ = read_folder(tmp_path / "n", MotionOptions(seed=1))
     assert np.abs(others[0].keypoints - alone[0].keypoints).max() > 5
 
 
 @pytest.mark.parametrize(("fps", "frames"), [(24, 60), (30, 60), (50, 30), (59.94, 30), (90, 20)])
 def test_motion_is_thinned_to_at_most_thirty(tmp_path: Path, fps: float, frames: int) -> None:
     np.save(tmp_path / "t.npy", np.stack([standing(t) for t in range(60)]))
-    clips, _ = read_motion(tmp_path, MotionOptions(fps=fps))
+    clips, _ = read_folder(tmp_path, MotionOptions(fps=fps))
     assert len(clips[0]) == frames
     assert clips[0].time_s[-1] == pytest.approx((60 // frames) * (frames - 1) / fps)
 
@@ -148,14 +158,14 @@ def test_openpose_frames_in_a_folder_are_one_clip(tmp_path: Path) -> None:
         document = {"people": [{"pose_keypoints_2d": values.ravel().tolist()}]}
         name = f"solo_{frame:06d}_keypoints.json"
         (tmp_path / "solo" / name).write_text(json.dumps(document), "utf-8")
-    clips, problems = read_motion(tmp_path)
+    clips, problems = read_folder(tmp_path)
     assert problems == []
     assert [(c.name, len(c)) for c in clips] == [("solo", 5)]
 
 
 def test_no_folder_and_bad_options(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
-        read_motion(tmp_path / "none")
+        motion_sources(tmp_path / "none")
     for bad in ({"fps": 0}, {"max_fps": float("nan")}, {"cameras": 0}, {"bvh_skip": -1}):
         with pytest.raises(InputError):
             MotionOptions(**bad)
@@ -163,14 +173,14 @@ def test_no_folder_and_bad_options(tmp_path: Path) -> None:
 
 def test_a_person_of_one_frame_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "a.bvh").write_text(person_bvh(1), "utf-8")
-    clips, problems = read_motion(tmp_path)
+    clips, problems = read_folder(tmp_path)
     assert clips == []
-    assert "nobody can be followed" in str(problems[0])
+    assert "no person can be followed" in str(problems[0])
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no shared street tracks here")
 def test_real_street_tracks_are_read() -> None:
-    clips, problems = read_motion(SHARED / "street_tracks")
+    clips, problems = read_folder(SHARED / "street_tracks")
     assert problems == []
     assert len(clips) == 9
     for clip in clips:

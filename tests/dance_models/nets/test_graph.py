@@ -6,7 +6,9 @@ from dance_models.nets.graph import (
     spatial_partition,
     symmetric_edges,
 )
-from dance_models.skeleton import EDGES, INDEX, NUM_JOINTS
+from dance_models.skeleton import DANCE_14
+
+INDEX = DANCE_14.index
 
 
 def _names(row: torch.Tensor) -> set[str]:
@@ -15,14 +17,18 @@ def _names(row: torch.Tensor) -> set[str]:
 
 def test_partition_covers_joint_and_neighbours_once() -> None:
     parts = spatial_partition()
-    assert parts.shape == (3, NUM_JOINTS, NUM_JOINTS)
+    assert parts.shape == (3, DANCE_14.num_joints, DANCE_14.num_joints)
     assert ((parts > 0).sum(dim=0) <= 1).all()
-    linked = {(i, i) for i in range(NUM_JOINTS)} | set(EDGES) | {(b, a) for a, b in EDGES}
+    linked = (
+        {(i, i) for i in range(DANCE_14.num_joints)}
+        | set(DANCE_14.edges)
+        | {(b, a) for a, b in DANCE_14.edges}
+    )
     assert {tuple(x) for x in (parts.sum(dim=0) > 0).nonzero().tolist()} == linked
 
 
 def test_columns_of_the_partition_sum_to_one() -> None:
-    torch.testing.assert_close(spatial_partition().sum(dim=(0, 1)), torch.ones(NUM_JOINTS))
+    torch.testing.assert_close(spatial_partition().sum(dim=(0, 1)), torch.ones(DANCE_14.num_joints))
 
 
 def test_partition_is_about_the_neck() -> None:

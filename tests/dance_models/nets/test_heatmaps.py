@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from dance_models.nets.heatmaps import HEATMAP, decode_heatmaps, flip_back, gaussian_heatmaps
-from dance_models.skeleton import INDEX, MIRROR
+from dance_models.skeleton import DANCE_14
 
 
 def _points(count: int, margin: float = 1.0) -> Tensor:
@@ -78,7 +78,7 @@ def test_flipping_back_twice_is_the_identity() -> None:
 
 def test_heatmaps_of_the_mirrored_pose_flip_back_to_those_of_the_pose() -> None:
     points = _points(4)
-    mirrored = points[:, list(MIRROR)].clone()
+    mirrored = points[:, list(DANCE_14.mirror)].clone()
     mirrored[..., 0] = HEATMAP[1] - 1 - mirrored[..., 0]
     ones = torch.ones(4, 14)
     expected = gaussian_heatmaps(points, ones)
@@ -87,7 +87,7 @@ def test_heatmaps_of_the_mirrored_pose_flip_back_to_those_of_the_pose() -> None:
 
 def test_flipping_back_swaps_left_and_right() -> None:
     heatmaps = torch.zeros(1, 14, *HEATMAP)
-    heatmaps[0, INDEX["left_wrist"], 4, 0] = 1.0
+    heatmaps[0, DANCE_14.index["left_wrist"], 4, 0] = 1.0
     flipped = flip_back(heatmaps)
-    assert flipped[0, INDEX["right_wrist"], 4, HEATMAP[1] - 1] == 1.0
+    assert flipped[0, DANCE_14.index["right_wrist"], 4, HEATMAP[1] - 1] == 1.0
     assert flipped.sum() == 1.0

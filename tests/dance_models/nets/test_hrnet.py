@@ -1,32 +1,21 @@
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dance_models.config import HrnetConfig
 from dance_models.nets.heatmaps import decode_heatmaps, gaussian_heatmaps
 from dance_models.nets.hrnet import Exchange, Hrnet, exchange_path
+from dance_models.skeletons.coco_17 import COCO_17
 
 SMALL = HrnetConfig(width=8, stem=8)
 PUBLISHED = {"stem": 64, "bottlenecks": 4, "blocks": 4, "modules": (1, 4, 3)}
 
 
-def _crops(count: int) -> Tensor:
-    torch.manual_seed(3)
-    return torch.randn(count, 3, 128, 96)
-
-
-def _moved(model: Hrnet) -> Hrnet:
-    """The small initial head would hide everything before it."""
-    torch.manual_seed(5)
-    nn.init.normal_(model.head.weight)
-    return model
-
-
 @pytest.mark.parametrize(("width", "expected"), [(32, 28_536_113), (48, 63_595_745)])
 def test_published_size(width: int, expected: int) -> None:
-    """28.5 and 63.6 million for 17 keypoints."""
+    """28.5 and 63.6 million for COCO's 17 keypoints."""
     with torch.device("meta"):
-        model = Hrnet(HrnetConfig(width=width, **PUBLISHED), joints=17)
+        model = Hrnet(HrnetConfig(width=width, **PUBLISHED), COCO_17)
     assert sum(p.numel() for p in model.parameters()) == expected
 
 
@@ -41,7 +30,7 @@ def test_heatmaps_have_a_quarter_of_the_crop(size: tuple[int, int]) -> None:
     with torch.no_grad():
         heatmaps = Hrnet(SMALL).eval()(torch.randn(2, 3, *size))
     assert heatmaps.shape == (2, 14, size[0] // 4, size[1] // 4)
-    assert heatmaps.abs().max() < 0.5  # an untrained network says: nothing anywhere
+    assert heatmaps.abs().max() < 0.5  # an untrained network finds nothing anywhere
 
 
 def test_stages_have_two_three_and_four_resolutions() -> None:
@@ -85,31 +74,6 @@ def test_exchange_sums_over_all_resolutions() -> None:
             assert not torch.equal(before, after)
 
 
-def test_every_parameter_gets_a_gradient() -> None:
-    model = _moved(Hrnet(HrnetConfig(width=8, stem=8, bottlenecks=2, modules=(1, 2, 2))))
-    (model(_crops(4)) - torch.rand(4, 14, 32, 24)).square().mean().backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.abs().max() > 1e-9, name
-
-
-def test_same_seed_same_network_and_crops_do_not_mix() -> None:
-    states = []
-    for seed in (0, 0, 1):
-        torch.manual_seed(seed)
-        states.append(torch.cat([p.detach().flatten() for p in Hrnet(SMALL).parameters()]))
-    assert torch.equal(states[0], states[1])
-    assert not torch.equal(states[0], states[2])
-    model, x = _moved(Hrnet(SMALL)).eval(), _crops(3)
-    changed = x.clone()
-    changed[1] += 1
-    with torch.no_grad():
-        assert torch.equal(model(x), model(x))
-        difference = (model(changed) - model(x)).abs().amax(dim=(1, 2, 3))
-    assert difference[1] > 1e-6
-    assert difference[[0, 2]].max() == 0
-
-
 def test_it_can_learn_one_batch() -> None:
     torch.manual_seed(0)
     crops = torch.randn(2, 3, 128, 96)
@@ -126,13 +90,3 @@ def test_it_can_learn_one_batch() -> None:
     assert loss < 0.35 * target.square().mean()
     error = (decode_heatmaps(heatmaps.detach())[0] - points).norm(dim=-1)
     assert error.median() < 1
-
-
-def test_export_leaves_the_batch_free() -> None:
-    model = _moved(Hrnet(SMALL)).eval()
-    shapes = ({0: torch.export.Dim("batch")},)
-    program = torch.export.export(model, (_crops(2),), dynamic_shapes=shapes)
-    for batch in (1, 5):
-        x = _crops(batch)
-        with torch.no_grad():
-            torch.testing.assert_close(program.module()(x), model(x), atol=1e-4, rtol=1e-4)

@@ -2,11 +2,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from network_cases import perturbed
 from torch import nn
 
 from dance_models.config import MkffStGcnConfig
 from dance_models.nets.mkff_st_gcn import FIRST_SCALE, KinematicAttention, MkffStGcn
-from dance_models.nets.refiner_input import JOINT_WIDTH, packed_width, unpack
+from dance_models.nets.refiner_input import joint_width, packed_width, unpack
 
 SMALL = MkffStGcnConfig(
     spatial_channels=8,
@@ -16,18 +17,12 @@ SMALL = MkffStGcnConfig(
     landmarks=33,
 )
 
+JOINT_WIDTH = joint_width()
+
 
 def _windows(count: int, config: MkffStGcnConfig) -> torch.Tensor:
     torch.manual_seed(3)
     return torch.randn(count, config.window, packed_width(config.landmarks))
-
-
-def _moved(model: nn.Module) -> nn.Module:
-    """The zero-initialised output would hide everything before it."""
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.05 * torch.randn_like(parameter))
-    return model
 
 
 def test_packed_layout() -> None:
@@ -39,13 +34,6 @@ def test_packed_layout() -> None:
     assert x.acceleration[0, 0, 0].tolist() == [6, 7]
     assert x.confidence[0, 0, 13].item() == JOINT_WIDTH - 1
     assert x.landmarks[0, 0, 1].tolist() == [JOINT_WIDTH + 3, JOINT_WIDTH + 4, JOINT_WIDTH + 5]
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_untrained_network_returns_the_pose(training: bool) -> None:
-    x = _windows(4, SMALL)
-    model = MkffStGcn(SMALL).train(training)
-    assert torch.equal(model(x), unpack(x, 33).pose)
 
 
 def test_untrained_network_returns_the_flow_in_that_variant() -> None:
@@ -60,31 +48,6 @@ def test_default_size_is_that_of_the_specification() -> None:
     assert 0.72e6 < count < 0.88e6
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        SMALL,
-        replace(SMALL, style_classes=3),
-        replace(SMALL, use_confidence=False),
-        replace(SMALL, uncertainty=True),
-    ],
-)
-def test_every_parameter_gets_a_gradient(config: MkffStGcnConfig) -> None:
-    torch.manual_seed(0)
-    model = _moved(MkffStGcn(config))
-    assert isinstance(model, MkffStGcn)
-    pose, log_scale, logits = model.refine(_windows(8, config))
-    loss = pose.square().mean()
-    if log_scale is not None:
-        loss = loss + log_scale.square().mean()
-    if logits is not None:
-        loss = loss + nn.functional.cross_entropy(logits, torch.arange(8) % 3)
-    loss.backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.abs().max() > 1e-9, name
-
-
 def test_a_joint_says_how_sure_it_is_beside_the_pose() -> None:
     config = replace(SMALL, uncertainty=True)
     x = _windows(4, config)
@@ -92,7 +55,7 @@ def test_a_joint_says_how_sure_it_is_beside_the_pose() -> None:
     assert torch.equal(untrained.pose, unpack(x, 33).pose)
     assert untrained.log_scale is not None
     torch.testing.assert_close(untrained.log_scale.exp(), torch.full((4, 11, 14), FIRST_SCALE))
-    moved = _moved(MkffStGcn(config)).eval()
+    moved = perturbed(MkffStGcn(config), 0.05).eval()
     assert isinstance(moved, MkffStGcn)
     found = moved.refine(x)
     assert found.log_scale is not None
@@ -103,7 +66,7 @@ def test_a_joint_says_how_sure_it_is_beside_the_pose() -> None:
 
 @pytest.mark.parametrize("feature", range(9))
 def test_every_feature_reaches_the_output(feature: int) -> None:
-    model = _moved(MkffStGcn(SMALL)).eval()
+    model = perturbed(MkffStGcn(SMALL), 0.05).eval()
     x = _windows(2, SMALL)
     changed = x.clone()
     changed[:, :, 9 * 4 + feature] += 1  # of the fifth joint
@@ -112,14 +75,13 @@ def test_every_feature_reaches_the_output(feature: int) -> None:
     assert difference.abs().max() > 1e-6
 
 
-def test_landmarks_reach_the_output_and_windows_do_not_mix() -> None:
-    model = _moved(MkffStGcn(SMALL)).eval()
-    x = _windows(3, SMALL)
+def test_landmarks_reach_the_output() -> None:
+    model = perturbed(MkffStGcn(SMALL), 0.05).eval()
+    x = _windows(2, SMALL)
     changed = x.clone()
     changed[1, :, JOINT_WIDTH + 7] += 1
     difference = (model(changed) - model(x)).abs().amax(dim=(1, 2, 3))
     assert difference[1] > 1e-6
-    assert difference[0] == difference[2] == 0
 
 
 def test_attention_against_the_formula() -> None:

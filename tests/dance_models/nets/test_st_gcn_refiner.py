@@ -1,11 +1,15 @@
 import pytest
 import torch
+from network_cases import perturbed
 from torch import Tensor
 
 from dance_models.config import MkffStGcnConfig, StGcnConfig
 from dance_models.nets.mkff_st_gcn import MkffStGcn
-from dance_models.nets.refiner_input import FEATURES, JOINT_WIDTH, packed_width, unpack
+from dance_models.nets.refiner_input import joint_features, joint_width, packed_width, unpack
 from dance_models.nets.st_gcn import StGcnBlock, StGcnRefiner
+
+FEATURES = joint_features()
+JOINT_WIDTH = joint_width()
 
 SMALL = StGcnConfig(channels=8, blocks=2, dropout=0.0)
 SMALL_WITH_LANDMARKS = StGcnConfig(channels=8, blocks=2, dropout=0.0, landmarks=33)
@@ -14,27 +18,6 @@ SMALL_WITH_LANDMARKS = StGcnConfig(channels=8, blocks=2, dropout=0.0, landmarks=
 def _windows(count: int, config: StGcnConfig = SMALL) -> Tensor:
     torch.manual_seed(3)
     return torch.randn(count, config.window, packed_width(config.landmarks))
-
-
-def _moved(model: StGcnRefiner) -> StGcnRefiner:
-    """The zero-initialised output would hide everything before it."""
-    torch.manual_seed(5)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    return model
-
-
-@pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("landmarks", [0, 33])
-def test_untrained_network_returns_the_pose(training: bool, landmarks: int) -> None:
-    config = StGcnConfig(landmarks=landmarks)
-    x = _windows(3, config)
-    model = StGcnRefiner(config).train(training)
-    assert model.input_width == x.shape[-1]
-    refined = model(x)
-    assert refined.shape == (3, 11, 14, 2)
-    assert torch.equal(refined, unpack(x, landmarks).pose)
 
 
 def test_as_deep_as_the_network_it_is_an_ablation_of() -> None:
@@ -60,7 +43,7 @@ def test_size_follows_from_the_structure(landmarks: int, expected: int) -> None:
 
 @pytest.mark.parametrize("feature", range(FEATURES))
 def test_pose_and_confidence_are_read_and_nothing_else(feature: int) -> None:
-    model, x = _moved(StGcnRefiner(SMALL)).eval(), _windows(2)
+    model, x = perturbed(StGcnRefiner(SMALL)).eval(), _windows(2)
     changed = x.clone()
     changed[:, :, FEATURES * 4 + feature] += 1  # of the fifth joint
     others = [j for j in range(14) if j != 4]
@@ -77,43 +60,19 @@ def test_a_block_reaches_neighbours_and_two_blocks_their_neighbours() -> None:
     changed = x.clone()
     changed[..., FEATURES * wrist] += 1
     for blocks, reached in ((1, {wrist, elbow}), (2, {wrist, elbow, shoulder})):
-        model = _moved(StGcnRefiner(StGcnConfig(channels=8, blocks=blocks, dropout=0.0))).eval()
+        model = perturbed(StGcnRefiner(StGcnConfig(channels=8, blocks=blocks, dropout=0.0))).eval()
         difference = (model(changed) - model(x)).abs().amax(dim=(0, 1, 3))
         assert set(difference.nonzero().flatten().tolist()) == reached
         assert neck not in reached
 
 
-def test_a_landmark_reaches_every_joint_and_windows_do_not_mix() -> None:
-    model, x = _moved(StGcnRefiner(SMALL_WITH_LANDMARKS)).eval(), _windows(3, SMALL_WITH_LANDMARKS)
+def test_a_landmark_reaches_every_joint() -> None:
+    model = perturbed(StGcnRefiner(SMALL_WITH_LANDMARKS)).eval()
+    x = _windows(2, SMALL_WITH_LANDMARKS)
     changed = x.clone()
     changed[1, :, JOINT_WIDTH + 7] += 1
     difference = (model(changed) - model(x)).abs().amax(dim=(1, 3))  # (B, 14)
     assert difference[1].min() > 1e-7
-    assert difference[[0, 2]].max() == 0
-
-
-@pytest.mark.parametrize("config", [SMALL, SMALL_WITH_LANDMARKS], ids=["pose", "landmarks"])
-def test_every_parameter_gets_a_gradient(config: StGcnConfig) -> None:
-    model = _moved(StGcnRefiner(config))
-    model(_windows(8, config)).square().mean().backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.abs().max() > 1e-9, name
-
-
-def test_same_seed_same_network() -> None:
-    states = []
-    for seed in (0, 0, 1):
-        torch.manual_seed(seed)
-        states.append(torch.cat([p.detach().flatten() for p in StGcnRefiner(SMALL).parameters()]))
-    assert torch.equal(states[0], states[1])
-    assert not torch.equal(states[0], states[2])
-    model, x = _moved(StGcnRefiner(StGcnConfig(channels=8, dropout=0.5))), _windows(3)
-    runs = []
-    for _ in range(2):  # dropout included
-        torch.manual_seed(9)
-        runs.append(model(x))
-    assert torch.equal(*runs)
 
 
 def test_it_can_learn_one_batch() -> None:
@@ -129,13 +88,3 @@ def test_it_can_learn_one_batch() -> None:
         loss.backward()
         optimiser.step()
     assert loss < 0.1 * (pose - wanted).square().mean()
-
-
-@pytest.mark.parametrize("config", [SMALL, SMALL_WITH_LANDMARKS], ids=["pose", "landmarks"])
-def test_export_leaves_the_batch_free(config: StGcnConfig) -> None:
-    model = _moved(StGcnRefiner(config)).eval()
-    shapes = ({0: torch.export.Dim("batch")},)
-    program = torch.export.export(model, (_windows(2, config),), dynamic_shapes=shapes)
-    for batch in (1, 5):
-        x = _windows(batch, config)
-        torch.testing.assert_close(program.module()(x), model(x), atol=1e-5, rtol=1e-4)

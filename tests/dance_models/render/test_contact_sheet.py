@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dance_models.render.contact_sheet import MAX_BYTES, contact_sheet
-from dance_models.skeleton import INDEX
+from dance_models.skeleton import DANCE_14
 
 
 def decode(sheet):
@@ -53,7 +53,7 @@ def test_what_can_not_fit_is_an_error() -> None:
 
 def test_keypoints_are_scaled_with_their_image() -> None:
     pose = np.full((14, 2), np.nan)
-    pose[INDEX["left_wrist"]] = (400, 300)
+    pose[DANCE_14.index["left_wrist"]] = (400, 300)
     images = [np.zeros((400, 800, 3), np.uint8)] * 2
     sheet = decode(contact_sheet(images, [None, pose], columns=2, width=412))
     bright = np.argwhere(sheet.min(axis=2) > 150)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dance_models.render.overlay import draw_skeleton, line_thickness
-from dance_models.skeleton import EDGES, INDEX, JOINTS, joint_colour
+from dance_models.skeleton import DANCE_14
 
 CENTRE_OF = {
     "head_top": (100, 20),
@@ -16,7 +16,7 @@ CENTRE_OF = {
     **{f"left_{p}": (120, 130 + 50 * i) for i, p in enumerate(("hip", "knee", "ankle"))},
     **{f"right_{p}": (80, 130 + 50 * i) for i, p in enumerate(("hip", "knee", "ankle"))},
 }
-POSE = np.array([CENTRE_OF[joint] for joint in JOINTS], dtype=np.float32)
+POSE = np.array([CENTRE_OF[joint] for joint in DANCE_14.names], dtype=np.float32)
 BLACK = np.zeros((260, 200, 3), np.uint8)
 
 
@@ -27,12 +27,12 @@ def middle(edge):
 
 def test_every_edge_and_joint_is_drawn_in_its_colour() -> None:
     drawn = draw_skeleton(BLACK, POSE)
-    for edge in EDGES:
+    for edge in DANCE_14.edges:
         colour = drawn[middle(edge)].astype(float)
         assert colour.max() > 120  # a thin line is anti-aliased: its hue counts
         np.testing.assert_allclose(
             colour / colour.max(),
-            np.divide(joint_colour(edge[1]), max(joint_colour(edge[1]))),
+            np.divide(DANCE_14.colours[edge[1]], max(DANCE_14.colours[edge[1]])),
             atol=0.1,
         )
     for x, y in POSE.astype(int):
@@ -48,20 +48,20 @@ def test_the_image_given_is_not_touched() -> None:
 @pytest.mark.parametrize("how", ["nan", "score", "infinite"])
 def test_a_missing_joint_takes_its_edges_with_it(how) -> None:
     pose, score = POSE.copy(), np.ones(14)
-    knee = INDEX["left_knee"]
+    knee = DANCE_14.index["left_knee"]
     if how == "score":
         score[knee] = 0.29
     else:
         pose[knee] = np.nan if how == "nan" else np.inf
     drawn = draw_skeleton(BLACK, pose, score, threshold=0.3)
-    for edge in EDGES:
+    for edge in DANCE_14.edges:
         assert drawn[middle(edge)].any() == (knee not in edge)
     assert not drawn[180, 120].any()
 
 
 def test_visibility_serves_as_score() -> None:
     visibility = np.full(14, 2, np.uint8)
-    visibility[INDEX["head_top"]] = 0
+    visibility[DANCE_14.index["head_top"]] = 0
     drawn = draw_skeleton(BLACK, POSE, visibility, threshold=1)
     assert not drawn[:40].any()
     assert drawn[60, 120].any()

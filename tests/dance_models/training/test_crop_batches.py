@@ -10,7 +10,7 @@ from crop_cases import painted_crops
 from dance_models.config import CropJitterConfig, TrainingConfig
 from dance_models.data.crops import CROP
 from dance_models.nets.heatmaps import decode_heatmaps
-from dance_models.skeleton import MIRROR
+from dance_models.skeleton import DANCE_14
 from dance_models.training.crop_batches import (
     CropTensors,
     Warp,
@@ -60,10 +60,12 @@ def test_a_mirrored_crop_is_flipped_and_its_joints_are_swapped() -> None:
     picture = torch.rand(1, 3, *CROP) * 2 - 1
     torch.testing.assert_close(warp.pictures(picture), picture.flip(-1), atol=1e-4, rtol=0)
     points = torch.rand(1, 14, 2) * 90
-    expected = points[:, list(MIRROR)] * torch.tensor([-1.0, 1.0]) + torch.tensor([95.0, 0.0])
+    expected = points[:, list(DANCE_14.mirror)] * torch.tensor([-1.0, 1.0]) + torch.tensor(
+        [95.0, 0.0]
+    )
     torch.testing.assert_close(warp.points(points), expected)
     visible = torch.arange(14)[None] < 3
-    assert torch.equal(warp.visible(visible), visible[:, list(MIRROR)])
+    assert torch.equal(warp.visible(visible), visible[:, list(DANCE_14.mirror)])
 
 
 def test_colour_changes_nothing_else_and_stays_in_range() -> None:

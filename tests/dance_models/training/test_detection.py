@@ -23,7 +23,7 @@ from dance_models.inference.crops import (
 )
 from dance_models.inference.keypoints import load_refiner
 from dance_models.nets.hrnet import Hrnet
-from dance_models.skeleton import MIRROR
+from dance_models.skeleton import DANCE_14
 from dance_models.training.checkpoint import (
     experiment_from_plain,
     experiment_to_plain,
@@ -112,7 +112,7 @@ def test_the_mirrored_picture_gives_exactly_mirrored_heatmaps() -> None:
     with torch.no_grad():
         one = heatmaps_of(net, picture, mirror=True)
         other = heatmaps_of(net, picture.flip(-1), mirror=True)
-    torch.testing.assert_close(other, one[:, list(MIRROR)].flip(-1), atol=1e-6, rtol=0)
+    torch.testing.assert_close(other, one[:, list(DANCE_14.mirror)].flip(-1), atol=1e-6, rtol=0)
 
 
 def test_every_frame_of_every_run_has_a_pose(runs: list[PoseRun], crops: Crops) -> None:

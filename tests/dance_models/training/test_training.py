@@ -156,11 +156,11 @@ def test_sparse_annotations_are_enough_for_recognition(tmp_path: Path) -> None:
         train_prediction(runs, FORECASTER, training, tmp_path)
 
 
-def test_nobody_found_anywhere_is_said(tmp_path: Path) -> None:
+def test_runs_without_any_detection_are_refused(tmp_path: Path) -> None:
     runs = [
         replace(run, estimate=np.full_like(run.estimate, np.nan)) for run in synthetic_runs(4, 30)
     ]
-    with pytest.raises(InputError, match="found nobody"):
+    with pytest.raises(InputError, match="no person was detected"):
         train_recognition(runs, REFINER, TRAINING, tmp_path)
 
 

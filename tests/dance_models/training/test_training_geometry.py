@@ -7,10 +7,12 @@ import torch
 from dance_models.config import MkffStGcnConfig, TrainingConfig
 from dance_models.data.refine_windows import refine_frames, window_indices
 from dance_models.nets.refiner_input import unpack
-from dance_models.skeleton import INDEX, MIRROR
+from dance_models.skeleton import DANCE_14
 from dance_models.training.geometry import Geometry, draw_geometry
 from dance_models.training.refine_batches import RefineTensors, draw_hidden, jittered
 from dance_models.training.synthetic import synthetic_runs
+
+INDEX = DANCE_14.index
 
 CPU = torch.device("cpu")
 STILL = TrainingConfig(
@@ -89,7 +91,7 @@ def test_mirroring_a_batch_twice_is_the_identity_landmarks_included() -> None:
     mirror = _draw(replace(STILL, mirror_probability=1.0), 16)
     plain, once = data.batch(windows), data.batch(windows, mirror)
     x, y = unpack(plain.packed, 33), unpack(once.packed, 33)
-    order = list(MIRROR)
+    order = list(DANCE_14.mirror)
     assert torch.equal(y.confidence, x.confidence[:, :, order])
     assert torch.equal(once.visible, plain.visible[:, :, order])
     # BlazePose: 11 and 12 are the shoulders, 0 the nose.

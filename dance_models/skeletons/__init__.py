@@ -1,0 +1,1 @@
+"""Skeletons other than the default one, one a file."""
