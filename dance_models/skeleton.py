@@ -1,10 +1,9 @@
 """What a skeleton is, and ``DANCE_14``, the default one.
 
-Everything that depends on the joints of a corpus is a field of one :class:`Skeleton`: their names
-and order, the graph, what the torso is, how a mirror image is made, how poses are drawn. Another
-skeleton is another object (see ``dance_models/skeletons``), not another program. Joints from
-elsewhere are matched **by name**, never by index: AI Challenger and CrowdPose hold the same joints
-as we do in other orders.
+Everything that depends on the joints of a corpus is a field of one :class:`Skeleton`: names and
+order, the graph, the torso, the mirror pairs, the colours. Another skeleton is another object (see
+``dance_models/skeletons``), not another program. Joints from elsewhere are matched **by name**,
+never by index: AI Challenger and CrowdPose have the same joints in other orders.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -64,7 +63,7 @@ class Derivation:
 
 @dataclass(frozen=True)
 class Skeleton:
-    """J joints in D dimensions and all that is known of them. Joints are numbered from 0.
+    """J joints in D dimensions. Joints are numbered from 0 in the order of ``names``.
 
     Raises ValueError when the fields contradict each other.
     """

@@ -2,7 +2,7 @@
 
 Rewriting a table from the same input gives the same bytes, so the sha256 of the file is its data
 version. Writes go to a temporary name beside the target and are renamed: a killed process leaves
-the old table or the new one, never half of one.
+the old table or the new one, never a part of one.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ import polars as pl
 
 from dance_models.skeleton import DANCE_14
 
-# polars spells its types as classes or instances; either is accepted wherever a schema is.
+# A polars type is a class or an instance; a schema accepts both.
 Schema = Mapping[str, pl.DataType | type[pl.DataType]]
 
 # The tables hold poses of the default skeleton.
@@ -129,14 +129,14 @@ SPLIT_ROWS: Final[Schema] = {
 # One row a finding of the checks on an asset: tables/findings/<asset>[/<clip>].parquet
 FINDINGS: Final[Schema] = {
     "check": pl.String,
-    "severity": pl.String,  # "warn" or "error": what hangs on the clip or table is not made
+    "severity": pl.String,  # "warn", or "error": nothing is made from the clip or table
     "clip": pl.String,  # or the network, for checks on models; "" on a whole table
     "frame": pl.Int64,  # index in the source clip, null where it is about all of it
     "joint": pl.String,
     "value": pl.Float64,
     "limit": pl.Float64,
     "message": pl.String,
-    "other": pl.String,  # the clip it was compared with
+    "other": pl.String,  # the clip that it was compared with
     "other_frame": pl.Int64,
 }
 

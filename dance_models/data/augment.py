@@ -41,7 +41,7 @@ def draw_geometry(run: PoseRun, config: AugmentConfig, variant: int) -> dict[str
 
 def _geometry(draw: Draw) -> Any:  # albumentations.Compose, which has no types
     """Mirror, then rotation and scale about the image centre, all as drawn."""
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks the network when imported
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # importing it sends a request otherwise
     import albumentations
 
     angle, scale = -float(draw["rotation_deg"]), float(draw["scale"])

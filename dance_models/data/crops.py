@@ -50,8 +50,8 @@ def person_boxes(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Boxes (T, 4) to crop of the frames of one run (T, J, 2), and whether they are their own.
 
-    The part of the person's box that lies in the picture. A frame where there is none takes the
-    box before it; before the first one the whole frame is taken.
+    The part of the person's box that lies in the picture. A frame without one takes the last box
+    before it; frames before the first box take the whole frame.
     """
     limit = np.array([width - 1, height - 1] * 2, np.float64)
     boxes = np.clip(person_box(estimate), 0, limit)
@@ -89,7 +89,7 @@ RECORD: Final = np.dtype(
 
 @contextmanager
 def writing_crops(path: Path, count: int) -> Iterator[NDArray[Any]]:
-    """``count`` records to fill, mapped to a file that takes its name when all went well."""
+    """``count`` records to fill, mapped to a temporary file that becomes ``path`` on success."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     try:

@@ -1,9 +1,9 @@
 """Prediction windows on an exact 25 Hz grid: 27 observed frames, 10 future ones.
 
 Each grid is anchored at a real frame, the last one observed, and the tracks are **linearly
-interpolated** at the grid's times from the frames' true time stamps: taking the nearest frame of
-a 30 fps clip would add steps of 33 and 67 ms, and a grid anchored elsewhere would interpolate its
-last observed pose from a frame after it.
+interpolated** at the grid's times from the frames' true time stamps. The nearest frames of a
+30 fps clip would be 33 and 67 ms apart, and a grid anchored elsewhere would interpolate its last
+observed pose from a frame after it.
 """
 
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ def resample(
     on_left, on_right = np.abs(at_s - time_s[left]), np.abs(at_s - time_s[right])
     weight = np.where(on_left < _TOLERANCE_S, 0.0, np.where(on_right < _TOLERANCE_S, 1.0, weight))
     weight = weight.reshape(*at_s.shape, *([1] * (values.ndim - 1)))
-    # The other neighbour must not matter then, not even when it is NaN.
+    # The other neighbour has no weight then, even when it is NaN.
     low = np.where(weight == 1, 0, values[left] * (1 - weight))
     high = np.where(weight == 0, 0, values[right] * weight)
     mixed = (low + high).astype(np.float32)
@@ -63,9 +63,9 @@ def resample(
 
 
 def fill_missing(poses: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Fill NaN joints of (..., T, J, D) with the last value seen, before that with the first.
+    """Fill NaN joints of (..., T, J, D) with the last known value, before the first with that.
 
-    A joint that is never seen stays NaN.
+    A joint that is never known stays NaN.
     """
     seen = np.isfinite(poses).all(axis=-1)  # (..., T, J)
     steps = np.arange(poses.shape[-3])[:, None]

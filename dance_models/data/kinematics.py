@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.floating]
 
-# Velocities are per this step, so that their numbers are about as large as the poses'.
+# Velocities are per this step, which makes their numbers about as large as the poses'.
 UNIT_S: Final = 1 / 25
 
 
@@ -27,7 +27,7 @@ def keypoint_kinematics(
     """Kinematics of one run, (T, J, D) at times (T,); d is one frame, measured in seconds.
 
     Computed on the whole run, so that only the run's own ends are replicated: windows cut from it
-    do not start with a false acceleration. Missing joints leave the mean of the flow. ``causal``
+    do not start with a false acceleration. The flow is the mean of the known poses. ``causal``
     uses F_t = (P_{t-1} + 2 P_t) / 3; ``of_flow`` takes the velocity of F instead of P.
     """
     flow = _flow(poses, causal=causal)

@@ -1,7 +1,7 @@
 """Which frames of a clip are kept: contiguous runs within a budget (SPEC: section 1).
 
-Isolated frames would leave no prediction windows and short runs waste most of theirs, so runs are
-as few and as long as the share allows, and lie where the dancer moves.
+Isolated frames give no prediction windows, and short runs give few. So runs are as few and as long
+as the share allows, and lie where the dancer moves.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,7 +43,7 @@ def plan_runs(
     """Runs to keep of a clip whose frames have ``motion`` (T,) luma change.
 
     Frames in ``existing`` are always kept (sampling again only adds) and, up to the share, so are
-    the ``annotated`` ones; what is left of the share is spent by the strategy. No run is shorter
+    the ``annotated`` ones; the strategy spends the rest of the share. No run is shorter
     than ``min_run`` unless the clip is; runs that touch are one.
     """
     frames = len(motion)
@@ -97,7 +97,7 @@ def _spend(
         return
     length = left if strategy == "runs" else shortest
     while left >= shortest:
-        run = _liveliest(kept, energy, min(length, left))
+        run = _most_motion(kept, energy, min(length, left))
         if run is None:
             if length == shortest:
                 return
@@ -107,7 +107,7 @@ def _spend(
         left -= len(run)
 
 
-def _liveliest(kept: NDArray[np.bool_], energy: NDArray[np.float64], length: int) -> Run | None:
+def _most_motion(kept: NDArray[np.bool_], energy: NDArray[np.float64], length: int) -> Run | None:
     """The free stretch of ``length`` frames with the most motion; the first of equals."""
     if length > len(kept):
         return None

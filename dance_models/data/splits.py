@@ -1,9 +1,9 @@
 """Which clip is in which split: 70/15/15 by group and grouped k-fold, stored as data.
 
 The unit is the **group** (the take when the manifest names one, else the clip), so that two views
-of one take, or the two dancers of a couple, never face each other across a split. Groups are
+of one take, or the two dancers of a couple, are never in different splits. Groups are
 ranked by a hash of their name, not by a random generator, whose stream may change with its
-library. What an earlier manifest says stays: new clips only fill what is missing.
+library. Assignments of an earlier manifest are kept: new clips only fill what is missing.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from dance_models.errors import InputError
 from dance_models.tables import SPLIT_MANIFEST, conform
 
 SPLITS: Final = ("train", "val", "test")
-_MIN_GROUPS: Final = 3  # from here on a style is represented in every split
+_MIN_GROUPS: Final = 3  # a style with this many groups or more is in every split
 
 
 def assign_splits(
@@ -29,7 +29,7 @@ def assign_splits(
     ``clips`` has clip, style, performer and take (null or empty where unknown). ``previous`` is
     an earlier manifest: its groups keep their split and fold, and a new clip of a known group
     follows its group. When a changed take joins clips that were in different splits, the group
-    goes where it does least harm: to training if any of it was trained on, else to validation.
+    goes to training if any of it was trained on, else to validation.
 
     A style with at least three groups has one in validation and one in test (as far as groups
     that may not move allow); the rest follows 70/15/15 by largest remainder, in groups. One or
@@ -88,16 +88,16 @@ def _rank(groups: Iterable[str], seed: int, salt: str) -> list[str]:
 
 
 def _known(table: pl.DataFrame, previous: pl.DataFrame | None, column: str) -> dict[str, str]:
-    """Split of every group of ``table`` that the previous manifest decides."""
+    """Split of every group of ``table`` that the previous manifest assigns."""
     if previous is None or previous.is_empty():
         return {}
     by_clip = dict(previous.select("clip", column).iter_rows())
     by_group = dict(previous.sort("clip").select("group", column).iter_rows())
     known: dict[str, str] = {}
     for clip, group in table.select("clip", "group").iter_rows():
-        said = [v for v in (by_clip.get(clip), by_group.get(group), known.get(group)) if v]
-        if said:
-            known[group] = min(said, key=SPLITS.index)
+        current = [v for v in (by_clip.get(clip), by_group.get(group), known.get(group)) if v]
+        if current:
+            known[group] = min(current, key=SPLITS.index)
     return known
 
 
@@ -169,7 +169,7 @@ def _held_out_targets(sizes: Mapping[str, int], config: SplitConfig) -> dict[str
 def _assign(
     styles: Mapping[str, str], known: Mapping[str, str], config: SplitConfig
 ) -> dict[str, str]:
-    """Split of every group: known ones stay, new ones go where their style lacks most."""
+    """Split of every group: known ones stay, new ones go where their style lacks most groups."""
     sizes = dict(sorted(Counter(styles.values()).items()))
     target = _held_out_targets(sizes, config)
     lack = {style: list(parts) for style, parts in target.items()}

@@ -135,7 +135,9 @@ class _Hierarchy:
         names = tuple(self._next()[0].lower() for _ in range(int(text)))
         unknown = [name for name in names if name not in CHANNELS]
         if unknown or len(set(names)) != len(names):
-            what = f"{unknown[0][:40]!r} is no channel" if unknown else "a channel is named twice"
+            what = (
+                f"{unknown[0][:40]!r} is not a channel" if unknown else "a channel is named twice"
+            )
             _fail(self._path, line, what)
         return names
 
@@ -163,7 +165,7 @@ def _motion(
     frames = _header(filled[:1], "frames:", path, len(lines))
     frame_time = _header(filled[1:2], "frame time:", path, len(lines))
     if frame_time <= 0:
-        _fail(path, filled[1][0], f"a frame time of {frame_time:g} s cannot be")
+        _fail(path, filled[1][0], f"a frame time of {frame_time:g} s is not possible")
     rows = filled[2:]
     if frames != len(rows):
         _fail(path, filled[0][0], f"{frames:g} frames announced, {len(rows)} lines follow")
@@ -192,4 +194,4 @@ def _row(text: str, width: int, path: str | Path, line: int) -> list[float]:
     try:
         return [float(word) for word in words]
     except ValueError:
-        return [_number(word, path, line) for word in words]  # says which
+        return [_number(word, path, line) for word in words]  # raises the error that names it

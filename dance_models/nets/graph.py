@@ -14,8 +14,9 @@ def _column_normalised(matrix: Tensor) -> Tensor:
 def spatial_partition(skeleton: Skeleton = DANCE_14) -> Tensor:
     """ST-GCN's partition about the skeleton's centre, (3, J, J): root, centripetal, centrifugal.
 
-    ``A[k, v, w]`` weighs what joint v gives to joint w. Together the three cover each joint and its
-    neighbours once; columns of their sum add up to one (Yan et al. 2018, section 3.3).
+    ``A[k, v, w]`` is the weight of joint v in the sum for joint w. Together the three cover each
+    joint and its neighbours once; columns of their sum add up to one (Yan et al. 2018, section
+    3.3).
     """
     distance = torch.from_numpy(skeleton.hop_distance())
     linked = _column_normalised((distance <= 1).float())

@@ -1,9 +1,9 @@
 """Heatmaps of keypoints: targets, decoding, and undoing a mirrored picture.
 
 Heatmap pixels have their centres at whole numbers. A point x of the crop lies at
-(x + 0.5) / STRIDE - 0.5, so that a mirrored picture gives exactly mirrored heatmaps; the
+(x + 0.5) / STRIDE - 0.5, so that a mirrored picture gives exactly mirrored heatmaps. The
 publications of HRNet and its predecessors divide by the stride alone, round the centre of the
-target to a pixel, and shift the mirrored heatmap by one pixel to make up for it.
+target to a pixel, and shift the mirrored heatmap by one pixel to compensate.
 """
 
 from typing import Final

@@ -3,7 +3,7 @@
 Spatial stream: ST-GCN blocks on pose, keypoint flow and confidence. MKFF stream (Eq 7-9): one
 token a frame from velocity and acceleration through three pre-norm attention blocks. The decoder,
 which the paper leaves open, joins both in one ST-GCN block and adds a zero-initialised correction
-to the pose, so that an untrained network returns what it was given.
+to the pose, so that an untrained network returns its input pose.
 """
 
 import math

@@ -2,9 +2,9 @@
 
 Encoder: (3 x 1) convolutions with dilation 1, 3, 9 (receptive field 27, one frame left), each
 followed by a graph attention block. Only every third, then every ninth position of the dilated
-convolutions reaches that frame, so they are computed with stride 3 on 27, 9 and 3 frames: the same
-function at a fifth of the work. Decoder: a G-GRU, p_{t+1} = p_t + gamma_j v_t + f(H_t) with f
-zero-initialised, so that an untrained network continues the damped velocity.
+convolutions contributes to that frame, so they are computed with stride 3 on 27, 9 and 3 frames:
+the same function at a fifth of the work. Decoder: a G-GRU, p_{t+1} = p_t + gamma_j v_t + f(H_t)
+with f zero-initialised, so that an untrained network continues the damped velocity.
 """
 
 import torch

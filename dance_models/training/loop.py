@@ -86,7 +86,7 @@ class Task(Generic[Batch]):
 
 
 def choose_device(config: TrainingConfig) -> torch.device:
-    """CUDA when there is one, unless the configuration says otherwise. Raises InputError."""
+    """The configured device; "auto" is CUDA when there is one. Raises InputError without it."""
     if config.device == "cuda" and not torch.cuda.is_available():
         raise InputError("there is no CUDA device", hint='Use device "auto" or "cpu"')
     wanted = "cuda" if torch.cuda.is_available() else "cpu"
@@ -168,7 +168,7 @@ class Trainer(Generic[Batch]):
         seconds = perf_counter() - started
         if not math.isfinite(loss):
             raise FloatingPointError(
-                f"the loss of epoch {epoch} is {loss}: lower the learning rate or look at the data"
+                f"the loss of epoch {epoch} is {loss}: lower the learning rate or check the data"
             )
         self.evaluated.eval()
         with torch.no_grad():

@@ -46,7 +46,7 @@ class RefineTensors:
         """Windows (B, T) of frame numbers as a packed batch.
 
         ``geometry`` is applied about each window's centre; ``hidden`` (B, T, J) marks joints that
-        are made to look missing.
+        are masked as missing.
         """
         frames = windows
         windows = windows.to(self.device)

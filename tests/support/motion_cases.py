@@ -36,7 +36,7 @@ Frame Time: 0.05
 1 2 3 90 0 0 0 0 90
 """
 
-# name: (parent, offset from it); the person faces +z and is 170 tall, her left is +x.
+# name: (parent, offset from it); the person faces +z and is 170 tall; the left is at +x.
 PERSON = {
     "Hips": (None, (0, 90, 0)),
     "Spine": ("Hips", (0, 25, 0)),
@@ -61,7 +61,7 @@ PERSON = {
 def person_bvh(
     frames: int = 90, fps: float = 30, *, prefix: str = "", head_site: bool = True, seed: int = 1
 ) -> str:
-    """BVH text of a person who waves her joints about and walks a little."""
+    """BVH text of a person who moves all joints and walks a little."""
     rng = np.random.default_rng(seed)
     order: list[str] = []
     lines = ["HIERARCHY", *_joint("Hips", prefix, head_site, order)]
@@ -91,7 +91,7 @@ def _joint(name: str, prefix: str, head_site: bool, order: list[str]) -> list[st
 
 
 def standing(shift: float = 0.0, scale: float = 100.0) -> np.ndarray:
-    """(17, 2) COCO joints of somebody facing us, about (200, 150): her left is at larger x."""
+    """(17, 2) COCO joints of a person facing us, about (200, 150): the left is at larger x."""
     half = {"nose": (0, -90), "left_eye": (3, -93), "left_ear": (6, -90)}
     half |= {"left_shoulder": (18, -70), "left_elbow": (25, -40), "left_wrist": (28, -10)}
     half |= {"left_hip": (10, 0), "left_knee": (11, 40), "left_ankle": (12, 80)}

@@ -12,6 +12,9 @@ from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.geometry import mirror_keypoints, torso_length
 from dance_models.skeleton import DANCE_14
+from dance_models.skeletons.coco_17 import COCO_17
+from dance_models.skeletons.mocap_25 import MOCAP_25
+from dance_models.training.synthetic import synthetic_runs
 
 INDEX = DANCE_14.index
 
@@ -81,12 +84,6 @@ def test_flip_twice_is_the_identity() -> None:
     twice, _ = augment_run(once, FLIP, 1)
     for name in ("estimate", "score", "landmarks", "annotation", "visibility"):
         np.testing.assert_array_equal(getattr(twice, name), getattr(run, name))
-
-
-def test_landmark_mirror_is_its_own_inverse_and_keeps_only_the_nose() -> None:
-    mirror = DANCE_14.landmark_mirror
-    assert [mirror[i] for i in mirror] == list(range(33))
-    assert [i for i, m in enumerate(mirror) if i == m] == [0]
 
 
 def test_rotation_and_scale_are_about_the_centre_as_audited() -> None:
@@ -243,3 +240,18 @@ def test_the_geometry_of_a_variant_is_drawn_within_its_limits() -> None:
     assert 0.35 < np.mean([bool(d["flip"]) for d in draws]) < 0.65
     assert max(abs(float(d["rotation_deg"])) for d in draws) <= config.rotation_deg
     assert all(config.scale[0] <= float(d["scale"]) <= config.scale[1] for d in draws)
+
+
+def test_only_image_coordinates_are_augmented() -> None:
+    run = synthetic_runs(1, 5, skeleton=MOCAP_25)[0]
+    with pytest.raises(InputError, match="image plane"):
+        augment_run(replace(run, split="train"), FLIP, 1, MOCAP_25)
+
+
+def test_another_skeleton_is_mirrored_by_its_own_pairs() -> None:
+    run = replace(synthetic_runs(1, 5, skeleton=COCO_17)[0], split="train")
+    once, _ = augment_run(run, FLIP, 1, COCO_17)
+    left, right = COCO_17.index["left_eye"], COCO_17.index["right_eye"]
+    np.testing.assert_allclose(
+        once.annotation[:, left, 0], run.width - 1 - run.annotation[:, right, 0], atol=1e-3
+    )

@@ -86,13 +86,13 @@ def test_outside_the_picture_is_black() -> None:
 
 
 def test_a_frame_without_a_person_takes_the_box_before_it() -> None:
-    nobody, first, second = (
+    missing, first, second = (
         np.full((14, 2), np.nan),
         _pose(10, 20, 60, 200),
         _pose(90, 20, 160, 200),
     )
     outside, beyond = _pose(-90, 20, -10, 200), _pose(90, 300, 160, 500)
-    run = np.stack([nobody, first, nobody, outside, second, beyond])
+    run = np.stack([missing, first, missing, outside, second, beyond])
     boxes, own = person_boxes(run, WIDTH, HEIGHT)
     assert own.tolist() == [False, True, False, False, True, False]
     whole = [0, 0, WIDTH - 1, HEIGHT - 1]
@@ -110,7 +110,7 @@ def test_of_a_person_half_outside_the_part_inside_counts() -> None:
 
 
 def _corpus(root: Path) -> pl.DataFrame:
-    """Five frames of two runs, each with a spot; nobody is found on the last."""
+    """Five frames of two runs, each with a spot; no person is detected in the last."""
     rows = []
     for i, (run, frame) in enumerate([(0, 3), (0, 4), (1, 9), (1, 10), (1, 11)]):
         image = f"frames/a/{frame:06d}.jpg"

@@ -18,9 +18,9 @@ def _runs(clips: int = 10) -> list[PoseRun]:
     ]
 
 
-def test_every_clip_is_judged_once_and_never_by_its_own_group() -> None:
+def test_every_clip_is_tested_once_and_never_by_its_own_group() -> None:
     runs = _runs()
-    judged = []
+    tested = []
     for fold in range(fold_count(runs)):
         parts = fold_runs(runs, fold)
         groups = {
@@ -32,8 +32,8 @@ def test_every_clip_is_judged_once_and_never_by_its_own_group() -> None:
         assert not groups["val"] & groups["test"]
         assert groups["train"]
         assert groups["val"]
-        judged += [run.clip for run in parts if run.split == "test"]
-    assert sorted(judged) == sorted(run.clip for run in runs)
+        tested += [run.clip for run in parts if run.split == "test"]
+    assert sorted(tested) == sorted(run.clip for run in runs)
 
 
 def test_augmented_copies_are_left_out_and_nothing_else_changes() -> None:

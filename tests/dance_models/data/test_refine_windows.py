@@ -102,13 +102,13 @@ def test_frames_without_a_person_hold_the_last_pose_with_no_confidence() -> None
 
 def test_a_run_without_a_person_is_finite_and_not_trained_on() -> None:
     run = _run()
-    nobody = replace(
+    empty = replace(
         run,
         estimate=np.full_like(run.estimate, np.nan),
         score=np.zeros_like(run.score),
         landmarks=np.full_like(run.landmarks, np.nan),
     )
-    frames = refine_frames([nobody], CONFIG)
+    frames = refine_frames([empty], CONFIG)
     _check_finite(frames)
     assert len(annotated_windows(frames, CONFIG)) == 0
 

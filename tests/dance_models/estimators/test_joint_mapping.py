@@ -12,6 +12,7 @@ from dance_models.estimators.joints import (
     to_skeleton,
 )
 from dance_models.skeleton import INDEX, JOINTS
+from dance_models.skeletons.coco_17 import COCO_17
 
 LAYOUTS = (COCO17, OPENPOSE_BODY25, OPENPOSE_COCO18, LANDMARKS)
 
@@ -113,3 +114,12 @@ def test_missing_joints_are_named() -> None:
         "neck",
         "head_top",
     }
+
+
+def test_a_skeleton_of_the_estimators_own_joints_takes_them_as_they_are() -> None:
+    points = np.random.default_rng(0).random((17, 2))
+    keypoints, score = to_skeleton(COCO17, points, np.linspace(0.1, 0.9, 17), COCO_17)
+    np.testing.assert_allclose(keypoints, points, atol=1e-6)
+    np.testing.assert_allclose(score, np.linspace(0.1, 0.9, 17), atol=1e-6)
+    assert missing_joints(COCO17, COCO_17) == []
+    assert missing_joints(("nose", "left_hip"), COCO_17)[:2] == ["left_eye", "right_eye"]

@@ -1,4 +1,4 @@
-"""Joints of several namings are ours; what is missing is said."""
+"""Joints of several namings are matched; missing ones are reported."""
 
 import numpy as np
 import pytest

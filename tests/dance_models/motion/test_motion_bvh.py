@@ -72,7 +72,7 @@ def test_line_ends_and_blank_lines_do_not_matter(tmp_path: Path) -> None:
     [
         ("OFFSET 0 10 0", "OFFSET 0 ten 0", "line 8: 'ten' is not a number"),
         ("CHANNELS 3", "CHANNELS three", "line 9: 'three'"),
-        ("CHANNELS 3 Z", "CHANNELS 3 W", "line 9: 'wrotation' is no channel"),
+        ("CHANNELS 3 Z", "CHANNELS 3 W", "line 9: 'wrotation' is not a channel"),
         ("Frames: 2", "Frames: 3", "line 17: 3 frames announced, 2 lines follow"),
         ("1 2 3 90", "1 2 90", "line 20: 8 values where the joints have 9"),
         ("1 2 3 90", "1 2 3 x", "line 20: 'x' is not a number"),

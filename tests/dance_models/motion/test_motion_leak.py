@@ -9,8 +9,13 @@ from motion_cases import SHARED, dance_runs, read_folder
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.geometry import mirror_keypoints
+from dance_models.inference.keypoints import mirrored_run
 from dance_models.motion.leak import shared_windows
 from dance_models.motion.runs import motion_runs
+from dance_models.skeleton import Skeleton
+from dance_models.skeletons.coco_17 import COCO_17
+from dance_models.skeletons.mocap_25 import MOCAP_25
+from dance_models.training.synthetic import synthetic_runs
 
 
 def copied(
@@ -97,6 +102,16 @@ def test_nothing_to_compare_and_bad_numbers() -> None:
     assert shared_windows(runs, []).clean
     with pytest.raises(InputError):
         shared_windows(runs, runs, frames=1)
+
+
+@pytest.mark.parametrize("skeleton", [COCO_17, MOCAP_25], ids=lambda skeleton: skeleton.id)
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_copy_is_found_on_any_skeleton(skeleton: Skeleton, mirror: bool) -> None:
+    one, two = synthetic_runs(2, 80, skeleton=skeleton)
+    copy = mirrored_run(one, skeleton) if mirror else one
+    report = shared_windows([one, two], [replace(copy, clip="copy")], skeleton=skeleton)
+    assert [(pair.pretraining, pair.mirrored) for pair in report.pairs] == [(one.clip, mirror)]
+    assert shared_windows([two], [copy], skeleton=skeleton).clean
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no shared street tracks here")

@@ -12,7 +12,10 @@ from dance_models.errors import InputError
 from dance_models.geometry import median_torso
 from dance_models.motion.corrupt import ErrorModel, corrupt
 from dance_models.motion.runs import motion_runs, source_splits
-from dance_models.skeleton import DANCE_14
+from dance_models.skeleton import DANCE_14, Skeleton
+from dance_models.skeletons.coco_17 import COCO_17
+from dance_models.skeletons.mocap_25 import MOCAP_25
+from dance_models.training.synthetic import synthetic_runs
 
 NONE = ErrorModel(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
@@ -153,3 +156,14 @@ def test_slow_errors_are_slow_and_jitter_is_not() -> None:
 def test_bad_error_models(bad: dict[str, float]) -> None:
     with pytest.raises(InputError):
         ErrorModel(**bad)
+
+
+@pytest.mark.parametrize("skeleton", [COCO_17, MOCAP_25], ids=lambda skeleton: skeleton.id)
+def test_errors_are_simulated_on_any_skeleton(skeleton: Skeleton) -> None:
+    run = synthetic_runs(1, 60, skeleton=skeleton)[0]
+    rng = np.random.default_rng(0)
+    seen, score = corrupt(run.annotation, run.time_s, rng, ErrorModel(), skeleton)
+    assert seen.shape == run.annotation.shape
+    assert score.shape == seen.shape[:2]
+    error = np.linalg.norm(seen - run.annotation, axis=-1)
+    assert 0.01 < np.nanmedian(error) / median_torso(run.annotation, skeleton=skeleton) < 0.1

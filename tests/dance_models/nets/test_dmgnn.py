@@ -63,8 +63,8 @@ def test_graph_is_scaled_and_shifted() -> None:
     )
     x = np.random.default_rng(0).normal(size=(5, 2, 7, 2)).astype(np.float32)
     graphs = layer.adjacency.numpy() * scale + shift
-    heard = [np.einsum("vw,wbtc->vbtc", graph, x) for graph in graphs]
-    mixed = np.maximum(np.concatenate(heard, axis=-1) @ maps.T / np.sqrt(1 + 1e-5), 0)
+    received = [np.einsum("vw,wbtc->vbtc", graph, x) for graph in graphs]
+    mixed = np.maximum(np.concatenate(received, axis=-1) @ maps.T / np.sqrt(1 + 1e-5), 0)
     kept = mixed[:, :, ::2] / np.sqrt(1 + 1e-5) + x[:, :, ::2] @ residual.T
     out = layer(torch.from_numpy(x)).detach()
     np.testing.assert_allclose(out, np.maximum(kept, 0), atol=1e-5)
@@ -86,8 +86,8 @@ def test_exchange_weighs_the_other_scale_by_likeness() -> None:
     score = np.exp(np.einsum("vbc,wbc->vbw", a.mean(axis=2), b.mean(axis=2)))
     weight = score / score.sum(axis=-1, keepdims=True)
     expected = np.einsum("vbw,wbtc->vbtc", weight, b)
-    heard = exchange(torch.from_numpy(a), torch.from_numpy(b)).detach()
-    np.testing.assert_allclose(heard, expected, atol=1e-5)
+    received = exchange(torch.from_numpy(a), torch.from_numpy(b)).detach()
+    np.testing.assert_allclose(received, expected, atol=1e-5)
 
 
 def test_frames_thin_out_and_coarse_scales_reach_their_joints() -> None:
@@ -105,7 +105,7 @@ def test_frames_thin_out_and_coarse_scales_reach_their_joints() -> None:
 
 
 def test_scales_count_with_their_weights() -> None:
-    """0.3 of what a neighbouring scale says, 0.6 of the coarse scales in the end."""
+    """0.3 of a neighbouring scale, 0.6 of the coarse scales in the end."""
     torch.manual_seed(0)
     encoder = ScaleEncoder(SMALL).eval()
     joint, bone, limb = (torch.rand(len(parts), 2, 5, 4) for parts in SCALES)
@@ -145,16 +145,16 @@ def test_steps_add_up() -> None:
     torch.testing.assert_close(model(x), line)
 
 
-def test_decoder_hears_pose_velocity_and_acceleration_of_its_own_forecast() -> None:
+def test_decoder_reads_pose_velocity_and_acceleration_of_its_own_forecast() -> None:
     model = perturbed(Dmgnn(SMALL), 0.05).eval()
-    heard: list[Tensor] = []
-    model.cell.register_forward_pre_hook(lambda _m, inputs: heard.append(inputs[0]))
+    received: list[Tensor] = []
+    model.cell.register_forward_pre_hook(lambda _m, inputs: received.append(inputs[0]))
     x = _windows(2)
     track = torch.cat([x, model(x)], dim=1)[:, :-1]  # the last pose is not fed back
     velocity = track[:, 1:] - track[:, :-1]
     acceleration = velocity[:, 1:] - velocity[:, :-1]
     expected = torch.cat([t[:, -10:] for t in (track, velocity, acceleration)], dim=-1)
-    torch.testing.assert_close(torch.stack(heard).permute(2, 0, 1, 3), expected)
+    torch.testing.assert_close(torch.stack(received).permute(2, 0, 1, 3), expected)
 
 
 def test_it_can_learn_one_batch() -> None:

@@ -34,7 +34,7 @@ def test_columns_of_the_partition_sum_to_one() -> None:
 def test_partition_is_about_the_neck() -> None:
     root, centripetal, centrifugal = spatial_partition()
     shoulder, elbow, neck = INDEX["left_shoulder"], INDEX["left_elbow"], INDEX["neck"]
-    # The shoulder hears itself, the neck and the elbow: three, so a third each.
+    # The shoulder is linked to itself, the neck and the elbow: a third each.
     assert torch.isclose(root[shoulder, shoulder], torch.tensor(1 / 3))
     assert torch.isclose(centripetal[neck, shoulder], torch.tensor(1 / 3))  # nearer the centre
     assert torch.isclose(centrifugal[elbow, shoulder], torch.tensor(1 / 3))  # farther from it

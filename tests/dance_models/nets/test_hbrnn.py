@@ -136,7 +136,7 @@ def test_tanh_layer_against_the_formula() -> None:
 def test_pose_and_confidence_reach_every_joint_in_every_frame(feature: int) -> None:
     model, x = perturbed(Hbrnn(SMALL)), _windows(1)
     changed = x.clone()
-    changed[:, 5, FEATURES * 4 + feature] += 1  # the middle frame: heard before and after
+    changed[:, 5, FEATURES * 4 + feature] += 1  # the middle frame reaches all others
     difference = (model(changed) - model(x)).abs().amax(dim=-1)[0]
     assert difference.min() > 0
 

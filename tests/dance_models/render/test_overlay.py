@@ -5,6 +5,8 @@ import pytest
 
 from dance_models.render.overlay import draw_skeleton, line_thickness
 from dance_models.skeleton import DANCE_14
+from dance_models.skeletons.coco_17 import COCO_17
+from dance_models.skeletons.mocap_25 import MOCAP_25
 
 CENTRE_OF = {
     "head_top": (100, 20),
@@ -83,3 +85,14 @@ def test_lines_grow_with_the_image() -> None:
 def test_wrong_joint_count() -> None:
     with pytest.raises(ValueError, match=r"\(17, 2\)"):
         draw_skeleton(BLACK, np.zeros((17, 2)))
+
+
+@pytest.mark.parametrize("skeleton", [COCO_17, MOCAP_25], ids=lambda skeleton: skeleton.id)
+def test_other_skeletons_are_drawn_from_their_pixels(skeleton) -> None:
+    angle = np.arange(skeleton.num_joints) * 2 * np.pi / skeleton.num_joints
+    pose = 100 + 80 * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    drawn = draw_skeleton(BLACK, pose, skeleton=skeleton)
+    for x, y in pose.round().astype(int):
+        assert drawn[y, x].min() > 150  # white dots
+    with pytest.raises(ValueError, match="expected"):
+        draw_skeleton(BLACK, pose)

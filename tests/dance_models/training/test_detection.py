@@ -90,7 +90,7 @@ def test_the_loss_counts_seen_joints_alone() -> None:
 
 
 class _Spots(nn.Module):
-    """Says of every joint the brightness of the picture: blind to left and right."""
+    """Returns the brightness of the picture for every joint: left and right are alike."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ def test_the_mirrored_picture_gives_exactly_mirrored_heatmaps() -> None:
 
 
 def test_every_frame_of_every_run_has_a_pose(runs: list[PoseRun], crops: Crops) -> None:
-    """Also those in which nobody was found; batches do not matter."""
+    """Also frames without a detected person; the batches do not matter."""
     blind = [replace(run, estimate=np.full_like(run.estimate, np.nan)) for run in runs]
     model = Hrnet(NET).eval()
     poses = detect_runs(model, blind, crops)

@@ -234,8 +234,8 @@ def test_training_on_estimated_poses_helps_forecasts_from_them(tmp_path: Path) -
         validation = result.history[0].validation
         assert "val_mpjpe_torso_80" in validation
         assert ("val_raw_mpjpe_torso_80" in validation) == (share > 0)
-        said = forecast(load_forecaster(result.best), windows.observed)
-        scores[share] = forecast_scores(windows, said, unit)["val_mpjpe_torso_80"]
+        poses = forecast(load_forecaster(result.best), windows.observed)
+        scores[share] = forecast_scores(windows, poses, unit)["val_mpjpe_torso_80"]
     assert scores[0.5] < 0.9 * scores[0.0]
 
 

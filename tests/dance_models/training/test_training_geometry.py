@@ -4,10 +4,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dance_models.config import MkffStGcnConfig, TrainingConfig
+from dance_models.config import CropJitterConfig, MkffStGcnConfig, TrainingConfig
 from dance_models.data.refine_windows import refine_frames, window_indices
+from dance_models.errors import InputError
 from dance_models.nets.refiner_input import unpack
 from dance_models.skeleton import DANCE_14
+from dance_models.skeletons.coco_17 import COCO_17
+from dance_models.skeletons.mocap_25 import MOCAP_25
+from dance_models.training.crop_batches import draw_warp
 from dance_models.training.geometry import Geometry, draw_geometry
 from dance_models.training.refine_batches import RefineTensors, draw_hidden, jittered
 from dance_models.training.synthetic import synthetic_runs
@@ -140,3 +144,59 @@ def test_jitter_moves_coordinates_alone() -> None:
     assert torch.equal(x.landmarks, y.landmarks)
     assert (y.pose - x.pose).std().item() == pytest.approx(0.02, rel=0.1)
     assert math.isclose((y.pose - x.pose).mean().item(), 0, abs_tol=1e-3)
+
+
+def _draw_3d(config: TrainingConfig) -> Geometry:
+    return draw_geometry(200, config, torch.Generator().manual_seed(0), CPU, MOCAP_25)
+
+
+def test_in_3d_poses_turn_about_the_vertical() -> None:
+    geometry = _draw_3d(replace(STILL, rotation_rad=0.3))
+    poses = torch.randn(200, 2, 25, 3)
+    turned = geometry.poses(poses)
+    assert torch.equal(turned[..., 1], poses[..., 1])  # heights stay
+    torch.testing.assert_close(turned.norm(dim=-1), poses.norm(dim=-1))
+    front = geometry.vectors(torch.tensor([0.0, 0.0, 1.0]).expand(200, 1, 3))[:, 0]
+    angle = torch.atan2(front[:, 0], front[:, 2]).abs()
+    assert 0.25 < angle.max() <= 0.3 + 1e-6
+
+
+def test_in_3d_a_mirror_negates_x_and_swaps_sides() -> None:
+    geometry = _draw_3d(replace(STILL, mirror_probability=1.0))
+    poses = torch.randn(200, 2, 25, 3)
+    mirrored = geometry.poses(poses)
+    left, right = MOCAP_25.index["left_toe"], MOCAP_25.index["right_toe"]
+    expected = poses[:, :, right] * torch.tensor([-1.0, 1.0, 1.0])
+    torch.testing.assert_close(mirrored[:, :, left], expected)
+    assert torch.equal(geometry.poses(mirrored), poses)
+
+
+def test_in_3d_every_axis_has_its_own_scale() -> None:
+    matrix = _draw_3d(replace(STILL, axis_scale=(0.8, 1.2))).matrix
+    scales = torch.diagonal(matrix, dim1=1, dim2=2)
+    assert torch.equal(matrix, torch.diag_embed(scales))
+    assert ((scales >= 0.8) & (scales <= 1.2)).all()
+    assert (scales.amax(dim=1) - scales.amin(dim=1)).median() > 0.1
+
+
+def test_in_3d_a_batch_turns_as_its_poses_do() -> None:
+    net = MkffStGcnConfig()
+    frames = refine_frames(synthetic_runs(2, 40, skeleton=MOCAP_25), net, MOCAP_25)
+    data, windows = RefineTensors(frames, net, CPU), torch.from_numpy(window_indices(frames, 11))
+    geometry = draw_geometry(
+        len(windows), TrainingConfig(), torch.Generator().manual_seed(1), CPU, MOCAP_25
+    )
+    plain, moved = (unpack(data.batch(windows, g).packed, 0, MOCAP_25) for g in (None, geometry))
+    for name in ("pose", "flow", "velocity", "acceleration"):
+        assert getattr(plain, name).shape[-2:] == (25, 3)
+        torch.testing.assert_close(
+            getattr(moved, name), geometry.poses(getattr(plain, name)), atol=1e-4, rtol=1e-4
+        )
+
+
+def test_crops_are_pictures_and_need_a_2d_skeleton() -> None:
+    generator = torch.Generator().manual_seed(0)
+    with pytest.raises(InputError, match="not 2-D"):
+        draw_warp(2, STILL, CropJitterConfig(), generator, CPU, MOCAP_25)
+    warp = draw_warp(2, STILL, CropJitterConfig(), generator, CPU, COCO_17)
+    assert warp.points(torch.rand(2, 17, 2)).shape == (2, 17, 2)
