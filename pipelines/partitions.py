@@ -1,12 +1,15 @@
-"""Partitions: one per clip, its key the slug of the file stem, never a path."""
+"""Partitions: one for each clip. The key is the slug of the file's stem, never a path."""
 
 from typing import Final
 
 import dagster as dg
 
 CLIPS: Final = dg.DynamicPartitionsDefinition(name="clips")
+# A backfill in the web UI: enough clips that starting a run does not count, few enough that the
+# runs of a hundred clips share the cores.
+CLIPS_PER_RUN: Final = 16
 
 
 def clip_keys(instance: dg.DagsterInstance) -> list[str]:
-    """Registered clips, sorted; read from the instance, which is where they live."""
+    """Registered clips, sorted; read from the instance, where Dagster keeps them."""
     return sorted(instance.get_dynamic_partitions("clips"))
