@@ -24,7 +24,7 @@ from dance_models.config import (
 )
 from dance_models.errors import InputError
 from dance_models.profiles import PROFILES
-from dance_models.rows import NETWORKS, PRETRAINED, PRETRAININGS
+from dance_models.rows import ROW_OF_PRETRAINING, ROWS
 from pipelines.storage.store import Store, default_root
 
 T = TypeVar("T")
@@ -52,13 +52,13 @@ def active_profile() -> Profile:
 
 def with_ablations(profile: Profile) -> Profile:
     """The profile with every network there is as a row."""
-    return replace(profile, rows=tuple(name for name in NETWORKS if name not in PRETRAINED))
+    return replace(profile, rows=tuple(row.id for row in ROWS if not row.pretraining_asset))
 
 
 def with_pretraining(profile: Profile) -> Profile:
     """The profile with the rows that are fine-tuned from pre-trained weights."""
-    rows = {*profile.rows, *PRETRAINED}
-    return replace(profile, rows=tuple(name for name in NETWORKS if name in rows))
+    rows = tuple(row.id for row in ROWS if row.pretraining_asset or row.id in profile.rows)
+    return replace(profile, rows=rows)
 
 
 def activate(profile: str, ablations: bool) -> None:
@@ -113,7 +113,7 @@ def network_settings(method: str) -> "type[Mirror[Experiment]]":
 
 def pretraining_experiment(profile: Profile, asset: str) -> Experiment:
     """What a pre-training runs: its network's own experiment, without folds."""
-    return replace(profile.networks[PRETRAININGS[asset]], folds=False)
+    return replace(profile.networks[ROW_OF_PRETRAINING[asset].id], folds=False)
 
 
 def pretraining_settings(asset: str) -> "type[Mirror[Experiment]]":

@@ -4,15 +4,7 @@ from functools import partial
 from typing import Final
 
 from dance_models.config import Experiment, Profile
-from dance_models.profiles import HEADLINE
-from dance_models.rows import (
-    CROP_NETWORKS,
-    INITIAL,
-    METHOD_OF_ASSET,
-    NETWORKS,
-    PRETRAININGS,
-    asset_name,
-)
+from dance_models.rows import ROW_OF_ASSET, ROW_OF_PRETRAINING, ROWS, row_of
 from pipelines.assets import (
     annotations,
     champions,
@@ -100,17 +92,17 @@ DATASET_STEPS: Final = (
             partial(training.training_inputs, asset),
             config=partial(pretraining_experiment, asset=asset),
         )
-        for asset in PRETRAININGS
+        for asset in ROW_OF_PRETRAINING
     ),
     tuple(
         Step(
-            asset_name(method),
-            partial(training.training_inputs, asset_name(method)),
-            config=partial(_experiment, method=method),
-            checks=model_checks.network_checks(asset_name(method)),
+            row.asset,
+            partial(training.training_inputs, row.asset),
+            config=partial(_experiment, method=row.id),
+            checks=model_checks.network_checks(row.asset),
         )
         # The longest first: what is left over at the end keeps all processes busy.
-        for method in sorted(NETWORKS, key=lambda method: method not in HEADLINE)
+        for row in sorted(ROWS, key=lambda row: row.kind != "headline")
     ),
     (
         Step(
@@ -149,9 +141,9 @@ ASSETS: Final = tuple(
 
 def assets_of(profile: Profile) -> tuple[str, ...]:
     """The assets of the graph under a profile: the trainings of its rows, and what they need."""
-    rows = {asset_name(method) for method in profile.rows}
-    left_out = {*METHOD_OF_ASSET, *PRETRAININGS} - rows
-    left_out -= {INITIAL[row] for row in rows & INITIAL.keys()}
-    if not rows & set(CROP_NETWORKS):
+    rows = [row_of(method) for method in profile.rows]
+    left_out = {*ROW_OF_ASSET, *ROW_OF_PRETRAINING}
+    left_out -= {asset for row in rows for asset in (row.asset, row.pretraining_asset)}
+    if not any(row.needs_crops for row in rows):
         left_out |= {"person_crops"}
     return tuple(a for a in ASSETS if a not in left_out)

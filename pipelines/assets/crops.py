@@ -6,7 +6,7 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
-from dance_models.rows import CROP_NETWORKS
+from dance_models.rows import row_of
 from dance_models.tables import file_digest, table_metadata, write_table
 from pipelines import previews
 from pipelines.assets.dataset import GROUP, pose_dataset, split_manifest
@@ -100,4 +100,8 @@ def person_crops_asset() -> dg.AssetsDefinition:
 
 
 # Nobody else reads them, and they take as much space as the frames.
-crop_assets = [person_crops_asset()] if set(CROP_NETWORKS) & set(active_profile().rows) else []
+crop_assets = (
+    [person_crops_asset()]
+    if any(row_of(method).needs_crops for method in active_profile().rows)
+    else []
+)

@@ -8,17 +8,8 @@ import dagster as dg
 import polars as pl
 
 from dance_models.config import EvaluationConfig
-from dance_models.rows import (
-    CROP_NETWORKS,
-    FRAME_SPLIT,
-    INITIAL,
-    NETWORKS,
-    PREDICTION_NETWORKS,
-    PRETRAINED,
-    RECOGNITION_NETWORKS,
-    asset_name,
-    seed_of,
-)
+from dance_models.rows import FRAME_SPLIT, Row, Task, pretraining_of, row_of, rows_of
+from dance_models.rows import ROWS as ALL_ROWS
 from dance_models.tables import file_digest, write_table, write_text
 from pipelines import previews
 from pipelines.assets.dataset import test_split, train_split, val_split
@@ -42,36 +33,34 @@ PAGE_VERSION: Final = "5"
 SPLITS: Final = ("train_split", "val_split", "test_split")
 
 
-def _rows(networks: Iterable[str]) -> list[str]:
-    """The assets of those networks that the active profile compares."""
-    return [asset_name(method) for method in networks if method in ROWS]
+def _rows(task: Task) -> list[str]:
+    """The assets of those networks of a task that the active profile compares."""
+    return [row.asset for row in rows_of(task) if row.id in ROWS]
 
 
-def scored_networks(store: Store, networks: Mapping[str, str]) -> dict[str, str]:
-    """Method id -> asset of those of ``networks`` that were trained on today's splits.
+def scored_networks(store: Store, rows: Iterable[Row]) -> dict[str, str]:
+    """Method id -> asset of those of ``rows`` that were trained on today's splits.
 
     The others would be compared on other data, and are left out; so are fine-tuned ones whose
     pre-training was replaced.
     """
     today = {split: store.digest(split) for split in ("train_split", "val_split")}
     trained = {}
-    for method in networks:
-        asset = asset_name(method)
-        said = store.training(asset) if store.digest(asset) else {}
-        if said.get("splits") == today and _starts_from_todays(store, asset, said):
-            trained[method] = asset
+    for row in rows:
+        said = store.training(row.asset) if store.digest(row.asset) else {}
+        if said.get("splits") == today and _starts_from_todays(store, row.asset, said):
+            trained[row.id] = row.asset
     return trained
 
 
 def _starts_from_todays(store: Store, asset: str, said: Mapping[str, Any]) -> bool:
-    if asset not in INITIAL:
-        return True
-    return bool(said["initial"]["sha256"] == store.weights_digest(INITIAL[asset]))
+    first = pretraining_of(asset)
+    return first is None or bool(said["initial"]["sha256"] == store.weights_digest(first))
 
 
 def pretraining_note(store: Store) -> str:
     """Whether rows of the reports were pre-trained, and on what: files, hours, digest."""
-    rows = scored_networks(store, PRETRAINED)
+    rows = scored_networks(store, [row for row in ALL_ROWS if row.pretraining_asset])
     if not rows:
         return "Not pre-trained."
     motion = next(iter(store.training(asset)["initial"]["motion"] for asset in rows.values()))
@@ -95,14 +84,14 @@ def _inputs(store: Store, config: EvaluationConfig, assets: Iterable[str]) -> In
 
 def recognition_report_inputs(store: Store, config: EvaluationConfig, clip: str | None) -> Inputs:
     """The splits, the recognition networks and what they see."""
-    networks = scored_networks(store, RECOGNITION_NETWORKS)
-    crops = ["person_crops"] if set(networks) & set(CROP_NETWORKS) else []
+    networks = scored_networks(store, rows_of("recognition"))
+    crops = ["person_crops"] if any(row_of(method).needs_crops for method in networks) else []
     return _inputs(store, config, (*networks.values(), *crops))
 
 
 def prediction_report_inputs(store: Store, config: EvaluationConfig, clip: str | None) -> Inputs:
     """The splits, the prediction networks and the refiner of the cascade."""
-    networks = scored_networks(store, PREDICTION_NETWORKS).values()
+    networks = scored_networks(store, rows_of("prediction")).values()
     return _inputs(store, config, ("mkff_st_gcn", *networks))
 
 
@@ -118,7 +107,8 @@ def _crops(store: Store, networks: Iterable[str]) -> "Crops | None":
     """The person crops, when one of the networks sees them."""
     from dance_models.data.crops import Crops
 
-    return Crops.open(store.crops) if set(networks) & set(CROP_NETWORKS) else None
+    needed = any(row_of(method).needs_crops for method in networks)
+    return Crops.open(store.crops) if needed else None
 
 
 def _provenance(store: Store) -> "Provenance":
@@ -162,7 +152,7 @@ def _made(store: Store, name: str, networks: Mapping[str, str], report: "Report"
 
 
 @dg.asset(
-    deps=[train_split, val_split, test_split, *_rows(RECOGNITION_NETWORKS)],
+    deps=[train_split, val_split, test_split, *_rows("recognition")],
     group_name=GROUP,
     code_version=CODE_VERSION,
     check_specs=RECOGNITION_CHECKS.specs(),
@@ -183,7 +173,7 @@ def recognition_report(
     def make() -> Made:
         from dance_models.evaluation.report import recognition_report as score
 
-        networks = scored_networks(store, RECOGNITION_NETWORKS)
+        networks = scored_networks(store, rows_of("recognition"))
         report = score(
             [store.read(split) for split in SPLITS],
             networks={method: _trained(store, asset) for method, asset in networks.items()},
@@ -198,7 +188,7 @@ def recognition_report(
 
 
 @dg.asset(
-    deps=[train_split, val_split, test_split, "mkff_st_gcn", *_rows(PREDICTION_NETWORKS)],
+    deps=[train_split, val_split, test_split, "mkff_st_gcn", *_rows("prediction")],
     group_name=GROUP,
     code_version=CODE_VERSION,
     check_specs=PREDICTION_CHECKS.specs(),
@@ -217,7 +207,7 @@ def prediction_report(
     def make() -> Made:
         from dance_models.evaluation.report import prediction_report as score
 
-        networks = scored_networks(store, PREDICTION_NETWORKS)
+        networks = scored_networks(store, rows_of("prediction"))
         report = score(
             [store.read(split) for split in SPLITS],
             networks={method: _trained(store, asset) for method, asset in networks.items()},
@@ -268,7 +258,7 @@ def paired_comparisons(
 
 def html_report_inputs(store: Store, config: None, clip: str | None) -> Inputs:
     """All scores, and the networks whose cases are drawn."""
-    networks = scored_networks(store, NETWORKS).values()
+    networks = scored_networks(store, ALL_ROWS).values()
     tables = ("recognition_report", "prediction_report", "paired_comparisons", *SPLITS)
     return {"code": PAGE_VERSION, **{name: store.digest(name) for name in (*tables, *networks)}}
 
@@ -302,11 +292,11 @@ def _page(store: Store) -> str:
     from dance_models.report.build import Results, build_page
     from dance_models.video.decode import image_path
 
-    def best(networks: Mapping[str, str]) -> dict[str, Path]:
+    def best(task: Task) -> dict[str, Path]:
         return {
             method: _trained(store, asset).best
-            for method, asset in scored_networks(store, networks).items()
-            if method != FRAME_SPLIT and not seed_of(method)[1]
+            for method, asset in scored_networks(store, rows_of(task)).items()
+            if method != FRAME_SPLIT.id and not row_of(method).seed
         }
 
     def image_of(clip: str, frame: int) -> Path | None:
@@ -319,11 +309,11 @@ def _page(store: Store) -> str:
         prediction=pl.read_parquet(store.output("prediction_report")),
         paired=pl.read_parquet(store.output("paired_comparisons")),
         splits=[store.read(split) for split in SPLITS],
-        refiners=best(RECOGNITION_NETWORKS),
-        forecasters=best(PREDICTION_NETWORKS),
+        refiners=best("recognition"),
+        forecasters=best("prediction"),
         provenance=_provenance(store),
         facts={**digests, "code": git_commit()},
         image_of=image_of,
-        crops=_crops(store, scored_networks(store, RECOGNITION_NETWORKS)),
+        crops=_crops(store, scored_networks(store, rows_of("recognition"))),
     )
     return build_page(results).render()

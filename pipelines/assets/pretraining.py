@@ -14,7 +14,7 @@ import polars as pl
 
 from dance_models.config import MotionConfig
 from dance_models.errors import InputError
-from dance_models.rows import NETWORKS, PRETRAINED, PRETRAININGS, pretraining_asset
+from dance_models.rows import ROW_OF_PRETRAINING, row_of
 from dance_models.tables import SPLIT_ROWS, Schema, write_table
 from pipelines import previews
 from pipelines.assets.dataset import pose_dataset
@@ -211,7 +211,7 @@ def no_shared_motion(store: Store) -> dg.AssetCheckResult:
 
 def pretraining_network(asset: str) -> dg.AssetsDefinition:
     """The asset that trains the network of a row on motion, with the row's own recipe."""
-    network, settings = PRETRAININGS[asset], pretraining_settings(asset)
+    row, settings = ROW_OF_PRETRAINING[asset], pretraining_settings(asset)
 
     @dg.asset(
         name=asset,
@@ -221,7 +221,7 @@ def pretraining_network(asset: str) -> dg.AssetsDefinition:
         pool="gpu",
         kinds={"pytorch", "mlflow"},
         op_tags={"dance/kind": "training"},
-        description=f"{NETWORKS[network]}\n\nTrained on motion alone, to be fine-tuned.",
+        description=f"{row.description}\n\nTrained on motion alone, to be fine-tuned.",
     )
     def pretrained(
         context: dg.AssetExecutionContext,
@@ -241,7 +241,5 @@ def pretraining_network(asset: str) -> dg.AssetsDefinition:
 
 
 pretraining_assets = [
-    pretraining_network(pretraining_asset(PRETRAINED[method]))
-    for method in ROWS
-    if method in PRETRAINED
+    pretraining_network(asset) for method in ROWS if (asset := row_of(method).pretraining_asset)
 ]

@@ -15,16 +15,7 @@ import polars as pl
 
 from dance_models.config import Experiment, HrnetExperiment
 from dance_models.errors import InputError
-from dance_models.profiles import HEADLINE
-from dance_models.rows import (
-    ABLATIONS,
-    CROP_NETWORKS,
-    FRAME_SPLIT,
-    INITIAL,
-    NETWORKS,
-    PRETRAININGS,
-    asset_name,
-)
+from dance_models.rows import FRAME_SPLIT, ROW_OF_PRETRAINING, pretraining_of, row_of
 from dance_models.skeleton import SKELETON_ID
 from dance_models.tables import file_digest, write_text
 from pipelines import previews
@@ -47,9 +38,9 @@ HOW_TRAINED: Final = (
 
 def splits_of(asset: str, config: Experiment) -> tuple[str, ...]:
     """The tables that a training reads: the test split is read by folds and by the leak alone."""
-    if asset in PRETRAININGS:
+    if asset in ROW_OF_PRETRAINING:
         return ("pretraining_motion",)
-    whole = config.folds or asset == asset_name(FRAME_SPLIT)
+    whole = config.folds or asset == FRAME_SPLIT.asset
     return ("train_split", "val_split", *(["test_split"] if whole else []))
 
 
@@ -57,7 +48,8 @@ def training_inputs(asset: str, store: Store, config: Experiment, clip: str | No
     """The tables it reads, the network and the recipe; of a fine-tuned row, its first weights."""
     crops = ["person_crops"] if isinstance(config, HrnetExperiment) else []
     tables = {table: store.digest(table) for table in (*splits_of(asset, config), *crops)}
-    first = {"initial": store.weights_digest(INITIAL[asset])} if asset in INITIAL else {}
+    source = pretraining_of(asset)
+    first = {"initial": store.weights_digest(source)} if source else {}
     network = type(config.net).__name__
     return {"code": CODE_VERSION, **tables, **first, "config": config, "network": network}
 
@@ -67,21 +59,21 @@ def training_folder(store: Store, asset: str, config: Experiment) -> Path:
     return store.model(asset) / inputs_digest(training_inputs(asset, store, config, None))[:12]
 
 
-def initial_weights(store: Store, asset: str) -> dict[str, Any]:
+def initial_weights(store: Store, source: str) -> dict[str, Any]:
     """The pre-training that a fine-tuned row starts from, as its ``current.json`` says.
 
     Raises InputError when it is not there, is of other motion than today's, or when that motion
     holds what is judged.
     """
-    said = store.training(INITIAL[asset])
+    said = store.training(source)
     if said["splits"]["pretraining_motion"] != store.digest("pretraining_motion"):
         raise InputError(
-            f"{INITIAL[asset]} was trained on other motion than there is today",
-            file=store.output(INITIAL[asset]),
-            hint=f"Materialize {INITIAL[asset]} again",
+            f"{source} was trained on other motion than there is today",
+            file=store.output(source),
+            hint=f"Materialize {source} again",
         )
     refuse_shared_motion(store)
-    return {"asset": INITIAL[asset], **said["best"], "motion": said["motion"]}
+    return {"asset": source, **said["best"], "motion": said["motion"]}
 
 
 def _runs_file(store: Store, folder: Path, splits: Sequence[str]) -> Path:
@@ -112,9 +104,9 @@ def _lineage(
 
 def _ancestors(asset: str, splits: Sequence[str]) -> Sequence[str]:
     """The tables that a training stands on, beside those it reads."""
-    if asset in PRETRAININGS:
+    if asset in ROW_OF_PRETRAINING:
         return splits
-    return (*splits, "split_manifest", *(["pretraining_motion"] if asset in INITIAL else []))
+    return (*splits, "split_manifest", *(["pretraining_motion"] if pretraining_of(asset) else []))
 
 
 def train_network(
@@ -131,8 +123,9 @@ def train_network(
 
     asset = context.asset_key.to_user_string()
     splits = splits_of(asset, config)
-    initial = initial_weights(store, asset) if asset in INITIAL else None
-    if asset in PRETRAININGS:
+    source = pretraining_of(asset)
+    initial = initial_weights(store, source) if source else None
+    if asset in ROW_OF_PRETRAINING:
         refuse_shared_motion(store)
     folder = training_folder(store, asset, config)
     runs = _runs_file(store, folder, splits)
@@ -149,7 +142,7 @@ def train_network(
         "runs": str(runs),
         "folder": str(folder),
         "experiment": experiment_to_plain(config),
-        "frame_split": asset == asset_name(FRAME_SPLIT),
+        "frame_split": asset == FRAME_SPLIT.asset,
         "crops": str(store.crops),
         "store": str(store.path),
         "run_id": run_id,
@@ -196,7 +189,7 @@ def _record(
             if split != "test_split"
         },
         **({"initial": initial} if initial else {}),
-        **({"motion": motion_facts(store)} if asset in PRETRAININGS else {}),
+        **({"motion": motion_facts(store)} if asset in ROW_OF_PRETRAINING else {}),
     }
     tracker.client.set_tag(run_id, CHECKPOINT_TAG, result["best"]["sha256"])
     path = store.output(asset)
@@ -225,17 +218,17 @@ def _record(
 
 def network_asset(method: str) -> dg.AssetsDefinition:
     """The asset that trains one network, with the active profile's experiment as its config."""
-    name, settings = asset_name(method), network_settings(method)
-    headline = method in HEADLINE
-    group = "training" if headline else "ablations" if method in ABLATIONS else "baselines"
-    group = "pretraining" if name in INITIAL else group
+    row, settings = row_of(method), network_settings(method)
+    name, source = row.asset, row.pretraining_asset
+    group = "ablations" if row.ablation else "baselines"
+    group = "training" if row.kind == "headline" else "pretraining" if source else group
 
     @dg.asset(
         name=name,
         deps=[
             *(train_split, val_split, test_split),
-            *(["person_crops"] if method in CROP_NETWORKS else []),
-            *([INITIAL[name]] if name in INITIAL else []),
+            *(["person_crops"] if row.needs_crops else []),
+            *([source] if source else []),
         ],
         group_name=group,
         code_version=CODE_VERSION,
@@ -243,7 +236,7 @@ def network_asset(method: str) -> dg.AssetsDefinition:
         check_specs=network_checks(name).specs(),
         kinds={"pytorch", "mlflow"},
         op_tags={"dance/kind": "training"},
-        description=f"{NETWORKS[method]}\n\n{HOW_TRAINED}",
+        description=f"{row.description}\n\n{HOW_TRAINED}",
     )
     def network(
         context: dg.AssetExecutionContext,

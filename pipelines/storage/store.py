@@ -14,14 +14,14 @@ import dagster as dg
 import polars as pl
 
 from dance_models.errors import InputError
-from dance_models.rows import METHOD_OF_ASSET, PRETRAININGS
+from dance_models.rows import ROW_OF_ASSET, ROW_OF_PRETRAINING
 from dance_models.tables import file_digest, read_table, write_text
 
 DEFAULT_ROOT: Final = "assets_store"
 ROOT_VARIABLE: Final = "ASSETS_STORE"
 
-NETWORKS: Final = tuple(METHOD_OF_ASSET)
-TRAININGS: Final = (*NETWORKS, *PRETRAININGS)
+NETWORKS: Final = tuple(ROW_OF_ASSET)
+TRAININGS: Final = (*NETWORKS, *ROW_OF_PRETRAINING)
 REPORTS: Final = {
     "recognition_report": "recognition_scores.parquet",
     "prediction_report": "prediction_scores.parquet",
