@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dance_models.profiles import PROFILES
-from dance_models.rows import PRETRAINED, PRETRAININGS
+from dance_models.rows import ROW_OF_PRETRAINING, ROWS
 from pipelines.cli import app
 from pipelines.steps import assets_of
 
@@ -59,8 +59,8 @@ def test_profiles_and_assets_are_named_as_they_are() -> None:
         assert f"| `{profile}` |" in README
     for asset in assets_of(PROFILES["demo"]):
         assert asset in README
-    for asset in PRETRAININGS:
+    for asset in ROW_OF_PRETRAINING:
         assert asset in README
-    for method in (*PROFILES["study"].rows, *PRETRAINED):
+    for method in (*PROFILES["study"].rows, *(row.id for row in ROWS if row.pretraining_asset)):
         assert f"`{method}`" in README
     assert (ROOT / "docs" / "demo_skeletons.jpg").is_file()

@@ -15,7 +15,7 @@ from dance_models.data.assemble import pose_runs_from_rows
 from dance_models.data.folds import fold_count, fold_runs
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
-from dance_models.rows import seed_of
+from dance_models.rows import row_of
 
 TEST: Final = "test"
 FOLDS: Final = "folds"
@@ -42,16 +42,20 @@ class Part:
 
 
 def with_seeds(networks: Mapping[str, Trained]) -> dict[str, Trained]:
-    """One entry a network: ``name.seed_N`` joins the seeds of ``name``."""
+    """One entry a network, by row id: further seeds join the network that they are seeds of.
+
+    Raises InputError when an id is not that of a row.
+    """
+    rows = {method: row_of(method) for method in networks}
     seeds: dict[str, dict[int, Path]] = {}
     for method, trained in networks.items():
-        name, seed = seed_of(method)
-        if seed and name in networks:
-            seeds.setdefault(name, {})[seed] = trained.best
+        row = rows[method]
+        if row.seed and row.network in networks:
+            seeds.setdefault(row.network, {})[row.seed] = trained.best
     return {
         name: replace(trained, seeds=tuple(path for _, path in sorted(seeds.get(name, {}).items())))
         for name, trained in networks.items()
-        if not seed_of(name)[1]
+        if not rows[name].seed
     }
 
 

@@ -13,6 +13,7 @@ import polars as pl
 
 from dance_models.data.forecast_windows import HORIZONS_MS
 from dance_models.metrics.pck import THRESHOLDS
+from dance_models.rows import FRAME_SPLIT
 
 NOT_MEASURED: Final = "n/a"
 
@@ -131,11 +132,12 @@ def leak_table(scores: pl.DataFrame, paired: pl.DataFrame, provenance: Provenanc
     """PCK of one network under grouped splits and under a split of frames, on the same frames."""
     table = recognition_table(scores, paired.clear(), provenance)
     said = "No row is marked: this shows what a leak looks like, not a better network."
+    pair = (FRAME_SPLIT.id, FRAME_SPLIT.network)
     differences = paired.filter(task="recognition", metric="pck_torso", style="all").filter(
-        pl.col("method").str.starts_with("mkff"), pl.col("other").str.starts_with("mkff")
+        pl.col("method").is_in(pair), pl.col("other").is_in(pair)
     )
     for row in differences.sort("threshold").iter_rows(named=True):
-        leaking_first = row["method"].endswith("frame_split")
+        leaking_first = row["method"] == FRAME_SPLIT.id
         sign = 1 if leaking_first else -1
         low, high = sorted(
             (sign * (row[end] if row[end] is not None else float("nan")))

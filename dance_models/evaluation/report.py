@@ -51,8 +51,6 @@ FRAMES = "frames"  # the split of the demonstration of a leak
 TRAIN_STRIDE = 2  # frames between the windows that linear forecasters are fitted on
 REFINE_STRIDE = 2  # frames between the windows whose refinements are averaged
 
-HONEST = FRAME_SPLIT.partition(".")[0]  # the same network, trained as the others
-
 Poses = list[NDArray[np.floating]]
 Forecasts = dict[tuple[str, str], NDArray[np.floating]]  # (method, input) -> (N, 10, 14, 2)
 
@@ -102,7 +100,7 @@ def recognition_report(
     test has no annotated clip, and when crops are needed and not there.
     """
     scores, paired, tables = [], [], []
-    compared = with_seeds({n: t for n, t in networks.items() if n != FRAME_SPLIT})
+    compared = with_seeds({n: t for n, t in networks.items() if n != FRAME_SPLIT.id})
     fixed: list[PoseRun] = []
     for split, parts in divisions(splits, compared):
         fixed = [run for part in parts for run in part.judge]
@@ -115,7 +113,7 @@ def recognition_report(
         paired.append(paired_recognition_scores(fixed, [predictions, *seeds], config, split))
         tables += recognition_tables(scores[-1], paired[-1], provenance)
     headline = _recognition_headline(scores[-1])
-    if {FRAME_SPLIT, HONEST} <= networks.keys():
+    if {FRAME_SPLIT.id, FRAME_SPLIT.network} <= networks.keys():
         leak = _leak(fixed, networks, config)
         scores.append(leak.scores)
         paired.append(leak.paired)
@@ -141,7 +139,7 @@ def _leak(
 ) -> LeakScores:
     """The same network trained with and without the frames around those that are judged."""
     judge = judged_runs(test)
-    paths = {name: networks[name].best for name in (HONEST, FRAME_SPLIT)}
+    paths = {name: networks[name].best for name in (FRAME_SPLIT.network, FRAME_SPLIT.id)}
     predictions: dict[str, Poses] = {
         "raw": [run.estimate for run in judge],
         **_refined_by(paths, judge),

@@ -32,7 +32,7 @@ from dance_models.report.paper_tables import (
 )
 from dance_models.report.speed import hardware, speed_grid
 from dance_models.report.summary import by_input, gains, losses_by_style, summary
-from dance_models.rows import ABLATIONS
+from dance_models.rows import row_of
 from dance_models.training.checkpoint import load_checkpoint
 from dance_models.training.prediction import annotated_poses
 
@@ -151,7 +151,7 @@ def _figures(page: Page, results: Results, split: str) -> None:
 
 def _compared(networks: Mapping[str, Path]) -> dict[str, Path]:
     """Without the ablations: their poses look like those of the network they are taken from."""
-    return {name: path for name, path in networks.items() if name not in ABLATIONS}
+    return {name: path for name, path in networks.items() if not row_of(name).ablation}
 
 
 def _cases(page: Page, results: Results) -> None:

@@ -5,8 +5,7 @@ from typing import Final
 
 import dagster as dg
 
-from dance_models.profiles import HEADLINE
-from dance_models.rows import asset_name
+from dance_models.rows import HEADLINE, row_of
 from pipelines.automation.jobs import retrain_all
 from pipelines.automation.switches import schedule_status
 from pipelines.settings import active_profile
@@ -26,7 +25,7 @@ UNFINISHED: Final = (
 
 def stale_networks(instance: dg.DagsterInstance, store: Store) -> list[str]:
     """The headline networks that today's splits, configuration or code would make anew."""
-    wanted = {asset_name(method) for method in HEADLINE}
+    wanted = {row_of(method).asset for method in HEADLINE}
     profile = active_profile()
     steps = [step for group in DATASET_STEPS for step in group]
     return [

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from dance_models.config import EstimatorConfig
 from dance_models.errors import InputError
-from dance_models.rows import CROP_NETWORKS, PRETRAINED
+from dance_models.rows import row_of
 from dance_models.tables import SPLIT_ROWS, conform, write_table, write_text
 from pipelines.execution.runner import Request
 from pipelines.execution.session import Session
@@ -112,7 +112,7 @@ def _score(
     from dance_models.training.checkpoint import experiment_from_plain, load_checkpoint
 
     learnt, judged = (pose_runs_from_rows(table) for table in (splits[0], splits[2]))
-    if model.method in PRETRAINED:
+    if row_of(model.method).pretraining_asset:
         learnt = [*learnt, *motion_pose_runs(store)]
     _refuse_known_motion(learnt, judged)
     notes = (f"Trained on {corpus_label(store)}; trivial rows fitted there too.",)
@@ -126,7 +126,7 @@ def _score(
             networks=networks,
             config=config,
             provenance=provenance,
-            crops=_crops(session.store) if model.method in CROP_NETWORKS else None,
+            crops=_crops(session.store) if row_of(model.method).needs_crops else None,
         )
     refiner = Trained(store.path / store.training("mkff_st_gcn")["best"]["path"])
     return prediction_report(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from dance_models.config import EstimatorConfig, Profile
-from dance_models.rows import FOLDED_VARIANTS
+from dance_models.rows import row_of
 from pipelines.execution.recovery import process_tags
 from pipelines.partitions import clip_keys
 from pipelines.settings import (
@@ -73,9 +73,7 @@ class Request:
                 profile,
                 split=replace(profile.split, folds=self.folds),
                 networks={
-                    method: replace(
-                        experiment, folds="." not in method or method in FOLDED_VARIANTS
-                    )
+                    method: replace(experiment, folds=row_of(method).folded)
                     for method, experiment in profile.networks.items()
                 },
             )

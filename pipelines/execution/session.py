@@ -30,7 +30,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dance_models.errors import InputError
-from dance_models.rows import METHOD_OF_ASSET, PRETRAININGS
+from dance_models.rows import ROW_OF_ASSET, ROW_OF_PRETRAINING
 from pipelines.execution.recovery import close_orphaned_runs
 from pipelines.execution.runner import Request, Runner, StageOutcome
 from pipelines.partitions import clip_keys
@@ -222,8 +222,8 @@ class Session:
 
         config = (
             pretraining_experiment(self.profile, asset)
-            if asset in PRETRAININGS
-            else self.profile.networks[METHOD_OF_ASSET[asset]]
+            if asset in ROW_OF_PRETRAINING
+            else self.profile.networks[ROW_OF_ASSET[asset].id]
         )
         folder = training_folder(self.store, asset, config)
         states = [json.loads(p.read_text("utf-8")) for p in folder.rglob("progress.json")]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dance_models.errors import InputError
-from dance_models.rows import METHOD_OF_ASSET
+from dance_models.rows import ROW_OF_ASSET
 from pipelines.storage.store import Store
 from pipelines.tracking.tracker import Tracker
 
@@ -44,7 +44,7 @@ def resolve(tracker: Tracker, name: str) -> Named:
             registered, _, number = name.partition("/")
             version = client.get_model_version(registered, number)
             return Named(str(version.run_id), registered, str(version.version))
-        run_id = tracker.store.run_id(name) if name in METHOD_OF_ASSET else name
+        run_id = tracker.store.run_id(name) if name in ROW_OF_ASSET else name
         client.get_run(run_id)
     except MlflowException as error:
         raise _unknown(tracker.store, name) from error
@@ -66,9 +66,9 @@ def find_model(store: Store, name: str) -> TrackedModel:
     except (MlflowException, OSError) as error:
         raise _unknown(store, name) from error
     asset = run.data.tags.get("dagster/asset_key", "")
-    if asset not in METHOD_OF_ASSET:
+    if asset not in ROW_OF_ASSET:
         raise InputError(f"run {run_id} trained no network of ours", file=store.mlflow)
-    return TrackedModel(run_id, METHOD_OF_ASSET[asset], checkpoint)
+    return TrackedModel(run_id, ROW_OF_ASSET[asset].id, checkpoint)
 
 
 def _unknown(store: Store, name: str) -> InputError:

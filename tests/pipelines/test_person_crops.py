@@ -12,7 +12,7 @@ from PIL import Image
 from dance_models.data.assemble import rows_from_pose_runs
 from dance_models.data.crops import Crops
 from dance_models.profiles import PROFILES
-from dance_models.rows import CROP_NETWORKS, asset_name
+from dance_models.rows import row_of
 from dance_models.tables import POSE_DATASET, SPLIT_MANIFEST, SPLIT_ROWS, conform, write_table
 from dance_models.training.synthetic import synthetic_runs
 from pipelines.assets.crops import person_crops_asset
@@ -77,7 +77,7 @@ def test_crops_of_annotated_clips_are_made_once(tmp_path: Path) -> None:
 
 def test_only_a_profile_whose_network_sees_them_has_them() -> None:
     for name, profile in PROFILES.items():
-        seen = bool(set(CROP_NETWORKS) & set(profile.rows))
+        seen = any(row_of(method).needs_crops for method in profile.rows)
         assert seen == (name in ("study", "paper"))
         assert ("person_crops" in assets_of(profile)) == seen
     assert "person_crops" in assets_of(with_ablations(PROFILES["demo"]))
@@ -86,5 +86,5 @@ def test_only_a_profile_whose_network_sees_them_has_them() -> None:
 def test_only_a_network_that_sees_them_hangs_on_them(tmp_path: Path) -> None:
     store = _store(tmp_path)
     for method, experiment in PROFILES["study"].networks.items():
-        read = training_inputs(asset_name(method), store, experiment, None)
-        assert ("person_crops" in read) == (method in CROP_NETWORKS)
+        read = training_inputs(row_of(method).asset, store, experiment, None)
+        assert ("person_crops" in read) == row_of(method).needs_crops

@@ -8,7 +8,7 @@ import pytest
 
 from dance_models.errors import InputError
 from dance_models.profiles import PROFILES
-from dance_models.rows import NETWORKS
+from dance_models.rows import ROWS, row_of
 from pipelines.execution.runner import Request
 from pipelines.settings import mirror, op_config, profile_named
 
@@ -32,7 +32,7 @@ def test_config_round_trip(name: str, section: str) -> None:
     assert seen == [expected]
 
 
-@pytest.mark.parametrize("method", sorted(NETWORKS))
+@pytest.mark.parametrize("method", [row.id for row in ROWS])
 def test_every_networks_config_round_trips(method: str) -> None:
     for profile in PROFILES.values():
         experiment = profile.networks[method]
@@ -52,7 +52,7 @@ def test_an_unknown_profile_is_named() -> None:
 def test_variants_are_trained_on_the_fixed_split_but_those_for_raw_poses(tmp_path: Path) -> None:
     request = Request(store=tmp_path, profile="study", folds=5, ablations=True)
     networks = request.resolved().networks
-    folded = {method for method in networks if networks[method].folds and "." in method}
+    folded = {method for method in networks if networks[method].folds and row_of(method).base}
     assert folded == {f"{network}.estimated" for network in ("stga_net", "traj_gcn", "simlpe")}
     assert networks["stga_net"].folds
     assert networks["simlpe"].folds

@@ -23,7 +23,7 @@ from dance_models.errors import InputError
 from dance_models.motion.clip import MotionClip
 from dance_models.motion.runs import motion_runs
 from dance_models.profiles import PROFILES
-from dance_models.rows import INITIAL, PRETRAINED
+from dance_models.rows import ROWS, row_of
 from dance_models.skeleton import JOINTS
 from dance_models.tables import POSE_DATASET, conform, write_table
 from pipelines.assets.pretraining import motion_table, no_shared_motion, pretraining_motion
@@ -231,7 +231,7 @@ def test_trainings_without_pre_training_keep_their_digests(store: Store) -> None
     assert set(plain) == {"code", "train_split", "val_split", "config", "network"}
     tuned = training_inputs("stga_net_pretrained", store, experiment, None)
     assert set(tuned) == {*plain, "initial"}
-    current = store.output(INITIAL["stga_net_pretrained"])
+    current = store.output("pretrained_stga_net")
     current.parent.mkdir(parents=True)
     current.write_text(json.dumps({"best": {"sha256": "abc"}}))
     assert training_inputs("stga_net_pretrained", store, experiment, None)["initial"] == "abc"
@@ -240,11 +240,12 @@ def test_trainings_without_pre_training_keep_their_digests(store: Store) -> None
 @pytest.mark.parametrize("name", sorted(PROFILES))
 def test_fine_tuned_rows_are_in_the_graph_with_motion_alone(name: str) -> None:
     profile = PROFILES[name]
+    fine_tuned = {row.id: row for row in ROWS if row.pretraining_asset}
     for without in (profile, with_ablations(profile)):
-        assert not set(without.rows) & set(PRETRAINED)
-        assert set(with_pretraining(without).rows) == {*without.rows, *PRETRAINED}
-    for method, network in PRETRAINED.items():
-        assert profile.networks[method] == profile.networks[network]
+        assert not set(without.rows) & set(fine_tuned)
+        assert set(with_pretraining(without).rows) == {*without.rows, *fine_tuned}
+    for method, row in fine_tuned.items():
+        assert profile.networks[method] == profile.networks[row.network]
 
 
 # --- the whole --------------------------------------------------------------------------------
@@ -302,7 +303,9 @@ def test_pre_training_in_the_graph(
     page = opened.output("html_report").read_text("utf-8")
     assert "pre-trained on 2 motion files" in page
     assert "Not pre-trained." not in page
-    for asset, first in INITIAL.items():
+    for method in ("mkff_st_gcn.pretrained", "stga_net.pretrained"):
+        asset, first = row_of(method).asset, row_of(method).pretraining_asset
+        assert first is not None
         assert opened.training(asset)["initial"]["sha256"] == opened.weights_digest(first)
         tags = Tracker(opened).client.get_run(opened.run_id(asset)).data.tags
         assert tags["data_version/pretraining_motion"] == opened.digest("pretraining_motion")
