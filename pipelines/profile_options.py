@@ -20,9 +20,10 @@ class ProfileOptions:
     ablations: bool = False  # also the rows that vary the two headline networks
     folds: int = 0  # also train and score on so many grouped folds
     estimator: EstimatorConfig | None = None  # instead of the profile's own
+    motion: bool | None = None  # with pre-trained rows; None: if the store holds motion
 
     def resolve(self, store: Store) -> Profile:
-        """The profile with the changes; with pre-trained rows if the store holds motion for them.
+        """The profile with the changes.
 
         Raises InputError when there is no profile of that name.
         """
@@ -35,14 +36,15 @@ class ProfileOptions:
             profile = replace(profile, estimator=self.estimator)
         if self.folds:
             profile = _with_folds(profile, self.folds)
-        return replace(profile, rows=self._rows(profile, pretrained=store.has_motion()))
+        motion = store.has_motion() if self.motion is None else self.motion
+        return replace(profile, rows=self._rows(profile, pretrained=motion))
 
     def _rows(self, profile: Profile, *, pretrained: bool) -> tuple[str, ...]:
         """Ids of the rows, in the order of ``ROWS``."""
         return tuple(
             row.id
             for row in ROWS
-            if (pretrained if row.initial else self.ablations or row.id in profile.rows)
+            if (pretrained if row.pretraining_asset else self.ablations or row.id in profile.rows)
         )
 
     def to_plain(self) -> dict[str, Any]:
