@@ -17,6 +17,7 @@ import dagster as dg
 
 from dance_models.config import identity
 from pipelines.checks.asset_checks import AssetChecks
+from pipelines.storage.registration import VERSION_TAG
 from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ else:  # Dagster knows no parametrised result as the annotation of an asset with
     Result = dg.MaterializeResult
 
 INPUTS_TAG: Final = "dance/inputs"
-VERSION_TAG: Final = "dagster/data_version"
 # Dagster refuses tag values of more than 63 characters.
 DIGEST_LENGTH: Final = 40
 

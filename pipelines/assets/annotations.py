@@ -12,7 +12,7 @@ from pipelines.assets.clips import clip_probe
 from pipelines.checks.annotations import ANNOTATION_CHECKS
 from pipelines.partitions import CLIPS
 from pipelines.skip_rule import Inputs, Made, Result, run_stage
-from pipelines.storage.registration import register_annotations, registered_annotations
+from pipelines.storage.annotations import register_annotations, registered_annotations
 from pipelines.storage.store import Store
 
 GROUP = "annotations"

@@ -15,7 +15,7 @@ from pipelines.checks.clips import FRAMES_CHECKS, PROBE_CHECKS
 from pipelines.partitions import CLIPS
 from pipelines.settings import EstimatorSettings, SamplingSettings
 from pipelines.skip_rule import Inputs, Made, Result, run_stage
-from pipelines.storage.registration import register_clips, registered_clips
+from pipelines.storage.clips import register_clips, registered_clips
 from pipelines.storage.store import Store
 
 GROUP = "ingestion"

@@ -26,7 +26,7 @@ from pipelines.assets.training import ROWS
 from pipelines.checks.models import PREDICTION_CHECKS, RECOGNITION_CHECKS
 from pipelines.settings import EvaluationSettings
 from pipelines.skip_rule import Inputs, Made, Result, run_stage
-from pipelines.storage.registration import corpus_label
+from pipelines.storage.clips import corpus_label
 from pipelines.storage.store import Store
 from pipelines.tracking.tracker import Tracker, git_commit
 

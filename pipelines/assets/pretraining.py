@@ -19,18 +19,17 @@ from dance_models.tables import SPLIT_ROWS, Schema, write_table
 from pipelines import previews
 from pipelines.assets.dataset import pose_dataset
 from pipelines.assets.training import CODE_VERSION, ROWS, train_network, training_inputs
-from pipelines.execution.training_launcher import TrainingLauncher
-from pipelines.settings import MotionSettings, pretraining_settings
-from pipelines.skip_rule import Inputs, Made, run_stage
-from pipelines.storage.motion import (
+from pipelines.checks.motion_leak import (
     corpus_runs,
     leak_message,
     leak_verdict,
-    register_motion,
-    registered_motion,
-    without_shared,
+    without_shared_motion,
     write_verdict,
 )
+from pipelines.execution.training_launcher import TrainingLauncher
+from pipelines.settings import MotionSettings, pretraining_settings
+from pipelines.skip_rule import Inputs, Made, run_stage
+from pipelines.storage.motion import register_motion, registered_motion
 from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
@@ -118,7 +117,7 @@ def _read(context: dg.AssetExecutionContext, store: Store, config: MotionConfig)
     verdict = None
     if runs:
         group = {run.clip: run.group for run in runs}
-        runs, pairs, verdict = without_shared(runs, corpus_runs(store))
+        runs, pairs, verdict = without_shared_motion(runs, corpus_runs(store))
         for pair in pairs:
             problems[group[pair.pretraining]] = f"left out: {leak_message(pair)}"
     for source, problem in problems.items():

@@ -30,10 +30,11 @@ from dance_models.tables import file_digest, write_text
 from pipelines import previews
 from pipelines.assets.dataset import test_split, train_split, val_split
 from pipelines.checks.models import OUTCOME, network_checks
+from pipelines.checks.motion_leak import refuse_shared_motion
 from pipelines.execution.training_launcher import TrainingLauncher
 from pipelines.settings import active_profile, network_settings
 from pipelines.skip_rule import Inputs, Made, Result, inputs_digest, run_stage
-from pipelines.storage.motion import motion_facts, refuse_shared_motion
+from pipelines.storage.motion import motion_facts
 from pipelines.storage.store import Store
 from pipelines.tracking.lineage import CHECKPOINT_TAG, log_record
 from pipelines.tracking.tracker import Tracker, flat_parameters, git_commit

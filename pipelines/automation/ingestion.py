@@ -13,14 +13,8 @@ from pipelines.partitions import CLIPS, clip_keys
 from pipelines.settings import active_profile
 from pipelines.skip_rule import inputs_digest
 from pipelines.steps import CLIP_STEPS
-from pipelines.storage.registration import (
-    CORPUS_FILE,
-    register_again,
-    register_annotations,
-    register_clips,
-    registered_annotations,
-    registered_clips,
-)
+from pipelines.storage.annotations import register_annotations, registered_annotations
+from pipelines.storage.clips import CORPUS_FILE, register_clips, registered_clips, update_digests
 from pipelines.storage.store import Store
 
 INTERVAL_S: Final = 15
@@ -93,7 +87,7 @@ def _register(
     )
     for problem in found.problems:
         context.log.warning(f"{problem.file}: {problem.message}")
-    register_again(store, context.instance, elsewhere)
+    update_digests(store, context.instance, elsewhere)
     return touched | elsewhere
 
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from pipelines.partitions import clip_keys
 from pipelines.steps import ASSETS, CLIP_STEPS
-from pipelines.storage.registration import registered_clips
+from pipelines.storage.clips import registered_clips
 from pipelines.storage.store import TRAININGS, Store, open_instance
 from pipelines.tracking.tracker import EXPERIMENT, Tracker
 

@@ -16,11 +16,11 @@ from dance_models.config import EstimatorConfig
 from dance_models.errors import InputError
 from dance_models.rows import CROP_NETWORKS, PRETRAINED
 from dance_models.tables import SPLIT_ROWS, conform, write_table, write_text
+from pipelines.checks.motion_leak import motion_pose_runs
 from pipelines.execution.runner import Request
 from pipelines.execution.session import Session
 from pipelines.steps import CLIP_STEPS
-from pipelines.storage.motion import motion_pose_runs
-from pipelines.storage.registration import corpus_label, registered_clips
+from pipelines.storage.clips import corpus_label, registered_clips
 from pipelines.storage.store import Store
 from pipelines.tracking.tracked_models import TrackedModel
 

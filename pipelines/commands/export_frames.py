@@ -7,7 +7,7 @@ import polars as pl
 
 from dance_models.annotations.export import export_coco
 from dance_models.errors import InputError
-from pipelines.storage.registration import registered_clips
+from pipelines.storage.clips import registered_clips
 from pipelines.storage.store import Store
 
 

@@ -12,7 +12,8 @@ from pipelines.partitions import clip_keys
 from pipelines.settings import active_profile
 from pipelines.skip_rule import last_materialization
 from pipelines.steps import CLIP_STEPS, assets_of
-from pipelines.storage.registration import corpus_label, registered_annotations
+from pipelines.storage.annotations import registered_annotations
+from pipelines.storage.clips import corpus_label
 from pipelines.storage.store import Store, open_instance
 
 REPORT_NAMES = ("recognition_report", "prediction_report")

@@ -36,8 +36,9 @@ from pipelines.execution.runner import Request, Runner, StageOutcome
 from pipelines.partitions import clip_keys
 from pipelines.settings import activate, pretraining_experiment
 from pipelines.steps import CLIP_STEPS
+from pipelines.storage.annotations import register_annotations
+from pipelines.storage.clips import register_clips
 from pipelines.storage.motion import register_motion, unused_motion
-from pipelines.storage.registration import register_annotations, register_clips
 from pipelines.storage.store import TRAININGS, Store, open_instance
 
 MOST_WARNINGS: Final = 40  # lines; a corpus with more has one thing wrong many times
