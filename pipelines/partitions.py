@@ -4,7 +4,9 @@ from typing import Final
 
 import dagster as dg
 
-CLIPS: Final = dg.DynamicPartitionsDefinition(name="clips")
+from pipelines.storage.clips import PARTITIONS
+
+CLIPS: Final = dg.DynamicPartitionsDefinition(name=PARTITIONS)
 # A backfill in the web UI: enough clips that starting a run does not count, few enough that the
 # runs of a hundred clips share the cores.
 CLIPS_PER_RUN: Final = 16
@@ -12,4 +14,4 @@ CLIPS_PER_RUN: Final = 16
 
 def clip_keys(instance: dg.DagsterInstance) -> list[str]:
     """Registered clips, sorted; read from the instance, where Dagster keeps them."""
-    return sorted(instance.get_dynamic_partitions("clips"))
+    return sorted(instance.get_dynamic_partitions(PARTITIONS))

@@ -28,7 +28,8 @@ from dance_models.tables import file_digest
 from pipelines.checks.asset_checks import AssetChecks
 from pipelines.partitions import CLIPS, CLIPS_PER_RUN
 from pipelines.settings import mirror
-from pipelines.storage.store import VERSION_TAG, Store
+from pipelines.storage.registration import VERSION_TAG
+from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
     from dance_models.quality.findings import Finding

@@ -43,7 +43,8 @@ def print_status(store: "Store", profile: str, out: Console) -> None:
     from pipelines.stage import last_materialization
     from pipelines.storage.annotations import registered_annotations
     from pipelines.storage.clips import corpus_label
-    from pipelines.storage.store import VERSION_TAG, open_instance
+    from pipelines.storage.registration import VERSION_TAG
+    from pipelines.storage.store import open_instance
 
     if not store.dagster_home.is_dir():
         raise InputError(

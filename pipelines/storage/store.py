@@ -19,7 +19,6 @@ from dance_models.rows import ROW_OF_ASSET, ROW_OF_PRETRAINING
 from dance_models.tables import file_digest, read_table, write_text
 
 DEFAULT_ROOT: Final = "assets_store"
-VERSION_TAG: Final = "dagster/data_version"  # Dagster's name for the tag of a data version
 
 TRAININGS: Final = (*ROW_OF_ASSET, *ROW_OF_PRETRAINING)
 # Assets whose main file is not a table below ``tables/``: the file below ``reports/``.

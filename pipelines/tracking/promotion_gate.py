@@ -16,7 +16,7 @@ from dance_models.config import GateConfig
 from dance_models.errors import InputError
 from dance_models.evaluation.gate import Criterion, Decision, Evidence, decide
 from dance_models.tables import file_digest, write_text
-from pipelines.storage.registration import corpus_label
+from pipelines.storage.clips import corpus_label
 from pipelines.storage.store import Store
 from pipelines.tracking.lineage import (
     CHECKPOINT_TAG,

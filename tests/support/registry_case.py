@@ -21,7 +21,8 @@ from dance_models.nets.stga_net import StgaNet
 from dance_models.tables import SPLIT_MANIFEST, file_digest, write_table
 from dance_models.training.checkpoint import experiment_to_plain, save_checkpoint
 from dance_models.training.synthetic import synthetic_runs
-from pipelines.storage.registration import RAW_ANNOTATIONS, RAW_CLIPS
+from pipelines.storage.annotations import RAW_ANNOTATIONS
+from pipelines.storage.clips import RAW_CLIPS
 from pipelines.storage.store import Store
 from pipelines.tracking.lineage import CLIP_TABLES, log_record
 from pipelines.tracking.registry import Registry
