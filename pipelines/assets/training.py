@@ -127,7 +127,7 @@ def train_network(
 
     Raises InputError when what it is to start from is not there, or is of motion that leaks.
     """
-    from dance_models.training.checkpoint import experiment_to_plain
+    from dance_models.checkpoint import experiment_to_plain
 
     asset = context.asset_key.to_user_string()
     splits = splits_of(asset, config)

@@ -33,7 +33,7 @@ def apply_to_video(
     from dance_models.apply.poses import poses_of_video
     from dance_models.estimators.base import make_estimator
     from dance_models.estimators.weights import fetch_weights
-    from dance_models.inference.keypoints import load_forecaster, load_refiner
+    from dance_models.inference.loading import load_forecaster, load_refiner
 
     if not video.is_file():
         raise InputError("there is no such video", file=video)

@@ -104,12 +104,12 @@ def _as_test(corpus: Store) -> pl.DataFrame:
 def _score(
     store: Store, model: TrackedModel, splits: list[pl.DataFrame], session: Session
 ) -> "Report":
+    from dance_models.checkpoint import experiment_from_plain, load_checkpoint
     from dance_models.config import PredictionExperiment
     from dance_models.data.assemble import pose_runs_from_rows
     from dance_models.evaluation.divisions import Trained
     from dance_models.evaluation.render_tables import Provenance
     from dance_models.evaluation.report import prediction_report, recognition_report
-    from dance_models.training.checkpoint import experiment_from_plain, load_checkpoint
 
     learnt, judged = (pose_runs_from_rows(table) for table in (splits[0], splits[2]))
     if model.method in PRETRAINED:

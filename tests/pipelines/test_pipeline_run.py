@@ -15,8 +15,8 @@ import pytest
 from tiny_corpus import Corpus, MakeCorpus
 from typer.testing import CliRunner
 
+from dance_models.checkpoint import load_checkpoint
 from dance_models.tables import FRAMES, TRACKS
-from dance_models.training.checkpoint import load_checkpoint
 from pipelines.automation.retraining import stale_networks
 from pipelines.cli import app
 from pipelines.skip_rule import last_materialization
