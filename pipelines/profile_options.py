@@ -62,7 +62,5 @@ def _with_folds(profile: Profile, folds: int) -> Profile:
     return replace(
         profile,
         split=replace(profile.split, folds=folds),
-        networks={
-            row.id: replace(profile.networks[row.id], folds=row.folded) for row in ROWS
-        },
+        networks={row.id: replace(profile.networks[row.id], folds=row.folded) for row in ROWS},
     )

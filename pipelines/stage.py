@@ -281,7 +281,7 @@ class Stage:
                 if self.checks:
                     quality = one.profile.quality
                     findings += self.checks.evaluate_or_reuse(one.store, quality, one.clip, digest)
-            except Exception as error:  # noqa: BLE001  one clip never stops the others
+            except Exception as error:
                 context.log.exception(f"{one.clip} failed")
                 errors[one.clip] = f"{type(error).__name__}: {error}"
         if errors:

@@ -266,6 +266,7 @@ def pose_tracks(context: StageContext[EstimatorConfig]) -> Metadata:
     or any top-down ONNX model. A frame without a detected person has null, not zeros.
     """
     from dance_models.estimators.factory import make_estimator
+
     from dance_models.estimators.tracks import track_clip
 
     store, clip = context.store, context.clip

@@ -8,8 +8,8 @@ import polars as pl
 
 from dance_models.tables import file_digest, table_metadata, write_table
 from pipelines import previews
-from pipelines.assets.dataset import GROUP, pose_dataset, split_manifest
 from pipelines.assets.conditions import WHEN_DATASET_CHANGED
+from pipelines.assets.dataset import GROUP, pose_dataset, split_manifest
 from pipelines.stage import Inputs, Metadata, StageContext, stage
 
 DESCRIPTION: Final = """One 128 x 96 crop a frame of every annotated clip, around the person.

@@ -167,7 +167,7 @@ def _train(asset: str, context: StageContext[Experiment]) -> Metadata:
 
     Raises InputError when the weights to start from are missing, or are of motion that leaks.
     """
-    from dance_models.training.checkpoint import experiment_to_plain
+    from dance_models.checkpoint import experiment_to_plain
 
     store, config = context.store, context.config
     splits, pretraining = _splits(asset, config), _initial(asset)

@@ -16,8 +16,8 @@ from dance_models.config import EstimatorConfig
 from dance_models.errors import InputError
 from dance_models.rows import row_of
 from dance_models.tables import SPLIT_ROWS, conform, write_table, write_text
-from pipelines.assets.clips import clip_probe, pose_tracks, sampled_frames
 from pipelines.assets.annotations import pose_annotations
+from pipelines.assets.clips import clip_probe, pose_tracks, sampled_frames
 from pipelines.assets.dataset import pose_dataset
 from pipelines.checks.motion_leak import motion_pose_runs
 from pipelines.execution.request import Request
@@ -110,12 +110,12 @@ def _as_test(corpus: Store) -> pl.DataFrame:
 def _score(
     store: Store, model: TrackedModel, splits: list[pl.DataFrame], session: Session
 ) -> "Report":
+    from dance_models.checkpoint import experiment_from_plain, load_checkpoint
     from dance_models.config import PredictionExperiment
     from dance_models.data.assemble import pose_runs_from_rows
     from dance_models.evaluation.divisions import Trained
     from dance_models.evaluation.render_tables import Provenance
     from dance_models.evaluation.report import prediction_report, recognition_report
-    from dance_models.training.checkpoint import experiment_from_plain, load_checkpoint
 
     known, evaluated = (pose_runs_from_rows(table) for table in (splits[0], splits[2]))
     if row_of(model.method).pretraining_asset:

@@ -157,9 +157,7 @@ def with_findings(
     return [outcome, *_left_out(outcome, errors(findings))]
 
 
-def _left_out(
-    outcome: StageOutcome, errors: "Sequence[Finding]"
-) -> Iterator[StageOutcome]:
+def _left_out(outcome: StageOutcome, errors: "Sequence[Finding]") -> Iterator[StageOutcome]:
     from dance_models.quality.findings import lines
 
     for clip in sorted({finding.clip for finding in errors}):

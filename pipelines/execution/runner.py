@@ -9,7 +9,7 @@ when the skip rule finds all of its stages fresh.
 import multiprocessing
 import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Final
@@ -94,9 +94,7 @@ class DatasetRun:
             tags={**_tags(request), COMMAND_TAG: self._command},
             asset_selection=[dg.AssetKey(stage.name) for stage in to_run],
         )
-        ran = outcomes_of_run(
-            self.instance, result.run_id, to_run, request.opened, request.profile
-        )
+        ran = outcomes_of_run(self.instance, result.run_id, to_run, request.opened, request.profile)
         return [*self.planned.outcomes, *ran]
 
     def progress(self) -> Mapping[str, bool]:

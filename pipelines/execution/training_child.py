@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from dagster_pipes import PipesContext, open_dagster_pipes
 
+from dance_models.checkpoint import experiment_from_plain
 from dance_models.config import Experiment, HrnetExperiment, RecognitionExperiment
 from dance_models.data.pose_runs import PoseRun, load_pose_runs
 from dance_models.tables import file_digest
-from dance_models.training.checkpoint import experiment_from_plain
 from dance_models.training.loop import EpochRecord, TrainingResult
 from pipelines.storage.locks import file_lock
 from pipelines.storage.store import Store

@@ -207,7 +207,7 @@ def _evidence(
     config: GateConfig,
 ) -> Evidence:
     from dance_models.data.assemble import pose_runs_from_rows
-    from dance_models.evaluation.gate_evidence import Contender, Ground, gather
+    from dance_models.evaluation.gate_evidence import GateClips, GateModel, measure_evidence
 
     store = registry.tracker.store
     train, validation = (
@@ -217,13 +217,13 @@ def _evidence(
     other, learnt = None, frozenset[str]()
     if champion is not None:
         model = find_model(store, f"{registry.name}@{CHAMPION}")
-        other = Contender(model.checkpoint, registry.signature(champion))
+        other = GateModel(model.checkpoint, registry.signature(champion))
         learnt = _learnt(registry.tracker, model.run_id)
-    return gather(
+    return measure_evidence(
         registry.task,
-        Contender(candidate.checkpoint, registry.signature(number)),
+        GateModel(candidate.checkpoint, registry.signature(number)),
         other,
-        Ground(train, validation, learnt),
+        GateClips(train, validation, learnt),
         config,
     )
 
