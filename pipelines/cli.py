@@ -1,6 +1,7 @@
 """``dance``: the same graph as the web UI, without a browser. Each command has its own module."""
 
 import sys
+from collections.abc import Callable
 
 import typer
 
@@ -28,10 +29,11 @@ def make_app() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for command in (run, status, tables, demo, evaluate, apply, promote, rollback, lineage):
-        app.command()(command)
-    app.command("export-frames")(export_frames)
-    for command in (ui, bench, clean):
+    commands: list[Callable[..., None]] = [
+        *(run, status, tables, demo, evaluate, apply, promote, rollback, lineage),
+        *(export_frames, ui, bench, clean),
+    ]
+    for command in commands:
         app.command()(command)
     return app
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 import dagster as dg
 
@@ -218,7 +218,7 @@ class Stage:
                 return self._materialize(several[0])
             return self._materialize_several(context, several)
 
-        return compute
+        return cast("dg.AssetsDefinition", compute)
 
     def _made(self, context: StageContext[Any]) -> tuple[str, Metadata]:
         """Digest of the inputs, and metadata of the result: computed, or reused when fresh."""

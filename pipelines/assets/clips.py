@@ -152,8 +152,9 @@ def _sampled_frames_inputs(context: StageContext[SamplingConfig]) -> Inputs:
 def _images(store: Store, clip: str | None) -> list[Path]:
     """The JPEGs that the table refers to."""
     path = store.table("sampled_frames", clip)
-    names = pl.read_parquet(path, columns=["image"])["image"] if path.is_file() else []
-    return [store.path / name for name in names]
+    if not path.is_file():
+        return []
+    return [store.path / name for name in pl.read_parquet(path, columns=["image"])["image"]]
 
 
 @stage(
@@ -266,7 +267,6 @@ def pose_tracks(context: StageContext[EstimatorConfig]) -> Metadata:
     or any top-down ONNX model. A frame without a detected person has null, not zeros.
     """
     from dance_models.estimators.factory import make_estimator
-
     from dance_models.estimators.tracks import track_clip
 
     store, clip = context.store, context.clip

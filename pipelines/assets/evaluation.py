@@ -66,8 +66,8 @@ def pretraining_note(store: Store) -> str:
     long = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.1f} minutes"
     return (
         f"{', '.join(row.id for row in rows)}: fine-tuned from weights pre-trained on "
-        f"{motion['files']} motion files, {long} (sha256 {motion['sha256'][:12]}) that share nothing "
-        "with the clips; all other rows: not pre-trained."
+        f"{motion['files']} motion files, {long} (sha256 {motion['sha256'][:12]}) that share "
+        "nothing with the clips; all other rows: not pre-trained."
     )
 
 
@@ -168,7 +168,9 @@ def recognition_report_stage(networks: Iterable[Stage]) -> Stage:
         kinds={"parquet", "mlflow"},
     )
     def recognition_report(context: StageContext[EvaluationConfig]) -> Metadata:
-        """PCK of the raw estimator, of filters and calibration tuned on validation, and of networks.
+        """PCK of the raw estimator, of tuned filters and calibration, and of the networks.
+
+        Filters and calibration are tuned on validation.
 
         `pck_torso` divides by the clip's median annotated torso (neck to mid-hip). 95 % intervals
         resample clips; a win is marked only where the paired interval excludes zero. Every network

@@ -21,7 +21,7 @@ from pipelines.checks.motion_leak import (
     corpus_runs,
     leak_message,
     leak_verdict,
-    without_shared,
+    without_shared_motion,
     write_verdict,
 )
 from pipelines.stage import Inputs, Metadata, StageContext, stage
@@ -113,7 +113,7 @@ def pretraining_motion(context: StageContext[MotionConfig]) -> Metadata:
     verdict = None
     if runs:
         group = {run.clip: run.group for run in runs}
-        runs, pairs, verdict = without_shared(runs, corpus_runs(store))
+        runs, pairs, verdict = without_shared_motion(runs, corpus_runs(store))
         for pair in pairs:
             problems[group[pair.pretraining]] = f"left out: {leak_message(pair)}"
     for source, problem in problems.items():

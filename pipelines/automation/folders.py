@@ -14,7 +14,7 @@ State = dict[str, list[int]]  # path -> size, modification time in ns
 
 @dataclass(frozen=True)
 class FolderScan:
-    """A sensor's cursor: files of the last scan, those of them that were handled, and missing ones."""
+    """A sensor's cursor: files of the last scan, which were handled, and which are missing."""
 
     seen: State = field(default_factory=dict)
     handled: State = field(default_factory=dict)

@@ -16,9 +16,9 @@ from pipelines.stage import inputs_digest
 from pipelines.storage.annotations import register_annotations, registered_annotations
 from pipelines.storage.clips import (
     CORPUS_FILE,
-    register_again,
     register_clips,
     registered_clips,
+    update_digests,
 )
 from pipelines.storage.store import Store
 
@@ -97,7 +97,7 @@ def _register(
     )
     for problem in found.problems:
         context.log.warning(f"{problem.file}: {problem.message}")
-    register_again(store, context.instance, elsewhere)
+    update_digests(store, context.instance, elsewhere)
     return touched | elsewhere
 
 

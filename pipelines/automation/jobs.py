@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import dagster as dg
 
-from dance_models.rows import Task
 from pipelines.assets.champion_exports import champion_exports
 from pipelines.assets.dataset import pose_dataset
 from pipelines.partitions import CLIPS
@@ -52,7 +51,7 @@ def jobs_of(stages: Iterable[Stage]) -> list[Any]:
     return [ingest_clips, build_dataset, retrain_all, export_champions, *retrainings, _smoke()]
 
 
-def _retrain(task: Task, network: str) -> Any:
+def _retrain(task: str, network: str) -> Any:
     return dg.define_asset_job(
         f"retrain_{task}",
         dg.AssetSelection.assets(network, f"{task}_report", CHAMPION_ASSETS[task]),

@@ -59,13 +59,14 @@ def apply_to_video(
     Raises InputError for a video that cannot be read, in which nobody is found, or that would be
     overwritten by its own drawing.
     """
-    from dance_models.estimators.factory import make_estimator
-
     from dance_models.apply.document import document
     from dance_models.apply.overlay_video import write_overlay
     from dance_models.apply.poses import poses_of_video
+    from dance_models.estimators.factory import make_estimator
     from dance_models.estimators.weights import fetch_weights
     from dance_models.inference.loading import load_forecaster, load_refiner
+    from dance_models.tables import write_text
+    from pipelines.tracking.tracked_models import find_model
 
     if not video.is_file():
         raise InputError("there is no such video", file=video)

@@ -20,7 +20,7 @@ class Request:
     """A store, a profile with its changes, and the assets to run (all of them when empty)."""
 
     store: Path
-    options: ProfileOptions = ProfileOptions()
+    options: ProfileOptions = field(default_factory=ProfileOptions)
     only: frozenset[str] = field(default_factory=frozenset)
     debug: bool = False
 
