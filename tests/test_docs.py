@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -93,12 +94,40 @@ def test_every_profile_is_described(profile: str) -> None:
     assert f"| `{profile}` |" in _text(DOCS / "usage" / "profiles.md")
 
 
+def _drawn_edges(page: Path) -> set[tuple[str, str]]:
+    """(upstream, downstream) of every arrow; ``a & b --> c --> d`` is three of them."""
+    edges: set[tuple[str, str]] = set()
+    for drawing in re.findall(r"```mermaid\n(.*?)```", _text(page), re.DOTALL):
+        for line in drawing.splitlines()[1:]:
+            groups = [re.findall(r"\w+", group) for group in line.split("-->")]
+            for sources, targets in pairwise(groups):
+                edges |= {(source, target) for source in sources for target in targets}
+    return edges
+
+
+def _dependencies() -> dict[str, set[str]]:
+    """Asset -> the assets that it depends on, in the graph that Dagster loads."""
+    from pipelines.definitions import defs
+
+    graph = defs.resolve_asset_graph()
+    return {
+        key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
+        for key in graph.get_all_asset_keys()
+    }
+
+
 def test_every_asset_is_in_the_graph() -> None:
-    page = _text(DOCS / "usage" / "graph.md")
-    drawn = " ".join(re.findall(r"```mermaid\n(.*?)```", page, re.DOTALL))
-    for asset in (*assets_of(PROFILES["demo"]), *PRETRAININGS):
-        assert re.search(rf"\b{asset}\b", drawn), asset
-    assert "`person_crops`" in page
+    page = DOCS / "usage" / "graph.md"
+    drawn = {asset for edge in _drawn_edges(page) for asset in edge}
+    assert {*assets_of(PROFILES["demo"]), *PRETRAININGS} <= drawn
+    assert "`person_crops`" in _text(page)
+
+
+def test_every_arrow_of_the_graph_is_a_dependency() -> None:
+    dependencies = _dependencies()
+    for source, target in _drawn_edges(DOCS / "usage" / "graph.md"):
+        if source in dependencies and target in dependencies:  # the others need motion
+            assert source in dependencies[target], (source, target)
 
 
 def test_every_method_is_in_the_comparison() -> None:
@@ -136,6 +165,11 @@ def test_the_site_lists_every_page() -> None:
 
 # Files that the current restructuring adds; to be removed once they are there.
 PENDING = {
+    "dance_models/batches/",
+    "dance_models/recipes.py",
+    "dance_models/skeletons/",
+    "dance_models/skeletons/coco_17.py",
+    "dance_models/skeletons/mocap_25.py",
     "dance_models/estimators/factory.py",
     "dance_models/estimators/protocol.py",
     "dance_models/metrics/torso.py",
