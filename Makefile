@@ -1,4 +1,4 @@
-# make install | demo | test | e2e | lint | ui | bench
+# make install | demo | test | e2e | lint | docs | ui | bench
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 export ASSETS_STORE := $(STORE)
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: install demo test e2e lint ui bench clean-venv
+.PHONY: install demo test e2e lint docs ui bench clean-venv
 
 install: $(STAMP)
 
@@ -35,6 +35,12 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The website in site/. Once mkdocs is installed it is built without a network.
+docs: install
+	$(BIN)/python -c "import material, mmdr" 2> /dev/null || \
+	  $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Dagster's web UI and daemon on 3000, MLflow on 5000; loopback only.
 ui: install

@@ -35,7 +35,7 @@ def identity(config: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """Which frames of the clips are kept (SPEC: contiguous runs within a frame budget)."""
+    """Which frames of the clips are kept (docs/method.md, "Frame budget")."""
 
     frame_budget: int = 8000  # over all clips
     max_frames_per_clip: int | None = None
@@ -99,7 +99,7 @@ class RefinerConfig:
 
 @dataclass(frozen=True)
 class MkffStGcnConfig(RefinerConfig):
-    """MKFF-ST-GCN (SPEC section 2)."""
+    """MKFF-ST-GCN (docs/method.md, "MKFF-ST-GCN")."""
 
     spatial_channels: int = 64
     spatial_blocks: int = 3
@@ -161,7 +161,7 @@ RecognitionNet = MkffStGcnConfig | StGcnConfig | SmoothNetConfig | HbrnnConfig
 
 @dataclass(frozen=True)
 class StgaNetConfig:
-    """STGA-Net (SPEC section 3)."""
+    """STGA-Net (docs/method.md, "STGA-Net")."""
 
     channels: int = 16
     hidden: int = 128

@@ -7,10 +7,10 @@ from typing import Any
 import dagster as dg
 import polars as pl
 import pytest
+from pipelines.skip_rule import INPUTS_TAG, Made, inputs_digest, last_materialization, run_stage
 
 from dance_models.config import SamplingConfig
 from dance_models.tables import write_table
-from pipelines.skip_rule import INPUTS_TAG, Made, inputs_digest, last_materialization, run_stage
 from pipelines.storage.store import Store
 
 
