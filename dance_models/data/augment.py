@@ -1,15 +1,17 @@
-"""Augmentation of training runs: one geometric draw a run and variant, stored and audited.
+"""Augmentation of training runs: one geometric draw per run and variant, stored and audited.
 
 The geometry (mirror, rotation, scale about the image centre) is drawn once for a whole run and
-applied to all its frames, keypoints and landmarks alike; a draw a frame would destroy the motion.
-A reflection swaps left and right. Noise and dropout touch the **estimate** alone: the annotation
-stays the truth.
+applied to all its frames, keypoints and landmarks alike; a draw per frame would destroy the motion.
+A reflection swaps left and right. Noise and dropout change the **estimate** only: the annotation
+stays the ground truth.
 """
 
 import hashlib
-import os
+import importlib
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -40,11 +42,31 @@ def draw_geometry(run: PoseRun, config: AugmentConfig, variant: int) -> dict[str
     }
 
 
-def _geometry(draw: Draw) -> Any:  # albumentations.Compose; the package is not typed for us
-    """Mirror, then rotation and scale about the image centre, with nothing left to chance."""
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks the network when imported
-    import albumentations
+def _albumentations() -> ModuleType:
+    """The package, imported without the request for its newest version that it makes on import.
 
+    Its own switch is an environment variable of the whole process, which is not ours to set. So
+    the module that makes the request is replaced by an empty one during the import.
+    """
+    request = "albumentations.check_version"
+    if "albumentations" not in sys.modules:
+        sys.modules[request] = _NoRequest(request)
+        try:
+            importlib.import_module("albumentations")
+        finally:
+            del sys.modules[request]
+    return importlib.import_module("albumentations")
+
+
+class _NoRequest(ModuleType):
+    @staticmethod
+    def check_for_updates() -> None:
+        """Request nothing."""
+
+
+def _geometry(draw: Draw) -> Any:  # albumentations.Compose, which has no types
+    """Mirror, then rotation and scale about the image centre, all as drawn."""
+    albumentations = _albumentations()
     angle, scale = -float(draw["rotation_deg"]), float(draw["scale"])
     steps = [albumentations.HorizontalFlip(p=1)] if draw["flip"] else []
     if angle != 0 or scale != 1:
@@ -63,7 +85,7 @@ def _transform(
     flat = np.concatenate([p.reshape(-1, 2) for p in points]).astype(np.float32)
     if not len(flat):
         return [p.copy() for p in points]
-    dummy = np.zeros((height, width, 1), np.uint8)  # albumentations insists on an image
+    dummy = np.zeros((height, width, 1), np.uint8)  # albumentations requires an image
     moved = _geometry(draw)(image=dummy, keypoints=flat)["keypoints"].astype(np.float32)
     stops = np.cumsum([p.size // 2 for p in points])[:-1]
     return [m.reshape(p.shape) for m, p in zip(np.split(moved, stops), points, strict=True)]
@@ -72,10 +94,10 @@ def _transform(
 def augment_run(
     run: PoseRun, config: AugmentConfig, variant: int
 ) -> tuple[PoseRun, dict[str, float | int | bool]]:
-    """Augmented copy of a run and what was drawn for it (the audit row).
+    """An augmented copy of a run, and what was drawn for it (the audit row).
 
-    Everything follows from (seed, clip, run, variant). Annotated joints that leave the image
-    become visibility 0 and NaN. Jitter is Gaussian with ``keypoint_jitter`` times the run's
+    All draws follow from (seed, clip, run, variant). Annotated joints that leave the image
+    get visibility 0 and NaN. Jitter is Gaussian with ``keypoint_jitter`` times the run's
     median torso; a dropped joint is NaN with score 0. Raises InputError for a split other than
     training, for variant 0 and for landmarks that are not BlazePose's.
     """
@@ -144,35 +166,5 @@ def _inside(points: NDArray[np.float32], width: int, height: int) -> NDArray[np.
 
 
 def _unit(annotation: NDArray[np.float32], estimate: NDArray[np.float32]) -> float:
-    """Median torso in pixels, of the annotation or else the estimate; 0 when neither shows it."""
+    """Median torso in pixels, of the annotation, else of the estimate; 0 when neither shows it."""
     return median_torso(annotation, floor=0) or median_torso(estimate, floor=0)
-
-
-def augment_images(
-    images: NDArray[np.uint8], run: PoseRun, config: AugmentConfig, variant: int
-) -> NDArray[np.uint8]:
-    """The images (T, H, W, 3) of a run under the same geometry as :func:`augment_run`.
-
-    Pixel noise (standard deviation ``pixel_noise`` grey levels) is drawn a frame, Gaussian blur
-    with a kernel of up to ``blur_limit`` in half of the frames; neither moves anything. Regions
-    from outside the image are black. Raises InputError when the images are not of the run's size.
-    """
-    if images.shape[1:] != (run.height, run.width, 3):
-        raise InputError(
-            f"images of shape {images.shape[1:]} do not match {run.height}x{run.width} frames",
-            file=run.clip,
-        )
-    moved = _geometry(draw_geometry(run, config, variant))(images=images)["images"]
-    import albumentations
-
-    noise = config.pixel_noise / 255
-    pixels = albumentations.Compose(
-        [
-            albumentations.GaussianBlur(blur_limit=(3, max(3, config.blur_limit)), p=0.5),
-            albumentations.GaussNoise(std_range=(noise, noise), p=1 if noise > 0 else 0),
-        ],
-        seed=int(_rng(config, run, variant, "pixels").integers(2**31)),
-    )
-    if not len(moved):
-        return images.copy()
-    return np.stack([pixels(image=frame)["image"] for frame in moved])
