@@ -6,10 +6,13 @@ import: no torch.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Value = TypeVar("Value")
-Config = TypeVar("Config")
+Config = TypeVar("Config", bound="DataclassInstance")
 _WAS: Final = "was"
 
 
@@ -45,7 +48,7 @@ def from_identity(kind: type[Config], values: Mapping[str, Any]) -> Config:
     today. Lists become tuples again.
     """
     found = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-    for entry in fields(kind):  # type: ignore[arg-type]
+    for entry in fields(kind):
         if _WAS in entry.metadata:
             found.setdefault(entry.name, entry.metadata[_WAS])
     return kind(**found)
