@@ -147,24 +147,24 @@ def train(arguments: argparse.Namespace) -> None:
 def levers(arguments: argparse.Namespace) -> None:
     """What each part of a recipe brings, by cross-validation on the training clips; resumes."""
     from dance_models.evaluation.recipe_ablations import (
-        LEVERS,
-        Lever,
-        lever_table,
+        RECIPE_CHANGES,
+        RecipeChange,
+        ablation_table,
+        run_ablations,
         shortened,
-        try_levers,
     )
 
     experiment = _experiment(arguments.profile, arguments.task, arguments.training)
     assert isinstance(experiment, RecognitionExperiment | PredictionExperiment)
-    chosen = dict(LEVERS[arguments.task])
+    chosen = dict(RECIPE_CHANGES[arguments.task])
     for setting in arguments.initial:
         name, _, path = setting.partition("=")
-        chosen[f"pre-trained: {name}"] = Lever(initial=Path(path))
+        chosen[f"pre-trained: {name}"] = RecipeChange(initial=Path(path))
     if unknown := set(arguments.only) - set(chosen):
         raise InputError(
             f"there is no lever {', '.join(sorted(unknown))}", hint=f"Known: {', '.join(chosen)}"
         )
-    found = try_levers(
+    found = run_ablations(
         _runs(arguments.runs),
         shortened(experiment, arguments.length),
         {name: chosen[name] for name in arguments.only or chosen},
@@ -172,7 +172,7 @@ def levers(arguments: argparse.Namespace) -> None:
         arguments.out / arguments.task,
         _say,
     )
-    _say("\n" + lever_table(found))
+    _say("\n" + ablation_table(found))
 
 
 def bench(arguments: argparse.Namespace) -> None:

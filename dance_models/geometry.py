@@ -1,9 +1,9 @@
-"""Lengths, boxes and reflections of 14-joint poses in image coordinates (pixels, y down)."""
+"""Centres, boxes and reflections of 14-joint poses in image coordinates (pixels, y down)."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.skeleton import HIPS, MIRROR, NECK
+from dance_models.skeleton import HIPS, MIRROR
 
 FloatArray = NDArray[np.floating]
 
@@ -11,22 +11,6 @@ FloatArray = NDArray[np.floating]
 def pelvis(keypoints: FloatArray) -> FloatArray:
     """Mid-hip, shape (..., 14, 2) -> (..., 2); NaN where a hip is missing."""
     return np.asarray((keypoints[..., HIPS[0], :] + keypoints[..., HIPS[1], :]) / 2)
-
-
-def torso_length(keypoints: FloatArray) -> FloatArray:
-    """Neck to mid-hip, shape (..., 14, 2) -> (...); NaN where a joint is missing."""
-    return np.asarray(np.linalg.norm(keypoints[..., NECK, :] - pelvis(keypoints), axis=-1))
-
-
-def median_torso(keypoints: FloatArray, *, floor: float = 1.0) -> float:
-    """Median torso length over all frames in pixels, at least ``floor``.
-
-    The median over a clip keeps foreshortened frames (a dancer bending to the camera) from
-    collapsing the unit. Falls back to ``floor`` when no frame shows neck and both hips.
-    """
-    lengths = torso_length(keypoints)
-    lengths = lengths[np.isfinite(lengths)]
-    return max(float(np.median(lengths)), floor) if lengths.size else floor
 
 
 def person_box(keypoints: FloatArray) -> FloatArray:

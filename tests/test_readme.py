@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from pipelines.steps import assets_of
 from typer.testing import CliRunner
 
 from dance_models.profiles import PROFILES
 from dance_models.rows import ROW_OF_PRETRAINING, ROWS
 from pipelines.cli import app
-from pipelines.steps import assets_of
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.apply.poses import VideoPoses, forecast_errors
-from dance_models.data.forecast_windows import FORECAST_HZ, FUTURE
-from dance_models.geometry import median_torso
+from dance_models.data.forecast_windows import FUTURE
+from dance_models.metrics.horizon import FORECAST_HZ
+from dance_models.metrics.torso import median_torso
 from dance_models.skeleton import JOINTS, SKELETON_ID
 
 DECIMALS: Final = 2  # of pixels

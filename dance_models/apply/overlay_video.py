@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.apply.poses import FORECAST_STRIDE, VideoPoses, video_frames
-from dance_models.data.forecast_windows import HORIZON_STEPS
+from dance_models.metrics.horizon import HORIZON_STEPS
 from dance_models.render.overlay import draw_skeleton
 
 TIME_BASE: Final = Fraction(1, 90_000)

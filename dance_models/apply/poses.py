@@ -11,8 +11,6 @@ from torch import nn
 
 from dance_models.data.forecast_windows import (
     FUTURE,
-    HORIZON_STEPS,
-    HORIZONS_MS,
     OBSERVED,
     ForecastWindows,
     resample,
@@ -20,8 +18,10 @@ from dance_models.data.forecast_windows import (
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.estimators.base import PoseEstimate, PoseEstimator
-from dance_models.geometry import median_torso
-from dance_models.inference.keypoints import forecast, refine_observed, refine_runs, slice_run
+from dance_models.inference.forecast import forecast
+from dance_models.inference.refine import refine_observed, refine_runs, slice_run
+from dance_models.metrics.horizon import FORECAST_HZ, HORIZONS_MS, at_horizons, joint_distance
+from dance_models.metrics.torso import median_torso
 from dance_models.nets.build import Refiner
 from dance_models.skeleton import NUM_JOINTS
 from dance_models.video.decode import pyav_frames, upright
@@ -100,12 +100,12 @@ def forecast_errors(poses: VideoPoses) -> dict[str, dict[int, float]]:
     after = poses.run.time_s[poses.anchor][:, None] + np.array(HORIZONS_MS) / 1000
     came = resample(poses.run.time_s, poses.refined, after)  # (N, 4, 14, 2)
     rows = {
-        "forecast": poses.forecast[:, [step - 1 for step in HORIZON_STEPS]],
+        "forecast": at_horizons(poses.forecast),
         "zero_velocity": poses.refined[poses.anchor][:, None],
     }
     errors = {}
-    for name, said in rows.items():
-        distance = np.linalg.norm(said - came, axis=-1)  # (N, 4, 14)
+    for name, row in rows.items():
+        distance = joint_distance(row, came, np.float32)  # (N, 4, 14)
         known = np.isfinite(distance)
         mean = np.where(known, distance, 0).sum(axis=(0, 2)) / np.maximum(known.sum(axis=(0, 2)), 1)
         errors[name] = {
@@ -121,7 +121,7 @@ def _windows(pieces: list[PoseRun]) -> ForecastWindows:
     anchors = []
     for piece in pieces:
         position = np.arange(0, len(piece), FORECAST_STRIDE)
-        observed_s = (OBSERVED - 1) / 25
+        observed_s = (OBSERVED - 1) / FORECAST_HZ
         anchors.append(position[piece.time_s[position] - piece.time_s[0] >= observed_s - 1e-6])
     count = sum(len(anchor) for anchor in anchors)
     return ForecastWindows(

@@ -21,7 +21,7 @@ from dance_models.config import AugmentConfig
 from dance_models.data.pose_runs import PoseRun
 from dance_models.data.refine_windows import BLAZEPOSE_MIRROR
 from dance_models.errors import InputError
-from dance_models.geometry import median_torso
+from dance_models.metrics.torso import median_torso
 from dance_models.skeleton import MIRROR
 
 Draw = Mapping[str, float | int | bool]
@@ -167,4 +167,5 @@ def _inside(points: NDArray[np.float32], width: int, height: int) -> NDArray[np.
 
 def _unit(annotation: NDArray[np.float32], estimate: NDArray[np.float32]) -> float:
     """Median torso in pixels, of the annotation, else of the estimate; 0 when neither shows it."""
-    return median_torso(annotation, floor=0) or median_torso(estimate, floor=0)
+    known = [t for t in map(median_torso, (annotation, estimate)) if np.isfinite(t)]
+    return known[0] if known else 0.0

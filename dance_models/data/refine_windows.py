@@ -17,7 +17,8 @@ from dance_models.data.forecast_windows import fill_missing
 from dance_models.data.kinematics import keypoint_kinematics
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
-from dance_models.geometry import median_torso, pelvis, person_box, torso_length
+from dance_models.geometry import pelvis, person_box
+from dance_models.metrics.torso import torso_length, torso_scale
 
 FloatArray = NDArray[np.float32]
 
@@ -71,7 +72,7 @@ def observed_scale(estimate: NDArray[np.floating]) -> float:
     of the person's box over ``TORSOS_TALL``.
     """
     if np.isfinite(torso_length(estimate)).any() or not np.isfinite(estimate).any():
-        return median_torso(estimate)
+        return torso_scale(estimate)
     box = person_box(estimate)
     side = (box[:, 2:] - box[:, :2]).max(axis=-1)
     return max(float(np.nanmedian(side)) / TORSOS_TALL, 1.0)

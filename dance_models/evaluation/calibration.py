@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.evaluation.filters import recognition_score
-from dance_models.geometry import pelvis, torso_length
-from dance_models.metrics.pck import visible_annotation
+from dance_models.geometry import pelvis
+from dance_models.metrics.torso import torso_scale, visible_annotation
 from dance_models.skeleton import MIRROR, NECK, NUM_JOINTS, hop_distance
 
 STRENGTHS: Final = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of the ridge, as a share of the frames
@@ -45,10 +45,8 @@ class BodyFrame:
         with np.errstate(invalid="ignore", divide="ignore"):
             down = np.where(length > 0, down / length, np.nan)
         right = np.stack([down[:, 1], -down[:, 0]], axis=-1)
-        lengths = torso_length(pose)
-        known = lengths[np.isfinite(lengths)]
-        unit = max(float(np.median(known)), 1.0) if known.size else 1.0
-        return cls(np.asarray(pelvis(pose), np.float64), np.stack([right, down], axis=1), unit)
+        centre = np.asarray(pelvis(pose), np.float64)
+        return cls(centre, np.stack([right, down], axis=1), torso_scale(pose))
 
     def inward(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """Pixels (T, J, 2) to body coordinates in torsos."""

@@ -15,6 +15,7 @@ from dance_models.metrics.bootstrap import (
     resample_weights,
     two_sided_p,
 )
+from dance_models.metrics.horizon import skill
 from dance_models.metrics.pck import lag_frames
 from dance_models.skeleton import HEAD_TOP, JOINTS, NUM_JOINTS
 
@@ -94,14 +95,10 @@ def window_estimate(
 
 def skill_estimate(method: Estimate, still: Estimate) -> Estimate:
     """1 - mpjpe / zero-velocity mpjpe at every horizon, on the same resamples."""
-
-    def ratio(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-        return 1 - a / np.where(b > 0, b, np.nan)
-
     k = PREDICTION_METRICS.index("mpjpe_torso")
     return Estimate(
-        ratio(method.value[k], still.value[k]),
-        ratio(method.samples[:, k], still.samples[:, k]),
+        skill(method.value[k], still.value[k]),
+        skill(method.samples[:, k], still.samples[:, k]),
         method.clips[k],
         method.frames[k],
     )

@@ -15,13 +15,8 @@ from numpy.typing import NDArray
 from dance_models.data.kinematics import keypoint_kinematics
 from dance_models.data.pose_runs import PoseRun
 from dance_models.evaluation.recursive_filters import kalman, one_euro
-from dance_models.metrics.pck import (
-    THRESHOLDS,
-    joint_errors,
-    pck_sums,
-    torso_by_clip,
-    visible_annotation,
-)
+from dance_models.metrics.pck import THRESHOLDS, joint_errors, pck_sums
+from dance_models.metrics.torso import torso_by_clip, visible_annotation
 
 Poses = list[NDArray[np.float32]]
 PoseFilter = Callable[..., Poses]

@@ -12,8 +12,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.data.forecast_windows import FUTURE, HORIZON_STEPS, ForecastWindows
-from dance_models.geometry import pelvis, torso_length
+from dance_models.data.forecast_windows import FUTURE, ForecastWindows
+from dance_models.geometry import pelvis
+from dance_models.metrics.horizon import at_horizons, joint_distance
+from dance_models.metrics.torso import window_torso
 
 Array = NDArray[np.floating]
 Forecaster = Callable[[Array], NDArray[np.float32]]
@@ -34,8 +36,8 @@ class WindowScale:
     def of(cls, observed: Array) -> "WindowScale":
         """Scale of windows (N, T, 14, 2)."""
         poses = np.asarray(observed, np.float64)
-        torso = np.median(torso_length(poses), axis=1) if len(poses) else np.zeros(0)
-        return cls(np.asarray(pelvis(poses[:, -1]), np.float64), np.maximum(torso, 1.0))
+        torso = np.asarray(window_torso(poses), np.float64)
+        return cls(np.asarray(pelvis(poses[:, -1]), np.float64), torso)
 
     def inward(self, poses: Array) -> NDArray[np.float64]:
         """Pixels (N, T, 14, 2) to torsos from the pelvis."""
@@ -84,10 +86,8 @@ def window_error(forecaster: Forecaster, windows: ForecastWindows) -> float:
 
     In torsos of the observed window. NaN without windows.
     """
-    steps = [step - 1 for step in HORIZON_STEPS]
-    scale = WindowScale.of(windows.observed)
-    error = forecaster(windows.observed)[:, steps].astype(np.float64) - windows.future[:, steps]
-    distance = np.linalg.norm(error, axis=-1) / scale.torso[:, None, None]
+    there, truth = at_horizons(forecaster(windows.observed)), at_horizons(windows.future)
+    distance = joint_distance(there, truth) / WindowScale.of(windows.observed).torso[:, None, None]
     known = np.isfinite(distance)
     return float(distance[known].mean()) if known.any() else np.nan
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.data.pose_runs import PoseRun
-from dance_models.geometry import median_torso
+from dance_models.metrics.torso import torso_scale
 
 Poses = list[NDArray[np.float32]]
 
@@ -29,7 +29,7 @@ class _Batch:
     def of(cls, runs: Sequence[PoseRun]) -> "_Batch":
         lengths = [len(run) for run in runs]
         longest = max(lengths, default=0)
-        unit = np.array([median_torso(run.estimate) for run in runs])
+        unit = np.array([torso_scale(run.estimate) for run in runs])
         poses = np.full((longest, len(runs), 14, 2), np.nan)
         step_s = np.ones((longest, len(runs)))
         for i, run in enumerate(runs):

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from dance_models.data.forecast_windows import HORIZONS_MS
+from dance_models.metrics.horizon import HORIZONS_MS
 from dance_models.metrics.pck import THRESHOLDS
 from dance_models.rows import FRAME_SPLIT
 

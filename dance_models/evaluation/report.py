@@ -37,13 +37,10 @@ from dance_models.evaluation.scores import (
     prediction_scores,
     recognition_scores,
 )
-from dance_models.inference.crops import recognised_runs
-from dance_models.inference.keypoints import (
-    forecast,
-    load_forecaster,
-    load_refiner,
-    refine_observed,
-)
+from dance_models.inference.forecast import forecast
+from dance_models.inference.loading import load_forecaster, load_refiner
+from dance_models.inference.recognise import recognised_runs
+from dance_models.inference.refine import refine_observed
 from dance_models.rows import FRAME_SPLIT
 from dance_models.training.prediction import annotated_poses
 

@@ -19,7 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dance_models.config import EvaluationConfig
-from dance_models.data.forecast_windows import HORIZONS_MS, ForecastWindows
+from dance_models.data.forecast_windows import ForecastWindows
 from dance_models.data.pose_runs import PoseRun
 from dance_models.evaluation.estimates import (
     ALL,
@@ -42,6 +42,7 @@ from dance_models.evaluation.totals import (
     recognition_totals,
 )
 from dance_models.metrics.bootstrap import holm
+from dance_models.metrics.horizon import HORIZONS_MS
 from dance_models.tables import Schema
 
 RECOGNITION_SCORES: Final[Schema] = {

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.data.forecast_windows import FUTURE, HORIZON_STEPS, ForecastWindows
+from dance_models.data.forecast_windows import FUTURE, ForecastWindows
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.metrics import horizon
@@ -18,9 +18,9 @@ from dance_models.metrics.pck import (
     box_side,
     joint_errors,
     lag_sums,
-    torso_by_clip,
-    visible_annotation,
+    pck_hits,
 )
+from dance_models.metrics.torso import torso_by_clip, visible_annotation
 from dance_models.skeleton import JOINTS, NUM_JOINTS
 
 Poses = Sequence[NDArray[np.floating]]
@@ -115,7 +115,7 @@ def recognition_totals(runs: Sequence[PoseRun], poses: Poses, clips: Clips, name
 
 
 def _recognition_cells(
-    errors: NDArray[np.float64],
+    errors: NDArray[np.floating],
     pose: NDArray[np.floating],
     truth: NDArray[np.floating],
     torso: float,
@@ -126,10 +126,10 @@ def _recognition_cells(
     if len(errors) > 2:
         jerk[1:-1] = acceleration_errors(pose, truth)
     units = (np.full(len(pose), torso), box_side(truth))
-    hits = [errors <= t * unit[:, None] for unit in units for t in THRESHOLDS]
-    pck_counts = [annotated & np.isfinite(unit)[:, None] for unit in units for _ in THRESHOLDS]
-    values = [*hits, 100 * errors / torso, errors, 100 * jerk / torso, found]
-    counts = [*pck_counts, found & known, found, np.isfinite(jerk) & known, annotated]
+    hits = [pck_hits(errors, unit, t) for unit in units for t in THRESHOLDS]
+    values = [*(hit for hit, _ in hits), 100 * errors / torso, errors, 100 * jerk / torso, found]
+    counted = [counted for _, counted in hits]
+    counts = [*counted, found & known, found, np.isfinite(jerk) & known, annotated]
     return np.stack([v.astype(np.float64) for v in values]), np.stack(counts)
 
 
@@ -153,7 +153,7 @@ def prediction_totals(
     clip = clip_of_run[windows.run]
     torso = np.array([clips.torso[c] for c in clips.names])[clip]
     values, counted = _prediction_cells(windows, forecast, torso)
-    shape = (len(clips.names), len(PREDICTION_METRICS), len(HORIZON_STEPS))
+    shape = (len(clips.names), len(PREDICTION_METRICS), len(horizon.HORIZON_STEPS))
     sums, counts, frames = np.zeros(shape), np.zeros(shape), np.zeros(shape, np.int64)
     for c in np.unique(clip):
         mine = clip == c

@@ -1,14 +1,17 @@
 """Prediction metrics **at** the horizon, never averaged up to it; pure functions with masks."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.data.forecast_windows import FORECAST_HZ, HORIZON_STEPS
 from dance_models.skeleton import EDGES
 
 Array = NDArray[np.floating]
+
+FORECAST_HZ: Final = 25.0  # forecast frames a second
+HORIZONS_MS: Final = (80, 160, 320, 400)
+HORIZON_STEPS: Final = tuple(round(ms * FORECAST_HZ / 1000) for ms in HORIZONS_MS)  # 2, 4, 8, 10
 
 SPEED_CLASSES: Final = ("slow", "medium", "fast")
 
@@ -18,9 +21,14 @@ def at_horizons(forecast: Array) -> Array:
     return forecast[:, [step - 1 for step in HORIZON_STEPS]]
 
 
-def joint_distance(forecast: Array, truth: Array) -> NDArray[np.float64]:
-    """Euclidean distance in pixels, (..., 14, 2) -> (..., 14); NaN where truth is missing."""
-    return np.asarray(np.linalg.norm(forecast.astype(np.float64) - truth, axis=-1))
+def joint_distance(
+    forecast: Array, truth: Array, precision: type[np.floating[Any]] = np.float64
+) -> NDArray[np.floating[Any]]:
+    """Euclidean distance in pixels, (..., 14, 2) -> (..., 14), computed in ``precision``.
+
+    NaN where truth is missing.
+    """
+    return np.asarray(np.linalg.norm(forecast.astype(precision) - truth, axis=-1))
 
 
 def coordinate_error(forecast: Array, truth: Array) -> NDArray[np.float64]:
@@ -82,6 +90,9 @@ def speed_class(speed: Array) -> NDArray[np.int64]:
 
 
 def skill(error: Array, zero_velocity_error: Array) -> NDArray[np.float64]:
-    """1 - error / zero-velocity error: 0 is standing still, 1 perfect; NaN where that is 0."""
+    """1 - error / zero-velocity error: 0 is standing still, 1 is perfect, any shape.
+
+    NaN where the zero-velocity error is 0.
+    """
     safe = np.where(zero_velocity_error > 0, zero_velocity_error, np.nan)
     return np.asarray(1 - error / safe)

@@ -33,7 +33,7 @@ def training_history(checkpoint: Path) -> list[dict[str, Any]]:
 
     Raises InputError when it cannot be read.
     """
-    from dance_models.training.checkpoint import load_checkpoint
+    from dance_models.checkpoint import load_checkpoint
 
     return list(load_checkpoint(checkpoint)["history"])
 

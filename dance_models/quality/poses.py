@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.config import QualityConfig
-from dance_models.geometry import median_torso
+from dance_models.metrics.torso import median_torso
 from dance_models.quality.clips import stretches
 from dance_models.quality.findings import Finding, escalated
 from dance_models.skeleton import EDGES, JOINTS, MIRROR, MIRROR_PAIRS
@@ -67,7 +67,8 @@ def long_limbs(poses: ClipPoses, config: QualityConfig) -> list[Finding]:
     median = np.zeros(len(EDGES))
     median[known] = np.nanmedian(length[:, known], axis=0)
     usual = np.maximum(median, median[list(_OTHER_SIDE)])
-    ratio = length / np.maximum(usual, config.limb_floor * torso)  # (T, 13)
+    # Without a torso (NaN) the limb's own median is all there is to compare with.
+    ratio = length / np.fmax(usual, config.limb_floor * torso)  # (T, 13)
     found = [
         Finding(
             check="limb_length",

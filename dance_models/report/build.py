@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from dance_models.checkpoint import load_checkpoint
 from dance_models.data.assemble import pose_runs_from_rows
 from dance_models.data.crops import Crops
 from dance_models.data.forecast_windows import cut_windows
@@ -33,7 +34,6 @@ from dance_models.report.paper_tables import (
 from dance_models.report.speed import hardware, speed_grid
 from dance_models.report.summary import by_input, gains, losses_by_style, summary
 from dance_models.rows import row_of
-from dance_models.training.checkpoint import load_checkpoint
 from dance_models.training.prediction import annotated_poses
 
 SPLIT_NAMES = {

@@ -2,8 +2,7 @@
 
 import polars as pl
 
-from dance_models.data.forecast_windows import HORIZONS_MS
-from dance_models.metrics.horizon import SPEED_CLASSES
+from dance_models.metrics.horizon import HORIZONS_MS, SPEED_CLASSES
 from dance_models.report.paper_tables import Grid
 from dance_models.skeleton import JOINTS
 

@@ -9,12 +9,12 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from dance_models.batches.crops import CropBatch, CropTensors, draw_warp
 from dance_models.config import HrnetExperiment
 from dance_models.data.crops import Crops
 from dance_models.data.pose_runs import PoseRun
 from dance_models.inference.crops import detect_runs
 from dance_models.nets.hrnet import Hrnet
-from dance_models.training.crop_batches import CropBatch, CropTensors, draw_warp
 from dance_models.training.loop import (
     EpochRecord,
     Task,

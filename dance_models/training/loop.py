@@ -12,14 +12,14 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from dance_models.config import Experiment, TrainingConfig
-from dance_models.errors import InputError
-from dance_models.training.checkpoint import (
+from dance_models.checkpoint import (
     Initial,
     experiment_to_plain,
     load_checkpoint,
     save_checkpoint,
 )
+from dance_models.config import Experiment, TrainingConfig
+from dance_models.errors import InputError
 from dance_models.training.optimiser import learning_rate, make_optimiser
 
 Batch = TypeVar("Batch")

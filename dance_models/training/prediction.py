@@ -11,14 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dance_models.batches.geometry import draw_geometry
+from dance_models.checkpoint import Initial
 from dance_models.config import PredictionExperiment, PredictionNet, TrainingConfig
 from dance_models.data.forecast_windows import ForecastWindows, cut_windows
 from dance_models.data.pose_runs import PoseRun
-from dance_models.inference.keypoints import forecast, window_scale
+from dance_models.inference.forecast import forecast, window_scale
+from dance_models.metrics.torso import torso_by_clip
 from dance_models.nets.build import build_forecaster
 from dance_models.skeleton import MIRROR
-from dance_models.training.checkpoint import Initial
-from dance_models.training.geometry import draw_geometry
 from dance_models.training.loop import (
     EpochRecord,
     Task,
@@ -28,7 +29,7 @@ from dance_models.training.loop import (
     prepare,
 )
 from dance_models.training.losses import forecast_loss
-from dance_models.training.selection import annotated_torso, forecast_scores, split_runs
+from dance_models.training.selection import forecast_scores, split_runs
 
 VALIDATION_STRIDE: Final = 3  # frames between validation windows
 
@@ -144,7 +145,7 @@ def train_prediction(
     learn, select = split_runs(runs, _has_windows)
     estimated = training.estimate_probability > 0
     data = ForecastTensors(learn, device, estimated=estimated)
-    torso = annotated_torso(select)
+    torso = torso_by_clip(select)
     judged = {"": cut_windows(select, annotated_poses(select), stride=VALIDATION_STRIDE)}
     if estimated:
         poses = [run.estimate for run in select]

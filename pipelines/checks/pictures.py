@@ -12,7 +12,7 @@ import polars as pl
 from dance_models.errors import InputError
 from pipelines import previews
 from pipelines.checks.asset_checks import Draw
-from pipelines.storage.registration import registered_clips
+from pipelines.storage.clips import registered_clips
 from pipelines.storage.store import Store
 
 if TYPE_CHECKING:

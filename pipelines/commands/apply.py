@@ -1,25 +1,56 @@
-"""``dance apply``: tracked models on anyone's video."""
+"""``dance apply``: tracked models on any video."""
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from dance_models.config import EstimatorConfig
 from dance_models.errors import InputError
-from dance_models.tables import write_text
-from pipelines.storage.store import Store
-from pipelines.tracking.tracked_models import find_model
+from pipelines.commands.common import (
+    DEFAULT_STORE,
+    DebugOption,
+    PersonOption,
+    StoreOption,
+    console,
+    estimator_of,
+    opened,
+    reported,
+)
+
+if TYPE_CHECKING:
+    from dance_models.config import EstimatorConfig
+    from pipelines.storage.store import Store
+
+
+def apply(
+    video: Annotated[Path, typer.Argument(help="Any video with one dancer.")],
+    out: Annotated[Path, typer.Option(help="Folder for the JSON and the drawn video.")],
+    recognition: Annotated[
+        str, typer.Option(help="NAME@ALIAS, an MLflow run id, or a network's asset.")
+    ] = "mkff_st_gcn",
+    prediction: Annotated[str, typer.Option(help="Likewise.")] = "stga_net",
+    store: StoreOption = DEFAULT_STORE,
+    person: PersonOption = None,
+    draw: Annotated[bool, typer.Option(help="Also draw the skeletons onto the video.")] = True,
+    debug: DebugOption = False,
+) -> None:
+    """Refine and forecast the poses of a video with tracked models."""
+    with reported(debug):
+        models = (recognition, prediction)
+        estimator = estimator_of(person)
+        apply_to_video(opened(store), console(), video, out, models, estimator, draw=draw)
 
 
 def apply_to_video(
-    store: Store,
+    store: "Store",
     console: Console,
     video: Path,
     out: Path,
     models: tuple[str, str],
-    estimator: EstimatorConfig | None,
+    estimator: "EstimatorConfig | None",
     *,
     draw: bool,
 ) -> None:
@@ -28,12 +59,13 @@ def apply_to_video(
     Raises InputError for a video that cannot be read, in which nobody is found, or that would be
     overwritten by its own drawing.
     """
+    from dance_models.estimators.factory import make_estimator
+
     from dance_models.apply.document import document
     from dance_models.apply.overlay_video import write_overlay
     from dance_models.apply.poses import poses_of_video
-    from dance_models.estimators.base import make_estimator
     from dance_models.estimators.weights import fetch_weights
-    from dance_models.inference.keypoints import load_forecaster, load_refiner
+    from dance_models.inference.loading import load_forecaster, load_refiner
 
     if not video.is_file():
         raise InputError("there is no such video", file=video)
@@ -60,17 +92,17 @@ def apply_to_video(
             for task, model in zip(("recognition", "prediction"), found, strict=True)
         },
     }
-    said = document(poses, used)
+    described = document(poses, used)
     written = out / f"{video.stem}.json"
-    write_text(written, json.dumps(said) + "\n")
+    write_text(written, json.dumps(described) + "\n")
     if draw:
         write_overlay(video, poses, drawing)
-    _say(console, said["summary"])
+    _print_summary(console, described["summary"])
     console.print(f"Written: {written}" + (f" and {drawing}" if draw else ""))
 
 
-def _say(console: Console, summary: dict[str, object]) -> None:
-    console.print(f"Somebody in {summary['frames_with_somebody']} of {summary['frames']} frames.")
+def _print_summary(console: Console, summary: dict[str, object]) -> None:
+    console.print(f"A person in {summary['frames_with_somebody']} of {summary['frames']} frames.")
     errors = summary["forecast_error_percent_of_torso"]
     assert isinstance(errors, dict)
     for name, horizons in errors.items():

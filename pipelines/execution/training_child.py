@@ -14,13 +14,14 @@ from typing import Any, Final
 
 from dagster_pipes import PipesContext, open_dagster_pipes
 
+from dance_models.checkpoint import experiment_from_plain
 from dance_models.config import Experiment, HrnetExperiment, RecognitionExperiment
 from dance_models.data.pose_runs import PoseRun, load_pose_runs
 from dance_models.tables import file_digest
-from dance_models.training.checkpoint import experiment_from_plain
 from dance_models.training.loop import EpochRecord, TrainingResult
+from pipelines.storage.locks import file_lock
 from pipelines.storage.store import Store
-from pipelines.tracking.tracker import Tracker, exclusive, short_digest
+from pipelines.tracking.tracker import Tracker, short_digest
 
 DATASETS_LOCK: Final = ".datasets.lock"
 Say = Callable[[str | None, EpochRecord], None]  # fold or None, and the epoch
@@ -131,7 +132,7 @@ def _log_datasets(job: dict[str, Any]) -> None:
             frame, source=source["path"], name=split, digest=short_digest(source["version"])
         )
         # Two trainings that note the same data at once: MLflow's second insert would fail.
-        with exclusive(Store(root=job["store"]).mlflow / DATASETS_LOCK):
+        with file_lock(Store(root=job["store"]).mlflow / DATASETS_LOCK):
             mlflow.log_input(dataset, context=context)
 
 

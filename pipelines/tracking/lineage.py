@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from dance_models.errors import InputError
 from dance_models.tables import file_digest
-from pipelines.storage.registration import registered_annotations, registered_clips
+from pipelines.storage.annotations import registered_annotations
+from pipelines.storage.clips import registered_clips
 from pipelines.storage.store import Store
 from pipelines.tracking.registry import MODELS, Registry
 from pipelines.tracking.tracked_models import resolve

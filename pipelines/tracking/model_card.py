@@ -22,12 +22,12 @@ numbers: position x, y; keypoint flow x, y; velocity x, y; acceleration x, y; co
 y, visibility of each further landmark of the estimator. Coordinates are in torso lengths (median \
 neck to mid-hip of the estimate) about the pelvis of the window's middle frame (a causal network: \
 its last), y down; velocities in torso lengths per 1/25 s. \
-`dance_models.inference.keypoints.refine_runs` packs them from pixels and averages overlapping \
+`dance_models.inference.refine.refine_runs` packs them from pixels and averages overlapping \
 windows. Output: 14 joints x 2 per frame in the same unit and origin.""",
     "prediction": """`(B, 27, 14, 2)` float32: 27 poses at 25 Hz, oldest first, no gaps. \
 Coordinates are in torso lengths (median neck to mid-hip of the 27 poses) about the pelvis of the \
 last pose, y down. Output `(B, 10, 14, 2)`: the next 10 poses, 40 ms apart, in the same unit and \
-origin. `dance_models.inference.keypoints.forecast` converts from and to pixels.""",
+origin. `dance_models.inference.forecast.forecast` converts from and to pixels.""",
 }
 LIMITS: Final = """One dancer a clip, 14 joints in two dimensions, image coordinates. Trained on \
 the styles and takes listed here alone; `dance evaluate` says what it does on others. Validation \

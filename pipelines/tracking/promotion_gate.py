@@ -16,7 +16,7 @@ from dance_models.config import GateConfig
 from dance_models.errors import InputError
 from dance_models.evaluation.gate import Criterion, Decision, Evidence, decide
 from dance_models.tables import file_digest, write_text
-from pipelines.storage.registration import corpus_label
+from pipelines.storage.clips import corpus_label
 from pipelines.storage.store import Store
 from pipelines.tracking.lineage import (
     CHECKPOINT_TAG,
@@ -207,7 +207,7 @@ def _evidence(
     config: GateConfig,
 ) -> Evidence:
     from dance_models.data.assemble import pose_runs_from_rows
-    from dance_models.evaluation.gate_evidence import Contender, Ground, gather
+    from dance_models.evaluation.gate_evidence import GateClips, GateModel, measure_evidence
 
     store = registry.tracker.store
     train, validation = (
@@ -217,13 +217,13 @@ def _evidence(
     other, learnt = None, frozenset[str]()
     if champion is not None:
         model = find_model(store, f"{registry.name}@{CHAMPION}")
-        other = Contender(model.checkpoint, registry.signature(champion))
+        other = GateModel(model.checkpoint, registry.signature(champion))
         learnt = _learnt(registry.tracker, model.run_id)
-    return gather(
+    return measure_evidence(
         registry.task,
-        Contender(candidate.checkpoint, registry.signature(number)),
+        GateModel(candidate.checkpoint, registry.signature(number)),
         other,
-        Ground(train, validation, learnt),
+        GateClips(train, validation, learnt),
         config,
     )
 

@@ -6,14 +6,15 @@ again: what it decides by is written before the alias ``champion`` moves.
 
 import re
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Final
 
 from dance_models.errors import InputError
 from dance_models.evaluation.gate import Decision
-from pipelines.tracking.tracker import Tracker, exclusive
+from pipelines.storage.locks import file_lock
+from pipelines.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
+    from filelock import BaseFileLock
     from mlflow.entities.model_registry import ModelVersion
 
 MODELS: Final = {"recognition": "dance-recognition", "prediction": "dance-prediction"}
@@ -240,8 +241,8 @@ class Registry:
     def _point(self, alias: str, number: str) -> None:
         self.tracker.client.set_registered_model_alias(self.name, alias, number)
 
-    def _alone(self) -> AbstractContextManager[None]:
-        return exclusive(self.tracker.store.mlflow / f".{self.name}.lock")
+    def _alone(self) -> "BaseFileLock":
+        return file_lock(self.tracker.store.mlflow / f".{self.name}.lock")
 
 
 def _named(number: str | None) -> str:

@@ -1,17 +1,16 @@
 """MLflow: one run a training, on SQLite inside the store, with lineage tags both ways."""
 
-import fcntl
 import logging
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlparse
 
 from dance_models.tables import write_text
+from pipelines.storage.locks import file_lock
 from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
@@ -21,14 +20,6 @@ EXPERIMENT: Final = "dance-pose"
 UI_ADDRESS: Final = "http://127.0.0.1:5000"
 # MLflow refuses digests longer than this.
 DIGEST_LENGTH: Final = 36
-
-
-@contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """One process at a time, by a lock on the file ``path``."""
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 class Tracker:
@@ -48,7 +39,7 @@ class Tracker:
 
         self.store.mlflow.mkdir(parents=True, exist_ok=True)
         # Two that migrate a new database at once break it.
-        with exclusive(self.store.mlflow / ".migration.lock"):
+        with file_lock(self.store.mlflow / ".migration.lock"):
             database = self.store.mlflow / "mlflow.db"
             if not database.exists():  # beside, then renamed: a killed migration leaves no ruin
                 part = database.with_suffix(".part")
@@ -60,7 +51,7 @@ class Tracker:
     def initialise(self) -> str:
         """The experiment's id; the first caller of several creates it."""
         client = self.client
-        with exclusive(self.store.mlflow / ".migration.lock"):
+        with file_lock(self.store.mlflow / ".migration.lock"):
             found = client.get_experiment_by_name(EXPERIMENT)
             if found is not None:
                 return str(found.experiment_id)

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, fields, replace
 
+from dance_models.checkpoint import experiment_from_plain, experiment_to_plain
 from dance_models.config import (
     AugmentConfig,
     CropJitterConfig,
@@ -17,7 +18,6 @@ from dance_models.config import (
     from_identity,
     identity,
 )
-from dance_models.training.checkpoint import experiment_from_plain, experiment_to_plain
 
 
 def test_identity_holds_every_field_but_those_added_later_at_their_default() -> None:

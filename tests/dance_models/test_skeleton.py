@@ -1,7 +1,7 @@
 import numpy as np
 
 from dance_models import skeleton
-from dance_models.geometry import median_torso, mirror_keypoints, person_box, torso_length
+from dance_models.geometry import mirror_keypoints, person_box
 
 
 def test_mirror_is_an_involution_that_swaps_names() -> None:
@@ -32,17 +32,6 @@ def test_mirroring_twice_is_the_identity() -> None:
     once = mirror_keypoints(pose, 320)
     assert once[0, skeleton.INDEX["left_knee"], 0] == 319 - pose[0, skeleton.INDEX["right_knee"], 0]
     np.testing.assert_array_equal(mirror_keypoints(once, 320), pose)
-
-
-def test_torso_is_neck_to_mid_hip_and_its_median_ignores_missing_frames() -> None:
-    pose = np.zeros((3, 14, 2), np.float32)
-    pose[:, skeleton.NECK] = (0, 0)
-    pose[:, skeleton.INDEX["left_hip"]] = (4, 30)
-    pose[:, skeleton.INDEX["right_hip"]] = (-4, 30)
-    pose[1, skeleton.NECK] = np.nan
-    np.testing.assert_allclose(torso_length(pose), [30, np.nan, 30])
-    assert median_torso(pose) == 30
-    assert median_torso(pose[1:2]) == 1.0
 
 
 def test_the_box_leaves_missing_joints_out() -> None:

@@ -8,6 +8,7 @@ import dagster as dg
 import numpy as np
 import polars as pl
 from PIL import Image
+from pipelines.steps import assets_of
 
 from dance_models.data.assemble import rows_from_pose_runs
 from dance_models.data.crops import Crops
@@ -18,7 +19,6 @@ from dance_models.training.synthetic import synthetic_runs
 from pipelines.assets.crops import person_crops_asset
 from pipelines.assets.training import training_inputs
 from pipelines.settings import with_ablations
-from pipelines.steps import assets_of
 from pipelines.storage.store import Store
 
 

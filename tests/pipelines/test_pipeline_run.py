@@ -12,14 +12,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from pipelines.skip_rule import last_materialization
 from tiny_corpus import Corpus, MakeCorpus
 from typer.testing import CliRunner
 
+from dance_models.checkpoint import load_checkpoint
 from dance_models.tables import FRAMES, TRACKS
-from dance_models.training.checkpoint import load_checkpoint
 from pipelines.automation.retraining import stale_networks
 from pipelines.cli import app
-from pipelines.skip_rule import last_materialization
 from pipelines.storage.store import Store, open_instance
 from pipelines.tracking.tracker import Tracker
 
@@ -382,9 +382,10 @@ def test_clean_lists_first_and_then_deletes_what_nothing_uses(
 
 
 def test_the_definitions_load_and_name_every_asset() -> None:
+    from pipelines.steps import assets_of
+
     from pipelines.definitions import defs
     from pipelines.settings import active_profile
-    from pipelines.steps import assets_of
 
     graph = defs.resolve_asset_graph()
     names = {key.to_user_string() for key in graph.get_all_asset_keys()}

@@ -14,7 +14,8 @@ from dance_models.data.augment import augment_run, draw_geometry
 from dance_models.data.pose_runs import PoseRun
 from dance_models.data.refine_windows import BLAZEPOSE_MIRROR
 from dance_models.errors import InputError
-from dance_models.geometry import mirror_keypoints, torso_length
+from dance_models.geometry import mirror_keypoints
+from dance_models.metrics.torso import torso_length
 from dance_models.skeleton import INDEX
 
 WIDTH, HEIGHT = 96, 64

@@ -9,7 +9,8 @@ from dance_models.config import EstimatorConfig
 from dance_models.estimators.base import make_estimator
 from dance_models.estimators.blazepose import BlazePose
 from dance_models.estimators.pose_json import read_people
-from dance_models.geometry import median_torso, pelvis
+from dance_models.geometry import pelvis
+from dance_models.metrics.torso import median_torso
 from dance_models.skeleton import INDEX, JOINTS
 
 

@@ -11,26 +11,22 @@ from crop_cases import painted_crops
 from torch import Tensor, nn
 
 from dance_models.__main__ import main
+from dance_models.batches.crops import CropTensors
+from dance_models.checkpoint import (
+    experiment_from_plain,
+    experiment_to_plain,
+    load_checkpoint,
+)
 from dance_models.config import HrnetConfig, HrnetExperiment, TrainingConfig
 from dance_models.data.crops import CROP, Crops
 from dance_models.data.pose_runs import PoseRun, save_pose_runs
 from dance_models.errors import InputError
 from dance_models.export.program import exportable
-from dance_models.inference.crops import (
-    detect_runs,
-    heatmaps_of,
-    load_detector,
-    recognised_runs,
-)
-from dance_models.inference.keypoints import load_refiner
+from dance_models.inference.crops import detect_runs, heatmaps_of
+from dance_models.inference.loading import load_detector, load_refiner
+from dance_models.inference.recognise import recognised_runs
 from dance_models.nets.hrnet import Hrnet
 from dance_models.skeleton import MIRROR
-from dance_models.training.checkpoint import (
-    experiment_from_plain,
-    experiment_to_plain,
-    load_checkpoint,
-)
-from dance_models.training.crop_batches import CropTensors
 from dance_models.training.detection import train_detection
 from dance_models.training.loop import EpochRecord
 from dance_models.training.losses import heatmap_loss
@@ -162,7 +158,7 @@ def _check_use(best: Path, runs: list[PoseRun], crops: Crops) -> None:
     recognised = recognised_runs(best, runs, crops)
     for a, b in zip(detected, recognised, strict=True):
         np.testing.assert_array_equal(a, b)
-    with pytest.raises(InputError, match=r"sees person crops.*Materialize person_crops"):
+    with pytest.raises(InputError, match=r"reads person crops.*Materialize person_crops"):
         recognised_runs(best, runs, None)
     with pytest.raises(InputError, match="not a recognition network"):
         load_refiner(best)

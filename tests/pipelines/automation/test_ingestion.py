@@ -10,13 +10,14 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 import pytest
+from pipelines.skip_rule import INPUTS_TAG, VERSION_TAG, inputs_digest
+from pipelines.steps import CLIP_STEPS
 from tiny_corpus import Corpus, MakeCorpus
 
 from dance_models.tables import write_table
 from pipelines.automation.ingestion import changed_annotations, new_clips
-from pipelines.skip_rule import INPUTS_TAG, VERSION_TAG, inputs_digest
-from pipelines.steps import CLIP_STEPS
-from pipelines.storage.registration import register_annotations, register_clips, registered_clips
+from pipelines.storage.annotations import register_annotations
+from pipelines.storage.clips import register_clips, registered_clips
 from pipelines.storage.store import Store, open_instance
 
 

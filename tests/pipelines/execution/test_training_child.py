@@ -1,11 +1,11 @@
 """What the training process writes to MLflow beside the metrics."""
 
-import fcntl
 from pathlib import Path
 
 import mlflow
 import polars as pl
 import pytest
+from filelock import FileLock, Timeout
 
 from pipelines.execution.training_child import DATASETS_LOCK, _log_datasets
 from pipelines.storage.store import Store
@@ -21,8 +21,8 @@ def test_one_training_at_a_time_notes_its_data(
     noted = []
 
     def log_input(dataset: object, context: str) -> None:
-        with (store.mlflow / DATASETS_LOCK).open("w") as other, pytest.raises(BlockingIOError):
-            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(Timeout):
+            FileLock(store.mlflow / DATASETS_LOCK).acquire(blocking=False)
         noted.append(context)
 
     monkeypatch.setattr(mlflow, "log_input", log_input)

@@ -7,11 +7,7 @@ import pytest
 import torch
 from crop_cases import painted_crops
 
-from dance_models.config import CropJitterConfig, TrainingConfig
-from dance_models.data.crops import CROP
-from dance_models.nets.heatmaps import decode_heatmaps
-from dance_models.skeleton import MIRROR
-from dance_models.training.crop_batches import (
+from dance_models.batches.crops import (
     CropTensors,
     Warp,
     draw_warp,
@@ -19,7 +15,11 @@ from dance_models.training.crop_batches import (
     pictures_of,
     to_heatmap,
 )
-from dance_models.training.geometry import Geometry
+from dance_models.batches.geometry import Geometry
+from dance_models.config import CropJitterConfig, TrainingConfig
+from dance_models.data.crops import CROP
+from dance_models.nets.heatmaps import decode_heatmaps
+from dance_models.skeleton import MIRROR
 from dance_models.training.synthetic import synthetic_runs
 
 CPU = torch.device("cpu")

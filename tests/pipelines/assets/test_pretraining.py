@@ -1,8 +1,7 @@
-"""Motion for pre-training in the graph: registered, read, and kept apart from what is judged."""
+"""Pre-training in the graph: motion is read, and nothing of it is in a clip that is evaluated."""
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,60 +13,22 @@ import dagster as dg
 import numpy as np
 import polars as pl
 import pytest
+from motion_store import motion, write_data_set, write_track
 from numpy.typing import NDArray
 from test_pipeline_run import run, runs_by_asset
 from tiny_corpus import Corpus, MakeCorpus
 
 from dance_models.config import MotionConfig, PredictionExperiment
 from dance_models.errors import InputError
-from dance_models.motion.clip import MotionClip
-from dance_models.motion.runs import motion_runs
 from dance_models.profiles import PROFILES
 from dance_models.rows import ROWS, row_of
-from dance_models.skeleton import JOINTS
-from dance_models.tables import POSE_DATASET, conform, write_table
-from pipelines.assets.pretraining import motion_table, no_shared_motion, pretraining_motion
+from pipelines.assets.pretraining import no_shared_motion, pretraining_motion
 from pipelines.assets.training import training_inputs
+from pipelines.checks.motion_leak import refuse_shared_motion
 from pipelines.settings import op_config, with_ablations, with_pretraining
-from pipelines.storage.motion import refuse_shared_motion, register_motion, registered_motion
+from pipelines.storage.motion import register_motion, registered_motion
 from pipelines.storage.store import ROOT_VARIABLE, Store, open_instance
 from pipelines.tracking.tracker import Tracker
-
-# A standing person about her pelvis, in pixels, in the order of JOINTS.
-STANDING = np.array(
-    [
-        (0, -70), (0, -50), (-12, -48), (-20, -25), (-22, -5), (12, -48), (20, -25), (22, -5),
-        (-8, 0), (-9, 30), (-9, 60), (8, 0), (9, 30), (9, 60),
-    ],
-    float,
-)  # fmt: skip
-
-
-def motion(frames: int, seed: int) -> NDArray[np.float32]:
-    """(T, 14, 2) joints that swing about a standing pose at 30 frames a second."""
-    rng = np.random.default_rng(seed)
-    time_s = np.arange(frames)[:, None, None] / 30
-    rate, phase = rng.uniform(0.4, 1.2, (2, 1, 14, 2)) * [[[[1.0]]], [[[5.0]]]]
-    swing = rng.uniform(4, 14, (1, 14, 2)) * np.sin(2 * np.pi * rate * time_s + phase)
-    return (STANDING + swing + [160, 120]).astype(np.float32)
-
-
-def write_track(path: Path, poses: NDArray[np.floating]) -> None:
-    """Our own form of pose JSON: the joints by name."""
-    known = np.concatenate([poses, np.ones((*poses.shape[:2], 1))], axis=-1)
-    frames = [{"frame": i, "keypoints": pose.round(2).tolist()} for i, pose in enumerate(known)]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"clip": path.stem, "joints": list(JOINTS), "frames": frames}))
-
-
-def write_data_set(store: Store, poses: dict[str, NDArray[np.floating]]) -> None:
-    """A pose data set of annotated clips; nothing else of the graph."""
-    clips = [
-        MotionClip(name, name, "tracks", np.arange(len(p)) / 30.0, p.astype(np.float32), 320, 240)
-        for name, p in poses.items()
-    ]
-    table = conform(motion_table(motion_runs(clips)), POSE_DATASET)
-    write_table(table, store.table("pose_dataset"))
 
 
 @pytest.fixture
@@ -78,7 +39,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path / "store"))  # put back, whoever sets it
+    monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path / "store"))  # restored after the test
     made = Store(root=str(tmp_path / "store"))
     write_data_set(made, {"solo": motion(120, 1), "duo": motion(120, 2)})
     return made
@@ -99,36 +60,12 @@ def metadata(result: dg.ExecuteInProcessResult) -> dict[str, object]:
     return {name: value.value for name, value in found.items()}
 
 
-# --- registration -----------------------------------------------------------------------------
-
-
-def test_files_accumulate_and_are_forgotten_when_they_go(
-    tmp_path: Path, store: Store, instance: dg.DagsterInstance
-) -> None:
-    for name, seed in (("one/a.json", 1), ("one/b.json", 2), ("two/a.json", 3)):
-        write_track(tmp_path / name, motion(40, seed))
-    shutil.copyfile(tmp_path / "one" / "b.json", tmp_path / "two" / "copy.json")
-    (tmp_path / "one" / "notes.txt").write_text("no motion")
-    assert not store.has_motion()
-    assert register_motion(store, instance, [tmp_path / "one"])["source"].to_list() == [
-        "a.json", "b.json"
-    ]  # fmt: skip
-    both = register_motion(store, instance, [tmp_path / "two"])
-    assert both["source"].to_list() == ["a.json", "b.json", "two/a.json"]
-    assert store.has_motion()
-    version = store.digest("raw_motion")
-    register_motion(store, instance, [tmp_path / "one", tmp_path / "two"])
-    assert store.digest("raw_motion") == version, "looking again changes nothing"
-    (tmp_path / "one" / "a.json").unlink()
-    assert register_motion(store, instance, [])["source"].to_list() == ["b.json", "two/a.json"]
-    with pytest.raises(InputError, match="no such folder of motion"):
-        register_motion(store, instance, [tmp_path / "nowhere"])
-
-
 # --- pretraining_motion -----------------------------------------------------------------------
 
 
-def test_without_motion_it_is_green_and_says_so(store: Store, instance: dg.DagsterInstance) -> None:
+def test_without_motion_it_succeeds_and_reports_that(
+    store: Store, instance: dg.DagsterInstance
+) -> None:
     result = materialize(store, instance)
     assert result.success
     assert "Not pre-trained" in str(metadata(result)["skipped"])
@@ -146,12 +83,12 @@ def test_one_bad_file_stops_nothing(
     register_motion(store, instance, [tmp_path / "m"])
     result = materialize(store, instance)
     assert result.success
-    said = metadata(result)
-    assert said["dagster/row_count"] == 90
-    assert said["files"] == 1
-    assert "broken.bvh: no MOTION section" in str(said["not_used"])
-    assert "flat.npy: one array of shape" in str(said["not_used"])
-    assert "data:image/jpeg;base64" in str(said["skeletons"])
+    shown = metadata(result)
+    assert shown["dagster/row_count"] == 90
+    assert shown["files"] == 1
+    assert "broken.bvh: no MOTION section" in str(shown["not_used"])
+    assert "flat.npy: one array of shape" in str(shown["not_used"])
+    assert "data:image/jpeg;base64" in str(shown["skeletons"])
     sources = store.read("pretraining_sources")
     assert dict(sources.select("source", "frames").rows())["good.json"] == 90
     assert sources["problem"].null_count() == 1
@@ -164,7 +101,7 @@ def test_one_bad_file_stops_nothing(
 def test_a_file_that_is_a_clip_of_any_split_is_left_out(
     tmp_path: Path, store: Store, instance: dg.DagsterInstance
 ) -> None:
-    """Scaled, moved, cut and twice there; the file that is nobody's stays."""
+    """Scaled, moved, cut and present twice; the file that shares nothing stays."""
     shared = motion(120, 2)[20:100] * 2.5 + 30
     write_track(tmp_path / "m" / "other.json", motion(90, 5))
     write_track(tmp_path / "m" / "stolen.json", shared)
@@ -185,7 +122,7 @@ def test_a_file_that_is_a_clip_of_any_split_is_left_out(
 def test_a_leak_that_came_later_blocks_and_is_named(
     tmp_path: Path, store: Store, instance: dg.DagsterInstance
 ) -> None:
-    """The check fails, and the trainings refuse, also in a run that the check is not part of."""
+    """The check fails, and the trainings refuse, even in a run without the check."""
     write_track(tmp_path / "m" / "other.json", motion(90, 5))
     register_motion(store, instance, [tmp_path / "m"])
     assert materialize(store, instance).success
@@ -210,7 +147,7 @@ def test_the_check_is_blocking() -> None:
 def test_the_same_files_give_the_same_table_beside_other_clips(
     tmp_path: Path, store: Store, instance: dg.DagsterInstance
 ) -> None:
-    """A clip that is added does not train again what it does not touch."""
+    """A new clip that shares no motion does not cause the pre-training to run again."""
     write_track(tmp_path / "m" / "other.json", motion(90, 5))
     register_motion(store, instance, [tmp_path / "m"])
     materialize(store, instance)
@@ -224,7 +161,7 @@ def test_the_same_files_give_the_same_table_beside_other_clips(
 
 
 def test_trainings_without_pre_training_keep_their_digests(store: Store) -> None:
-    """Hours of checkpoints hang on them: nothing but the fine-tuned rows knows of weights."""
+    """Hours of checkpoints depend on them: only fine-tuned rows have initial weights."""
     experiment = PROFILES["study"].networks["stga_net"]
     assert isinstance(experiment, PredictionExperiment)
     plain = training_inputs("stga_net", store, experiment, None)

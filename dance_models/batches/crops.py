@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dance_models.batches.geometry import Geometry, draw_geometry
+from dance_models.batches.pixel_noise import PixelNoise, draw_pixel_noise
 from dance_models.config import CropJitterConfig, TrainingConfig
 from dance_models.data.crops import CROP, Crops
 from dance_models.data.pose_runs import PoseRun
 from dance_models.nets.heatmaps import HEATMAP, STRIDE, gaussian_heatmaps
 from dance_models.skeleton import MIRROR
-from dance_models.training.geometry import Geometry, draw_geometry
-from dance_models.training.pixel_noise import PixelNoise, draw_pixel_noise
 
 
 def pictures_of(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:

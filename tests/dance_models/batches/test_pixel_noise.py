@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from dance_models.batches.pixel_noise import draw_pixel_noise, gaussian_blur
 from dance_models.config import CropJitterConfig
 from dance_models.data.crops import CROP
-from dance_models.training.pixel_noise import draw_pixel_noise, gaussian_blur
 
 CPU = torch.device("cpu")
 

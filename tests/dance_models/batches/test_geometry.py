@@ -4,12 +4,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from dance_models.batches.geometry import Geometry, draw_geometry
+from dance_models.batches.refine import RefineTensors, draw_hidden, jittered
 from dance_models.config import MkffStGcnConfig, TrainingConfig
 from dance_models.data.refine_windows import refine_frames, window_indices
 from dance_models.nets.refiner_input import unpack
 from dance_models.skeleton import INDEX, MIRROR
-from dance_models.training.geometry import Geometry, draw_geometry
-from dance_models.training.refine_batches import RefineTensors, draw_hidden, jittered
 from dance_models.training.synthetic import synthetic_runs
 
 CPU = torch.device("cpu")

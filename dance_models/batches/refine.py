@@ -6,11 +6,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dance_models.batches.geometry import Geometry
 from dance_models.config import RefinerConfig, TrainingConfig
 from dance_models.data.refine_windows import BLAZEPOSE_MIRROR, RefineFrames, reference_frame
 from dance_models.nets.refiner_input import FEATURES, JOINT_WIDTH
 from dance_models.skeleton import MIRROR, NUM_JOINTS
-from dance_models.training.geometry import Geometry
 
 
 class RefineBatch(NamedTuple):
