@@ -123,13 +123,10 @@ def augment_run(
     visibility[lost] = 0
     annotation[visibility == 0] = np.nan
 
-    rng = _rng(config, run, variant, "estimate")
     jitter_px = config.keypoint_jitter * _unit(annotation, estimate)
-    estimate = estimate + rng.normal(0, 1, estimate.shape).astype(np.float32) * np.float32(
-        jitter_px
-    )
-    dropped = (rng.random(score.shape) < config.keypoint_dropout) & np.isfinite(estimate).all(-1)
-    estimate[dropped], score[dropped] = np.nan, 0
+    rng = _rng(config, run, variant, "estimate")
+    estimate, dropped = _noisy(estimate, jitter_px, config.keypoint_dropout, rng)
+    score[dropped] = 0
     copy = replace(
         run,
         variant=variant,
@@ -145,6 +142,17 @@ def augment_run(
         "joints_left_image": int(lost.sum()),
     }
     return copy, {**draw, **audit}
+
+
+def _noisy(
+    estimate: NDArray[np.float32], jitter_px: float, dropout: float, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Keypoints (T, 14, 2) with jitter, NaN where dropped, and which are dropped (T, 14)."""
+    noise = rng.normal(0, 1, estimate.shape).astype(np.float32)
+    moved = estimate + noise * np.float32(jitter_px)
+    dropped = (rng.random(moved.shape[:-1]) < dropout) & np.isfinite(moved).all(-1)
+    moved[dropped] = np.nan
+    return moved, dropped
 
 
 def _mirror_landmarks(landmarks: NDArray[np.float32], clip: str) -> NDArray[np.float32]:
