@@ -5,7 +5,6 @@ BIN := $(VENV)/bin
 STORE ?= $(or $(ASSETS_STORE),assets_store)
 STAMP := $(VENV)/.installed
 export ASSETS_STORE := $(STORE)
-export NO_ALBUMENTATIONS_UPDATE := 1
 
 .PHONY: install demo test e2e lint docs ui bench clean-venv
 

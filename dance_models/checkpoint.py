@@ -18,6 +18,7 @@ from dance_models.config import (
     RecognitionExperiment,
     RecognitionNet,
     TrainingConfig,
+    from_identity,
     identity,
 )
 from dance_models.errors import InputError
@@ -102,22 +103,18 @@ def _task(experiment: Experiment) -> str:
 
 
 def experiment_from_plain(plain: dict[str, Any]) -> Experiment:
-    """The experiment that :func:`experiment_to_plain` wrote; lists become tuples again."""
-
-    def tuples(section: dict[str, Any]) -> dict[str, Any]:
-        return {k: tuple(v) if isinstance(v, list) else v for k, v in section.items()}
-
-    training = TrainingConfig(**tuples(plain["training"]))
+    """The experiment that :func:`experiment_to_plain` wrote."""
+    training = from_identity(TrainingConfig, plain["training"])
     kinds = _KINDS[plain["task"]]
     if plain["network"] not in kinds:
         raise InputError(
             f"there is no network {plain['network']} for {plain['task']}",
             hint=f"Known: {', '.join(kinds)}",
         )
-    net = kinds[plain["network"]](**tuples(plain["net"]))
+    net = from_identity(kinds[plain["network"]], plain["net"])
     if plain["task"] == "recognition":
         return RecognitionExperiment(net, training, plain["folds"])
     if plain["task"] == "detection":
-        jitter = CropJitterConfig(**plain["jitter"])
+        jitter = from_identity(CropJitterConfig, plain["jitter"])
         return HrnetExperiment(net, training, jitter, plain["folds"])
     return PredictionExperiment(net, training, plain["folds"])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dance_models.batches.geometry import Geometry, draw_geometry
+from dance_models.batches.pixel_noise import PixelNoise, draw_pixel_noise
 from dance_models.config import CropJitterConfig, TrainingConfig
 from dance_models.data.crops import CROP, Crops
 from dance_models.data.pose_runs import PoseRun
@@ -34,11 +35,12 @@ def from_heatmap(points: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Warp:
-    """What is done to the crops of a batch: geometry about their centre, shift and colour."""
+    """What is done to the crops of a batch: geometry about their centre, shift, colour, noise."""
 
     geometry: Geometry
     shift: Tensor  # (B, 2) crop pixels
     gain: Tensor  # (B, 3) factor of every channel
+    noise: PixelNoise | None = None
 
     def points(self, points: Tensor) -> Tensor:
         """(B, 14, 2) crop pixels, left and right swapped where mirrored."""
@@ -61,7 +63,8 @@ class Warp:
         grid = nn.functional.affine_grid(theta, list(pictures.shape), align_corners=False)
         # Black is -1, while grid_sample puts 0 outside.
         moved = nn.functional.grid_sample(pictures + 1, grid, align_corners=False)
-        return (moved * self.gain[..., None, None]).clamp(max=2) - 1
+        coloured = (moved * self.gain[..., None, None]).clamp(max=2) - 1
+        return self.noise.applied(coloured) if self.noise else coloured
 
 
 def draw_warp(
@@ -81,7 +84,8 @@ def draw_warp(
     gain = torch.exp(
         math.log1p(jitter.brightness) * spread(1) + math.log1p(jitter.colour) * spread(3)
     )
-    return Warp(geometry, shift.to(device), gain.to(device))
+    noise = draw_pixel_noise(batch, jitter, generator, device)
+    return Warp(geometry, shift.to(device), gain.to(device), noise)
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,23 @@ def test_a_seed_draws_the_same() -> None:
     assert torch.equal(one.geometry.matrix, two.geometry.matrix)
 
 
+def test_noise_and_blur_are_off_and_draw_nothing_then() -> None:
+    generators = [torch.Generator().manual_seed(7) for _ in range(2)]
+    off, on = (
+        draw_warp(4, STRONG, jitter, generator, CPU)
+        for jitter, generator in zip(
+            (CropJitterConfig(), CropJitterConfig(blur=1.5, noise=12)), generators, strict=True
+        )
+    )
+    assert off.noise is None
+    assert on.noise is not None
+    assert torch.equal(off.geometry.matrix, on.geometry.matrix)
+    assert torch.equal(off.gain, on.gain)
+    assert not torch.equal(generators[0].get_state(), generators[1].get_state())
+    picture = torch.rand(4, 3, *CROP) * 2 - 1
+    assert torch.equal(on.noise.applied(off.pictures(picture)), on.pictures(picture))
+
+
 def test_targets_lie_on_the_annotation_and_joints_outside_do_not_count(tmp_path: Path) -> None:
     run = synthetic_runs(3, 6)[0]
     run.visibility[:, 4] = 0
