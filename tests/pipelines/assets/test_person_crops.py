@@ -8,17 +8,16 @@ import dagster as dg
 import numpy as np
 import polars as pl
 from PIL import Image
-from pipelines.steps import assets_of
 
 from dance_models.data.assemble import rows_from_pose_runs
 from dance_models.data.crops import Crops
 from dance_models.profiles import PROFILES
-from dance_models.rows import row_of
+from dance_models.rows import ROWS, row_of
 from dance_models.tables import POSE_DATASET, SPLIT_MANIFEST, SPLIT_ROWS, conform, write_table
 from dance_models.training.synthetic import synthetic_runs
-from pipelines.assets.crops import person_crops_asset
-from pipelines.assets.training import training_inputs
-from pipelines.settings import with_ablations
+from pipelines.assets.crops import person_crops
+from pipelines.graph import stages_of
+from pipelines.profile_options import ProfileOptions
 from pipelines.storage.store import Store
 
 
@@ -49,7 +48,11 @@ def _store(root: Path) -> Store:
 def _materialize(
     store: Store, instance: dg.DagsterInstance
 ) -> tuple[str, Mapping[str, dg.MetadataValue[Any]]]:
-    result = dg.materialize([person_crops_asset()], instance=instance, resources={"store": store})
+    result = dg.materialize(
+        [person_crops.asset(PROFILES["study"])],
+        instance=instance,
+        resources={"store": store, "launcher": None},
+    )
     made = result.asset_materializations_for_node("person_crops")[0]
     return (made.tags or {})["dagster/data_version"], made.metadata
 
@@ -70,21 +73,25 @@ def test_crops_of_annotated_clips_are_made_once(tmp_path: Path) -> None:
     assert store.crops.stat().st_mtime_ns == written, "unchanged, but cut again"
 
     store.crops.unlink()  # the table alone is nothing to train on
-    assert store.digest("person_crops") == ""
     assert _materialize(store, instance)[0] == version
     assert store.crops.is_file()
 
 
-def test_only_a_profile_whose_network_sees_them_has_them() -> None:
+def test_only_a_profile_whose_network_reads_them_has_them(tmp_path: Path) -> None:
     for name, profile in PROFILES.items():
         seen = any(row_of(method).needs_crops for method in profile.rows)
         assert seen == (name in ("study", "paper"))
-        assert ("person_crops" in assets_of(profile)) == seen
-    assert "person_crops" in assets_of(with_ablations(PROFILES["demo"]))
+        assert (person_crops in stages_of(profile)) == seen
+    everything = ProfileOptions("demo", ablations=True).resolve(Store(root=str(tmp_path)))
+    assert person_crops in stages_of(everything)
 
 
-def test_only_a_network_that_sees_them_hangs_on_them(tmp_path: Path) -> None:
+def test_only_a_network_that_reads_them_depends_on_them(tmp_path: Path) -> None:
     store = _store(tmp_path)
-    for method, experiment in PROFILES["study"].networks.items():
-        read = training_inputs(row_of(method).asset, store, experiment, None)
-        assert ("person_crops" in read) == row_of(method).needs_crops
+    profile = ProfileOptions("study", ablations=True, motion=True).resolve(store)
+    stages = {stage.name: stage for stage in stages_of(profile)}
+    for row in ROWS:
+        network = stages[row.asset]
+        inputs = network.inputs(network.context(store, profile))
+        assert ("person_crops" in inputs) == row.needs_crops
+        assert ("person_crops" in network.dependencies) == row.needs_crops

@@ -13,21 +13,23 @@ import dagster as dg
 import numpy as np
 import polars as pl
 import pytest
+from command_line import run, runs_by_asset
 from motion_store import motion, write_data_set, write_track
 from numpy.typing import NDArray
-from test_pipeline_run import run, runs_by_asset
 from tiny_corpus import Corpus, MakeCorpus
 
-from dance_models.config import MotionConfig, PredictionExperiment
+from dance_models.config import MotionConfig
 from dance_models.errors import InputError
 from dance_models.profiles import PROFILES
-from dance_models.rows import ROWS, row_of
-from pipelines.assets.pretraining import no_shared_motion, pretraining_motion
-from pipelines.assets.training import training_inputs
+from dance_models.rows import row_of
+from pipelines.assets.pretraining import no_shared_motion_check, pretraining_motion
 from pipelines.checks.motion_leak import refuse_shared_motion
-from pipelines.settings import op_config, with_ablations, with_pretraining
+from pipelines.graph import stages_of
+from pipelines.profile_options import ProfileOptions
+from pipelines.settings import op_config
+from pipelines.stage import Inputs
 from pipelines.storage.motion import register_motion, registered_motion
-from pipelines.storage.store import ROOT_VARIABLE, Store, open_instance
+from pipelines.storage.store import Store, open_instance
 from pipelines.tracking.tracker import Tracker
 
 
@@ -38,8 +40,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path / "store"))  # restored after the test
+def store(tmp_path: Path) -> Store:
     made = Store(root=str(tmp_path / "store"))
     write_data_set(made, {"solo": motion(120, 1), "duo": motion(120, 2)})
     return made
@@ -47,9 +48,9 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 def materialize(store: Store, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
     return dg.materialize(
-        [pretraining_motion, no_shared_motion],
+        [pretraining_motion.asset(PROFILES["smoke"]), no_shared_motion_check()],
         instance=instance,
-        resources={"store": store},
+        resources={"store": store, "launcher": None},
         run_config={"ops": {"pretraining_motion": op_config(MotionConfig())}},
         raise_on_error=False,
     )
@@ -127,7 +128,7 @@ def test_a_leak_that_came_later_blocks_and_is_named(
     register_motion(store, instance, [tmp_path / "m"])
     assert materialize(store, instance).success
     write_data_set(store, {"solo": motion(120, 1), "new": motion(90, 5) * 0.5})
-    checked = no_shared_motion(store)
+    checked = no_shared_motion_check()(store)
     assert isinstance(checked, dg.AssetCheckResult)
     assert not checked.passed
     assert "motion other.json" in str(checked.metadata["shared"].value)
@@ -141,7 +142,7 @@ def test_a_leak_that_came_later_blocks_and_is_named(
 
 
 def test_the_check_is_blocking() -> None:
-    assert next(iter(no_shared_motion.check_specs)).blocking
+    assert next(iter(no_shared_motion_check().check_specs)).blocking
 
 
 def test_the_same_files_give_the_same_table_beside_other_clips(
@@ -162,27 +163,19 @@ def test_the_same_files_give_the_same_table_beside_other_clips(
 
 def test_trainings_without_pre_training_keep_their_digests(store: Store) -> None:
     """Hours of checkpoints depend on them: only fine-tuned rows have initial weights."""
-    experiment = PROFILES["study"].networks["stga_net"]
-    assert isinstance(experiment, PredictionExperiment)
-    plain = training_inputs("stga_net", store, experiment, None)
-    assert set(plain) == {"code", "train_split", "val_split", "config", "network"}
-    tuned = training_inputs("stga_net_pretrained", store, experiment, None)
-    assert set(tuned) == {*plain, "initial"}
+    profile = ProfileOptions("study", motion=True).resolve(store)
+    stages = {stage.name: stage for stage in stages_of(profile)}
+
+    def inputs(asset: str) -> Inputs:
+        return stages[asset].inputs(stages[asset].context(store, profile))
+
+    plain = inputs("stga_net")
+    assert set(plain) == {"train_split", "val_split", "config", "network"}
+    assert set(inputs("stga_net_pretrained")) == {*plain, "initial"}
     current = store.output("pretrained_stga_net")
     current.parent.mkdir(parents=True)
     current.write_text(json.dumps({"best": {"sha256": "abc"}}))
-    assert training_inputs("stga_net_pretrained", store, experiment, None)["initial"] == "abc"
-
-
-@pytest.mark.parametrize("name", sorted(PROFILES))
-def test_fine_tuned_rows_are_in_the_graph_with_motion_alone(name: str) -> None:
-    profile = PROFILES[name]
-    fine_tuned = {row.id: row for row in ROWS if row.pretraining_asset}
-    for without in (profile, with_ablations(profile)):
-        assert not set(without.rows) & set(fine_tuned)
-        assert set(with_pretraining(without).rows) == {*without.rows, *fine_tuned}
-    for method, row in fine_tuned.items():
-        assert profile.networks[method] == profile.networks[row.network]
+    assert inputs("stga_net_pretrained")["initial"] == "abc"
 
 
 # --- the whole --------------------------------------------------------------------------------
@@ -204,12 +197,9 @@ def _annotated(corpus: Corpus, clip: str) -> NDArray[np.float64]:
 
 @pytest.mark.e2e
 @pytest.mark.timeout(900)
-def test_pre_training_in_the_graph(
-    tmp_path: Path, make_corpus: MakeCorpus, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Killed in the middle, gone on, reported beside the other rows, and not done again."""
+def test_pre_training_in_the_graph(tmp_path: Path, make_corpus: MakeCorpus) -> None:
+    """Killed in the middle, continued, reported beside the other rows, and not done again."""
     corpus, root = make_corpus(9, 64), tmp_path / "store"
-    monkeypatch.setenv(ROOT_VARIABLE, str(root))
     given = _with_motion(corpus, tmp_path / "motion")
     opened = Store(root=str(root))
     command = [

@@ -18,12 +18,13 @@ from tiny_corpus import Corpus, MakeCorpus
 from typer.testing import CliRunner
 
 from dance_models.config import QualityConfig
+from dance_models.profiles import PROFILES
 from dance_models.skeleton import INDEX, MIRROR
 from dance_models.tables import write_table
 from pipelines.checks.clips import FRAMES_CHECKS, PROBE_CHECKS
 from pipelines.checks.dataset import MANIFEST_CHECKS, SPLIT_CHECKS
-from pipelines.cli import app
-from pipelines.definitions import defs
+from pipelines.cli import make_app
+from pipelines.graph import build_definitions
 from pipelines.storage.store import Store, open_instance
 
 ASSETS = (
@@ -35,7 +36,7 @@ Change = Callable[[int, NDArray[np.float64]], NDArray[np.float64]]
 
 def _run(store: Path, corpus: Corpus, only: str = ASSETS) -> tuple[int, str]:
     result = CliRunner().invoke(
-        app,
+        make_app(),
         ["run", "--store", str(store), "--clips", str(corpus.clips), "--annotations",
          str(corpus.annotations), "--tracks", str(corpus.tracks), "--profile", "smoke",
          "--workers", "2", "--only", only],
@@ -141,10 +142,10 @@ def test_damage_is_located_and_stops_what_hangs_on_it(
 
 def _check_the_web_uis_way(store: Store, instance: dg.DagsterInstance) -> None:
     """One run of a job over the clip's assets: what hangs on the blocking check is skipped."""
+    defs = build_definitions(PROFILES["smoke"], store)
     result = defs.resolve_job_def("ingest_clips").execute_in_process(
         instance=instance,
         partition_key="ballet_01",
-        run_config={"resources": {"store": {"config": {"root": str(store.path)}}}},
         raise_on_error=False,
     )
     assert not result.success
@@ -188,7 +189,8 @@ def _check_tampered_tables(store: Store) -> None:
     assert [(f.check, f.frame) for f in clip_wide] == [("lost_frames", 60), ("time_stamps", 50)]
 
 
-def test_every_check_is_in_the_graph_and_blocks_where_it_says() -> None:
+def test_every_check_is_in_the_graph_and_blocks_where_it_says(tmp_path: Path) -> None:
+    defs = build_definitions(PROFILES["smoke"], Store(root=str(tmp_path)))
     graph = defs.resolve_asset_graph()
     checks = {key.to_user_string(): graph.get_check_spec(key) for key in graph.asset_check_keys}
     blocking = {name.split(":")[1] for name, spec in checks.items() if spec.blocking}
