@@ -243,7 +243,7 @@ def _extract(
 
 def pose_tracks_inputs(store: Store, config: EstimatorConfig, clip: str | None) -> Inputs:
     """The frames and the estimator."""
-    from dance_models.estimators.base import estimator_fingerprint
+    from dance_models.estimators.factory import estimator_fingerprint
 
     return {
         "code": "1",
@@ -272,7 +272,7 @@ def pose_tracks(
     clip, estimator_config = context.partition_key, config.value()
 
     def make() -> Made:
-        from dance_models.estimators.base import make_estimator
+        from dance_models.estimators.factory import make_estimator
         from dance_models.estimators.tracks import track_clip
 
         frames = store.read("sampled_frames", clip)

@@ -31,7 +31,7 @@ def apply_to_video(
     from dance_models.apply.document import document
     from dance_models.apply.overlay_video import write_overlay
     from dance_models.apply.poses import poses_of_video
-    from dance_models.estimators.base import make_estimator
+    from dance_models.estimators.factory import make_estimator
     from dance_models.estimators.weights import fetch_weights
     from dance_models.inference.loading import load_forecaster, load_refiner
 

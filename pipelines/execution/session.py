@@ -173,8 +173,10 @@ class Session:
 
     def _prepare_weights(self) -> None:
         """Fetch the estimator's weights once, before parallel workers want them."""
+        from dance_models.estimators.factory import needs_weights
+
         wanted = not self.request.only or "pose_tracks" in self.request.only
-        if wanted and self.profile.estimator.name == "blazepose":
+        if wanted and needs_weights(self.profile.estimator):
             from dance_models.estimators.weights import fetch_weights
 
             with self.console.status("estimator weights"):
