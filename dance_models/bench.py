@@ -12,7 +12,7 @@ import av
 
 from dance_models.config import EstimatorConfig, SamplingConfig
 from dance_models.data.sampling import frame_share, plan_runs
-from dance_models.estimators.base import make_estimator
+from dance_models.estimators.factory import make_estimator
 from dance_models.estimators.tracks import estimate_track
 from dance_models.video.decode import extract_frames, image_path
 from dance_models.video.probe import probe_clip

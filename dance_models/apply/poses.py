@@ -17,7 +17,7 @@ from dance_models.data.forecast_windows import (
 )
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
-from dance_models.estimators.base import PoseEstimate, PoseEstimator
+from dance_models.estimators.protocol import PoseEstimate, PoseEstimator
 from dance_models.inference.forecast import forecast
 from dance_models.inference.refine import refine_observed, refine_runs, slice_run
 from dance_models.metrics.horizon import FORECAST_HZ, HORIZONS_MS, at_horizons, joint_distance

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.errors import InputError
-from dance_models.estimators.base import PoseEstimate, no_landmarks
 from dance_models.estimators.follow import PersonFollower
 from dance_models.estimators.pose_json import People, read_people
+from dance_models.estimators.protocol import PoseEstimate, no_landmarks
 
 
 class PrecomputedPoses:

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dance_models.errors import InputError
-from dance_models.estimators.base import PoseEstimate, PoseEstimator
+from dance_models.estimators.protocol import PoseEstimate, PoseEstimator
 from dance_models.skeleton import NUM_JOINTS
 from dance_models.tables import LANDMARKS, TRACKS, conform
 

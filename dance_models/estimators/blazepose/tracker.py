@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.estimators.base import PoseEstimate
 from dance_models.estimators.blazepose.detector import PersonDetector
 from dance_models.estimators.blazepose.landmarks import LANDMARKS, LandmarkModel, Landmarks
 from dance_models.estimators.blazepose.region import Region
 from dance_models.estimators.follow import PersonFollower
 from dance_models.estimators.joints import to_skeleton
+from dance_models.estimators.protocol import PoseEstimate
 from dance_models.estimators.weights import BLAZEPOSE_VERSION
 
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dance_models.annotations.clip_import import ClipInfo, import_clip
-from dance_models.annotations.detect_format import read_file
+from dance_models.annotations.detect_format import parse_file
 from dance_models.annotations.folder_index import index_annotations
 from dance_models.errors import AnnotationError
 from dance_models.skeleton import JOINTS
@@ -125,7 +125,7 @@ def nothing_is_silent(file: Path, nothing_left: bool) -> None:
         assert str(file) in str(problem)
         assert str(problem).encode()
     try:
-        reading = read_file(file)
+        reading = parse_file(file)
     except AnnotationError as error:
         assert entry.problem == error.message
         assert [p.message for p in result.problems] == [error.message]

@@ -78,7 +78,7 @@ def test_points_of_other_skeletons_are_counted_by_name(tmp_path: Path) -> None:
     assert said == f"clip solo: {expected}"
 
 
-def test_coco_ids_given_twice_are_reported_and_the_first_stands(tmp_path: Path) -> None:
+def test_coco_ids_given_twice_are_reported_and_the_first_is_kept(tmp_path: Path) -> None:
     document = _coco(2)
     document["images"].append({"id": 0, "file_name": "solo/000007.jpg"})
     document["categories"].append({"id": 1, "keypoints": ["nose"]})
@@ -119,7 +119,7 @@ def test_predictions_alone_are_no_annotation(tmp_path: Path) -> None:
     result, said = _import(tmp_path, [_studio(2, predictions=[{"result": _results()}])])
     assert result.table.is_empty()
     assert "frame 2: 1 left out: predictions" in said
-    assert "frame 2: 1 left out: tasks without an annotation that stands" in said
+    assert "frame 2: 1 left out: tasks without a usable annotation" in said
 
 
 def test_label_studio_points_that_disagree_on_the_image_are_refused(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_cvat_projects_keep_their_videos_apart(tmp_path: Path) -> None:
         + "</annotations>",
     )
     assert result.table.is_empty()
-    assert "track '8' was left out with 1 shapes: the file is of several tasks" in said
+    assert "track '8' was left out with 1 shapes: the file has several tasks" in said
     assert import_clip("duet", [tmp_path / "a.xml"], INFO).table.height == 1
 
 
@@ -217,7 +217,7 @@ def test_cvat_points_of_several_places_name_the_joint(tmp_path: Path) -> None:
 
 def test_xml_of_other_tools_is_refused(tmp_path: Path) -> None:
     _, said = _import(tmp_path, "<annotation><object/></annotation>")
-    assert "is not CVAT's <annotations>" in said
+    assert "is in none of the known formats (CVAT)" in said
 
 
 def test_a_file_that_says_nothing_of_any_clip_has_its_reason_in_the_index(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_a_file_that_says_nothing_of_any_clip_has_its_reason_in_the_index(tmp_pa
     (entry,) = index_annotations(tmp_path)
     assert entry.clips == frozenset()
     assert entry.problem is not None
-    assert "4 problems and nothing of any clip; the first: image 0 was left out" in entry.problem
+    assert "4 problems and no clip; the first: image 0 was left out" in entry.problem
 
 
 def test_text_that_utf8_cannot_hold_is_escaped(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from dance_models.config import EstimatorConfig
-from dance_models.estimators.base import make_estimator
-from dance_models.estimators.blazepose import BlazePose
+from dance_models.estimators.blazepose.tracker import BlazePose
+from dance_models.estimators.factory import make_estimator
 from dance_models.estimators.pose_json import read_people
 from dance_models.geometry import pelvis
 from dance_models.metrics.torso import median_torso

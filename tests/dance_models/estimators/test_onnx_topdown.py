@@ -9,8 +9,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from dance_models.config import EstimatorConfig
 from dance_models.errors import InputError
-from dance_models.estimators.base import estimator_fingerprint, make_estimator
 from dance_models.estimators.blazepose.detector import PersonDetector
+from dance_models.estimators.factory import estimator_fingerprint, make_estimator
 from dance_models.estimators.onnx_decode import crop_to_image, decode_heatmaps, decode_simcc
 from dance_models.estimators.onnx_topdown import OnnxTopDown
 from dance_models.geometry import pelvis

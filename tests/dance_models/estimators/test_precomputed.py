@@ -7,7 +7,7 @@ import pytest
 
 from dance_models.config import EstimatorConfig
 from dance_models.errors import InputError
-from dance_models.estimators.base import estimator_fingerprint, make_estimator
+from dance_models.estimators.factory import estimator_fingerprint, make_estimator
 from dance_models.estimators.precomputed import PrecomputedPoses, find_track
 from dance_models.skeleton import INDEX, JOINTS
 
