@@ -9,7 +9,6 @@ import dagster as dg
 from dance_models.tables import file_digest, write_text
 from pipelines.assets.champions import prediction_champion, recognition_champion
 from pipelines.storage.store import Store
-from pipelines.tracking.lineage import model_folder
 from pipelines.tracking.registry import CHAMPION, MODELS, Registry
 from pipelines.tracking.tracker import Tracker
 
@@ -49,7 +48,7 @@ def champion_exports(context: dg.AssetExecutionContext, store: Store) -> dg.Mate
 
 def _export(store: Store, task: str, version: str) -> dict[str, str]:
     registry = Registry(Tracker(store), task)
-    source = model_folder(registry.tracker, registry.model_id(version)) / PROGRAM
+    source = registry.tracker.model_folder(registry.model_id(version)) / PROGRAM
     target = store.exports / f"{task}.pt2"
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")

@@ -10,7 +10,7 @@ from pipelines.assets.dataset import train_split, val_split
 from pipelines.settings import PredictionGateSettings, RecognitionGateSettings
 from pipelines.skip_rule import INPUTS_TAG, Inputs, inputs_digest
 from pipelines.storage.store import Store
-from pipelines.tracking.promotion_gate import approval, outcome_metadata, run_gate
+from pipelines.tracking.promotion_gate import approval, run_gate
 from pipelines.tracking.registry import CHAMPION_ASSETS, MODELS, NETWORK_OF_TASK
 from pipelines.tracking.tracker import UI_ADDRESS, Tracker
 
@@ -51,7 +51,7 @@ def _materialize(
     return dg.MaterializeResult(
         data_version=dg.DataVersion(store.digest(CHAMPION_ASSETS[task])),
         metadata={
-            **outcome_metadata(outcome),
+            **outcome.metadata(),
             "decision": dg.MetadataValue.md(outcome.table),
             "mlflow_version": dg.MetadataValue.url(url),
             "mlflow_run": dg.MetadataValue.url(Tracker(store).run_url(outcome.run_id)),

@@ -28,6 +28,7 @@ from pipelines.settings import EvaluationSettings
 from pipelines.skip_rule import Inputs, Made, Result, run_stage
 from pipelines.storage.clips import corpus_label
 from pipelines.storage.store import Store
+from pipelines.tracking.report_scores import ReportScores, log_scores
 from pipelines.tracking.tracker import Tracker, git_commit
 
 if TYPE_CHECKING:
@@ -138,13 +139,17 @@ def _publish(store: Store, name: str, report: "Report") -> str:
 
 
 def _track(store: Store, networks: Mapping[str, str], name: str, report: "Report") -> None:
-    """Put each network's test scores on its MLflow run, and the table beside them."""
-    tracker = Tracker(store)
+    """Put each network's test scores and the report on its MLflow run."""
+    tracker, table_sha256 = Tracker(store), store.digest(name)
     for method, asset in networks.items():
-        run_id = store.run_id(asset)
-        own = {k: v for k, v in report.headline.items() if k.startswith(f"test_{method}_")}
-        tracker.log_metrics(run_id, own)
-        tracker.client.log_text(run_id, report.markdown, f"{name}.md")
+        scores = ReportScores(
+            report=name,
+            table_sha256=table_sha256,
+            checkpoint_sha256=store.weights_digest(asset),
+            metrics=report.headline.get(method, {}),
+            markdown=report.markdown,
+        )
+        log_scores(tracker, store.run_id(asset), scores)
 
 
 def _made(store: Store, name: str, networks: Mapping[str, str], report: "Report") -> Made:
@@ -156,7 +161,7 @@ def _made(store: Store, name: str, networks: Mapping[str, str], report: "Report"
             **previews.table_metadata(report.scores, store.output(name)),
             "table": dg.MetadataValue.md(report.markdown),
             "networks": ", ".join(networks),
-            **{key: float(value) for key, value in report.headline.items()},
+            **{k: float(v) for own in report.headline.values() for k, v in own.items()},
         },
     )
 

@@ -36,7 +36,7 @@ from pipelines.settings import active_profile, network_settings
 from pipelines.skip_rule import Inputs, Made, Result, inputs_digest, run_stage
 from pipelines.storage.motion import motion_facts
 from pipelines.storage.store import Store
-from pipelines.tracking.lineage import CHECKPOINT_TAG, log_record
+from pipelines.tracking.lineage_record import CHECKPOINT_TAG, log_record
 from pipelines.tracking.tracker import Tracker, flat_parameters, git_commit
 
 CODE_VERSION: Final = "2"
