@@ -16,6 +16,7 @@ from pipelines.checks.models import PREDICTION_CHECKS, RECOGNITION_CHECKS
 from pipelines.stage import Inputs, Metadata, Stage, StageContext, stage
 from pipelines.storage.clips import corpus_label
 from pipelines.storage.store import Store
+from pipelines.tracking.report_scores import ReportScores, log_scores
 from pipelines.tracking.tracker import Tracker, git_commit
 
 if TYPE_CHECKING:
@@ -133,15 +134,16 @@ def _publish(store: Store, name: str, rows: Iterable[Row], report: "Report") -> 
     write_text(markdown, report.markdown)
     write_text(text, report.text)
     write_table(report.scores, store.output(name), {})
-    tracker = Tracker(store)
+    tracker, table_sha256 = Tracker(store), store.digest(name)
     for row in rows:
-        tracker.log_scores(
-            store.run_id(row.asset),
-            name,
-            store.weights_digest(row.asset),
-            report.headline.get(row.id, {}),
-            report.markdown,
+        scores = ReportScores(
+            report=name,
+            table_sha256=table_sha256,
+            checkpoint_sha256=store.weights_digest(row.asset),
+            metrics=report.headline.get(row.id, {}),
+            markdown=report.markdown,
         )
+        log_scores(tracker, store.run_id(row.asset), scores)
     return {
         **previews.table_metadata(report.scores, store.output(name)),
         "table": dg.MetadataValue.md(report.markdown),
