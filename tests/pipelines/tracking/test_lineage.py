@@ -5,13 +5,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from pipelines.steps import CLIP_STEPS, DATASET_STEPS
 from registry_case import ASSET, Case, gate
 from typer.testing import CliRunner
 
 from dance_models.errors import InputError
+from dance_models.profiles import PROFILES
 from dance_models.tables import write_table
-from pipelines.cli import app
+from pipelines.cli import make_app
+from pipelines.graph import stages_of
 from pipelines.tracking.lineage import differences, trace
 from pipelines.tracking.lineage_drawing import mermaid, write_drawing
 from pipelines.tracking.lineage_record import CLIP_TABLES, TABLES
@@ -21,7 +22,9 @@ CHAMPION = "dance-prediction@champion"
 
 
 def lineage(case: Case, *arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["lineage", *arguments, "--store", str(case.store.path)])
+    result = CliRunner().invoke(
+        make_app(), ["lineage", *arguments, "--store", str(case.store.path)]
+    )
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.exit_code, " ".join(result.output.split())
@@ -117,7 +120,8 @@ def test_an_unknown_model_is_a_one_line_error(case: Case) -> None:
 
 def test_the_record_names_the_tables_of_the_graph() -> None:
     """Every table of a clip, and every table that all trainings are made from."""
-    assert set(CLIP_TABLES) == {step.asset for step in CLIP_STEPS}
-    of_all_clips = [step.asset for group in DATASET_STEPS for step in group]
-    before_trainings = of_all_clips[: of_all_clips.index("test_split") + 1]
-    assert set(TABLES) == set(before_trainings) - {"person_crops"}, "crops are of HRNet alone"
+    stages = {stage.name: stage for stage in stages_of(PROFILES["study"])}
+    assert set(CLIP_TABLES) == {stage.name for stage in stages.values() if stage.partitioned}
+    network = stages["mkff_st_gcn"]
+    read = {stage.name for stage in network.upstream() if not stage.partitioned}
+    assert set(TABLES) == read

@@ -8,9 +8,12 @@ import pytest
 from registry_case import ASSET, Case, gate
 from typer.testing import CliRunner
 
-from pipelines.assets.champions import champion_inputs
-from pipelines.cli import app
+from dance_models.config import GateConfig
+from dance_models.profiles import PROFILES
+from pipelines.assets.champions import prediction_champion
+from pipelines.cli import make_app
 from pipelines.commands.clean import _replaced_mlflow_runs
+from pipelines.stage import Inputs, StageContext
 from pipelines.tracking import promotion_gate as gating
 from pipelines.tracking.promotion_gate import AWAITING, KEPT, PROMOTED, REFUSED, run_gate
 from pipelines.tracking.registry import MODELS, Registry
@@ -19,8 +22,13 @@ from pipelines.tracking.tracker import Tracker
 NAME = MODELS["prediction"]
 
 
+def inputs(case: Case, config: GateConfig) -> Inputs:
+    """What the champion depends on today."""
+    return prediction_champion.inputs(StageContext(case.store, PROFILES["smoke"], config))
+
+
 def dance(case: Case, *arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, [*arguments, "--store", str(case.store.path)])
+    result = CliRunner().invoke(make_app(), [*arguments, "--store", str(case.store.path)])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.exit_code, " ".join(result.output.split())
@@ -126,13 +134,13 @@ def test_a_person_approves(case: Case) -> None:
     code, output = dance(case, "promote", "prediction")
     assert code == 1
     assert "it needs approval" in output
-    before = champion_inputs("prediction")(case.store, config, None)
+    before = inputs(case, config)
     case.registry.tag("1", {"approved_by": "Ada"})
-    after = champion_inputs("prediction")(case.store, config, None)
+    after = inputs(case, config)
     assert (before["approval"], after["approval"]) == ("", "Ada")  # so it is materialized again
     outcome = run_gate(case.store, "prediction", config)
     assert (outcome.state, outcome.approved_by) == (PROMOTED, "Ada")
-    assert champion_inputs("prediction")(case.store, config, None) == after  # and then fresh
+    assert inputs(case, config) == after  # and then fresh
 
 
 def test_dance_promote_takes_an_approved_challenger(case: Case) -> None:
@@ -268,6 +276,6 @@ def test_promoting_without_a_registry(tmp_path: Path) -> None:
         (["promote", "prediction"], "there is no model registry here"),
         (["rollback", "singing"], "there is no task 'singing'"),
     ):
-        result = CliRunner().invoke(app, [*arguments, *store])
+        result = CliRunner().invoke(make_app(), [*arguments, *store])
         assert result.exit_code == 2
         assert message in " ".join(result.output.split())
