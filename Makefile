@@ -23,7 +23,7 @@ demo: install
 
 # Two processes with a thread each: most tests wait for a process to start or a database.
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not e2e" --numprocesses 2 --dist worksteal $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not e2e" --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
 
 # Servers and a headless browser (Chromium with its driver).
 e2e: install

@@ -4,10 +4,10 @@ Twice when networks were trained on folds: over all clips, each judged by what n
 (``split`` is "folds"), and on the fixed split ("test").
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -49,17 +49,18 @@ TRAIN_STRIDE = 2  # frames between the windows that linear forecasters are fitte
 REFINE_STRIDE = 2  # frames between the windows whose refinements are averaged
 
 Poses = list[NDArray[np.floating]]
+Headline = dict[str, dict[str, float]]  # method -> name of a metric -> value
 Forecasts = dict[tuple[str, str], NDArray[np.floating]]  # (method, input) -> (N, 10, 14, 2)
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """Long tables, what is rendered from them, and the headline numbers by name."""
+    """Long tables, what is rendered from them, and the headline metrics of each method."""
 
     scores: pl.DataFrame
     paired: pl.DataFrame
     tables: list[Table]
-    headline: dict[str, float]
+    headline: Headline
 
     @property
     def markdown(self) -> str:
@@ -165,15 +166,11 @@ def _refined_by(
     }
 
 
-def _recognition_headline(scores: pl.DataFrame) -> dict[str, float]:
+def _recognition_headline(scores: pl.DataFrame) -> Headline:
     rows = over_seeds(scores).filter(
         (pl.col("metric") == "pck_torso") & (pl.col("style") == "all") & (pl.col("joint") == "all")
     )
-    return {
-        f"test_{row['method']}_pck_torso_{row['threshold']:g}": row["value"]
-        for row in rows.iter_rows(named=True)
-        if row["value"] is not None
-    }
+    return _by_method(rows, lambda row: f"pck_torso_{row['threshold']:g}")
 
 
 # --- prediction -------------------------------------------------------------------------------
@@ -298,13 +295,19 @@ def _joined_windows(
     }
 
 
-def _prediction_headline(scores: pl.DataFrame) -> dict[str, float]:
+def _prediction_headline(scores: pl.DataFrame) -> Headline:
     rows = over_seeds(scores).filter(
         (pl.col("metric") == "mpjpe_torso") & (pl.col("style") == "all")
         & (pl.col("input") == "annotated")
     )  # fmt: skip
-    return {
-        f"test_{row['method']}_mpjpe_torso_{row['horizon_ms']}": row["value"]
-        for row in rows.iter_rows(named=True)
-        if row["value"] is not None
-    }
+    return _by_method(rows, lambda row: f"mpjpe_torso_{row['horizon_ms']}")
+
+
+def _by_method(rows: pl.DataFrame, metric: Callable[[dict[str, Any]], str]) -> Headline:
+    """Values by method and by the name under which a metric is logged."""
+    headline: Headline = {}
+    for row in rows.iter_rows(named=True):
+        if row["value"] is not None:
+            name = f"test_{row['method']}_{metric(row)}"
+            headline.setdefault(row["method"], {})[name] = row["value"]
+    return headline

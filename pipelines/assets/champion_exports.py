@@ -10,7 +10,6 @@ from dance_models.tables import file_digest, write_text
 from pipelines.assets.champions import prediction_champion, recognition_champion
 from pipelines.stage import Metadata, StageContext, stage
 from pipelines.storage.store import Store
-from pipelines.tracking.lineage import model_folder
 from pipelines.tracking.registry import CHAMPION, MODELS, Registry
 from pipelines.tracking.tracker import Tracker
 
@@ -58,7 +57,7 @@ def champion_exports(context: StageContext[None]) -> Metadata:
 
 def _export(store: Store, task: str, version: str) -> dict[str, str]:
     registry = Registry(Tracker(store), task)
-    source = model_folder(registry.tracker, registry.model_id(version)) / PROGRAM
+    source = registry.tracker.model_folder(registry.model_id(version)) / PROGRAM
     target = store.exports / f"{task}.pt2"
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")

@@ -8,7 +8,7 @@ from dance_models.config import GateConfig, Profile
 from dance_models.rows import Task
 from pipelines.assets.dataset import train_split, val_split
 from pipelines.stage import Inputs, Metadata, Stage, StageContext, stage
-from pipelines.tracking.promotion_gate import approval, outcome_metadata, run_gate
+from pipelines.tracking.promotion_gate import approval, run_gate
 from pipelines.tracking.registry import CHAMPION_ASSETS, MODELS, NETWORK_OF_TASK
 from pipelines.tracking.tracker import UI_ADDRESS, Tracker
 
@@ -54,7 +54,7 @@ def _champion_stage(task: Task) -> Stage:
         context.log.info(outcome.line())
         url = f"{UI_ADDRESS}/#/models/{MODELS[task]}/versions/{outcome.version}"
         return {
-            **outcome_metadata(outcome),
+            **outcome.metadata(),
             "decision": dg.MetadataValue.md(outcome.table),
             "mlflow_version": dg.MetadataValue.url(url),
             "mlflow_run": dg.MetadataValue.url(Tracker(context.store).run_url(outcome.run_id)),

@@ -16,6 +16,7 @@ from pipelines.checks.models import PREDICTION_CHECKS, RECOGNITION_CHECKS
 from pipelines.stage import Inputs, Metadata, Stage, StageContext, stage
 from pipelines.storage.clips import corpus_label
 from pipelines.storage.store import Store
+from pipelines.tracking.report_scores import ReportScores, log_scores
 from pipelines.tracking.tracker import Tracker, git_commit
 
 if TYPE_CHECKING:
@@ -126,22 +127,14 @@ def paired_file(store: Store, report: str) -> Path:
     return store.reports / f"paired_{report}.parquet"
 
 
-def _publish(store: Store, name: str, rows: Iterable[Row], report: "Report") -> Metadata:
-    """Write the tables of a report, and put each network's scores on its MLflow run."""
+def _publish(store: Store, name: str, rows: list[Row], report: "Report") -> Metadata:
+    """Write the tables of a report and log its scores."""
     paired, markdown, text = _report_files(store, name)
     write_table(report.paired, paired, {})
     write_text(markdown, report.markdown)
     write_text(text, report.text)
     write_table(report.scores, store.output(name), {})
-    tracker = Tracker(store)
-    for row in rows:
-        tracker.log_scores(
-            store.run_id(row.asset),
-            name,
-            store.weights_digest(row.asset),
-            report.headline.get(row.id, {}),
-            report.markdown,
-        )
+    _log_scores(store, name, rows, report)
     return {
         **previews.table_metadata(report.scores, store.output(name)),
         "table": dg.MetadataValue.md(report.markdown),
@@ -152,6 +145,20 @@ def _publish(store: Store, name: str, rows: Iterable[Row], report: "Report") -> 
             for key, value in metrics.items()
         },
     }
+
+
+def _log_scores(store: Store, name: str, rows: Iterable[Row], report: "Report") -> None:
+    """Put each network's scores on the MLflow run that trained it."""
+    tracker, table_sha256 = Tracker(store), store.digest(name)
+    for row in rows:
+        scores = ReportScores(
+            report=name,
+            table_sha256=table_sha256,
+            checkpoint_sha256=store.weights_digest(row.asset),
+            metrics=report.headline.get(row.id, {}),
+            markdown=report.markdown,
+        )
+        log_scores(tracker, store.run_id(row.asset), scores)
 
 
 def recognition_report_stage(networks: Iterable[Stage]) -> Stage:

@@ -25,7 +25,7 @@ from pipelines.checks.motion_leak import refuse_shared_motion
 from pipelines.stage import Inputs, Metadata, Stage, StageContext, stage
 from pipelines.storage.motion import motion_facts
 from pipelines.storage.store import Store
-from pipelines.tracking.lineage import CHECKPOINT_TAG, log_record
+from pipelines.tracking.lineage_record import CHECKPOINT_TAG, log_record
 from pipelines.tracking.tracker import Tracker, flat_parameters, git_commit
 
 CODE_VERSION: Final = "2"

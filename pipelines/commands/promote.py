@@ -30,8 +30,8 @@ def promote(
     debug: DebugOption = False,
 ) -> None:
     """Make a version that passed the gate champion."""
+    from pipelines.tracking.manual_promotion import PromotionRefusedError
     from pipelines.tracking.manual_promotion import promote as promote_version
-    from pipelines.tracking.registry import PromotionRefusedError
 
     with reported(debug):
         try:

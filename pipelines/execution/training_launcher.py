@@ -6,6 +6,8 @@ from typing import Any
 
 import dagster as dg
 
+from pipelines.tracking.tracker import MLFLOW_ENVIRONMENT
+
 
 class TrainingLauncher(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Starts ``python -m pipelines.execution.training_child`` as a subprocess and streams its log.
@@ -27,6 +29,7 @@ class TrainingLauncher(dg.ConfigurableResource):  # type: ignore[type-arg]
             context=context,
             command=[sys.executable, "-m", "pipelines.execution.training_child"],
             extras=dict(job),
+            env=MLFLOW_ENVIRONMENT,
         )
         messages = completed.get_custom_messages()
         if not messages:

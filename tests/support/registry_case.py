@@ -24,7 +24,7 @@ from dance_models.training.synthetic import synthetic_runs
 from pipelines.storage.annotations import RAW_ANNOTATIONS
 from pipelines.storage.clips import RAW_CLIPS
 from pipelines.storage.store import Store
-from pipelines.tracking.lineage import CLIP_TABLES, log_record
+from pipelines.tracking.lineage_record import CLIP_TABLES, log_record
 from pipelines.tracking.registry import Registry
 from pipelines.tracking.tracker import Tracker
 
