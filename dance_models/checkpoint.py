@@ -84,7 +84,7 @@ class Initial:
 
 
 def experiment_to_plain(experiment: Experiment) -> dict[str, Any]:
-    """What tells the experiment from others, with its task and the kind of its network."""
+    """The identity of an experiment as plain values, with its task and the kind of its network."""
     return {
         "task": _task(experiment),
         "network": type(experiment.net).__name__,

@@ -1,4 +1,4 @@
-"""labelme: one JSON an image, point shapes by label, people told apart by ``group_id``."""
+"""labelme: one JSON an image, point shapes by label, people distinguished by ``group_id``."""
 
 import json
 from functools import partial

@@ -16,11 +16,11 @@ DECIMALS: Final = 2  # of pixels
 
 
 def document(poses: VideoPoses, models: Mapping[str, str]) -> dict[str, Any]:
-    """Everything that was found, in pixels of the video as displayed and seconds.
+    """The estimated, refined and forecast poses, in pixels of the video as displayed and seconds.
 
     ``frames`` lists the frames with a refined pose: ``keypoints`` are [x, y, score] with the
-    estimator's score, ``estimate`` what the estimator itself said (null where it found nobody).
-    ``forecasts`` lists poses 40 ms apart, from the frame given on. ``models`` says what made them.
+    estimator's score, ``estimate`` is the estimate itself (null where no person was detected).
+    ``forecasts`` lists poses 40 ms apart, after the given frame. ``models`` names what made them.
     """
     run = poses.run
     return {
@@ -46,15 +46,15 @@ def document(poses: VideoPoses, models: Mapping[str, str]) -> dict[str, Any]:
                 "frame": int(run.frame[anchor]),
                 "time_s": round(float(run.time_s[anchor]), 4),
                 "ahead_ms": [round(1000 * (k + 1) / FORECAST_HZ) for k in range(FUTURE)],
-                "keypoints": [_points(pose) for pose in said],
+                "keypoints": [_points(pose) for pose in forecast],
             }
-            for anchor, said in zip(poses.anchor, poses.forecast, strict=True)
+            for anchor, forecast in zip(poses.anchor, poses.forecast, strict=True)
         ],
     }
 
 
 def summary(poses: VideoPoses) -> dict[str, Any]:
-    """Figures of the whole video: frames with somebody, corrections, forecasts against stillness.
+    """Figures of the whole video: frames with a person, corrections, errors of the forecasts.
 
     ``correction`` is the median distance between estimate and refined pose by joint, in percent of
     the dancer's median torso: where it is large, the estimator and the annotation that the network

@@ -67,7 +67,7 @@ class OnnxTopDown:
         return PoseEstimate(keypoints, confidence, no_landmarks())
 
     def _crop(self, image: NDArray[np.uint8]) -> NDArray[np.float64] | None:
-        """Map from crop to image pixels, or None when nobody is there."""
+        """Map from crop to image pixels, or None when no person is detected."""
         d = self._description
         if self._detector is None:
             height, width = image.shape[:2]

@@ -1,6 +1,6 @@
 """Pose tracks in JSON: COCO, OpenPose and our own form, into people per frame.
 
-Four forms are told apart by their shape:
+Four forms are distinguished by their structure:
 
 * **ours**: ``{"clip": name, "joints": [names], "frames": [{"frame": 12, "keypoints":
   [[x, y, score], ...]}]}``. A missing joint is ``null`` or ``[null, null, 0]``; several people

@@ -19,7 +19,7 @@ _NUM_LANDMARKS = LANDMARKS.shape[0]
 
 @dataclass(frozen=True, eq=False)
 class TrackedFrame:
-    """What the estimator said about one frame; ``pose`` is None when it found nobody."""
+    """The estimate for one frame; ``pose`` is None when no person was detected."""
 
     run: int
     frame: int
@@ -31,9 +31,9 @@ def track_clip(
 ) -> pl.DataFrame:
     """Estimate every frame of one clip's FRAMES table; returns a TRACKS table.
 
-    ``clip`` picks the clip out of a table that holds several.
+    ``clip`` selects the clip in a table that holds several.
 
-    ``root`` is what the ``image`` column is relative to. Frames where nobody is found keep
+    The ``image`` column is relative to ``root``. Frames in which no person is detected keep
     their row, with null keypoints, scores and landmarks. Raises InputError on an unreadable
     image, ValueError when it is not clear which clip is meant.
     """

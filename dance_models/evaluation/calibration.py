@@ -1,8 +1,8 @@
 """``calibrated``: a linear map from the estimator's joint definitions to the annotators'.
 
-An estimator's "head top" or "hip" is not where annotators put it. That is a fixed difference in
-the body frame, which a linear map learns from the training split in a second; a network has to
-beat this row, not only the raw estimate.
+Estimators and annotators place joints such as "head top" or "hip" differently. The difference is
+fixed in the body frame, so a linear map learns it from the training split in a second. A network
+has to beat this row, and not only the raw estimate.
 """
 
 from collections.abc import Sequence
@@ -28,8 +28,8 @@ _OUTLIER: Final = 0.5  # torsos; pairs further apart are detection failures, not
 class BodyFrame:
     """Origin (T, 2) in pixels and axes (T, 2, 2) whose rows are right and down, in torsos.
 
-    Down points from neck to mid-hip and its length is the median torso of the run, so that a
-    foreshortened frame does not blow up.
+    Down points from neck to mid-hip. The unit is the median torso of the run, so that errors are
+    not exaggerated in foreshortened frames.
     """
 
     origin: NDArray[np.float64]
@@ -69,7 +69,7 @@ class Calibration:
     def __call__(self, runs: Sequence[PoseRun]) -> list[NDArray[np.float32]]:
         """Calibrated keypoints, one (T, 14, 2) array a run, pixels.
 
-        Frames without neck or hips keep the raw estimate, a missing joint stays missing.
+        Frames without neck or hips keep the raw estimate; a missing joint stays missing.
         """
         return [self._apply(run) for run in runs]
 
@@ -81,9 +81,9 @@ class Calibration:
 
 
 def _features(body: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(T, 14, 2) body coordinates -> (T, 29); a missing joint counts as at the pelvis.
+    """(T, 14, 2) body coordinates -> (T, 29); a missing joint is placed at the pelvis.
 
-    Rows without a body frame at all stay NaN.
+    Rows without a body frame stay NaN.
     """
     flat = body.reshape(len(body), -1)
     lost = np.asarray(np.isnan(flat).all(axis=1))
@@ -95,8 +95,8 @@ def fit_calibration(train: Sequence[PoseRun], validation: Sequence[PoseRun]) -> 
     """Fit on the original training runs; neighbourhood and ridge strength chosen on validation.
 
     Every frame is used twice, as it is and mirrored, so that left and right are treated alike.
-    Without validation data the strongest ridge on the joint itself is taken. Raises InputError
-    when no training frame has both an estimate with neck and hips and an annotation.
+    Without validation data the strongest ridge on the joint itself is used. Raises InputError when
+    no training frame has both an estimate with neck and hips and an annotation.
     """
     features, targets, masks = _pairs([run for run in train if run.variant == 0])
     candidates = [
@@ -113,7 +113,7 @@ def fit_calibration(train: Sequence[PoseRun], validation: Sequence[PoseRun]) -> 
 def _pairs(
     runs: Sequence[PoseRun],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Features (N, 29), wanted corrections (N, 14, 2) in torsos, which are known (N, 14)."""
+    """Features (N, 29), target corrections (N, 14, 2) in torsos, and which are known (N, 14)."""
     features, targets = [], []
     for run in runs:
         truth = visible_annotation(run)
@@ -150,7 +150,7 @@ def _solve(
     hops: int,
     strength: float,
 ) -> NDArray[np.float64]:
-    """Ridge regression a joint on the joints within ``hops``; the constant is not penalised."""
+    """Ridge regression of each joint on those within ``hops``; the constant is not penalised."""
     weights = np.zeros((NUM_JOINTS, features.shape[1], 2))
     near = hop_distance() <= hops
     for joint in range(NUM_JOINTS):

@@ -1,7 +1,8 @@
 """How the runs are divided for a report, and which checkpoint was trained on which part.
 
-Twice when networks were trained on folds: over all clips, each judged by what never saw its group
-("folds"), and on the fixed split ("test"), where networks may come from several seeds.
+There are two divisions when networks were trained on folds. "folds" is over all clips, each scored
+by networks that never saw its group. "test" is the fixed split, where networks may come from
+several seeds.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,11 +35,11 @@ class Trained:
 class Part:
     """One division of the runs, and the checkpoints that were trained on it."""
 
-    learn: list[PoseRun]
-    tune: list[PoseRun]
-    judge: list[PoseRun]
+    train: list[PoseRun]  # trivial rows are fitted on it
+    validation: list[PoseRun]  # and tuned on it
+    scored: list[PoseRun]
     checkpoints: dict[str, Path]
-    seeds: list[dict[str, Path]]  # of those networks that were trained from further seeds
+    seeds: list[dict[str, Path]]  # of the networks that were trained from further seeds
 
 
 def with_seeds(networks: Mapping[str, Trained]) -> dict[str, Trained]:
@@ -73,10 +74,10 @@ def _part(
     seeds: Sequence[dict[str, Path]] = (),
 ) -> Part:
     by_split = {s: [run for run in runs if run.split == s] for s in ("train", "val", "test")}
-    judge = [run for run in by_split["test"] if run.annotated.any()]
-    # A corpus too small for validation tunes on what it trains on.
-    tune = by_split["val"] or by_split["train"]
-    return Part(by_split["train"], tune, judge, dict(checkpoints), list(seeds))
+    scored = [run for run in by_split["test"] if run.annotated.any()]
+    # A corpus too small for a validation split is tuned on its training split.
+    validation = by_split["val"] or by_split["train"]
+    return Part(by_split["train"], validation, scored, dict(checkpoints), list(seeds))
 
 
 def divisions(
@@ -101,7 +102,7 @@ def divisions(
         )
     best = {name: trained.best for name, trained in networks.items()}
     fixed = _part(runs, best, _further_seeds(networks))
-    if not fixed.judge:
+    if not fixed.scored:
         raise InputError(
             "there is no annotated clip in the test split",
             hint="Annotate at least three clips (takes) of a style",

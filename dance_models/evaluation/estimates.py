@@ -1,4 +1,4 @@
-"""Values with their resamples: what the rows of the long tables are read from."""
+"""Values with their resamples, from which the rows of the long tables are made."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,13 +20,13 @@ from dance_models.metrics.pck import lag_frames
 from dance_models.skeleton import HEAD_TOP, JOINTS, NUM_JOINTS
 
 ALL: Final = "all"  # mean over 14 joints
-ALL_BUT_HEAD_TOP: Final = "all_but_head_top"  # mean over 13: definitions of it differ most
+ALL_BUT_HEAD_TOP: Final = "all_but_head_top"  # mean over 13: head_top is defined least clearly
 JOINT_ROWS: Final = (*JOINTS, ALL, ALL_BUT_HEAD_TOP)
 
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """Cells of one method in one scope: their values, resamples and numbers of clips, frames."""
+    """Cells of one method in one scope: values, resamples, and numbers of clips and frames."""
 
     value: NDArray[np.float64]  # (cells)
     samples: NDArray[np.float64]  # (B, cells)
@@ -45,7 +45,7 @@ class Estimate:
 
 
 def clip_weights(clips: int, config: EvaluationConfig) -> NDArray[np.float64]:
-    """First the clips as they are, then the resamples, (1 + B, C)."""
+    """Weights of the clips: once each in the first row, then the resamples, (1 + B, C)."""
     drawn = resample_weights(clips, config.bootstrap_samples, config.seed)
     return np.concatenate([np.ones((1, clips)), drawn])
 

@@ -1,9 +1,9 @@
 """Trivial recognition rows: smoothing filters with real time stamps and gaps.
 
 Every filter maps pose runs to one (T, 14, 2) array a run, in pixels. Parameters are in seconds
-and torsos, so that they mean the same at any frame rate and size, and are tuned on validation.
-Missing joints leave every mean; a filter that looks to both sides fills a gap that its support
-reaches across, a causal one leaves it missing.
+and torsos, so that they mean the same at any frame rate and size. They are tuned on validation.
+Missing joints are left out of every mean. A filter that uses past and future frames fills a gap
+that its support spans; a causal one leaves the gap.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ PoseFilter = Callable[..., Poses]
 
 
 def raw(runs: Sequence[PoseRun]) -> Poses:
-    """The estimator as it is."""
+    """The estimate, unchanged."""
     return [run.estimate.copy() for run in runs]
 
 
@@ -34,7 +34,7 @@ def flow(runs: Sequence[PoseRun]) -> Poses:
 
 
 def gaussian(runs: Sequence[PoseRun], *, sigma_s: float) -> Poses:
-    """Gaussian kernel in time, cut at three ``sigma_s`` seconds, normalised over what is there."""
+    """Gaussian kernel in time, cut at three ``sigma_s`` seconds, normalised over known joints."""
     smoothed = []
     for run in runs:
         around, offset_s = _neighbourhood(run, 3 * sigma_s)
@@ -73,8 +73,8 @@ def _weighted_mean(
 def savgol(runs: Sequence[PoseRun], *, reach_s: float, order: int) -> Poses:
     """Savitzky-Golay: value at its own time of a polynomial fitted within ``reach_s`` seconds.
 
-    Least squares at the true time stamps over the joints that are there, so frames need not be
-    evenly spaced (Savitzky & Golay 1964). With too few points for the order the raw joint stays.
+    Least squares at the true time stamps over the known joints, so frames need not be evenly spaced
+    (Savitzky & Golay 1964). With too few points for the order, the raw joint is kept.
     """
     return [_savgol(run, reach_s, order) for run in runs]
 
@@ -97,7 +97,7 @@ def _savgol(run: PoseRun, reach_s: float, order: int) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class TunedFilter:
-    """A filter with the parameters that validation chose; call it on runs."""
+    """A filter with the parameters chosen on validation; call it on runs."""
 
     name: str
     function: PoseFilter
@@ -126,7 +126,7 @@ def tune(
 
 
 def recognition_score(runs: Sequence[PoseRun], poses: Sequence[NDArray[np.floating]]) -> float:
-    """What recognition parameters are chosen by: mean PCK_torso over thresholds and joints.
+    """The score that chooses recognition parameters: mean PCK_torso over thresholds and joints.
 
     NaN when nothing is annotated.
     """

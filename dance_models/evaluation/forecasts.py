@@ -1,7 +1,7 @@
-"""Trivial prediction rows: standing still, going on, and linear regression.
+"""Trivial prediction rows: zero velocity, constant velocity, and linear regression.
 
 A forecaster maps observed windows (N, 27, 14, 2) in pixels to forecasts (N, 10, 14, 2). Like the
-networks, the regressions see poses centred on the last observed pelvis and divided by the median
+networks, the regressions read poses centred on the last observed pelvis and divided by the median
 torso of the observed window, and forecast the offset from the last observed pose.
 """
 
@@ -27,7 +27,7 @@ STRENGTHS: Final = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the ridge, as a share of 
 
 @dataclass(frozen=True, eq=False)
 class WindowScale:
-    """What a forecaster may subtract and divide by: it comes from the observed frames alone."""
+    """Origin and unit of each window, from the observed frames alone."""
 
     centre: NDArray[np.float64]  # (N, 2) pelvis of the last observed frame, pixels
     torso: NDArray[np.float64]  # (N,) median torso over the observed frames, pixels, >= 1
@@ -56,13 +56,13 @@ def zero_velocity(observed: Array) -> NDArray[np.float32]:
 
 
 def constant_velocity(observed: Array) -> NDArray[np.float32]:
-    """The last observed step goes on."""
+    """The last observed step is repeated."""
     return DampedVelocity(1.0)(observed)
 
 
 @dataclass(frozen=True)
 class DampedVelocity:
-    """Every step is ``gamma`` times the one before: p_k = p_0 + v (gamma + ... + gamma^k)."""
+    """Every step is ``gamma`` times the previous one: p_k = p_0 + v (gamma + ... + gamma^k)."""
 
     gamma: float
 
@@ -82,7 +82,7 @@ def fit_damped_velocity(validation: ForecastWindows) -> DampedVelocity:
 
 
 def window_error(forecaster: Forecaster, windows: ForecastWindows) -> float:
-    """What prediction parameters are chosen by: mean joint error over the four horizons.
+    """The score that chooses prediction parameters: mean joint error over the four horizons.
 
     In torsos of the observed window. NaN without windows.
     """
@@ -96,7 +96,7 @@ def window_error(forecaster: Forecaster, windows: ForecastWindows) -> float:
 class LinearAutoregression:
     """AR(9) shared by joints and axes: the last nine positions of a coordinate -> its next ten.
 
-    It reads the eight steps between them, so that it knows motion but not place.
+    It reads the eight steps between them, so it uses the motion and not the position.
     """
 
     weights: NDArray[np.float64]  # (8, 10): step (oldest first) -> offset from the last position
@@ -111,8 +111,8 @@ class LinearAutoregression:
 def fit_autoregression(train: ForecastWindows) -> LinearAutoregression:
     """Least squares over all joints and axes of the training windows, in torsos.
 
-    Every horizon uses the joints annotated at it. Without windows all weights are zero, which is
-    standing still.
+    Every horizon uses the joints annotated at it. Without windows all weights are zero, which
+    forecasts zero velocity.
     """
     scale = WindowScale.of(train.observed)
     past = scale.inward(train.observed[:, -AR_ORDER:])
@@ -127,7 +127,7 @@ def fit_autoregression(train: ForecastWindows) -> LinearAutoregression:
 
 @dataclass(frozen=True, eq=False)
 class RidgeForecast:
-    """All observed coordinates -> all future offsets from the last pose, in one linear map."""
+    """One linear map from all observed coordinates to all future offsets from the last pose."""
 
     weights: NDArray[np.float64]  # (27 * 28 + 1, 10 * 28)
     strength: float
@@ -154,8 +154,8 @@ def _flat(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def fit_ridge(train: ForecastWindows, validation: ForecastWindows) -> RidgeForecast:
     """Ridge regression on the training windows; strength chosen on validation.
 
-    Joints that are not annotated are left out of their own rows. Without validation windows the
-    strongest ridge is taken, without training windows all weights are zero (standing still).
+    Joints without annotation are left out of their own regression. Without validation windows the
+    strongest ridge is used; without training windows all weights are zero (zero velocity).
     """
     scale = WindowScale.of(train.observed)
     past = scale.inward(train.observed)
@@ -168,7 +168,7 @@ def fit_ridge(train: ForecastWindows, validation: ForecastWindows) -> RidgeForec
 
 
 def _ridge(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Weights for every strength; columns of ``y`` known in the same rows are solved together."""
+    """Weights for every strength; columns of ``y`` known in the same rows share a solution."""
     weights = [np.zeros((x.shape[1], y.shape[1])) for _ in STRENGTHS]
     known = np.isfinite(y)
     patterns, member = np.unique(known, axis=1, return_inverse=True)

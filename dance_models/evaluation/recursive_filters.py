@@ -18,7 +18,7 @@ Poses = list[NDArray[np.float32]]
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    """Runs padded to one length, in torsos: loops over time serve all runs at once."""
+    """Runs padded to one length, in torsos, so that one loop over time filters all runs."""
 
     poses: NDArray[np.float64]  # (T, R, 14, 2) NaN where missing or padded
     step_s: NDArray[np.float64]  # (T, R) time since the frame before, 1 at the first
@@ -51,8 +51,8 @@ def one_euro(
 ) -> Poses:
     """One-Euro filter (Casiez, Roussel & Vogel, CHI 2012); cutoffs in Hz, speed in torsos/s.
 
-    Causal but for its unit, the run's median torso. A missing joint stays missing and the filter
-    goes on from its last state.
+    Causal, apart from its unit, the median torso of the whole run. A missing joint stays missing,
+    and the filter continues from its last state.
     """
     batch = _Batch.of(runs)
     out = np.full_like(batch.poses, np.nan)
@@ -65,7 +65,8 @@ def one_euro(
         elapsed = since[..., None]
         rate = np.where(known & ~fresh, (seen - state) / elapsed, 0)
         smooth_rate = slope + _low_pass(d_cutoff, elapsed) * (rate - slope)
-        # The cutoff follows the joint's speed, not that of x and y apart: no direction is special.
+        # The cutoff follows the speed of the joint, not of x and y separately: all directions are
+        # treated alike.
         speed = np.linalg.norm(smooth_rate, axis=-1, keepdims=True)
         gain = _low_pass(min_cutoff + beta * speed, elapsed)
         mixed = np.where(fresh, seen, state + gain * (seen - state))
@@ -88,8 +89,8 @@ def kalman(runs: Sequence[PoseRun], *, acceleration: float, noise: float = 0.03)
     """Constant-velocity Kalman filter with Rauch-Tung-Striebel smoothing.
 
     White acceleration of ``acceleration`` torsos/s^2 (a step), measurement noise of ``noise``
-    torsos; x and y are independent and share their covariance. Gaps inside a run are filled;
-    what lies before the first or after the last sight of a joint stays missing.
+    torsos; x and y are independent and share their covariance. Gaps inside a run are filled. Before
+    a joint is first seen and after it is last seen it stays missing.
     Rauch, Tung & Striebel 1965.
     """
     batch = _Batch.of(runs)
@@ -114,7 +115,7 @@ def _kalman_forward(
 ) -> tuple[Any, Any, Any, Any, Any]:
     """Filtered and predicted means (T, R, 14, 2, 2: state, axis), covariances, transitions."""
     shape = known.shape
-    first = np.argmax(known, axis=0)  # start at the first sight, with a vague prior around it
+    first = np.argmax(known, axis=0)  # start where a joint is first seen, with a vague prior
     start = np.take_along_axis(batch.poses, first[None, ..., None], axis=0)[0]
     mean = np.zeros((*shape[1:], 2, 2))
     mean[..., 0, :] = np.nan_to_num(start)

@@ -5,9 +5,9 @@ torso for ``mpjpe_torso``, pixels for ``*_px``, radians for ``bone_angle``, fram
 percent of torso a frame squared for ``accel_torso``. Intervals are 95 %, by resampling clips;
 null with fewer than two clips.
 
-``predictions`` and ``forecasts`` may be one mapping (one seed) or a sequence of mappings, one a
-seed on the same data: seeds are then pooled inside each clip and ``seed`` should be None. A
-method that is in one of them alone (a trivial row) counts once.
+``predictions`` and ``forecasts`` may be one mapping (one seed) or a sequence of mappings, one for
+each seed on the same data. Seeds are then pooled inside each clip, and ``seed`` should be None. A
+method that is in only one of them (a trivial row) counts once.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -58,7 +58,7 @@ RECOGNITION_SCORES: Final[Schema] = {
     "n_clips": pl.Int64,
     "n_frames": pl.Int64,
     "seed": pl.Int64,  # null on rows aggregated over seeds
-    "split": pl.String,  # "test", "folds", or "frames" for the demonstration of a leak
+    "split": pl.String,  # "test", "folds", or "frames" (the demonstration of a leak)
 }
 PREDICTION_SCORES: Final[Schema] = {
     "method": pl.String,
@@ -222,7 +222,7 @@ def paired_prediction_scores(
 
 
 def over_seeds(scores: pl.DataFrame) -> pl.DataFrame:
-    """One row where a network has several: the pooled one, in place of a row a seed."""
+    """One row for a network with several seeds: the pooled one."""
     keys = [c for c in ("method", "input", "style", "joint", "horizon_ms", "metric", "threshold",
                         "split") if c in scores.columns]  # fmt: skip
     return scores.sort("seed", nulls_last=False, maintain_order=True).unique(

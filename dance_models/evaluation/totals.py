@@ -1,4 +1,4 @@
-"""Sums over the frames of each clip: every value and every resample is a ratio of these."""
+"""Sums over the frames of each clip. Every value and every resample is a ratio of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from dance_models.skeleton import JOINTS, NUM_JOINTS
 
 Poses = Sequence[NDArray[np.floating]]
 
-# metric, threshold; the axis M of recognition totals
+# (metric, threshold): the axis M of recognition totals
 RECOGNITION_METRICS: Final[tuple[tuple[str, float | None], ...]] = (
     *(("pck_torso", t) for t in THRESHOLDS),
     *(("pck_bbox", t) for t in THRESHOLDS),
@@ -34,7 +34,7 @@ RECOGNITION_METRICS: Final[tuple[tuple[str, float | None], ...]] = (
     ("accel_torso", None),  # percent of torso a frame squared
     ("found", None),  # share of annotated joints that the method gives, on the right person
 )
-# the axis K of prediction totals; a suffix is a speed class or a joint
+# The axis K of prediction totals; a suffix is a speed class or a joint.
 PREDICTION_METRICS: Final = (
     "mpjpe_torso",  # percent of torso
     "mae_px",
@@ -58,7 +58,7 @@ class Totals:
     lag: NDArray[np.float64]
 
     def plus(self, other: "Totals") -> "Totals":
-        """Another seed on the same clips pooled in; the frames stay the same frames."""
+        """The totals pooled with those of another seed; the number of frames stays."""
         return Totals(
             self.sums + other.sums, self.counts + other.counts, self.frames, self.lag + other.lag
         )
@@ -103,7 +103,7 @@ def recognition_totals(runs: Sequence[PoseRun], poses: Poses, clips: Clips, name
         clip, torso = clips.names.index(run.clip), clips.torso[run.clip]
         truth = visible_annotation(run)
         errors = joint_errors(pose, truth)
-        own = np.where(np.isfinite(errors)[..., None], pose, np.nan)  # nobody else's motion
+        own = np.where(np.isfinite(errors)[..., None], pose, np.nan)  # no other person's motion
         values, counted = _recognition_cells(errors, own, truth, torso)
         sums[clip] += np.where(counted, values, 0).sum(axis=1)
         counts[clip] += counted.sum(axis=1)

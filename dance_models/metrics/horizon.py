@@ -55,7 +55,7 @@ def bone_angle_error(forecast: Array, truth: Array) -> NDArray[np.float64]:
     """L2 norm over the wrapped bone orientation errors of a pose, radians, (..., 14, 2) -> (...).
 
     ``sqrt(sum_b wrap(theta_b - theta*_b)^2)`` over 13 bones. Bones without truth are left out and
-    the norm is scaled up to 13 bones, so that poses compare; NaN where no bone is known.
+    the norm is scaled up to 13 bones, so that poses are comparable; NaN where no bone is known.
     """
     error = wrap(bone_angles(forecast) - bone_angles(truth))
     known = np.isfinite(error)
@@ -68,8 +68,8 @@ def bone_angle_error(forecast: Array, truth: Array) -> NDArray[np.float64]:
 def mean_speed(future: Array, torso: Array) -> NDArray[np.float64]:
     """Mean true joint speed over the future of each window, (N, 10, 14, 2) -> (N,).
 
-    In torsos a second; ``torso`` is (N,) pixels. NaN where no joint is known in two frames that
-    follow each other.
+    In torsos per second; ``torso`` is (N,) pixels. NaN where no joint is known in two consecutive
+    frames.
     """
     step = np.linalg.norm(np.diff(future.astype(np.float64), axis=1), axis=-1)
     known = np.isfinite(step)
@@ -80,7 +80,7 @@ def mean_speed(future: Array, torso: Array) -> NDArray[np.float64]:
 def speed_class(speed: Array) -> NDArray[np.int64]:
     """Tercile of each window, 0 slow, 1 medium, 2 fast, (N,); -1 where the speed is unknown.
 
-    Ranks of all windows given are cut into three parts as equal as can be; ties by position.
+    All windows are ranked and cut into three parts as equal as possible; ties by position.
     """
     classes = np.full(len(speed), -1, np.int64)
     known = np.flatnonzero(np.isfinite(speed))

@@ -34,7 +34,7 @@ def box_side(annotation: Array) -> Array:
 
 
 def same_person(estimate: Array, annotation: Array) -> NDArray[np.bool_]:
-    """(T,) whether the boxes of the finite joints of both meet (also in a line or a point)."""
+    """(T,) whether the boxes of the finite joints of both meet, if only in a line or a point."""
     a, b = person_box(estimate), person_box(annotation)
     low = np.maximum(a[..., :2], b[..., :2])
     high = np.minimum(a[..., 2:], b[..., 2:])
@@ -84,9 +84,9 @@ def pck_sums(
 
 
 def acceleration_errors(estimate: Array, annotation: Array) -> NDArray[np.float64]:
-    """Length of the difference of second differences, pixels a frame squared, -> (T - 2, 14).
+    """Length of the difference of second differences, pixels per frame squared, -> (T - 2, 14).
 
-    NaN wherever one of the three frames is missing in either. Frames of a run follow each other.
+    NaN where one of the three frames is missing in either. The frames must be consecutive.
     """
     if len(estimate) < 3:
         return np.full((0, estimate.shape[1]), np.nan)

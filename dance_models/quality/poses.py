@@ -1,6 +1,7 @@
-"""Poses: what a body cannot do, and where estimate and annotation tell of different poses.
+"""Checks on poses: impossible limbs and jumps, and estimates that contradict the annotation.
 
-Lengths are in torso lengths of the clip: the median of neck to mid-hip over its frames.
+Lengths are in torso lengths of the clip: the median of neck to mid-hip over its frames. A clip that
+never shows neck and both hips has no such unit, and the checks that need it find nothing.
 """
 
 from collections.abc import Sequence
@@ -34,7 +35,7 @@ class ClipPoses:
 
 
 def missing_joints(poses: ClipPoses, config: QualityConfig) -> list[Finding]:
-    """Joints that are known in less than ``joint_coverage`` of the frames; first frame without."""
+    """Joints known in less than ``joint_coverage`` of the frames, at the first frame without."""
     if not len(poses.frame):
         return []
     known = np.asarray(np.isfinite(poses.keypoints).all(axis=2))  # (T, 14)
@@ -112,10 +113,11 @@ def jumps(poses: ClipPoses, config: QualityConfig) -> list[Finding]:
 def swapped_sides(
     estimate: ClipPoses, annotation: ClipPoses, config: QualityConfig
 ) -> list[Finding]:
-    """Stretches in which exchanging left and right brings estimate and annotation together.
+    """Stretches in which estimate and annotation agree once left and right are exchanged.
 
-    Both have the same frames. An estimator confuses the sides of a dancer who turns; whole clips
-    are an annotator or a converter that names sides as the viewer sees them, which is an error.
+    Both have the same frames. An estimator confuses the sides of a dancer who turns. When a whole
+    clip is affected, an annotator or a converter has named sides as the viewer sees them, which is
+    an error.
     """
     torso = median_torso(annotation.keypoints)
     own = _distance(estimate.keypoints, annotation.keypoints)[:, _SIDED] / torso
@@ -146,11 +148,11 @@ def swapped_sides(
 def far_estimates(
     estimate: ClipPoses, annotation: ClipPoses, config: QualityConfig
 ) -> list[Finding]:
-    """Frames in which the estimate is far from the annotation, where there are too many of them.
+    """Frames in which the estimate is far from the annotation, when there are too many of them.
 
-    Single frames are the estimator's errors, which are there to be learnt; many are another
-    person, another frame rate, annotations of another clip, or a poor estimator: it warns, and
-    nothing is decided by an estimator. Both have the same frames.
+    Single frames are errors of the estimator, which the network learns to correct. Many frames mean
+    another person, another frame rate, annotations of another clip, or a poor estimator. They only
+    warn, because an estimator may not decide. Both have the same frames.
     """
     distance = _distance(estimate.keypoints, annotation.keypoints)
     both = np.isfinite(distance)
@@ -185,7 +187,7 @@ def _mean(values: Array, known: NDArray[np.bool_]) -> Array:
 
 
 def on_common_frames(a: ClipPoses, b: ClipPoses) -> tuple[ClipPoses, ClipPoses]:
-    """Both cut down to the frames that are in both."""
+    """Both, reduced to the frames that are in both."""
     _, first, second = np.intersect1d(a.frame, b.frame, return_indices=True)
     return _rows(a, first), _rows(b, second)
 
@@ -195,7 +197,7 @@ def _rows(poses: ClipPoses, rows: NDArray[np.intp]) -> ClipPoses:
 
 
 def lasting(findings: Sequence[Finding], poses: ClipPoses, config: QualityConfig) -> list[Finding]:
-    """All as warnings when they concern ``error_share`` of the frames, none otherwise."""
+    """All as warnings when they affect ``error_share`` of the frames, none otherwise."""
     concerned = len({f.frame for f in findings})
     if concerned < config.error_share * len(poses.frame):
         return []

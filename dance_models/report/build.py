@@ -1,4 +1,4 @@
-"""From the long tables and the checkpoints to the page."""
+"""Building the page from the long tables and the checkpoints."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ SPLIT_NAMES = {
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """What the page is made of."""
+    """The input of the page."""
 
     recognition: pl.DataFrame  # RECOGNITION_SCORES
     prediction: pl.DataFrame  # PREDICTION_SCORES
@@ -59,7 +59,7 @@ class Results:
     provenance: Provenance
     facts: Mapping[str, str]  # digests and the like
     image_of: Callable[[str, int], Path | None]
-    crops: Crops | None = None  # for networks that see pictures
+    crops: Crops | None = None  # for networks that read images
 
 
 def build_page(results: Results) -> Page:
@@ -153,7 +153,7 @@ def _figures(page: Page, results: Results, split: str) -> None:
 
 
 def _compared(networks: Mapping[str, Path]) -> dict[str, Path]:
-    """Without the ablations: their poses look like those of the network they are taken from."""
+    """Without the ablations: their poses look like those of the network they vary."""
     return {name: path for name, path in networks.items() if not row_of(name).ablation}
 
 
@@ -163,18 +163,18 @@ def _cases(page: Page, results: Results) -> None:
         pose_runs_from_rows(table.filter(pl.col("variant") == 0)) if table.height else []
         for table in results.splits
     ]
-    learn, tune, judge = runs
-    judge = [run for run in judge if run.annotated.any()]
-    fit_on = cut_windows(learn, annotated_poses(learn), stride=2)
+    train, validation, test = runs
+    test = [run for run in test if run.annotated.any()]
+    fit_on = cut_windows(train, annotated_poses(train), stride=2)
     trivial: dict[str, Forecaster] = {
         "zero_velocity": zero_velocity,
         "ar": fit_autoregression(fit_on),
     }
-    calibrated = fit_calibration(learn, tune or learn)
+    calibrated = fit_calibration(train, validation or train)
     refined = refinement_cases(
-        judge, calibrated, _compared(results.refiners), results.image_of, crops=results.crops
+        test, calibrated, _compared(results.refiners), results.image_of, crops=results.crops
     )
-    forecasts = forecast_cases(judge, trivial, _compared(results.forecasters))
+    forecasts = forecast_cases(test, trivial, _compared(results.forecasters))
     legend = "Grey: annotated; red: what the method says; below: mean error in % of torso."
     if refined:
         page.picture(case_figure(refined), f"Refined keypoints, fixed test split. {legend}")

@@ -1,7 +1,7 @@
 """The paper's tables II-VI, and ours in the same shape from the long score tables.
 
-The paper's corpus is private and its tables contradict themselves in places, so its numbers stand
-beside ours for their format and are never called a comparison.
+The paper's corpus is private and its tables contradict themselves in places. Its numbers are shown
+beside ours for their format, and are never called a comparison.
 """
 
 from collections.abc import Mapping, Sequence

@@ -19,11 +19,11 @@ from dance_models.rows import FRAME_SPLIT
 
 NOT_MEASURED: Final = "n/a"
 
-# With five clips even an exact paired test cannot reach 5 % (2 / 2^5); bootstrap intervals of so
-# few are too narrow to claim anything.
+# With five clips even an exact paired test cannot reach 5 % (2 / 2^5), and bootstrap intervals are
+# too narrow to support a claim.
 FEWEST_CLIPS_FOR_A_WIN: Final = 6
 
-# Metrics in which less is better; all others are shares, of which more is better.
+# Metrics for which less is better; all others are shares, for which more is better.
 _ERRORS: Final = ("mpjpe", "mae", "bone_angle", "accel")
 
 _TITLES: Final[Mapping[str, str]] = {
@@ -101,9 +101,9 @@ def recognition_table(
 
 
 def leak_table(scores: pl.DataFrame, paired: pl.DataFrame, provenance: Provenance) -> Table:
-    """PCK of one network under grouped splits and under a split of frames, on the same frames."""
+    """PCK of one network trained with grouped splits and with a split of frames, same frames."""
     table = recognition_table(scores, paired.clear(), provenance)
-    said = "No row is marked: this shows what a leak looks like, not a better network."
+    note = "No row is marked: this shows what a leak looks like, not a better network."
     pair = (FRAME_SPLIT.id, FRAME_SPLIT.network)
     differences = paired.filter(task="recognition", metric="pck_torso", style="all").filter(
         pl.col("method").is_in(pair), pl.col("other").is_in(pair)
@@ -115,7 +115,7 @@ def leak_table(scores: pl.DataFrame, paired: pl.DataFrame, provenance: Provenanc
             (sign * (row[end] if row[end] is not None else float("nan")))
             for end in ("ci_low", "ci_high")
         )
-        said += (
+        note += (
             f" At {row['threshold']:g} the leak adds {100 * sign * row['difference']:.1f} points "
             f"[{100 * low:.1f}, {100 * high:.1f}]."
         )
@@ -123,7 +123,7 @@ def leak_table(scores: pl.DataFrame, paired: pl.DataFrame, provenance: Provenanc
         "What a leak looks like: the same network with and without the frames around the judged "
         "ones in training; PCK, % of joints within the threshold x torso"
     )
-    return replace(table, title=title, footnotes=(table.footnotes[0], said))
+    return replace(table, title=title, footnotes=(table.footnotes[0], note))
 
 
 def prediction_table(
@@ -162,7 +162,7 @@ def _table(
     style: str,
     provenance: Provenance,
 ) -> Table:
-    """Rows in the order of the long table, a seed a row when there are several."""
+    """Rows in the order of the long table, one for each seed when there are several."""
     keys = [*labels, *(["seed"] if scores["seed"].n_unique() > 1 else [])]
     rows = []
     for key in scores.select(keys).unique(maintain_order=True).iter_rows(named=True):
@@ -205,9 +205,9 @@ def _cell(row: pl.DataFrame, share: bool) -> str:
 def _wins(
     mine: pl.DataFrame, scores: pl.DataFrame, paired: pl.DataFrame, column: Mapping[str, Any]
 ) -> bool:
-    """Whether every other method on the same input and split is worse beyond doubt.
+    """Whether every other method on the same input and split is significantly worse.
 
-    ``paired`` pools seeds, so that rows of single seeds among several never win.
+    ``paired`` pools seeds, so rows of single seeds among several never win.
     """
     if mine["seed"][0] is not None and scores["seed"].n_unique() > 1:
         return False

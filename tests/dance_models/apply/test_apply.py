@@ -133,5 +133,5 @@ def test_the_drawing_has_the_frames_and_times_of_the_video(
 
 def test_a_video_without_anybody_is_an_error(clip: tuple[Path, NDArray[np.float32]]) -> None:
     video, keypoints = clip
-    with pytest.raises(InputError, match="nobody was found"):
+    with pytest.raises(InputError, match="no person was detected"):
         applied(video, np.full_like(keypoints, np.nan))
