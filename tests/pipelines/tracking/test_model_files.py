@@ -13,9 +13,9 @@ from registry_case import ASSET, Case
 
 from dance_models.tables import file_digest
 from dance_models.training.loop import TrainingResult
-from pipelines.execution.training_child import _log_model
 from pipelines.tracking.model_digest import model_digest
 from pipelines.tracking.tracker import MLFLOW_ENVIRONMENT, Tracker
+from pipelines.training.child import _log_model
 
 
 @pytest.fixture

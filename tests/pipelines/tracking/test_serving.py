@@ -17,7 +17,7 @@ import pytest
 from registry_case import ASSET, Case
 
 from dance_models.training.loop import TrainingResult
-from pipelines.execution.training_child import _log_model
+from pipelines.training.child import _log_model
 
 
 @pytest.mark.e2e
