@@ -3,11 +3,48 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+
+# The rooms of dance_models (folders, and files at the top) from the lowest layer to the highest.
+# A room imports from rooms before it alone.
+LAYERS = (
+    "errors",
+    "skeleton",
+    "skeletons",
+    "config",
+    "recipes",
+    "rows",
+    "profiles",
+    "geometry",
+    "tables",
+    "metrics",
+    "video",
+    "annotations",
+    "estimators",
+    "data",
+    "motion",
+    "nets",
+    "checkpoint",
+    "batches",
+    "inference",
+    "training",
+    "export",
+    "report_tables",
+    "evaluation",
+    "render",
+    "report",
+    "apply",
+    "quality",
+    "demo",
+    "bench",
+    "__main__",
+)
 
 
 def _imports(path: Path) -> set[str]:
@@ -26,6 +63,63 @@ def _sources(package: str) -> list[Path]:
     return files
 
 
+def _module(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _run_time_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes below one, without the bodies of ``if TYPE_CHECKING``."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        yield child
+        yield from _run_time_nodes(child)
+
+
+def _import_graph(package: str) -> dict[str, set[str]]:
+    """The modules of a package that each of them imports, inside of functions too."""
+    trees = {_module(p): ast.parse(p.read_text("utf-8")) for p in _sources(package)}
+    graph: dict[str, set[str]] = {module: set() for module in trees}
+    for module, tree in trees.items():
+        for node in _run_time_nodes(tree):
+            names: list[str] = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                submodules = [f"{node.module}.{alias.name}" for alias in node.names]
+                names = [name if name in trees else node.module for name in submodules]
+            graph[module].update(name for name in names if name in trees and name != module)
+    return graph
+
+
+def _room(module: str) -> str:
+    """The folder or the file at the top of the package; "" for the package itself."""
+    return module.partition(".")[2].partition(".")[0]
+
+
+def test_imports_of_the_library_go_down() -> None:
+    graph = {m: others for m, others in _import_graph("dance_models").items() if _room(m)}
+    rooms = {_room(module) for module in graph}
+    assert rooms <= set(LAYERS), f"say in LAYERS where {rooms - set(LAYERS)} belong"
+    height = {room: i for i, room in enumerate(LAYERS)}
+    upward = [
+        f"{module} imports {other}"
+        for module, others in sorted(graph.items())
+        for other in sorted(others)
+        if _room(other) and height[_room(module)] < height[_room(other)]
+    ]
+    assert not upward, "\n".join(upward)
+
+
+@pytest.mark.parametrize("package", ["dance_models", "pipelines"])
+def test_no_files_import_each_other_in_a_circle(package: str) -> None:
+    try:
+        TopologicalSorter(_import_graph(package)).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
 @pytest.mark.parametrize("path", _sources("dance_models"), ids=str)
 def test_the_library_knows_no_orchestrator(path: Path) -> None:
     assert not _imports(path) & {"dagster", "dagster_pipes", "mlflow", "pipelines"}
@@ -36,7 +130,7 @@ def test_the_orchestration_holds_no_tensor_code(path: Path) -> None:
     assert not _imports(path) & {"torch", "cv2", "albumentations", "decord", "av", "onnxruntime"}
 
 
-@pytest.mark.parametrize("package", ["nets", "training"])
+@pytest.mark.parametrize("package", ["metrics", "nets", "batches", "inference", "training"])
 def test_networks_and_training_need_torch_and_numpy_alone(package: str) -> None:
     allowed = {"torch", "numpy", "dance_models"} | set(sys.stdlib_module_names)
     for path in sorted((ROOT / "dance_models" / package).rglob("*.py")):

@@ -23,13 +23,6 @@ from dance_models.evaluation.calibration import fit_calibration
 from dance_models.evaluation.divisions import FOLDS, Part, Trained, divisions, with_seeds
 from dance_models.evaluation.filters import tuned_filters
 from dance_models.evaluation.forecasts import Forecaster, trivial_forecasters
-from dance_models.evaluation.render_tables import (
-    Provenance,
-    Table,
-    leak_table,
-    prediction_tables,
-    recognition_tables,
-)
 from dance_models.evaluation.scores import (
     over_seeds,
     paired_prediction_scores,
@@ -41,6 +34,13 @@ from dance_models.inference.forecast import forecast
 from dance_models.inference.loading import load_forecaster, load_refiner
 from dance_models.inference.recognise import recognised_runs
 from dance_models.inference.refine import refine_observed
+from dance_models.report_tables.results import (
+    Provenance,
+    leak_table,
+    prediction_tables,
+    recognition_tables,
+)
+from dance_models.report_tables.table import Table
 from dance_models.rows import FRAME_SPLIT
 from dance_models.training.prediction import annotated_poses
 

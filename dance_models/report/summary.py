@@ -5,8 +5,8 @@ from typing import Final, TypeVar
 
 import polars as pl
 
-from dance_models.evaluation.render_tables import FEWEST_CLIPS_FOR_A_WIN
 from dance_models.evaluation.scores import over_seeds
+from dance_models.report_tables.results import FEWEST_CLIPS_FOR_A_WIN
 
 HEADLINES: Final = (
     ("recognition", "mkff_st_gcn", "pck_torso", "threshold", (0.05, 0.1, 0.2), "raw"),

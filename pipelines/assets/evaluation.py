@@ -22,8 +22,8 @@ from pipelines.tracking.tracker import Tracker, git_commit
 if TYPE_CHECKING:
     from dance_models.data.crops import Crops
     from dance_models.evaluation.divisions import Trained
-    from dance_models.evaluation.render_tables import Provenance
     from dance_models.evaluation.report import Report
+    from dance_models.report_tables.results import Provenance
 
 GROUP: Final = "evaluation"
 CODE_VERSION: Final = "2"
@@ -89,7 +89,7 @@ def _crops(store: Store, rows: Iterable[Row]) -> "Crops | None":
 
 def _provenance(store: Store) -> "Provenance":
     """What the footnotes of the tables say about the data."""
-    from dance_models.evaluation.render_tables import Provenance
+    from dance_models.report_tables.results import Provenance
 
     notes = (pretraining_note(store),)
     return Provenance(corpus_label(store), store.digest("split_manifest"), notes)

@@ -114,8 +114,8 @@ def _score(
     from dance_models.config import PredictionExperiment
     from dance_models.data.assemble import pose_runs_from_rows
     from dance_models.evaluation.divisions import Trained
-    from dance_models.evaluation.render_tables import Provenance
     from dance_models.evaluation.report import prediction_report, recognition_report
+    from dance_models.report_tables.results import Provenance
 
     known, evaluated = (pose_runs_from_rows(table) for table in (splits[0], splits[2]))
     if row_of(model.method).pretraining_asset:

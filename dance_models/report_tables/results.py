@@ -1,8 +1,9 @@
-"""Markdown and plain text of the two result tables, from the long tables alone.
+"""The result tables of recognition and prediction, from the long score tables.
 
-A value is marked as a win (bold, or ``*`` in plain text) only where its paired interval against
-every other row of the same input excludes zero, and at least six clips were compared. Anything
-not measured reads ``n/a``.
+To add a column, add it to the ``columns`` of :func:`recognition_table` or :func:`prediction_table`.
+
+A value is marked as a win only where its paired interval against every other row of the same input
+excludes zero, and at least six clips were compared. A value that was not measured reads ``n/a``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ import polars as pl
 
 from dance_models.metrics.horizon import HORIZONS_MS
 from dance_models.metrics.pck import THRESHOLDS
+from dance_models.report_tables.table import Cell, Table
 from dance_models.rows import FRAME_SPLIT
 
 NOT_MEASURED: Final = "n/a"
@@ -40,41 +42,11 @@ _JOINT_TITLES: Final = {"all_but_head_top": "mean over 13 joints without head_to
 
 @dataclass(frozen=True)
 class Provenance:
-    """What the footnote says about the data behind a table."""
+    """The data behind a table, for its footnote."""
 
     corpus: str  # such as "synthetic demo corpus"
     split_digest: str  # of the split manifest
     notes: tuple[str, ...] = ()  # such as "not pre-trained"
-
-
-@dataclass(frozen=True)
-class Table:
-    """A rendered table before it is Markdown or text: cells are (text, is a win)."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[tuple[str, bool], ...], ...]
-    footnotes: tuple[str, ...]
-
-    def markdown(self) -> str:
-        """GitHub Markdown; wins are bold."""
-        lines = [f"**{self.title}**", "", _line(self.header), _line(["---"] * len(self.header))]
-        lines += [_line([f"**{t}**" if win else t for t, win in row]) for row in self.rows]
-        return "\n".join([*lines, "", *(f"{note}  " for note in self.footnotes)]).rstrip() + "\n"
-
-    def text(self) -> str:
-        """Aligned columns for a terminal; wins end in ``*``."""
-        cells = [list(self.header)]
-        cells += [[f"{t} *" if win else t for t, win in row] for row in self.rows]
-        widths = [max(len(row[i]) for row in cells) for i in range(len(self.header))]
-        lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)) for r in cells]
-        lines.insert(1, "  ".join("-" * w for w in widths))
-        body = "\n".join(line.rstrip() for line in lines)
-        return "\n".join([self.title, "", body, "", *self.footnotes]) + "\n"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def recognition_tables(
@@ -198,13 +170,14 @@ def _table(
         names = [str(key[label]) for label in labels]
         if "seed" in key:
             names[0] += "" if key["seed"] is None else f" (seed {key['seed']})"
-        cells = [(name, False) for name in names]
+        cells = [Cell(name) for name in names]
         for _, column in columns:
             text = _cell(mine.filter(**column), _is_share(mine))
-            cells.append((text, text != NOT_MEASURED and _wins(mine, scores, paired, column)))
+            win = text != NOT_MEASURED and _wins(mine, scores, paired, column)
+            cells.append(Cell(text, win))
         rows.append(tuple(cells))
     if not rows:
-        rows = [tuple((NOT_MEASURED, False) for _ in (*labels, *columns))]
+        rows = [tuple(Cell(NOT_MEASURED) for _ in (*labels, *columns))]
     scope = "all styles" if style == "all" else f"style {style}"
     header = (*labels, *(name for name, _ in columns))
     notes = _footnotes(scores, counted, provenance)

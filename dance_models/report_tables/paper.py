@@ -5,10 +5,11 @@ beside ours for their format and are never called a comparison.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
+
+from dance_models.report_tables.table import Table
 
 Row = tuple[str, ...]
 
@@ -58,35 +59,25 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = {
 HORIZONS: Final = (80, 160, 320)
 
 
-@dataclass(frozen=True)
-class Grid:
-    """A titled table of text."""
-
-    title: str
-    header: Row
-    rows: tuple[Row, ...]
-    notes: tuple[str, ...] = ()
-
-
 def _rows(values: Mapping[str, Sequence[str]]) -> tuple[Row, ...]:
     return tuple((name, *cells) for name, cells in values.items())
 
 
-def paper_grids() -> list[Grid]:
+def paper_tables() -> list[Table]:
     """Tables II-VI as printed."""
-    grids = [
-        Grid("Paper, table II: PCK@0.2, ballet, %", ("method", *PARTS), _rows(PAPER_II)),
-        Grid(
+    tables = [
+        Table.of_text("Paper, table II: PCK@0.2, ballet, %", ("method", *PARTS), _rows(PAPER_II)),
+        Table.of_text(
             "Paper, table III: mean PCK, ballet, %", ("method", "@0.1", "@0.05"), _rows(PAPER_III)
         ),
     ]
     for number, (style, rows) in zip(("IV", "V", "VI"), PAPER_HORIZONS.items(), strict=True):
         header = ("method", *(f"{ms} ms" for ms in HORIZONS))
-        grids.append(Grid(f"Paper, table {number}: MAE, {style}", header, _rows(rows)))
-    return grids
+        tables.append(Table.of_text(f"Paper, table {number}: MAE, {style}", header, _rows(rows)))
+    return tables
 
 
-def our_part_grid(scores: pl.DataFrame, style: str) -> Grid:
+def our_part_table(scores: pl.DataFrame, style: str) -> Table:
     """Table II's shape: PCK_torso@0.2 of the parts, mean of left and right."""
     own = scores.filter(metric="pck_torso", threshold=0.2, style=style)
     rows = []
@@ -94,20 +85,20 @@ def our_part_grid(scores: pl.DataFrame, style: str) -> Grid:
         mine = own.filter(method=method)
         cells = (_mean(mine.filter(pl.col("joint").is_in(joints))) for joints in PARTS.values())
         rows.append((method, *cells))
-    return Grid(f"Ours: PCK_torso@0.2, {style}, %", ("method", *PARTS), tuple(rows))
+    return Table.of_text(f"Ours: PCK_torso@0.2, {style}, %", ("method", *PARTS), rows)
 
 
-def our_mean_grid(scores: pl.DataFrame, style: str) -> Grid:
+def our_mean_table(scores: pl.DataFrame, style: str) -> Table:
     """Table III's shape: mean PCK_torso over 14 joints at 0.1 and 0.05."""
     own = scores.filter(metric="pck_torso", joint="all", style=style)
-    rows = tuple(
+    rows = [
         (method, *(_mean(own.filter(method=method, threshold=t)) for t in (0.1, 0.05)))
         for method in own["method"].unique(maintain_order=True)
-    )
-    return Grid(f"Ours: mean PCK_torso, {style}, %", ("method", "@0.1", "@0.05"), rows)
+    ]
+    return Table.of_text(f"Ours: mean PCK_torso, {style}, %", ("method", "@0.1", "@0.05"), rows)
 
 
-def our_horizon_grid(scores: pl.DataFrame, style: str) -> Grid:
+def our_horizon_table(scores: pl.DataFrame, style: str) -> Table:
     """Tables IV-VI's shape: bone orientation error (rad) and joint error (% of torso)."""
     own = scores.filter(style=style, input="annotated")
     rows = []
@@ -122,7 +113,7 @@ def our_horizon_grid(scores: pl.DataFrame, style: str) -> Grid:
         *(f"{ms} ms, % torso" for ms in HORIZONS),
     )
     title = f"Ours: bone orientation error and mean joint error at the horizon, {style}"
-    return Grid(title, header, tuple(rows))
+    return Table.of_text(title, header, rows)
 
 
 def _mean(rows: pl.DataFrame) -> str:

@@ -3,7 +3,8 @@
 import polars as pl
 import pytest
 
-from dance_models.evaluation.render_tables import (
+from dance_models.evaluation.scores import PAIRED_SCORES, PREDICTION_SCORES, RECOGNITION_SCORES
+from dance_models.report_tables.results import (
     Provenance,
     leak_table,
     prediction_table,
@@ -11,7 +12,6 @@ from dance_models.evaluation.render_tables import (
     recognition_table,
     recognition_tables,
 )
-from dance_models.evaluation.scores import PAIRED_SCORES, PREDICTION_SCORES, RECOGNITION_SCORES
 
 FROM = Provenance("synthetic demo corpus", "0123456789abcdef", ("Not pre-trained.",))
 THRESHOLDS = (0.05, 0.1, 0.2)

@@ -1,9 +1,9 @@
-"""Details by joint and by speed, as tables of text."""
+"""Tables by joint and by speed."""
 
 import polars as pl
 
 from dance_models.metrics.horizon import HORIZONS_MS, SPEED_CLASSES
-from dance_models.report.paper_tables import Grid
+from dance_models.report_tables.table import Table
 from dance_models.skeleton import JOINTS
 
 
@@ -13,7 +13,7 @@ def _cell(rows: pl.DataFrame, factor: float = 1) -> str:
     return f"{factor * rows['value'][0]:.1f}"
 
 
-def joint_grid(scores: pl.DataFrame, threshold: float) -> Grid:
+def joint_table(scores: pl.DataFrame, threshold: float) -> Table:
     """PCK_torso of every joint; RECOGNITION_SCORES of one split."""
     own = scores.filter(metric="pck_torso", threshold=threshold, style="all")
     rows = tuple(
@@ -21,10 +21,10 @@ def joint_grid(scores: pl.DataFrame, threshold: float) -> Grid:
         for method in own["method"].unique(maintain_order=True)
     )
     title = f"By joint: PCK_torso@{threshold:g}, all styles, %"
-    return Grid(title, ("method", *(joint.replace("_", " ") for joint in JOINTS)), rows)
+    return Table.of_text(title, ("method", *(joint.replace("_", " ") for joint in JOINTS)), rows)
 
 
-def joint_error_grid(scores: pl.DataFrame, horizon_ms: int) -> Grid:
+def joint_error_table(scores: pl.DataFrame, horizon_ms: int) -> Table:
     """Error of every joint at one horizon, annotated input; PREDICTION_SCORES of one split."""
     own = scores.filter(style="all", input="annotated", horizon_ms=horizon_ms)
     rows = tuple(
@@ -35,10 +35,10 @@ def joint_error_grid(scores: pl.DataFrame, horizon_ms: int) -> Grid:
         for method in own["method"].unique(maintain_order=True)
     )
     title = f"By joint: mean error at {horizon_ms} ms, all styles, annotated input, % of torso"
-    return Grid(title, ("method", *(joint.replace("_", " ") for joint in JOINTS)), rows)
+    return Table.of_text(title, ("method", *(joint.replace("_", " ") for joint in JOINTS)), rows)
 
 
-def speed_class_grid(scores: pl.DataFrame) -> Grid:
+def speed_class_table(scores: pl.DataFrame) -> Table:
     """Error in slow, medium and fast windows at every horizon, annotated input."""
     own = scores.filter(style="all", input="annotated")
     columns = [(speed, ms) for speed in SPEED_CLASSES for ms in HORIZONS_MS]
@@ -54,4 +54,6 @@ def speed_class_grid(scores: pl.DataFrame) -> Grid:
     )
     note = "Thirds of the windows by the true speed of their future."
     header = ("method", *(f"{speed}, {ms} ms" for speed, ms in columns))
-    return Grid("By speed: mean joint error, annotated input, % of torso", header, rows, (note,))
+    return Table.of_text(
+        "By speed: mean joint error, annotated input, % of torso", header, rows, (note,)
+    )
