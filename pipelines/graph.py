@@ -35,10 +35,10 @@ from pipelines.automation.ingestion import annotation_sensor, clip_sensor
 from pipelines.automation.jobs import jobs_of
 from pipelines.automation.retraining import retraining_schedule
 from pipelines.automation.switches import AutomationSettings
-from pipelines.execution.training_launcher import TrainingLauncher
 from pipelines.profile_options import ProfileOptions
 from pipelines.stage import Stage
 from pipelines.storage.store import Store
+from pipelines.training.launcher import TrainingLauncher
 
 # Imported once by the server that a run's steps are forked from. Modules that start threads when
 # they are imported must not be here.

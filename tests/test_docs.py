@@ -14,16 +14,18 @@ from typing import Any
 
 import polars as pl
 import pytest
-from pipelines.steps import assets_of
 from typer.testing import CliRunner
 
 import dance_models
 from dance_models.config import AugmentConfig
 from dance_models.data.augment import augment_run
 from dance_models.profiles import PROFILES
-from dance_models.rows import ABLATIONS, PRETRAINED, PRETRAININGS
+from dance_models.rows import ROWS
 from dance_models.training.synthetic import synthetic_runs
-from pipelines.cli import app
+from pipelines.cli import make_app
+from pipelines.graph import build_definitions, stages_of
+from pipelines.profile_options import ProfileOptions
+from pipelines.storage.store import Store
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -65,7 +67,7 @@ def test_a_command_exists_with_its_options(command: tuple[str, ...]) -> None:
     if words[0] == "make":
         _output(["make", "--dry-run", *words[1:]])
     elif words[0] == "dance":
-        shown = CliRunner().invoke(app, [words[1], "--help"], env={"COLUMNS": "200"})
+        shown = CliRunner().invoke(make_app(), [words[1], "--help"], env={"COLUMNS": "200"})
         assert shown.exit_code == 0, shown.output
         _are_options(words[2:], shown.output)
     else:
@@ -105,35 +107,35 @@ def _drawn_edges(page: Path) -> set[tuple[str, str]]:
     return edges
 
 
-def _dependencies() -> dict[str, set[str]]:
-    """Asset -> the assets that it depends on, in the graph that Dagster loads."""
-    from pipelines.definitions import defs
-
-    graph = defs.resolve_asset_graph()
+def _dependencies(store: Store) -> dict[str, set[str]]:
+    """Asset -> the assets that it depends on, in the graph of profile demo with motion."""
+    profile = ProfileOptions("demo", motion=True).resolve(store)
+    graph = build_definitions(profile, store).resolve_asset_graph()
     return {
         key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
         for key in graph.get_all_asset_keys()
     }
 
 
-def test_every_asset_is_in_the_graph() -> None:
+def test_every_asset_is_in_the_graph(tmp_path: Path) -> None:
     page = DOCS / "usage" / "graph.md"
     drawn = {asset for edge in _drawn_edges(page) for asset in edge}
-    assert {*assets_of(PROFILES["demo"]), *PRETRAININGS} <= drawn
-    assert "`person_crops`" in _text(page)
+    assert drawn == set(_dependencies(Store(root=str(tmp_path))))
+    for stage in stages_of(PROFILES["study"]):
+        trained = stage.asset_options.get("op_tags", {}).get("dance/kind") == "training"
+        assert trained or f"`{stage.name}`" in _text(page), stage.name
 
 
-def test_every_arrow_of_the_graph_is_a_dependency() -> None:
-    dependencies = _dependencies()
+def test_every_arrow_of_the_graph_is_a_dependency(tmp_path: Path) -> None:
+    dependencies = _dependencies(Store(root=str(tmp_path)))
     for source, target in _drawn_edges(DOCS / "usage" / "graph.md"):
-        if source in dependencies and target in dependencies:  # the others need motion
-            assert source in dependencies[target], (source, target)
+        assert source in dependencies[target], (source, target)
 
 
 def test_every_method_is_in_the_comparison() -> None:
     page = _text(DOCS / "usage" / "comparison.md")
-    for method in (*PROFILES["study"].rows, *PRETRAINED, *ABLATIONS):
-        assert f"`{method}`" in page, method
+    for row in ROWS:
+        assert f"`{row.id}`" in page, row.id
 
 
 # --- links and files ----------------------------------------------------------------------------
@@ -187,14 +189,10 @@ def test_files_and_folders_that_are_named_exist(page: Path) -> None:
 
 # --- data contracts -----------------------------------------------------------------------------
 
-# Section of docs/data_contracts.md -> where its schema is (the first module that has it).
+# Section of docs/data_contracts.md -> where its schema is.
 SCHEMAS = {
-    "raw_clips": ("RAW_CLIPS", "pipelines.storage.clips", "pipelines.storage.registration"),
-    "raw_annotations": (
-        "RAW_ANNOTATIONS",
-        "pipelines.storage.annotations",
-        "pipelines.storage.registration",
-    ),
+    "raw_clips": ("RAW_CLIPS", "pipelines.storage.clips"),
+    "raw_annotations": ("RAW_ANNOTATIONS", "pipelines.storage.annotations"),
     "raw_motion": ("RAW_MOTION", "pipelines.storage.motion"),
     "clip_probe": ("CLIP_PROBE", "dance_models.tables"),
     "sampled_frames": ("FRAMES", "dance_models.tables"),
@@ -205,7 +203,7 @@ SCHEMAS = {
     "split_rows": ("SPLIT_ROWS", "dance_models.tables"),
     "person_crops": ("PERSON_CROPS", "dance_models.tables"),
     "pretraining_sources": ("SOURCES", "pipelines.assets.pretraining"),
-    "pretraining_leaks": ("LEAKS", "pipelines.storage.motion"),
+    "pretraining_leaks": ("LEAKS", "pipelines.checks.motion_leak"),
     "findings": ("FINDINGS", "dance_models.tables"),
     "recognition_scores": ("RECOGNITION_SCORES", "dance_models.evaluation.scores"),
     "prediction_scores": ("PREDICTION_SCORES", "dance_models.evaluation.scores"),
@@ -232,14 +230,9 @@ def _documented(section: str) -> dict[str, str]:
     return dict(rows)
 
 
-def _schema(name: str, *modules: str) -> Mapping[str, Any]:
-    for module in modules:
-        try:
-            schema: Mapping[str, Any] = getattr(importlib.import_module(module), name)
-        except (ModuleNotFoundError, AttributeError):
-            continue
-        return schema
-    raise AssertionError(f"{name} is in none of {modules}")
+def _schema(name: str, module: str) -> Mapping[str, Any]:
+    schema: Mapping[str, Any] = getattr(importlib.import_module(module), name)
+    return schema
 
 
 def _type(dtype: Any) -> str:

@@ -11,7 +11,6 @@ import dagster as dg
 
 from pipelines.assets.champion_exports import champion_exports
 from pipelines.assets.dataset import pose_dataset
-from pipelines.partitions import CLIPS
 from pipelines.stage import Stage
 from pipelines.tracking.registry import CHAMPION_ASSETS, NETWORK_OF_TASK
 
@@ -26,7 +25,6 @@ def jobs_of(stages: Iterable[Stage]) -> list[Any]:
     ingest_clips = dg.define_asset_job(
         INGEST_CLIPS,
         dg.AssetSelection.assets(*(stage.name for stage in stages if stage.partitioned)),
-        partitions_def=CLIPS,
         # Starting a process for each step would take longer than most of these steps.
         executor_def=dg.in_process_executor,
         description="Probe, sample and estimate one clip and read its annotations.",

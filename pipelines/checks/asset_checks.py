@@ -7,7 +7,6 @@ clips out by what is on disk rather than by how a run ended.
 
 import hashlib
 import json
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -55,18 +54,16 @@ class AssetChecks:
 
     def specs(self) -> list[dg.AssetCheckSpec]:
         """For the asset's ``check_specs``."""
-        with warnings.catch_warnings():  # that partitions of checks are new
-            warnings.simplefilter("ignore", dg.PreviewWarning)
-            return [
-                dg.AssetCheckSpec(
-                    check.name,
-                    asset=self.asset,
-                    description=check.description,
-                    blocking=check.blocking,
-                    partitions_def=CLIPS if self.partitioned else None,
-                )
-                for check in self.checks
-            ]
+        return [
+            dg.AssetCheckSpec(
+                check.name,
+                asset=self.asset,
+                description=check.description,
+                blocking=check.blocking,
+                partitions_def=CLIPS if self.partitioned else None,
+            )
+            for check in self.checks
+        ]
 
     def _key(self, quality: QualityConfig, digest: str) -> str:
         """What findings depend on: the stage's inputs, the limits, the code."""

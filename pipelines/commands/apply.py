@@ -9,16 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from dance_models.errors import InputError
-from pipelines.commands.common import (
-    DEFAULT_STORE,
-    DebugOption,
-    PersonOption,
-    StoreOption,
-    console,
-    estimator_of,
-    opened,
-    reported,
-)
+from pipelines.commands import common
 
 if TYPE_CHECKING:
     from dance_models.config import EstimatorConfig
@@ -32,16 +23,18 @@ def apply(
         str, typer.Option(help="NAME@ALIAS, an MLflow run id, or a network's asset.")
     ] = "mkff_st_gcn",
     prediction: Annotated[str, typer.Option(help="Likewise.")] = "stga_net",
-    store: StoreOption = DEFAULT_STORE,
-    person: PersonOption = None,
+    store: common.StoreOption = common.DEFAULT_STORE,
+    person: common.PersonOption = None,
     draw: Annotated[bool, typer.Option(help="Also draw the skeletons onto the video.")] = True,
-    debug: DebugOption = False,
+    debug: common.DebugOption = False,
 ) -> None:
     """Refine and forecast the poses of a video with tracked models."""
-    with reported(debug):
+    with common.reported(debug):
         models = (recognition, prediction)
-        estimator = estimator_of(person)
-        apply_to_video(opened(store), console(), video, out, models, estimator, draw=draw)
+        estimator = common.estimator_of(person)
+        apply_to_video(
+            common.opened(store), common.console(), video, out, models, estimator, draw=draw
+        )
 
 
 def apply_to_video(

@@ -10,30 +10,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pipelines.commands.common import (
-    DEFAULT_STORE,
-    DebugOption,
-    StoreOption,
-    console,
-    opened,
-    reported,
-)
+from pipelines.commands import common
 
 if TYPE_CHECKING:
     from pipelines.storage.store import Store
 
 
 def bench(
-    store: StoreOption = DEFAULT_STORE,
+    store: common.StoreOption = common.DEFAULT_STORE,
     clips: Annotated[int, typer.Option(help="Clips to generate.")] = 4,
     frames: Annotated[int, typer.Option(help="Frames a clip.")] = 1500,
     width: Annotated[int, typer.Option(help="Pixels.")] = 480,
     height: Annotated[int, typer.Option(help="Pixels.")] = 360,
-    debug: DebugOption = False,
+    debug: common.DebugOption = False,
 ) -> None:
     """Time ingestion against a bare decode, the estimator and training steps."""
-    with reported(debug):
-        run_bench(opened(store), console(), clips, frames, (width, height))
+    with common.reported(debug):
+        run_bench(common.opened(store), common.console(), clips, frames, (width, height))
 
 
 def run_bench(

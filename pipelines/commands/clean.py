@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.commands.common import (
-    DEFAULT_STORE,
-    DebugOption,
-    StoreOption,
-    console,
-    opened,
-    reported,
-)
+from pipelines.commands import common
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -24,21 +17,21 @@ if TYPE_CHECKING:
 
 
 def clean(
-    store: StoreOption = DEFAULT_STORE,
+    store: common.StoreOption = common.DEFAULT_STORE,
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
-    debug: DebugOption = False,
+    debug: common.DebugOption = False,
 ) -> None:
     """Delete frames, checkpoints and runs that nothing uses any more; lists them first."""
-    with reported(debug):
-        garbage = find_garbage(opened(store))
+    with common.reported(debug):
+        garbage = find_garbage(common.opened(store))
         for line in garbage.lines():
-            console().print(line)
+            common.console().print(line)
         if not garbage:
             return
         if not yes and not typer.confirm("Delete these?"):
             raise typer.Exit(0)
-        delete(opened(store), garbage)
-        console().print(f"Deleted, {garbage.size_mb:.1f} MB freed.")
+        delete(common.opened(store), garbage)
+        common.console().print(f"Deleted, {garbage.size_mb:.1f} MB freed.")
 
 
 @dataclass

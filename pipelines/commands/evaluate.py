@@ -5,33 +5,23 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.common import (
-    DEFAULT_STORE,
-    DebugOption,
-    ProfileOption,
-    StoreOption,
-    TracksOption,
-    console,
-    estimator_of,
-    opened,
-    reported,
-)
+from pipelines.commands import common
 
 
 def evaluate(
     model: Annotated[str, typer.Option(help="NAME@ALIAS, an MLflow run id, or a network's asset.")],
     clips: Annotated[Path, typer.Option(help="Folder of clips the model never saw.")],
     annotations: Annotated[Path, typer.Option(help="Folder of their annotation files.")],
-    store: StoreOption = DEFAULT_STORE,
-    profile: ProfileOption = "demo",
-    tracks: TracksOption = None,
-    debug: DebugOption = False,
+    store: common.StoreOption = common.DEFAULT_STORE,
+    profile: common.ProfileOption = "demo",
+    tracks: common.TracksOption = None,
+    debug: common.DebugOption = False,
 ) -> None:
     """Score a tracked model on a corpus it never saw; prints the same tables."""
     from pipelines.execution.corpus_evaluation import Corpus, evaluate_on
     from pipelines.tracking.tracked_models import find_model
 
-    with reported(debug):
-        folder = opened(store)
-        corpus = Corpus(clips, annotations, profile, estimator_of(tracks=tracks))
-        evaluate_on(folder, console(), find_model(folder, model), corpus, debug=debug)
+    with common.reported(debug):
+        folder = common.opened(store)
+        corpus = Corpus(clips, annotations, profile, common.estimator_of(tracks=tracks))
+        evaluate_on(folder, common.console(), find_model(folder, model), corpus, debug=debug)

@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dance_models.errors import InputError
-from pipelines.commands.common import (
-    DEFAULT_STORE,
-    DebugOption,
-    StoreOption,
-    console,
-    opened,
-    reported,
-)
+from pipelines.commands import common
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,16 +17,16 @@ if TYPE_CHECKING:
 
 def export_frames(
     directory: Annotated[Path, typer.Argument(help="Folder to write images and COCO JSON to.")],
-    store: StoreOption = DEFAULT_STORE,
+    store: common.StoreOption = common.DEFAULT_STORE,
     prefill: Annotated[
         bool, typer.Option("--prefill", help="Start from the estimator's keypoints.")
     ] = False,
-    debug: DebugOption = False,
+    debug: common.DebugOption = False,
 ) -> None:
     """Export the sampled frames for an annotation tool: images and a COCO file."""
-    with reported(debug):
-        path, frames = export_for_annotation(opened(store), directory, prefill=prefill)
-        console().print(
+    with common.reported(debug):
+        path, frames = export_for_annotation(common.opened(store), directory, prefill=prefill)
+        common.console().print(
             f"{frames} frames in {path}. Annotate them, then "
             "`dance run --annotations FOLDER_OF_THE_RESULT`."
         )

@@ -6,16 +6,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from pipelines.commands.common import (
-    DEFAULT_STORE,
-    EXIT_FAILED,
-    DebugOption,
-    StoreOption,
-    console,
-    error_console,
-    opened,
-    reported,
-)
+from pipelines.commands import common
 
 
 def lineage(
@@ -29,22 +20,24 @@ def lineage(
     out: Annotated[
         Path | None, typer.Option(help="Also draw to a file: .mmd or .md (Mermaid), or .svg.")
     ] = None,
-    store: StoreOption = DEFAULT_STORE,
-    debug: DebugOption = False,
+    store: common.StoreOption = common.DEFAULT_STORE,
+    debug: common.DebugOption = False,
 ) -> None:
     """Show the way from a model back to its run, code, tables, clips and annotation files."""
     from pipelines.tracking.lineage import checked, differences, trace
     from pipelines.tracking.lineage_drawing import tree, write_drawing
 
-    with reported(debug):
-        root = trace(opened(store), model)
-        console().print(tree(root), highlight=False, soft_wrap=True)
+    with common.reported(debug):
+        root = trace(common.opened(store), model)
+        common.console().print(tree(root), highlight=False, soft_wrap=True)
         if out is not None:
             write_drawing(root, out)
         if check:
             found = differences(root)
             for line in found:
-                error_console().print(f"[bold red]differs:[/] {escape(line)}", soft_wrap=True)
-            console().print(f"{checked(root)} files checked, {len(found)} differ.")
+                common.error_console().print(
+                    f"[bold red]differs:[/] {escape(line)}", soft_wrap=True
+                )
+            common.console().print(f"{checked(root)} files checked, {len(found)} differ.")
             if found:
-                raise typer.Exit(EXIT_FAILED)
+                raise typer.Exit(common.EXIT_FAILED)

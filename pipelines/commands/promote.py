@@ -5,16 +5,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from pipelines.commands.common import (
-    DEFAULT_STORE,
-    EXIT_FAILED,
-    DebugOption,
-    StoreOption,
-    console,
-    error_console,
-    opened,
-    reported,
-)
+from pipelines.commands import common
 
 
 def promote(
@@ -26,19 +17,21 @@ def promote(
         bool, typer.Option("--force", help="Promote regardless of the gate; needs --reason.")
     ] = False,
     reason: Annotated[str | None, typer.Option(help="Why the gate is overruled.")] = None,
-    store: StoreOption = DEFAULT_STORE,
-    debug: DebugOption = False,
+    store: common.StoreOption = common.DEFAULT_STORE,
+    debug: common.DebugOption = False,
 ) -> None:
     """Make a version that passed the gate champion."""
     from pipelines.tracking.manual_promotion import PromotionRefusedError
     from pipelines.tracking.manual_promotion import promote as promote_version
 
-    with reported(debug):
+    with common.reported(debug):
         try:
-            console().print(promote_version(opened(store), task, version, force, reason))
+            common.console().print(
+                promote_version(common.opened(store), task, version, force, reason)
+            )
         except PromotionRefusedError as refused:
-            errors = error_console()
+            errors = common.error_console()
             errors.print(f"[bold red]refused:[/] {escape(str(refused))}")
             for line in refused.reasons:
                 errors.print(f"  - {escape(line)}", highlight=False, soft_wrap=True)
-            raise typer.Exit(EXIT_FAILED) from refused
+            raise typer.Exit(common.EXIT_FAILED) from refused

@@ -4,23 +4,16 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.common import (
-    DEFAULT_STORE,
-    DebugOption,
-    StoreOption,
-    console,
-    opened,
-    reported,
-)
+from pipelines.commands import common
 
 
 def rollback(
     task: Annotated[str, typer.Argument(help="recognition or prediction.")],
-    store: StoreOption = DEFAULT_STORE,
-    debug: DebugOption = False,
+    store: common.StoreOption = common.DEFAULT_STORE,
+    debug: common.DebugOption = False,
 ) -> None:
     """Make the previous champion champion again."""
     from pipelines.tracking.manual_promotion import rollback as rollback_champion
 
-    with reported(debug):
-        console().print(rollback_champion(opened(store), task))
+    with common.reported(debug):
+        common.console().print(rollback_champion(common.opened(store), task))

@@ -5,20 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.commands.common import (
-    DEFAULT_STORE,
-    EXIT_FAILED,
-    EXIT_QUARANTINED,
-    DebugOption,
-    PersonOption,
-    ProfileOption,
-    StoreOption,
-    TracksOption,
-    console,
-    estimator_of,
-    opened,
-    reported,
-)
+from pipelines.commands import common
 
 
 def run(
@@ -31,16 +18,16 @@ def run(
     motion: Annotated[
         Path | None, typer.Option(help="Folder of BVH or pose tracks to pre-train on.")
     ] = None,
-    store: StoreOption = DEFAULT_STORE,
-    profile: ProfileOption = "demo",
+    store: common.StoreOption = common.DEFAULT_STORE,
+    profile: common.ProfileOption = "demo",
     only: Annotated[
         str | None, typer.Option(help="Run just these assets, separated by commas.")
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 3 when a clip was quarantined.")
     ] = False,
-    person: PersonOption = None,
-    tracks: TracksOption = None,
+    person: common.PersonOption = None,
+    tracks: common.TracksOption = None,
     onnx: Annotated[
         Path | None, typer.Option(help="JSON that describes a top-down ONNX pose model.")
     ] = None,
@@ -49,26 +36,26 @@ def run(
         bool, typer.Option("--ablations", help="Also train the variants of the two networks.")
     ] = False,
     workers: Annotated[int | None, typer.Option(help="Worker processes; default: cores.")] = None,
-    debug: DebugOption = False,
+    debug: common.DebugOption = False,
 ) -> None:
     """Register clips and annotations and run the graph on all registered clips."""
     from pipelines.execution.request import Request
     from pipelines.execution.session import Session
     from pipelines.profile_options import ProfileOptions
 
-    with reported(debug):
+    with common.reported(debug):
         # Motion that is only now being registered counts for the names that --only may hold.
         with_motion = True if motion is not None else None
         options = ProfileOptions(
-            profile, ablations, folds, estimator_of(person, tracks, onnx), with_motion
+            profile, ablations, folds, common.estimator_of(person, tracks, onnx), with_motion
         )
         names = frozenset(name.strip() for name in (only or "").split(",") if name.strip())
-        request = Request(opened(store).path, options, names, debug)
+        request = Request(common.opened(store).path, options, names, debug)
         request.stages(partitioned=True)  # raises on an unknown profile or asset
-        session = Session(request, console(), workers)
+        session = Session(request, common.console(), workers)
         session.register(clips, annotations, motion)
         outcome = session.run()
         if outcome.failed:
-            raise typer.Exit(EXIT_FAILED)
+            raise typer.Exit(common.EXIT_FAILED)
         if outcome.quarantined and strict:
-            raise typer.Exit(EXIT_QUARANTINED)
+            raise typer.Exit(common.EXIT_QUARANTINED)

@@ -6,26 +6,20 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from dance_models.errors import InputError
-from pipelines.commands.common import (
-    DEFAULT_STORE,
-    DebugOption,
-    ProfileOption,
-    StoreOption,
-    console,
-    opened,
-    reported,
-)
+from pipelines.commands import common
 
 if TYPE_CHECKING:
     from pipelines.storage.store import Store
 
 
 def status(
-    store: StoreOption = DEFAULT_STORE, profile: ProfileOption = "demo", debug: DebugOption = False
+    store: common.StoreOption = common.DEFAULT_STORE,
+    profile: common.ProfileOption = "demo",
+    debug: common.DebugOption = False,
 ) -> None:
     """Print what the store holds, what is quarantined and what a run would make anew."""
-    with reported(debug):
-        print_status(opened(store), profile, console())
+    with common.reported(debug):
+        print_status(common.opened(store), profile, common.console())
 
 
 def print_status(store: "Store", profile: str, out: Console) -> None:

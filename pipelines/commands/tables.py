@@ -5,23 +5,18 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from dance_models.errors import InputError
-from pipelines.commands.common import (
-    DEFAULT_STORE,
-    DebugOption,
-    StoreOption,
-    console,
-    opened,
-    reported,
-)
+from pipelines.commands import common
 
 if TYPE_CHECKING:
     from pipelines.storage.store import Store
 
 
-def tables(store: StoreOption = DEFAULT_STORE, debug: DebugOption = False) -> None:
+def tables(
+    store: common.StoreOption = common.DEFAULT_STORE, debug: common.DebugOption = False
+) -> None:
     """Print the recognition and prediction tables of the last run."""
-    with reported(debug):
-        print_tables(opened(store), console())
+    with common.reported(debug):
+        print_tables(common.opened(store), common.console())
 
 
 def print_tables(store: "Store", out: Console) -> None:

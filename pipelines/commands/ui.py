@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pipelines.commands.common import (
-    DEFAULT_STORE,
-    DebugOption,
-    StoreOption,
-    console,
-    opened,
-    reported,
-)
+from pipelines.commands import common
 
 if TYPE_CHECKING:
     from pipelines.storage.store import Store
@@ -27,14 +20,14 @@ MLFLOW_PORT = 5000
 
 
 def ui(
-    store: StoreOption = DEFAULT_STORE,
+    store: common.StoreOption = common.DEFAULT_STORE,
     dagster_port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = DAGSTER_PORT,
     mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow UI.")] = MLFLOW_PORT,
-    debug: DebugOption = False,
+    debug: common.DebugOption = False,
 ) -> None:
     """Start the Dagster and MLflow web UIs on this machine, loopback only."""
-    with reported(debug):
-        raise typer.Exit(serve(opened(store), console(), dagster_port, mlflow_port))
+    with common.reported(debug):
+        raise typer.Exit(serve(common.opened(store), common.console(), dagster_port, mlflow_port))
 
 
 def server_commands(

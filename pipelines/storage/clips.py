@@ -111,7 +111,7 @@ def _write(
     found: Mapping[str, dict[str, str]],
     result: ClipChanges,
 ) -> None:
-    """Write the table and tell Dagster; lists new, changed and missing clips in ``result``."""
+    """Write the table, report it to Dagster, and add new, changed and missing clips to a result."""
     for clip, row in found.items():
         if clip not in known:
             result.new.append(clip)

@@ -58,7 +58,7 @@ def report_version(
     clip: str | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> None:
-    """Tell Dagster the data version of a source asset, or of one clip of it."""
+    """Report to Dagster the data version of a source asset, or of one clip of it."""
     instance.report_runless_asset_event(
         dg.AssetObservation(
             asset_key=asset,

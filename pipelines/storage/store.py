@@ -20,6 +20,8 @@ from dance_models.tables import file_digest, read_table, write_text
 
 DEFAULT_ROOT: Final = "assets_store"
 
+# sha256 of the instance configuration that earlier versions wrote into a store.
+UNEDITED: Final = ("3eed140e47ce61dd330c97b4b85106149f96f2bf4c0e64d54444b34b0b96f993",)
 TRAININGS: Final = (*ROW_OF_ASSET, *ROW_OF_PRETRAINING)
 # Assets whose main file is not a table below ``tables/``: the file below ``reports/``.
 REPORT_FILES: Final = {
@@ -202,7 +204,8 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
             for folder in (self.dagster_home, self.mlflow):
                 folder.mkdir(parents=True, exist_ok=True)
             config = self.dagster_home / "dagster.yaml"
-            if not config.exists():
+            # A copy that was edited belongs to the user; an unedited one follows the template.
+            if not config.exists() or file_digest(config) in UNEDITED:
                 write_text(config, files("pipelines").joinpath("dagster.yaml").read_text("utf-8"))
         except OSError as error:
             raise InputError(

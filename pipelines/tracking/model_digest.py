@@ -1,4 +1,4 @@
-"""The digest of a logged model's folder, whoever loaded the model in the meantime."""
+"""The digest of a logged model's folder, which loading the model does not change."""
 
 import hashlib
 from pathlib import Path

@@ -95,6 +95,8 @@ class Registry:
     # --- versions -------------------------------------------------------------------------------
     def register(self, run_id: str, model_id: str, tags: Mapping[str, str]) -> str:
         """Register the model of a run, once; the number of its version."""
+        import mlflow
+
         client = self.tracker.client
         with self._lock():
             if not client.search_registered_models(f"name='{self.name}'"):
@@ -104,6 +106,8 @@ class Registry:
                 number = str(min(int(version.version) for version in known))
                 self.tag(number, tags)
                 return number
+            # MLflow looks the model up in the process's store, whatever store the client has.
+            mlflow.set_tracking_uri(self.tracker.store.tracking_uri)
             version = client.create_model_version(
                 self.name, f"models:/{model_id}", run_id, tags=dict(tags), model_id=model_id
             )

@@ -137,6 +137,6 @@ def training_children(store: Path) -> list[str]:
     return [
         line.split()[0]
         for line in shown.stdout.splitlines()
-        if "pipelines.execution.training_child" in line
+        if "pipelines.training.child" in line
         and str(store) in Path(f"/proc/{line.split()[0]}/environ").read_text("utf-8", "replace")
     ]

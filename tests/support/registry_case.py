@@ -45,7 +45,7 @@ class Case:
         return Registry(self.tracker, "prediction")
 
     def write_data(self, seed: int = 0) -> None:
-        """Seven clips, one annotation file and every table that a training hangs on."""
+        """Seven clips, one annotation file and every table that a training depends on."""
         store = self.store
         made = zip(synthetic_runs(7, 70, seed=seed), SPLITS, strict=True)
         runs = [

@@ -3,8 +3,8 @@
 import dagster as dg
 import pytest
 
-from pipelines.execution.training_launcher import TrainingLauncher
 from pipelines.tracking.tracker import MLFLOW_ENVIRONMENT
+from pipelines.training.launcher import TrainingLauncher
 
 
 def test_a_training_process_refuses_pickle(monkeypatch: pytest.MonkeyPatch) -> None:

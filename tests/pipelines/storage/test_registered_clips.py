@@ -34,7 +34,7 @@ def write_clip(path: Path, text: str = "film") -> Path:
 
 
 def versions(instance: dg.DagsterInstance, clip: str) -> list[str]:
-    """Data versions that Dagster was told of a clip, newest first."""
+    """Data versions of a clip that were reported to Dagster, newest first."""
     records = instance.fetch_observations(
         dg.AssetRecordsFilter(asset_key=dg.AssetKey("raw_clips"), asset_partitions=[clip]), 10
     ).records

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 from mlflow.exceptions import MlflowException
-from registry_case import ASSET, Case
+from registry_case import ASSET, Case, gate
 
 from dance_models.tables import file_digest
 from dance_models.training.loop import TrainingResult
-from pipelines.execution.training_child import _log_model
 from pipelines.tracking.model_digest import model_digest
+from pipelines.tracking.promotion_gate import PROMOTED, run_gate
 from pipelines.tracking.tracker import MLFLOW_ENVIRONMENT, Tracker
+from pipelines.training.child import _log_model
 
 
 @pytest.fixture
@@ -61,6 +62,14 @@ def test_tracking_leaves_the_environment_alone(case: Case) -> None:
     tracker.initialise()
     assert "float32" in tracker.signature(model_id)
     assert dict(os.environ) == before
+
+
+def test_another_store_of_this_process_does_not_matter(case: Case, tmp_path: Path) -> None:
+    """MLflow has one store a process; the gate works on the store that it is given."""
+    case.train("first")
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'other.db'}")
+    assert run_gate(case.store, "prediction", gate()).state == PROMOTED
+    assert not (tmp_path / "other.db").exists()
 
 
 def test_the_digest_does_not_depend_on_who_loaded_the_model(case: Case) -> None:

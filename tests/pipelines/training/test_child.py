@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from filelock import FileLock, Timeout
 
-from pipelines.execution.training_child import DATASETS_LOCK, _log_datasets
 from pipelines.storage.store import Store
+from pipelines.training.child import DATASETS_LOCK, _log_datasets
 
 
 def test_one_training_at_a_time_notes_its_data(

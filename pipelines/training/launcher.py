@@ -10,7 +10,7 @@ from pipelines.tracking.tracker import MLFLOW_ENVIRONMENT
 
 
 class TrainingLauncher(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Starts ``python -m pipelines.execution.training_child`` as a subprocess and streams its log.
+    """Starts ``python -m pipelines.training.child`` as a subprocess and streams its log.
 
     A cluster would swap this one class (a Ray or Kubernetes Pipes client); the assets stay.
     """
@@ -27,7 +27,7 @@ class TrainingLauncher(dg.ConfigurableResource):  # type: ignore[type-arg]
         client = dg.PipesSubprocessClient(termination_timeout_seconds=self.termination_timeout_s)
         completed = client.run(
             context=context,
-            command=[sys.executable, "-m", "pipelines.execution.training_child"],
+            command=[sys.executable, "-m", "pipelines.training.child"],
             extras=dict(job),
             env=MLFLOW_ENVIRONMENT,
         )

@@ -1,4 +1,4 @@
-"""The training process that Dagster Pipes starts: ``python -m pipelines.execution.training_child``.
+"""The training process that Dagster Pipes starts: ``python -m pipelines.training.child``.
 
 Bridges ``dance_models.training`` (which knows neither tool) to Dagster's log and to MLflow. What
 it needs comes as Pipes extras: runs, crops, folder, experiment, frame_split, store, run_id,
