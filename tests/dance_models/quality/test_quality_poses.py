@@ -110,3 +110,18 @@ def test_an_estimator_is_told_of_only_when_it_lasts() -> None:
     found = poses.lasting(poses.jumps(many, CONFIG), many, CONFIG)
     assert found
     assert {f.severity for f in found} == {"warn"}
+
+
+def test_without_a_torso_there_is_no_unit_and_nothing_is_measured_in_it() -> None:
+    """A torso of one pixel would make every step a jump and every estimate far away."""
+    seen = standing()
+    points = seen.keypoints.copy()
+    points[:, INDEX["left_hip"]] = np.nan
+    blind = replace(seen, keypoints=points)
+    estimate = replace(blind, keypoints=points + np.float32(9))
+    assert not poses.jumps(blind, CONFIG)
+    assert not poses.far_estimates(estimate, blind, CONFIG)
+    assert not poses.swapped_sides(estimate, blind, CONFIG)
+    # A limb is compared with its own median all the same.
+    long = moved(blind, slice(5, 6), INDEX["left_wrist"], (2.0, 0.0))
+    assert [f.joint for f in poses.long_limbs(long, CONFIG)] == ["left_wrist"]
