@@ -1,6 +1,6 @@
 """A stage of the pipeline: one Dagster asset, declared once, with the rule that reuses its results.
 
-``@stage`` on the function that computes an asset carries everything else that is known about it:
+``@Stage`` on the function that computes an asset carries everything else that is known about it:
 what it depends on, what enters its digest, its configuration, its checks, its files and its code
 version. :meth:`Stage.asset` turns the declaration into an ordinary Dagster asset for a profile.
 
@@ -15,11 +15,11 @@ import hashlib
 import inspect
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, is_dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import dagster as dg
 
@@ -112,24 +112,40 @@ CollectInputs = Callable[[StageContext[Any]], Inputs]
 Files = Callable[[Store, str | None], Iterable[Path]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Stage:
-    """One asset of the graph. See :func:`stage` for the fields."""
+    """One asset of the graph; a decorator for the function that computes it.
 
-    name: str
-    description: str
-    compute: Compute
-    inputs: CollectInputs
-    group: str
-    version: str
-    deps: tuple["Stage | str", ...] = ()
+    The function writes the stage's files and returns metadata for the web UI. Its name and
+    docstring are those of the asset unless they are given.
+    """
+
+    inputs: CollectInputs  # what the result depends on, as JSON or frozen dataclasses
+    group: str  # in the web UI
+    version: str  # code version: raise it when the same inputs give other results
+    deps: Sequence["Stage | str"] = ()  # upstream stages, or names of assets
+    # The part of the profile that the web UI shows as the asset's configuration.
     config: Callable[[Profile], object | None] = lambda profile: None
-    checks: AssetChecks | None = None
+    checks: AssetChecks | None = None  # run inside the asset's own step
+    # Files beside ``Store.output(name)``. When one is lost or altered the stage is stale.
     outputs: Files = lambda store, clip: ()
+    # Files that must exist but are not hashed, such as images.
     references: Files = lambda store, clip: ()
-    partitioned: bool = False
-    reuse: bool = True
-    asset_options: Mapping[str, Any] = field(default_factory=dict)
+    partitioned: bool = False  # one partition for each clip
+    reuse: bool = True  # False: computes anew whenever a person or a sensor asks for it
+    pool: str | None = None
+    kinds: Set[str] = frozenset()
+    op_tags: Mapping[str, str] = field(default_factory=dict)
+    automation_condition: dg.AutomationCondition[Any] | None = None
+    name: str = ""
+    description: str = ""
+    compute: Compute = lambda context: {}
+
+    def __call__(self, compute: Compute) -> "Stage":
+        """The stage that ``compute`` computes."""
+        name = self.name or compute.__name__
+        description = self.description or inspect.getdoc(compute) or ""
+        return replace(self, compute=compute, name=name, description=description)
 
     # --- the skip rule --------------------------------------------------------------------------
     def context(
@@ -195,14 +211,17 @@ class Stage:
             group_name=self.group,
             description=self.description,
             code_version=self.version,
-            config_schema=settings.to_config_schema() if settings else None,
+            config_schema=settings.to_fields_dict() if settings else None,
             required_resource_keys={"store", "launcher"},
             check_specs=self.checks.specs() if self.checks else None,
             partitions_def=CLIPS if self.partitioned else None,
             backfill_policy=dg.BackfillPolicy.multi_run(CLIPS_PER_RUN)
             if self.partitioned
             else None,
-            **self.asset_options,
+            pool=self.pool,
+            kinds=set(self.kinds),
+            op_tags=self.op_tags,
+            automation_condition=self.automation_condition,
         )
         def compute(context: dg.AssetExecutionContext) -> Result:
             op_config = context.op_execution_context.op_config
@@ -218,7 +237,7 @@ class Stage:
                 return self._materialize(several[0])
             return self._materialize_several(context, several)
 
-        return cast("dg.AssetsDefinition", compute)
+        return compute
 
     def _made(self, context: StageContext[Any]) -> tuple[str, Metadata]:
         """Digest of the inputs, and metadata of the result: computed, or reused when fresh."""
@@ -327,57 +346,3 @@ def _recorded_outputs(last: dg.AssetMaterialization, main: str) -> dict[str, str
         outputs: Any = last.metadata[OUTPUTS].value
         return dict(outputs)
     return {main: (last.tags or {}).get(VERSION_TAG, "")}  # materializations before 0.2
-
-
-def stage(
-    *,
-    group: str,
-    version: str,
-    inputs: CollectInputs,
-    deps: Sequence[Stage | str] = (),
-    config: Callable[[Profile], object | None] = lambda profile: None,
-    checks: AssetChecks | None = None,
-    outputs: Files = lambda store, clip: (),
-    references: Files = lambda store, clip: (),
-    partitioned: bool = False,
-    reuse: bool = True,
-    name: str | None = None,
-    description: str | None = None,
-    **asset_options: Any,
-) -> Callable[[Compute], Stage]:
-    """Declare the stage that the decorated function computes; it returns metadata for the UI.
-
-    Args:
-        group: asset group in the web UI.
-        version: code version. Part of the digest: raise it when the same inputs give other results.
-        inputs: what the result depends on beside the code version, as JSON or frozen dataclasses.
-        deps: upstream stages, or names of assets.
-        config: the part of the profile that the web UI shows as the asset's configuration.
-        checks: checks that run inside the step.
-        outputs: files beside ``Store.output(name)`` that the stage writes. When one is lost or
-            altered the stage is stale.
-        references: files that must exist but are not hashed, such as images.
-        partitioned: one partition a clip.
-        reuse: False for a stage that computes anew whenever a person or a sensor asks for it.
-        asset_options: passed to ``dagster.asset`` (pool, kinds, op_tags, automation_condition).
-    """
-
-    def declare(compute: Compute) -> Stage:
-        return Stage(
-            name=name or compute.__name__,
-            description=description or inspect.getdoc(compute) or "",
-            compute=compute,
-            inputs=inputs,
-            group=group,
-            version=version,
-            deps=tuple(deps),
-            config=config,
-            checks=checks,
-            outputs=outputs,
-            references=references,
-            partitioned=partitioned,
-            reuse=reuse,
-            asset_options=asset_options,
-        )
-
-    return declare

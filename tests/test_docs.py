@@ -122,7 +122,7 @@ def test_every_asset_is_in_the_graph(tmp_path: Path) -> None:
     drawn = {asset for edge in _drawn_edges(page) for asset in edge}
     assert drawn == set(_dependencies(Store(root=str(tmp_path))))
     for stage in stages_of(PROFILES["study"]):
-        trained = stage.asset_options.get("op_tags", {}).get("dance/kind") == "training"
+        trained = stage.op_tags.get("dance/kind") == "training"
         assert trained or f"`{stage.name}`" in _text(page), stage.name
 
 

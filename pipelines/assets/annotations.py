@@ -10,7 +10,7 @@ from dance_models.tables import ANNOTATIONS, conform, write_table
 from pipelines import previews
 from pipelines.assets.clips import clip_probe
 from pipelines.checks.annotations import ANNOTATION_CHECKS
-from pipelines.stage import Inputs, Metadata, StageContext, stage
+from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.storage.annotations import register_annotations, registered_annotations
 from pipelines.storage.store import Store
 
@@ -53,7 +53,7 @@ def _inputs(context: StageContext[None]) -> Inputs:
     }
 
 
-@stage(
+@Stage(
     deps=["raw_annotations", clip_probe],
     inputs=_inputs,
     checks=ANNOTATION_CHECKS,

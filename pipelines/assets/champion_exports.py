@@ -8,7 +8,7 @@ import dagster as dg
 
 from dance_models.tables import file_digest, write_text
 from pipelines.assets.champions import prediction_champion, recognition_champion
-from pipelines.stage import Metadata, StageContext, stage
+from pipelines.stage import Metadata, Stage, StageContext
 from pipelines.storage.store import Store
 from pipelines.tracking.registry import CHAMPION, MODELS, Registry
 from pipelines.tracking.tracker import Tracker
@@ -25,7 +25,7 @@ def champions(store: Store) -> dict[str, str]:
     return {task: version for task, version in found.items() if version is not None}
 
 
-@stage(
+@Stage(
     deps=[recognition_champion, prediction_champion],
     inputs=lambda context: champions(context.store),
     outputs=lambda store, clip: [

@@ -7,7 +7,7 @@ import dagster as dg
 from dance_models.config import GateConfig, Profile
 from dance_models.rows import Task
 from pipelines.assets.dataset import train_split, val_split
-from pipelines.stage import Inputs, Metadata, Stage, StageContext, stage
+from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.tracking.promotion_gate import approval, run_gate
 from pipelines.tracking.registry import CHAMPION_ASSETS, MODELS, NETWORK_OF_TASK
 from pipelines.tracking.tracker import UI_ADDRESS, Tracker
@@ -38,7 +38,7 @@ def _champion_stage(task: Task) -> Stage:
     def gate(profile: Profile) -> GateConfig:
         return profile.recognition_gate if task == "recognition" else profile.prediction_gate
 
-    @stage(
+    @Stage(
         name=CHAMPION_ASSETS[task],
         description=DESCRIPTION.format(model=MODELS[task], task=task),
         deps=[network, train_split, val_split, f"{task}_report"],

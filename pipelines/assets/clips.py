@@ -13,7 +13,7 @@ from pipelines import previews
 from pipelines.checks.annotations import TRACK_CHECKS
 from pipelines.checks.clips import FRAMES_CHECKS, PROBE_CHECKS
 from pipelines.partitions import CLIPS
-from pipelines.stage import Inputs, Metadata, StageContext, stage
+from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.storage.clips import register_clips, registered_clips
 from pipelines.storage.store import Store
 
@@ -69,7 +69,7 @@ def _identity(store: Store, clip: str) -> dict[str, Any]:
     return {k: row[k] for k in ("clip", "style", "performer", "take", "sha256")}
 
 
-@stage(
+@Stage(
     deps=["raw_clips"],
     inputs=lambda context: {"clip": _identity(context.store, context.clip)},
     checks=PROBE_CHECKS,
@@ -157,7 +157,7 @@ def _images(store: Store, clip: str | None) -> list[Path]:
     return [store.path / name for name in pl.read_parquet(path, columns=["image"])["image"]]
 
 
-@stage(
+@Stage(
     # pose_annotations: annotated frames are taken first
     deps=[clip_probe, "pose_annotations"],
     inputs=_sampled_frames_inputs,
@@ -250,7 +250,7 @@ def _pose_tracks_inputs(context: StageContext[EstimatorConfig]) -> Inputs:
     }
 
 
-@stage(
+@Stage(
     deps=[sampled_frames],
     inputs=_pose_tracks_inputs,
     config=lambda profile: profile.estimator,

@@ -10,7 +10,7 @@ from dance_models.tables import file_digest, table_metadata, write_table
 from pipelines import previews
 from pipelines.assets.conditions import WHEN_DATASET_CHANGED
 from pipelines.assets.dataset import GROUP, pose_dataset, split_manifest
-from pipelines.stage import Inputs, Metadata, StageContext, stage
+from pipelines.stage import Inputs, Metadata, Stage, StageContext
 
 DESCRIPTION: Final = """One 128 x 96 crop a frame of every annotated clip, around the person.
 
@@ -29,7 +29,7 @@ def _inputs(context: StageContext[None]) -> Inputs:
     }
 
 
-@stage(
+@Stage(
     deps=[pose_dataset, split_manifest],
     inputs=_inputs,
     outputs=lambda store, clip: [store.crops],

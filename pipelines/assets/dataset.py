@@ -19,7 +19,7 @@ from pipelines.checks.dataset import (
     complete_clips,
     usable_clips,
 )
-from pipelines.stage import Inputs, Metadata, Stage, StageContext, stage
+from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.storage.store import Store
 
 GROUP: Final = "dataset"
@@ -36,7 +36,7 @@ def _pose_dataset_inputs(context: StageContext[None]) -> Inputs:
     return {"clips": tables, "left_out": left_out, "quality": context.profile.quality}
 
 
-@stage(
+@Stage(
     deps=[sampled_frames, pose_tracks, pose_annotations],
     inputs=_pose_dataset_inputs,
     checks=DATASET_CHECKS,
@@ -94,7 +94,7 @@ def _split_manifest_inputs(context: StageContext[SplitConfig]) -> Inputs:
     return {"clips": _annotated_clips(context.store).rows(), "config": context.config}
 
 
-@stage(
+@Stage(
     deps=[pose_dataset],
     inputs=_split_manifest_inputs,
     config=lambda profile: profile.split,
@@ -150,7 +150,7 @@ def _augmented_train_inputs(context: StageContext[AugmentConfig]) -> Inputs:
     return {**{t: context.store.digest(t) for t in tables}, "config": context.config}
 
 
-@stage(
+@Stage(
     deps=[pose_dataset, split_manifest],
     inputs=_augmented_train_inputs,
     config=lambda profile: profile.augment,
@@ -196,7 +196,7 @@ def _split_stage(split: str, description: str) -> Stage:
         tables = {dep.name: context.store.digest(dep.name) for dep in upstream}
         return {"split": split, **tables}
 
-    @stage(
+    @Stage(
         name=name,
         description=description,
         deps=upstream,

@@ -13,7 +13,7 @@ from dance_models.tables import write_table, write_text
 from pipelines import previews
 from pipelines.assets.dataset import SPLITS
 from pipelines.checks.models import PREDICTION_CHECKS, RECOGNITION_CHECKS
-from pipelines.stage import Inputs, Metadata, Stage, StageContext, stage
+from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.storage.clips import corpus_label
 from pipelines.storage.store import Store
 from pipelines.tracking.report_scores import ReportScores, log_scores
@@ -164,7 +164,7 @@ def _log_scores(store: Store, name: str, rows: Iterable[Row], report: "Report") 
 def recognition_report_stage(networks: Iterable[Stage]) -> Stage:
     """The stage of the recognition report, downstream of the networks that a profile trains."""
 
-    @stage(
+    @Stage(
         deps=[*SPLITS, *networks],
         inputs=lambda context: _report_inputs("recognition", context),
         config=lambda profile: profile.evaluation,
@@ -203,7 +203,7 @@ def recognition_report_stage(networks: Iterable[Stage]) -> Stage:
 def prediction_report_stage(networks: Iterable[Stage | str]) -> Stage:
     """The stage of the prediction report, downstream of the networks that a profile trains."""
 
-    @stage(
+    @Stage(
         deps=[*SPLITS, REFINER, *networks],
         inputs=lambda context: _report_inputs("prediction", context),
         config=lambda profile: profile.evaluation,
@@ -238,7 +238,7 @@ def prediction_report_stage(networks: Iterable[Stage | str]) -> Stage:
 # --- what is made of both ---------------------------------------------------------------------
 
 
-@stage(
+@Stage(
     deps=REPORTS,
     inputs=lambda context: {report: context.store.digest(report) for report in REPORTS},
     group=GROUP,
@@ -261,7 +261,7 @@ def _html_report_inputs(context: StageContext[None]) -> Inputs:
     return {name: context.store.digest(name) for name in (*tables, *networks)}
 
 
-@stage(
+@Stage(
     deps=[paired_comparisons, *REPORTS, *SPLITS],
     inputs=_html_report_inputs,
     group=GROUP,

@@ -24,7 +24,7 @@ from pipelines.checks.motion_leak import (
     without_shared_motion,
     write_verdict,
 )
-from pipelines.stage import Inputs, Metadata, StageContext, stage
+from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.storage.motion import register_motion, registered_motion
 from pipelines.storage.store import Store
 
@@ -80,7 +80,7 @@ def _inputs(context: StageContext[MotionConfig]) -> Inputs:
     return {"files": files, "config": context.config, "pose_dataset": corpus}
 
 
-@stage(
+@Stage(
     deps=["raw_motion", pose_dataset],
     inputs=_inputs,
     config=lambda profile: profile.motion,

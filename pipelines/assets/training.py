@@ -22,7 +22,7 @@ from pipelines import previews
 from pipelines.assets.dataset import SPLITS
 from pipelines.checks.models import OUTCOME, network_checks
 from pipelines.checks.motion_leak import refuse_shared_motion
-from pipelines.stage import Inputs, Metadata, Stage, StageContext, stage
+from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.storage.motion import motion_facts
 from pipelines.storage.store import Store
 from pipelines.tracking.lineage_record import CHECKPOINT_TAG, log_record
@@ -57,7 +57,7 @@ def network_stage(row: Row) -> Stage:
 def _training_stage(asset: str, **declared: Any) -> Stage:
     """A stage that trains a network; ``declared`` is what differs between trainings."""
 
-    @stage(
+    @Stage(
         name=asset,
         inputs=lambda context: _inputs(asset, context),
         outputs=lambda store, clip: [store.model(asset) / "mlflow.json"],

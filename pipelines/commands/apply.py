@@ -12,8 +12,12 @@ from dance_models.errors import InputError
 from pipelines.commands import common
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dance_models.apply.poses import VideoPoses
     from dance_models.config import EstimatorConfig
     from pipelines.storage.store import Store
+    from pipelines.tracking.tracked_models import TrackedModel
 
 
 def apply(
@@ -49,15 +53,11 @@ def apply_to_video(
 ) -> None:
     """Write ``<video>.json`` and ``<video>.mp4`` into ``out``; ``models``: recognition, prediction.
 
-    Raises InputError for a video that cannot be read, in which nobody is found, or that would be
-    overwritten by its own drawing.
+    Raises InputError for a video that cannot be read, in which no person is detected, or that
+    would be overwritten by its own drawing.
     """
     from dance_models.apply.document import document
     from dance_models.apply.overlay_video import write_overlay
-    from dance_models.apply.poses import poses_of_video
-    from dance_models.estimators.factory import make_estimator
-    from dance_models.estimators.weights import fetch_weights
-    from dance_models.inference.loading import load_forecaster, load_refiner
     from dance_models.tables import write_text
     from pipelines.tracking.tracked_models import find_model
 
@@ -69,18 +69,10 @@ def apply_to_video(
             "the drawing would replace the video", file=video, hint="Choose another --out"
         )
     found = [find_model(store, name) for name in models]
-    refiner, forecaster = load_refiner(found[0].checkpoint), load_forecaster(found[1].checkpoint)
-    config = estimator or EstimatorConfig()
-    tracker = make_estimator(config, fetch_weights(store.weights), video.stem)
-    with Progress(console=console, refresh_per_second=2) as progress:
-        task = progress.add_task(video.name, total=None)
-        poses = poses_of_video(
-            video, tracker, refiner, forecaster,
-            lambda done, total: progress.update(task, completed=done, total=total),
-        )  # fmt: skip
+    poses, tracker = _poses(store, console, video, found, estimator)
     out.mkdir(parents=True, exist_ok=True)
     used = {
-        "estimator": f"{tracker.name} {tracker.version}",
+        "estimator": tracker,
         **{
             task: f"{model.method}, MLflow run {model.run_id}"
             for task, model in zip(("recognition", "prediction"), found, strict=True)
@@ -93,6 +85,33 @@ def apply_to_video(
         write_overlay(video, poses, drawing)
     _print_summary(console, described["summary"])
     console.print(f"Written: {written}" + (f" and {drawing}" if draw else ""))
+
+
+def _poses(
+    store: "Store",
+    console: Console,
+    video: Path,
+    models: "Sequence[TrackedModel]",
+    estimator: "EstimatorConfig | None",
+) -> "tuple[VideoPoses, str]":
+    """Poses of all frames, and the name and version of the estimator."""
+    from dance_models.apply.poses import poses_of_video
+    from dance_models.config import EstimatorConfig
+    from dance_models.estimators.factory import make_estimator
+    from dance_models.estimators.weights import fetch_weights
+    from dance_models.inference.loading import load_forecaster, load_refiner
+
+    refiner, forecaster = load_refiner(models[0].checkpoint), load_forecaster(models[1].checkpoint)
+    weights = fetch_weights(store.weights)
+    tracker = make_estimator(estimator or EstimatorConfig(), weights, video.stem)
+    with Progress(console=console, refresh_per_second=2) as progress:
+        task = progress.add_task(video.name, total=None)
+
+        def show(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        poses = poses_of_video(video, tracker, refiner, forecaster, show)
+    return poses, f"{tracker.name} {tracker.version}"
 
 
 def _print_summary(console: Console, summary: dict[str, object]) -> None:

@@ -44,11 +44,9 @@ def run(
     from pipelines.profile_options import ProfileOptions
 
     with common.reported(debug):
-        # Motion that is only now being registered counts for the names that --only may hold.
-        with_motion = True if motion is not None else None
-        options = ProfileOptions(
-            profile, ablations, folds, common.estimator_of(person, tracks, onnx), with_motion
-        )
+        estimator = common.estimator_of(person, tracks, onnx)
+        # --only may name assets of motion that is only now being registered.
+        options = ProfileOptions(profile, ablations, folds, estimator, motion is not None or None)
         names = frozenset(name.strip() for name in (only or "").split(",") if name.strip())
         request = Request(common.opened(store).path, options, names, debug)
         request.stages(partitioned=True)  # raises on an unknown profile or asset

@@ -49,8 +49,11 @@ def server_commands(
 
 def server_environment(store: "Store") -> dict[str, str]:
     """The environment of both servers: this process's, and the store."""
+    from pipelines.tracking.tracker import MLFLOW_ENVIRONMENT
+
     return {
         **os.environ,
+        **MLFLOW_ENVIRONMENT,
         "DAGSTER_HOME": str(store.dagster_home),
         "ASSETS_STORE": str(store.path),
     }

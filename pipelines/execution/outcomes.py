@@ -94,7 +94,9 @@ def outcomes_of_run(
     found: list[StageOutcome] = []
     for stage in stages:
         if stage.name in outcomes:
-            found += with_findings(outcomes[stage.name], stage, store, profile)
+            found += with_findings(outcomes.pop(stage.name), stage, store, profile)
+    # What is left are checks that are steps of their own.
+    found += [outcome for outcome in outcomes.values() if outcome.state == "failed"]
     run = instance.get_run_by_id(run_id)
     failed = run is not None and run.status != dg.DagsterRunStatus.SUCCESS
     if failed and not any(outcome.state == "failed" for outcome in found):

@@ -62,6 +62,8 @@ def shown_progress(run: DatasetRun, bars: Progress) -> Iterator[None]:
 
     def update() -> None:
         for name, ended in run.progress().items():
+            if name not in stages:  # a check that is a step of its own
+                continue
             if name not in tasks:
                 tasks[name] = bars.add_task(name, total=1)
             task = tasks[name]

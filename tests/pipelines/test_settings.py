@@ -11,7 +11,7 @@ from dance_models.profiles import PROFILES
 from dance_models.rows import ROWS
 from dance_models.tables import write_text
 from pipelines.settings import mirror, op_config
-from pipelines.stage import Metadata, StageContext, stage
+from pipelines.stage import Metadata, Stage, StageContext
 from pipelines.storage.store import Store
 
 SECTIONS = ("sampling", "estimator", "split", "augment", "recognition", "prediction", "evaluation")
@@ -24,7 +24,7 @@ def test_config_round_trip(name: str, section: str, tmp_path: Path) -> None:
     expected, default = getattr(PROFILES[name], section), getattr(PROFILES["demo"], section)
     seen = []
 
-    @stage(
+    @Stage(
         inputs=lambda context: {"config": context.config},
         config=lambda profile: getattr(profile, section),
         group="test",

@@ -24,7 +24,6 @@ from pipelines.stage import (
     StageContext,
     inputs_digest,
     last_materialization,
-    stage,
 )
 from pipelines.storage.registration import VERSION_TAG
 from pipelines.storage.store import Store
@@ -44,7 +43,7 @@ class Bench:
     fails: bool = False
 
     def stage(self, **declared: Any) -> Stage:
-        @stage(
+        @Stage(
             inputs=lambda context: self.inputs,
             outputs=lambda store, clip: [store.table("audit")],
             references=lambda store, clip: [store.path / "picture.jpg"],
@@ -180,7 +179,7 @@ def _findings(store: Store, quality: QualityConfig, clip: str | None) -> list[Fi
     return [Finding("sound", clip, "is bad", 1.0, 0.0, severity="error")]
 
 
-@stage(
+@Stage(
     inputs=lambda context: {"clip": context.clip},
     checks=AssetChecks(
         "first", (Check("sound", "The clip is sound.", blocking=True),), _findings, partitioned=True
@@ -195,7 +194,7 @@ def first(context: StageContext[None]) -> Metadata:
     return {"made_for": context.clip}
 
 
-@stage(
+@Stage(
     deps=[first],
     inputs=lambda context: {"first": context.store.digest("first", context.clip)},
     partitioned=True,
