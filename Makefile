@@ -1,13 +1,12 @@
-# make install | demo | test | e2e | lint | ui | bench
+# make install | demo | test | e2e | lint | docs | ui | bench
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STORE ?= $(or $(ASSETS_STORE),assets_store)
 STAMP := $(VENV)/.installed
 export ASSETS_STORE := $(STORE)
-export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: install demo test e2e lint ui bench clean-venv
+.PHONY: install demo test e2e lint docs ui bench clean-venv
 
 install: $(STAMP)
 
@@ -24,7 +23,7 @@ demo: install
 
 # Two processes with a thread each: most tests wait for a process to start or a database.
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not e2e" --numprocesses 2 --dist worksteal $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not e2e" --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
 
 # Servers and a headless browser (Chromium with its driver).
 e2e: install
@@ -35,6 +34,12 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The website in site/. Once mkdocs is installed it is built without a network.
+docs: install
+	$(BIN)/python -c "import material, mmdr" 2> /dev/null || \
+	  $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Dagster's web UI and daemon on 3000, MLflow on 5000; loopback only.
 ui: install

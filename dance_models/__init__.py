@@ -2,3 +2,7 @@
 
 Imports neither Dagster nor MLflow; the orchestration lives in ``pipelines``.
 """
+
+from typing import Final
+
+__version__: Final = "0.1.0"  # the one place: pyproject.toml reads it from here

@@ -1,6 +1,6 @@
-"""``python -m dance_models``: train, compare recipes and bench, with torch and numpy alone.
+"""``python -m dance_models``: train, compare recipes and benchmark; needs torch and numpy only.
 
-A pipeline exports its pose runs to one ``.npz``; ``train`` and ``levers`` take that file anywhere.
+The pipeline exports its pose runs to one ``.npz`` file, which ``train`` and ``levers`` read.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
 from dance_models.config import (
     Experiment,
@@ -23,7 +23,10 @@ from dance_models.data.pose_runs import PoseRun, load_pose_runs
 from dance_models.errors import InputError
 from dance_models.profiles import PROFILES
 
-Config = TypeVar("Config")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Config = TypeVar("Config", bound="DataclassInstance")
 
 
 def _say(text: str) -> None:
@@ -32,7 +35,7 @@ def _say(text: str) -> None:
 
 
 def _value(text: str, kind: object) -> Any:
-    """The text of an option as a value of a configuration field's type."""
+    """The text of an option as a value of type ``kind``. Raises ValueError."""
     if get_origin(kind) is Literal:
         if text not in get_args(kind):
             raise ValueError(f"one of {', '.join(get_args(kind))}")
@@ -45,7 +48,7 @@ def _value(text: str, kind: object) -> Any:
 
 def _override(config: Config, settings: Sequence[str]) -> Config:
     """``config`` with "name=value" settings; values are JSON. Raises InputError."""
-    kinds = {field.name: field.type for field in fields(config)}  # type: ignore[arg-type]
+    kinds = {field.name: field.type for field in fields(config)}
     changes = {}
     for setting in settings:
         name, _, text = setting.partition("=")
@@ -55,7 +58,7 @@ def _override(config: Config, settings: Sequence[str]) -> Config:
             changes[name] = _value(text, kinds[name])
         except ValueError as error:
             raise InputError(f"{setting}: not a value of {kinds[name]} ({error})") from error
-    return replace(config, **changes)  # type: ignore[type-var]
+    return replace(config, **changes)
 
 
 def _train(
@@ -81,9 +84,9 @@ def _train(
         )
     elif isinstance(experiment, HrnetExperiment):
         if initial:
-            raise InputError("this network is trained from random weights alone", file=initial)
+            raise InputError("this network can only start from random weights", file=initial)
         if crops is None:
-            raise InputError("this network sees person crops", hint="Give their file with --crops")
+            raise InputError("this network reads person crops", hint="Name their file: --crops")
         result = train_detection(runs, Crops.open(crops), experiment, folder, on_epoch)
     else:
         result = train_prediction(
@@ -103,9 +106,15 @@ def _runs(path: Path) -> list[PoseRun]:
 
 
 def _experiment(
-    profile: str, task: str, training: Sequence[str], net: Sequence[str] = ()
+    profile: str,
+    task: str,
+    training: Sequence[str],
+    net: Sequence[str] = (),
+    jitter: Sequence[str] = (),
 ) -> Experiment:
-    """The profile's experiment with the settings of the command line."""
+    """The profile's experiment with the settings of the command line. Raises InputError."""
+    if jitter and task != "detection":
+        raise InputError("--jitter is for --task detection: only its network reads person crops")
     if task == "recognition":
         recognition = PROFILES[profile].recognition
         return RecognitionExperiment(
@@ -118,6 +127,7 @@ def _experiment(
             detection,
             net=_override(detection.net, net),
             training=_override(detection.training, training),
+            jitter=_override(detection.jitter, jitter),
         )
     prediction = PROFILES[profile].prediction
     return PredictionExperiment(
@@ -126,8 +136,10 @@ def _experiment(
 
 
 def train(arguments: argparse.Namespace) -> None:
-    """Train one network; a folder that holds a checkpoint is continued."""
-    experiment = _experiment(arguments.profile, arguments.task, arguments.training, arguments.net)
+    """Train one network; resumes from the checkpoint in the output folder, if there is one."""
+    experiment = _experiment(
+        arguments.profile, arguments.task, arguments.training, arguments.net, arguments.jitter
+    )
     runs = _runs(arguments.runs)
     _train(runs, experiment, arguments.out, _say, arguments.crops, arguments.initial)
 
@@ -135,24 +147,24 @@ def train(arguments: argparse.Namespace) -> None:
 def levers(arguments: argparse.Namespace) -> None:
     """What each part of a recipe brings, by cross-validation on the training clips; resumes."""
     from dance_models.evaluation.recipe_ablations import (
-        LEVERS,
-        Lever,
-        lever_table,
+        RECIPE_CHANGES,
+        RecipeChange,
+        ablation_table,
+        run_ablations,
         shortened,
-        try_levers,
     )
 
     experiment = _experiment(arguments.profile, arguments.task, arguments.training)
     assert isinstance(experiment, RecognitionExperiment | PredictionExperiment)
-    chosen = dict(LEVERS[arguments.task])
+    chosen = dict(RECIPE_CHANGES[arguments.task])
     for setting in arguments.initial:
         name, _, path = setting.partition("=")
-        chosen[f"pre-trained: {name}"] = Lever(initial=Path(path))
+        chosen[f"pre-trained: {name}"] = RecipeChange(initial=Path(path))
     if unknown := set(arguments.only) - set(chosen):
         raise InputError(
             f"there is no lever {', '.join(sorted(unknown))}", hint=f"Known: {', '.join(chosen)}"
         )
-    found = try_levers(
+    found = run_ablations(
         _runs(arguments.runs),
         shortened(experiment, arguments.length),
         {name: chosen[name] for name in arguments.only or chosen},
@@ -160,11 +172,11 @@ def levers(arguments: argparse.Namespace) -> None:
         arguments.out / arguments.task,
         _say,
     )
-    _say("\n" + lever_table(found))
+    _say("\n" + ablation_table(found))
 
 
 def bench(arguments: argparse.Namespace) -> None:
-    """Training steps per second of both networks, on an export or on made-up runs."""
+    """Training steps per second of both networks, on exported or on synthetic runs."""
     from dance_models.training.synthetic import synthetic_runs
 
     runs = (
@@ -186,48 +198,56 @@ def bench(arguments: argparse.Namespace) -> None:
         )
 
 
+def _add_settings(parser: argparse.ArgumentParser, name: str, example: str) -> None:
+    parser.add_argument(name, nargs="*", default=[], metavar="NAME=VALUE", help=f"e.g. {example}")
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    tasks = ["recognition", "prediction", "detection"]
+    parser.add_argument("--task", choices=tasks, required=True)
+    parser.add_argument("--crops", type=Path, help="person_crops.npy, for detection")
+    parser.add_argument("--initial", type=Path, help="best.pt of a pre-training to start from")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoints")
+    _add_settings(parser, "--net", "dropout=0.2")
+    _add_settings(parser, "--jitter", "noise=6 blur=1, for detection")
+
+
+def _add_levers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--task", choices=["recognition", "prediction"], required=True)
+    parser.add_argument("--folds", type=int, default=3, help="how many of the split's; default: 3")
+    parser.add_argument("--length", type=float, default=0.25, help="fraction of the steps")
+    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="only these")
+    parser.add_argument(
+        "--initial",
+        nargs="*",
+        default=[],
+        metavar="NAME=FILE",
+        help="also start from the best.pt of a pre-training",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoints")
+
+
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--steps", type=int, default=30, help="number of timed steps")
+    parser.add_argument("--clips", type=int, default=6, help="synthetic clips without --runs")
+    parser.add_argument("--frames", type=int, default=120, help="frames per synthetic clip")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dance_models", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    for name, command in (("train", train), ("levers", levers), ("bench", bench)):
-        sub = commands.add_parser(name, help=command.__doc__)
+    for command, add_own in ((train, _add_train), (levers, _add_levers), (bench, _add_bench)):
+        sub = commands.add_parser(command.__name__, help=command.__doc__)
         sub.set_defaults(command=command)
         sub.add_argument("--profile", choices=sorted(PROFILES), default="demo")
-        sub.add_argument(
-            "--training", nargs="*", default=[], metavar="NAME=VALUE", help="e.g. epochs=5"
-        )
-        sub.add_argument("--runs", type=Path, required=name != "bench", help="exported .npz")
-        if name == "train":
-            tasks = ["recognition", "prediction", "detection"]
-            sub.add_argument("--task", choices=tasks, required=True)
-            sub.add_argument("--crops", type=Path, help="person_crops.npy, for detection")
-            sub.add_argument("--initial", type=Path, help="best.pt of a pre-training to start from")
-            sub.add_argument("--out", type=Path, required=True, help="folder of the checkpoints")
-            sub.add_argument(
-                "--net", nargs="*", default=[], metavar="NAME=VALUE", help="e.g. dropout=0.2"
-            )
-        elif name == "levers":
-            sub.add_argument("--task", choices=["recognition", "prediction"], required=True)
-            sub.add_argument("--folds", type=int, default=3, help="of the split's; default: 3")
-            sub.add_argument("--length", type=float, default=0.25, help="fraction of the steps")
-            sub.add_argument("--only", nargs="*", default=[], metavar="NAME", help="these alone")
-            sub.add_argument(
-                "--initial",
-                nargs="*",
-                default=[],
-                metavar="NAME=FILE",
-                help="best.pt of a pre-training, as one more lever",
-            )
-            sub.add_argument("--out", type=Path, required=True, help="folder of the checkpoints")
-        else:
-            sub.add_argument("--steps", type=int, default=30, help="steps that are timed")
-            sub.add_argument("--clips", type=int, default=6, help="made-up clips without --runs")
-            sub.add_argument("--frames", type=int, default=120, help="frames of a made-up clip")
+        sub.add_argument("--runs", type=Path, required=command is not bench, help="exported .npz")
+        _add_settings(sub, "--training", "epochs=5")
+        add_own(sub)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 2 when the input cannot be used."""
+    """Run the command; the exit code is 2 when the input cannot be used."""
     arguments = _parser().parse_args(argv)
     try:
         arguments.command(arguments)

@@ -1,4 +1,4 @@
-"""How fast the stages are, as ratios and rates on a generated corpus: ``dance bench``."""
+"""The speed of the stages, as ratios and rates on a generated corpus: ``dance bench``."""
 
 import multiprocessing
 import resource
@@ -12,14 +12,14 @@ import av
 
 from dance_models.config import EstimatorConfig, SamplingConfig
 from dance_models.data.sampling import frame_share, plan_runs
-from dance_models.estimators.base import make_estimator
+from dance_models.estimators.factory import make_estimator
 from dance_models.estimators.tracks import estimate_track
 from dance_models.video.decode import extract_frames, image_path
 from dance_models.video.probe import probe_clip
 
 
 def bare_decode(clips: Sequence[Path]) -> int:
-    """Decode every clip once, sequentially, and throw the frames away; their number."""
+    """Decode every clip once, in order, and return the number of frames."""
     frames = 0
     for path in clips:
         with av.open(str(path)) as container:

@@ -1,41 +1,62 @@
-"""Every configuration there is, as frozen dataclasses with their defaults and units.
+"""All configuration, as frozen dataclasses with their defaults and units.
 
-Dagster's config and the command line mirror these; nothing else holds a default. Light to
+Dagster's config and the command line mirror these; no other module holds a default. Light to
 import: no torch.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Value = TypeVar("Value")
-_ADDED: Final = "added"
+Config = TypeVar("Config", bound="DataclassInstance")
+_WAS: Final = "was"
 
 
-def _added(default: Value) -> Value:
-    """A setting that came after networks had been trained without it, see :func:`identity`."""
-    value: Value = field(default=default, metadata={_ADDED: True})
+def _added(default: Value, *, was: Value) -> Value:
+    """A setting that was added after networks had been trained without it.
+
+    ``was`` is the value that those networks were trained with in effect. It never changes, even
+    when ``default`` does: :func:`identity` leaves the setting out where it has this value.
+    """
+    value: Value = field(default=default, metadata={_WAS: was})
     return value
 
 
 def identity(config: Any) -> dict[str, Any]:
-    """What tells a configuration (a dataclass) from another: its fields, nested ones too.
+    """What distinguishes a configuration (a dataclass) from others: its fields, nested ones too.
 
-    A setting that was added later is left out while it has its default, so that what was made
-    before there was such a choice still counts as made with this configuration.
+    A setting that was added later is left out while it has the value of the time before it
+    existed. So what was made then still counts as made with this configuration.
     """
     found = {}
     for entry in fields(config):
         value = getattr(config, entry.name)
-        if _ADDED in entry.metadata and value == entry.default:
+        if _WAS in entry.metadata and value == entry.metadata[_WAS]:
             continue
         found[entry.name] = identity(value) if is_dataclass(value) else value
     return found
 
 
+def from_identity(kind: type[Config], values: Mapping[str, Any]) -> Config:
+    """The configuration of class ``kind`` with this :func:`identity`, where no field is nested.
+
+    A setting that is left out gets the value of the time before it existed, not its default of
+    today. Lists become tuples again.
+    """
+    found = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    for entry in fields(kind):
+        if _WAS in entry.metadata:
+            found.setdefault(entry.name, entry.metadata[_WAS])
+    return kind(**found)
+
+
 @dataclass(frozen=True)
 class SamplingConfig:
-    """Which frames of the clips are kept (SPEC: contiguous runs within a frame budget)."""
+    """Which frames of the clips are kept (docs/method.md, "Frame budget")."""
 
     frame_budget: int = 8000  # over all clips
     max_frames_per_clip: int | None = None
@@ -59,7 +80,7 @@ class EstimatorConfig:
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """70/15/15 by group, and grouped k-fold beside it."""
+    """70/15/15 by group, and grouped folds over all clips."""
 
     train: float = 0.70
     val: float = 0.15
@@ -70,36 +91,34 @@ class SplitConfig:
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """The stored, audited augmentation of the training split (one draw a run and variant)."""
+    """The stored augmentation of the training split: one draw per run and variant."""
 
     variants: int = 2
     rotation_deg: float = 15.0
     scale: tuple[float, float] = (0.85, 1.15)
     flip_probability: float = 0.5
     keypoint_jitter: float = 0.01  # standard deviation, fraction of the median torso
-    keypoint_dropout: float = 0.02  # probability a joint of a frame is lost from the estimate
-    pixel_noise: float = 6.0  # standard deviation, grey levels, for image augmentation
-    blur_limit: int = 5  # largest Gaussian kernel, for image augmentation
+    keypoint_dropout: float = 0.02  # probability that the estimate lacks a joint in a frame
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class RefinerConfig:
-    """What every recognition network has: its window, its input, its loss."""
+    """Shared by all recognition networks that read poses: window, input, loss."""
 
     window: int = 11  # frames
-    causal: bool = False  # the current frame last, instead of centred
+    causal: bool = False  # the refined frame is the last of the window, not its centre
     sample_interval: int = 1  # N: every N-th frame is observed
     kinematics_of_flow: bool = False  # velocity of F ("based on the keypoint flow") instead of P
     landmarks: int = 0  # extra estimator landmarks as input (BlazePose: 33), 0 = none
-    test_mirror: bool = True  # average with the refinement of the mirrored run
+    test_mirror: bool = True  # at test time, average with the refinement of the mirrored run
     top_k: int = 7
     top_k_weight: float = 1.0  # lambda of Eq 10
 
 
 @dataclass(frozen=True)
 class MkffStGcnConfig(RefinerConfig):
-    """MKFF-ST-GCN (SPEC section 2)."""
+    """MKFF-ST-GCN (docs/method.md, "MKFF-ST-GCN")."""
 
     spatial_channels: int = 64
     spatial_blocks: int = 3
@@ -112,12 +131,12 @@ class MkffStGcnConfig(RefinerConfig):
     use_confidence: bool = True
     use_kinematics: bool = True  # off: velocity and acceleration read zero (ablation)
     style_classes: int = 0  # optional style head, 0 = none
-    uncertainty: bool = _added(False)  # each joint's scale of error too: Laplace likelihood
+    uncertainty: bool = _added(False, was=False)  # predict each joint's error scale (Laplace)
 
 
 @dataclass(frozen=True)
 class StGcnConfig(RefinerConfig):
-    """ST-GCN without MKFF: as many blocks as MKFF-ST-GCN has, pose and confidence alone."""
+    """ST-GCN without MKFF: as many blocks as MKFF-ST-GCN; reads pose and confidence only."""
 
     channels: int = 64
     blocks: int = 4
@@ -139,20 +158,20 @@ class SmoothNetConfig(RefinerConfig):
 class HbrnnConfig(RefinerConfig):
     """HBRNN: bidirectional recurrent layers over five body parts, fused step by step."""
 
-    part: int = 32  # units a direction of the five parts
-    fused: int = 48  # of the limbs with the trunk
-    half: int = 64  # of the upper and the lower body
-    body: int = 96  # of the whole body's LSTM
+    part: int = 32  # units per direction, for each of the five parts
+    fused: int = 48  # for a limb fused with the trunk
+    half: int = 64  # for the upper and the lower body
+    body: int = 96  # for the LSTM of the whole body
 
 
 @dataclass(frozen=True)
 class HrnetConfig:
     """HRNet on person crops. Published: width 32, stem 64, 4 bottlenecks, 4 blocks, (1, 4, 3)."""
 
-    width: int = 16  # channels of the finest branch; every coarser one has twice as many
+    width: int = 16  # channels of the finest branch; doubled in each coarser one
     stem: int = 32
     bottlenecks: int = 1
-    blocks: int = 1  # a branch between two exchanges
+    blocks: int = 1  # per branch between two exchanges
     modules: tuple[int, int, int] = (1, 1, 1)  # exchanges of two, three and four branches
 
 
@@ -161,7 +180,7 @@ RecognitionNet = MkffStGcnConfig | StGcnConfig | SmoothNetConfig | HbrnnConfig
 
 @dataclass(frozen=True)
 class StgaNetConfig:
-    """STGA-Net (SPEC section 3)."""
+    """STGA-Net (docs/method.md, "STGA-Net")."""
 
     channels: int = 16
     hidden: int = 128
@@ -173,7 +192,7 @@ class StgaNetConfig:
     kinematic_inputs: bool = True  # p, v, a into the encoder (faithful: p only)
     velocity_residual: bool = True  # p + gamma v + f(H) (faithful: p + f(H))
     gamma: float = 0.7  # initial value, learnable per joint
-    dct_inputs: int = _added(0)  # DCT coefficients of the window into the decoder's first state
+    dct_inputs: int = _added(0, was=0)  # DCT coefficients that enter the decoder's first state
 
 
 @dataclass(frozen=True)
@@ -205,10 +224,10 @@ class TrajGcnConfig:
 class DmgnnConfig:
     """DMGNN on 14 joints: three scales, three difference orders, a G-GRU decoder."""
 
-    widths: tuple[int, int, int, int] = (8, 16, 32, 64)  # of the encoder's layers
+    widths: tuple[int, int, int, int] = (8, 16, 32, 64)  # channels of the encoder's layers
     hidden: int = 128  # of the decoder
-    exchange: float = 0.3  # weight of what another scale says
-    merge: float = 0.6  # weight of the coarse scales in the end
+    exchange: float = 0.3  # weight of the features of another scale
+    merge: float = 0.6  # weight of the coarse scales in the encoder's output
     dropout: float = 0.1
 
 
@@ -233,15 +252,15 @@ class TrainingConfig:
     gradient_clip: float = 1.0
     velocity_weight: float = 1.0  # weight of the velocity term in the prediction loss
     ema_decay: float = 0.0  # exponential moving average of the weights, 0 = off
-    # on-the-fly geometry, drawn once a window
+    # on-the-fly geometry, drawn once per window
     mirror_probability: float = 0.5
     rotation_rad: float = 0.3
     axis_scale: tuple[float, float] = (0.8, 1.2)
     reverse_probability: float = 0.3  # prediction only
-    joint_mask_probability: float = 0.1  # recognition only: a joint is hidden for a span
+    joint_mask_probability: float = 0.1  # recognition only: a joint is masked for a span
     jitter: float = 0.0  # recognition only: extra noise on the estimate, fraction of torso
-    # prediction only: share of windows observed as the estimator saw them, not as annotated
-    estimate_probability: float = _added(0.0)
+    # prediction only: share of windows whose input is the estimate, not the annotation
+    estimate_probability: float = _added(0.0, was=0.0)
     seed: int = 0
     threads: int = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -249,18 +268,18 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class MotionConfig:
-    """How motion for pre-training is read. BVH brings its own frame rate."""
+    """How motion for pre-training is read. A BVH file states its own frame rate."""
 
     fps: float = 30.0  # of arrays, of Kinetics-skeleton and of pose JSON
-    max_fps: float = 30.0  # faster motion is thinned to at most this
-    cameras: int = 3  # virtual views of each BVH
-    val_share: float = 0.1  # of the files, to select the pre-trained weights on
+    max_fps: float = 30.0  # motion with a higher rate is subsampled to at most this
+    cameras: int = 3  # virtual views of each BVH file
+    val_share: float = 0.1  # share of the files that select the pre-trained weights
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """Intervals and windows of the reports."""
+    """Confidence intervals and windows of the reports."""
 
     bootstrap_samples: int = 2000
     window_stride: int = 2  # 25 Hz steps between prediction windows
@@ -269,16 +288,16 @@ class EvaluationConfig:
 
 @dataclass(frozen=True)
 class GateConfig:
-    """What a trained network must show on validation before it becomes champion.
+    """What a trained network must reach on validation before it becomes champion.
 
     Gains and margins are in points of PCK (recognition) or percent of the torso (prediction).
     """
 
     cells: tuple[float, ...]  # PCK thresholds, or horizons in ms, that are compared
     floors: tuple[str, ...]  # trivial rows that it must beat in each of them
-    champion_margin: float  # the interval of the loss against the champion ends before this
-    style_margin: float  # no style loses more
-    mirror_percent: float  # answers to a pose and its mirror image differ by this much of a torso
+    champion_margin: float  # upper end of the interval of the loss against the champion
+    style_margin: float  # largest loss in any one style
+    mirror_percent: float  # largest change of the output for a mirrored input, % of torso
     floor_gain: float = 0.0
     latency_ms: float = 40.0  # one window, 95th percentile, one thread: one step at 25 Hz
     require_approval: bool = False  # a person has to tag the version with ``approved_by``
@@ -305,48 +324,48 @@ PREDICTION_GATE = GateConfig(
 
 @dataclass(frozen=True)
 class QualityConfig:
-    """Limits of the checks on the data. None of them enters what a training depends on.
+    """Limits of the checks on the data. No training depends on them.
 
     Figures in the comments were measured on clean data: the synthetic demo corpus (18 clips of
     180 frames) and 30 dance clips of 148-450 frames, both with a real estimator.
     """
 
-    # A finding warns; from this share of a clip's frames on, the clip is not used at all.
+    # A finding warns. From this share of a clip's frames on, the clip is not used.
     error_share: float = 0.2  # of annotated frames with impossible limbs or jumps
     picture_error_share: float = 0.5  # of sampled frames that are blank or frozen
     swap_error_share: float = 0.5  # of frames in which left and right are exchanged
 
     # clips
-    lost_frames: float = 0.01  # share of the nominal frames; encoders miscount one or two
-    lost_frames_error: float = 0.1  # a tenth gone is a file that was cut off
-    frame_interval: float = 1.75  # of the median interval: beyond, a frame was dropped
+    lost_frames: float = 0.01  # share of the nominal frames; encoders miscount by one or two
+    lost_frames_error: float = 0.1  # the file was cut off
+    frame_interval: float = 1.75  # of the median interval; a longer one means a dropped frame
     blank_contrast: float = 4.0  # grey levels, standard deviation over the picture; clean: >= 14.9
     frozen_change: float = 0.01  # grey levels from frame to frame; a held pose still has noise
-    frozen_s: float = 0.5  # clean: at most 0.33 s below twice that change
+    frozen_s: float = 0.5  # clean: at most 0.33 s with less than twice that change
     duplicate_correlation: float = 0.93  # of moving parts; other dances: at most 0.81
 
     # annotations and poses
     joint_coverage: float = 0.5  # share of frames in which a joint must be known
     limb_length: float = 2.0  # of its median in the clip; clean: at most 1.70
-    limb_floor: float = 0.5  # torso lengths: medians of foreshortened limbs are no measure
+    limb_floor: float = 0.5  # torso lengths; shorter medians come from foreshortened limbs
     joint_speed: float = 30.0  # torso lengths a second, 15 m/s; clean: 99.9 % below 20
-    jump_length: float = 0.5  # torso lengths: at high frame rates, jitter is fast and short
-    jump_gap_s: float = 0.1  # annotated frames farther apart say nothing about jumps
-    swap_gain: float = 0.5  # left and right are swapped when that leaves half of the distance
-    swap_distance: float = 0.15  # torso lengths: where all joints are near, either order fits
-    swap_frames: int = 6  # on end; estimators confuse sides for up to 4 when a dancer turns
+    jump_length: float = 0.5  # torso lengths; at high frame rates, jitter is fast but short
+    jump_gap_s: float = 0.1  # annotated frames farther apart are not compared
+    swap_gain: float = 0.5  # left and right count as swapped if swapping halves the distance
+    swap_distance: float = 0.15  # torso lengths; where all joints are near, either order fits
+    swap_frames: int = 6  # in a row; estimators swap sides for up to 4 when a dancer turns
     pose_distance: float = 0.5  # torso lengths, mean over joints, estimate to annotation
-    pose_distance_share: float = 0.1  # of a clip's frames that may be farther; clean: <= 0.06
+    pose_distance_share: float = 0.1  # of a clip's frames may be farther; clean: <= 0.06
 
     # data set
-    shared_motion_percent: float = 4.0  # of the torso: nearer windows are the same motion
+    shared_motion_percent: float = 4.0  # of the torso; closer windows show the same motion
     shared_motion_share: float = 0.3  # of a clip's windows; clean: at most 0.16
     style_ratio: float = 8.0  # clips of the largest to the smallest style of a split; clean: 4.8
 
     # models
     pck_threshold: float = 0.05  # torso lengths, of PCK against the raw estimator
-    horizons_ms: tuple[int, ...] = (80, 160, 320)  # at which standing still must be beaten
-    export_difference: float = 1e-4  # exported program to network, torso lengths
+    horizons_ms: tuple[int, ...] = (80, 160, 320)  # at which zero velocity must be beaten
+    export_difference: float = 1e-4  # between exported program and network, torso lengths
 
 
 @dataclass(frozen=True)
@@ -369,11 +388,16 @@ class PredictionExperiment:
 
 @dataclass(frozen=True)
 class CropJitterConfig:
-    """What is drawn for a person crop beside the geometry of ``TrainingConfig``."""
+    """What is drawn for a person crop in addition to the geometry of ``TrainingConfig``.
+
+    Noise and blur are off by default. Each crop draws its own strength, up to the largest.
+    """
 
     shift: float = 0.06  # largest, fraction of the crop's height
     brightness: float = 0.3  # largest gain of all channels together, over 1
     colour: float = 0.1  # largest gain of one channel, over 1
+    blur: float = _added(0.0, was=0.0)  # largest standard deviation of Gaussian blur, crop pixels
+    noise: float = _added(0.0, was=0.0)  # largest standard deviation of noise, grey levels of 255
 
 
 @dataclass(frozen=True)
@@ -408,8 +432,8 @@ class Profile:
     """The same graph with different numbers."""
 
     name: str
-    networks: Mapping[str, Experiment]  # method id -> what is trained; all that can be
-    rows: tuple[str, ...]  # those that a run trains and reports
+    networks: Mapping[str, Experiment]  # row id -> what is trained, for every row
+    rows: tuple[str, ...]  # ids of the rows that a run trains and reports
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
@@ -422,14 +446,14 @@ class Profile:
 
     @property
     def recognition(self) -> RecognitionExperiment:
-        """Of MKFF-ST-GCN."""
+        """The experiment of MKFF-ST-GCN."""
         experiment = self.networks["mkff_st_gcn"]
         assert isinstance(experiment, RecognitionExperiment)
         return experiment
 
     @property
     def prediction(self) -> PredictionExperiment:
-        """Of STGA-Net."""
+        """The experiment of STGA-Net."""
         experiment = self.networks["stga_net"]
         assert isinstance(experiment, PredictionExperiment)
         return experiment

@@ -1,4 +1,4 @@
-"""Lengths, boxes and reflections of poses of J joints in D dimensions.
+"""Centres, boxes and reflections of poses of J joints in D dimensions.
 
 In 2-D the coordinates are pixels, y down.
 """
@@ -11,7 +11,7 @@ from dance_models.skeleton import DANCE_14, Joints, Skeleton
 FloatArray = NDArray[np.floating]
 
 
-def _middle(keypoints: FloatArray, joints: Joints) -> FloatArray:
+def middle(keypoints: FloatArray, joints: Joints) -> FloatArray:
     """Mean of some joints, (..., J, D) -> (..., D); NaN where one of them is missing."""
     total = keypoints[..., joints[0], :]
     for joint in joints[1:]:
@@ -21,26 +21,7 @@ def _middle(keypoints: FloatArray, joints: Joints) -> FloatArray:
 
 def pelvis(keypoints: FloatArray, *, skeleton: Skeleton = DANCE_14) -> FloatArray:
     """Middle of the hips, shape (..., J, D) -> (..., D); NaN where a hip is missing."""
-    return _middle(keypoints, skeleton.hips)
-
-
-def torso_length(keypoints: FloatArray, *, skeleton: Skeleton = DANCE_14) -> FloatArray:
-    """Neck to mid-hip, shape (..., J, D) -> (...); NaN where a joint is missing."""
-    neck = _middle(keypoints, skeleton.neck)
-    return np.asarray(np.linalg.norm(neck - pelvis(keypoints, skeleton=skeleton), axis=-1))
-
-
-def median_torso(
-    keypoints: FloatArray, *, floor: float = 1.0, skeleton: Skeleton = DANCE_14
-) -> float:
-    """Median torso length over all frames, (..., J, D); at least ``floor``.
-
-    The median over a clip keeps foreshortened frames (a dancer bending to the camera) from
-    collapsing the unit. Falls back to ``floor`` when no frame shows neck and hips.
-    """
-    lengths = torso_length(keypoints, skeleton=skeleton)
-    lengths = lengths[np.isfinite(lengths)]
-    return max(float(np.median(lengths)), floor) if lengths.size else floor
+    return middle(keypoints, skeleton.hips)
 
 
 def person_box(keypoints: FloatArray) -> FloatArray:

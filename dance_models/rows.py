@@ -1,123 +1,416 @@
-"""Every network that is a row of a table: its method id and what it is, in the order of print."""
+"""Every trained network of the comparison, declared once: :data:`ROWS`.
 
-from typing import Final
+To add a row, add an entry here; its asset, its place in the tables and in the profiles follow.
+"""
 
-RECOGNITION_NETWORKS: Final[dict[str, str]] = {
-    "smoothnet": "SmoothNet-style: a residual MLP over time, blind to the body.",
-    "hbrnn": "HBRNN: bidirectional recurrent layers over five body parts, fused step by step.",
-    "hrnet": (
-        "HRNet, small, on person crops: one picture, no motion and no estimate but its box.\n\n"
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from dance_models.config import (
+    DmgnnConfig,
+    Experiment,
+    HbrnnConfig,
+    HrnetExperiment,
+    MkffStGcnConfig,
+    PredictionExperiment,
+    RecognitionExperiment,
+    SimlpeConfig,
+    SmoothNetConfig,
+    StgaNetConfig,
+    StGcnConfig,
+    TGcnConfig,
+    TrainingConfig,
+    TrajGcnConfig,
+)
+from dance_models.errors import InputError
+from dance_models.recipes import (
+    HRNET,
+    MKFF,
+    MKFF_AS_PRINTED,
+    MKFF_TUNED,
+    PAPER_RECIPE_SHORT,
+    SIMLPE_TUNED,
+    STGA,
+    STGA_AS_PRINTED,
+    STGA_TUNED,
+    TRAJ_GCN_TUNED,
+    shortened,
+    with_estimated_windows,
+    without_augmentation,
+)
+from dance_models.skeleton import DANCE_14
+
+Task = Literal["recognition", "prediction"]
+Kind = Literal[
+    "headline",  # the two networks of the paper, with the tuned recipe
+    "baseline",  # another published network
+    "as_printed",  # a headline network as the paper prints it
+    "frame_split",  # demonstrates a leak; evaluated apart, on frames of its own
+    "ablation",  # a headline network without one of its parts
+    "seed",  # a headline network from another seed; reports average over the seeds
+    "estimated",  # trained on windows as the estimator saw them
+    "control",  # a baseline trained on the windows of the estimated row
+    "pretrained",  # fine-tuned from weights that were pre-trained on motion
+]
+# Trained on the folds too, when folds are asked for. There are many other variants, so they are
+# compared on the fixed split alone. The estimated rows are about forecasts from raw poses, where
+# the headline network loses in cross-validation; their controls separate the effect of the
+# network from that of the windows.
+_FOLDED: Final = frozenset[Kind]({"headline", "baseline", "estimated", "control"})
+# Rows of no profile: trained with ``--ablations`` alone.
+_ABLATIONS: Final = frozenset[Kind]({"ablation", "seed", "estimated", "control"})
+
+
+@dataclass(frozen=True)
+class Row:
+    """One trained network of the comparison; a profile may change the experiment's length."""
+
+    id: str  # the method of the tables, e.g. "stga_net.no_b"
+    kind: Kind
+    description: str
+    experiment: Experiment  # in profile study
+    base: str | None = None  # id of the row that this one varies
+
+    @property
+    def task(self) -> Task:
+        """Of the experiment."""
+        return "prediction" if isinstance(self.experiment, PredictionExperiment) else "recognition"
+
+    @property
+    def network(self) -> str:
+        """Id of the row that this one varies; its own id when it varies none."""
+        return self.base or self.id
+
+    @property
+    def asset(self) -> str:
+        """The Dagster asset that trains it."""
+        return self.id.replace(".", "_")
+
+    @property
+    def folded(self) -> bool:
+        """Whether it is trained on every grouped fold too, when folds are asked for."""
+        return self.kind in _FOLDED
+
+    @property
+    def ablation(self) -> bool:
+        """Whether it is a row with ``--ablations`` alone."""
+        return self.kind in _ABLATIONS
+
+    @property
+    def needs_crops(self) -> bool:
+        """Whether it reads the person crops."""
+        return isinstance(self.experiment, HrnetExperiment)
+
+    @property
+    def seed(self) -> int:
+        """Which further seed of its base it is: 1, 2, ...; 0 for all other rows."""
+        return self.experiment.training.seed if self.kind == "seed" else 0
+
+    @property
+    def pretraining_asset(self) -> str | None:
+        """The Dagster asset whose weights it starts from; None for random weights."""
+        return f"pretrained_{self.base}" if self.kind == "pretrained" else None
+
+
+def _mkff(
+    variant: str,
+    kind: Kind,
+    description: str,
+    net: MkffStGcnConfig = MKFF,
+    training: TrainingConfig = MKFF_TUNED,
+) -> Row:
+    """A variant of MKFF-ST-GCN."""
+    experiment = RecognitionExperiment(net, training)
+    return Row(f"mkff_st_gcn.{variant}", kind, description, experiment, "mkff_st_gcn")
+
+
+def _stga(
+    variant: str,
+    kind: Kind,
+    description: str,
+    net: StgaNetConfig = STGA,
+    training: TrainingConfig = STGA_TUNED,
+) -> Row:
+    """A variant of STGA-Net."""
+    experiment = PredictionExperiment(net, training)
+    return Row(f"stga_net.{variant}", kind, description, experiment, "stga_net")
+
+
+_RECOGNITION: Final = (
+    Row(
+        "smoothnet",
+        "baseline",
+        "SmoothNet-style: a residual MLP over time that does not know the skeleton.",
+        RecognitionExperiment(SmoothNetConfig(), shortened(MKFF_TUNED, 6, 1e-3)),
+    ),
+    Row(
+        "hbrnn",
+        "baseline",
+        "HBRNN: bidirectional recurrent layers over five body parts, fused step by step.",
+        RecognitionExperiment(HbrnnConfig(), shortened(MKFF_TUNED, 10, 2e-3)),
+    ),
+    Row(
+        "hrnet",
+        "baseline",
+        "HRNet, small, on person crops: a single image, no motion; of the estimate it uses the "
+        "box alone.\n\n"
         "From scratch (no ImageNet weights): in profile study 1,600 batches of 16 training crops, "
-        "about four minutes on one core."
+        "about four minutes on one core.",
+        HRNET,
     ),
-    "st_gcn": "ST-GCN without MKFF, on the same input as MKFF-ST-GCN.",
-    "mkff_st_gcn.paper": "MKFF-ST-GCN as printed, trained with the paper's recipe.",
-    "mkff_st_gcn.faithful": "MKFF-ST-GCN as printed (14 keypoints alone), tuned recipe.",
-    "mkff_st_gcn.frame_split": (
-        "Demonstration of a leak: trained on four of five frames of the test clips as well."
+    Row(
+        "st_gcn",
+        "baseline",
+        "ST-GCN without MKFF, on the same input as MKFF-ST-GCN.",
+        RecognitionExperiment(StGcnConfig(landmarks=DANCE_14.num_landmarks), MKFF_TUNED),
     ),
-    "mkff_st_gcn.causal": "MKFF-ST-GCN that sees no future frame.",
-    "mkff_st_gcn.no_kinematics": "Ablation: velocity and acceleration read zero.",
-    "mkff_st_gcn.no_attention": "Ablation: no attention blocks.",
-    "mkff_st_gcn.no_top_k": "Ablation: no top-k term in the loss.",
-    "mkff_st_gcn.no_landmarks": "Ablation: the estimator's other landmarks are not read.",
-    "mkff_st_gcn.no_augmentation": "Ablation: the recipe without geometry and joint masking.",
-    "mkff_st_gcn.seed_1": "MKFF-ST-GCN from another seed.",
-    "mkff_st_gcn.seed_2": "MKFF-ST-GCN from a third seed.",
-    "mkff_st_gcn.pretrained": "MKFF-ST-GCN fine-tuned from weights pre-trained on motion.",
-    "mkff_st_gcn": (
+    _mkff(
+        "paper",
+        "as_printed",
+        "MKFF-ST-GCN as printed, trained with the paper's recipe.",
+        MKFF_AS_PRINTED,
+        PAPER_RECIPE_SHORT,
+    ),
+    _mkff(
+        "faithful",
+        "as_printed",
+        "MKFF-ST-GCN as printed (14 keypoints alone), tuned recipe.",
+        MKFF_AS_PRINTED,
+        shortened(MKFF_TUNED, 6),
+    ),
+    _mkff(
+        "frame_split",
+        "frame_split",
+        "Demonstration of a leak: trained on four of five frames of the test clips as well.",
+    ),
+    _mkff(
+        "causal",
+        "ablation",
+        "MKFF-ST-GCN that sees no future frame.",
+        replace(MKFF, causal=True),
+    ),
+    _mkff(
+        "no_kinematics",
+        "ablation",
+        "Ablation: velocity and acceleration read zero.",
+        replace(MKFF, use_kinematics=False),
+    ),
+    _mkff(
+        "no_attention",
+        "ablation",
+        "Ablation: no attention blocks.",
+        replace(MKFF, attention_blocks=0),
+    ),
+    _mkff(
+        "no_top_k",
+        "ablation",
+        "Ablation: no top-k term in the loss.",
+        replace(MKFF, top_k_weight=0.0),
+    ),
+    _mkff(
+        "no_landmarks",
+        "ablation",
+        "Ablation: the estimator's other landmarks are not read.",
+        replace(MKFF, landmarks=0),
+    ),
+    _mkff(
+        "no_augmentation",
+        "ablation",
+        "Ablation: the recipe without geometry and joint masking.",
+        training=without_augmentation(MKFF_TUNED),
+    ),
+    _mkff(
+        "seed_1",
+        "seed",
+        "MKFF-ST-GCN from another seed.",
+        training=replace(MKFF_TUNED, seed=1),
+    ),
+    _mkff(
+        "seed_2",
+        "seed",
+        "MKFF-ST-GCN from a third seed.",
+        training=replace(MKFF_TUNED, seed=2),
+    ),
+    _mkff(
+        "pretrained",
+        "pretrained",
+        "MKFF-ST-GCN fine-tuned from weights pre-trained on motion.",
+    ),
+    Row(
+        "mkff_st_gcn",
+        "headline",
         "MKFF-ST-GCN, the recognition network: refines the keypoints of the estimator.\n\n"
-        "Keypoint flow, velocity and acceleration with attention on top of ST-GCN."
+        "Keypoint flow, velocity and acceleration with attention on top of ST-GCN.",
+        RecognitionExperiment(MKFF, MKFF_TUNED),
     ),
-}
-PREDICTION_NETWORKS: Final[dict[str, str]] = {
-    "t_gcn": "T-GCN as published: a graph convolution in a GRU cell, absolute output.",
-    "t_gcn_residual": "T-GCN whose output is an offset from the last pose.",
-    "t_gcn_velocity": "T-GCN that reads velocity and goes on from the damped velocity.",
-    "dmgnn": "DMGNN: three scales, three difference orders, a G-GRU decoder.",
-    "traj_gcn": "Traj-GCN: graph convolutions with free adjacency over the DCT of trajectories.",
-    "simlpe": "siMLPe-style: DCT and a residual MLP over time.",
-    "traj_gcn.estimated": "Traj-GCN on the windows of stga_net.estimated: its control.",
-    "simlpe.estimated": "siMLPe-style on the windows of stga_net.estimated: its control.",
-    "stga_net.paper": "STGA-Net as printed, trained with the paper's recipe.",
-    "stga_net.faithful": "STGA-Net as printed (positions in, no velocity residual), tuned recipe.",
-    "stga_net.gcn": "Ablation: a fixed graph in place of graph attention.",
-    "stga_net.local_sym": "Ablation: local attention over mirror joints alone.",
-    "stga_net.local_distal": "Ablation: local attention over the skeleton alone.",
-    "stga_net.local": "Ablation: local attention without the global one.",
-    "stga_net.global": "Ablation: global attention without the local one.",
-    "stga_net.no_b": "Ablation: global attention without B_k, computed from the features.",
-    "stga_net.no_c": "Ablation: global attention without C_k, the free matrix.",
-    "stga_net.no_augmentation": "Ablation: the recipe without geometry and reversed time.",
-    "stga_net.estimated": (
-        "For poses that nobody annotated: half of the training windows show the past as the "
-        "estimator saw it."
-    ),
-    "stga_net.seed_1": "STGA-Net from another seed.",
-    "stga_net.seed_2": "STGA-Net from a third seed.",
-    "stga_net.pretrained": "STGA-Net fine-tuned from weights pre-trained on motion.",
-    "stga_net": (
-        "STGA-Net, the prediction network: the next 400 ms from the last 1.08 s.\n\n"
-        "Local and global graph attention, dilated temporal convolutions, a G-GRU decoder."
-    ),
-}
-NETWORKS: Final[dict[str, str]] = {**RECOGNITION_NETWORKS, **PREDICTION_NETWORKS}
-
-# Judged by itself, on frames that no other row is judged on.
-FRAME_SPLIT: Final = "mkff_st_gcn.frame_split"
-CROP_NETWORKS: Final = ("hrnet",)  # those that see pictures, and need the person crops
-
-ABLATIONS: Final = (
-    "mkff_st_gcn.causal",
-    "mkff_st_gcn.no_kinematics",
-    "mkff_st_gcn.no_attention",
-    "mkff_st_gcn.no_top_k",
-    "mkff_st_gcn.no_landmarks",
-    "mkff_st_gcn.no_augmentation",
-    "mkff_st_gcn.seed_1",
-    "mkff_st_gcn.seed_2",
-    "stga_net.gcn",
-    "stga_net.local_sym",
-    "stga_net.local_distal",
-    "stga_net.local",
-    "stga_net.global",
-    "stga_net.no_b",
-    "stga_net.no_c",
-    "stga_net.no_augmentation",
-    "stga_net.estimated",
-    "traj_gcn.estimated",
-    "simlpe.estimated",
-    "stga_net.seed_1",
-    "stga_net.seed_2",
 )
 
-# Other variants are compared on the fixed split alone: there are many. What these are for,
-# forecasts from raw poses, is what the headline network loses in cross-validation; and is it the
-# network that wins them then, or the windows it was shown?
-FOLDED_VARIANTS: Final = ("stga_net.estimated", "traj_gcn.estimated", "simlpe.estimated")
+_PREDICTION: Final = (
+    Row(
+        "t_gcn",
+        "baseline",
+        "T-GCN as published: a graph convolution in a GRU cell, absolute output.",
+        PredictionExperiment(TGcnConfig(), shortened(STGA_TUNED, 6)),
+    ),
+    Row(
+        "t_gcn_residual",
+        "baseline",
+        "T-GCN whose output is an offset from the last pose.",
+        PredictionExperiment(TGcnConfig(output="residual"), shortened(STGA_TUNED, 6)),
+    ),
+    Row(
+        "t_gcn_velocity",
+        "baseline",
+        "T-GCN that reads velocity and adds its output to the damped velocity.",
+        PredictionExperiment(TGcnConfig(output="velocity"), shortened(STGA_TUNED, 6)),
+    ),
+    Row(
+        "dmgnn",
+        "baseline",
+        "DMGNN: three scales, three difference orders, a G-GRU decoder.",
+        PredictionExperiment(DmgnnConfig(), shortened(STGA_TUNED, 2)),
+    ),
+    Row(
+        "traj_gcn",
+        "baseline",
+        "Traj-GCN: graph convolutions with free adjacency over the DCT of trajectories.",
+        PredictionExperiment(TrajGcnConfig(), TRAJ_GCN_TUNED),
+    ),
+    Row(
+        "simlpe",
+        "baseline",
+        "siMLPe-style: DCT and a residual MLP over time.",
+        PredictionExperiment(SimlpeConfig(), SIMLPE_TUNED),
+    ),
+    Row(
+        "traj_gcn.estimated",
+        "control",
+        "Control of stga_net.estimated: Traj-GCN trained on the same windows.",
+        PredictionExperiment(TrajGcnConfig(), with_estimated_windows(TRAJ_GCN_TUNED)),
+        "traj_gcn",
+    ),
+    Row(
+        "simlpe.estimated",
+        "control",
+        "Control of stga_net.estimated: siMLPe-style trained on the same windows.",
+        PredictionExperiment(SimlpeConfig(), with_estimated_windows(SIMLPE_TUNED)),
+        "simlpe",
+    ),
+    _stga(
+        "paper",
+        "as_printed",
+        "STGA-Net as printed, trained with the paper's recipe.",
+        STGA_AS_PRINTED,
+        PAPER_RECIPE_SHORT,
+    ),
+    _stga(
+        "faithful",
+        "as_printed",
+        "STGA-Net as printed (positions in, no velocity residual), tuned recipe.",
+        STGA_AS_PRINTED,
+        shortened(STGA_TUNED, 8),
+    ),
+    # With these hidden widths each variant has about as many parameters as the whole network.
+    _stga(
+        "gcn",
+        "ablation",
+        "Ablation: a fixed graph in place of graph attention.",
+        replace(STGA, graph="gcn", hidden=176),
+    ),
+    _stga(
+        "local_sym",
+        "ablation",
+        "Ablation: local attention over mirror joints alone.",
+        replace(STGA, graph="local-sym", hidden=160),
+    ),
+    _stga(
+        "local_distal",
+        "ablation",
+        "Ablation: local attention over the skeleton alone.",
+        replace(STGA, graph="local-distal", hidden=160),
+    ),
+    _stga(
+        "local",
+        "ablation",
+        "Ablation: local attention without the global one.",
+        replace(STGA, graph="local", hidden=144),
+    ),
+    _stga(
+        "global",
+        "ablation",
+        "Ablation: global attention without the local one.",
+        replace(STGA, graph="global", hidden=168),
+    ),
+    _stga(
+        "no_b",
+        "ablation",
+        "Ablation: global attention without B_k, computed from the features.",
+        replace(STGA, use_b=False, hidden=132),
+    ),
+    _stga(
+        "no_c",
+        "ablation",
+        "Ablation: global attention without C_k, the free matrix.",
+        replace(STGA, use_c=False),
+    ),
+    _stga(
+        "no_augmentation",
+        "ablation",
+        "Ablation: the recipe without geometry and reversed time.",
+        training=without_augmentation(STGA_TUNED),
+    ),
+    _stga(
+        "estimated",
+        "estimated",
+        "For poses without annotation: half of the training windows show the past as the "
+        "estimator saw it.",
+        training=with_estimated_windows(STGA_TUNED),
+    ),
+    _stga(
+        "seed_1",
+        "seed",
+        "STGA-Net from another seed.",
+        training=replace(STGA_TUNED, seed=1),
+    ),
+    _stga(
+        "seed_2",
+        "seed",
+        "STGA-Net from a third seed.",
+        training=replace(STGA_TUNED, seed=2),
+    ),
+    _stga(
+        "pretrained",
+        "pretrained",
+        "STGA-Net fine-tuned from weights pre-trained on motion.",
+    ),
+    Row(
+        "stga_net",
+        "headline",
+        "STGA-Net, the prediction network: the next 400 ms from the last 1.08 s.\n\n"
+        "Local and global graph attention, dilated temporal convolutions, a G-GRU decoder.",
+        PredictionExperiment(STGA, STGA_TUNED),
+    ),
+)
 
-# The rows that start from pre-trained weights, and the network of each. They are rows of any
-# profile once there is motion to pre-train on.
-PRETRAINED: Final = {"mkff_st_gcn.pretrained": "mkff_st_gcn", "stga_net.pretrained": "stga_net"}
+ROWS: Final = (*_RECOGNITION, *_PREDICTION)  # in the order of the tables
+HEADLINE: Final = tuple(row.id for row in ROWS if row.kind == "headline")
+FRAME_SPLIT: Final = next(row for row in ROWS if row.kind == "frame_split")
+
+_ROW_OF_ID: Final = {row.id: row for row in ROWS}
+ROW_OF_ASSET: Final = {row.asset: row for row in ROWS}
+# Pre-training asset -> the row whose network and recipe it trains on motion.
+ROW_OF_PRETRAINING: Final = {
+    row.pretraining_asset: _ROW_OF_ID[row.network] for row in ROWS if row.pretraining_asset
+}
 
 
-def seed_of(method: str) -> tuple[str, int]:
-    """The network of a method id and its seed, which is 0 unless the id ends in ``.seed_N``."""
-    network, _, seed = method.partition(".seed_")
-    return network, int(seed or 0)
+def row_of(method: str) -> Row:
+    """The row of that id. Raises InputError, naming the ids there are."""
+    if method not in _ROW_OF_ID:
+        raise InputError(f"there is no row {method!r}", hint=f"Known: {', '.join(_ROW_OF_ID)}")
+    return _ROW_OF_ID[method]
 
 
-def asset_name(method: str) -> str:
-    """The Dagster asset of a method; a dot separates a variant from its network."""
-    return method.replace(".", "_")
-
-
-def pretraining_asset(network: str) -> str:
-    """The Dagster asset that pre-trains a network on motion."""
-    return f"pretrained_{network}"
-
-
-METHOD_OF_ASSET: Final[dict[str, str]] = {asset_name(method): method for method in NETWORKS}
-# Pre-training asset -> the network it trains; fine-tuned asset -> the pre-training it starts from.
-PRETRAININGS: Final = {pretraining_asset(network): network for network in PRETRAINED.values()}
-INITIAL: Final = {asset_name(m): pretraining_asset(network) for m, network in PRETRAINED.items()}
+def rows_of(task: Task) -> tuple[Row, ...]:
+    """The rows of one task, in the order of the tables."""
+    return tuple(row for row in ROWS if row.task == task)

@@ -242,21 +242,3 @@ DANCE_14: Final[Skeleton] = Skeleton(
     ),
     landmark_mirror=BLAZEPOSE_MIRROR,
 )
-
-# The default skeleton's fields as loose names, for code that only ever sees its stored tables.
-# New code takes a ``Skeleton``.
-SKELETON_ID: Final = DANCE_14.id
-JOINTS: Final = DANCE_14.names
-NUM_JOINTS: Final = DANCE_14.num_joints
-INDEX: Final = DANCE_14.index
-HEAD_TOP: Final = DANCE_14.index["head_top"]
-NECK: Final = DANCE_14.centre
-HIPS: Final = DANCE_14.hips
-EDGES: Final = DANCE_14.edges
-MIRROR_PAIRS: Final = DANCE_14.mirror_pairs
-MIRROR: Final = DANCE_14.mirror
-
-
-def hop_distance() -> NDArray[np.int64]:
-    """:meth:`Skeleton.hop_distance` of the default skeleton."""
-    return DANCE_14.hop_distance()

@@ -1,13 +1,75 @@
 """The layering holds: the library knows no orchestrator, the orchestration holds no tensor code."""
 
 import ast
+import json
+import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+
+# The rooms of a package (folders, and files at the top) from the lowest layer to the highest.
+# A room imports only from rooms before it. docs/architecture.md shows the same order.
+LAYERS = {
+    "dance_models": (
+        "errors",
+        "skeleton",
+        "skeletons",
+        "config",
+        "recipes",
+        "rows",
+        "profiles",
+        "geometry",
+        "tables",
+        "metrics",
+        "video",
+        "annotations",
+        "estimators",
+        "data",
+        "motion",
+        "nets",
+        "checkpoint",
+        "batches",
+        "inference",
+        "training",
+        "export",
+        "report_tables",
+        "evaluation",
+        "render",
+        "report",
+        "apply",
+        "quality",
+        "demo",
+        "bench",
+        "__main__",
+    ),
+    "pipelines": (
+        "storage",
+        "partitions",
+        "previews",
+        "settings",
+        "profile_options",
+        "tracking",
+        "training",
+        "checks",
+        "stage",
+        "assets",
+        "automation",
+        "graph",
+        "definitions",
+        "execution",
+        "commands",
+        "cli",
+    ),
+}
+# What is too long to be read at once.
+LONGEST_FUNCTION = 50
 
 
 def _imports(path: Path) -> set[str]:
@@ -26,6 +88,159 @@ def _sources(package: str) -> list[Path]:
     return files
 
 
+def _module(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _run_time_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes below one, without the bodies of ``if TYPE_CHECKING``."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        yield child
+        yield from _run_time_nodes(child)
+
+
+def _import_graph(package: str) -> dict[str, set[str]]:
+    """The modules of a package that each of them imports, inside of functions too."""
+    trees = {_module(p): ast.parse(p.read_text("utf-8")) for p in _sources(package)}
+    graph: dict[str, set[str]] = {module: set() for module in trees}
+    for module, tree in trees.items():
+        for node in _run_time_nodes(tree):
+            names: list[str] = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                submodules = [f"{node.module}.{alias.name}" for alias in node.names]
+                names = [name if name in trees else node.module for name in submodules]
+            graph[module].update(name for name in names if name in trees and name != module)
+    return graph
+
+
+def _room(module: str) -> str:
+    """The folder or the file at the top of the package; "" for the package itself."""
+    return module.partition(".")[2].partition(".")[0]
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_imports_go_down(package: str) -> None:
+    graph = {m: others for m, others in _import_graph(package).items() if _room(m)}
+    rooms = {_room(module) for module in graph}
+    layers = LAYERS[package]
+    assert rooms == set(layers), f"LAYERS differs from the rooms in {rooms ^ set(layers)}"
+    height = {room: i for i, room in enumerate(layers)}
+    upward = [
+        f"{module} imports {other}"
+        for module, others in sorted(graph.items())
+        for other in sorted(others)
+        if _room(other) and height[_room(module)] < height[_room(other)]
+    ]
+    assert not upward, "\n".join(upward)
+
+
+@pytest.mark.parametrize("package", LAYERS)
+def test_no_files_import_each_other_in_a_circle(package: str) -> None:
+    try:
+        TopologicalSorter(_import_graph(package)).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("path", [*_sources("dance_models"), *_sources("pipelines")], ids=str)
+def test_functions_can_be_read_at_once(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef):
+            lines = (node.end_lineno or 0) - node.lineno + 1
+            assert lines <= LONGEST_FUNCTION, f"{node.name} has {lines} lines"
+
+
+@pytest.mark.parametrize("path", [*_sources("dance_models"), *_sources("pipelines")], ids=str)
+def test_no_module_writes_the_environment(path: Path) -> None:
+    text = path.read_text("utf-8")
+    for written in (
+        r"environ\[[^]]+\]\s*=[^=]",
+        r"environ\.(update|setdefault|pop)\(",
+        r"putenv\(",
+    ):
+        assert not re.search(written, text), written
+
+
+def test_importing_reads_neither_environment_nor_disk_and_builds_no_asset(tmp_path: Path) -> None:
+    """All modules but the one that Dagster loads, in an empty folder with a spy on both."""
+    modules = [
+        _module(path)
+        for path in (*_sources("dance_models"), *_sources("pipelines"))
+        if path.name not in ("__main__.py", "definitions.py")
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT_ALL, json.dumps(modules)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+IMPORT_ALL = """
+import importlib, json, os, sys
+import dagster as dg
+found = []
+ours = ("DANCE", "ASSETS_STORE", "MLFLOW", "DAGSTER_HOME")
+
+class Spy(dict):
+    def get(self, key, default=None):
+        if str(key).startswith(ours[:2]):
+            found.append(f"read {key}")
+        return super().get(key, default)
+    def __getitem__(self, key):
+        if str(key).startswith(ours[:2]):
+            found.append(f"read {key}")
+        return super().__getitem__(key)
+
+os.environ = Spy(os.environ)
+here = os.getcwd()
+
+def hook(event, arguments):
+    if event == "open" and isinstance(arguments[0], str):
+        path = os.path.abspath(arguments[0])
+        if path.startswith(here):
+            found.append(f"opened {path}")
+
+sys.addaudithook(hook)
+built = (dg.AssetsDefinition, dg.SourceAsset, dg.SensorDefinition, dg.ScheduleDefinition,
+         dg.JobDefinition, dg.Definitions)
+for name in json.loads(sys.argv[1]):
+    before = dict(os.environ)
+    module = importlib.import_module(name)
+    found += [f"{name}.{key}" for key, value in vars(module).items() if isinstance(value, built)]
+    for key in set(os.environ) - set(before):
+        if key.startswith(ours):
+            found.append(f"{name} wrote {key}")
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="lists threads as Linux does")
+def test_what_is_forked_from_has_no_threads_of_polars() -> None:
+    """Steps are forked from a server with these modules: the pool of threads would not survive."""
+    code = (
+        "import importlib, pathlib\n"
+        "from pipelines.graph import PRELOADED\n"
+        "for name in PRELOADED: importlib.import_module(name)\n"
+        "names = [p.read_text().strip() for p in pathlib.Path('/proc/self/task').glob('*/comm')]\n"
+        "pool = [n for n in names if n.startswith('polars-') and n[7:].isdigit()]\n"
+        "assert not pool, names\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("path", _sources("dance_models"), ids=str)
 def test_the_library_knows_no_orchestrator(path: Path) -> None:
     assert not _imports(path) & {"dagster", "dagster_pipes", "mlflow", "pipelines"}
@@ -36,7 +251,7 @@ def test_the_orchestration_holds_no_tensor_code(path: Path) -> None:
     assert not _imports(path) & {"torch", "cv2", "albumentations", "decord", "av", "onnxruntime"}
 
 
-@pytest.mark.parametrize("package", ["nets", "training"])
+@pytest.mark.parametrize("package", ["metrics", "nets", "batches", "inference", "training"])
 def test_networks_and_training_need_torch_and_numpy_alone(package: str) -> None:
     allowed = {"torch", "numpy", "dance_models"} | set(sys.stdlib_module_names)
     for path in sorted((ROOT / "dance_models" / package).rglob("*.py")):

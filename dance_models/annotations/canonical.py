@@ -1,4 +1,4 @@
-"""What every format is read into, and how joints and clips are recognised."""
+"""How joints, clips, coordinates and sizes are recognised in any format."""
 
 import math
 import re
@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from dance_models.errors import InputError
-from dance_models.skeleton import INDEX
+from dance_models.skeleton import DANCE_14
 from dance_models.video.scan import clip_slug
 
 # Names that other tools and data sets give to our joints, after :func:`_plain`.
@@ -29,7 +29,7 @@ Columns = tuple[Sequence[object], Sequence[tuple[object, object, object]]]
 
 
 def shown(value: object) -> str:
-    """A short rendering of anything a file may hold, however long or deep it is."""
+    """A short rendering of any value in a file, however long or deep it is."""
     return reprlib.repr(value)
 
 
@@ -38,7 +38,7 @@ def _plain(name: str) -> str:
 
 
 def canonical_joint(name: object) -> str | None:
-    """Our name of a joint, None when it is not one of the 14.
+    """Our name of a joint, None when it is not one of the skeleton's.
 
     Knows left_knee, l_knee, LKnee, "Left Knee", knee_left, knee-l and the like.
     """
@@ -47,7 +47,7 @@ def canonical_joint(name: object) -> str | None:
     plain = _plain(name)
     if plain in _ALIASES:
         return _ALIASES[plain]
-    if plain in INDEX:
+    if plain in DANCE_14.index:
         return plain
     for part in _PARTS:
         for side in ("left", "right"):
@@ -60,14 +60,14 @@ def identity_of(name: object) -> tuple[str, int]:
     """Clip and frame from an image name as we export them: ``<clip>/<000123>.jpg``.
 
     Also ``<clip>_000123.jpg`` flat, with or without folders before it. Only the last two parts of
-    the path are ever read, and they are turned into a slug. Raises InputError when they do not say.
+    the path are read, and they are turned into a slug. Raises InputError for other names.
     """
     if not isinstance(name, str):
         raise InputError(f"{shown(name)} is not an image name")
     path = PurePosixPath(name.replace("\\", "/"))
     if ".." in path.parts:
         raise InputError(f"the image name {shown(name)} leads out of its folder")
-    # More digits than any clip has frames are no frame number, and Python refuses to convert them.
+    # A frame number has at most 18 digits; Python refuses to convert very long ones.
     digits = re.fullmatch(r"(?:frame[_-]?)?(\d{1,18})", path.stem, re.IGNORECASE)
     if digits and path.parent.name:
         return clip_slug(path.parent.name + ".x"), int(digits[1])
@@ -75,7 +75,8 @@ def identity_of(name: object) -> tuple[str, int]:
     if flat:
         return clip_slug(flat[1] + ".x"), int(flat[2])
     raise InputError(
-        f"the image name {shown(name)} does not say clip and frame", hint="Expected CLIP/000123.jpg"
+        f"the image name {shown(name)} does not name clip and frame",
+        hint="Expected CLIP/000123.jpg",
     )
 
 
@@ -93,7 +94,7 @@ def number(value: object, joint: str) -> float:
 
 
 def image_size(width: object, height: object) -> tuple[float, float] | None:
-    """Width and height in pixels as a file states them, None when it states neither.
+    """Width and height in pixels as a file gives them, None when it gives neither.
 
     Raises InputError when they cannot be a size.
     """

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from dance_models.annotations.detect_format import read_file
+from dance_models.annotations.detect_format import parse_file
 from dance_models.annotations.fitting import ClipInfo, suspicious_unit, to_clip_size
 from dance_models.annotations.parsed_file import Action, Problem, RawPose, frame_list, printable
 from dance_models.errors import AnnotationError
-from dance_models.skeleton import JOINTS, NUM_JOINTS
+from dance_models.skeleton import DANCE_14
 from dance_models.tables import ANNOTATIONS, conform
 
 __all__ = ["AnnotationImport", "ClipInfo", "import_clip"]
@@ -20,14 +20,14 @@ __all__ = ["AnnotationImport", "ClipInfo", "import_clip"]
 
 @dataclass(frozen=True)
 class AnnotationImport:
-    """Canonical rows (``tables.ANNOTATIONS``) and all that was dropped or repaired."""
+    """Canonical rows (``tables.ANNOTATIONS``) and everything that was dropped or repaired."""
 
     table: pl.DataFrame
     problems: list[Problem]
 
 
 def import_clip(clip: str, files: Sequence[Path], info: ClipInfo) -> AnnotationImport:
-    """Read ``clip`` from ``files``; one bad file or entry never stops the others."""
+    """Import ``clip`` from ``files``; a bad file or entry does not stop the others."""
     collected = _Collected(clip, info)
     for path in files:
         collected.add_file(path)
@@ -46,15 +46,15 @@ class _Collected:
     problems: list[Problem] = field(default_factory=list)
 
     def add_file(self, path: Path) -> None:
-        """Add what one file says about the clip."""
+        """Add the poses and problems that one file has of the clip."""
         file = str(path)
         try:
-            reading = read_file(path)
+            parsed = parse_file(path)
         except AnnotationError as error:
             self.problems.append(Problem(file, error.message))
             return
-        self.problems += [p for p in reading.problems if p.clip in (self.clip, None)]
-        poses = [pose for pose in reading.poses if pose.clip == self.clip]
+        self.problems += [p for p in parsed.problems if p.clip in (self.clip, None)]
+        poses = [pose for pose in parsed.poses if pose.clip == self.clip]
         unit = suspicious_unit(poses, self.info)
         if unit:
             self.problems.append(Problem(file, unit, self.clip))
@@ -101,7 +101,7 @@ class _Collected:
             self.problems.append(Problem(file, message, self.clip, pose.frame))
 
     def _row(self, pose: RawPose, file: str) -> dict[str, Any] | None:
-        """The pose as a row of the table; None, and a problem, when nothing of it can be one."""
+        """The pose as a row of the table; None, and a problem, when it cannot be used."""
 
         def report(message: str, joint: str | None = None) -> None:
             action: Action = "repaired" if joint else "dropped"
@@ -111,10 +111,10 @@ class _Collected:
         if not 0 <= pose.frame < info.frames:
             report(f"the clip has no such frame (it has {info.frames}); the annotation was dropped")
             return None
-        keypoints = np.full((NUM_JOINTS, 2), np.nan, np.float32)
-        visibility = np.zeros(NUM_JOINTS, np.uint8)
+        keypoints = np.full((DANCE_14.num_joints, 2), np.nan, np.float32)
+        visibility = np.zeros(DANCE_14.num_joints, np.uint8)
         for joint, (x, y, seen) in pose.joints.items():
-            index = JOINTS.index(joint)
+            index = DANCE_14.names.index(joint)
             if not (-0.5 <= x <= info.width - 0.5 and -0.5 <= y <= info.height - 0.5):
                 report(f"({x:g}, {y:g}) lies outside the image; the joint was made absent", joint)
                 continue

@@ -8,62 +8,67 @@ from functools import partial
 from typing import Any
 
 from dance_models.annotations.canonical import Columns, identity_of, image_size, shown
-from dance_models.annotations.parsed_file import Image, Reading
+from dance_models.annotations.parsed_file import Image, ParsedFile
 from dance_models.errors import InputError
 from dance_models.video.scan import clip_slug
 
 
 def is_coco(data: Any) -> bool:
-    """Whether parsed JSON is a COCO keypoint file."""
+    """Whether loaded JSON is a COCO keypoint file."""
     return isinstance(data, dict) and {"images", "annotations", "categories"} <= data.keys()
 
 
-def read_coco(data: dict[str, Any], reading: Reading) -> None:
-    """Read every annotation that has keypoints. Raises InputError when one of the lists is none."""
-    names = _categories(data["categories"], reading)
-    images = _images(data["images"], reading)
-    for index, annotation in reading.objects(data["annotations"], "annotations"):
+def parse_coco(data: dict[str, Any], parsed: ParsedFile) -> None:
+    """Parse every annotation that has keypoints.
+
+    Raises InputError when images, annotations or categories are no list.
+    """
+    names = _categories(data["categories"], parsed)
+    images = _images(data["images"], parsed)
+    for index, annotation in parsed.objects(data["annotations"], "annotations"):
         what = f"annotation {shown(annotation.get('id', f'number {index}'))}"
         image = images.get(as_id(annotation.get("image_id")))
         if image is None:
             of = shown(annotation.get("image_id"))
-            reading.problem(f"{what} is of image {of}, which was left out or is unknown")
+            parsed.add_problem(f"{what} is of image {of}, which was left out or is unknown")
             continue
         values = annotation.get("keypoints")
         if values is None or values == []:
-            reading.count("annotations without keypoints (boxes or outlines alone)", image)
+            parsed.count("annotations without keypoints (boxes or outlines alone)", image)
             continue
         if not isinstance(values, list):
-            reading.problem(f"{what} was left out: its keypoints are {shown(values)}", image)
+            parsed.add_problem(f"{what} was left out: its keypoints are {shown(values)}", image)
             continue
         if not any(values[2::3]) and len(values) >= 3:
             # Exported for annotation and not annotated yet.
-            reading.count("annotations without a visible joint", image, action="empty")
+            parsed.count("annotations without a visible joint", image, action="empty")
             continue
         category = annotation.get("category_id")
         if as_id(category) not in names:
             message = f"the category {shown(category)} is not declared; {what} was left out"
-            reading.problem(message, image)
+            parsed.add_problem(message, image)
             continue
         columns = partial(_columns, names[as_id(category)], values)
-        reading.add(image, columns, annotation.get("annotator", ""))
+        parsed.add_pose(image, columns, annotation.get("annotator", ""))
 
 
 def as_id(value: object) -> object:
-    """An id as a dictionary's key; a fresh object, equal to nothing, for what is none."""
+    """An id as a dictionary key; an invalid id becomes a fresh object that equals nothing."""
     if isinstance(value, int | str | float) and not isinstance(value, bool):
         return value
     return object()
 
 
-def _categories(value: Any, reading: Reading) -> dict[object, list[Any]]:
+def _categories(value: Any, parsed: ParsedFile) -> dict[object, list[Any]]:
     names: dict[object, list[Any]] = {}
-    for index, category in reading.objects(value, "categories"):
+    for index, category in parsed.objects(value, "categories"):
         joints = category.get("keypoints", [])
         if not isinstance(joints, list):
-            reading.problem(f"categories[{index}] has keypoints that are no list; it was left out")
+            parsed.add_problem(
+                f"categories[{index}] has keypoints that are no list; it was left out"
+            )
         elif as_id(category.get("id")) in names:
-            reading.problem(
+            parsed.add_problem(
                 f"categories[{index}] has the id {shown(category['id'])} of another one; "
                 "the first was kept"
             )
@@ -72,18 +77,18 @@ def _categories(value: Any, reading: Reading) -> dict[object, list[Any]]:
     return names
 
 
-def _images(value: Any, reading: Reading) -> dict[object, Image]:
+def _images(value: Any, parsed: ParsedFile) -> dict[object, Image]:
     images: dict[object, Image] = {}
-    for index, entry in reading.objects(value, "images"):
+    for index, entry in parsed.objects(value, "images"):
         what = f"image {shown(entry.get('id', f'number {index}'))}"
         try:
             image = _image(entry)
         except InputError as error:
-            reading.problem(f"{what} was left out: {error}")
+            parsed.add_problem(f"{what} was left out: {error}")
             continue
         key = as_id(entry.get("id"))
         if key in images:
-            reading.problem(f"{what} is declared twice; the first was kept", image)
+            parsed.add_problem(f"{what} is declared twice; the first was kept", image)
         else:
             images[key] = image
     return images

@@ -5,7 +5,7 @@ from typing import Final
 from xml.etree.ElementTree import Element
 
 from dance_models.annotations.canonical import Columns, identity_of, image_size, shown
-from dance_models.annotations.parsed_file import Image, Reading
+from dance_models.annotations.parsed_file import Image, ParsedFile
 from dance_models.errors import InputError
 from dance_models.video.scan import clip_slug
 
@@ -13,40 +13,40 @@ OTHER: Final = "shapes that are neither skeletons nor points"
 OUTSIDE: Final = "skeletons that are outside the picture"
 
 
-def read_cvat(root: Element, reading: Reading) -> None:
-    """Read images and tracks; ``outside`` is absent, ``occluded`` is visibility 1.
+def is_cvat(root: Element) -> bool:
+    """Whether loaded XML is a CVAT export."""
+    return root.tag == "annotations"
 
-    Raises InputError when the document is not CVAT's.
-    """
-    if root.tag != "annotations":
-        raise InputError(f"<{shown(root.tag)}> is not CVAT's <annotations>")
+
+def parse_cvat(root: Element, parsed: ParsedFile) -> None:
+    """Parse images and tracks; ``outside`` is absent, ``occluded`` is visibility 1."""
     for element in root:
         if element.tag == "image":
-            _read_image(element, reading)
+            _parse_image(element, parsed)
         elif element.tag == "track":
-            _read_track(root, element, reading)
+            _parse_track(root, element, parsed)
         elif element.tag not in {"version", "meta", "source", "dumped"}:
-            reading.count(f"elements <{element.tag}>")
+            parsed.count(f"elements <{element.tag}>")
 
 
-def _read_image(element: Element, reading: Reading) -> None:
+def _parse_image(element: Element, parsed: ParsedFile) -> None:
     name = element.get("name", "")
     try:
         image = Image(*identity_of(name), name, _size(element.get("width"), element.get("height")))
     except InputError as error:
-        reading.problem(f"image {shown(name)} was left out with {len(element)} shapes: {error}")
+        parsed.add_problem(f"image {shown(name)} was left out with {len(element)} shapes: {error}")
         return
     for shape in element:
         if shape.tag == "skeleton":
-            _read_skeleton(shape, image, reading)
+            _parse_skeleton(shape, image, parsed)
         elif shape.tag != "points":
-            reading.count(f"{OTHER} (but <{shape.tag}>)", image)
+            parsed.count(f"{OTHER} (but <{shape.tag}>)", image)
     loose = element.findall("points")
     if loose:
-        reading.add(image, partial(_columns, loose))
+        parsed.add_pose(image, partial(_columns, loose))
 
 
-def _read_track(root: Element, track: Element, reading: Reading) -> None:
+def _parse_track(root: Element, track: Element, parsed: ParsedFile) -> None:
     what = f"track {shown(track.get('id'))}"
     try:
         task = _task(root, track)
@@ -55,34 +55,34 @@ def _read_track(root: Element, track: Element, reading: Reading) -> None:
         sides = (task.findtext(f".//original_size/{side}") for side in ("width", "height"))
         size = _size(*sides)
     except InputError as error:
-        reading.problem(f"{what} was left out with {len(track)} shapes: {error}")
+        parsed.add_problem(f"{what} was left out with {len(track)} shapes: {error}")
         return
     for shape in track:
         frame = shape.get("frame", "")
         if not (frame.isdecimal() and len(frame) <= 18):
             of = shown(shape.get("frame"))
-            reading.problem(f"{what}: a <{shape.tag}> of frame {of} of clip {clip} was left out")
+            parsed.add_problem(f"{what}: a <{shape.tag}> of frame {of} of clip {clip} was left out")
             continue
         image = Image(clip, int(frame), source, size)
         if shape.tag == "skeleton":
-            _read_skeleton(shape, image, reading)
+            _parse_skeleton(shape, image, parsed)
         elif shape.tag == "points":
-            reading.count(f"points of {what}, which belong to no skeleton", image)
+            parsed.count(f"points of {what}, which belong to no skeleton", image)
         else:
-            reading.count(f"{OTHER} (but <{shape.tag}> of {what})", image)
+            parsed.count(f"{OTHER} (but <{shape.tag}> of {what})", image)
 
 
 def _task(root: Element, track: Element) -> Element:
-    """What names a track's video: the whole file, or its own task where there are several.
+    """The element that names a track's video: the root, or one of several tasks.
 
-    Raises InputError when the track does not say of which task it is.
+    Raises InputError when the track does not name its task.
     """
     tasks = root.findall("meta//task")
     if len(tasks) < 2:
         return root
     own = [task for task in tasks if task.findtext("id", "") == track.get("task_id")]
     if len(own) != 1:
-        raise InputError("the file is of several tasks, and the track does not say of which")
+        raise InputError("the file has several tasks, and the track does not name its own")
     return own[0]
 
 
@@ -95,18 +95,18 @@ def _size(width: str | None, height: str | None) -> tuple[float, float] | None:
         raise InputError(f"{shown(width)} x {shown(height)} is not a size") from error
 
 
-def _read_skeleton(skeleton: Element, image: Image, reading: Reading) -> None:
+def _parse_skeleton(skeleton: Element, image: Image, parsed: ParsedFile) -> None:
     if skeleton.get("outside") == "1":
-        reading.count(OUTSIDE, image, action="empty")
+        parsed.count(OUTSIDE, image, action="empty")
         return
     for child in skeleton:
         if child.tag not in {"points", "attribute"}:
-            reading.count(f"parts <{child.tag}> of skeletons, which are no points", image)
+            parsed.count(f"parts <{child.tag}> of skeletons, which are no points", image)
     points = skeleton.findall("points")
     if points:
-        reading.add(image, partial(_columns, points))
+        parsed.add_pose(image, partial(_columns, points))
     else:
-        reading.count("skeletons without points", image, action="empty")
+        parsed.count("skeletons without points", image, action="empty")
 
 
 def _columns(elements: list[Element]) -> Columns:

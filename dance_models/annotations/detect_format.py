@@ -1,38 +1,56 @@
-"""One annotation file, whatever its format: recognised by its content."""
+"""Which format an annotation file has, recognised by its content; one line a format.
+
+To add a format, write a file like ``labelme.py`` with a function that recognises the loaded
+document and one that parses it, and add a line to ``FORMATS``.
+"""
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from dance_models.annotations.coco import is_coco, read_coco
-from dance_models.annotations.cvat import read_cvat
-from dance_models.annotations.label_studio import is_label_studio, read_label_studio
-from dance_models.annotations.labelme import is_labelme, read_labelme
-from dance_models.annotations.parsed_file import Reading
-from dance_models.annotations.posetrack import is_posetrack, read_posetrack
-from dance_models.annotations.xml import parse_xml
+from dance_models.annotations.coco import is_coco, parse_coco
+from dance_models.annotations.cvat import is_cvat, parse_cvat
+from dance_models.annotations.label_studio import is_label_studio, parse_label_studio
+from dance_models.annotations.labelme import is_labelme, parse_labelme
+from dance_models.annotations.parsed_file import ParsedFile
+from dance_models.annotations.posetrack import is_posetrack, parse_posetrack
+from dance_models.annotations.xml import load_xml
 from dance_models.errors import AnnotationError, InputError
+
+
+@dataclass(frozen=True)
+class AnnotationFormat:
+    """One format. ``parse`` raises InputError when the document as a whole cannot be used."""
+
+    name: str
+    suffix: str  # of its files; decides how the document is loaded
+    recognises: Callable[[Any], bool]  # the loaded document
+    parse: Callable[[Any, ParsedFile], None]  # the loaded document, into the file
+
+
+# The first that recognises the document parses it: PoseTrack18 is COCO with more fields.
+FORMATS: Final = (
+    AnnotationFormat("PoseTrack18", ".json", is_posetrack, parse_posetrack),
+    AnnotationFormat("COCO", ".json", is_coco, parse_coco),
+    AnnotationFormat("Label Studio", ".json", is_label_studio, parse_label_studio),
+    AnnotationFormat("labelme", ".json", is_labelme, parse_labelme),
+    AnnotationFormat("CVAT", ".xml", is_cvat, parse_cvat),
+)
+SUFFIXES: Final = frozenset(known.suffix for known in FORMATS)
 
 # Parsed JSON takes about ten times its size in memory.
 SIZE_LIMIT: Final = 256 * 1024 * 1024
-SUFFIXES: Final = frozenset({".json", ".xml"})
 
 
-def read_file(path: Path) -> Reading:
-    """Read one file. Raises AnnotationError when it cannot be read as a whole."""
-    reading = Reading(str(path))
+def parse_file(path: Path) -> ParsedFile:
+    """Parse one file. Raises AnnotationError when it cannot be used as a whole."""
+    parsed = ParsedFile(str(path))
     try:
-        size = path.stat().st_size
-        if size > SIZE_LIMIT:
-            raise AnnotationError(
-                f"the file has {size / 1e6:.0f} MB, more than {SIZE_LIMIT / 1e6:.0f}",
-                file=path,
-                hint="Split it into one file a clip",
-            )
-        if path.suffix.lower() == ".xml":
-            read_cvat(parse_xml(path), reading)
-        else:
-            _read_json(path, reading)
+        _check_size(path)
+        document = load_xml(path) if path.suffix.lower() == ".xml" else _load_json(path)
+        _format_of(document, path).parse(document, parsed)
     except OSError as error:
         raise AnnotationError(f"cannot be read ({error.strerror})", file=path) from error
     except RecursionError as error:
@@ -41,17 +59,27 @@ def read_file(path: Path) -> Reading:
         raise
     except InputError as error:
         raise AnnotationError(
-            f"does not hold what its format asks for ({error})",
+            f"does not hold what its format requires ({error})",
             file=path,
             hint="Export it again from the annotation tool",
         ) from error
-    reading.finish()
-    return reading
+    parsed.finish()
+    return parsed
 
 
-def _read_json(path: Path, reading: Reading) -> None:
+def _check_size(path: Path) -> None:
+    size = path.stat().st_size
+    if size > SIZE_LIMIT:
+        raise AnnotationError(
+            f"the file has {size / 1e6:.0f} MB, more than {SIZE_LIMIT / 1e6:.0f}",
+            file=path,
+            hint="Split it into one file a clip",
+        )
+
+
+def _load_json(path: Path) -> Any:
     try:
-        data: Any = json.loads(path.read_bytes().decode("utf-8-sig"))
+        return json.loads(path.read_bytes().decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise AnnotationError("is not UTF-8 text", file=path, hint="Save it as UTF-8") from error
     except json.JSONDecodeError as error:
@@ -62,17 +90,17 @@ def _read_json(path: Path, reading: Reading) -> None:
         ) from error
     except ValueError as error:  # an integer of more digits than Python converts
         raise AnnotationError(f"is not JSON ({error})", file=path) from error
-    if is_posetrack(data):
-        read_posetrack(data, reading)
-    elif is_coco(data):
-        read_coco(data, reading)
-    elif is_label_studio(data):
-        read_label_studio(data, reading)
-    elif is_labelme(data):
-        read_labelme(data, reading)
-    else:
-        raise AnnotationError(
-            "is none of COCO, PoseTrack18, Label Studio and labelme",
-            file=path,
-            hint="Export keypoints in one of these formats",
-        )
+
+
+def _format_of(document: Any, path: Path) -> AnnotationFormat:
+    suffix = ".xml" if path.suffix.lower() == ".xml" else ".json"
+    candidates = [known for known in FORMATS if known.suffix == suffix]
+    for known in candidates:
+        if known.recognises(document):
+            return known
+    names = ", ".join(known.name for known in candidates)
+    raise AnnotationError(
+        f"is in none of the known formats ({names})",
+        file=path,
+        hint="Export keypoints in one of these formats",
+    )

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from dance_models.skeleton import EDGES, JOINTS, NUM_JOINTS
+from dance_models.skeleton import DANCE_14
 from dance_models.tables import write_text
 
 
@@ -45,8 +45,8 @@ def export_coco(
             {
                 "id": 1,
                 "name": "person",
-                "keypoints": list(JOINTS),
-                "skeleton": [[a + 1, b + 1] for a, b in EDGES],
+                "keypoints": list(DANCE_14.names),
+                "skeleton": [[a + 1, b + 1] for a, b in DANCE_14.edges],
             }
         ],
     }
@@ -56,7 +56,7 @@ def export_coco(
 
 
 def _annotation(number: int, pose: list[list[float]] | None) -> dict[str, Any]:
-    values: list[float] = [0.0, 0.0, 0] * NUM_JOINTS
+    values: list[float] = [0.0, 0.0, 0] * DANCE_14.num_joints
     if pose is not None:
         values = [v for x, y in pose for v in ((x, y, 2) if math.isfinite(x) else (0.0, 0.0, 0))]
     return {

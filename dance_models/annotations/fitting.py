@@ -16,7 +16,7 @@ _REPAIRED: Final[Action] = "repaired"
 
 @dataclass(frozen=True)
 class ClipInfo:
-    """What annotations are checked against."""
+    """The clip that annotations are checked against."""
 
     width: int
     height: int
@@ -29,7 +29,7 @@ def suspicious_unit(poses: Sequence[RawPose], info: ClipInfo) -> str | None:
     if not values:
         return None
     largest = max(values)
-    # In pixels of the images that were annotated, which need not be as large as the clip's.
+    # The annotated images may be of another size than the clip's frames.
     side = min(min(pose.image.size or (info.width, info.height)) for pose in poses)
     for limit, times in SUSPICIOUS:
         if largest <= limit and side >= times * limit:

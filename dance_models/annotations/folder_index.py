@@ -1,10 +1,10 @@
-"""Which files in a folder say something about which clips."""
+"""Which annotation files of a folder mention which clips."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dance_models.annotations.detect_format import SUFFIXES, read_file
+from dance_models.annotations.detect_format import SUFFIXES, parse_file
 from dance_models.errors import AnnotationError, InputError
 from dance_models.tables import file_digest
 
@@ -40,15 +40,15 @@ def index_annotations(
 def _index(path: Path) -> AnnotationFile:
     try:
         digest = file_digest(path)
-        reading = read_file(path)
+        parsed = parse_file(path)
     except AnnotationError as error:
         return AnnotationFile(path, "", problem=error.message)
     except OSError as error:
         return AnnotationFile(path, "", problem=f"cannot be read ({error.strerror})")
-    # Frames that were exported and are not annotated yet say nothing about their clip.
-    telling = [p for p in reading.problems if p.action != "empty"]
-    clips = {pose.clip for pose in reading.poses} | {p.clip for p in telling if p.clip}
-    if telling and not clips:  # no clip's report would ever show these
-        first = f"{len(telling)} problems and nothing of any clip; the first: {telling[0].message}"
+    # Frames that were exported and not annotated yet do not count as a mention of their clip.
+    relevant = [p for p in parsed.problems if p.action != "empty"]
+    clips = {pose.clip for pose in parsed.poses} | {p.clip for p in relevant if p.clip}
+    if relevant and not clips:  # no clip's report would show these problems
+        first = f"{len(relevant)} problems and no clip; the first: {relevant[0].message}"
         return AnnotationFile(path, digest, problem=first)
     return AnnotationFile(path, digest, frozenset(clips))

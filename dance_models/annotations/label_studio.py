@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlparse
 
 from dance_models.annotations.canonical import Columns, identity_of, image_size, number, shown
-from dance_models.annotations.parsed_file import Image, Reading
+from dance_models.annotations.parsed_file import Image, ParsedFile
 from dance_models.errors import InputError
 
 
@@ -16,24 +16,24 @@ def _is_task(value: Any) -> bool:
 
 
 def is_label_studio(data: Any) -> bool:
-    """Whether parsed JSON is a Label Studio export: a list of tasks."""
+    """Whether loaded JSON is a Label Studio export: a list of tasks."""
     return isinstance(data, list) and any(map(_is_task, data))
 
 
-def read_label_studio(data: list[Any], reading: Reading) -> None:
-    """Read the first annotation with key points of every task that was not cancelled."""
-    for index, task in reading.objects(data, "tasks"):
+def parse_label_studio(data: list[Any], parsed: ParsedFile) -> None:
+    """Parse the first annotation of every task that has key points and was not cancelled."""
+    for index, task in parsed.objects(data, "tasks"):
         try:
             name = _image_name(task)
             image = Image(*identity_of(name), name)
         except InputError as error:
             which = shown(task.get("id", f"number {index}"))
-            reading.problem(f"task {which} was left out: {error}")
+            parsed.add_problem(f"task {which} was left out: {error}")
             continue
         try:
-            _read_task(task, image, reading)
+            _parse_task(task, image, parsed)
         except InputError as error:
-            reading.problem(f"the task was left out: {error}", image)
+            parsed.add_problem(f"the task was left out: {error}", image)
 
 
 def _image_name(task: dict[str, Any]) -> str:
@@ -51,43 +51,45 @@ def _image_name(task: dict[str, Any]) -> str:
     return f"{folder}/{re.sub(r'^[0-9a-f]{8}-', '', stem)}"
 
 
-def _read_task(task: dict[str, Any], image: Image, reading: Reading) -> None:
+def _parse_task(task: dict[str, Any], image: Image, parsed: ParsedFile) -> None:
     kind = "annotations" if task.get("annotations") else "completions"
     usable = []
-    for _, annotation in reading.objects(task.get(kind) or [], kind):
+    for _, annotation in parsed.objects(task.get(kind) or [], kind):
         if annotation.get("was_cancelled"):
-            reading.count("annotations that were cancelled", image)
-        elif points := _key_points(annotation, image, reading):
+            parsed.count("annotations that were cancelled", image)
+        elif points := _key_points(annotation, image, parsed):
             usable.append((points, annotation.get("completed_by", "")))
     predictions = task.get("predictions")
     if isinstance(predictions, list) and predictions:
-        what = "predictions (submit those that are right as annotations)"
-        reading.count(what, image, len(predictions))
+        what = "predictions (submit the correct ones as annotations)"
+        parsed.count(what, image, len(predictions))
     if not usable:
-        reading.count("tasks without an annotation that stands", image, action="empty")
+        parsed.count("tasks without a usable annotation", image, action="empty")
     if len(usable) > 1:
-        reading.problem(f"the task has {len(usable)} annotations; the first was read", image)
+        parsed.add_problem(f"the task has {len(usable)} annotations; the first was read", image)
     if usable:
         points, who = usable[0]
         size = _size(points)
         image = Image(image.clip, image.frame, image.name, size)
-        reading.add(image, partial(_columns, points, size), who)
+        parsed.add_pose(image, partial(_columns, points, size), who)
 
 
-def _key_points(annotation: dict[str, Any], image: Image, reading: Reading) -> list[dict[str, Any]]:
+def _key_points(
+    annotation: dict[str, Any], image: Image, parsed: ParsedFile
+) -> list[dict[str, Any]]:
     """The key points among an annotation's results; the others are counted."""
     points = []
-    for _, result in reading.objects(annotation.get("result") or [], "result"):
+    for _, result in parsed.objects(annotation.get("result") or [], "result"):
         if result.get("type") == "keypointlabels":
             points.append(result)
         else:
             kind = shown(result.get("type"))
-            reading.count(f"results that are not key points (but {kind})", image)
+            parsed.count(f"results that are not key points (but {kind})", image)
     return points
 
 
 def _size(points: list[dict[str, Any]]) -> tuple[float, float]:
-    """The original image's size, in which all of an annotation's points must agree."""
+    """The original image's size, which all points of an annotation must share."""
     sizes = [image_size(p.get("original_width"), p.get("original_height")) for p in points]
     if sizes[0] is None or any(size != sizes[0] for size in sizes):
         raise InputError("its points do not give one original_width and original_height")

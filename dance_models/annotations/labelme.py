@@ -1,41 +1,41 @@
-"""labelme: one JSON an image, point shapes by label, people told apart by ``group_id``."""
+"""labelme: one JSON an image, point shapes by label, people distinguished by ``group_id``."""
 
 import json
 from functools import partial
 from typing import Any
 
 from dance_models.annotations.canonical import Columns, identity_of, image_size, shown
-from dance_models.annotations.parsed_file import Image, Reading
+from dance_models.annotations.parsed_file import Image, ParsedFile
 from dance_models.errors import InputError
 
 
 def is_labelme(data: Any) -> bool:
-    """Whether parsed JSON is a labelme file."""
+    """Whether loaded JSON is a labelme file."""
     return isinstance(data, dict) and "shapes" in data and "imagePath" in data
 
 
-def read_labelme(data: dict[str, Any], reading: Reading) -> None:
-    """Read the points of one image; the flag ``occluded`` makes a joint visibility 1.
+def parse_labelme(data: dict[str, Any], parsed: ParsedFile) -> None:
+    """Parse the points of one image; the flag ``occluded`` makes a joint visibility 1.
 
     Raises InputError when the shapes are no list.
     """
     try:
-        image = _image(data, reading.file)
+        image = _image(data, parsed.file)
     except InputError as error:
         shapes = data["shapes"]
         lost = len(shapes) if isinstance(shapes, list) else 0
-        reading.problem(f"{error}; its {lost} shapes were left out")
+        parsed.add_problem(f"{error}; its {lost} shapes were left out")
         return
     people: dict[str, list[dict[str, Any]]] = {}
-    for _, shape in reading.objects(data["shapes"], "shapes"):
+    for _, shape in parsed.objects(data["shapes"], "shapes"):
         kind = shape.get("shape_type")
         if kind == "point":
-            # As JSON text it can be a key, whatever the file holds.
+            # Any JSON value can be a key as text.
             people.setdefault(json.dumps(shape.get("group_id")), []).append(shape)
         else:
-            reading.count(f"shapes that are not points (but {shown(kind)})", image)
+            parsed.count(f"shapes that are not points (but {shown(kind)})", image)
     for points in people.values():
-        reading.add(image, partial(_columns, points))
+        parsed.add_pose(image, partial(_columns, points))
 
 
 def _image(data: dict[str, Any], file: str) -> Image:

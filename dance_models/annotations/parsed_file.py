@@ -1,4 +1,4 @@
-"""What one annotation file gave: poses, and a located problem for everything else."""
+"""The poses of one annotation file, and a located problem for everything else in it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,13 +8,13 @@ from typing import Any, Final, Literal
 from dance_models.annotations.canonical import Columns, canonical_joint, named_joints, shown
 from dance_models.errors import InputError
 
-# "empty": nothing was there to be read, such as a frame that was exported and not annotated yet.
+# "empty": there was nothing to read, as in a frame that was exported and not annotated yet.
 Action = Literal["dropped", "repaired", "empty"]
 FRAMES_LISTED: Final = 10
 
 
 def printable(text: str) -> str:
-    """The text with what UTF-8 cannot hold escaped: JSON may carry halves of characters."""
+    """The text with what UTF-8 cannot encode escaped: JSON may hold half a surrogate pair."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -29,7 +29,7 @@ def frame_list(frames: Sequence[int]) -> str:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something dropped or repaired: where, what, and what to do."""
+    """Something that was dropped or repaired: where, and why."""
 
     file: str
     message: str
@@ -51,7 +51,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Image:
-    """The frame that an entry is about, as the file states it."""
+    """The frame that an entry belongs to, as the file states it."""
 
     clip: str
     frame: int
@@ -81,7 +81,7 @@ class RawPose:
 
 @dataclass
 class Tally:
-    """Entries of one kind that share one problem, so that thousands do not make a report."""
+    """A count of entries with the same problem, so that thousands become one line."""
 
     frames: Counter[int | None] = field(default_factory=Counter)
 
@@ -93,16 +93,18 @@ class Tally:
 
 
 @dataclass
-class Reading:
-    """What one file gave; complete after :meth:`finish`."""
+class ParsedFile:
+    """The poses and problems of one file; complete after :meth:`finish`."""
 
     file: str
     poses: list[RawPose] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     tallies: dict[tuple[str, str | None, Action], Tally] = field(default_factory=dict)
 
-    def problem(self, message: str, image: Image | None = None, joint: str | None = None) -> None:
-        """Note one entry that was dropped."""
+    def add_problem(
+        self, message: str, image: Image | None = None, joint: str | None = None
+    ) -> None:
+        """Report one entry that was dropped."""
         clip, frame = (image.clip, image.frame) if image else (None, None)
         name = None if joint is None else printable(joint)
         self.problems.append(Problem(self.file, printable(message), clip, frame, name))
@@ -110,7 +112,7 @@ class Reading:
     def count(
         self, what: str, image: Image | None = None, times: int = 1, action: Action = "dropped"
     ) -> None:
-        """Count entries of one kind; each kind becomes one problem a clip."""
+        """Count entries of one kind that were dropped; each kind becomes one problem a clip."""
         clip, frame = (image.clip, image.frame) if image else (None, None)
         tally = self.tallies.setdefault((printable(what), clip, action), Tally())
         tally.frames[frame] += times
@@ -126,30 +128,32 @@ class Reading:
             if isinstance(item, dict):
                 yield index, item
             else:
-                self.problem(f"{what}[{index}] was left out: {shown(item)} is not an object")
+                self.add_problem(f"{what}[{index}] was left out: {shown(item)} is not an object")
 
-    def add(self, image: Image, columns: Callable[[], Columns], annotator: object = "") -> None:
-        """Add a pose whose joints ``columns`` reads; what that raises becomes a problem."""
+    def add_pose(
+        self, image: Image, columns: Callable[[], Columns], annotator: object = ""
+    ) -> None:
+        """Add a pose whose joints ``columns`` reads; an InputError of it becomes a problem."""
         try:
             names, points = columns()
-            read = named_joints(names, points)
+            joints = named_joints(names, points)
         except InputError as error:
             message = f"{error.message}; this annotation was dropped"
             message += f". {error.hint}" if error.hint else ""
-            self.problem(message, image, error.joint)
+            self.add_problem(message, image, error.joint)
             return
         for name, (_, _, visibility) in zip(names, points, strict=True):
             if canonical_joint(name) is None and visibility != 0:
                 what = f"points of {shown(name)}, which is none of our joints"
                 self.count(what, image)
-        if not read:
+        if not joints:
             self.count("annotations without a visible joint", image, action="empty")
             return
-        who = printable(str(annotator))[:200] if isinstance(annotator, str | int | float) else ""
-        self.poses.append(RawPose(image, read, who, len(self.poses)))
+        by = printable(str(annotator))[:200] if isinstance(annotator, str | int | float) else ""
+        self.poses.append(RawPose(image, joints, by, len(self.poses)))
 
     def finish(self) -> None:
-        """Turn what was counted into problems."""
+        """Turn the counts into problems."""
         for (what, clip, action), tally in self.tallies.items():
             self.problems.append(tally.problem(self.file, what, clip, action))
         self.tallies.clear()

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from dance_models.annotations.coco import as_id, read_coco
-from dance_models.annotations.parsed_file import Reading
+from dance_models.annotations.coco import as_id, parse_coco
+from dance_models.annotations.parsed_file import ParsedFile
 
 
 def is_posetrack(data: Any) -> bool:
-    """Whether parsed JSON is a PoseTrack18 file."""
+    """Whether loaded JSON is a PoseTrack18 file."""
     return (
         isinstance(data, dict)
         and {"images", "annotations", "categories"} <= data.keys()
@@ -16,10 +16,10 @@ def is_posetrack(data: Any) -> bool:
     )
 
 
-def read_posetrack(data: dict[str, Any], reading: Reading) -> None:
-    """Read labelled images; PoseTrack marks a seen joint 1, which is our visible.
+def parse_posetrack(data: dict[str, Any], parsed: ParsedFile) -> None:
+    """Parse labelled images; PoseTrack marks a seen joint 1, which is our 2 (visible).
 
-    Raises InputError when one of the lists is none.
+    Raises InputError when images, annotations or categories are no list.
     """
     unlabelled = {
         as_id(image.get("id"))
@@ -29,12 +29,12 @@ def read_posetrack(data: dict[str, Any], reading: Reading) -> None:
     images = [_image(entry) for entry in data["images"]]
     annotations: Any = data["annotations"]
     if isinstance(annotations, list):
-        left_out = [a for a in annotations if _image_id(a) in unlabelled]
-        if left_out:
+        unused = [a for a in annotations if _image_id(a) in unlabelled]
+        if unused:
             what = "annotations of images that are not labelled"
-            reading.count(what, times=len(left_out))
+            parsed.count(what, times=len(unused))
         annotations = [_annotation(a) for a in annotations if _image_id(a) not in unlabelled]
-    read_coco({**data, "images": images, "annotations": annotations}, reading)
+    parse_coco({**data, "images": images, "annotations": annotations}, parsed)
 
 
 def _image_id(annotation: Any) -> object:

@@ -1,4 +1,4 @@
-"""XML that declares no document type, whatever its encoding."""
+"""Loading XML safely: files that declare a document type are refused."""
 
 from pathlib import Path
 from xml.etree import ElementTree
@@ -7,10 +7,11 @@ from xml.parsers import expat
 from dance_models.errors import AnnotationError
 
 
-def parse_xml(path: Path) -> ElementTree.Element:
-    """Parse a file that declares no document type: its entities can expand to gigabytes.
+def load_xml(path: Path) -> ElementTree.Element:
+    """Load a file that declares no document type: entities can expand to gigabytes.
 
-    The parser itself is asked, which knows the file's encoding. Raises AnnotationError.
+    The parser detects the declaration itself, because it knows the file's encoding. Raises
+    AnnotationError.
     """
 
     def refuse(*_: object) -> None:

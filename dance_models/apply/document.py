@@ -7,19 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.apply.poses import VideoPoses, forecast_errors
-from dance_models.data.forecast_windows import FORECAST_HZ, FUTURE
-from dance_models.geometry import median_torso
-from dance_models.skeleton import JOINTS, SKELETON_ID
+from dance_models.data.forecast_windows import FUTURE
+from dance_models.metrics.horizon import FORECAST_HZ
+from dance_models.metrics.torso import median_torso
+from dance_models.skeleton import DANCE_14
 
 DECIMALS: Final = 2  # of pixels
 
 
 def document(poses: VideoPoses, models: Mapping[str, str]) -> dict[str, Any]:
-    """Everything that was found, in pixels of the video as displayed and seconds.
+    """The estimated, refined and forecast poses, in pixels of the video as displayed and seconds.
 
     ``frames`` lists the frames with a refined pose: ``keypoints`` are [x, y, score] with the
-    estimator's score, ``estimate`` what the estimator itself said (null where it found nobody).
-    ``forecasts`` lists poses 40 ms apart, from the frame given on. ``models`` says what made them.
+    estimator's score, ``estimate`` is the estimate itself (null where no person was detected).
+    ``forecasts`` lists poses 40 ms apart, after the given frame. ``models`` names what made them.
     """
     run = poses.run
     return {
@@ -27,8 +28,8 @@ def document(poses: VideoPoses, models: Mapping[str, str]) -> dict[str, Any]:
         "width": run.width,
         "height": run.height,
         "decoded_frames": len(run),
-        "skeleton": SKELETON_ID,
-        "joints": list(JOINTS),
+        "skeleton": DANCE_14.id,
+        "joints": list(DANCE_14.names),
         "models": dict(models),
         "summary": summary(poses),
         "frames": [
@@ -45,22 +46,22 @@ def document(poses: VideoPoses, models: Mapping[str, str]) -> dict[str, Any]:
                 "frame": int(run.frame[anchor]),
                 "time_s": round(float(run.time_s[anchor]), 4),
                 "ahead_ms": [round(1000 * (k + 1) / FORECAST_HZ) for k in range(FUTURE)],
-                "keypoints": [_points(pose) for pose in said],
+                "keypoints": [_points(pose) for pose in forecast],
             }
-            for anchor, said in zip(poses.anchor, poses.forecast, strict=True)
+            for anchor, forecast in zip(poses.anchor, poses.forecast, strict=True)
         ],
     }
 
 
 def summary(poses: VideoPoses) -> dict[str, Any]:
-    """Figures of the whole video: frames with somebody, corrections, forecasts against stillness.
+    """Figures of the whole video: frames with a person, corrections, errors of the forecasts.
 
     ``correction`` is the median distance between estimate and refined pose by joint, in percent of
     the dancer's median torso: where it is large, the estimator and the annotation that the network
     was trained on disagree.
     """
     torso = median_torso(poses.refined)
-    moved = np.linalg.norm(poses.refined - poses.run.estimate, axis=-1)  # (T, 14)
+    moved = np.linalg.norm(poses.refined - poses.run.estimate, axis=-1)  # (T, J)
     known = np.isfinite(moved).any(axis=0)
     return {
         "frames": len(poses.run),
@@ -68,7 +69,7 @@ def summary(poses: VideoPoses) -> dict[str, Any]:
         "torso_px": round(torso, 1),
         "correction_percent_of_torso": {
             name: round(float(100 * np.nanmedian(moved[:, joint]) / torso), 1)
-            for joint, name in enumerate(JOINTS)
+            for joint, name in enumerate(DANCE_14.names)
             if known[joint]
         },
         "forecast_error_percent_of_torso": {

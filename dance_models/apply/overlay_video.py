@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.apply.poses import FORECAST_STRIDE, VideoPoses, video_frames
-from dance_models.data.forecast_windows import HORIZON_STEPS
+from dance_models.metrics.horizon import HORIZON_STEPS
 from dance_models.render.overlay import draw_skeleton
 
 TIME_BASE: Final = Fraction(1, 90_000)
@@ -21,8 +21,8 @@ OPTIONS: Final = {"crf": "20", "preset": "veryfast"}
 def write_overlay(video: Path, poses: VideoPoses, target: Path) -> None:
     """Write an H.264 file: grey the estimate, in colours the refined pose, yellow the forecast.
 
-    The forecast is where the dancer will be 400 ms after its frame, shown until the next one.
-    Written beside and renamed, with the time stamps of the video.
+    The forecast shows the dancer 400 ms after its frame, until the next forecast. The file has the
+    time stamps of the video; it is written under a temporary name and renamed.
     """
     part = target.with_name(f".{target.stem}.part.mp4")
     with av.open(str(part), "w") as container:

@@ -11,34 +11,34 @@ from torch import nn
 
 from dance_models.data.forecast_windows import (
     FUTURE,
-    HORIZON_STEPS,
-    HORIZONS_MS,
     OBSERVED,
     ForecastWindows,
     resample,
 )
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
-from dance_models.estimators.base import PoseEstimate, PoseEstimator
-from dance_models.geometry import median_torso
-from dance_models.inference.keypoints import forecast, refine_observed, refine_runs, slice_run
+from dance_models.estimators.protocol import PoseEstimate, PoseEstimator
+from dance_models.inference.forecast import forecast
+from dance_models.inference.refine import refine_observed, refine_runs, slice_run
+from dance_models.metrics.horizon import FORECAST_HZ, HORIZONS_MS, at_horizons, joint_distance
+from dance_models.metrics.torso import median_torso
 from dance_models.nets.build import Refiner
-from dance_models.skeleton import NUM_JOINTS
+from dance_models.skeleton import DANCE_14
 from dance_models.video.decode import pyav_frames, upright
 from dance_models.video.probe import ClipProbe, probe_clip
 
-GAP_S: Final = 0.5  # nobody found for longer: the poses before and after are not joined
-FORECAST_STRIDE: Final = 5  # frames between the moments from which is forecast
+GAP_S: Final = 0.5  # after a longer gap in detection, poses are not joined with those before
+FORECAST_STRIDE: Final = 5  # frames between forecasts
 
 
 @dataclass(frozen=True, eq=False)
 class VideoPoses:
-    """What was found in a video of T frames. Pixels as displayed; NaN where nobody was found."""
+    """The poses in a video of T frames. Pixels as displayed; NaN where no person was detected."""
 
     run: PoseRun  # every frame, with the estimate and its scores
-    refined: NDArray[np.float32]  # (T, 14, 2)
-    anchor: NDArray[np.int64]  # (N,) the last frame that each forecast has seen
-    forecast: NDArray[np.float32]  # (N, 10, 14, 2), every 40 ms after it
+    refined: NDArray[np.float32]  # (T, J, 2)
+    anchor: NDArray[np.int64]  # (N,) the last observed frame of each forecast
+    forecast: NDArray[np.float32]  # (N, 10, J, 2), every 40 ms after it
     probe: ClipProbe
 
 
@@ -51,8 +51,8 @@ def poses_of_video(
 ) -> VideoPoses:
     """Estimate every frame, refine, and forecast from every fifth frame.
 
-    ``progress`` hears of frames done and to do. Raises VideoError for what is not a readable
-    video, InputError when nobody is found in it.
+    ``progress`` is called with the frames done and the total. Raises VideoError for a file that is
+    not a readable video, InputError when no person is detected in it.
     """
     probe = probe_clip(path)
     estimator.start_run()
@@ -64,7 +64,9 @@ def poses_of_video(
     run = _as_run(path.stem, probe, found)
     if not np.isfinite(run.estimate).any():
         raise InputError(
-            "nobody was found in this video", file=path, hint="The whole dancer must be visible"
+            "no person was detected in this video",
+            file=path,
+            hint="The whole dancer must be visible",
         )
     stretches = seen_stretches(run)
     pieces = [slice_run(run, start, stop) for start, stop in stretches]
@@ -72,9 +74,9 @@ def poses_of_video(
     for (start, stop), poses in zip(stretches, refine_runs(refiner, pieces), strict=True):
         refined[start:stop] = poses
     windows = _windows(pieces)
-    said = forecast(forecaster, refine_observed(refiner, pieces, windows))
+    forecasts = forecast(forecaster, refine_observed(refiner, pieces, windows))
     first = np.array([start for start, _ in stretches], np.int64)
-    return VideoPoses(run, refined, windows.anchor + first[windows.run], said, probe)
+    return VideoPoses(run, refined, windows.anchor + first[windows.run], forecasts, probe)
 
 
 def video_frames(path: Path, probe: ClipProbe) -> Iterator[tuple[int, NDArray[np.uint8]]]:
@@ -84,28 +86,28 @@ def video_frames(path: Path, probe: ClipProbe) -> Iterator[tuple[int, NDArray[np
 
 
 def seen_stretches(run: PoseRun) -> list[tuple[int, int]]:
-    """(start, stop) of the stretches without a gap of more than half a second; ends are seen."""
+    """(start, stop) of stretches without a gap of more than half a second between poses."""
     seen = np.flatnonzero(np.isfinite(run.estimate).all(axis=-1).any(axis=-1))
     breaks = np.flatnonzero(np.diff(run.time_s[seen]) > GAP_S) + 1
     return [(int(part[0]), int(part[-1]) + 1) for part in np.split(seen, breaks) if len(part) > 1]
 
 
 def forecast_errors(poses: VideoPoses) -> dict[str, dict[int, float]]:
-    """Mean error at each horizon (ms) of the forecasts and of standing still, % of torso.
+    """Mean error at each horizon (ms) of the forecasts and of zero velocity, % of torso.
 
-    Measured against the refined poses that came after: a check without annotation, which says how
-    well this dancer's motion is forecast and nothing of how right the refined poses are.
+    The truth is the refined poses at that time. This check needs no annotation: it shows how well
+    the motion of this dancer is forecast, and not whether the refined poses are right.
     """
     torso = median_torso(poses.refined)
     after = poses.run.time_s[poses.anchor][:, None] + np.array(HORIZONS_MS) / 1000
-    came = resample(poses.run.time_s, poses.refined, after)  # (N, 4, 14, 2)
+    truth = resample(poses.run.time_s, poses.refined, after)  # (N, 4, J, 2)
     rows = {
-        "forecast": poses.forecast[:, [step - 1 for step in HORIZON_STEPS]],
+        "forecast": at_horizons(poses.forecast),
         "zero_velocity": poses.refined[poses.anchor][:, None],
     }
     errors = {}
-    for name, said in rows.items():
-        distance = np.linalg.norm(said - came, axis=-1)  # (N, 4, 14)
+    for name, row in rows.items():
+        distance = joint_distance(row, truth, np.float32)  # (N, 4, J)
         known = np.isfinite(distance)
         mean = np.where(known, distance, 0).sum(axis=(0, 2)) / np.maximum(known.sum(axis=(0, 2)), 1)
         errors[name] = {
@@ -117,16 +119,16 @@ def forecast_errors(poses: VideoPoses) -> dict[str, dict[int, float]]:
 
 
 def _windows(pieces: list[PoseRun]) -> ForecastWindows:
-    """Where a whole second was observed; what comes after need not exist."""
+    """Windows at frames before which a whole second was observed; no future is needed."""
     anchors = []
     for piece in pieces:
         position = np.arange(0, len(piece), FORECAST_STRIDE)
-        observed_s = (OBSERVED - 1) / 25
+        observed_s = (OBSERVED - 1) / FORECAST_HZ
         anchors.append(position[piece.time_s[position] - piece.time_s[0] >= observed_s - 1e-6])
     count = sum(len(anchor) for anchor in anchors)
     return ForecastWindows(
-        np.zeros((count, OBSERVED, NUM_JOINTS, 2), np.float32),
-        np.zeros((count, FUTURE, NUM_JOINTS, 2), np.float32),
+        np.zeros((count, OBSERVED, DANCE_14.num_joints, 2), np.float32),
+        np.zeros((count, FUTURE, DANCE_14.num_joints, 2), np.float32),
         np.repeat(np.arange(len(pieces)), [len(anchor) for anchor in anchors]),
         np.concatenate([*anchors, np.zeros(0, np.int64)]),
     )
@@ -134,8 +136,8 @@ def _windows(pieces: list[PoseRun]) -> ForecastWindows:
 
 def _as_run(clip: str, probe: ClipProbe, found: list[PoseEstimate | None]) -> PoseRun:
     count = len(found)
-    estimate = np.full((count, NUM_JOINTS, 2), np.nan, np.float32)
-    score = np.zeros((count, NUM_JOINTS), np.float32)
+    estimate = np.full((count, DANCE_14.num_joints, 2), np.nan, np.float32)
+    score = np.zeros((count, DANCE_14.num_joints), np.float32)
     marks = max((len(pose.landmarks) for pose in found if pose is not None), default=0)
     landmarks = np.full((count, marks, 3), np.nan, np.float32)
     for frame, pose in enumerate(found):
@@ -159,5 +161,5 @@ def _as_run(clip: str, probe: ClipProbe, found: list[PoseEstimate | None]) -> Po
         score=score,
         landmarks=landmarks,
         annotation=np.full_like(estimate, np.nan),
-        visibility=np.zeros((count, NUM_JOINTS), np.uint8),
+        visibility=np.zeros((count, DANCE_14.num_joints), np.uint8),
     )

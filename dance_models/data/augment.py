@@ -1,15 +1,17 @@
-"""Augmentation of training runs: one geometric draw a run and variant, stored and audited.
+"""Augmentation of training runs: one geometric draw per run and variant, stored and audited.
 
 The geometry (mirror, rotation, scale about the image centre) is drawn once for a whole run and
-applied to all its frames, keypoints and landmarks alike. A draw for every frame would destroy the
-motion. A reflection swaps left and right. Noise and dropout change the **estimate** alone: the
-annotation stays the truth.
+applied to all its frames, keypoints and landmarks alike; a draw per frame would destroy the motion.
+A reflection swaps left and right. Noise and dropout change the **estimate** only: the annotation
+stays the ground truth.
 """
 
 import hashlib
-import os
+import importlib
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 from dance_models.config import AugmentConfig
 from dance_models.data.pose_runs import PoseRun, check_skeleton
 from dance_models.errors import InputError
-from dance_models.geometry import median_torso
+from dance_models.metrics.torso import median_torso
 from dance_models.skeleton import DANCE_14, Skeleton
 
 Draw = Mapping[str, float | int | bool]
@@ -39,11 +41,31 @@ def draw_geometry(run: PoseRun, config: AugmentConfig, variant: int) -> dict[str
     }
 
 
+def _albumentations() -> ModuleType:
+    """The package, imported without the request for its newest version that it makes on import.
+
+    Its own switch is an environment variable of the whole process, which is not ours to set. So
+    the module that makes the request is replaced by an empty one during the import.
+    """
+    request = "albumentations.check_version"
+    if "albumentations" not in sys.modules:
+        sys.modules[request] = _NoRequest(request)
+        try:
+            importlib.import_module("albumentations")
+        finally:
+            del sys.modules[request]
+    return importlib.import_module("albumentations")
+
+
+class _NoRequest(ModuleType):
+    @staticmethod
+    def check_for_updates() -> None:
+        """Request nothing."""
+
+
 def _geometry(draw: Draw) -> Any:  # albumentations.Compose, which has no types
     """Mirror, then rotation and scale about the image centre, all as drawn."""
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # importing it sends a request otherwise
-    import albumentations
-
+    albumentations = _albumentations()
     angle, scale = -float(draw["rotation_deg"]), float(draw["scale"])
     steps = [albumentations.HorizontalFlip(p=1)] if draw["flip"] else []
     if angle != 0 or scale != 1:
@@ -62,7 +84,7 @@ def _transform(
     flat = np.concatenate([p.reshape(-1, 2) for p in points]).astype(np.float32)
     if not len(flat):
         return [p.copy() for p in points]
-    dummy = np.zeros((height, width, 1), np.uint8)  # albumentations needs an image
+    dummy = np.zeros((height, width, 1), np.uint8)  # albumentations requires an image
     moved = _geometry(draw)(image=dummy, keypoints=flat)["keypoints"].astype(np.float32)
     stops = np.cumsum([p.size // 2 for p in points])[:-1]
     return [m.reshape(p.shape) for m, p in zip(np.split(moved, stops), points, strict=True)]
@@ -71,10 +93,10 @@ def _transform(
 def augment_run(
     run: PoseRun, config: AugmentConfig, variant: int, skeleton: Skeleton = DANCE_14
 ) -> tuple[PoseRun, dict[str, float | int | bool]]:
-    """Augmented copy of a run and what was drawn for it (the audit row).
+    """An augmented copy of a run, and what was drawn for it (the audit row).
 
-    Everything follows from (seed, clip, run, variant). Annotated joints that leave the image
-    become visibility 0 and NaN. Jitter is Gaussian with ``keypoint_jitter`` times the run's
+    All draws follow from (seed, clip, run, variant). Annotated joints that leave the image
+    get visibility 0 and NaN. Jitter is Gaussian with ``keypoint_jitter`` times the run's
     median torso; a dropped joint is NaN with score 0. Raises InputError for a split other than
     training, for variant 0, for poses that are not 2-D and for landmarks that the skeleton does
     not know how to mirror.
@@ -95,13 +117,10 @@ def augment_run(
     visibility[lost] = 0
     annotation[visibility == 0] = np.nan
 
+    jitter_px = config.keypoint_jitter * _unit(annotation, moved.estimate, skeleton)
     rng = _rng(config, run, variant, "estimate")
-    estimate, score = moved.estimate, moved.score
-    jitter_px = config.keypoint_jitter * _unit(annotation, estimate, skeleton)
-    noise = rng.normal(0, 1, estimate.shape).astype(np.float32)
-    estimate = estimate + noise * np.float32(jitter_px)
-    dropped = (rng.random(score.shape) < config.keypoint_dropout) & np.isfinite(estimate).all(-1)
-    estimate[dropped], score[dropped] = np.nan, 0
+    estimate, dropped = _noisy(moved.estimate, jitter_px, config.keypoint_dropout, rng)
+    moved.score[dropped] = 0
     audit = {
         "jitter_px": float(jitter_px),
         "dropped_joints": int(dropped.sum()),
@@ -132,6 +151,17 @@ def _moved(run: PoseRun, draw: Draw, skeleton: Skeleton) -> PoseRun:
     )
 
 
+def _noisy(
+    estimate: NDArray[np.float32], jitter_px: float, dropout: float, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Keypoints (T, J, 2) with jitter, NaN where dropped, and which are dropped (T, J)."""
+    noise = rng.normal(0, 1, estimate.shape).astype(np.float32)
+    moved = estimate + noise * np.float32(jitter_px)
+    dropped = (rng.random(moved.shape[:-1]) < dropout) & np.isfinite(moved).all(-1)
+    moved[dropped] = np.nan
+    return moved, dropped
+
+
 def _mirror_landmarks(
     landmarks: NDArray[np.float32], clip: str, skeleton: Skeleton
 ) -> NDArray[np.float32]:
@@ -155,39 +185,7 @@ def _inside(points: NDArray[np.float32], width: int, height: int) -> NDArray[np.
 def _unit(
     annotation: NDArray[np.float32], estimate: NDArray[np.float32], skeleton: Skeleton
 ) -> float:
-    """Median torso in pixels, of the annotation or else the estimate; 0 when neither shows it."""
-
-    def torso(poses: NDArray[np.float32]) -> float:
-        return median_torso(poses, floor=0, skeleton=skeleton)
-
-    return torso(annotation) or torso(estimate)
-
-
-def augment_images(
-    images: NDArray[np.uint8], run: PoseRun, config: AugmentConfig, variant: int
-) -> NDArray[np.uint8]:
-    """The images (T, H, W, 3) of a run under the same geometry as :func:`augment_run`.
-
-    Pixel noise (standard deviation ``pixel_noise`` grey levels) is drawn a frame, Gaussian blur
-    with a kernel of up to ``blur_limit`` in half of the frames; neither moves anything. Regions
-    from outside the image are black. Raises InputError when the images are not of the run's size.
-    """
-    if images.shape[1:] != (run.height, run.width, 3):
-        raise InputError(
-            f"images of shape {images.shape[1:]} do not match {run.height}x{run.width} frames",
-            file=run.clip,
-        )
-    moved = _geometry(draw_geometry(run, config, variant))(images=images)["images"]
-    import albumentations
-
-    noise = config.pixel_noise / 255
-    pixels = albumentations.Compose(
-        [
-            albumentations.GaussianBlur(blur_limit=(3, max(3, config.blur_limit)), p=0.5),
-            albumentations.GaussNoise(std_range=(noise, noise), p=1 if noise > 0 else 0),
-        ],
-        seed=int(_rng(config, run, variant, "pixels").integers(2**31)),
-    )
-    if not len(moved):
-        return images.copy()
-    return np.stack([pixels(image=frame)["image"] for frame in moved])
+    """Median torso in pixels, of the annotation, else of the estimate; 0 when neither shows it."""
+    torsos = [median_torso(poses, skeleton=skeleton) for poses in (annotation, estimate)]
+    known = [torso for torso in torsos if np.isfinite(torso)]
+    return known[0] if known else 0.0

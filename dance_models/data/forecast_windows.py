@@ -14,13 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.data.pose_runs import PoseRun
+from dance_models.metrics.horizon import FORECAST_HZ
 from dance_models.skeleton import DANCE_14, Skeleton
 
-FORECAST_HZ: Final = 25.0
 OBSERVED: Final = 27  # 1.08 s, the receptive field of dilations 1, 3, 9
 FUTURE: Final = 10
-HORIZONS_MS: Final = (80, 160, 320, 400)
-HORIZON_STEPS: Final = tuple(round(ms * FORECAST_HZ / 1000) for ms in HORIZONS_MS)  # 2, 4, 8, 10
 
 # Grid times relative to the anchor: 26 steps back to 10 steps ahead.
 GRID_S: Final = np.arange(1 - OBSERVED, FUTURE + 1) / FORECAST_HZ

@@ -17,7 +17,8 @@ from dance_models.data.forecast_windows import fill_missing
 from dance_models.data.kinematics import keypoint_kinematics
 from dance_models.data.pose_runs import PoseRun, check_skeleton
 from dance_models.errors import InputError
-from dance_models.geometry import median_torso, pelvis, person_box, torso_length
+from dance_models.geometry import pelvis, person_box
+from dance_models.metrics.torso import torso_length, torso_scale
 from dance_models.skeleton import DANCE_14, Skeleton
 
 FloatArray = NDArray[np.float32]
@@ -67,7 +68,7 @@ def observed_scale(estimate: NDArray[np.floating], *, skeleton: Skeleton = DANCE
     """
     torso_known = np.isfinite(torso_length(estimate, skeleton=skeleton)).any()
     if torso_known or not np.isfinite(estimate).any():
-        return median_torso(estimate, skeleton=skeleton)
+        return torso_scale(estimate, skeleton=skeleton)
     low, high = np.split(person_box(estimate), 2, axis=-1)
     side = (high - low).max(axis=-1)
     return max(float(np.nanmedian(side)) / TORSOS_TALL, 1.0)

@@ -1,4 +1,6 @@
-"""Which frames of a clip are kept: contiguous runs within a budget (SPEC: section 1).
+"""Which frames of a clip are kept: contiguous runs within a budget.
+
+Why: docs/method.md, "Frame budget".
 
 Isolated frames give no prediction windows, and short runs give few. So runs are as few and as long
 as the share allows, and lie where the dancer moves.

@@ -48,7 +48,7 @@ class Posed:
     """A posed body."""
 
     vertices: Array  # (V, 3)
-    joints: Array  # (14, 3) in the order of skeleton.JOINTS
+    joints: Array  # (J, 3) in the order of DANCE_14.names
 
 
 class Body:

@@ -154,7 +154,7 @@ def coco_document(
     keypoints: NDArray[np.float32],
     visibility: NDArray[np.uint8],
 ) -> dict[str, Any]:
-    """COCO keypoints of a clip: (T, 14, 2) pixels and (T, 14)."""
+    """COCO keypoints of a clip: (T, J, 2) pixels and (T, J)."""
     width, height = config.size
     images, annotations = [], []
     for frame, (points, seen) in enumerate(zip(keypoints, visibility, strict=True)):

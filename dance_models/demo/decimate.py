@@ -81,7 +81,7 @@ def decimate(source: Path) -> dict[str, Array]:
 
 
 def _joint_regressor(coco: Array, names: list[str], rest: Array) -> Array:
-    """(14, V) from the 23 keypoints: limbs as they are, neck between shoulders, crown on top."""
+    """(J, V) from the 23 keypoints: limbs as they are, neck between shoulders, crown on top."""
     rows = []
     for joint in DANCE_14.names:
         if joint == "neck":

@@ -47,7 +47,7 @@ class Renderer:
         return image
 
     def keypoints(self, posed: Posed) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Projected joints (14, 2) in pixels, and visibility: 2 seen, 1 occluded, 0 outside."""
+        """Projected joints (J, 2) in pixels, and visibility: 2 seen, 1 occluded, 0 outside."""
         pixels, depth = self.camera.project(posed.joints)
         surface, surface_depth = self.camera.project(posed.vertices)
         width, height = self.camera.size

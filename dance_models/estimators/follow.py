@@ -20,7 +20,7 @@ class PersonFollower:
 
     The first choice goes by size: ``rank`` 0 is the largest box, 1 the next; None prefers the
     largest but takes a smaller one when the larger turns out to be no person. Later choices
-    take the box nearest to the last one, and nobody rather than somebody else.
+    take the box nearest to the last one, or none, rather than another person.
     """
 
     def __init__(self, rank: int | None) -> None:
@@ -30,13 +30,13 @@ class PersonFollower:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everybody."""
+        """Forget the person."""
         self._last: NDArray[np.float64] | None = None
         self._lost = 0
 
     @property
     def following(self) -> bool:
-        """Whether somebody has been seen lately."""
+        """Whether a person was seen recently."""
         return self._last is not None
 
     def seen(self, box: Boxes) -> None:

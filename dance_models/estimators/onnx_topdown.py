@@ -8,7 +8,6 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from dance_models.errors import InputError
-from dance_models.estimators.base import PoseEstimate, no_landmarks
 from dance_models.estimators.blazepose.detector import PersonDetector
 from dance_models.estimators.blazepose.region import MARGIN
 from dance_models.estimators.follow import PersonFollower
@@ -20,6 +19,7 @@ from dance_models.estimators.onnx_decode import (
     warp_crop,
 )
 from dance_models.estimators.onnx_description import TopDownDescription, read_description
+from dance_models.estimators.protocol import PoseEstimate, no_landmarks
 from dance_models.estimators.weights import missing_weights
 from dance_models.tables import file_digest
 
@@ -67,7 +67,7 @@ class OnnxTopDown:
         return PoseEstimate(keypoints, confidence, no_landmarks())
 
     def _crop(self, image: NDArray[np.uint8]) -> NDArray[np.float64] | None:
-        """Map from crop to image pixels, or None when nobody is there."""
+        """Map from crop to image pixels, or None when no person is detected."""
         d = self._description
         if self._detector is None:
             height, width = image.shape[:2]

@@ -1,6 +1,6 @@
 """Pose tracks in JSON: COCO, OpenPose and our own form, into people per frame.
 
-Four forms are told apart by their shape:
+Four forms are distinguished by their structure:
 
 * **ours**: ``{"clip": name, "joints": [names], "frames": [{"frame": 12, "keypoints":
   [[x, y, score], ...]}]}``. A missing joint is ``null`` or ``[null, null, 0]``; several people
@@ -39,7 +39,7 @@ from dance_models.estimators.joints import (
 
 @dataclass(frozen=True, eq=False)
 class Person:
-    """(14, 2) keypoints with NaN where missing, (14,) scores, and a box around all joints."""
+    """(J, 2) keypoints with NaN where missing, (J,) scores, and a box around all joints."""
 
     keypoints: NDArray[np.float32]
     score: NDArray[np.float32]

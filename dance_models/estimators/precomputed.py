@@ -1,4 +1,4 @@
-"""Poses that somebody else computed, one JSON (or one folder of JSON) a clip."""
+"""Poses that were computed elsewhere, one JSON (or one folder of JSON) for each clip."""
 
 import hashlib
 import re
@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.errors import InputError
-from dance_models.estimators.base import PoseEstimate, no_landmarks
 from dance_models.estimators.follow import PersonFollower
 from dance_models.estimators.pose_json import People, read_people
+from dance_models.estimators.protocol import PoseEstimate, no_landmarks
 
 
 class PrecomputedPoses:
     """Looks poses up by frame index; the forms it reads are in :mod:`pose_json`.
 
     Of several people it takes the largest (or the one of rank ``person``) at the start of a run
-    and stays with her. A frame that the track does not hold has nobody.
+    and stays with that person. A frame that is not in the track has no person.
     """
 
     name = "precomputed"
@@ -43,7 +43,7 @@ class PrecomputedPoses:
         self._follower.reset()
 
     def estimate(self, image: NDArray[np.uint8], frame: int) -> PoseEstimate | None:
-        """Pose stored for ``frame``; the image is not looked at."""
+        """Pose stored for ``frame``; the image is not used."""
         del image
         people = self._people.get(frame, ())
         boxes = np.array([person.box for person in people]).reshape(-1, 4)

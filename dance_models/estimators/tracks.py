@@ -10,8 +10,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dance_models.errors import InputError
-from dance_models.estimators.base import PoseEstimate, PoseEstimator
-from dance_models.skeleton import NUM_JOINTS
+from dance_models.estimators.protocol import PoseEstimate, PoseEstimator
+from dance_models.skeleton import DANCE_14
 from dance_models.tables import LANDMARKS, TRACKS, conform
 
 _NUM_LANDMARKS = LANDMARKS.shape[0]
@@ -19,7 +19,7 @@ _NUM_LANDMARKS = LANDMARKS.shape[0]
 
 @dataclass(frozen=True, eq=False)
 class TrackedFrame:
-    """What the estimator said about one frame; ``pose`` is None when it found nobody."""
+    """The estimate for one frame; ``pose`` is None when no person was detected."""
 
     run: int
     frame: int
@@ -31,9 +31,9 @@ def track_clip(
 ) -> pl.DataFrame:
     """Estimate every frame of one clip's FRAMES table; returns a TRACKS table.
 
-    ``clip`` picks the clip out of a table that holds several.
+    ``clip`` selects the clip in a table that holds several.
 
-    ``root`` is what the ``image`` column is relative to. Frames where nobody is found keep
+    The ``image`` column is relative to ``root``. Frames in which no person is detected keep
     their row, with null keypoints, scores and landmarks. Raises InputError on an unreadable
     image, ValueError when it is not clear which clip is meant.
     """
@@ -71,7 +71,7 @@ def estimate_track(
             estimator.start_run()
             current = run
         pose = estimator.estimate(read_image(path, frame), frame)
-        if pose is not None and pose.keypoints.shape != (NUM_JOINTS, 2):
+        if pose is not None and pose.keypoints.shape != (DANCE_14.num_joints, 2):
             raise ValueError(f"{estimator.name} gave keypoints of shape {pose.keypoints.shape}")
         yield TrackedFrame(run, frame, pose)
 

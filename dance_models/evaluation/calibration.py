@@ -1,8 +1,8 @@
 """``calibrated``: a linear map from the estimator's joint definitions to the annotators'.
 
-An estimator's "head top" or "hip" is not where annotators put it. That is a fixed difference in
-the body frame, which a linear map learns from the training split in a second; a network has to
-beat this row, not only the raw estimate.
+Estimators and annotators place joints such as "head top" or "hip" differently. The difference is
+fixed in the body frame, so a linear map learns it from the training split in a second. A network
+has to beat this row, and not only the raw estimate.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.evaluation.filters import recognition_score
-from dance_models.geometry import pelvis, torso_length
-from dance_models.metrics.pck import visible_annotation
-from dance_models.skeleton import MIRROR, NECK, NUM_JOINTS, hop_distance
+from dance_models.geometry import pelvis
+from dance_models.metrics.torso import torso_scale, visible_annotation
+from dance_models.skeleton import DANCE_14
 
 STRENGTHS: Final = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of the ridge, as a share of the frames
-NEIGHBOURHOODS: Final = (0, 1, 2, NUM_JOINTS)  # hops along the skeleton whose joints are features
+# Hops along the skeleton whose joints are features.
+NEIGHBOURHOODS: Final = (0, 1, 2, DANCE_14.num_joints)
 _OUTLIER: Final = 0.5  # torsos; pairs further apart are detection failures, not definitions
 
 
@@ -28,8 +29,8 @@ _OUTLIER: Final = 0.5  # torsos; pairs further apart are detection failures, not
 class BodyFrame:
     """Origin (T, 2) in pixels and axes (T, 2, 2) whose rows are right and down, in torsos.
 
-    Down points from neck to mid-hip and its length is the median torso of the run, so that a
-    foreshortened frame does not blow up.
+    Down points from neck to mid-hip. The unit is the median torso of the run, so that errors are
+    not exaggerated in foreshortened frames.
     """
 
     origin: NDArray[np.float64]
@@ -38,17 +39,15 @@ class BodyFrame:
 
     @classmethod
     def of(cls, estimate: NDArray[np.floating]) -> "BodyFrame":
-        """Body frame of each frame of (T, 14, 2) keypoints; NaN where neck or a hip is missing."""
+        """Body frame of each frame of (T, J, 2) keypoints; NaN where neck or a hip is missing."""
         pose = estimate.astype(np.float64)
-        down = pelvis(pose) - pose[:, NECK]
+        down = pelvis(pose) - pose[:, DANCE_14.centre]
         length = np.linalg.norm(down, axis=-1, keepdims=True)
         with np.errstate(invalid="ignore", divide="ignore"):
             down = np.where(length > 0, down / length, np.nan)
         right = np.stack([down[:, 1], -down[:, 0]], axis=-1)
-        lengths = torso_length(pose)
-        known = lengths[np.isfinite(lengths)]
-        unit = max(float(np.median(known)), 1.0) if known.size else 1.0
-        return cls(np.asarray(pelvis(pose), np.float64), np.stack([right, down], axis=1), unit)
+        centre = np.asarray(pelvis(pose), np.float64)
+        return cls(centre, np.stack([right, down], axis=1), torso_scale(pose))
 
     def inward(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """Pixels (T, J, 2) to body coordinates in torsos."""
@@ -64,14 +63,14 @@ class BodyFrame:
 class Calibration:
     """The fitted map: body coordinates of joints near j -> correction of joint j, in torsos."""
 
-    weights: NDArray[np.float64]  # (14, 29, 2): 28 coordinates and a constant -> x, y
+    weights: NDArray[np.float64]  # (J, 2 J + 1, 2): coordinates and a constant -> x, y
     hops: int
     strength: float
 
     def __call__(self, runs: Sequence[PoseRun]) -> list[NDArray[np.float32]]:
-        """Calibrated keypoints, one (T, 14, 2) array a run, pixels.
+        """Calibrated keypoints, one (T, J, 2) array a run, pixels.
 
-        Frames without neck or hips keep the raw estimate, a missing joint stays missing.
+        Frames without neck or hips keep the raw estimate; a missing joint stays missing.
         """
         return [self._apply(run) for run in runs]
 
@@ -83,9 +82,9 @@ class Calibration:
 
 
 def _features(body: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(T, 14, 2) body coordinates -> (T, 29); a missing joint counts as at the pelvis.
+    """(T, J, 2) body coordinates -> (T, 2 J + 1); a missing joint is placed at the pelvis.
 
-    Rows without a body frame at all stay NaN.
+    Rows without a body frame stay NaN.
     """
     flat = body.reshape(len(body), -1)
     lost = np.asarray(np.isnan(flat).all(axis=1))
@@ -97,8 +96,8 @@ def fit_calibration(train: Sequence[PoseRun], validation: Sequence[PoseRun]) -> 
     """Fit on the original training runs; neighbourhood and ridge strength chosen on validation.
 
     Every frame is used twice, as it is and mirrored, so that left and right are treated alike.
-    Without validation data the strongest ridge on the joint itself is taken. Raises InputError
-    when no training frame has both an estimate with neck and hips and an annotation.
+    Without validation data the strongest ridge on the joint itself is used. Raises InputError when
+    no training frame has both an estimate with neck and hips and an annotation.
     """
     features, targets, masks = _pairs([run for run in train if run.variant == 0])
     candidates = [
@@ -115,7 +114,7 @@ def fit_calibration(train: Sequence[PoseRun], validation: Sequence[PoseRun]) -> 
 def _pairs(
     runs: Sequence[PoseRun],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Features (N, 29), wanted corrections (N, 14, 2) in torsos, which are known (N, 14)."""
+    """Features (N, 2 J + 1), target corrections (N, J, 2) in torsos, and which are known (N, J)."""
     features, targets = [], []
     for run in runs:
         truth = visible_annotation(run)
@@ -142,7 +141,7 @@ def _pairs(
 
 
 def _mirror(points: NDArray[np.floating]) -> NDArray[np.floating]:
-    return np.asarray(points[:, list(MIRROR)] * np.array([-1.0, 1.0]))
+    return np.asarray(points[:, list(DANCE_14.mirror)] * np.array([-1.0, 1.0]))
 
 
 def _solve(
@@ -152,10 +151,10 @@ def _solve(
     hops: int,
     strength: float,
 ) -> NDArray[np.float64]:
-    """Ridge regression a joint on the joints within ``hops``; the constant is not penalised."""
-    weights = np.zeros((NUM_JOINTS, features.shape[1], 2))
-    near = hop_distance() <= hops
-    for joint in range(NUM_JOINTS):
+    """Ridge regression of each joint on those within ``hops``; the constant is not penalised."""
+    weights = np.zeros((DANCE_14.num_joints, features.shape[1], 2))
+    near = DANCE_14.hop_distance() <= hops
+    for joint in range(DANCE_14.num_joints):
         rows = masks[:, joint]
         if not rows.any():
             continue

@@ -1,7 +1,8 @@
 """How the runs are divided for a report, and which checkpoint was trained on which part.
 
-Twice when networks were trained on folds: over all clips, each judged by what never saw its group
-("folds"), and on the fixed split ("test"), where networks may come from several seeds.
+There are two divisions when networks were trained on folds. "folds" is over all clips, each scored
+by networks that never saw its group. "test" is the fixed split, where networks may come from
+several seeds.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from dance_models.data.assemble import pose_runs_from_rows
 from dance_models.data.folds import fold_count, fold_runs
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
-from dance_models.rows import seed_of
+from dance_models.rows import row_of
 
 TEST: Final = "test"
 FOLDS: Final = "folds"
@@ -34,24 +35,28 @@ class Trained:
 class Part:
     """One division of the runs, and the checkpoints that were trained on it."""
 
-    learn: list[PoseRun]
-    tune: list[PoseRun]
-    judge: list[PoseRun]
+    train: list[PoseRun]  # trivial rows are fitted on it
+    validation: list[PoseRun]  # and tuned on it
+    scored: list[PoseRun]
     checkpoints: dict[str, Path]
-    seeds: list[dict[str, Path]]  # of those networks that were trained from further seeds
+    seeds: list[dict[str, Path]]  # of the networks that were trained from further seeds
 
 
 def with_seeds(networks: Mapping[str, Trained]) -> dict[str, Trained]:
-    """One entry a network: ``name.seed_N`` joins the seeds of ``name``."""
+    """One entry a network, by row id: further seeds join the network that they are seeds of.
+
+    Raises InputError when an id is not that of a row.
+    """
+    rows = {method: row_of(method) for method in networks}
     seeds: dict[str, dict[int, Path]] = {}
     for method, trained in networks.items():
-        name, seed = seed_of(method)
-        if seed and name in networks:
-            seeds.setdefault(name, {})[seed] = trained.best
+        row = rows[method]
+        if row.seed and row.network in networks:
+            seeds.setdefault(row.network, {})[row.seed] = trained.best
     return {
         name: replace(trained, seeds=tuple(path for _, path in sorted(seeds.get(name, {}).items())))
         for name, trained in networks.items()
-        if not seed_of(name)[1]
+        if not rows[name].seed
     }
 
 
@@ -69,10 +74,10 @@ def _part(
     seeds: Sequence[dict[str, Path]] = (),
 ) -> Part:
     by_split = {s: [run for run in runs if run.split == s] for s in ("train", "val", "test")}
-    judge = [run for run in by_split["test"] if run.annotated.any()]
-    # A corpus too small for validation tunes on what it trains on.
-    tune = by_split["val"] or by_split["train"]
-    return Part(by_split["train"], tune, judge, dict(checkpoints), list(seeds))
+    scored = [run for run in by_split["test"] if run.annotated.any()]
+    # A corpus too small for a validation split is tuned on its training split.
+    validation = by_split["val"] or by_split["train"]
+    return Part(by_split["train"], validation, scored, dict(checkpoints), list(seeds))
 
 
 def divisions(
@@ -97,7 +102,7 @@ def divisions(
         )
     best = {name: trained.best for name, trained in networks.items()}
     fixed = _part(runs, best, _further_seeds(networks))
-    if not fixed.judge:
+    if not fixed.scored:
         raise InputError(
             "there is no annotated clip in the test split",
             hint="Annotate at least three clips (takes) of a style",

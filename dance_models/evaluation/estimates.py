@@ -1,4 +1,4 @@
-"""Values with their resamples: what the rows of the long tables are read from."""
+"""Values with their resamples, from which the rows of the long tables are made."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,17 +15,20 @@ from dance_models.metrics.bootstrap import (
     resample_weights,
     two_sided_p,
 )
+from dance_models.metrics.horizon import skill
 from dance_models.metrics.pck import lag_frames
-from dance_models.skeleton import HEAD_TOP, JOINTS, NUM_JOINTS
+from dance_models.skeleton import DANCE_14
 
-ALL: Final = "all"  # mean over 14 joints
-ALL_BUT_HEAD_TOP: Final = "all_but_head_top"  # mean over 13: definitions of it differ most
-JOINT_ROWS: Final = (*JOINTS, ALL, ALL_BUT_HEAD_TOP)
+ALL: Final = "all"  # mean over all joints
+ALL_BUT_HEAD_TOP: Final = (
+    "all_but_head_top"  # mean over all but one: head_top is defined least clearly
+)
+JOINT_ROWS: Final = (*DANCE_14.names, ALL, ALL_BUT_HEAD_TOP)
 
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """Cells of one method in one scope: their values, resamples and numbers of clips, frames."""
+    """Cells of one method in one scope: values, resamples, and numbers of clips and frames."""
 
     value: NDArray[np.float64]  # (cells)
     samples: NDArray[np.float64]  # (B, cells)
@@ -44,7 +47,7 @@ class Estimate:
 
 
 def clip_weights(clips: int, config: EvaluationConfig) -> NDArray[np.float64]:
-    """First the clips as they are, then the resamples, (1 + B, C)."""
+    """Weights of the clips: once each in the first row, then the resamples, (1 + B, C)."""
     drawn = resample_weights(clips, config.bootstrap_samples, config.seed)
     return np.concatenate([np.ones((1, clips)), drawn])
 
@@ -52,10 +55,10 @@ def clip_weights(clips: int, config: EvaluationConfig) -> NDArray[np.float64]:
 def joint_estimate(
     totals: Totals, members: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> Estimate:
-    """Joints, mean over 14 and mean over 13 without head_top, cells (M, 16)."""
+    """Joints, their mean and their mean without head_top, cells (M, J + 2)."""
     counts = totals.counts[members]
     joints = pooled_ratio(weights, totals.sums[members], counts)
-    body = [j for j in range(NUM_JOINTS) if j != HEAD_TOP]
+    body = [j for j in range(DANCE_14.num_joints) if j != DANCE_14.index["head_top"]]
     means = [_mean_of_known(joints), _mean_of_known(joints[..., body])]
     values = np.concatenate([joints, np.stack(means, axis=-1)], axis=-1)
     seen = counts > 0
@@ -94,14 +97,10 @@ def window_estimate(
 
 def skill_estimate(method: Estimate, still: Estimate) -> Estimate:
     """1 - mpjpe / zero-velocity mpjpe at every horizon, on the same resamples."""
-
-    def ratio(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-        return 1 - a / np.where(b > 0, b, np.nan)
-
     k = PREDICTION_METRICS.index("mpjpe_torso")
     return Estimate(
-        ratio(method.value[k], still.value[k]),
-        ratio(method.samples[:, k], still.samples[:, k]),
+        skill(method.value[k], still.value[k]),
+        skill(method.samples[:, k], still.samples[:, k]),
         method.clips[k],
         method.frames[k],
     )

@@ -1,9 +1,9 @@
 """Trivial recognition rows: smoothing filters with real time stamps and gaps.
 
-Every filter maps pose runs to one (T, 14, 2) array a run, in pixels. Parameters are in seconds
-and torsos, so that they mean the same at any frame rate and size, and are tuned on validation.
-Missing joints leave every mean; a filter that looks to both sides fills a gap that its support
-reaches across, a causal one leaves it missing.
+Every filter maps pose runs to one (T, J, 2) array a run, in pixels. Parameters are in seconds
+and torsos, so that they mean the same at any frame rate and size. They are tuned on validation.
+Missing joints are left out of every mean. A filter that uses past and future frames fills a gap
+that its support spans; a causal one leaves the gap.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,13 +15,8 @@ from numpy.typing import NDArray
 from dance_models.data.kinematics import keypoint_kinematics
 from dance_models.data.pose_runs import PoseRun
 from dance_models.evaluation.recursive_filters import kalman, one_euro
-from dance_models.metrics.pck import (
-    THRESHOLDS,
-    joint_errors,
-    pck_sums,
-    torso_by_clip,
-    visible_annotation,
-)
+from dance_models.metrics.pck import THRESHOLDS, joint_errors, pck_sums
+from dance_models.metrics.torso import torso_by_clip, visible_annotation
 from dance_models.skeleton import DANCE_14
 
 Poses = list[NDArray[np.float32]]
@@ -29,7 +24,7 @@ PoseFilter = Callable[..., Poses]
 
 
 def raw(runs: Sequence[PoseRun]) -> Poses:
-    """The estimator as it is."""
+    """The estimate, unchanged."""
     return [run.estimate.copy() for run in runs]
 
 
@@ -40,7 +35,7 @@ def flow(runs: Sequence[PoseRun]) -> Poses:
 
 
 def gaussian(runs: Sequence[PoseRun], *, sigma_s: float) -> Poses:
-    """Gaussian kernel in time, cut at three ``sigma_s`` seconds, normalised over what is there."""
+    """Gaussian kernel in time, cut at three ``sigma_s`` seconds, normalised over known joints."""
     smoothed = []
     for run in runs:
         around, offset_s = _neighbourhood(run, 3 * sigma_s)
@@ -66,7 +61,7 @@ def _neighbourhood(run: PoseRun, reach_s: float) -> tuple[NDArray[np.int64], NDA
 def _weighted_mean(
     poses: NDArray[np.float32], around: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Mean of poses[around] (T, W, 14, 2) with weights (T, W) over finite joints."""
+    """Mean of poses[around] (T, W, J, 2) with weights (T, W) over finite joints."""
     values = poses[around].astype(np.float64)
     known = np.isfinite(values).all(axis=-1, keepdims=True)
     weight = np.where(known, weights[..., None, None], 0.0)
@@ -79,8 +74,8 @@ def _weighted_mean(
 def savgol(runs: Sequence[PoseRun], *, reach_s: float, order: int) -> Poses:
     """Savitzky-Golay: value at its own time of a polynomial fitted within ``reach_s`` seconds.
 
-    Least squares at the true time stamps over the joints that are there, so frames need not be
-    evenly spaced (Savitzky & Golay 1964). With too few points for the order the raw joint stays.
+    Least squares at the true time stamps over the known joints, so frames need not be evenly spaced
+    (Savitzky & Golay 1964). With too few points for the order, the raw joint is kept.
     """
     return [_savgol(run, reach_s, order) for run in runs]
 
@@ -90,8 +85,8 @@ def _savgol(run: PoseRun, reach_s: float, order: int) -> NDArray[np.float32]:
     inside = np.isfinite(offset_s)
     scaled = np.where(inside, offset_s, 0) / reach_s
     powers = scaled[..., None] ** np.arange(order + 1)  # (T, W, P)
-    values = run.estimate[around].astype(np.float64)  # (T, W, 14, 2)
-    known = np.isfinite(values).all(axis=-1) & inside[..., None]  # (T, W, 14)
+    values = run.estimate[around].astype(np.float64)  # (T, W, J, 2)
+    known = np.isfinite(values).all(axis=-1) & inside[..., None]  # (T, W, J)
     weight = known.astype(np.float64)
     gram = np.einsum("twj,twp,twq->tjpq", weight, powers, powers)
     moment = np.einsum("twp,twjc->tjpc", powers, np.where(known[..., None], values, 0))
@@ -103,14 +98,14 @@ def _savgol(run: PoseRun, reach_s: float, order: int) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class TunedFilter:
-    """A filter with the parameters that validation chose; call it on runs."""
+    """A filter with the parameters chosen on validation; call it on runs."""
 
     name: str
     function: PoseFilter
     parameters: dict[str, float]
 
     def __call__(self, runs: Sequence[PoseRun]) -> Poses:
-        """One (T, 14, 2) array a run, pixels."""
+        """One (T, J, 2) array a run, pixels."""
         return self.function(runs, **self.parameters)
 
 
@@ -132,7 +127,7 @@ def tune(
 
 
 def recognition_score(runs: Sequence[PoseRun], poses: Sequence[NDArray[np.floating]]) -> float:
-    """What recognition parameters are chosen by: mean PCK_torso over thresholds and joints.
+    """The score that chooses recognition parameters: mean PCK_torso over thresholds and joints.
 
     NaN when nothing is annotated.
     """

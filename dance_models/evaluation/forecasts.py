@@ -1,7 +1,7 @@
-"""Trivial prediction rows: standing still, going on, and linear regression.
+"""Trivial prediction rows: zero velocity, constant velocity, and linear regression.
 
-A forecaster maps observed windows (N, 27, 14, 2) in pixels to forecasts (N, 10, 14, 2). Like the
-networks, the regressions see poses centred on the last observed pelvis and divided by the median
+A forecaster maps observed windows (N, 27, J, 2) in pixels to forecasts (N, 10, J, 2). Like the
+networks, the regressions read poses centred on the last observed pelvis and divided by the median
 torso of the observed window, and forecast the offset from the last observed pose.
 """
 
@@ -12,8 +12,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.data.forecast_windows import FUTURE, HORIZON_STEPS, ForecastWindows
-from dance_models.geometry import pelvis, torso_length
+from dance_models.data.forecast_windows import FUTURE, ForecastWindows
+from dance_models.geometry import pelvis
+from dance_models.metrics.horizon import at_horizons, joint_distance
+from dance_models.metrics.torso import window_torso
 
 Array = NDArray[np.floating]
 Forecaster = Callable[[Array], NDArray[np.float32]]
@@ -25,25 +27,25 @@ STRENGTHS: Final = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the ridge, as a share of 
 
 @dataclass(frozen=True, eq=False)
 class WindowScale:
-    """What a forecaster may subtract and divide by: it comes from the observed frames alone."""
+    """Origin and unit of each window, from the observed frames alone."""
 
     centre: NDArray[np.float64]  # (N, 2) pelvis of the last observed frame, pixels
     torso: NDArray[np.float64]  # (N,) median torso over the observed frames, pixels, >= 1
 
     @classmethod
     def of(cls, observed: Array) -> "WindowScale":
-        """Scale of windows (N, T, 14, 2)."""
+        """Scale of windows (N, T, J, 2)."""
         poses = np.asarray(observed, np.float64)
-        torso = np.median(torso_length(poses), axis=1) if len(poses) else np.zeros(0)
-        return cls(np.asarray(pelvis(poses[:, -1]), np.float64), np.maximum(torso, 1.0))
+        torso = np.asarray(window_torso(poses), np.float64)
+        return cls(np.asarray(pelvis(poses[:, -1]), np.float64), torso)
 
     def inward(self, poses: Array) -> NDArray[np.float64]:
-        """Pixels (N, T, 14, 2) to torsos from the pelvis."""
+        """Pixels (N, T, J, 2) to torsos from the pelvis."""
         offset = poses - self.centre[:, None, None]
         return np.asarray(offset / self.torso[:, None, None, None])
 
     def outward(self, poses: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Torsos from the pelvis (N, T, 14, 2) to pixels."""
+        """Torsos from the pelvis (N, T, J, 2) to pixels."""
         pixels = poses * self.torso[:, None, None, None] + self.centre[:, None, None]
         return pixels.astype(np.float32)
 
@@ -54,18 +56,18 @@ def zero_velocity(observed: Array) -> NDArray[np.float32]:
 
 
 def constant_velocity(observed: Array) -> NDArray[np.float32]:
-    """The last observed step goes on."""
+    """The last observed step is repeated."""
     return DampedVelocity(1.0)(observed)
 
 
 @dataclass(frozen=True)
 class DampedVelocity:
-    """Every step is ``gamma`` times the one before: p_k = p_0 + v (gamma + ... + gamma^k)."""
+    """Every step is ``gamma`` times the previous one: p_k = p_0 + v (gamma + ... + gamma^k)."""
 
     gamma: float
 
     def __call__(self, observed: Array) -> NDArray[np.float32]:
-        """Forecast (N, 10, 14, 2) pixels."""
+        """Forecast (N, 10, J, 2) pixels."""
         step = observed[:, -1:] - observed[:, -2:-1]
         travelled = np.cumsum(self.gamma ** np.arange(1, FUTURE + 1))
         return (observed[:, -1:] + step * travelled[:, None, None]).astype(np.float32)
@@ -80,14 +82,12 @@ def fit_damped_velocity(validation: ForecastWindows) -> DampedVelocity:
 
 
 def window_error(forecaster: Forecaster, windows: ForecastWindows) -> float:
-    """What prediction parameters are chosen by: mean joint error over the four horizons.
+    """The score that chooses prediction parameters: mean joint error over the four horizons.
 
     In torsos of the observed window. NaN without windows.
     """
-    steps = [step - 1 for step in HORIZON_STEPS]
-    scale = WindowScale.of(windows.observed)
-    error = forecaster(windows.observed)[:, steps].astype(np.float64) - windows.future[:, steps]
-    distance = np.linalg.norm(error, axis=-1) / scale.torso[:, None, None]
+    there, truth = at_horizons(forecaster(windows.observed)), at_horizons(windows.future)
+    distance = joint_distance(there, truth) / WindowScale.of(windows.observed).torso[:, None, None]
     known = np.isfinite(distance)
     return float(distance[known].mean()) if known.any() else np.nan
 
@@ -96,13 +96,13 @@ def window_error(forecaster: Forecaster, windows: ForecastWindows) -> float:
 class LinearAutoregression:
     """AR(9) shared by joints and axes: the last nine positions of a coordinate -> its next ten.
 
-    It reads the eight steps between them, so that it knows motion but not place.
+    It reads the eight steps between them, so it uses the motion and not the position.
     """
 
     weights: NDArray[np.float64]  # (8, 10): step (oldest first) -> offset from the last position
 
     def __call__(self, observed: Array) -> NDArray[np.float32]:
-        """Forecast (N, 10, 14, 2) pixels."""
+        """Forecast (N, 10, J, 2) pixels."""
         last = observed[:, -AR_ORDER:].astype(np.float64)
         offset = np.einsum("ntjc,th->nhjc", np.diff(last, axis=1), self.weights)
         return np.asarray(last[:, -1:] + offset, np.float32)
@@ -111,8 +111,8 @@ class LinearAutoregression:
 def fit_autoregression(train: ForecastWindows) -> LinearAutoregression:
     """Least squares over all joints and axes of the training windows, in torsos.
 
-    Every horizon uses the joints annotated at it. Without windows all weights are zero, which is
-    standing still.
+    Every horizon uses the joints annotated at it. Without windows all weights are zero, which
+    forecasts zero velocity.
     """
     scale = WindowScale.of(train.observed)
     past = scale.inward(train.observed[:, -AR_ORDER:])
@@ -127,13 +127,13 @@ def fit_autoregression(train: ForecastWindows) -> LinearAutoregression:
 
 @dataclass(frozen=True, eq=False)
 class RidgeForecast:
-    """All observed coordinates -> all future offsets from the last pose, in one linear map."""
+    """One linear map from all observed coordinates to all future offsets from the last pose."""
 
-    weights: NDArray[np.float64]  # (27 * 28 + 1, 10 * 28)
+    weights: NDArray[np.float64]  # (27 * 2 J + 1, 10 * 2 J)
     strength: float
 
     def __call__(self, observed: Array) -> NDArray[np.float32]:
-        """Forecast (N, 10, 14, 2) pixels."""
+        """Forecast (N, 10, J, 2) pixels."""
         scale = WindowScale.of(observed)
         past = scale.inward(observed)
         offset = (_design(past) @ self.weights).reshape(len(past), FUTURE, *past.shape[2:])
@@ -141,7 +141,7 @@ class RidgeForecast:
 
 
 def _design(past: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Last pose, all steps before it and a constant, (N, 27, 14, 2) -> (N, 757)."""
+    """Last pose, all steps before it and a constant, (N, 27, J, 2) -> (N, 27 * 2 J + 1)."""
     steps, last = _flat(np.diff(past, axis=1)), _flat(past[:, -1])
     return np.concatenate([steps, last, np.ones((len(past), 1))], axis=1)
 
@@ -154,8 +154,8 @@ def _flat(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def fit_ridge(train: ForecastWindows, validation: ForecastWindows) -> RidgeForecast:
     """Ridge regression on the training windows; strength chosen on validation.
 
-    Joints that are not annotated are left out of their own rows. Without validation windows the
-    strongest ridge is taken, without training windows all weights are zero (standing still).
+    Joints without annotation are left out of their own regression. Without validation windows the
+    strongest ridge is used; without training windows all weights are zero (zero velocity).
     """
     scale = WindowScale.of(train.observed)
     past = scale.inward(train.observed)
@@ -168,7 +168,7 @@ def fit_ridge(train: ForecastWindows, validation: ForecastWindows) -> RidgeForec
 
 
 def _ridge(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Weights for every strength; columns of ``y`` known in the same rows are solved together."""
+    """Weights for every strength; columns of ``y`` known in the same rows share a solution."""
     weights = [np.zeros((x.shape[1], y.shape[1])) for _ in STRENGTHS]
     known = np.isfinite(y)
     patterns, member = np.unique(known, axis=1, return_inverse=True)

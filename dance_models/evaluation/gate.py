@@ -1,9 +1,9 @@
-"""The promotion gate: what a candidate shows beside the champion on the same validation clips.
+"""The promotion gate: a candidate compared with the champion on the same validation clips.
 
-Pure: it reads score tables in which the methods are called ``candidate``, ``champion`` and by
-their names the trivial rows, and a few measurements, and gives every criterion with its numbers.
-Gains are positive when the candidate is better: points of PCK (percent), or percent of the torso
-less error.
+Pure functions. They read a few measurements and score tables, in which the methods are called
+``candidate``, ``champion`` and, for the trivial rows, by their own names. They return every
+criterion with its numbers. Gains are positive when the candidate is better: points of PCK
+(percent), or a smaller error in percent of the torso.
 """
 
 from collections.abc import Iterator
@@ -20,10 +20,10 @@ CHAMPION: Final = "champion"
 
 @dataclass(frozen=True)
 class Measure:
-    """The one number by which a task is judged, and how it reads in the long tables."""
+    """The one number that decides for a task, and where it is in the long tables."""
 
     metric: str
-    column: str  # that tells its cells apart
+    column: str  # distinguishes its cells
     given: str  # the input whose rows count
     factor: float  # from a difference in the table to a gain in ``unit``
     unit: str
@@ -38,22 +38,22 @@ MEASURES: Final = {
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What is known of a candidate, and of the champion if there is one."""
+    """Scores and measurements of a candidate, and of the champion if there is one."""
 
     task: str  # "recognition" or "prediction"
     scores: pl.DataFrame  # RECOGNITION_SCORES or PREDICTION_SCORES on validation
     paired: pl.DataFrame  # PAIRED_SCORES, candidate minus each of the others
-    mirror_percent: float  # mean distance to the mirrored answer, percent of torso; NaN unknown
+    mirror_percent: float  # mean distance to the mirrored output, percent of torso; NaN unknown
     latency_ms: float  # 95th percentile of one window on one thread
     signature: str  # of the candidate's model: shapes and types of input and output
     champion_signature: str | None = None  # None: there is no champion
-    unseen: int = 0  # validation clips that the champion did not learn from
+    unseen: int = 0  # validation clips that the champion was not trained on
     clips: int = 0  # all annotated validation clips
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """One condition: what was measured, what is required, and whether that holds."""
+    """One condition: the measured value, the required one, and whether it is met."""
 
     name: str
     measured: str
@@ -68,7 +68,7 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Decision:
-    """All criteria of a candidate. It passes when every one does."""
+    """All criteria of a candidate. It passes when all of them are met."""
 
     criteria: tuple[Criterion, ...]
 
@@ -79,7 +79,7 @@ class Decision:
 
     @property
     def refusals(self) -> list[str]:
-        """Why not, one line a criterion that does not hold."""
+        """Why not: one line for each criterion that is not met."""
         return [c.reason for c in self.criteria if not c.passed]
 
     def markdown(self) -> str:
@@ -92,7 +92,7 @@ class Decision:
 
 
 def decide(evidence: Evidence, config: GateConfig) -> Decision:
-    """Judge a candidate; without a champion only by what does not need one."""
+    """Evaluate a candidate; without a champion only by the criteria that need none."""
     criteria = [
         *_floors(evidence, config),
         *_against_champion(evidence, config),
@@ -118,7 +118,7 @@ def decide(evidence: Evidence, config: GateConfig) -> Decision:
 
 @dataclass(frozen=True)
 class Gain:
-    """By how much the candidate is better than another row in one cell."""
+    """How much better the candidate is than another row in one cell."""
 
     value: float
     low: float | None  # 95 % interval over clips; None with fewer than two clips
@@ -214,5 +214,5 @@ def _not_worse(evidence: Evidence, config: GateConfig, cell: float) -> Criterion
 
 
 def _at_most(name: str, value: float, limit: float, unit: str) -> Criterion:
-    """NaN does not hold."""
+    """NaN is not met."""
     return Criterion(name, f"{value:.2f} {unit}", f"at most {limit:g} {unit}", value <= limit)

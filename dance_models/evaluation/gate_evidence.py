@@ -1,6 +1,6 @@
-"""Measuring what the promotion gate looks at: candidate and champion side by side on validation."""
+"""Measuring what the promotion gate reads: candidate and champion on the same validation clips."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,22 +24,16 @@ from dance_models.evaluation.scores import (
     recognition_scores,
 )
 from dance_models.export.timing import processor_p95
-from dance_models.inference.keypoints import (
-    forecast,
-    forecast_mirror_gap,
-    load_forecaster,
-    load_refiner,
-    refine_mirror_gap,
-    refine_runs,
-)
-from dance_models.metrics.pck import torso_by_clip
-from dance_models.training.prediction import annotated_poses
+from dance_models.inference.forecast import forecast, forecast_mirror_gap
+from dance_models.inference.loading import load_forecaster, load_refiner
+from dance_models.inference.refine import refine_mirror_gap, refine_runs
+from dance_models.metrics.torso import torso_by_clip, visible_annotation
 
 SPLIT = "val"
 
 
 @dataclass(frozen=True)
-class Contender:
+class GateModel:
     """A checkpoint and the signature of the model that was logged from it."""
 
     checkpoint: Path
@@ -47,57 +41,57 @@ class Contender:
 
 
 @dataclass(frozen=True, eq=False)
-class Ground:
+class GateClips:
     """The runs that candidate and champion are compared on.
 
-    ``learnt`` are the groups (takes) that the champion was trained on: clips of theirs that are
-    now in validation would flatter it and are left out, unless nothing else is left.
+    ``champion_groups`` are the groups (takes) that the champion was trained on. Clips of these
+    groups that are now in validation would favour it and are left out, unless there are no others.
     """
 
     train: Sequence[PoseRun]  # originals; trivial rows are fitted on them
     validation: Sequence[PoseRun]
-    learnt: frozenset[str] = frozenset()
+    champion_groups: frozenset[str] = frozenset()
 
     def annotated(self) -> list[PoseRun]:
         """All validation runs with an annotated frame."""
         return [run for run in self.validation if run.annotated.any()]
 
-    def judged(self) -> list[PoseRun]:
-        """Those of them that the champion did not learn from; all when there are none."""
+    def compared(self) -> list[PoseRun]:
+        """Those of them that the champion was not trained on; all when there are none."""
         runs = self.annotated()
-        return [run for run in runs if run.group not in self.learnt] or runs
+        return [run for run in runs if run.group not in self.champion_groups] or runs
 
     def counts(self) -> tuple[int, int]:
         """Annotated clips new to the champion, and all of them."""
         runs = self.annotated()
-        new = {run.clip for run in runs if run.group not in self.learnt}
+        new = {run.clip for run in runs if run.group not in self.champion_groups}
         return len(new), len({run.clip for run in runs})
 
 
-def gather(
+def measure_evidence(
     task: str,
-    candidate: Contender,
-    champion: Contender | None,
-    ground: Ground,
+    candidate: GateModel,
+    champion: GateModel | None,
+    clips: GateClips,
     config: GateConfig,
 ) -> Evidence:
-    """Score both and the floors on the same clips in one go, and measure the candidate.
+    """Score both and the trivial rows on the same clips, and measure the candidate.
 
-    Raises InputError when a checkpoint is of another task or a floor is unknown.
+    Raises InputError when a checkpoint is of another task or a trivial row is unknown.
     """
     checkpoints = {CANDIDATE: candidate.checkpoint}
     if champion is not None:
         checkpoints[CHAMPION] = champion.checkpoint
     measure = _recognition if task == "recognition" else _prediction
-    new, clips = ground.counts()
+    new, total = clips.counts()
     return Evidence(
         task,
-        *measure(checkpoints, ground, config),
+        *measure(checkpoints, clips, config),
         latency_ms=processor_p95(candidate.checkpoint),
         signature=candidate.signature,
         champion_signature=champion.signature if champion else None,
         unseen=new,
-        clips=clips,
+        clips=total,
     )
 
 
@@ -105,13 +99,13 @@ def _scoring(config: GateConfig) -> EvaluationConfig:
     return EvaluationConfig(config.bootstrap_samples, config.window_stride, config.seed)
 
 
-def _pairs(rows: Mapping[str, object]) -> list[tuple[str, str]]:
+def _pairs(rows: Iterable[str]) -> list[tuple[str, str]]:
     return [(CANDIDATE, other) for other in rows if other != CANDIDATE]
 
 
 def _unknown(floor: str, known: Sequence[str]) -> InputError:
     return InputError(
-        f"the gate knows no trivial row {floor!r}", hint=f"Choose from {', '.join(known)}"
+        f"there is no trivial row {floor!r} for the gate", hint=f"Choose from {', '.join(known)}"
     )
 
 
@@ -119,29 +113,29 @@ def _unknown(floor: str, known: Sequence[str]) -> InputError:
 
 
 def _recognition(
-    checkpoints: Mapping[str, Path], ground: Ground, config: GateConfig
+    checkpoints: Mapping[str, Path], clips: GateClips, config: GateConfig
 ) -> tuple[pl.DataFrame, pl.DataFrame, float]:
     """Scores, paired scores and the mirror gap in percent of torso."""
-    judged = ground.judged()
-    rows = {floor: _trivial_poses(floor, ground, judged) for floor in config.floors}
+    compared = clips.compared()
+    rows = {floor: _trivial_poses(floor, clips, compared) for floor in config.floors}
     for name, checkpoint in checkpoints.items():
-        rows[name] = list(refine_runs(load_refiner(checkpoint), judged, stride=REFINE_STRIDE))
+        rows[name] = list(refine_runs(load_refiner(checkpoint), compared, stride=REFINE_STRIDE))
     scoring = _scoring(config)
-    gaps = refine_mirror_gap(load_refiner(checkpoints[CANDIDATE]), judged, stride=REFINE_STRIDE)
-    torso = torso_by_clip(judged)
-    percent = [100 * gap.ravel() / torso[run.clip] for run, gap in zip(judged, gaps, strict=True)]
+    gaps = refine_mirror_gap(load_refiner(checkpoints[CANDIDATE]), compared, stride=REFINE_STRIDE)
+    torso = torso_by_clip(compared)
+    percent = [100 * gap.ravel() / torso[run.clip] for run, gap in zip(compared, gaps, strict=True)]
     return (
-        recognition_scores(judged, rows, scoring, SPLIT),
-        paired_recognition_scores(judged, rows, scoring, SPLIT, _pairs(rows)),
+        recognition_scores(compared, rows, scoring, SPLIT),
+        paired_recognition_scores(compared, rows, scoring, SPLIT, _pairs(rows)),
         _mean_known(percent),
     )
 
 
-def _trivial_poses(floor: str, ground: Ground, judged: Sequence[PoseRun]) -> Poses:
+def _trivial_poses(floor: str, clips: GateClips, runs: Sequence[PoseRun]) -> Poses:
     if floor == "raw":
-        return list(raw(judged))
+        return list(raw(runs))
     if floor == "calibrated":
-        return list(fit_calibration(ground.train, ground.validation)(judged))
+        return list(fit_calibration(clips.train, clips.validation)(runs))
     raise _unknown(floor, ("raw", "calibrated"))
 
 
@@ -149,36 +143,34 @@ def _trivial_poses(floor: str, ground: Ground, judged: Sequence[PoseRun]) -> Pos
 
 
 def _prediction(
-    checkpoints: Mapping[str, Path], ground: Ground, config: GateConfig
+    checkpoints: Mapping[str, Path], clips: GateClips, config: GateConfig
 ) -> tuple[pl.DataFrame, pl.DataFrame, float]:
     """Scores, paired scores on annotated input and the mirror gap in percent of torso."""
-    judged = ground.judged()
-    windows = _windows(judged, config.window_stride)
+    compared = clips.compared()
+    windows = _windows(compared, config.window_stride)
     networks = {name: load_forecaster(path) for name, path in checkpoints.items()}
-    said = {
-        (name, "annotated"): row(windows.observed) for name, row in _floors(ground, config).items()
+    forecasts = {
+        (name, "annotated"): row(windows.observed) for name, row in _floors(clips, config).items()
     }
     for name, network in networks.items():
-        said[name, "annotated"] = forecast(network, windows.observed)
-    scoring = _scoring(config)
-    torso = torso_by_clip(judged)
-    unit = np.array([torso[judged[i].clip] for i in windows.run])[:, None, None]
+        forecasts[name, "annotated"] = forecast(network, windows.observed)
+    scoring, pairs = _scoring(config), _pairs(name for name, _ in forecasts)
+    torso = torso_by_clip(compared)
+    unit = np.array([torso[compared[i].clip] for i in windows.run])[:, None, None]
     gap = forecast_mirror_gap(networks[CANDIDATE], windows.observed)
     return (
-        prediction_scores(windows, judged, said, scoring, SPLIT),
-        paired_prediction_scores(
-            windows, judged, said, scoring, SPLIT, _pairs({name: None for name, _ in said})
-        ),
+        prediction_scores(windows, compared, forecasts, scoring, SPLIT),
+        paired_prediction_scores(windows, compared, forecasts, scoring, SPLIT, pairs),
         _mean_known([(100 * gap / unit).ravel()]),
     )
 
 
-def _floors(ground: Ground, config: GateConfig) -> dict[str, Forecaster]:
+def _floors(clips: GateClips, config: GateConfig) -> dict[str, Forecaster]:
     """The trivial rows that the candidate must beat; fitted only when one of them needs it."""
     rows: dict[str, Forecaster] = {"zero_velocity": zero_velocity}
     if set(config.floors) - set(rows):
-        train = _windows(ground.train, TRAIN_STRIDE)
-        rows.update(trivial_forecasters(train, _windows(ground.validation, TRAIN_STRIDE)))
+        train = _windows(clips.train, TRAIN_STRIDE)
+        rows.update(trivial_forecasters(train, _windows(clips.validation, TRAIN_STRIDE)))
     for floor in config.floors:
         if floor not in rows:
             raise _unknown(floor, list(rows))
@@ -186,7 +178,7 @@ def _floors(ground: Ground, config: GateConfig) -> dict[str, Forecaster]:
 
 
 def _windows(runs: Sequence[PoseRun], stride: int) -> ForecastWindows:
-    return cut_windows(runs, annotated_poses(runs), stride=stride)
+    return cut_windows(runs, [visible_annotation(run) for run in runs], stride=stride)
 
 
 def _mean_known(parts: Sequence[NDArray[np.floating]]) -> float:

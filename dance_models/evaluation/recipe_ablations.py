@@ -1,8 +1,8 @@
-"""What each part of a recipe brings, by cross-validation on the training clips.
+"""What each part of a recipe contributes, by cross-validation on the training clips.
 
-The test split is not read: this is what a recipe is chosen by. Every lever is one change of the
-headline network or its training; networks are trained on the same folds from the same seed, and
-judged on clips whose takes they never saw.
+The test split is not read: this is what a recipe is chosen by. Every ablation is one change of the
+headline network or of its training. All networks are trained on the same folds from the same
+seed, and scored on clips whose takes they never saw.
 """
 
 import re
@@ -16,14 +16,18 @@ from numpy.typing import NDArray
 
 from dance_models.config import PredictionExperiment, RecognitionExperiment
 from dance_models.data.folds import fold_runs
-from dance_models.data.forecast_windows import HORIZON_STEPS, cut_windows
+from dance_models.data.forecast_windows import cut_windows
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
-from dance_models.inference.keypoints import forecast, load_forecaster, load_refiner, refine_runs
+from dance_models.inference.forecast import forecast
+from dance_models.inference.loading import load_forecaster, load_refiner
+from dance_models.inference.refine import refine_runs
 from dance_models.metrics.bootstrap import interval, pooled_ratio, resample_weights
-from dance_models.training.prediction import annotated_poses, train_prediction
+from dance_models.metrics.horizon import at_horizons, joint_distance
+from dance_models.metrics.pck import SELECTION_THRESHOLDS, joint_errors, pck_sums
+from dance_models.metrics.torso import torso_by_clip, visible_annotation
+from dance_models.training.prediction import train_prediction
 from dance_models.training.recognition import train_recognition
-from dance_models.training.selection import THRESHOLDS, annotated_torso
 
 Headline = RecognitionExperiment | PredictionExperiment
 WHOLE: Final = "whole recipe"
@@ -31,8 +35,8 @@ SAMPLES: Final = 2000  # of the bootstrap
 
 
 @dataclass(frozen=True)
-class Lever:
-    """One change: of the network's or the training's configuration, of its start or of its use."""
+class RecipeChange:
+    """One change: of the network, of its training, of its initial weights or of its use."""
 
     net: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -40,11 +44,11 @@ class Lever:
     overlap: bool = True  # recognition: average the windows that hold a frame
 
     @property
-    def trains_as_whole(self) -> bool:
-        """Whether the whole recipe's networks are used, in another way."""
+    def needs_no_training(self) -> bool:
+        """Whether the networks of the whole recipe are used, in another way."""
         return not (self.net or self.training or self.initial)
 
-    def applied(self, experiment: Headline) -> Headline:
+    def applied_to(self, experiment: Headline) -> Headline:
         """The experiment with the change."""
         return replace(
             experiment,
@@ -53,35 +57,35 @@ class Lever:
         )
 
 
-_GEOMETRY: Final = {"rotation_rad": 0.0, "axis_scale": (1.0, 1.0)}
-LEVERS: Final[dict[str, dict[str, Lever]]] = {
+_NO_GEOMETRY: Final = {"mirror_probability": 0.0, "rotation_rad": 0.0, "axis_scale": (1.0, 1.0)}
+RECIPE_CHANGES: Final[dict[str, dict[str, RecipeChange]]] = {
     "recognition": {
-        "no confidence of the estimator": Lever(net={"use_confidence": False}),
-        "no other landmarks": Lever(net={"landmarks": 0}),
-        "no velocity and acceleration": Lever(net={"use_kinematics": False}),
-        "no attention blocks": Lever(net={"attention_blocks": 0}),
-        "residual on the flow": Lever(net={"residual_on_flow": True}),
-        "window of 21 frames, not 11": Lever(net={"window": 21}),
-        "no mirrored test pass": Lever(net={"test_mirror": False}),
-        "no average of overlapping windows": Lever(overlap=False),
-        "scale of each joint's error learnt": Lever(net={"uncertainty": True}),
-        "no top-k term": Lever(net={"top_k_weight": 0.0}),
-        "no hidden joints": Lever(training={"joint_mask_probability": 0.0}),
-        "no mirror, rotation, scale": Lever(training={"mirror_probability": 0.0, **_GEOMETRY}),
-        "no averaged weights": Lever(training={"ema_decay": 0.0}),
+        "no confidence of the estimator": RecipeChange(net={"use_confidence": False}),
+        "no other landmarks": RecipeChange(net={"landmarks": 0}),
+        "no velocity and acceleration": RecipeChange(net={"use_kinematics": False}),
+        "no attention blocks": RecipeChange(net={"attention_blocks": 0}),
+        "residual on the flow": RecipeChange(net={"residual_on_flow": True}),
+        "window of 21 frames, not 11": RecipeChange(net={"window": 21}),
+        "no mirrored test pass": RecipeChange(net={"test_mirror": False}),
+        "no average of overlapping windows": RecipeChange(overlap=False),
+        "scale of each joint's error learnt": RecipeChange(net={"uncertainty": True}),
+        "no top-k term": RecipeChange(net={"top_k_weight": 0.0}),
+        "no hidden joints": RecipeChange(training={"joint_mask_probability": 0.0}),
+        "no mirror, rotation, scale": RecipeChange(training=_NO_GEOMETRY),
+        "no averaged weights": RecipeChange(training={"ema_decay": 0.0}),
     },
     "prediction": {
-        "positions in alone": Lever(net={"kinematic_inputs": False}),
-        "no velocity residual": Lever(net={"velocity_residual": False}),
-        "DCT of the window as well": Lever(net={"dct_inputs": 10}),
-        "no velocity loss": Lever(training={"velocity_weight": 0.0}),
-        "no reversed time": Lever(training={"reverse_probability": 0.0}),
-        "no mirror, rotation, scale": Lever(training={"mirror_probability": 0.0, **_GEOMETRY}),
-        "no averaged weights": Lever(training={"ema_decay": 0.0}),
-        "half of the windows as estimated": Lever(training={"estimate_probability": 0.5}),
+        "positions in alone": RecipeChange(net={"kinematic_inputs": False}),
+        "no velocity residual": RecipeChange(net={"velocity_residual": False}),
+        "DCT of the window as well": RecipeChange(net={"dct_inputs": 10}),
+        "no velocity loss": RecipeChange(training={"velocity_weight": 0.0}),
+        "no reversed time": RecipeChange(training={"reverse_probability": 0.0}),
+        "no mirror, rotation, scale": RecipeChange(training=_NO_GEOMETRY),
+        "no averaged weights": RecipeChange(training={"ema_decay": 0.0}),
+        "half of the windows as estimated": RecipeChange(training={"estimate_probability": 0.5}),
     },
 }
-# What is measured: by each of these the table has a part.
+# The measures; there is a table for each.
 MISSED: Final = "joints missed, %, mean of 0.05 and 0.1 x torso"
 FORECAST: Final = "error from {} poses, % of torso, mean of 80, 160, 320 and 400 ms"
 
@@ -117,7 +121,7 @@ def shortened(experiment: Headline, length: float) -> Headline:
     """The experiment with a fraction of its steps: as many epochs, each of them shorter.
 
     Warm-up and the averaging of weights keep their share of the training; an average over more
-    steps than there are would remember the initial weights.
+    steps than there are would still hold part of the initial weights.
     """
     training = experiment.training
     return replace(
@@ -132,7 +136,7 @@ def shortened(experiment: Headline, length: float) -> Headline:
 
 
 def training_clips(runs: Sequence[PoseRun]) -> list[PoseRun]:
-    """The originals that no test split holds: all that a choice may look at."""
+    """The originals outside the test split: a recipe may be chosen by these alone."""
     return [run for run in runs if run.split != "test" and run.variant == 0]
 
 
@@ -144,37 +148,41 @@ def cross_validate(
     experiment: Headline,
     folds: int,
     folder: Path,
-    say: Callable[[str], None],
-    lever: Lever = Lever(),
+    log: Callable[[str], None],
+    change: RecipeChange = RecipeChange(),
 ) -> dict[str, ClipErrors]:
-    """Train on each of the first ``folds`` folds and judge what it holds out, by each measure.
+    """Train on each of the first ``folds`` folds with one change; errors on what it holds out.
 
-    ``lever`` is pulled first. Resumes in ``folder``. Raises InputError when a fold cannot be
+    One entry for each measure. Resumes in ``folder``. Raises InputError when a fold cannot be
     trained, or holds out no clip.
     """
-    changed = lever.applied(experiment)
+    changed = change.applied_to(experiment)
     found: dict[str, Sums] = {}
     for fold in range(folds):
         divided = fold_runs(runs, fold)
         held = [run for run in divided if run.split == "test"]
         learn = [run for run in divided if run.split != "test"]
-        place = folder / f"fold_{fold}"
+        best = _trained(learn, changed, folder / f"fold_{fold}", change.initial)
         if isinstance(changed, RecognitionExperiment):
-            best = train_recognition(
-                learn, changed.net, changed.training, place, initial=lever.initial
-            ).best
-            errors = {MISSED: _missed(best, held, overlap=lever.overlap)}
+            errors = {MISSED: _missed(best, held, overlap=change.overlap)}
         else:
-            best = train_prediction(
-                learn, changed.net, changed.training, place, initial=lever.initial
-            ).best
             errors = _forecast_errors(best, held)
         for measure, sums in errors.items():
             found.setdefault(measure, {}).update(sums)
-        say(f"  fold {fold}: {len({run.clip for run in held})} clips")
+        log(f"  fold {fold}: {len({run.clip for run in held})} clips")
     if not any(found.values()):
         raise InputError("no fold holds out an annotated clip", hint="Use more folds")
     return {measure: _pooled(sums) for measure, sums in found.items() if sums}
+
+
+def _trained(
+    learn: Sequence[PoseRun], experiment: Headline, folder: Path, initial: Path | None
+) -> Path:
+    """The best checkpoint of a training."""
+    training = experiment.training
+    if isinstance(experiment, RecognitionExperiment):
+        return train_recognition(learn, experiment.net, training, folder, initial=initial).best
+    return train_prediction(learn, experiment.net, training, folder, initial=initial).best
 
 
 def _pooled(sums: Sums) -> ClipErrors:
@@ -184,59 +192,61 @@ def _pooled(sums: Sums) -> ClipErrors:
 
 
 def _missed(best: Path, held: Sequence[PoseRun], *, overlap: bool) -> Sums:
-    """Percent of joints missed (mean of PCK_torso at 0.05 and 0.1)."""
-    torso = annotated_torso(held)
-    errors: Sums = {}
+    """Percent of joints missed (mean over PCK_torso at 0.05 and 0.1)."""
+    torso = torso_by_clip(held)
+    missed: Sums = {}
     for run, pose in zip(held, refine_runs(load_refiner(best), held, overlap=overlap), strict=True):
-        distance = np.linalg.norm(pose - run.annotation, axis=-1) / torso[run.clip]
-        distance = np.where(np.isfinite(distance), distance, np.inf)[run.visibility > 0]
-        missed = 100 * np.mean([distance > threshold for threshold in THRESHOLDS], axis=0)
-        _add(errors, run.clip, missed)
-    return errors
+        errors = joint_errors(pose, visible_annotation(run), np.float32) / torso[run.clip]
+        sums = [pck_sums(errors, 1.0, threshold) for threshold in SELECTION_THRESHOLDS]
+        hits, counts = np.mean([(hit.sum(), count.sum()) for hit, count in sums], axis=0)
+        _add(missed, run.clip, float(100 * (counts - hits)), float(counts))
+    return missed
 
 
 def _forecast_errors(best: Path, held: Sequence[PoseRun]) -> dict[str, Sums]:
     """Joint error in percent of the torso at the four horizons, from annotated and raw poses."""
-    model, torso = load_forecaster(best), annotated_torso(held)
-    steps = [step - 1 for step in HORIZON_STEPS]
+    model, torso = load_forecaster(best), torso_by_clip(held)
     found: dict[str, Sums] = {}
     for given in ("annotated", "raw"):
         errors = found.setdefault(FORECAST.format(given), {})
         for run in held:
-            poses = [run.estimate] if given == "raw" else annotated_poses([run])
+            poses = [run.estimate] if given == "raw" else [visible_annotation(run)]
             windows = cut_windows([run], poses)
-            distance = np.linalg.norm(forecast(model, windows.observed) - windows.future, axis=-1)
-            known = distance[:, steps]
-            _add(errors, run.clip, 100 * known[np.isfinite(known)] / torso[run.clip])
+            forecasts, truth = forecast(model, windows.observed), windows.future
+            pixels = joint_distance(at_horizons(forecasts), at_horizons(truth), np.float32)
+            percent = 100 * pixels / torso[run.clip]
+            known = percent[np.isfinite(percent)]
+            _add(errors, run.clip, float(known.sum()), known.size)
     return found
 
 
-def _add(errors: Sums, clip: str, values: NDArray[np.floating]) -> None:
-    if values.size:
+def _add(errors: Sums, clip: str, total: float, count: float) -> None:
+    """Add to the sums of a clip; a clip in which nothing counts gets no entry."""
+    if count:
         before = errors.get(clip, (0.0, 0.0))
-        errors[clip] = (before[0] + float(values.sum()), before[1] + values.size)
+        errors[clip] = (before[0] + total, before[1] + count)
 
 
-def try_levers(
+def run_ablations(
     runs: Sequence[PoseRun],
     experiment: Headline,
-    levers: Mapping[str, Lever],
+    changes: Mapping[str, RecipeChange],
     folds: int,
     folder: Path,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> dict[str, dict[str, ClipErrors]]:
-    """Errors of every lever by each measure, the whole recipe first; resumes in ``folder``."""
+    """Errors of every change by each measure, the whole recipe first; resumes in ``folder``."""
     chosen = training_clips(runs)
     found: dict[str, dict[str, ClipErrors]] = {}
-    for name, lever in {WHOLE: Lever(), **levers}.items():
-        say(name)
-        trained = WHOLE if lever.trains_as_whole else name
+    for name, change in {WHOLE: RecipeChange(), **changes}.items():
+        log(name)
+        trained = WHOLE if change.needs_no_training else name
         place = folder / re.sub(r"[^\w]+", "_", trained)
-        found[name] = cross_validate(chosen, experiment, folds, place, say, lever)
+        found[name] = cross_validate(chosen, experiment, folds, place, log, change)
     return found
 
 
-def lever_table(found: Mapping[str, Mapping[str, ClipErrors]]) -> str:
+def ablation_table(found: Mapping[str, Mapping[str, ClipErrors]]) -> str:
     """Markdown, a table for each measure: all errors, and differences from the whole recipe."""
     tables = ["\n".join(_table_lines(measure, found)) for measure in found[WHOLE]]
     return "\n\n".join(tables) + "\n"
@@ -252,6 +262,6 @@ def _table_lines(measure: str, found: Mapping[str, Mapping[str, ClipErrors]]) ->
             yield f"| {name} | {errors.pooled:.2f} | | |"
             continue
         value, low, high = errors.difference(whole)
-        verdict = "worse" if low > 0 else "better" if high < 0 else "cannot be told"
+        verdict = "worse" if low > 0 else "better" if high < 0 else "inconclusive"
         spread = f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
         yield f"| {name} | {errors.pooled:.2f} | {spread} | {verdict} |"

@@ -1,6 +1,6 @@
 """One-Euro and Kalman filters over pose runs, all runs at once.
 
-Same contract as ``filters``: pose runs in, one (T, 14, 2) array of pixels a run out.
+Same contract as ``filters``: pose runs in, one (T, J, 2) array of pixels a run out.
 """
 
 from collections.abc import Sequence
@@ -11,16 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.data.pose_runs import PoseRun
-from dance_models.geometry import median_torso
+from dance_models.metrics.torso import torso_scale
+from dance_models.skeleton import DANCE_14
 
 Poses = list[NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    """Runs padded to one length, in torsos: loops over time serve all runs at once."""
+    """Runs padded to one length, in torsos, so that one loop over time filters all runs."""
 
-    poses: NDArray[np.float64]  # (T, R, 14, 2) NaN where missing or padded
+    poses: NDArray[np.float64]  # (T, R, J, 2) NaN where missing or padded
     step_s: NDArray[np.float64]  # (T, R) time since the frame before, 1 at the first
     unit: NDArray[np.float64]  # (R,) median torso of the estimate, pixels
     lengths: list[int]
@@ -29,8 +30,8 @@ class _Batch:
     def of(cls, runs: Sequence[PoseRun]) -> "_Batch":
         lengths = [len(run) for run in runs]
         longest = max(lengths, default=0)
-        unit = np.array([median_torso(run.estimate) for run in runs])
-        poses = np.full((longest, len(runs), 14, 2), np.nan)
+        unit = np.array([torso_scale(run.estimate) for run in runs])
+        poses = np.full((longest, len(runs), DANCE_14.num_joints, DANCE_14.dimensions), np.nan)
         step_s = np.ones((longest, len(runs)))
         for i, run in enumerate(runs):
             poses[: len(run), i] = run.estimate / unit[i]
@@ -51,8 +52,8 @@ def one_euro(
 ) -> Poses:
     """One-Euro filter (Casiez, Roussel & Vogel, CHI 2012); cutoffs in Hz, speed in torsos/s.
 
-    Causal but for its unit, the run's median torso. A missing joint stays missing and the filter
-    goes on from its last state.
+    Causal, apart from its unit, the median torso of the whole run. A missing joint stays missing,
+    and the filter continues from its last state.
     """
     batch = _Batch.of(runs)
     out = np.full_like(batch.poses, np.nan)
@@ -65,7 +66,8 @@ def one_euro(
         elapsed = since[..., None]
         rate = np.where(known & ~fresh, (seen - state) / elapsed, 0)
         smooth_rate = slope + _low_pass(d_cutoff, elapsed) * (rate - slope)
-        # The cutoff follows the joint's speed, not that of x and y apart: no direction is special.
+        # The cutoff follows the speed of the joint, not of x and y separately: all directions are
+        # treated alike.
         speed = np.linalg.norm(smooth_rate, axis=-1, keepdims=True)
         gain = _low_pass(min_cutoff + beta * speed, elapsed)
         mixed = np.where(fresh, seen, state + gain * (seen - state))
@@ -88,12 +90,12 @@ def kalman(runs: Sequence[PoseRun], *, acceleration: float, noise: float = 0.03)
     """Constant-velocity Kalman filter with Rauch-Tung-Striebel smoothing.
 
     White acceleration of ``acceleration`` torsos/s^2 (a step), measurement noise of ``noise``
-    torsos; x and y are independent and share their covariance. Gaps inside a run are filled;
-    what lies before the first or after the last sight of a joint stays missing.
+    torsos; x and y are independent and share their covariance. Gaps inside a run are filled. Before
+    a joint is first seen and after it is last seen it stays missing.
     Rauch, Tung & Striebel 1965.
     """
     batch = _Batch.of(runs)
-    known = np.asarray(np.isfinite(batch.poses).all(axis=-1))  # (T, R, 14)
+    known = np.asarray(np.isfinite(batch.poses).all(axis=-1))  # (T, R, J)
     if not known.size:
         return batch.split(batch.poses)
     seen_before = np.logical_or.accumulate(known, axis=0)
@@ -112,9 +114,9 @@ def _transition(step_s: NDArray[np.float64]) -> NDArray[np.float64]:
 def _kalman_forward(
     batch: _Batch, known: NDArray[np.bool_], acceleration: float, noise: float
 ) -> tuple[Any, Any, Any, Any, Any]:
-    """Filtered and predicted means (T, R, 14, 2, 2: state, axis), covariances, transitions."""
+    """Filtered and predicted means (T, R, J, 2, 2: state, axis), covariances, transitions."""
     shape = known.shape
-    first = np.argmax(known, axis=0)  # start at the first sight, with a vague prior around it
+    first = np.argmax(known, axis=0)  # start where a joint is first seen, with a vague prior
     start = np.take_along_axis(batch.poses, first[None, ..., None], axis=0)[0]
     mean = np.zeros((*shape[1:], 2, 2))
     mean[..., 0, :] = np.nan_to_num(start)
@@ -146,7 +148,7 @@ def _rauch_tung_striebel(
     predicted_covariance: NDArray[np.float64],
     transitions: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Smoothed positions (T, R, 14, 2)."""
+    """Smoothed positions (T, R, J, 2)."""
     smoothed = mean.copy()
     for t in range(len(mean) - 2, -1, -1):
         across = transitions[t + 1] @ covariance[t]  # (F P)^T = P F^T

@@ -1,13 +1,13 @@
 """Both reports from the split tables and the checkpoints: fit on train, tune on val, score test.
 
-Twice when networks were trained on folds: over all clips, each judged by what never saw its group
-(``split`` is "folds"), and on the fixed split ("test").
+Networks that were trained on folds are scored twice: over all clips, each clip by a network that
+never saw its group (``split`` is "folds"), and on the fixed split ("test").
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -23,13 +23,6 @@ from dance_models.evaluation.calibration import fit_calibration
 from dance_models.evaluation.divisions import FOLDS, Part, Trained, divisions, with_seeds
 from dance_models.evaluation.filters import tuned_filters
 from dance_models.evaluation.forecasts import Forecaster, trivial_forecasters
-from dance_models.evaluation.render_tables import (
-    Provenance,
-    Table,
-    leak_table,
-    prediction_tables,
-    recognition_tables,
-)
 from dance_models.evaluation.scores import (
     over_seeds,
     paired_prediction_scores,
@@ -37,34 +30,37 @@ from dance_models.evaluation.scores import (
     prediction_scores,
     recognition_scores,
 )
-from dance_models.inference.crops import recognised_runs
-from dance_models.inference.keypoints import (
-    forecast,
-    load_forecaster,
-    load_refiner,
-    refine_observed,
+from dance_models.inference.forecast import forecast
+from dance_models.inference.loading import load_forecaster, load_refiner
+from dance_models.inference.recognise import recognised_runs
+from dance_models.inference.refine import refine_observed
+from dance_models.metrics.torso import visible_annotation
+from dance_models.report_tables.results import (
+    Provenance,
+    leak_table,
+    prediction_tables,
+    recognition_tables,
 )
+from dance_models.report_tables.table import Table
 from dance_models.rows import FRAME_SPLIT
-from dance_models.training.prediction import annotated_poses
 
 FRAMES = "frames"  # the split of the demonstration of a leak
 TRAIN_STRIDE = 2  # frames between the windows that linear forecasters are fitted on
 REFINE_STRIDE = 2  # frames between the windows whose refinements are averaged
 
-HONEST = FRAME_SPLIT.partition(".")[0]  # the same network, trained as the others
-
 Poses = list[NDArray[np.floating]]
-Forecasts = dict[tuple[str, str], NDArray[np.floating]]  # (method, input) -> (N, 10, 14, 2)
+Headline = dict[str, dict[str, float]]  # method -> name of a metric -> value
+Forecasts = dict[tuple[str, str], NDArray[np.floating]]  # (method, input) -> (N, 10, J, 2)
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """Long tables, what is rendered from them, and the headline numbers by name."""
+    """Long tables, what is rendered from them, and the headline metrics of each method."""
 
     scores: pl.DataFrame
     paired: pl.DataFrame
     tables: list[Table]
-    headline: dict[str, float]
+    headline: Headline
 
     @property
     def markdown(self) -> str:
@@ -78,7 +74,7 @@ class Report:
 
 
 class LeakScores(NamedTuple):
-    """Long tables of the comparison with the network that leaks."""
+    """Long tables of the comparison with the network trained with a leak."""
 
     scores: pl.DataFrame
     paired: pl.DataFrame
@@ -97,15 +93,15 @@ def recognition_report(
 ) -> Report:
     """Score raw, filters, calibration and the networks; ``splits`` are train, val, test rows.
 
-    The network that leaks on purpose is compared apart, on the frames that were held out of it
-    (``split`` is "frames"). ``crops`` are for networks that see pictures. Raises InputError when
-    test has no annotated clip, and when crops are needed and not there.
+    The network that leaks on purpose is compared separately, on the frames that were held out of
+    its training (``split`` is "frames"). ``crops`` are for networks that read images. Raises
+    InputError when test has no annotated clip, and when crops are needed and there are none.
     """
     scores, paired, tables = [], [], []
-    compared = with_seeds({n: t for n, t in networks.items() if n != FRAME_SPLIT})
+    compared = with_seeds({n: t for n, t in networks.items() if n != FRAME_SPLIT.id})
     fixed: list[PoseRun] = []
     for split, parts in divisions(splits, compared):
-        fixed = [run for part in parts for run in part.judge]
+        fixed = [run for part in parts for run in part.scored]
         by_part = [_refined_poses(part, crops) for part in parts]
         predictions = {
             name: [pose for poses in by_part for pose in poses[name]] for name in by_part[0]
@@ -115,7 +111,7 @@ def recognition_report(
         paired.append(paired_recognition_scores(fixed, [predictions, *seeds], config, split))
         tables += recognition_tables(scores[-1], paired[-1], provenance)
     headline = _recognition_headline(scores[-1])
-    if {FRAME_SPLIT, HONEST} <= networks.keys():
+    if {FRAME_SPLIT.id, FRAME_SPLIT.network} <= networks.keys():
         leak = _leak(fixed, networks, config)
         scores.append(leak.scores)
         paired.append(leak.paired)
@@ -124,41 +120,41 @@ def recognition_report(
 
 
 def _recognition_scores(
-    judge: list[PoseRun], seeds: Sequence[dict[str, Poses]], config: EvaluationConfig, split: str
+    runs: list[PoseRun], seeds: Sequence[dict[str, Poses]], config: EvaluationConfig, split: str
 ) -> pl.DataFrame:
     """Rows over all seeds and, where a network has several, a row of each beside them."""
     several = len(seeds) > 1
     seed = None if several or split == FOLDS else config.seed
-    tables = [recognition_scores(judge, seeds, config, split, seed)]
-    for number, said in enumerate(seeds if several else []):
-        own = {name: poses for name, poses in said.items() if name in seeds[1]}
-        tables.append(recognition_scores(judge, own, config, split, number))
+    tables = [recognition_scores(runs, seeds, config, split, seed)]
+    for number, by_name in enumerate(seeds if several else []):
+        own = {name: poses for name, poses in by_name.items() if name in seeds[1]}
+        tables.append(recognition_scores(runs, own, config, split, number))
     return pl.concat(tables)
 
 
 def _leak(
     test: list[PoseRun], networks: Mapping[str, Trained], config: EvaluationConfig
 ) -> LeakScores:
-    """The same network trained with and without the frames around those that are judged."""
-    judge = held_out_runs(test)
-    paths = {name: networks[name].best for name in (HONEST, FRAME_SPLIT)}
+    """The same network trained with and without the frames around the scored ones."""
+    scored = held_out_runs(test)
+    paths = {name: networks[name].best for name in (FRAME_SPLIT.network, FRAME_SPLIT.id)}
     predictions: dict[str, Poses] = {
-        "raw": [run.estimate for run in judge],
-        **_refined_by(paths, judge),
+        "raw": [run.estimate for run in scored],
+        **_refined_by(paths, scored),
     }
     return LeakScores(
-        recognition_scores(judge, predictions, config, FRAMES, config.seed),
-        paired_recognition_scores(judge, predictions, config, FRAMES),
+        recognition_scores(scored, predictions, config, FRAMES, config.seed),
+        paired_recognition_scores(scored, predictions, config, FRAMES),
     )
 
 
 def _refined_poses(part: Part, crops: Crops | None) -> dict[str, Poses]:
-    """What every row says of the judged runs of one part."""
+    """The poses of every row in the scored runs of one part."""
     rows: dict[str, Poses] = {}
-    for tuned in tuned_filters(part.tune):
-        rows[tuned.name] = list(tuned(part.judge))
-    rows["calibrated"] = list(fit_calibration(part.learn, part.tune)(part.judge))
-    return {**rows, **_refined_by(part.checkpoints, part.judge, crops)}
+    for tuned in tuned_filters(part.validation):
+        rows[tuned.name] = list(tuned(part.scored))
+    rows["calibrated"] = list(fit_calibration(part.train, part.validation)(part.scored))
+    return {**rows, **_refined_by(part.checkpoints, part.scored, crops)}
 
 
 def _refined_by(
@@ -170,15 +166,11 @@ def _refined_by(
     }
 
 
-def _recognition_headline(scores: pl.DataFrame) -> dict[str, float]:
+def _recognition_headline(scores: pl.DataFrame) -> Headline:
     rows = over_seeds(scores).filter(
         (pl.col("metric") == "pck_torso") & (pl.col("style") == "all") & (pl.col("joint") == "all")
     )
-    return {
-        f"test_{row['method']}_pck_torso_{row['threshold']:g}": row["value"]
-        for row in rows.iter_rows(named=True)
-        if row["value"] is not None
-    }
+    return _by_method(rows, lambda row: f"pck_torso_{row['threshold']:g}")
 
 
 # --- prediction -------------------------------------------------------------------------------
@@ -201,13 +193,11 @@ def prediction_report(
     rows = {**with_seeds(networks), REFINER: refiner}
     for split, parts in divisions(splits, rows):
         if not all(REFINER in part.checkpoints for part in parts):
-            continue  # its cascade was not trained on folds
-        judge = [run for part in parts for run in part.judge]
+            continue  # the refiner of the cascade was not trained on folds
+        scored = [run for part in parts for run in part.scored]
         by_part = [_forecasts(part, config.window_stride) for part in parts]
-        windows = _joined_windows([w for w, _ in by_part], [len(p.judge) for p in parts])
-        forecasts = {
-            key: np.concatenate([said[key] for _, said in by_part]) for key in by_part[0][1]
-        }
+        windows = _joined_windows([w for w, _ in by_part], [len(p.scored) for p in parts])
+        forecasts = {key: np.concatenate([own[key] for _, own in by_part]) for key in by_part[0][1]}
         if not len(windows["annotated"]):
             raise InputError(
                 "no annotated test run is long enough for a prediction window (1.44 s without "
@@ -215,15 +205,15 @@ def prediction_report(
                 hint="Annotate longer runs of contiguous frames",
             )
         seeds = [_forecasts_by(paths, windows) for paths in parts[0].seeds]
-        scores.append(_prediction_scores(windows, judge, [forecasts, *seeds], config, split))
-        paired.append(paired_prediction_scores(windows, judge, [forecasts, *seeds], config, split))
+        scores.append(_prediction_scores(windows, scored, [forecasts, *seeds], config, split))
+        paired.append(paired_prediction_scores(windows, scored, [forecasts, *seeds], config, split))
         tables += prediction_tables(scores[-1], paired[-1], provenance)
     return Report(pl.concat(scores), pl.concat(paired), tables, _prediction_headline(scores[-1]))
 
 
 def _prediction_scores(
     windows: dict[str, ForecastWindows],
-    judge: list[PoseRun],
+    runs: list[PoseRun],
     seeds: Sequence[Forecasts],
     config: EvaluationConfig,
     split: str,
@@ -231,10 +221,10 @@ def _prediction_scores(
     """Rows over all seeds and, where a network has several, a row of each beside them."""
     several = len(seeds) > 1
     seed = None if several or split == FOLDS else config.seed
-    tables = [prediction_scores(windows, judge, seeds, config, split, seed)]
-    for number, said in enumerate(seeds if several else []):
-        own = {key: forecasts for key, forecasts in said.items() if key in seeds[1]}
-        tables.append(prediction_scores(windows, judge, own, config, split, number))
+    tables = [prediction_scores(windows, runs, seeds, config, split, seed)]
+    for number, by_key in enumerate(seeds if several else []):
+        own = {key: forecasts for key, forecasts in by_key.items() if key in seeds[1]}
+        tables.append(prediction_scores(windows, runs, own, config, split, number))
     return pl.concat(tables)
 
 
@@ -242,42 +232,46 @@ REFINER = "refiner of the cascade"
 
 
 def _forecasts(part: Part, stride: int) -> tuple[dict[str, ForecastWindows], Forecasts]:
-    """Windows by input, and what every row forecasts from them."""
-    windows = _judged_windows(part.judge, part.checkpoints[REFINER], stride)
+    """Windows by input, and the forecasts of every row from them."""
+    windows = _windows_by_input(part.scored, part.checkpoints[REFINER], stride)
     fitted = {source: _trivial(part, source) for source in ("annotated", "raw")}
-    said: Forecasts = {}
+    forecasts: Forecasts = {}
     for given, cut in windows.items():
-        # Refining every training window, to fit on those, would take longer than the trainings.
+        # Fitting on refined windows too would take longer than the trainings: all training
+        # windows would have to be refined.
         for name, row in fitted["raw" if given == "raw" else "annotated"]:
-            said[name, given] = row(cut.observed)
+            forecasts[name, given] = row(cut.observed)
     networks = {name: path for name, path in part.checkpoints.items() if name != REFINER}
-    return windows, {**said, **_forecasts_by(networks, windows)}
+    return windows, {**forecasts, **_forecasts_by(networks, windows)}
 
 
 def _forecasts_by(
     checkpoints: Mapping[str, Path], windows: Mapping[str, ForecastWindows]
 ) -> Forecasts:
-    said: Forecasts = {}
+    forecasts: Forecasts = {}
     for name, checkpoint in checkpoints.items():
         network = load_forecaster(checkpoint)
         for given, cut in windows.items():
-            said[name, given] = forecast(network, cut.observed)
-    return said
+            forecasts[name, given] = forecast(network, cut.observed)
+    return forecasts
 
 
 def _trivial(part: Part, source: str) -> list[tuple[str, Forecaster]]:
     """Trivial rows fitted on windows of annotated or of raw poses."""
 
     def cut(runs: list[PoseRun]) -> ForecastWindows:
-        poses = [run.estimate for run in runs] if source == "raw" else annotated_poses(runs)
+        raw = source == "raw"
+        poses = [run.estimate if raw else visible_annotation(run) for run in runs]
         return cut_windows(runs, poses, stride=TRAIN_STRIDE)
 
-    return trivial_forecasters(cut(part.learn), cut(part.tune))
+    return trivial_forecasters(cut(part.train), cut(part.validation))
 
 
-def _judged_windows(runs: list[PoseRun], refiner: Path, stride: int) -> dict[str, ForecastWindows]:
-    """Windows by input; the refiner sees the observed frames alone."""
-    annotated = cut_windows(runs, annotated_poses(runs), stride=stride)
+def _windows_by_input(
+    runs: list[PoseRun], refiner: Path, stride: int
+) -> dict[str, ForecastWindows]:
+    """Windows by input; the refiner reads the observed frames alone."""
+    annotated = cut_windows(runs, [visible_annotation(run) for run in runs], stride=stride)
     raw = cut_windows(runs, [run.estimate for run in runs], stride=stride)
     refined = refine_observed(load_refiner(refiner), runs, raw)
     return {
@@ -303,13 +297,19 @@ def _joined_windows(
     }
 
 
-def _prediction_headline(scores: pl.DataFrame) -> dict[str, float]:
+def _prediction_headline(scores: pl.DataFrame) -> Headline:
     rows = over_seeds(scores).filter(
         (pl.col("metric") == "mpjpe_torso") & (pl.col("style") == "all")
         & (pl.col("input") == "annotated")
     )  # fmt: skip
-    return {
-        f"test_{row['method']}_mpjpe_torso_{row['horizon_ms']}": row["value"]
-        for row in rows.iter_rows(named=True)
-        if row["value"] is not None
-    }
+    return _by_method(rows, lambda row: f"mpjpe_torso_{row['horizon_ms']}")
+
+
+def _by_method(rows: pl.DataFrame, metric: Callable[[dict[str, Any]], str]) -> Headline:
+    """Values by method and by the name under which a metric is logged."""
+    headline: Headline = {}
+    for row in rows.iter_rows(named=True):
+        if row["value"] is not None:
+            name = f"test_{row['method']}_{metric(row)}"
+            headline.setdefault(row["method"], {})[name] = row["value"]
+    return headline

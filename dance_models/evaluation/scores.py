@@ -5,9 +5,9 @@ torso for ``mpjpe_torso``, pixels for ``*_px``, radians for ``bone_angle``, fram
 percent of torso a frame squared for ``accel_torso``. Intervals are 95 %, by resampling clips;
 null with fewer than two clips.
 
-``predictions`` and ``forecasts`` may be one mapping (one seed) or a sequence of mappings, one a
-seed on the same data: seeds are then pooled inside each clip and ``seed`` should be None. A
-method that is in one of them alone (a trivial row) counts once.
+``predictions`` and ``forecasts`` may be one mapping (one seed) or a sequence of mappings, one for
+each seed on the same data. Seeds are then pooled inside each clip, and ``seed`` should be None. A
+method that is in only one of them (a trivial row) counts once.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dance_models.config import EvaluationConfig
-from dance_models.data.forecast_windows import HORIZONS_MS, ForecastWindows
+from dance_models.data.forecast_windows import ForecastWindows
 from dance_models.data.pose_runs import PoseRun
 from dance_models.evaluation.estimates import (
     ALL,
@@ -42,13 +42,14 @@ from dance_models.evaluation.totals import (
     recognition_totals,
 )
 from dance_models.metrics.bootstrap import holm
+from dance_models.metrics.horizon import HORIZONS_MS
 from dance_models.tables import Schema
 
 RECOGNITION_SCORES: Final[Schema] = {
     "method": pl.String,
     "input": pl.String,  # always "raw": what is refined
     "style": pl.String,  # or "all"
-    "joint": pl.String,  # or "all" (mean over 14), "all_but_head_top" (mean over 13)
+    "joint": pl.String,  # or "all" (mean over J), "all_but_head_top" (mean over J - 1)
     "metric": pl.String,
     "threshold": pl.Float64,  # PCK only
     "value": pl.Float64,
@@ -57,7 +58,7 @@ RECOGNITION_SCORES: Final[Schema] = {
     "n_clips": pl.Int64,
     "n_frames": pl.Int64,
     "seed": pl.Int64,  # null on rows aggregated over seeds
-    "split": pl.String,  # "test", "folds", or "frames" for the demonstration of a leak
+    "split": pl.String,  # "test", "folds", or "frames" (the demonstration of a leak)
 }
 PREDICTION_SCORES: Final[Schema] = {
     "method": pl.String,
@@ -91,7 +92,7 @@ PAIRED_SCORES: Final[Schema] = {
 }
 
 Predictions = Mapping[str, Poses]
-Forecasts = Mapping[tuple[str, str], NDArray[np.floating]]  # (method, input) -> (N, 10, 14, 2)
+Forecasts = Mapping[tuple[str, str], NDArray[np.floating]]  # (method, input) -> (N, 10, J, 2)
 Windows = ForecastWindows | Mapping[str, ForecastWindows]  # one for all inputs, or one an input
 Key = TypeVar("Key")
 
@@ -103,7 +104,7 @@ def recognition_scores(
     split: str,
     seed: int | None = None,
 ) -> pl.DataFrame:
-    """RECOGNITION_SCORES of every method: ``predictions[method][i]`` is (T, 14, 2) of ``runs[i]``.
+    """RECOGNITION_SCORES of every method: ``predictions[method][i]`` is (T, J, 2) of ``runs[i]``.
 
     For folds, pass the runs of all folds with what the model that never saw them predicts.
     Raises InputError for shapes that do not match and for augmented runs.
@@ -167,7 +168,7 @@ def paired_recognition_scores(
     split: str,
     pairs: Iterable[tuple[str, str]] | None = None,
 ) -> pl.DataFrame:
-    """PAIRED_SCORES of "method minus other", mean over 14 joints, on the same resamples.
+    """PAIRED_SCORES of "method minus other", mean over all joints, on the same resamples.
 
     Without ``pairs`` every method is compared with every one listed before it.
     """
@@ -221,7 +222,7 @@ def paired_prediction_scores(
 
 
 def over_seeds(scores: pl.DataFrame) -> pl.DataFrame:
-    """One row where a network has several: the pooled one, in place of a row a seed."""
+    """One row for a network with several seeds: the pooled one."""
     keys = [c for c in ("method", "input", "style", "joint", "horizon_ms", "metric", "threshold",
                         "split") if c in scores.columns]  # fmt: skip
     return scores.sort("seed", nulls_last=False, maintain_order=True).unique(

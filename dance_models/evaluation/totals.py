@@ -1,4 +1,4 @@
-"""Sums over the frames of each clip: every value and every resample is a ratio of these."""
+"""Sums over the frames of each clip. Every value and every resample is a ratio of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.data.forecast_windows import FUTURE, HORIZON_STEPS, ForecastWindows
+from dance_models.data.forecast_windows import FUTURE, ForecastWindows
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.metrics import horizon
@@ -18,14 +18,14 @@ from dance_models.metrics.pck import (
     box_side,
     joint_errors,
     lag_sums,
-    torso_by_clip,
-    visible_annotation,
+    pck_hits,
 )
-from dance_models.skeleton import JOINTS, NUM_JOINTS
+from dance_models.metrics.torso import torso_by_clip, visible_annotation
+from dance_models.skeleton import DANCE_14
 
 Poses = Sequence[NDArray[np.floating]]
 
-# metric, threshold; the axis M of recognition totals
+# (metric, threshold): the axis M of recognition totals
 RECOGNITION_METRICS: Final[tuple[tuple[str, float | None], ...]] = (
     *(("pck_torso", t) for t in THRESHOLDS),
     *(("pck_bbox", t) for t in THRESHOLDS),
@@ -34,13 +34,13 @@ RECOGNITION_METRICS: Final[tuple[tuple[str, float | None], ...]] = (
     ("accel_torso", None),  # percent of torso a frame squared
     ("found", None),  # share of annotated joints that the method gives, on the right person
 )
-# the axis K of prediction totals; a suffix is a speed class or a joint
+# The axis K of prediction totals; a suffix is a speed class or a joint.
 PREDICTION_METRICS: Final = (
     "mpjpe_torso",  # percent of torso
     "mae_px",
     "bone_angle",  # radians
     *(f"mpjpe_torso.{name}" for name in horizon.SPEED_CLASSES),
-    *(f"mpjpe_torso.{name}" for name in JOINTS),
+    *(f"mpjpe_torso.{name}" for name in DANCE_14.names),
 )
 
 
@@ -48,7 +48,7 @@ PREDICTION_METRICS: Final = (
 class Totals:
     """Sums and counts of C clips; ``frames`` counts frames or windows behind each cell.
 
-    Recognition: (C, M, 14). Prediction: (C, K, 4). ``lag`` is (C, 3, 2 MAX_LAG + 1), zeros for
+    Recognition: (C, M, J). Prediction: (C, K, 4). ``lag`` is (C, 3, 2 MAX_LAG + 1), zeros for
     prediction.
     """
 
@@ -58,7 +58,7 @@ class Totals:
     lag: NDArray[np.float64]
 
     def plus(self, other: "Totals") -> "Totals":
-        """Another seed on the same clips pooled in; the frames stay the same frames."""
+        """The totals pooled with those of another seed; the number of frames stays."""
         return Totals(
             self.sums + other.sums, self.counts + other.counts, self.frames, self.lag + other.lag
         )
@@ -90,12 +90,12 @@ class Clips:
 
 
 def recognition_totals(runs: Sequence[PoseRun], poses: Poses, clips: Clips, name: str) -> Totals:
-    """Totals of one method's keypoints; ``poses[i]`` is (T, 14, 2) for ``runs[i]``."""
+    """Totals of one method's keypoints; ``poses[i]`` is (T, J, 2) for ``runs[i]``."""
     if len(poses) != len(runs):
         raise InputError(f"{name} gives {len(poses)} pose arrays for {len(runs)} runs")
-    shape = (len(clips.names), len(RECOGNITION_METRICS), NUM_JOINTS)
+    shape = (len(clips.names), len(RECOGNITION_METRICS), DANCE_14.num_joints)
     sums, counts = np.zeros(shape), np.zeros(shape)
-    frames = np.zeros((*shape[:2], NUM_JOINTS + 1), np.int64)
+    frames = np.zeros((*shape[:2], DANCE_14.num_joints + 1), np.int64)
     lag = np.zeros((len(clips.names), 3, 2 * MAX_LAG + 1))
     for run, pose in zip(runs, poses, strict=True):
         if pose.shape != run.estimate.shape:
@@ -103,33 +103,33 @@ def recognition_totals(runs: Sequence[PoseRun], poses: Poses, clips: Clips, name
         clip, torso = clips.names.index(run.clip), clips.torso[run.clip]
         truth = visible_annotation(run)
         errors = joint_errors(pose, truth)
-        own = np.where(np.isfinite(errors)[..., None], pose, np.nan)  # nobody else's motion
+        own = np.where(np.isfinite(errors)[..., None], pose, np.nan)  # no other person's motion
         values, counted = _recognition_cells(errors, own, truth, torso)
         sums[clip] += np.where(counted, values, 0).sum(axis=1)
         counts[clip] += counted.sum(axis=1)
-        frames[clip, :, :NUM_JOINTS] += counted.sum(axis=1)
-        frames[clip, :, NUM_JOINTS] += counted.any(axis=2).sum(axis=1)
+        frames[clip, :, : DANCE_14.num_joints] += counted.sum(axis=1)
+        frames[clip, :, DANCE_14.num_joints] += counted.any(axis=2).sum(axis=1)
         if np.isfinite(torso):
             lag[clip] += lag_sums(own / torso, truth / torso)
     return Totals(sums, counts, frames, lag)
 
 
 def _recognition_cells(
-    errors: NDArray[np.float64],
+    errors: NDArray[np.floating],
     pose: NDArray[np.floating],
     truth: NDArray[np.floating],
     torso: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Value of every metric, frame and joint and whether it counts, twice (M, T, 14)."""
+    """Value of every metric, frame and joint and whether it counts, twice (M, T, J)."""
     annotated, found, known = ~np.isnan(errors), np.isfinite(errors), np.isfinite(torso)
     jerk = np.full(errors.shape, np.nan)
     if len(errors) > 2:
         jerk[1:-1] = acceleration_errors(pose, truth)
     units = (np.full(len(pose), torso), box_side(truth))
-    hits = [errors <= t * unit[:, None] for unit in units for t in THRESHOLDS]
-    pck_counts = [annotated & np.isfinite(unit)[:, None] for unit in units for _ in THRESHOLDS]
-    values = [*hits, 100 * errors / torso, errors, 100 * jerk / torso, found]
-    counts = [*pck_counts, found & known, found, np.isfinite(jerk) & known, annotated]
+    hits = [pck_hits(errors, unit, t) for unit in units for t in THRESHOLDS]
+    values = [*(hit for hit, _ in hits), 100 * errors / torso, errors, 100 * jerk / torso, found]
+    counted = [counted for _, counted in hits]
+    counts = [*counted, found & known, found, np.isfinite(jerk) & known, annotated]
     return np.stack([v.astype(np.float64) for v in values]), np.stack(counts)
 
 
@@ -140,11 +140,11 @@ def prediction_totals(
     clips: Clips,
     name: str,
 ) -> Totals:
-    """Totals of one method's forecasts (N, 10, 14, 2) in pixels.
+    """Totals of one method's forecasts (N, 10, J, 2) in pixels.
 
     Raises InputError when their shape is wrong or they are not finite.
     """
-    if forecast.shape != (len(windows), FUTURE, NUM_JOINTS, 2):
+    if forecast.shape != (len(windows), FUTURE, DANCE_14.num_joints, 2):
         raise InputError(f"{name} forecasts {forecast.shape} for {len(windows)} windows")
     if not np.isfinite(forecast).all():
         raise InputError(f"{name} forecasts values that are not finite")
@@ -153,7 +153,7 @@ def prediction_totals(
     clip = clip_of_run[windows.run]
     torso = np.array([clips.torso[c] for c in clips.names])[clip]
     values, counted = _prediction_cells(windows, forecast, torso)
-    shape = (len(clips.names), len(PREDICTION_METRICS), len(HORIZON_STEPS))
+    shape = (len(clips.names), len(PREDICTION_METRICS), len(horizon.HORIZON_STEPS))
     sums, counts, frames = np.zeros(shape), np.zeros(shape), np.zeros(shape, np.int64)
     for c in np.unique(clip):
         mine = clip == c
@@ -176,7 +176,7 @@ def _prediction_cells(
     for i in range(len(horizon.SPEED_CLASSES)):
         mine = (speed == i)[:, None]
         cells.append((np.where(mine, mean_error[0], 0), np.where(mine, mean_error[1], 0)))
-    cells += [_masked_sum(percent[..., j : j + 1]) for j in range(NUM_JOINTS)]
+    cells += [_masked_sum(percent[..., j : j + 1]) for j in range(DANCE_14.num_joints)]
     return np.stack([c[0] for c in cells]), np.stack([c[1] for c in cells])
 
 

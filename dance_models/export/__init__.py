@@ -1,1 +1,1 @@
-"""Trained networks on their way out: what a model registry can load without pickle."""
+"""Exporting trained networks: programs that a model registry loads without pickle."""

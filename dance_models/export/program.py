@@ -5,17 +5,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from dance_models.checkpoint import checkpoint_skeleton, experiment_from_plain, load_checkpoint
 from dance_models.config import HrnetExperiment, RecognitionExperiment
 from dance_models.data.crops import CROP
 from dance_models.data.forecast_windows import OBSERVED
-from dance_models.inference.crops import load_detector
-from dance_models.inference.keypoints import load_forecaster, load_refiner
+from dance_models.inference.loading import load_detector, load_forecaster, load_refiner
 from dance_models.nets.refiner_input import packed_width
-from dance_models.training.checkpoint import (
-    checkpoint_skeleton,
-    experiment_from_plain,
-    load_checkpoint,
-)
 
 # A batch of one would freeze the batch size of the exported program.
 EXAMPLE_BATCH = 2

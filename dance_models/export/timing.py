@@ -23,7 +23,7 @@ def window_times(
     threads: int,
     clock: Callable[[], float] = perf_counter,
 ) -> NDArray[np.float64]:
-    """Milliseconds of ``REPEATS`` calls, one after the other; the thread count is put back."""
+    """Milliseconds of ``REPEATS`` calls, one after the other; the thread count is restored."""
     before = torch.get_num_threads()
     times = []
     try:
@@ -39,9 +39,9 @@ def window_times(
 
 
 def processor_p95(checkpoint: Path) -> float:
-    """95th percentile in milliseconds of one window on one thread, as time on the processor.
+    """95th percentile in milliseconds of one window on one thread, in processor time.
 
-    That is the time on an idle machine: waiting for other processes is no fault of the network.
+    Processor time does not count waiting for other processes, so load on the machine matters less.
     """
     module, example = exportable(checkpoint)
     return float(np.percentile(window_times(module, example[:1], 1, thread_time), 95))

@@ -1,7 +1,7 @@
 """Cluster bootstrap over clips, paired differences and Holm's correction.
 
-Frames of a clip resemble each other, so the clip is the unit that is drawn. A value pools frames:
-it is a ratio of sums over clips, and a resample weighs each clip's sums by how often it was drawn.
+Frames of a clip resemble each other, so clips are resampled. A value pools frames: it is a ratio
+of sums over clips, and a resample weights each clip's sums by how often it was drawn.
 """
 
 from typing import Final
@@ -29,7 +29,7 @@ def resample_weights(clips: int, samples: int, seed: int) -> Array:
 def pooled_ratio(weights: Array, sums: Array, counts: Array) -> Array:
     """Ratio of weighted sums over clips; (B, C) and twice (C, ...) give (B, ...).
 
-    NaN where the drawn clips count nothing.
+    NaN where nothing counts in the drawn clips.
     """
     flat = (len(sums), -1)
     top = weights @ sums.reshape(flat)
@@ -44,8 +44,8 @@ def interval(
 ) -> tuple[Array, Array]:
     """Percentile interval over the first axis, shape (B, ...) -> two (...).
 
-    NaN where fewer than two ``clips`` (a number or one a cell) were counted: one clip says
-    nothing about how clips differ. Resamples in which nothing was counted (NaN) are left out.
+    NaN where fewer than two ``clips`` (a number, or one for each cell) were counted: one clip does
+    not show how clips differ. Resamples in which nothing was counted (NaN) are left out.
     """
     tails = [(1 - level) / 2, (1 + level) / 2]
     flat = samples.reshape(len(samples), -1)

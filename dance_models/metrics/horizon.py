@@ -1,39 +1,47 @@
 """Prediction metrics **at** the horizon, never averaged up to it; pure functions with masks."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.data.forecast_windows import FORECAST_HZ, HORIZON_STEPS
-from dance_models.skeleton import EDGES
+from dance_models.skeleton import DANCE_14, Skeleton
 
 Array = NDArray[np.floating]
+
+FORECAST_HZ: Final = 25.0  # forecast frames a second
+HORIZONS_MS: Final = (80, 160, 320, 400)
+HORIZON_STEPS: Final = tuple(round(ms * FORECAST_HZ / 1000) for ms in HORIZONS_MS)  # 2, 4, 8, 10
 
 SPEED_CLASSES: Final = ("slow", "medium", "fast")
 
 
 def at_horizons(forecast: Array) -> Array:
-    """The forecast frames at 80, 160, 320 and 400 ms, (N, 10, 14, 2) -> (N, 4, 14, 2)."""
+    """The forecast frames at 80, 160, 320 and 400 ms, (N, 10, J, D) -> (N, 4, J, D)."""
     return forecast[:, [step - 1 for step in HORIZON_STEPS]]
 
 
-def joint_distance(forecast: Array, truth: Array) -> NDArray[np.float64]:
-    """Euclidean distance in pixels, (..., 14, 2) -> (..., 14); NaN where truth is missing."""
-    return np.asarray(np.linalg.norm(forecast.astype(np.float64) - truth, axis=-1))
+def joint_distance(
+    forecast: Array, truth: Array, precision: type[np.floating[Any]] = np.float64
+) -> NDArray[np.floating[Any]]:
+    """Euclidean distance in pixels, (..., J, D) -> (..., J), computed in ``precision``.
+
+    NaN where truth is missing.
+    """
+    return np.asarray(np.linalg.norm(forecast.astype(precision) - truth, axis=-1))
 
 
 def coordinate_error(forecast: Array, truth: Array) -> NDArray[np.float64]:
-    """Mean absolute error of x and y in pixels, (..., 14, 2) -> (..., 14)."""
+    """Mean absolute error of the coordinates in pixels, (..., J, D) -> (..., J)."""
     return np.asarray(np.abs(forecast.astype(np.float64) - truth).mean(axis=-1))
 
 
-def bone_angles(poses: Array) -> NDArray[np.float64]:
-    """Orientation of the bones (parent to child) in (-pi, pi], (..., 14, 2) -> (..., 13).
+def bone_angles(poses: Array, *, skeleton: Skeleton = DANCE_14) -> NDArray[np.float64]:
+    """Orientation of the bones (parent to child) in (-pi, pi], (..., J, 2) -> (..., bones).
 
-    NaN where a joint is missing.
+    The bones are the skeleton's edges, in their order. NaN where a joint is missing.
     """
-    parent, child = np.array(EDGES).T
+    parent, child = np.array(skeleton.edges).T
     bone = poses[..., child, :].astype(np.float64) - poses[..., parent, :]
     return np.asarray(np.arctan2(bone[..., 1], bone[..., 0]))
 
@@ -43,25 +51,27 @@ def wrap(angle: Array) -> NDArray[np.float64]:
     return np.asarray(np.pi - np.mod(np.pi - angle, 2 * np.pi))
 
 
-def bone_angle_error(forecast: Array, truth: Array) -> NDArray[np.float64]:
-    """L2 norm over the wrapped bone orientation errors of a pose, radians, (..., 14, 2) -> (...).
+def bone_angle_error(
+    forecast: Array, truth: Array, *, skeleton: Skeleton = DANCE_14
+) -> NDArray[np.float64]:
+    """L2 norm over the wrapped bone orientation errors of a pose, radians, (..., J, 2) -> (...).
 
-    ``sqrt(sum_b wrap(theta_b - theta*_b)^2)`` over 13 bones. Bones without truth are left out and
-    the norm is scaled up to 13 bones, so that poses compare; NaN where no bone is known.
+    ``sqrt(sum_b wrap(theta_b - theta*_b)^2)`` over all bones. Bones without truth are left out and
+    the norm is scaled up to all bones, so that poses are comparable; NaN where no bone is known.
     """
-    error = wrap(bone_angles(forecast) - bone_angles(truth))
+    error = wrap(bone_angles(forecast, skeleton=skeleton) - bone_angles(truth, skeleton=skeleton))
     known = np.isfinite(error)
     count = known.sum(axis=-1)
     total = np.where(known, error, 0.0) ** 2
     mean = total.sum(axis=-1) / np.maximum(count, 1)
-    return np.where(count > 0, np.sqrt(mean * len(EDGES)), np.nan)
+    return np.where(count > 0, np.sqrt(mean * len(skeleton.edges)), np.nan)
 
 
 def mean_speed(future: Array, torso: Array) -> NDArray[np.float64]:
-    """Mean true joint speed over the future of each window, (N, 10, 14, 2) -> (N,).
+    """Mean true joint speed over the future of each window, (N, 10, J, D) -> (N,).
 
-    In torsos a second; ``torso`` is (N,) pixels. NaN where no joint is known in two frames that
-    follow each other.
+    In torsos per second; ``torso`` is (N,) pixels. NaN where no joint is known in two consecutive
+    frames.
     """
     step = np.linalg.norm(np.diff(future.astype(np.float64), axis=1), axis=-1)
     known = np.isfinite(step)
@@ -72,7 +82,7 @@ def mean_speed(future: Array, torso: Array) -> NDArray[np.float64]:
 def speed_class(speed: Array) -> NDArray[np.int64]:
     """Tercile of each window, 0 slow, 1 medium, 2 fast, (N,); -1 where the speed is unknown.
 
-    Ranks of all windows given are cut into three parts as equal as can be; ties by position.
+    All windows are ranked and cut into three parts as equal as possible; ties by position.
     """
     classes = np.full(len(speed), -1, np.int64)
     known = np.flatnonzero(np.isfinite(speed))
@@ -82,6 +92,9 @@ def speed_class(speed: Array) -> NDArray[np.int64]:
 
 
 def skill(error: Array, zero_velocity_error: Array) -> NDArray[np.float64]:
-    """1 - error / zero-velocity error: 0 is standing still, 1 perfect; NaN where that is 0."""
+    """1 - error / zero-velocity error: 0 is standing still, 1 is perfect, any shape.
+
+    NaN where the zero-velocity error is 0.
+    """
     safe = np.where(zero_velocity_error > 0, zero_velocity_error, np.nan)
     return np.asarray(1 - error / safe)

@@ -1,102 +1,93 @@
 """Recognition metrics of one run as pure functions with masks: PCK, mean error, jerkiness, lag.
 
-Conventions (one place, used by every row of the report):
+Conventions (one place, used by training, by every row of the report and by the ablations):
 
 * A joint with visibility 0 is masked; 1 (occluded) and 2 (visible) count.
 * A missing joint of the estimate counts as wrong in PCK and is left out of mean errors.
 * The estimated person is matched to the annotated one by box overlap. A prediction whose box does
-  not meet the annotated box lies on somebody else: all its joints count as missing.
+  not meet the annotated box lies on another person: all its joints count as missing.
+* Frames whose normaliser is unknown (NaN) are not counted.
 """
 
-from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.data.pose_runs import PoseRun
-from dance_models.geometry import median_torso, person_box
+from dance_models.geometry import person_box
 
-THRESHOLDS: Final = (0.05, 0.1, 0.2)
+THRESHOLDS: Final = (0.05, 0.1, 0.2)  # of the reports
+SELECTION_THRESHOLDS: Final = (0.05, 0.1)  # of what epochs and recipes are chosen by
 MAX_LAG: Final = 10  # frames either way
 
 Array = NDArray[np.floating]
 
 
-def visible_annotation(run: PoseRun) -> NDArray[np.float32]:
-    """The annotation (T, 14, 2) in pixels with NaN where visibility is 0."""
-    return np.where(run.visibility[..., None] > 0, run.annotation, np.nan).astype(np.float32)
-
-
-def torso_by_clip(runs: Sequence[PoseRun]) -> dict[str, float]:
-    """Median annotated torso (neck to mid-hip, pixels) over all frames of each clip.
-
-    NaN for a clip that never shows neck and both hips: its frames drop out of torso metrics.
-    """
-    by_clip: dict[str, list[NDArray[np.float32]]] = {}
-    for run in runs:
-        by_clip.setdefault(run.clip, []).append(visible_annotation(run))
-    lengths = {clip: median_torso(np.concatenate(a), floor=0) for clip, a in by_clip.items()}
-    return {clip: length if length > 0 else np.nan for clip, length in lengths.items()}
-
-
 def box_side(annotation: Array) -> Array:
-    """Longer side in pixels of the annotated person box of each frame, (T, 14, 2) -> (T,).
+    """Longer side in pixels of the annotated person box of each frame, (T, J, D) -> (T,).
 
     NaN where the box has no extent (no joint or a single one).
     """
-    box = person_box(annotation)
-    side = np.maximum(box[..., 2] - box[..., 0], box[..., 3] - box[..., 1])
+    low, high = np.split(person_box(annotation), 2, axis=-1)
+    side = (high - low).max(axis=-1)
     return np.where(side > 0, side, np.nan)
 
 
 def same_person(estimate: Array, annotation: Array) -> NDArray[np.bool_]:
-    """(T,) whether the boxes of the finite joints of both meet (also in a line or a point)."""
+    """(T,) whether the boxes of the finite joints of both meet, if only in a line or a point."""
+    axes = annotation.shape[-1]
     a, b = person_box(estimate), person_box(annotation)
-    low = np.maximum(a[..., :2], b[..., :2])
-    high = np.minimum(a[..., 2:], b[..., 2:])
+    low = np.maximum(a[..., :axes], b[..., :axes])
+    high = np.minimum(a[..., axes:], b[..., axes:])
     return np.asarray((low <= high).all(axis=-1))  # comparisons with NaN are false
 
 
-def joint_errors(estimate: Array, annotation: Array) -> NDArray[np.float64]:
-    """Distance in pixels, (T, 14, 2) twice -> (T, 14).
+def joint_errors(
+    estimate: Array, annotation: Array, precision: type[np.floating[Any]] = np.float64
+) -> NDArray[np.floating[Any]]:
+    """Distance in pixels, (T, J, D) twice -> (T, J), computed in ``precision``.
 
     NaN where the annotation is missing (masked), infinite where the annotated joint was not
     found, so that no threshold accepts it.
     """
     found = np.isfinite(estimate).all(axis=-1) & same_person(estimate, annotation)[..., None]
     with np.errstate(invalid="ignore"):
-        distance = np.linalg.norm(estimate.astype(np.float64) - annotation, axis=-1)
+        distance = np.linalg.norm(estimate.astype(precision) - annotation, axis=-1)
     errors = np.where(found, distance, np.inf)
     return np.where(np.isfinite(annotation).all(axis=-1), errors, np.nan)
 
 
-def pck(errors: Array, normaliser: Array | float, threshold: float) -> Array:
-    """Percentage of correct keypoints as a fraction per joint, (T, 14) -> (14,).
+def pck_hits(
+    errors: Array, normaliser: Array | float, threshold: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which joints are correct and which are counted, (T, J) -> twice (T, J).
 
-    Correct: error <= threshold x normaliser, which is pixels, a scalar or one a frame. NaN for
-    joints never annotated.
+    Correct: error <= threshold x normaliser. The normaliser is a scalar or one a frame, in the
+    unit of the errors; a joint counts where it is annotated and its normaliser is known.
     """
-    hits, counts = pck_sums(errors, normaliser, threshold)
+    unit = np.broadcast_to(np.asarray(normaliser, np.float64), errors.shape[:1])[:, None]
+    counted = ~np.isnan(errors) & np.isfinite(unit)
     with np.errstate(invalid="ignore"):
-        return np.where(counts > 0, hits / counts, np.nan)
+        # In the precision of the errors, so that 0.05 means the same number on both sides.
+        limit = (threshold * unit).astype(errors.dtype)
+        return counted & (errors <= limit), counted
 
 
 def pck_sums(
     errors: Array, normaliser: Array | float, threshold: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Correct and counted frames of each joint, twice (14,); an unknown normaliser counts none."""
-    unit = np.broadcast_to(np.asarray(normaliser, np.float64), errors.shape[:1])[:, None]
-    counted = ~np.isnan(errors) & np.isfinite(unit)
-    with np.errstate(invalid="ignore"):
-        hits = counted & (errors <= threshold * unit)
+    """Correct and counted frames of each joint, (T, J) -> twice (J,); see :func:`pck_hits`.
+
+    PCK is their ratio, after the sums of all runs were added.
+    """
+    hits, counted = pck_hits(errors, normaliser, threshold)
     return hits.sum(axis=0).astype(np.float64), counted.sum(axis=0).astype(np.float64)
 
 
 def acceleration_errors(estimate: Array, annotation: Array) -> NDArray[np.float64]:
-    """Length of the difference of second differences, pixels a frame squared, -> (T - 2, 14).
+    """Length of the difference of second differences, pixels per frame squared, -> (T - 2, J).
 
-    NaN wherever one of the three frames is missing in either. Frames of a run follow each other.
+    NaN where one of the three frames is missing in either. The frames must be consecutive.
     """
     if len(estimate) < 3:
         return np.full((0, estimate.shape[1]), np.nan)

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.errors import InputError
-from dance_models.geometry import pelvis, torso_length
+from dance_models.geometry import pelvis
+from dance_models.metrics.torso import torso_length
 from dance_models.motion.bvh import Bvh
 from dance_models.motion.forward import JointMotion, forward_kinematics, rest_positions
 from dance_models.skeleton import DANCE_14, Skeleton

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.errors import InputError
-from dance_models.geometry import median_torso
+from dance_models.metrics.torso import torso_scale
 from dance_models.skeleton import DANCE_14, Skeleton
 
 Array = NDArray[np.float64]
@@ -57,7 +57,7 @@ def corrupt(
 
     A joint that is unknown in truth is missing in the estimate: NaN with confidence 0.
     """
-    torso = median_torso(keypoints, skeleton=skeleton)
+    torso = torso_scale(keypoints, skeleton=skeleton)
     step = float(np.median(np.diff(time_s))) if len(time_s) > 1 else 1.0
     offset = _slow(rng, len(keypoints), step, model, skeleton)
     offset += model.jitter * rng.standard_normal(offset.shape)

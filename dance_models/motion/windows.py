@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from dance_models.data.forecast_windows import resample
 from dance_models.data.pose_runs import PoseRun
-from dance_models.geometry import pelvis, torso_length
+from dance_models.geometry import pelvis
+from dance_models.metrics.torso import torso_length
 from dance_models.skeleton import DANCE_14, Skeleton
 
 

@@ -67,7 +67,7 @@ class KinematicAttention(nn.Module):
 
 
 class MkffStGcn(nn.Module):
-    """Recognition network (SPEC: section 2).
+    """Recognition network (docs/method.md, "MKFF-ST-GCN").
 
     Shape: packed input (B, T, ``packed_width(landmarks)``) -> refined pose (B, T, J, D), or a
     pair with style logits (B, classes) when the style head is on. Units: torso lengths about the

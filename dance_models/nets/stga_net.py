@@ -57,7 +57,7 @@ class TemporalBlock(nn.Module):
 
 
 class StgaNet(nn.Module):
-    """Prediction network (SPEC: section 3).
+    """Prediction network (docs/method.md, "STGA-Net").
 
     Shape: observed (B, 27, J, D) -> forecast (B, 10, J, D), both in torso lengths about the last
     observed pelvis.

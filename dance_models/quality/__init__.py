@@ -1,1 +1,1 @@
-"""What is wrong with the data: pure functions that return findings located by clip and frame."""
+"""Checks on data and models: pure functions that return findings located by clip and frame."""

@@ -1,4 +1,4 @@
-"""Clips: lost frames, time stamps, pictures without a picture."""
+"""Checks on clips: lost frames, time stamps, blank and frozen frames."""
 
 from collections.abc import Iterator
 
@@ -10,9 +10,9 @@ from dance_models.quality.findings import Finding, escalated
 
 
 def lost_frames(clip: str, nominal: int, decoded: int, config: QualityConfig) -> list[Finding]:
-    """Whether decoding gave the number of frames that the container claims.
+    """Whether decoding gave the number of frames that the container declares.
 
-    Files without a claim pass: probing then takes the decoded count for both.
+    Files that declare none pass: probing then uses the decoded count for both.
     """
     share = abs(nominal - decoded) / max(nominal, 1)
     if share <= config.lost_frames or abs(nominal - decoded) <= 1:
@@ -31,9 +31,9 @@ def lost_frames(clip: str, nominal: int, decoded: int, config: QualityConfig) ->
 
 
 def time_stamps(clip: str, time_s: NDArray[np.floating], config: QualityConfig) -> list[Finding]:
-    """Whether the times (T,) of the frames, in seconds, rise, and without gaps.
+    """Whether the times (T,) of the frames, in seconds, increase without gaps.
 
-    Times that do not rise are errors: velocities would be wrong or infinite. A gap beyond
+    Times that do not increase are errors: velocities would be wrong or infinite. A gap longer than
     ``frame_interval`` medians is located at the frame after it.
     """
     if len(time_s) < 2:
@@ -74,7 +74,7 @@ def blank_frames(
     signature: NDArray[np.uint8],
     config: QualityConfig,
 ) -> list[Finding]:
-    """Frames of one grey: black, white, a lost signal.
+    """Frames of a single grey level: black, white, a lost signal.
 
     ``frame`` (N,) are the sampled frames and ``signature`` (T, 432) the coarse luma of all
     frames of the clip (:mod:`dance_models.video.signature`).
@@ -101,7 +101,7 @@ def frozen_frames(
     motion: NDArray[np.floating],
     config: QualityConfig,
 ) -> list[Finding]:
-    """Pictures that stand still for ``frozen_s`` or longer, one finding a repeated frame.
+    """Images that do not change for ``frozen_s`` or longer; one finding for each repeated frame.
 
     ``frame`` (N,) are the sampled frames; ``time_s`` (T,) and ``motion`` (T,), the mean change of
     luma to the frame before in grey levels, are of all frames of the clip.

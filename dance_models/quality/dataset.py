@@ -1,4 +1,4 @@
-"""The data set: leaks between splits, balance of the styles, rows that do not belong."""
+"""Checks on the data set: leaks between splits, balance of styles, rows in the wrong split."""
 
 from collections.abc import Sequence
 
@@ -36,23 +36,23 @@ def shared_ids(manifest: pl.DataFrame) -> list[Finding]:
 
 
 def shared_motion(
-    learnt: Sequence[PoseRun], judged: Sequence[PoseRun], config: QualityConfig
+    trained: Sequence[PoseRun], evaluated: Sequence[PoseRun], config: QualityConfig
 ) -> list[Finding]:
-    """Judged clips whose motion is that of a learnt clip: a copy under another name.
+    """Evaluated clips whose motion is that of a training clip: a copy under another name.
 
-    ``frame`` is where the two are most alike. See :mod:`dance_models.motion.leak` for what this
+    ``frame`` is where the two are most similar. See :mod:`dance_models.motion.leak` for what this
     cannot find.
     """
     report = shared_windows(
-        learnt, judged, threshold_percent=config.shared_motion_percent, stride=2
+        trained, evaluated, threshold_percent=config.shared_motion_percent, stride=2
     )
     return [
         Finding(
             check="shared_motion",
             clip=pair.evaluated,
-            frame=_frame_at(judged, pair.evaluated, pair.evaluated_s),
+            frame=_frame_at(evaluated, pair.evaluated, pair.evaluated_s),
             other=pair.pretraining,
-            other_frame=_frame_at(learnt, pair.pretraining, pair.pretraining_s),
+            other_frame=_frame_at(trained, pair.pretraining, pair.pretraining_s),
             message=f"{100 * pair.share:.0f} % of its motion is that of {pair.pretraining}"
             f"{', mirrored' if pair.mirrored else ''}, which is trained on "
             f"(at its second {pair.pretraining_s:.1f}, {pair.distance_percent:.1f} % of a torso "
@@ -78,7 +78,7 @@ def _frame_at(runs: Sequence[PoseRun], clip: str, seconds: float) -> int:
 
 
 def class_balance(manifest: pl.DataFrame, config: QualityConfig) -> list[Finding]:
-    """Styles that a split lacks, and splits in which one style outweighs another."""
+    """Styles missing from a split, and splits in which one style outnumbers another."""
     counts = manifest.group_by("split", "style").len()
     styles = sorted(manifest["style"].unique())
     found = []
@@ -97,9 +97,9 @@ def class_balance(manifest: pl.DataFrame, config: QualityConfig) -> list[Finding
 
 
 def foreign_rows(rows: pl.DataFrame, split: str, manifest: pl.DataFrame) -> list[Finding]:
-    """Rows (SPLIT_ROWS) of a split's table that do not belong there.
+    """Rows (SPLIT_ROWS) in the table of a split that do not belong there.
 
-    Those of clips that the manifest puts elsewhere, and augmented copies outside training.
+    These are rows of clips that the manifest puts elsewhere, and augmented copies outside training.
     """
     own = manifest.filter(pl.col("split") == split)["clip"]
     stray = rows.filter(~pl.col("clip").is_in(own.implode()) | (pl.col("split") != split))

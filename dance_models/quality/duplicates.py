@@ -1,7 +1,7 @@
-"""Clips that are there twice: the same file, or the same pictures encoded, cut or mirrored.
+"""Duplicate clips: the same file, or the same images encoded again, cut or mirrored.
 
-Pictures are compared by what moves in them: the coarse luma of a frame less the clip's median
-frame. On one stage all clips look alike; what the dancers do there does not.
+Images are compared by their moving parts: the coarse luma of a frame minus the clip's median frame.
+Clips on one stage look alike, but the dancers move differently.
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ HZ: Final = 6.25  # pictures a second that are compared: every fourth of a clip 
 TEMPLATE: Final = 16  # pictures, 2.6 s
 PLACES: Final = (0.2, 0.5, 0.8)  # where templates are cut from the shorter clip
 COARSE: Final = (12, 9)  # cells that are compared; the dancer still covers several
-# Of the median frames. Copies share it even when they were cut; clips on other stages do not, and
-# need no closer look.
+# Correlation of the median frames. Copies share it even when they were cut; clips on other stages
+# do not, and are not compared further.
 STAGE: Final = 0.8
 
 Array = NDArray[np.floating[Any]]
@@ -29,7 +29,7 @@ Array = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, eq=False)
 class ClipPictures:
-    """What is known of a clip's pictures: T frames."""
+    """The file and the T frames of a clip."""
 
     clip: str
     sha256: str  # of the file
@@ -39,7 +39,7 @@ class ClipPictures:
 
 @dataclass(frozen=True, eq=False)
 class _Moving:
-    """What moves in a clip, at ``HZ``: N pictures of 108 cells."""
+    """The moving parts of a clip, at ``HZ``: N images of 108 cells."""
 
     clip: str
     sha256: str
@@ -51,7 +51,7 @@ class _Moving:
 
 
 def duplicate_clips(clips: Sequence[ClipPictures], config: QualityConfig) -> list[Finding]:
-    """One finding for every clip that is another one before it in the order of names.
+    """One finding for every clip that is a copy of one before it in the order of names.
 
     The best correlation of a template of 2.6 s from the shorter clip with any place in the
     longer one, also mirrored. Clips without movement are compared by their file alone.

@@ -1,4 +1,4 @@
-"""Findings: what is wrong, where, by how much."""
+"""Findings: what is wrong, where, and by how much."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,7 +13,7 @@ Severity = Literal["warn", "error"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing wrong. An ``error`` keeps a clip (or a table) from being trained on."""
+    """One problem. An ``error`` keeps a clip (or a table) out of training."""
 
     check: str
     clip: str  # or the network, for checks on models; "" on a whole table
@@ -42,7 +42,7 @@ class Finding:
 
 
 def escalated(findings: Sequence[Finding], frames: int, share: float) -> list[Finding]:
-    """All as errors when they concern at least ``share`` of a clip's ``frames``, else as given."""
+    """All as errors when they affect at least ``share`` of a clip's ``frames``, else unchanged."""
     concerned = len({f.frame for f in findings})
     if not findings or concerned < share * frames:
         return list(findings)
@@ -50,12 +50,12 @@ def escalated(findings: Sequence[Finding], frames: int, share: float) -> list[Fi
 
 
 def errors(findings: Iterable[Finding]) -> list[Finding]:
-    """Those that keep something from being used."""
+    """The findings that keep something from being used."""
     return [f for f in findings if f.severity == "error"]
 
 
 def lines(findings: Iterable[Finding]) -> list[str]:
-    """One line a check and clip: its worst finding, and how many more there are."""
+    """One line for each check and clip: the worst finding, and how many more there are."""
     groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.check, finding.clip), []).append(finding)
@@ -77,5 +77,5 @@ def findings_table(findings: Iterable[Finding]) -> pl.DataFrame:
 
 
 def findings_of_table(table: pl.DataFrame) -> list[Finding]:
-    """What :func:`findings_table` made into a table."""
+    """The findings that :func:`findings_table` made a table of."""
     return [Finding(**row) for row in table.to_dicts()]

@@ -1,4 +1,4 @@
-"""Models: losses that are numbers, exports that compute the same, rows worth their training."""
+"""Checks on models: finite losses, exact exports, and rows that beat the trivial ones."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from dance_models.quality.findings import Finding
 
 
 def finite_losses(network: str, history: Sequence[Mapping[str, Any]]) -> list[Finding]:
-    """Epochs (records with ``epoch`` and named figures) in which a figure is no number."""
+    """Epochs (records with ``epoch`` and named values) in which a value is not finite."""
     return [
         Finding(
             check="finite_loss",
@@ -33,7 +33,7 @@ def training_history(checkpoint: Path) -> list[dict[str, Any]]:
 
     Raises InputError when it cannot be read.
     """
-    from dance_models.training.checkpoint import load_checkpoint
+    from dance_models.checkpoint import load_checkpoint
 
     return list(load_checkpoint(checkpoint)["history"])
 
@@ -61,7 +61,7 @@ def export_difference(checkpoint: Path, program: Path | None = None) -> float:
 
 
 def export_parity(network: str, difference: float, config: QualityConfig) -> list[Finding]:
-    """Whether the exported program gives what the network gives; NaN fails."""
+    """Whether the exported program returns what the network returns; NaN fails."""
     if difference <= config.export_difference:
         return []
     message = f"the exported program differs from the network by up to {difference:.2g}"

@@ -1,6 +1,7 @@
-"""Poses: what a body cannot do, and where estimate and annotation tell of different poses.
+"""Checks on poses: impossible limbs and jumps, and estimates that contradict the annotation.
 
-Lengths are in torso lengths of the clip: the median of neck to mid-hip over its frames.
+Lengths are in torso lengths of the clip: the median of neck to mid-hip over its frames. A clip that
+never shows neck and both hips has no such unit, and the checks that need it find nothing.
 """
 
 from collections.abc import Sequence
@@ -11,16 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.config import QualityConfig
-from dance_models.geometry import median_torso
+from dance_models.metrics.torso import median_torso
 from dance_models.quality.clips import stretches
 from dance_models.quality.findings import Finding, escalated
-from dance_models.skeleton import EDGES, JOINTS, MIRROR, MIRROR_PAIRS
+from dance_models.skeleton import DANCE_14
 
 Array = NDArray[np.floating[Any]]
 
-_SIDED: Final = sorted(joint for pair in MIRROR_PAIRS for joint in pair)
+_SIDED: Final = sorted(joint for pair in DANCE_14.mirror_pairs for joint in pair)
 # Of every edge: the edge on the other side of the body, itself on the axis.
-_OTHER_SIDE: Final = tuple(EDGES.index((MIRROR[a], MIRROR[b])) for a, b in EDGES)
+_OTHER_SIDE: Final = tuple(
+    DANCE_14.edges.index((DANCE_14.mirror[a], DANCE_14.mirror[b])) for a, b in DANCE_14.edges
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,21 +33,21 @@ class ClipPoses:
     clip: str
     frame: NDArray[np.int64]  # (T,)
     time_s: NDArray[np.float64]  # (T,)
-    keypoints: Array  # (T, 14, 2) pixels, NaN where missing
+    keypoints: Array  # (T, J, 2) pixels, NaN where missing
 
 
 def missing_joints(poses: ClipPoses, config: QualityConfig) -> list[Finding]:
-    """Joints that are known in less than ``joint_coverage`` of the frames; first frame without."""
+    """Joints known in less than ``joint_coverage`` of the frames, at the first frame without."""
     if not len(poses.frame):
         return []
-    known = np.asarray(np.isfinite(poses.keypoints).all(axis=2))  # (T, 14)
+    known = np.asarray(np.isfinite(poses.keypoints).all(axis=2))  # (T, J)
     share = known.mean(axis=0)
     return [
         Finding(
             check="joint_coverage",
             clip=poses.clip,
             frame=int(poses.frame[np.argmin(known[:, joint])]),
-            joint=JOINTS[joint],
+            joint=DANCE_14.names[joint],
             message=f"is known in {known[:, joint].sum()} of {len(known)} frames",
             value=float(share[joint]),
             limit=config.joint_coverage,
@@ -61,20 +64,22 @@ def long_limbs(poses: ClipPoses, config: QualityConfig) -> list[Finding]:
     has a short one.
     """
     ends = poses.keypoints
-    length = np.stack([np.linalg.norm(ends[:, a] - ends[:, b], axis=1) for a, b in EDGES], axis=1)
+    names, edges = DANCE_14.names, DANCE_14.edges
+    length = np.stack([np.linalg.norm(ends[:, a] - ends[:, b], axis=1) for a, b in edges], axis=1)
     torso = median_torso(ends)
     known = np.isfinite(length).any(axis=0)
-    median = np.zeros(len(EDGES))
+    median = np.zeros(len(edges))
     median[known] = np.nanmedian(length[:, known], axis=0)
     usual = np.maximum(median, median[list(_OTHER_SIDE)])
-    ratio = length / np.maximum(usual, config.limb_floor * torso)  # (T, 13)
+    # Without a torso (NaN) the limb's own median is all there is to compare with.
+    ratio = length / np.fmax(usual, config.limb_floor * torso)  # (T, edges)
     found = [
         Finding(
             check="limb_length",
             clip=poses.clip,
             frame=int(poses.frame[t]),
-            joint=JOINTS[EDGES[e][1]],
-            message=f"{JOINTS[EDGES[e][0]]} to {JOINTS[EDGES[e][1]]} is {ratio[t, e]:.1f} times "
+            joint=names[edges[e][1]],
+            message=f"{names[edges[e][0]]} to {names[edges[e][1]]} is {ratio[t, e]:.1f} times "
             "as long as usual in this clip",
             value=float(ratio[t, e]),
             limit=config.limb_length,
@@ -91,14 +96,14 @@ def jumps(poses: ClipPoses, config: QualityConfig) -> list[Finding]:
     torso = median_torso(poses.keypoints)
     step_s = np.diff(poses.time_s)[:, None]
     near = (step_s > 0) & (step_s <= config.jump_gap_s)
-    moved = np.linalg.norm(np.diff(poses.keypoints, axis=0), axis=2) / torso  # (T-1, 14)
+    moved = np.linalg.norm(np.diff(poses.keypoints, axis=0), axis=2) / torso  # (T-1, J)
     speed = np.where(near, moved / np.where(near, step_s, 1), 0.0)
     found = [
         Finding(
             check="temporal_jumps",
             clip=poses.clip,
             frame=int(poses.frame[t + 1]),
-            joint=JOINTS[j],
+            joint=DANCE_14.names[j],
             message=f"jumps by {moved[t, j]:.1f} torso lengths, {speed[t, j]:.0f} a second",
             value=float(speed[t, j]),
             limit=config.joint_speed,
@@ -111,14 +116,16 @@ def jumps(poses: ClipPoses, config: QualityConfig) -> list[Finding]:
 def swapped_sides(
     estimate: ClipPoses, annotation: ClipPoses, config: QualityConfig
 ) -> list[Finding]:
-    """Stretches in which exchanging left and right brings estimate and annotation together.
+    """Stretches in which estimate and annotation agree once left and right are exchanged.
 
-    Both have the same frames. An estimator confuses the sides of a dancer who turns; whole clips
-    are an annotator or a converter that names sides as the viewer sees them, which is an error.
+    Both have the same frames. An estimator confuses the sides of a dancer who turns. When a whole
+    clip is affected, an annotator or a converter has named sides as the viewer sees them, which is
+    an error.
     """
     torso = median_torso(annotation.keypoints)
     own = _distance(estimate.keypoints, annotation.keypoints)[:, _SIDED] / torso
-    other = _distance(estimate.keypoints[:, list(MIRROR)], annotation.keypoints)[:, _SIDED] / torso
+    exchanged_keypoints = estimate.keypoints[:, list(DANCE_14.mirror)]
+    other = _distance(exchanged_keypoints, annotation.keypoints)[:, _SIDED] / torso
     both = np.isfinite(own) & np.isfinite(other)
     kept, exchanged = _mean(own, both), _mean(other, both)  # (T,)
     better = (exchanged < config.swap_gain * kept) & (kept > config.swap_distance)
@@ -145,11 +152,11 @@ def swapped_sides(
 def far_estimates(
     estimate: ClipPoses, annotation: ClipPoses, config: QualityConfig
 ) -> list[Finding]:
-    """Frames in which the estimate is far from the annotation, where there are too many of them.
+    """Frames in which the estimate is far from the annotation, when there are too many of them.
 
-    Single frames are the estimator's errors, which are there to be learnt; many are another
-    person, another frame rate, annotations of another clip, or a poor estimator: it warns, and
-    nothing is decided by an estimator. Both have the same frames.
+    Single frames are errors of the estimator, which the network learns to correct. Many frames mean
+    another person, another frame rate, annotations of another clip, or a poor estimator. They only
+    warn, because an estimator may not decide. Both have the same frames.
     """
     distance = _distance(estimate.keypoints, annotation.keypoints)
     both = np.isfinite(distance)
@@ -163,7 +170,7 @@ def far_estimates(
             check="estimate_distance",
             clip=annotation.clip,
             frame=int(annotation.frame[t]),
-            joint=JOINTS[int(np.nanargmax(distance[t]))],
+            joint=DANCE_14.names[int(np.nanargmax(distance[t]))],
             message=f"the estimate is {mean[t]:.2f} torso lengths from the annotation on average, "
             f"as in {len(far)} of {compared} frames",
             value=float(mean[t]),
@@ -174,7 +181,7 @@ def far_estimates(
 
 
 def _distance(a: Array, b: Array) -> Array:
-    """Between joints, (T, 14) pixels, NaN where one is missing."""
+    """Between joints, (T, J) pixels, NaN where one is missing."""
     return np.asarray(np.linalg.norm(a - b, axis=2))
 
 
@@ -184,7 +191,7 @@ def _mean(values: Array, known: NDArray[np.bool_]) -> Array:
 
 
 def on_common_frames(a: ClipPoses, b: ClipPoses) -> tuple[ClipPoses, ClipPoses]:
-    """Both cut down to the frames that are in both."""
+    """Both, reduced to the frames that are in both."""
     _, first, second = np.intersect1d(a.frame, b.frame, return_indices=True)
     return _rows(a, first), _rows(b, second)
 
@@ -194,7 +201,7 @@ def _rows(poses: ClipPoses, rows: NDArray[np.intp]) -> ClipPoses:
 
 
 def lasting(findings: Sequence[Finding], poses: ClipPoses, config: QualityConfig) -> list[Finding]:
-    """All as warnings when they concern ``error_share`` of the frames, none otherwise."""
+    """All as warnings when they affect ``error_share`` of the frames, none otherwise."""
     concerned = len({f.frame for f in findings})
     if concerned < config.error_share * len(poses.frame):
         return []

@@ -1,4 +1,4 @@
-"""From the long tables and the checkpoints to the page."""
+"""Building the page from the long tables and the checkpoints."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,35 +6,39 @@ from pathlib import Path
 
 import polars as pl
 
+from dance_models.checkpoint import load_checkpoint
 from dance_models.data.assemble import pose_runs_from_rows
 from dance_models.data.crops import Crops
 from dance_models.data.forecast_windows import cut_windows
 from dance_models.evaluation.calibration import fit_calibration
 from dance_models.evaluation.forecasts import Forecaster, fit_autoregression, zero_velocity
-from dance_models.evaluation.render_tables import (
+from dance_models.evaluation.scores import over_seeds
+from dance_models.metrics.torso import visible_annotation
+from dance_models.report.cases import forecast_cases, refinement_cases
+from dance_models.report.figures import case_figure, horizon_figure, loss_figure
+from dance_models.report.page import Page
+from dance_models.report.speed import hardware, speed_table
+from dance_models.report.summary import by_input, gains, losses_by_style, summary
+from dance_models.report_tables.by_joint_and_speed import (
+    joint_error_table,
+    joint_table,
+    speed_class_table,
+)
+from dance_models.report_tables.paper import (
+    CONTRADICTIONS,
+    our_horizon_table,
+    our_mean_table,
+    our_part_table,
+    paper_tables,
+)
+from dance_models.report_tables.results import (
     Provenance,
-    Table,
     leak_table,
     prediction_tables,
     recognition_tables,
 )
-from dance_models.evaluation.scores import over_seeds
-from dance_models.report.cases import forecast_cases, refinement_cases
-from dance_models.report.detail import joint_error_grid, joint_grid, speed_class_grid
-from dance_models.report.figures import case_figure, horizon_figure, loss_figure
-from dance_models.report.page import Page
-from dance_models.report.paper_tables import (
-    CONTRADICTIONS,
-    our_horizon_grid,
-    our_mean_grid,
-    our_part_grid,
-    paper_grids,
-)
-from dance_models.report.speed import hardware, speed_grid
-from dance_models.report.summary import by_input, gains, losses_by_style, summary
-from dance_models.rows import ABLATIONS
-from dance_models.training.checkpoint import load_checkpoint
-from dance_models.training.prediction import annotated_poses
+from dance_models.report_tables.table import Table
+from dance_models.rows import row_of
 
 SPLIT_NAMES = {
     "folds": "Grouped cross-validation over all clips",
@@ -44,7 +48,7 @@ SPLIT_NAMES = {
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """What the page is made of."""
+    """The input of the page."""
 
     recognition: pl.DataFrame  # RECOGNITION_SCORES
     prediction: pl.DataFrame  # PREDICTION_SCORES
@@ -55,7 +59,7 @@ class Results:
     provenance: Provenance
     facts: Mapping[str, str]  # digests and the like
     image_of: Callable[[str, int], Path | None]
-    crops: Crops | None = None  # for networks that see pictures
+    crops: Crops | None = None  # for networks that read images
 
 
 def build_page(results: Results) -> Page:
@@ -75,18 +79,18 @@ def build_page(results: Results) -> Page:
         paired = results.paired.filter(split="frames")
         page.table(leak_table(leak, paired, results.provenance))
     page.heading("Size and speed")
-    page.grids(speed_grid({**results.refiners, **results.forecasters}))
+    page.side_by_side(speed_table({**results.refiners, **results.forecasters}))
     return page
 
 
 def _summary(page: Page, results: Results) -> None:
     page.heading("What is shown, and what is not")
     for split, name in SPLIT_NAMES.items():
-        said = summary(results.paired, split)
-        if said:
+        sentences = summary(results.paired, split)
+        if sentences:
             page.heading(name, 3)
             page.bullets(gains(results.recognition, results.prediction, split))
-            page.bullets(said)
+            page.bullets(sentences)
             page.bullets(by_input(results.paired, split))
             page.bullets(losses_by_style(results.paired, split))
     page.paragraph(
@@ -110,10 +114,10 @@ def _tables(page: Page, results: Results, split: str) -> None:
     for table in tables:
         page.table(table)
     recognition, prediction = over_seeds(recognition), over_seeds(prediction)
-    page.grids(joint_grid(recognition, 0.05), joint_grid(recognition, 0.1))
+    page.side_by_side(joint_table(recognition, 0.05), joint_table(recognition, 0.1))
     if not prediction.is_empty():
-        page.grids(joint_error_grid(prediction, 320))
-        page.grids(speed_class_grid(prediction))
+        page.side_by_side(joint_error_table(prediction, 320))
+        page.side_by_side(speed_class_table(prediction))
 
 
 def _beside_the_paper(page: Page, results: Results, split: str) -> None:
@@ -124,12 +128,11 @@ def _beside_the_paper(page: Page, results: Results, split: str) -> None:
     )
     recognition = over_seeds(results.recognition.filter(split=split))
     prediction = over_seeds(results.prediction.filter(split=split))
-    grids = paper_grids()
     for style in sorted(set(recognition["style"])):
-        page.grids(our_part_grid(recognition, style), our_mean_grid(recognition, style))
+        page.side_by_side(our_part_table(recognition, style), our_mean_table(recognition, style))
         if not prediction.is_empty():
-            page.grids(our_horizon_grid(prediction, style))
-    page.grids(*grids)
+            page.side_by_side(our_horizon_table(prediction, style))
+    page.side_by_side(*paper_tables())
     page.bullets(CONTRADICTIONS)
 
 
@@ -150,8 +153,8 @@ def _figures(page: Page, results: Results, split: str) -> None:
 
 
 def _compared(networks: Mapping[str, Path]) -> dict[str, Path]:
-    """Without the ablations: their poses look like those of the network they are taken from."""
-    return {name: path for name, path in networks.items() if name not in ABLATIONS}
+    """Without the ablations: their poses look like those of the network they vary."""
+    return {name: path for name, path in networks.items() if not row_of(name).ablation}
 
 
 def _cases(page: Page, results: Results) -> None:
@@ -160,24 +163,24 @@ def _cases(page: Page, results: Results) -> None:
         pose_runs_from_rows(table.filter(pl.col("variant") == 0)) if table.height else []
         for table in results.splits
     ]
-    learn, tune, judge = runs
-    judge = [run for run in judge if run.annotated.any()]
-    fit_on = cut_windows(learn, annotated_poses(learn), stride=2)
+    train, validation, test = runs
+    test = [run for run in test if run.annotated.any()]
+    fit_on = cut_windows(train, [visible_annotation(run) for run in train], stride=2)
     trivial: dict[str, Forecaster] = {
         "zero_velocity": zero_velocity,
         "ar": fit_autoregression(fit_on),
     }
-    calibrated = fit_calibration(learn, tune or learn)
+    calibrated = fit_calibration(train, validation or train)
     refined = refinement_cases(
-        judge, calibrated, _compared(results.refiners), results.image_of, crops=results.crops
+        test, calibrated, _compared(results.refiners), results.image_of, crops=results.crops
     )
-    forecasts = forecast_cases(judge, trivial, _compared(results.forecasters))
-    said = "Grey: annotated; red: what the method says; below: mean error in % of torso."
+    forecasts = forecast_cases(test, trivial, _compared(results.forecasters))
+    legend = "Grey: annotated; red: what the method says; below: mean error in % of torso."
     if refined:
-        page.picture(case_figure(refined), f"Refined keypoints, fixed test split. {said}")
+        page.picture(case_figure(refined), f"Refined keypoints, fixed test split. {legend}")
     if forecasts:
         page.picture(
             case_figure(forecasts),
-            f"Forecasts at 320 ms, fixed test split; light: the last observed pose. {said} "
+            f"Forecasts at 320 ms, fixed test split; light: the last observed pose. {legend} "
             "(the paper's figure 6)",
         )

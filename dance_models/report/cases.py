@@ -9,15 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.data.crops import Crops
-from dance_models.data.forecast_windows import HORIZON_STEPS, HORIZONS_MS, cut_windows
+from dance_models.data.forecast_windows import cut_windows
 from dance_models.data.pose_runs import PoseRun
 from dance_models.evaluation.calibration import Calibration
 from dance_models.evaluation.forecasts import Forecaster
-from dance_models.inference.crops import recognised_runs
-from dance_models.inference.keypoints import forecast, load_forecaster
+from dance_models.inference.forecast import forecast
+from dance_models.inference.loading import load_forecaster
+from dance_models.inference.recognise import recognised_runs
+from dance_models.metrics.horizon import HORIZON_STEPS, HORIZONS_MS, joint_distance
+from dance_models.metrics.torso import torso_by_clip, visible_annotation
 from dance_models.report.figures import Case
-from dance_models.training.prediction import annotated_poses
-from dance_models.training.selection import annotated_torso
 
 RANKS: Final = {"best": 0.0, "median": 0.5, "worst": 1.0}
 SHOWN_MS: Final = 320
@@ -27,8 +28,14 @@ Array = NDArray[np.floating]
 
 
 def _picks(error: Array) -> dict[str, int]:
-    """Index of the best, median and worst of errors (N,), none of them NaN."""
-    order = np.argsort(error, kind="stable")
+    """Index of the best, median and worst of errors (N,); NaN is passed over.
+
+    Empty when no error is known.
+    """
+    known = np.flatnonzero(np.isfinite(error))
+    if not known.size:
+        return {}
+    order = known[np.argsort(error[known], kind="stable")]
     return {name: int(order[round(rank * (len(order) - 1))]) for name, rank in RANKS.items()}
 
 
@@ -40,7 +47,7 @@ def _by_style(runs: Sequence[PoseRun]) -> dict[str, list[PoseRun]]:
 
 
 def forecast_cases(
-    judge: Sequence[PoseRun],
+    runs: Sequence[PoseRun],
     trivial: Mapping[str, Forecaster],
     networks: Mapping[str, Path],
     rank_by: str = "stga_net",
@@ -49,23 +56,23 @@ def forecast_cases(
     step = HORIZON_STEPS[HORIZONS_MS.index(SHOWN_MS)] - 1
     models = {name: load_forecaster(path) for name, path in networks.items()}
     cases = []
-    for style, runs in _by_style(judge).items():
-        windows = cut_windows(runs, annotated_poses(runs), stride=WINDOW_STRIDE)
+    for style, own in _by_style(runs).items():
+        windows = cut_windows(own, [visible_annotation(run) for run in own], stride=WINDOW_STRIDE)
         if not len(windows):
             continue
-        torso = annotated_torso(runs)
-        unit = np.array([torso[runs[i].clip] for i in windows.run])
-        said = {name: row(windows.observed)[:, step] for name, row in trivial.items()}
-        said |= {name: forecast(m, windows.observed)[:, step] for name, m in models.items()}
+        torso = torso_by_clip(own)
+        unit = np.array([torso[own[i].clip] for i in windows.run])
+        poses = {name: row(windows.observed)[:, step] for name, row in trivial.items()}
+        poses |= {name: forecast(m, windows.observed)[:, step] for name, m in models.items()}
         truth = windows.future[:, step]
-        error = {name: _error(pose, truth, unit) for name, pose in said.items()}
+        error = {name: _error(pose, truth, unit) for name, pose in poses.items()}
         for rank, i in _picks(error[rank_by]).items():
-            run = runs[windows.run[i]]
+            run = own[windows.run[i]]
             cases.append(
                 Case(
                     f"{style}, {rank}\n{run.clip} {run.frame[windows.anchor[i]]}",
                     truth[i],
-                    {name: pose[i] for name, pose in said.items()},
+                    {name: pose[i] for name, pose in poses.items()},
                     {name: float(values[i]) for name, values in error.items()},
                     start=windows.observed[i, -1],
                 )
@@ -74,7 +81,7 @@ def forecast_cases(
 
 
 def refinement_cases(
-    judge: Sequence[PoseRun],
+    runs: Sequence[PoseRun],
     calibrated: Calibration,
     networks: Mapping[str, Path],
     image_of: Callable[[str, int], Path | None],
@@ -83,24 +90,20 @@ def refinement_cases(
 ) -> list[Case]:
     """Refined frames, ranked by the error of ``rank_by``; ``image_of`` clip and frame."""
     cases = []
-    for style, runs in _by_style(judge).items():
-        said: dict[str, Sequence[Array]] = {"raw": [run.estimate for run in runs]}
-        said["calibrated"] = calibrated(runs)
-        said |= {
-            name: recognised_runs(path, runs, crops, stride=3) for name, path in networks.items()
+    for style, own in _by_style(runs).items():
+        by_run: dict[str, Sequence[Array]] = {"raw": [run.estimate for run in own]}
+        by_run["calibrated"] = calibrated(own)
+        by_run |= {
+            name: recognised_runs(path, own, crops, stride=3) for name, path in networks.items()
         }
-        torso = annotated_torso(runs)
-        unit = np.concatenate([np.full(len(run), torso[run.clip]) for run in runs])
-        truth = np.concatenate(annotated_poses(runs))
-        poses = {name: np.concatenate(list(parts)) for name, parts in said.items()}
+        torso = torso_by_clip(own)
+        unit = np.concatenate([np.full(len(run), torso[run.clip]) for run in own])
+        truth = np.concatenate([visible_annotation(run) for run in own])
+        poses = {name: np.concatenate(list(parts)) for name, parts in by_run.items()}
         error = {name: _error(pose, truth, unit) for name, pose in poses.items()}
-        at = [(run, i) for run in runs for i in range(len(run))]
-        known = np.flatnonzero(np.isfinite(error[rank_by]))
-        if not known.size:
-            continue
-        for rank, pick in _picks(error[rank_by][known]).items():
-            i = int(known[pick])
-            run, frame = at[i]
+        frames = [(run, i) for run in own for i in range(len(run))]
+        for rank, i in _picks(error[rank_by]).items():
+            run, frame = frames[i]
             cases.append(
                 Case(
                     f"{style}, {rank}\n{run.clip} {run.frame[frame]}",
@@ -114,8 +117,8 @@ def refinement_cases(
 
 
 def _error(pose: Array, truth: Array, unit: Array) -> Array:
-    """Mean joint error in % of torso, (N, 14, 2) -> (N,); NaN where nothing is known."""
-    distance = np.linalg.norm(pose - truth, axis=-1)
+    """Mean joint error in % of torso, (N, J, 2) -> (N,); NaN where nothing is known."""
+    distance = joint_distance(pose, truth, np.float32)
     known = np.isfinite(distance)
     total = np.where(known, distance, 0).sum(axis=-1)
     count = known.sum(axis=-1)

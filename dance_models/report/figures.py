@@ -12,13 +12,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from dance_models.skeleton import EDGES
+from dance_models.skeleton import DANCE_14
 
 DPI: Final = 90
 # Ten colours in three dashes: as many lines as there are rows, no two alike.
 DASHES: Final = ("-", "--", ":")
 COLOURS: Final = 10
-TRUTH, OBSERVED, SAID = "#444444", "#bbbbbb", "#d62728"
+TRUTH, OBSERVED, METHOD = "#444444", "#bbbbbb", "#d62728"
 
 
 def _png(figure: Figure) -> bytes:
@@ -87,19 +87,19 @@ def loss_figure(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One pose as several methods say it; poses (14, 2) in pixels."""
+    """One pose by several methods; poses (J, 2) in pixels."""
 
     title: str
     truth: NDArray[np.floating]
-    said: Mapping[str, NDArray[np.floating]]  # method -> pose
-    error: Mapping[str, float]  # method -> % of torso
+    poses: Mapping[str, NDArray[np.floating]]  # by method
+    error: Mapping[str, float]  # by method, % of torso
     start: NDArray[np.floating] | None = None  # the last observed pose, of a forecast
     image: NDArray[np.uint8] | None = None  # RGB, of the frame
 
 
 def case_figure(cases: Sequence[Case]) -> bytes:
-    """A row a case, a column a method: truth grey, what the method says red (figure 6)."""
-    methods = list(cases[0].said)
+    """A row a case, a column a method: truth grey, the method's pose red (figure 6)."""
+    methods = list(cases[0].poses)
     figure = Figure(figsize=(1.7 * len(methods), 2.0 * len(cases)), dpi=DPI, layout="constrained")
     axes = figure.subplots(len(cases), len(methods), squeeze=False)
     for row, case in zip(axes, cases, strict=True):
@@ -117,7 +117,7 @@ def _draw_case(axis: Axes, case: Case, method: str) -> None:
     if case.start is not None:
         _bones(axis, case.start, OBSERVED, 1.0)
     _bones(axis, case.truth, TRUTH, 2.2)
-    _bones(axis, case.said[method], SAID, 1.2)
+    _bones(axis, case.poses[method], METHOD, 1.2)
     known = case.truth[np.isfinite(case.truth).all(axis=-1)]
     middle = (known.min(axis=0) + known.max(axis=0)) / 2
     half = 0.65 * float((known.max(axis=0) - known.min(axis=0)).max())
@@ -130,5 +130,5 @@ def _draw_case(axis: Axes, case: Case, method: str) -> None:
 
 
 def _bones(axis: Axes, pose: NDArray[np.floating], colour: str, width: float) -> None:
-    for parent, child in EDGES:
+    for parent, child in DANCE_14.edges:
         axis.plot(*pose[[parent, child]].T, color=colour, linewidth=width)

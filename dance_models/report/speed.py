@@ -10,7 +10,7 @@ import torch
 
 from dance_models.export.program import exportable
 from dance_models.export.timing import window_times
-from dance_models.report.paper_tables import Grid, Row
+from dance_models.report_tables.table import Table
 
 THREADS: Final = (1, 2)
 
@@ -28,7 +28,7 @@ def hardware() -> str:
     return f"{processor}, {os.cpu_count()} cores, {gpu}, torch {torch.__version__}"
 
 
-def speed_grid(checkpoints: dict[str, Path]) -> Grid:
+def speed_table(checkpoints: dict[str, Path]) -> Table:
     """Parameters and milliseconds a window (batch of one), median and 95th percentile."""
     rows = tuple(_row(method, path) for method, path in checkpoints.items())
     header = (
@@ -37,10 +37,10 @@ def speed_grid(checkpoints: dict[str, Path]) -> Grid:
         *(f"ms p{q}, {n} thread{'s' if n > 1 else ''}" for n in THREADS for q in (50, 95)),
     )
     note = "Measured while the report was made, on whatever else the machine was doing."
-    return Grid("Size and speed, one window at a time", header, rows, (note,))
+    return Table.of_text("Size and speed, one window at a time", header, rows, (note,))
 
 
-def _row(method: str, checkpoint: Path) -> Row:
+def _row(method: str, checkpoint: Path) -> tuple[str, ...]:
     module, example = exportable(checkpoint)
     cells = [f"{sum(p.numel() for p in module.parameters()):,}"]
     for threads in THREADS:

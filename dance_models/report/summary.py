@@ -1,23 +1,23 @@
-"""What the comparisons show and what they do not, in plain sentences from the paired table."""
+"""What the comparisons show and what they do not, in sentences made from the paired table."""
 
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
 import polars as pl
 
-from dance_models.evaluation.render_tables import FEWEST_CLIPS_FOR_A_WIN
 from dance_models.evaluation.scores import over_seeds
+from dance_models.report_tables.results import FEWEST_CLIPS_FOR_A_WIN
 
 HEADLINES: Final = (
     ("recognition", "mkff_st_gcn", "pck_torso", "threshold", (0.05, 0.1, 0.2), "raw"),
     ("prediction", "stga_net", "mpjpe_torso", "horizon_ms", (80, 160, 320, 400), "annotated"),
 )
-LEARNT_FROM_ESTIMATES: Final = "stga_net.estimated"
+TRAINED_ON_ESTIMATES: Final = "stga_net.estimated"
 SIGNIFICANT: Final = 0.05
 
 
 def summary(paired: pl.DataFrame, split: str) -> list[str]:
-    """One sentence an outcome, of all rows that share it; PAIRED_SCORES of one split."""
+    """One sentence for each outcome, with all rows that share it; PAIRED_SCORES of one split."""
     sentences: list[str] = []
     for task, method, metric, column, points, given in HEADLINES:
         own = paired.filter(task=task, metric=metric, style="all", split=split, input=given).filter(
@@ -37,20 +37,22 @@ def summary(paired: pl.DataFrame, split: str) -> list[str]:
 
 
 def _sentences(own: pl.DataFrame, method: str, metric: str, column: str) -> list[str]:
-    """How a row stands to all others; its paired rows of one input, one sentence an outcome."""
+    """A row compared with all others, from its paired rows of one input; a sentence an outcome."""
     verdicts: dict[str, dict[str, list[str]]] = {}
     for row in own.iter_rows(named=True):
         other = row["other"] if row["method"] == method else row["method"]
         verdict = _verdict(row, method, metric)
         verdicts.setdefault(other, {}).setdefault(verdict, []).append(f"{row[column]:g}")
-    return [_sentence(method, others, said, column) for others, said in _alike(verdicts)]
+    return [
+        _sentence(method, others, by_verdict, column) for others, by_verdict in _alike(verdicts)
+    ]
 
 
 Outcome = TypeVar("Outcome")
 
 
 def _alike(outcomes: Mapping[str, Outcome]) -> list[tuple[list[str], Outcome]]:
-    """Rows with the same outcome together, in the order of the first of them."""
+    """Rows grouped by equal outcome, in the order of the first of each group."""
     groups: list[tuple[list[str], Outcome]] = []
     for name, outcome in outcomes.items():
         for names, same in groups:
@@ -63,7 +65,7 @@ def _alike(outcomes: Mapping[str, Outcome]) -> list[tuple[list[str], Outcome]]:
 
 
 def _verdict(row: dict[str, object], method: str, metric: str) -> str:
-    """ "better", "worse" or "open": by the interval and the corrected p value alike."""
+    """ "better", "worse" or "open", by both the interval and the corrected p value."""
     low, high, p = row["ci_low"], row["ci_high"], row["p_holm"]
     if not isinstance(low, float) or not isinstance(high, float):
         return "open"
@@ -75,23 +77,23 @@ def _verdict(row: dict[str, object], method: str, metric: str) -> str:
     return "better" if positive == (more_is_better == own_minus_other) else "worse"
 
 
-def _sentence(method: str, others: list[str], said: dict[str, list[str]], column: str) -> str:
+def _sentence(method: str, others: list[str], points: dict[str, list[str]], column: str) -> str:
     unit = " ms" if column == "horizon_ms" else ""
     at = "at " if column == "horizon_ms" else "at threshold "
     words = {"better": "is better than", "worse": "is worse than", "open": "cannot be told from"}
     parts: list[str] = []
     for verdict in ("better", "open", "worse"):
-        if verdict not in said:
+        if verdict not in points:
             continue
         named = ", ".join(others) if not parts else others[0] if len(others) == 1 else "them"
-        parts.append(f"{words[verdict]} {named} {at}{', '.join(said[verdict])}{unit}")
+        parts.append(f"{words[verdict]} {named} {at}{', '.join(points[verdict])}{unit}")
     return f"{method} {'; it '.join(parts)}."
 
 
 def gains(recognition: pl.DataFrame, prediction: pl.DataFrame, split: str) -> list[str]:
-    """How much of the trivial rows' error the headline networks take away, in percent of it.
+    """By how many percent the headline networks reduce the error of the trivial rows.
 
-    RECOGNITION_SCORES and PREDICTION_SCORES; the misses of PCK are one minus it.
+    RECOGNITION_SCORES and PREDICTION_SCORES; the error of PCK is one minus it.
     """
     sentences = []
     for scores, (_, method, metric, column, points, given), other, what in zip(
@@ -119,7 +121,7 @@ def gains(recognition: pl.DataFrame, prediction: pl.DataFrame, split: str) -> li
 
 
 def _error(rows: pl.DataFrame, method: str, given: str, metric: str) -> float | None:
-    """Its error in one cell: the misses of PCK. The refined rows of recognition read raw poses."""
+    """The error of a row in one cell; that of PCK is one minus it."""
     found = rows.filter(pl.col("method") == method)
     if not metric.startswith("pck"):
         found = found.filter(pl.col("input") == given)
@@ -130,10 +132,10 @@ def _error(rows: pl.DataFrame, method: str, given: str, metric: str) -> float | 
 
 
 def by_input(paired: pl.DataFrame, split: str) -> list[str]:
-    """Forecasts of poses that nobody annotated.
+    """Forecasts from poses without annotation.
 
-    Rows that are significantly better than the forecaster, and how the one that learnt from such
-    poses stands to all others.
+    Rows that are significantly better than the forecaster, and a comparison of the row that was
+    trained on such poses with all others.
     """
     _, method, metric, column, points, _ = HEADLINES[1]
     sentences = []
@@ -147,9 +149,9 @@ def by_input(paired: pl.DataFrame, split: str) -> list[str]:
             input=given,
             style="all",
         ).sort(column, maintain_order=True)
-        own, learnt = (
+        own, trained = (
             rows.filter((pl.col("method") == name) | (pl.col("other") == name))
-            for name in (method, LEARNT_FROM_ESTIMATES)
+            for name in (method, TRAINED_ON_ESTIMATES)
         )
         if own.is_empty():
             continue
@@ -163,8 +165,8 @@ def by_input(paired: pl.DataFrame, split: str) -> list[str]:
             for others, at in _alike(worse)
         ] or [f"From {given} poses no row is better than {method} beyond doubt."]
         sentences += [
-            f"From {given} poses {said}"
-            for said in _sentences(learnt, LEARNT_FROM_ESTIMATES, metric, column)
+            f"From {given} poses {sentence}"
+            for sentence in _sentences(trained, TRAINED_ON_ESTIMATES, metric, column)
         ]
     return sentences
 

@@ -9,13 +9,13 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from dance_models.batches.crops import CropBatch, CropTensors, draw_warp
 from dance_models.config import HrnetExperiment
 from dance_models.data.crops import Crops
 from dance_models.data.pose_runs import PoseRun, check_skeleton
 from dance_models.inference.crops import detect_runs
 from dance_models.nets.hrnet import Hrnet
 from dance_models.skeleton import DANCE_14, Skeleton
-from dance_models.training.crop_batches import CropBatch, CropTensors, draw_warp
 from dance_models.training.loop import (
     EpochRecord,
     Task,
@@ -55,7 +55,7 @@ def train_detection(
     training = experiment.training
     device = prepare(training)
     originals = [run for run in runs if run.variant == 0]
-    learn, select = split_runs(originals, lambda run: bool(run.annotated.any()))
+    learn, select = split_runs(originals, lambda run: bool(run.annotated.any()), skeleton=skeleton)
     select = [_validation_frames(run) for run in select]
     data = CropTensors(crops, learn, device)
     steps = training.steps_per_epoch or math.ceil(len(data) / training.batch_size)

@@ -1,6 +1,5 @@
 """One training loop for all networks: resumable bit for bit, selected on validation."""
 
-import copy
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -12,10 +11,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from dance_models.config import Experiment, TrainingConfig
-from dance_models.errors import InputError
-from dance_models.nets.build import skeleton_of
-from dance_models.training.checkpoint import (
+from dance_models.checkpoint import (
     Initial,
     checkpoint_skeleton,
     experiment_to_plain,
@@ -23,6 +19,10 @@ from dance_models.training.checkpoint import (
     save_checkpoint,
     skeleton_record,
 )
+from dance_models.config import Experiment, TrainingConfig
+from dance_models.errors import InputError
+from dance_models.nets.build import skeleton_of
+from dance_models.training.averaging import moving_average
 from dance_models.training.optimiser import learning_rate, make_optimiser
 
 Batch = TypeVar("Batch")
@@ -121,14 +121,15 @@ class Trainer(Generic[Batch]):
         self.config = task.experiment.training
         self.device = next(model.parameters()).device
         self.model = model
-        self.average = copy.deepcopy(model) if self.config.ema_decay else None
+        decay = self.config.ema_decay
+        self.average = moving_average(model, decay) if decay else None
         self.optimiser = make_optimiser(model.parameters(), self.config)
         self.history: list[EpochRecord] = []
 
     @property
     def evaluated(self) -> nn.Module:
         """The weights that are validated and kept as best: their average when that is on."""
-        return self.average if self.average is not None else self.model
+        return self.average.module if self.average is not None else self.model
 
     def fit(self, on_epoch: Callable[[EpochRecord], None] | None = None) -> TrainingResult:
         """Train to the last epoch, or until validation has not improved for ``patience``."""
@@ -191,18 +192,8 @@ class Trainer(Generic[Batch]):
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         self.optimiser.step()
         if self.average is not None:
-            self._update_average(self.average)
+            self.average.update_parameters(self.model)
         return loss.detach()
-
-    @torch.no_grad()
-    def _update_average(self, average: nn.Module) -> None:
-        for mean, value in zip(
-            average.state_dict().values(), self.model.state_dict().values(), strict=True
-        ):
-            if mean.is_floating_point():
-                mean.lerp_(value, 1 - self.config.ema_decay)
-            else:  # counters of batch normalisation
-                mean.copy_(value)
 
     def _save(self, *, improved: bool) -> None:
         plain = experiment_to_plain(self.task.experiment)
@@ -219,7 +210,7 @@ class Trainer(Generic[Batch]):
             save_checkpoint(best, self.folder / "best.pt")
         last: dict[str, Any] = {
             "model": self.model.state_dict(),
-            "average": self.average.state_dict() if self.average is not None else None,
+            "average": self.evaluated.state_dict() if self.average is not None else None,
             "optimiser": self.optimiser.state_dict(),
             "experiment": plain,
             "history": history,
@@ -257,7 +248,7 @@ class Trainer(Generic[Batch]):
             )
         self.model.load_state_dict(state["model"])
         if self.average is not None:
-            self.average.load_state_dict(state["average"])
+            self.evaluated.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.history = [EpochRecord(**record) for record in state["history"]]
 

@@ -11,14 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dance_models.batches.geometry import draw_geometry
+from dance_models.checkpoint import Initial
 from dance_models.config import PredictionExperiment, PredictionNet, TrainingConfig
 from dance_models.data.forecast_windows import ForecastWindows, cut_windows
 from dance_models.data.pose_runs import PoseRun, check_skeleton
-from dance_models.inference.keypoints import forecast, window_scale
+from dance_models.inference.forecast import forecast, window_scale
+from dance_models.metrics.torso import torso_by_clip, visible_annotation
 from dance_models.nets.build import build_forecaster
 from dance_models.skeleton import DANCE_14, Skeleton
-from dance_models.training.checkpoint import Initial
-from dance_models.training.geometry import draw_geometry
 from dance_models.training.loop import (
     EpochRecord,
     Task,
@@ -28,7 +29,7 @@ from dance_models.training.loop import (
     prepare,
 )
 from dance_models.training.losses import forecast_loss
-from dance_models.training.selection import annotated_torso, forecast_scores, split_runs
+from dance_models.training.selection import forecast_scores, split_runs
 
 VALIDATION_STRIDE: Final = 3  # frames between validation windows
 
@@ -39,11 +40,6 @@ class ForecastBatch(NamedTuple):
     observed: Tensor  # (B, 27, J, D)
     future: Tensor  # (B, 10, J, D), 0 where unknown
     known: Tensor  # (B, 10, J) 1 where the future is annotated
-
-
-def annotated_poses(runs: Sequence[PoseRun]) -> list[NDArray[np.float32]]:
-    """Annotated keypoints of every run, NaN where a joint is absent."""
-    return [np.where(run.visibility[..., None] > 0, run.annotation, np.nan) for run in runs]
 
 
 def reversed_run(run: PoseRun) -> PoseRun:
@@ -57,7 +53,7 @@ def reversed_run(run: PoseRun) -> PoseRun:
 
 
 def _has_windows(run: PoseRun, skeleton: Skeleton) -> bool:
-    poses = annotated_poses([run])
+    poses = [visible_annotation(run)]
     return len(cut_windows([run], poses, stride=VALIDATION_STRIDE, skeleton=skeleton)) > 0
 
 
@@ -78,7 +74,7 @@ class ForecastTensors:
     ) -> None:
         self.skeleton = skeleton
         back = [reversed_run(run) for run in runs]
-        poses = [(runs, annotated_poses(runs)), (back, annotated_poses(back))]
+        poses = [(part, [visible_annotation(run) for run in part]) for part in (runs, back)]
         if estimated:
             poses.append((runs, [run.estimate for run in runs]))
         cuts = [cut_windows(*pair, skeleton=skeleton) for pair in poses]
@@ -145,11 +141,14 @@ class _Prediction:
     ) -> None:
         check_skeleton(runs, skeleton)
         self.training, self.device = training, device
-        learn, self.select = split_runs(runs, lambda run: _has_windows(run, skeleton))
+        learn, self.select = split_runs(
+            runs, lambda run: _has_windows(run, skeleton), skeleton=skeleton
+        )
         estimated = training.estimate_probability > 0
         self.data = ForecastTensors(learn, device, estimated=estimated, skeleton=skeleton)
-        self.torso = annotated_torso(self.select, skeleton=skeleton)
-        self.windows = {"": self._validation_windows(annotated_poses(self.select), skeleton)}
+        self.torso = torso_by_clip(self.select, skeleton=skeleton)
+        poses = [visible_annotation(run) for run in self.select]
+        self.windows = {"": self._validation_windows(poses, skeleton)}
         if estimated:
             raw = self._validation_windows([run.estimate for run in self.select], skeleton)
             self.windows |= {"raw_": raw} if len(raw) else {}

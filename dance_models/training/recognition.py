@@ -8,6 +8,9 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from dance_models.batches.geometry import draw_geometry
+from dance_models.batches.refine import RefineBatch, RefineTensors, draw_hidden, jittered
+from dance_models.checkpoint import Initial
 from dance_models.config import (
     MkffStGcnConfig,
     RecognitionExperiment,
@@ -17,12 +20,10 @@ from dance_models.config import (
 from dance_models.data.pose_runs import PoseRun
 from dance_models.data.refine_windows import annotated_windows, refine_frames
 from dance_models.errors import InputError
-from dance_models.inference.keypoints import refine_runs
+from dance_models.inference.refine import refine_runs
 from dance_models.nets.build import build_refiner, is_refiner
 from dance_models.nets.mkff_st_gcn import MkffStGcn
 from dance_models.skeleton import DANCE_14, Skeleton
-from dance_models.training.checkpoint import Initial
-from dance_models.training.geometry import draw_geometry
 from dance_models.training.loop import (
     EpochRecord,
     Task,
@@ -32,7 +33,6 @@ from dance_models.training.loop import (
     prepare,
 )
 from dance_models.training.losses import laplace_loss, refinement_loss, style_loss
-from dance_models.training.refine_batches import RefineBatch, RefineTensors, draw_hidden, jittered
 from dance_models.training.selection import refinement_scores, split_runs
 
 VALIDATION_STRIDE: Final = 3  # frames between the windows that validation averages
@@ -62,7 +62,9 @@ class _Recognition:
         device: torch.device,
     ) -> None:
         self.net, self.training, self.skeleton, self.device = net, training, skeleton, device
-        learn, self.select = split_runs(runs, lambda run: bool(run.annotated.any()))
+        learn, self.select = split_runs(
+            runs, lambda run: bool(run.annotated.any()), skeleton=skeleton
+        )
         self.labels = _labels(learn, net)
         frames = refine_frames(learn, net, skeleton)
         self.windows = torch.from_numpy(annotated_windows(frames, net))

@@ -2,29 +2,39 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.data.forecast_windows import HORIZON_STEPS, HORIZONS_MS, ForecastWindows
+from dance_models.data.forecast_windows import ForecastWindows
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
-from dance_models.geometry import median_torso
+from dance_models.metrics.horizon import HORIZONS_MS, at_horizons, joint_distance
+from dance_models.metrics.pck import SELECTION_THRESHOLDS, joint_errors, pck_sums
+from dance_models.metrics.torso import torso_by_clip, visible_annotation
 from dance_models.skeleton import DANCE_14, Skeleton
 
-THRESHOLDS = (0.05, 0.1)
+# Networks work in single precision. So do their validation scores, which every checkpoint keeps.
+PRECISION: Final = np.float32
 
 
 def split_runs(
-    runs: Sequence[PoseRun], usable: Callable[[PoseRun], bool]
+    runs: Sequence[PoseRun],
+    usable: Callable[[PoseRun], bool],
+    *,
+    skeleton: Skeleton = DANCE_14,
 ) -> tuple[list[PoseRun], list[PoseRun]]:
     """Training runs (with variants) and validation runs (originals), as far as ``usable``.
 
-    Without a usable validation run the last training group is held out, with a warning: selecting
-    on test is never done. Raises InputError when nothing is left to train on.
+    A validation clip that never shows neck and both hips is not usable: its errors have no unit.
+    Without a usable validation run the last training group is held out, with a warning: the test
+    split never selects. Raises InputError when nothing is left to train on.
     """
     learn = [run for run in runs if run.split == "train" and usable(run)]
-    select = [run for run in runs if run.split == "val" and run.variant == 0 and usable(run)]
+    originals = [run for run in runs if run.split == "val" and run.variant == 0 and usable(run)]
+    torso = torso_by_clip(originals, skeleton=skeleton)
+    select = [run for run in originals if np.isfinite(torso[run.clip])]
     if not learn:
         raise InputError(
             "no run of the training split is long enough and annotated",
@@ -44,18 +54,6 @@ def split_runs(
     return rest or learn, select
 
 
-def annotated_torso(runs: Sequence[PoseRun], *, skeleton: Skeleton = DANCE_14) -> dict[str, float]:
-    """Median annotated torso of every clip in pixels: the unit of all metrics."""
-    poses: dict[str, list[NDArray[np.float32]]] = {}
-    for run in runs:
-        seen = np.where(run.visibility[..., None] > 0, run.annotation, np.nan)
-        poses.setdefault(run.clip, []).append(seen)
-    return {
-        clip: median_torso(np.concatenate(parts), skeleton=skeleton)
-        for clip, parts in poses.items()
-    }
-
-
 def refinement_scores(
     runs: Sequence[PoseRun],
     refined: Sequence[NDArray[np.floating]],
@@ -64,32 +62,51 @@ def refinement_scores(
 ) -> dict[str, float]:
     """PCK_torso and mean error in % of torso over all annotated joints; a lost joint is a miss.
 
-    ``score`` is one minus the mean PCK at 0.05 and 0.1.
+    ``score`` is one minus the mean PCK at 0.05 and 0.1. Clips without a torso do not count. Raises
+    InputError when no clip has one.
     """
-    torso = annotated_torso(runs, skeleton=skeleton)
-    errors = []
-    for run, pose in zip(runs, refined, strict=True):
-        distance = np.linalg.norm(pose - run.annotation, axis=-1) / torso[run.clip]
-        errors.append(distance[run.visibility > 0])
-    error = np.concatenate(errors)
-    found = np.isfinite(error)
-    scores = {
-        f"val_pck_torso_{threshold}": float((found & (error <= threshold)).mean())
-        for threshold in THRESHOLDS
-    }
-    scores["val_error_torso"] = 100 * float(error[found].mean()) if found.any() else float("inf")
-    scores["score"] = 1 - float(np.mean([scores[f"val_pck_torso_{t}"] for t in THRESHOLDS]))
+    torso = torso_by_clip(runs, skeleton=skeleton)
+    in_torsos = [
+        joint_errors(pose, visible_annotation(run), PRECISION) / torso[run.clip]
+        for run, pose in zip(runs, refined, strict=True)
+        if np.isfinite(torso[run.clip])
+    ]
+    if not in_torsos:
+        raise _no_torso()
+    errors = np.concatenate(in_torsos)
+    scores = {}
+    for threshold in SELECTION_THRESHOLDS:
+        hits, counts = pck_sums(errors, 1.0, threshold)
+        scores[f"val_pck_torso_{threshold}"] = float(hits.sum() / counts.sum())
+    found = errors[np.isfinite(errors)]
+    scores["val_error_torso"] = 100 * float(found.mean()) if found.size else float("inf")
+    scores["score"] = 1 - float(
+        np.mean([scores[f"val_pck_torso_{threshold}"] for threshold in SELECTION_THRESHOLDS])
+    )
     return scores
 
 
 def forecast_scores(
     windows: ForecastWindows, forecast: NDArray[np.floating], torso: NDArray[np.floating]
 ) -> dict[str, float]:
-    """Mean joint error at the horizons in % of torso (N,), in pixels; score is their mean."""
-    distance = np.linalg.norm(forecast - windows.future, axis=-1) / torso[:, None, None]
+    """Mean joint error at the horizons in % of torso (N,), in pixels; score is their mean.
+
+    Windows without a torso (NaN) do not count. Raises InputError when no window has one.
+    """
+    if not np.isfinite(torso).any():
+        raise _no_torso()
+    distance = joint_distance(at_horizons(forecast), at_horizons(windows.future), PRECISION)
+    relative = distance / torso[:, None, None]
     scores = {
-        f"val_mpjpe_torso_{ms}": 100 * float(np.nanmean(distance[:, step - 1]))
-        for ms, step in zip(HORIZONS_MS, HORIZON_STEPS, strict=True)
+        f"val_mpjpe_torso_{ms}": 100 * float(np.nanmean(relative[:, i]))
+        for i, ms in enumerate(HORIZONS_MS)
     }
     scores["score"] = float(np.mean(list(scores.values())))
     return scores
+
+
+def _no_torso() -> InputError:
+    return InputError(
+        "no validation clip shows neck and both hips, so its errors have no unit",
+        hint="Annotate neck and hips in a validation clip",
+    )

@@ -1,15 +1,15 @@
-"""The champions outside of MLflow: a program each and what is to be known of it."""
+"""The champions outside of MLflow: an exported program and a description of each."""
 
 import json
 import shutil
-from typing import Any, Final
+from typing import Final
 
 import dagster as dg
 
 from dance_models.tables import file_digest, write_text
 from pipelines.assets.champions import prediction_champion, recognition_champion
+from pipelines.stage import Metadata, Stage, StageContext
 from pipelines.storage.store import Store
-from pipelines.tracking.lineage import model_folder
 from pipelines.tracking.registry import CHAMPION, MODELS, Registry
 from pipelines.tracking.tracker import Tracker
 
@@ -17,7 +17,7 @@ PROGRAM: Final = "data/model.pt2"  # in the folder of a logged model
 
 
 def champions(store: Store) -> dict[str, str]:
-    """Task -> version of its champion; tasks without one are left out."""
+    """Version of each task's champion; tasks without one are left out."""
     if not (store.mlflow / "mlflow.db").is_file():
         return {}
     tracker = Tracker(store)
@@ -25,38 +25,46 @@ def champions(store: Store) -> dict[str, str]:
     return {task: version for task, version in found.items() if version is not None}
 
 
-@dg.asset(
-    deps=[recognition_champion, prediction_champion], group_name="registry", kinds={"pytorch"}
+@Stage(
+    deps=[recognition_champion, prediction_champion],
+    inputs=lambda context: champions(context.store),
+    outputs=lambda store, clip: [
+        store.exports / f"{task}{suffix}"
+        for task in champions(store)
+        for suffix in (".pt2", ".json", ".md")
+    ],
+    reuse=False,  # cheap, and a copy that was altered by hand is replaced
+    group="registry",
+    version="1",
+    kinds={"pytorch"},
 )
-def champion_exports(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult[Any]:
+def champion_exports(context: StageContext[None]) -> Metadata:
     """`exports/recognition.pt2` and `exports/prediction.pt2`, with a JSON and a model card each.
 
     Loaded with `torch.export.load`, without this repository. Made when an alias `champion` moves.
     """
-    described = {task: _export(store, task, version) for task, version in champions(store).items()}
-    path = store.exports / "champions.json"
-    write_text(path, json.dumps(described, indent=2, sort_keys=True) + "\n")
-    if not described:
+    store = context.store
+    exported = {task: _export(store, task, version) for task, version in champions(store).items()}
+    path = store.output("champion_exports")
+    write_text(path, json.dumps(exported, indent=2, sort_keys=True) + "\n")
+    if not exported:
         context.log.warning("There is no champion yet.")
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(file_digest(path)),
-        metadata={
-            "path": dg.MetadataValue.path(path.parent),
-            **{task: f"version {said['version']}" for task, said in described.items()},
-        },
-    )
+    return {
+        "path": dg.MetadataValue.path(path.parent),
+        **{task: f"version {record['version']}" for task, record in exported.items()},
+    }
 
 
 def _export(store: Store, task: str, version: str) -> dict[str, str]:
     registry = Registry(Tracker(store), task)
-    source = model_folder(registry.tracker, registry.model_id(version)) / PROGRAM
+    source = registry.tracker.model_folder(registry.model_id(version)) / PROGRAM
     target = store.exports / f"{task}.pt2"
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
     shutil.copyfile(source, part)
     part.replace(target)
     write_text(store.exports / f"{task}.md", registry.description(version))
-    said = {
+    record = {
         "model": registry.name,
         "version": version,
         "mlflow_run_id": registry.run_id(version),
@@ -64,5 +72,5 @@ def _export(store: Store, task: str, version: str) -> dict[str, str]:
         "sha256": file_digest(target),
         "signature": registry.signature(version),
     }
-    write_text(store.exports / f"{task}.json", json.dumps(said, indent=2, sort_keys=True) + "\n")
-    return said
+    write_text(store.exports / f"{task}.json", json.dumps(record, indent=2, sort_keys=True) + "\n")
+    return record

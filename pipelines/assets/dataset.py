@@ -1,7 +1,6 @@
 """The data set: all clips joined, split by group, augmented (training split only)."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import Final
 
 import dagster as dg
 import polars as pl
@@ -11,7 +10,7 @@ from dance_models.tables import POSE_DATASET, SPLIT_ROWS, conform, write_table
 from pipelines import previews
 from pipelines.assets.annotations import pose_annotations
 from pipelines.assets.clips import pose_tracks, sampled_frames
-from pipelines.automation.dataset import WHEN_CLIPS_ARE_DONE, WHEN_DATASET_CHANGED
+from pipelines.assets.conditions import WHEN_CLIPS_ARE_DONE, WHEN_DATASET_CHANGED
 from pipelines.checks.dataset import (
     DATASET_CHECKS,
     MANIFEST_CHECKS,
@@ -20,66 +19,60 @@ from pipelines.checks.dataset import (
     complete_clips,
     usable_clips,
 )
-from pipelines.settings import AugmentSettings, SplitSettings, active_profile
-from pipelines.skip_rule import Inputs, Made, Result, run_stage
+from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.storage.store import Store
 
-GROUP = "dataset"
+GROUP: Final = "dataset"
 
 
 # --- pose_dataset -----------------------------------------------------------------------------
 
 
-def pose_dataset_inputs(store: Store, config: None, clip: str | None) -> Inputs:
-    """The three tables of every clip that stood its own checks, and the limits of those to come."""
+def _pose_dataset_inputs(context: StageContext[None]) -> Inputs:
+    """The three tables of every clip that passed its own checks, and the limits of the checks."""
+    store = context.store
     complete, left_out = complete_clips(store)
     tables = {c: [store.digest(part, c) for part in PARTS] for c in complete}
-    quality = active_profile().quality
-    return {"code": "2", "clips": tables, "left_out": left_out, "quality": quality}
+    return {"clips": tables, "left_out": left_out, "quality": context.profile.quality}
 
 
-@dg.asset(
+@Stage(
     deps=[sampled_frames, pose_tracks, pose_annotations],
-    group_name=GROUP,
-    code_version="2",
-    check_specs=DATASET_CHECKS.specs(),
+    inputs=_pose_dataset_inputs,
+    checks=DATASET_CHECKS,
+    group=GROUP,
+    version="2",
     kinds={"parquet"},
     automation_condition=WHEN_CLIPS_ARE_DONE,
 )
-def pose_dataset(context: dg.AssetExecutionContext, store: Store) -> Result:
-    """One row a sampled frame: image, estimated keypoints, annotated keypoints where there are.
+def pose_dataset(context: StageContext[None]) -> Metadata:
+    """One row a sampled frame: image, estimated keypoints, annotated keypoints if there are any.
 
     Clips that a check stopped are left out.
     """
+    from dance_models.data.assemble import join_pose_dataset
 
-    def make() -> Made:
-        from dance_models.data.assemble import join_pose_dataset
-
-        clips, left_out = usable_clips(store, active_profile().quality)
-        for reason in left_out.values():
-            context.log.warning(f"A clip is left out: {reason}")
-        tables = [join_pose_dataset(*(store.read(part, c) for part in PARTS)) for c in clips]
-        table = pl.concat([t for t in tables if t.height] or [pl.DataFrame(schema=POSE_DATASET)])
-        table = table.sort("clip", "frame")
-        path = store.table("pose_dataset")
-        version = write_table(table, path)
-        by_style = table.group_by("style").agg(
-            clips=pl.col("clip").n_unique(),
-            frames=pl.len(),
-            annotated=pl.col("annotation").is_not_null().sum(),
-            person_found=pl.col("keypoints").is_not_null().sum(),
-        )
-        return Made(
-            version,
-            {
-                **previews.table_metadata(table, path),
-                "clips": table["clip"].n_unique(),
-                "left_out": previews.markdown_list(left_out.values()),
-                "by_style": previews.records(by_style.sort("style")),
-            },
-        )
-
-    return run_stage(context, store, pose_dataset_inputs(store, None, None), make, DATASET_CHECKS)
+    store = context.store
+    clips, left_out = usable_clips(store, context.profile.quality)
+    for reason in left_out.values():
+        context.log.warning(f"A clip is left out: {reason}")
+    tables = [join_pose_dataset(*(store.read(part, c) for part in PARTS)) for c in clips]
+    table = pl.concat([t for t in tables if t.height] or [pl.DataFrame(schema=POSE_DATASET)])
+    table = table.sort("clip", "frame")
+    path = store.table("pose_dataset")
+    write_table(table, path)
+    by_style = table.group_by("style").agg(
+        clips=pl.col("clip").n_unique(),
+        frames=pl.len(),
+        annotated=pl.col("annotation").is_not_null().sum(),
+        person_found=pl.col("keypoints").is_not_null().sum(),
+    )
+    return {
+        **previews.table_metadata(table, path),
+        "clips": table["clip"].n_unique(),
+        "left_out": previews.markdown_list(left_out.values()),
+        "by_style": previews.records(by_style.sort("style")),
+    }
 
 
 # --- split_manifest ---------------------------------------------------------------------------
@@ -96,57 +89,47 @@ def _annotated_clips(store: Store) -> pl.DataFrame:
     )
 
 
-def split_manifest_inputs(store: Store, config: SplitConfig, clip: str | None) -> Inputs:
+def _split_manifest_inputs(context: StageContext[SplitConfig]) -> Inputs:
     """The annotated clips and the ratios, not the frames: more frames leave the splits alone."""
-    return {"code": "1", "clips": _annotated_clips(store).rows(), "config": config}
+    return {"clips": _annotated_clips(context.store).rows(), "config": context.config}
 
 
-@dg.asset(
+@Stage(
     deps=[pose_dataset],
-    group_name=GROUP,
-    code_version="1",
-    check_specs=MANIFEST_CHECKS.specs(),
+    inputs=_split_manifest_inputs,
+    config=lambda profile: profile.split,
+    checks=MANIFEST_CHECKS,
+    group=GROUP,
+    version="1",
     kinds={"parquet"},
     automation_condition=WHEN_DATASET_CHANGED,
 )
-def split_manifest(
-    context: dg.AssetExecutionContext, config: SplitSettings, store: Store
-) -> Result:
+def split_manifest(context: StageContext[SplitConfig]) -> Metadata:
     """Which clip is in which split, stored as data.
 
     70/15/15 by group (the take when `clips.csv` gives one, else the clip), stratified by style,
     and grouped k-fold beside it. New clips are assigned without moving old ones.
     """
-    split = config.value()
+    from dance_models.data.splits import assign_splits
 
-    def make() -> Made:
-        from dance_models.data.splits import assign_splits
-
-        path = store.table("split_manifest")
-        previous = store.read("split_manifest") if path.is_file() else None
-        clips = _annotated_clips(store)
-        if not clips.height:
-            raise dg.Failure(
-                "No clip has annotations, so there is nothing to train on. Give a folder with "
-                "`dance run --annotations DIR`; in the web UI, put the files into "
-                f"{store.raw_annotations}, observe `raw_annotations` and materialize again."
-            )
-        table = assign_splits(clips, split, previous)
-        version = write_table(table, path)
-        counts = table.group_by("split", "style").agg(
-            clips=pl.len(), groups=pl.col("group").n_unique()
+    store = context.store
+    path = store.table("split_manifest")
+    previous = store.read("split_manifest") if path.is_file() else None
+    clips = _annotated_clips(store)
+    if not clips.height:
+        raise dg.Failure(
+            "No clip has annotations, so there is nothing to train on. Give a folder with "
+            "`dance run --annotations DIR`; in the web UI, put the files into "
+            f"{store.raw_annotations}, observe `raw_annotations` and materialize again."
         )
-        return Made(
-            version,
-            {
-                **previews.table_metadata(table, path),
-                "counts": previews.records(counts.sort("split", "style")),
-                "manifest": previews.records(table, limit=100),
-            },
-        )
-
-    inputs = split_manifest_inputs(store, split, None)
-    return run_stage(context, store, inputs, make, MANIFEST_CHECKS)
+    table = assign_splits(clips, context.config, previous)
+    write_table(table, path)
+    counts = table.group_by("split", "style").agg(clips=pl.len(), groups=pl.col("group").n_unique())
+    return {
+        **previews.table_metadata(table, path),
+        "counts": previews.records(counts.sort("split", "style")),
+        "manifest": previews.records(table, limit=100),
+    }
 
 
 # --- augmented_train --------------------------------------------------------------------------
@@ -161,130 +144,90 @@ def _split_rows(store: Store, split: str) -> pl.DataFrame:
     return conform(rows.with_columns(variant=pl.lit(0)), SPLIT_ROWS).sort("clip", "frame")
 
 
-def augmented_train_inputs(store: Store, config: AugmentConfig, clip: str | None) -> Inputs:
+def _augmented_train_inputs(context: StageContext[AugmentConfig]) -> Inputs:
     """The data set, the splits and the augmentation."""
-    return {
-        "code": "1",
-        "pose_dataset": store.digest("pose_dataset"),
-        "split_manifest": store.digest("split_manifest"),
-        "config": config,
-    }
+    tables = ("pose_dataset", "split_manifest")
+    return {**{t: context.store.digest(t) for t in tables}, "config": context.config}
 
 
-@dg.asset(
+@Stage(
     deps=[pose_dataset, split_manifest],
-    group_name=GROUP,
-    code_version="1",
+    inputs=_augmented_train_inputs,
+    config=lambda profile: profile.augment,
+    outputs=lambda store, clip: [store.table("augmentation_audit")],
+    group=GROUP,
+    version="1",
     kinds={"parquet"},
     automation_condition=WHEN_DATASET_CHANGED,
 )
-def augmented_train(
-    context: dg.AssetExecutionContext, config: AugmentSettings, store: Store
-) -> dg.MaterializeResult[Any]:
+def augmented_train(context: StageContext[AugmentConfig]) -> Metadata:
     """Augmented copies of the training runs: one geometric draw a run and variant, audited.
 
     Made after splitting, so that no variant of a clip can cross into another split. A reflection
-    swaps left and right; visibility is recomputed; jitter and dropout touch the estimate only.
+    swaps left and right; visibility is recomputed; jitter and dropout change the estimate only.
     """
-    augment = config.value()
+    from dance_models.data.assemble import pose_runs_from_rows, rows_from_pose_runs
+    from dance_models.data.augment import augment_run
 
-    def make() -> Made:
-        from dance_models.data.assemble import pose_runs_from_rows, rows_from_pose_runs
-        from dance_models.data.augment import augment_run
-
-        rows = _split_rows(store, "train")
-        runs, audit = [], []
-        for run in pose_runs_from_rows(rows):
-            for variant in range(1, augment.variants + 1):
-                copy, drawn = augment_run(run, augment, variant)
-                runs.append(copy)
-                audit.append({"clip": run.clip, "run": run.run, "variant": variant, **drawn})
-        table = rows_from_pose_runs(runs, rows) if runs else pl.DataFrame(schema=SPLIT_ROWS)
-        path = store.table("augmented_train")
-        version = write_table(table, path)
-        drawn_table = pl.DataFrame(audit)
-        write_table(drawn_table, store.table("augmentation_audit"), {})
-        return Made(
-            version,
-            {
-                **previews.table_metadata(table, path),
-                "drawn": previews.records(drawn_table),
-            },
-        )
-
-    return run_stage(context, store, augmented_train_inputs(store, augment, None), make)
+    store, augment = context.store, context.config
+    rows = _split_rows(store, "train")
+    runs, audit = [], []
+    for run in pose_runs_from_rows(rows):
+        for variant in range(1, augment.variants + 1):
+            copy, drawn = augment_run(run, augment, variant)
+            runs.append(copy)
+            audit.append({"clip": run.clip, "run": run.run, "variant": variant, **drawn})
+    table = rows_from_pose_runs(runs, rows) if runs else pl.DataFrame(schema=SPLIT_ROWS)
+    path = store.table("augmented_train")
+    write_table(table, path)
+    drawn_table = pl.DataFrame(audit)
+    write_table(drawn_table, store.table("augmentation_audit"), {})
+    return {**previews.table_metadata(table, path), "drawn": previews.records(drawn_table)}
 
 
 # --- the three splits -------------------------------------------------------------------------
 
 
-def _train_rows(store: Store) -> pl.DataFrame:
-    """Originals and augmented copies of the training split."""
-    return pl.concat([_split_rows(store, "train"), store.read("augmented_train")])
-
-
-def _split_inputs(split: str) -> Callable[[Store, None, str | None], Inputs]:
-    def inputs(store: Store, config: None, clip: str | None) -> Inputs:
-        parts = [
-            "pose_dataset",
-            "split_manifest",
-            *(["augmented_train"] if split == "train" else []),
-        ]
-        return {"code": "1", "split": split, **{part: store.digest(part) for part in parts}}
-
-    return inputs
-
-
-train_split_inputs = _split_inputs("train")
-val_split_inputs = _split_inputs("val")
-test_split_inputs = _split_inputs("test")
-
-
-def _split_asset(
-    split: str, rows: Callable[[Store], pl.DataFrame], description: str
-) -> dg.AssetsDefinition:
-    deps = [pose_dataset, split_manifest, *([augmented_train] if split == "train" else [])]
+def _split_stage(split: str, description: str) -> Stage:
+    upstream = [pose_dataset, split_manifest, *([augmented_train] if split == "train" else [])]
     name = f"{split}_split"
 
-    @dg.asset(
+    def inputs(context: StageContext[None]) -> Inputs:
+        tables = {dep.name: context.store.digest(dep.name) for dep in upstream}
+        return {"split": split, **tables}
+
+    @Stage(
         name=name,
-        deps=deps,
-        group_name=GROUP,
-        code_version="1",
-        check_specs=SPLIT_CHECKS[split].specs(),
+        description=description,
+        deps=upstream,
+        inputs=inputs,
+        checks=SPLIT_CHECKS[split],
+        group=GROUP,
+        version="1",
         kinds={"parquet"},
         automation_condition=WHEN_DATASET_CHANGED,
-        description=description,
     )
-    def split_asset(context: dg.AssetExecutionContext, store: Store) -> Result:
-        def make() -> Made:
-            table = rows(store)
-            path = store.table(name)
-            version = write_table(table, path)
-            counts = table.group_by("clip", "style", "variant").agg(frames=pl.len())
-            return Made(
-                version,
-                {
-                    **previews.table_metadata(table, path),
-                    "clips": table["clip"].n_unique(),
-                    "rows": previews.records(counts.sort("clip", "variant"), limit=100),
-                },
-            )
+    def split_table(context: StageContext[None]) -> Metadata:
+        table = _split_rows(context.store, split)
+        if split == "train":
+            table = pl.concat([table, context.store.read("augmented_train")])
+        path = context.store.table(name)
+        write_table(table, path)
+        counts = table.group_by("clip", "style", "variant").agg(frames=pl.len())
+        return {
+            **previews.table_metadata(table, path),
+            "clips": table["clip"].n_unique(),
+            "rows": previews.records(counts.sort("clip", "variant"), limit=100),
+        }
 
-        inputs = _split_inputs(split)(store, None, None)
-        return run_stage(context, store, inputs, make, SPLIT_CHECKS[split])
-
-    return split_asset
+    return split_table
 
 
-train_split = _split_asset(
-    "train", _train_rows, "What the networks learn from: training clips and their augmented copies."
+train_split: Final = _split_stage(
+    "train", "What the networks learn from: training clips and their augmented copies."
 )
-val_split = _split_asset(
-    "val", lambda store: _split_rows(store, "val"), "What models and parameters are chosen on."
+val_split: Final = _split_stage("val", "What models and parameters are selected on.")
+test_split: Final = _split_stage(
+    "test", "Scored once for each model and seed; nothing is selected on it."
 )
-test_split = _split_asset(
-    "test",
-    lambda store: _split_rows(store, "test"),
-    "Scored once a model and seed, never chosen on.",
-)
+SPLITS: Final = (train_split, val_split, test_split)

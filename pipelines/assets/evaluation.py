@@ -8,322 +8,304 @@ import dagster as dg
 import polars as pl
 
 from dance_models.config import EvaluationConfig
-from dance_models.rows import (
-    CROP_NETWORKS,
-    FRAME_SPLIT,
-    INITIAL,
-    NETWORKS,
-    PREDICTION_NETWORKS,
-    PRETRAINED,
-    RECOGNITION_NETWORKS,
-    asset_name,
-    seed_of,
-)
-from dance_models.tables import file_digest, write_table, write_text
+from dance_models.rows import FRAME_SPLIT, ROWS, Row, Task, rows_of
+from dance_models.tables import write_table, write_text
 from pipelines import previews
-from pipelines.assets.dataset import test_split, train_split, val_split
-from pipelines.assets.training import ROWS
+from pipelines.assets.dataset import SPLITS
 from pipelines.checks.models import PREDICTION_CHECKS, RECOGNITION_CHECKS
-from pipelines.settings import EvaluationSettings
-from pipelines.skip_rule import Inputs, Made, Result, run_stage
-from pipelines.storage.registration import corpus_label
+from pipelines.stage import Inputs, Metadata, Stage, StageContext
+from pipelines.storage.clips import corpus_label
 from pipelines.storage.store import Store
+from pipelines.tracking.report_scores import ReportScores, log_scores
 from pipelines.tracking.tracker import Tracker, git_commit
 
 if TYPE_CHECKING:
     from dance_models.data.crops import Crops
     from dance_models.evaluation.divisions import Trained
-    from dance_models.evaluation.render_tables import Provenance
     from dance_models.evaluation.report import Report
+    from dance_models.report_tables.results import Provenance
 
-GROUP = "evaluation"
+GROUP: Final = "evaluation"
 CODE_VERSION: Final = "2"
 PAGE_VERSION: Final = "5"
-SPLITS: Final = ("train_split", "val_split", "test_split")
+SPLIT_TABLES: Final = tuple(split.name for split in SPLITS)
+REPORTS: Final = ("recognition_report", "prediction_report")
+REFINER: Final = "mkff_st_gcn"  # of the cascade: its poses are an input of the forecasts
 
 
-def _rows(networks: Iterable[str]) -> list[str]:
-    """The assets of those networks that the active profile compares."""
-    return [asset_name(method) for method in networks if method in ROWS]
+# --- what is compared -------------------------------------------------------------------------
 
 
-def scored_networks(store: Store, networks: Mapping[str, str]) -> dict[str, str]:
-    """Method id -> asset of those of ``networks`` that were trained on today's splits.
+def scored_rows(store: Store, rows: Iterable[Row]) -> list[Row]:
+    """Those of ``rows`` that were trained on today's splits.
 
-    The others would be compared on other data, and are left out; so are fine-tuned ones whose
+    The others would be compared on other data, so they are left out. So are fine-tuned rows whose
     pre-training was replaced.
     """
     today = {split: store.digest(split) for split in ("train_split", "val_split")}
-    trained = {}
-    for method in networks:
-        asset = asset_name(method)
-        said = store.training(asset) if store.digest(asset) else {}
-        if said.get("splits") == today and _starts_from_todays(store, asset, said):
-            trained[method] = asset
+    trained = []
+    for row in rows:
+        current = store.training(row.asset) if store.digest(row.asset) else {}
+        if current.get("splits") == today and _starts_from_todays(store, row, current):
+            trained.append(row)
     return trained
 
 
-def _starts_from_todays(store: Store, asset: str, said: Mapping[str, Any]) -> bool:
-    if asset not in INITIAL:
+def _starts_from_todays(store: Store, row: Row, current: Mapping[str, Any]) -> bool:
+    if row.pretraining_asset is None:
         return True
-    return bool(said["initial"]["sha256"] == store.weights_digest(INITIAL[asset]))
+    return bool(current["initial"]["sha256"] == store.weights_digest(row.pretraining_asset))
 
 
 def pretraining_note(store: Store) -> str:
     """Whether rows of the reports were pre-trained, and on what: files, hours, digest."""
-    rows = scored_networks(store, PRETRAINED)
+    rows = scored_rows(store, [row for row in ROWS if row.pretraining_asset])
     if not rows:
         return "Not pre-trained."
-    motion = next(iter(store.training(asset)["initial"]["motion"] for asset in rows.values()))
+    motion = store.training(rows[0].asset)["initial"]["motion"]
     hours = motion["hours"]
     long = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.1f} minutes"
     return (
-        f"{', '.join(rows)}: fine-tuned from weights pre-trained on {motion['files']} motion "
-        f"files, {long} (sha256 {motion['sha256'][:12]}) that share nothing "
-        "with the clips; all other rows: not pre-trained."
+        f"{', '.join(row.id for row in rows)}: fine-tuned from weights pre-trained on "
+        f"{motion['files']} motion files, {long} (sha256 {motion['sha256'][:12]}) that share "
+        "nothing with the clips; all other rows: not pre-trained."
     )
-
-
-def _inputs(store: Store, config: EvaluationConfig, assets: Iterable[str]) -> Inputs:
-    return {
-        "code": CODE_VERSION,
-        "config": config,
-        "corpus": corpus_label(store),
-        **{name: store.digest(name) for name in (*SPLITS, *assets)},
-    }
-
-
-def recognition_report_inputs(store: Store, config: EvaluationConfig, clip: str | None) -> Inputs:
-    """The splits, the recognition networks and what they see."""
-    networks = scored_networks(store, RECOGNITION_NETWORKS)
-    crops = ["person_crops"] if set(networks) & set(CROP_NETWORKS) else []
-    return _inputs(store, config, (*networks.values(), *crops))
-
-
-def prediction_report_inputs(store: Store, config: EvaluationConfig, clip: str | None) -> Inputs:
-    """The splits, the prediction networks and the refiner of the cascade."""
-    networks = scored_networks(store, PREDICTION_NETWORKS).values()
-    return _inputs(store, config, ("mkff_st_gcn", *networks))
 
 
 def _trained(store: Store, asset: str) -> "Trained":
     from dance_models.evaluation.divisions import Trained
 
-    said = store.training(asset)
-    folds = tuple(store.path / file["path"] for file in said["folds"])
-    return Trained(store.path / said["best"]["path"], folds)
+    current = store.training(asset)
+    folds = tuple(store.path / file["path"] for file in current["folds"])
+    return Trained(store.path / current["best"]["path"], folds)
 
 
-def _crops(store: Store, networks: Iterable[str]) -> "Crops | None":
-    """The person crops, when one of the networks sees them."""
+def _crops(store: Store, rows: Iterable[Row]) -> "Crops | None":
+    """The person crops, when one of the networks reads them."""
     from dance_models.data.crops import Crops
 
-    return Crops.open(store.crops) if set(networks) & set(CROP_NETWORKS) else None
+    return Crops.open(store.crops) if any(row.needs_crops for row in rows) else None
 
 
 def _provenance(store: Store) -> "Provenance":
-    """What the tables' footnotes say about the data."""
-    from dance_models.evaluation.render_tables import Provenance
+    """What the footnotes of the tables say about the data."""
+    from dance_models.report_tables.results import Provenance
 
     notes = (pretraining_note(store),)
     return Provenance(corpus_label(store), store.digest("split_manifest"), notes)
 
 
-def _publish(store: Store, name: str, report: "Report") -> str:
-    """Write the long table, its paired comparisons and what is rendered from them."""
-    write_table(report.paired, store.reports / f"paired_{name}.parquet", {})
-    write_text(store.reports / f"{name}.md", report.markdown)
-    write_text(store.reports / f"{name}.txt", report.text)
-    return write_table(report.scores, store.output(name), {})
+# --- the two reports --------------------------------------------------------------------------
 
 
-def _track(store: Store, networks: Mapping[str, str], name: str, report: "Report") -> None:
-    """Put each network's test scores on its MLflow run, and the table beside them."""
-    tracker = Tracker(store)
-    for method, asset in networks.items():
-        run_id = store.run_id(asset)
-        own = {k: v for k, v in report.headline.items() if k.startswith(f"test_{method}_")}
-        tracker.log_metrics(run_id, own)
-        tracker.client.log_text(run_id, report.markdown, f"{name}.md")
-
-
-def _made(store: Store, name: str, networks: Mapping[str, str], report: "Report") -> Made:
-    version = _publish(store, name, report)
-    _track(store, networks, name, report)
-    return Made(
-        version,
-        {
-            **previews.table_metadata(report.scores, store.output(name)),
-            "table": dg.MetadataValue.md(report.markdown),
-            "networks": ", ".join(networks),
-            **{key: float(value) for key, value in report.headline.items()},
-        },
-    )
-
-
-@dg.asset(
-    deps=[train_split, val_split, test_split, *_rows(RECOGNITION_NETWORKS)],
-    group_name=GROUP,
-    code_version=CODE_VERSION,
-    check_specs=RECOGNITION_CHECKS.specs(),
-    kinds={"parquet", "mlflow"},
-)
-def recognition_report(
-    context: dg.AssetExecutionContext, config: EvaluationSettings, store: Store
-) -> Result:
-    """PCK of the raw estimator, of filters and calibration tuned on validation, and of networks.
-
-    `pck_torso` divides by the clip's median annotated torso (neck to mid-hip). 95 % intervals
-    resample clips; a win is marked only where the paired interval excludes zero. Every network
-    that was trained on today's splits is a row; those trained on folds are also scored on all
-    clips, each clip by the network that never saw its group.
-    """
-    evaluation = config.value()
-
-    def make() -> Made:
-        from dance_models.evaluation.report import recognition_report as score
-
-        networks = scored_networks(store, RECOGNITION_NETWORKS)
-        report = score(
-            [store.read(split) for split in SPLITS],
-            networks={method: _trained(store, asset) for method, asset in networks.items()},
-            config=evaluation,
-            provenance=_provenance(store),
-            crops=_crops(store, networks),
-        )
-        return _made(store, "recognition_report", networks, report)
-
-    inputs = recognition_report_inputs(store, evaluation, None)
-    return run_stage(context, store, inputs, make, RECOGNITION_CHECKS)
-
-
-@dg.asset(
-    deps=[train_split, val_split, test_split, "mkff_st_gcn", *_rows(PREDICTION_NETWORKS)],
-    group_name=GROUP,
-    code_version=CODE_VERSION,
-    check_specs=PREDICTION_CHECKS.specs(),
-    kinds={"parquet", "mlflow"},
-)
-def prediction_report(
-    context: dg.AssetExecutionContext, config: EvaluationSettings, store: Store
-) -> Result:
-    """Forecast errors at 80, 160, 320 and 400 ms, from annotated, refined and raw poses.
-
-    `mpjpe_torso` is the mean joint error **at** the horizon in percent of the clip's annotated
-    median torso. The refined input comes from MKFF-ST-GCN seeing the past alone.
-    """
-    evaluation = config.value()
-
-    def make() -> Made:
-        from dance_models.evaluation.report import prediction_report as score
-
-        networks = scored_networks(store, PREDICTION_NETWORKS)
-        report = score(
-            [store.read(split) for split in SPLITS],
-            networks={method: _trained(store, asset) for method, asset in networks.items()},
-            refiner=_trained(store, "mkff_st_gcn"),
-            config=evaluation,
-            provenance=_provenance(store),
-        )
-        return _made(store, "prediction_report", networks, report)
-
-    inputs = prediction_report_inputs(store, evaluation, None)
-    return run_stage(context, store, inputs, make, PREDICTION_CHECKS)
-
-
-def paired_comparisons_inputs(store: Store, config: None, clip: str | None) -> Inputs:
-    """Both reports."""
+def _report_inputs(task: Task, context: StageContext[EvaluationConfig]) -> Inputs:
+    """The splits, the task's networks, and what they read beside the splits."""
+    store = context.store
+    rows = scored_rows(store, rows_of(task))
+    assets = {row.asset for row in rows}
+    if any(row.needs_crops for row in rows):
+        assets.add("person_crops")
+    if task == "prediction":
+        assets.add(REFINER)
     return {
-        "code": "1",
-        **{r: store.digest(r) for r in ("recognition_report", "prediction_report")},
+        "config": context.config,
+        "corpus": corpus_label(store),
+        **{name: store.digest(name) for name in (*SPLIT_TABLES, *assets)},
     }
 
 
-@dg.asset(
-    deps=[recognition_report, prediction_report],
-    group_name=GROUP,
-    code_version="1",
+def _report_files(store: Store, name: str) -> list[Path]:
+    return [
+        paired_file(store, name),
+        store.reports / f"{name}.md",
+        store.reports / f"{name}.txt",
+    ]
+
+
+def paired_file(store: Store, report: str) -> Path:
+    """The paired comparisons of one report."""
+    return store.reports / f"paired_{report}.parquet"
+
+
+def _publish(store: Store, name: str, rows: list[Row], report: "Report") -> Metadata:
+    """Write the tables of a report and log its scores."""
+    paired, markdown, text = _report_files(store, name)
+    write_table(report.paired, paired, {})
+    write_text(markdown, report.markdown)
+    write_text(text, report.text)
+    write_table(report.scores, store.output(name), {})
+    _log_scores(store, name, rows, report)
+    return {
+        **previews.table_metadata(report.scores, store.output(name)),
+        "table": dg.MetadataValue.md(report.markdown),
+        "networks": ", ".join(row.id for row in rows),
+        **{
+            key: float(value)
+            for metrics in report.headline.values()
+            for key, value in metrics.items()
+        },
+    }
+
+
+def _log_scores(store: Store, name: str, rows: Iterable[Row], report: "Report") -> None:
+    """Put each network's scores on the MLflow run that trained it."""
+    tracker, table_sha256 = Tracker(store), store.digest(name)
+    for row in rows:
+        scores = ReportScores(
+            report=name,
+            table_sha256=table_sha256,
+            checkpoint_sha256=store.weights_digest(row.asset),
+            metrics=report.headline.get(row.id, {}),
+            markdown=report.markdown,
+        )
+        log_scores(tracker, store.run_id(row.asset), scores)
+
+
+def recognition_report_stage(networks: Iterable[Stage]) -> Stage:
+    """The stage of the recognition report, downstream of the networks that a profile trains."""
+
+    @Stage(
+        deps=[*SPLITS, *networks],
+        inputs=lambda context: _report_inputs("recognition", context),
+        config=lambda profile: profile.evaluation,
+        checks=RECOGNITION_CHECKS,
+        outputs=lambda store, clip: _report_files(store, "recognition_report"),
+        group=GROUP,
+        version=CODE_VERSION,
+        kinds={"parquet", "mlflow"},
+    )
+    def recognition_report(context: StageContext[EvaluationConfig]) -> Metadata:
+        """PCK of the raw estimator, of tuned filters and calibration, and of the networks.
+
+        Filters and calibration are tuned on validation.
+
+        `pck_torso` divides by the clip's median annotated torso (neck to mid-hip). 95 % intervals
+        resample clips; a win is marked only where the paired interval excludes zero. Every network
+        that was trained on today's splits is a row; those trained on folds are also scored on all
+        clips, each clip by the network that never saw its group.
+        """
+        from dance_models.evaluation.report import recognition_report as score
+
+        store = context.store
+        rows = scored_rows(store, rows_of("recognition"))
+        report = score(
+            [store.read(split) for split in SPLIT_TABLES],
+            networks={row.id: _trained(store, row.asset) for row in rows},
+            config=context.config,
+            provenance=_provenance(store),
+            crops=_crops(store, rows),
+        )
+        return _publish(store, "recognition_report", rows, report)
+
+    return recognition_report
+
+
+def prediction_report_stage(networks: Iterable[Stage | str]) -> Stage:
+    """The stage of the prediction report, downstream of the networks that a profile trains."""
+
+    @Stage(
+        deps=[*SPLITS, REFINER, *networks],
+        inputs=lambda context: _report_inputs("prediction", context),
+        config=lambda profile: profile.evaluation,
+        checks=PREDICTION_CHECKS,
+        outputs=lambda store, clip: _report_files(store, "prediction_report"),
+        group=GROUP,
+        version=CODE_VERSION,
+        kinds={"parquet", "mlflow"},
+    )
+    def prediction_report(context: StageContext[EvaluationConfig]) -> Metadata:
+        """Forecast errors at 80, 160, 320 and 400 ms, from annotated, refined and raw poses.
+
+        `mpjpe_torso` is the mean joint error **at** the horizon in percent of the clip's annotated
+        median torso. The refined input comes from MKFF-ST-GCN seeing the past alone.
+        """
+        from dance_models.evaluation.report import prediction_report as score
+
+        store = context.store
+        rows = scored_rows(store, rows_of("prediction"))
+        report = score(
+            [store.read(split) for split in SPLIT_TABLES],
+            networks={row.id: _trained(store, row.asset) for row in rows},
+            refiner=_trained(store, REFINER),
+            config=context.config,
+            provenance=_provenance(store),
+        )
+        return _publish(store, "prediction_report", rows, report)
+
+    return prediction_report
+
+
+# --- what is made of both ---------------------------------------------------------------------
+
+
+@Stage(
+    deps=REPORTS,
+    inputs=lambda context: {report: context.store.digest(report) for report in REPORTS},
+    group=GROUP,
+    version="1",
     kinds={"parquet"},
 )
-def paired_comparisons(
-    context: dg.AssetExecutionContext, store: Store
-) -> dg.MaterializeResult[Any]:
+def paired_comparisons(context: StageContext[None]) -> Metadata:
     """Every paired comparison of both reports in one table, with Holm-corrected p values."""
-
-    def make() -> Made:
-        parts = [
-            pl.read_parquet(store.reports / f"paired_{name}.parquet")
-            for name in ("recognition_report", "prediction_report")
-        ]
-        table = pl.concat(parts)
-        path = store.output("paired_comparisons")
-        version = write_table(table, path, {})
-        return Made(
-            version,
-            {**previews.table_metadata(table, path), "comparisons": previews.records(table, 60)},
-        )
-
-    return run_stage(context, store, paired_comparisons_inputs(store, None, None), make)
+    store = context.store
+    table = pl.concat([pl.read_parquet(paired_file(store, report)) for report in REPORTS])
+    path = store.output("paired_comparisons")
+    write_table(table, path, {})
+    return {**previews.table_metadata(table, path), "comparisons": previews.records(table, 60)}
 
 
-def html_report_inputs(store: Store, config: None, clip: str | None) -> Inputs:
+def _html_report_inputs(context: StageContext[None]) -> Inputs:
     """All scores, and the networks whose cases are drawn."""
-    networks = scored_networks(store, NETWORKS).values()
-    tables = ("recognition_report", "prediction_report", "paired_comparisons", *SPLITS)
-    return {"code": PAGE_VERSION, **{name: store.digest(name) for name in (*tables, *networks)}}
+    networks = [row.asset for row in scored_rows(context.store, ROWS)]
+    tables = (*REPORTS, "paired_comparisons", *SPLIT_TABLES)
+    return {name: context.store.digest(name) for name in (*tables, *networks)}
 
 
-@dg.asset(
-    deps=[paired_comparisons, recognition_report, prediction_report, *SPLITS],
-    group_name=GROUP,
-    code_version=PAGE_VERSION,
+@Stage(
+    deps=[paired_comparisons, *REPORTS, *SPLITS],
+    inputs=_html_report_inputs,
+    group=GROUP,
+    version=PAGE_VERSION,
     kinds={"html"},
 )
-def html_report(context: dg.AssetExecutionContext, store: Store) -> dg.MaterializeResult[Any]:
+def html_report(context: StageContext[None]) -> Metadata:
     """`reports/report.html`: everything on one page that opens without a network.
 
     A summary in plain words, the tables beside the paper's in its own shape, error against
     horizon, loss curves, best, median and worst cases, size and speed.
     """
-
-    def make() -> Made:
-        page = _page(store)
-        path = store.output("html_report")
-        write_text(path, page)
-        size = len(page.encode())
-        return Made(
-            file_digest(path), {"path": dg.MetadataValue.path(path), "kilobytes": size // 1000}
-        )
-
-    return run_stage(context, store, html_report_inputs(store, None, None), make)
+    page = _page(context.store)
+    path = context.store.output("html_report")
+    write_text(path, page)
+    return {"path": dg.MetadataValue.path(path), "kilobytes": len(page.encode()) // 1000}
 
 
 def _page(store: Store) -> str:
     from dance_models.report.build import Results, build_page
     from dance_models.video.decode import image_path
 
-    def best(networks: Mapping[str, str]) -> dict[str, Path]:
+    def best(task: Task) -> dict[str, Path]:
         return {
-            method: _trained(store, asset).best
-            for method, asset in scored_networks(store, networks).items()
-            if method != FRAME_SPLIT and not seed_of(method)[1]
+            row.id: _trained(store, row.asset).best
+            for row in scored_rows(store, rows_of(task))
+            if row is not FRAME_SPLIT and not row.seed
         }
 
     def image_of(clip: str, frame: int) -> Path | None:
         path = image_path(store.frames(clip), frame)
         return path if path.is_file() else None
 
-    digests = {f"{name} sha256": store.digest(name) for name in ("split_manifest", *SPLITS)}
+    digests = {f"{name} sha256": store.digest(name) for name in ("split_manifest", *SPLIT_TABLES)}
     results = Results(
         recognition=pl.read_parquet(store.output("recognition_report")),
         prediction=pl.read_parquet(store.output("prediction_report")),
         paired=pl.read_parquet(store.output("paired_comparisons")),
-        splits=[store.read(split) for split in SPLITS],
-        refiners=best(RECOGNITION_NETWORKS),
-        forecasters=best(PREDICTION_NETWORKS),
+        splits=[store.read(split) for split in SPLIT_TABLES],
+        refiners=best("recognition"),
+        forecasters=best("prediction"),
         provenance=_provenance(store),
         facts={**digests, "code": git_commit()},
         image_of=image_of,
-        crops=_crops(store, scored_networks(store, RECOGNITION_NETWORKS)),
+        crops=_crops(store, scored_rows(store, rows_of("recognition"))),
     )
     return build_page(results).render()

@@ -1,7 +1,7 @@
 """Pre-training on motion without video: capture files and tracks, then both networks.
 
-Without motion nothing of this runs: ``pretraining_motion`` is empty and says so, the trainings and
-the fine-tuned rows are no assets, and reports say "not pre-trained".
+Without motion none of this is in the graph but ``pretraining_motion``, which is empty and says
+so. The reports then say "not pre-trained".
 """
 
 from collections.abc import Sequence
@@ -14,23 +14,18 @@ import polars as pl
 
 from dance_models.config import MotionConfig
 from dance_models.errors import InputError
-from dance_models.rows import NETWORKS, PRETRAINED, PRETRAININGS, pretraining_asset
 from dance_models.tables import SPLIT_ROWS, Schema, write_table
 from pipelines import previews
 from pipelines.assets.dataset import pose_dataset
-from pipelines.assets.training import CODE_VERSION, ROWS, train_network, training_inputs
-from pipelines.execution.training_launcher import TrainingLauncher
-from pipelines.settings import MotionSettings, pretraining_settings
-from pipelines.skip_rule import Inputs, Made, run_stage
-from pipelines.storage.motion import (
+from pipelines.checks.motion_leak import (
     corpus_runs,
     leak_message,
     leak_verdict,
-    register_motion,
-    registered_motion,
-    without_shared,
+    without_shared_motion,
     write_verdict,
 )
+from pipelines.stage import Inputs, Metadata, Stage, StageContext
+from pipelines.storage.motion import register_motion, registered_motion
 from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
@@ -60,51 +55,51 @@ under their own licences; nothing is shipped.
 """
 
 
-@dg.observable_source_asset(
-    group_name=GROUP, tags={"dance/stage": "raw"}, description=RAW_MOTION_DESCRIPTION
-)
-def raw_motion(context: dg.OpExecutionContext, store: Store) -> dg.DataVersion:
-    """Register the motion files of the store's own folder."""
-    folders = [store.raw_motion] if store.raw_motion.is_dir() else []
-    found = register_motion(store, context.instance, folders)
-    context.log.info(f"{found.height} motion files")
-    return dg.DataVersion(store.digest("raw_motion") or "none")
+def raw_motion_asset() -> dg.SourceAsset:
+    """The observable source asset of the registered motion files."""
+
+    @dg.observable_source_asset(
+        group_name=GROUP, tags={"dance/stage": "raw"}, description=RAW_MOTION_DESCRIPTION
+    )
+    def raw_motion(context: dg.OpExecutionContext, store: Store) -> dg.DataVersion:
+        folders = [store.raw_motion] if store.raw_motion.is_dir() else []
+        found = register_motion(store, context.instance, folders)
+        context.log.info(f"{found.height} motion files")
+        return dg.DataVersion(store.digest("raw_motion") or "none")
+
+    return raw_motion
 
 
 # --- pretraining_motion -----------------------------------------------------------------------
 
 
-def pretraining_motion_inputs(store: Store, config: MotionConfig, clip: str | None) -> Inputs:
+def _inputs(context: StageContext[MotionConfig]) -> Inputs:
     """The files' names and contents, and the data set, with which they must share nothing."""
-    files = registered_motion(store).select("source", "sha256").rows()
-    corpus = store.digest("pose_dataset") if files else ""
-    return {"code": "1", "files": files, "config": config, "pose_dataset": corpus}
+    files = registered_motion(context.store).select("source", "sha256").rows()
+    corpus = context.store.digest("pose_dataset") if files else ""
+    return {"files": files, "config": context.config, "pose_dataset": corpus}
 
 
-@dg.asset(
-    deps=[raw_motion, pose_dataset], group_name=GROUP, code_version="1", kinds={"parquet", "numpy"}
+@Stage(
+    deps=["raw_motion", pose_dataset],
+    inputs=_inputs,
+    config=lambda profile: profile.motion,
+    outputs=lambda store, clip: [store.table("pretraining_sources")],
+    group=GROUP,
+    version="1",
+    kinds={"parquet", "numpy"},
 )
-def pretraining_motion(
-    context: dg.AssetExecutionContext, config: MotionSettings, store: Store
-) -> dg.MaterializeResult[Any]:
+def pretraining_motion(context: StageContext[MotionConfig]) -> Metadata:
     """Motion as pose runs: the true 2-D poses as annotation, an estimator's errors as estimate.
 
     BVH is seen through virtual cameras. A file that cannot be read is reported and the others go
     on. A file that shares motion with **any** clip of the data set is left out with a warning that
-    names both, whatever it is called, cut, scaled or mirrored: folds evaluate every clip.
+    names both, whether it was renamed, cut, scaled or mirrored: folds evaluate every clip.
     """
-    motion = config.value()
-
-    def make() -> Made:
-        return _read(context, store, motion)
-
-    return run_stage(context, store, pretraining_motion_inputs(store, motion, None), make)
-
-
-def _read(context: dg.AssetExecutionContext, store: Store, config: MotionConfig) -> Made:
     from dance_models.motion.read import MotionOptions, read_source
     from dance_models.motion.runs import motion_runs
 
+    store, config = context.store, context.config
     options = MotionOptions(config.fps, config.max_fps, config.cameras, seed=config.seed)
     clips, problems = [], {}
     for row in registered_motion(store).iter_rows(named=True):
@@ -114,22 +109,21 @@ def _read(context: dg.AssetExecutionContext, store: Store, config: MotionConfig)
             problems[row["source"]] = str(error)
     runs = motion_runs(clips, val_share=config.val_share, seed=config.seed)
     unused = {clip.source for clip in clips} - {run.group for run in runs}
-    problems |= dict.fromkeys(sorted(unused), "nobody is seen for a second without a gap")
+    problems |= dict.fromkeys(sorted(unused), "no person is seen for a second without a gap")
     verdict = None
     if runs:
         group = {run.clip: run.group for run in runs}
-        runs, pairs, verdict = without_shared(runs, corpus_runs(store))
+        runs, pairs, verdict = without_shared_motion(runs, corpus_runs(store))
         for pair in pairs:
             problems[group[pair.pretraining]] = f"left out: {leak_message(pair)}"
     for source, problem in problems.items():
         context.log.warning(f"{source}: {problem}")
-    table = motion_table(runs)
-    version = write_table(table, store.table("pretraining_motion"))
+    table, report = motion_table(runs), _report(runs, problems)
+    write_table(report, store.table("pretraining_sources"), {})
+    write_table(table, store.table("pretraining_motion"))
     if verdict is not None:
         write_verdict(store, verdict)
-    report = _report(runs, problems)
-    write_table(report, store.table("pretraining_sources"), {})
-    return Made(version, _shown(store, runs, table, report))
+    return _shown(store, runs, table, report)
 
 
 def motion_table(runs: "Sequence[PoseRun]") -> pl.DataFrame:
@@ -195,53 +189,20 @@ def skeleton_sheet(runs: "Sequence[PoseRun]", count: int = 12, size: int = 240) 
     return contact_sheet([blank] * len(poses), poses)
 
 
-@dg.asset_check(asset=pretraining_motion, blocking=True)
-def no_shared_motion(store: Store) -> dg.AssetCheckResult:
-    """No motion that is pre-trained on is in a clip that is judged, under whatever name."""
-    if not store.digest("pretraining_motion") or not store.read("pretraining_motion").height:
-        return dg.AssetCheckResult(passed=True, metadata={"compared": "there is no motion"})
-    messages, facts = leak_verdict(store)
-    return dg.AssetCheckResult(
-        passed=not messages, metadata={**facts, "shared": previews.markdown_list(messages)}
+def no_shared_motion_check() -> dg.AssetChecksDefinition:
+    """The blocking check that no motion for pre-training is in a clip that is evaluated."""
+
+    @dg.asset_check(
+        asset=pretraining_motion.name,
+        blocking=True,
+        description="No motion that is pre-trained on is in an evaluated clip, under any name.",
     )
-
-
-# --- trainings --------------------------------------------------------------------------------
-
-
-def pretraining_network(asset: str) -> dg.AssetsDefinition:
-    """The asset that trains the network of a row on motion, with the row's own recipe."""
-    network, settings = PRETRAININGS[asset], pretraining_settings(asset)
-
-    @dg.asset(
-        name=asset,
-        deps=[pretraining_motion],
-        group_name=GROUP,
-        code_version=CODE_VERSION,
-        pool="gpu",
-        kinds={"pytorch", "mlflow"},
-        op_tags={"dance/kind": "training"},
-        description=f"{NETWORKS[network]}\n\nTrained on motion alone, to be fine-tuned.",
-    )
-    def pretrained(
-        context: dg.AssetExecutionContext,
-        config: settings,  # type: ignore[valid-type]
-        store: Store,
-        launcher: TrainingLauncher,
-    ) -> dg.MaterializeResult[Any]:
-        experiment = config.value()  # type: ignore[attr-defined]
-        return run_stage(
-            context,
-            store,
-            training_inputs(asset, store, experiment, None),
-            lambda: train_network(context, store, launcher, experiment),
+    def no_shared_motion(store: Store) -> dg.AssetCheckResult:
+        if not store.digest("pretraining_motion") or not store.read("pretraining_motion").height:
+            return dg.AssetCheckResult(passed=True, metadata={"compared": "there is no motion"})
+        messages, facts = leak_verdict(store)
+        return dg.AssetCheckResult(
+            passed=not messages, metadata={**facts, "shared": previews.markdown_list(messages)}
         )
 
-    return pretrained
-
-
-pretraining_assets = [
-    pretraining_network(pretraining_asset(PRETRAINED[method]))
-    for method in ROWS
-    if method in PRETRAINED
-]
+    return no_shared_motion

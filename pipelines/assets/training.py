@@ -1,12 +1,12 @@
-"""The networks, one asset each; training runs out of process and resumes exactly.
+"""The networks, one stage each. Training runs in a process of its own and resumes exactly.
 
-A network is trained on the fixed split and, when its config says ``folds``, on every grouped fold:
-all of it is one asset, one folder and one MLflow run, and what is done of it is not done again.
+A network is trained on the fixed split and, when its configuration says ``folds``, on every
+grouped fold. All of it is one asset, one folder and one MLflow run, and finished parts are kept.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,27 +15,17 @@ import polars as pl
 
 from dance_models.config import Experiment, HrnetExperiment
 from dance_models.errors import InputError
-from dance_models.profiles import HEADLINE
-from dance_models.rows import (
-    ABLATIONS,
-    CROP_NETWORKS,
-    FRAME_SPLIT,
-    INITIAL,
-    NETWORKS,
-    PRETRAININGS,
-    asset_name,
-)
-from dance_models.skeleton import SKELETON_ID
-from dance_models.tables import file_digest, write_text
+from dance_models.rows import FRAME_SPLIT, ROW_OF_ASSET, Row
+from dance_models.skeleton import DANCE_14
+from dance_models.tables import write_text
 from pipelines import previews
-from pipelines.assets.dataset import test_split, train_split, val_split
+from pipelines.assets.dataset import SPLITS
 from pipelines.checks.models import OUTCOME, network_checks
-from pipelines.execution.training_launcher import TrainingLauncher
-from pipelines.settings import active_profile, network_settings
-from pipelines.skip_rule import Inputs, Made, Result, inputs_digest, run_stage
-from pipelines.storage.motion import motion_facts, refuse_shared_motion
+from pipelines.checks.motion_leak import refuse_shared_motion
+from pipelines.stage import Inputs, Metadata, Stage, StageContext
+from pipelines.storage.motion import motion_facts
 from pipelines.storage.store import Store
-from pipelines.tracking.lineage import CHECKPOINT_TAG, log_record
+from pipelines.tracking.lineage_record import CHECKPOINT_TAG, log_record
 from pipelines.tracking.tracker import Tracker, flat_parameters, git_commit
 
 CODE_VERSION: Final = "2"
@@ -43,49 +33,107 @@ HOW_TRAINED: Final = (
     "Trained on the training split, selected on validation, resumed exactly when it was "
     "interrupted; with `folds`, also on every grouped fold."
 )
+MOTION: Final = "pretraining_motion"
 
 
-def splits_of(asset: str, config: Experiment) -> tuple[str, ...]:
-    """The tables that a training reads: the test split is read by folds and by the leak alone."""
-    if asset in PRETRAININGS:
-        return ("pretraining_motion",)
-    whole = config.folds or asset == asset_name(FRAME_SPLIT)
+def network_stage(row: Row) -> Stage:
+    """The stage that trains the network of one row."""
+    groups = {"headline": "training", "pretrained": "pretraining"}
+    group = groups.get(row.kind, "ablations" if row.ablation else "baselines")
+    return _training_stage(
+        row.asset,
+        group=group,
+        deps=[
+            *SPLITS,
+            *(["person_crops"] if row.needs_crops else []),
+            *([row.pretraining_asset] if row.pretraining_asset else []),
+        ],
+        config=lambda profile: profile.networks[row.id],
+        checks=network_checks(row.asset),
+        description=f"{row.description}\n\n{HOW_TRAINED}",
+    )
+
+
+def _training_stage(asset: str, **declared: Any) -> Stage:
+    """A stage that trains a network; ``declared`` is what differs between trainings."""
+
+    @Stage(
+        name=asset,
+        inputs=lambda context: _inputs(asset, context),
+        outputs=lambda store, clip: [store.model(asset) / "mlflow.json"],
+        references=lambda store, clip: store.checkpoints(asset),
+        version=CODE_VERSION,
+        pool="gpu",
+        kinds={"pytorch", "mlflow"},
+        op_tags={"dance/kind": "training"},
+        **declared,
+    )
+    def network(context: StageContext[Experiment]) -> Metadata:
+        return _train(asset, context)
+
+    return network
+
+
+def pretraining_stage(asset: str, row: Row, motion: Stage) -> Stage:
+    """The stage that trains the network of a row on motion alone, with the row's recipe."""
+    return _training_stage(
+        asset,
+        group="pretraining",
+        deps=[motion],
+        config=lambda profile: replace(profile.networks[row.id], folds=False),
+        description=f"{row.description}\n\nTrained on motion alone, to be fine-tuned.",
+    )
+
+
+# --- what goes into a training ----------------------------------------------------------------
+
+
+def _initial(asset: str) -> str | None:
+    """The pre-training that a row starts from, None for random weights and for pre-trainings."""
+    return ROW_OF_ASSET[asset].pretraining_asset if asset in ROW_OF_ASSET else None
+
+
+def _splits(asset: str, config: Experiment) -> tuple[str, ...]:
+    """Tables that a training reads: only folds and the frame split read the test split."""
+    if asset not in ROW_OF_ASSET:
+        return (MOTION,)
+    whole = config.folds or asset == FRAME_SPLIT.asset
     return ("train_split", "val_split", *(["test_split"] if whole else []))
 
 
-def training_inputs(asset: str, store: Store, config: Experiment, clip: str | None) -> Inputs:
+def _inputs(asset: str, context: StageContext[Experiment]) -> Inputs:
     """The tables it reads, the network and the recipe; of a fine-tuned row, its first weights."""
+    store, config, initial = context.store, context.config, _initial(asset)
     crops = ["person_crops"] if isinstance(config, HrnetExperiment) else []
-    tables = {table: store.digest(table) for table in (*splits_of(asset, config), *crops)}
-    first = {"initial": store.weights_digest(INITIAL[asset])} if asset in INITIAL else {}
-    network = type(config.net).__name__
-    return {"code": CODE_VERSION, **tables, **first, "config": config, "network": network}
+    tables = {table: store.digest(table) for table in (*_splits(asset, config), *crops)}
+    first = {"initial": store.weights_digest(initial)} if initial else {}
+    return {**tables, **first, "config": config, "network": type(config.net).__name__}
 
 
-def training_folder(store: Store, asset: str, config: Experiment) -> Path:
-    """Where a training with these inputs keeps its checkpoints."""
-    return store.model(asset) / inputs_digest(training_inputs(asset, store, config, None))[:12]
+def training_folder(store: Store, asset: str, digest: str) -> Path:
+    """Where a training with inputs of this digest keeps its checkpoints."""
+    return store.model(asset) / digest[:12]
 
 
-def initial_weights(store: Store, asset: str) -> dict[str, Any]:
-    """The pre-training that a fine-tuned row starts from, as its ``current.json`` says.
+def _initial_weights(store: Store, pretraining: str) -> dict[str, Any]:
+    """The pre-training that a fine-tuned row starts from, as its ``current.json`` describes it.
 
-    Raises InputError when it is not there, is of other motion than today's, or when that motion
-    holds what is judged.
+    Raises InputError when it is missing, when it was trained on other motion than today's, or
+    when that motion is in a clip that is evaluated.
     """
-    said = store.training(INITIAL[asset])
-    if said["splits"]["pretraining_motion"] != store.digest("pretraining_motion"):
+    trained = store.training(pretraining)
+    if trained["splits"][MOTION] != store.digest(MOTION):
         raise InputError(
-            f"{INITIAL[asset]} was trained on other motion than there is today",
-            file=store.output(INITIAL[asset]),
-            hint=f"Materialize {INITIAL[asset]} again",
+            f"{pretraining} was trained on other motion than there is today",
+            file=store.output(pretraining),
+            hint=f"Materialize {pretraining} again",
         )
     refuse_shared_motion(store)
-    return {"asset": INITIAL[asset], **said["best"], "motion": said["motion"]}
+    return {"asset": pretraining, **trained["best"], "motion": trained["motion"]}
 
 
 def _runs_file(store: Store, folder: Path, splits: Sequence[str]) -> Path:
-    """The one file that the training reads; rewritten only when it is not there."""
+    """The one file that the training reads; written only when it is missing."""
     from dance_models.data.assemble import pose_runs_from_rows
     from dance_models.data.pose_runs import save_pose_runs
 
@@ -97,49 +145,39 @@ def _runs_file(store: Store, folder: Path, splits: Sequence[str]) -> Path:
     return path
 
 
-def _lineage(
-    context: dg.AssetExecutionContext, store: Store, asset: str, tables: Sequence[str]
-) -> dict[str, str]:
+def _lineage_tags(context: StageContext[Experiment], asset: str) -> dict[str, str]:
     """Tags that lead from the MLflow run back to Dagster, the code and the data."""
+    tables = _splits(asset, context.config)
+    if asset in ROW_OF_ASSET:
+        tables = (*tables, "split_manifest", *([MOTION] if _initial(asset) else []))
     return {
-        "dagster/run_id": context.run.run_id,
+        "dagster/run_id": context.run.run.run_id,
         "dagster/asset_key": asset,
         "git_commit": git_commit(),
-        "skeleton": SKELETON_ID,
-        **{f"data_version/{name}": store.digest(name) for name in tables},
+        "skeleton": DANCE_14.id,
+        **{f"data_version/{table}": context.store.digest(table) for table in tables},
     }
 
 
-def _ancestors(asset: str, splits: Sequence[str]) -> Sequence[str]:
-    """The tables that a training stands on, beside those it reads."""
-    if asset in PRETRAININGS:
-        return splits
-    return (*splits, "split_manifest", *(["pretraining_motion"] if asset in INITIAL else []))
+# --- training ---------------------------------------------------------------------------------
 
 
-def train_network(
-    context: dg.AssetExecutionContext,
-    store: Store,
-    launcher: TrainingLauncher,
-    config: Experiment,
-) -> Made:
-    """Train in the launcher's process and record what came of it; goes on from where it was.
+def _train(asset: str, context: StageContext[Experiment]) -> Metadata:
+    """Train in the launcher's process and record the result; continues an interrupted training.
 
-    Raises InputError when what it is to start from is not there, or is of motion that leaks.
+    Raises InputError when the weights to start from are missing, or are of motion that leaks.
     """
-    from dance_models.training.checkpoint import experiment_to_plain
+    from dance_models.checkpoint import experiment_to_plain
 
-    asset = context.asset_key.to_user_string()
-    splits = splits_of(asset, config)
-    initial = initial_weights(store, asset) if asset in INITIAL else None
-    if asset in PRETRAININGS:
+    store, config = context.store, context.config
+    splits, pretraining = _splits(asset, config), _initial(asset)
+    initial = _initial_weights(store, pretraining) if pretraining else None
+    if splits == (MOTION,):
         refuse_shared_motion(store)
-    folder = training_folder(store, asset, config)
+    folder = training_folder(store, asset, context.digest)
     runs = _runs_file(store, folder, splits)
     tracker = Tracker(store)
-    run_id = tracker.open_run(
-        folder, asset, _lineage(context, store, asset, _ancestors(asset, splits))
-    )
+    run_id = tracker.open_run(folder, asset, _lineage_tags(context, asset))
     log_record(tracker, run_id)
     if not (folder / "last.pt").exists():  # a resumed run has its parameters already
         for key, value in flat_parameters(asdict(config)).items():
@@ -149,7 +187,7 @@ def train_network(
         "runs": str(runs),
         "folder": str(folder),
         "experiment": experiment_to_plain(config),
-        "frame_split": asset == asset_name(FRAME_SPLIT),
+        "frame_split": asset == FRAME_SPLIT.asset,
         "crops": str(store.crops),
         "store": str(store.path),
         "run_id": run_id,
@@ -160,109 +198,70 @@ def train_network(
         "initial": str(store.path / initial["path"]) if initial else None,
     }
     try:
-        result = launcher.launch(context, job)
+        result = context.run.resources.launcher.launch(context.run, job)
     except BaseException as error:
         stopped = isinstance(error, KeyboardInterrupt | dg.DagsterExecutionInterruptedError)
-        status = "KILLED" if stopped else "FAILED"
-        tracker.close_run(run_id, status)
+        tracker.close_run(run_id, "KILLED" if stopped else "FAILED")
         raise
     tracker.close_run(run_id, "FINISHED")
-    return _record(store, tracker, asset, run_id, result, config, initial)
+    _write_current(context, asset, result, initial)
+    _write_notes(context, tracker, asset, run_id, result)
+    return _metadata(tracker, asset, run_id, result)
 
 
-def _record(
-    store: Store,
-    tracker: Tracker,
+def _write_current(
+    context: StageContext[Experiment],
     asset: str,
-    run_id: str,
-    result: Any,
-    config: Experiment,
-    initial: dict[str, Any] | None,
-) -> Made:
-    """Point ``current.json`` at the new checkpoints; the run id lies beside, outside the digest."""
-    from dance_models.render.plots import loss_curve
+    result: Mapping[str, Any],
+    initial: Mapping[str, Any] | None,
+) -> None:
+    """Point ``current.json`` at the new checkpoints."""
+    store, config = context.store, context.config
 
-    def located(file: dict[str, str]) -> dict[str, str]:
+    def located(file: Mapping[str, str]) -> dict[str, str]:
         return {"path": store.relative(Path(file["path"])), "sha256": file["sha256"]}
 
+    splits = [split for split in _splits(asset, config) if split != "test_split"]
     current = {
         "best": located(result["best"]),
         "last": located(result["last"]),
         "folds": [located(file) for file in result["folds"]],
         "config": asdict(config),
-        "splits": {
-            split: store.digest(split)
-            for split in splits_of(asset, config)
-            if split != "test_split"
-        },
+        "splits": {split: store.digest(split) for split in splits},
         **({"initial": initial} if initial else {}),
-        **({"motion": motion_facts(store)} if asset in PRETRAININGS else {}),
+        **({"motion": motion_facts(store)} if splits == [MOTION] else {}),
     }
+    write_text(store.output(asset), json.dumps(current, indent=2, sort_keys=True) + "\n")
+
+
+def _write_notes(
+    context: StageContext[Experiment],
+    tracker: Tracker,
+    asset: str,
+    run_id: str,
+    result: Mapping[str, Any],
+) -> None:
+    """The run's id, which lies beside so that it is in no digest, and figures for the checks."""
     tracker.client.set_tag(run_id, CHECKPOINT_TAG, result["best"]["sha256"])
-    path = store.output(asset)
-    write_text(path, json.dumps(current, indent=2, sort_keys=True) + "\n")
     write_text(
-        store.model(asset) / "mlflow.json",
+        context.store.model(asset) / "mlflow.json",
         json.dumps({"run_id": run_id, "model_id": result["model_id"]}, indent=2) + "\n",
     )
-    history = result["history"]
-    outcome = {"history": history, "export_difference": result["export_difference"]}
+    outcome = {"history": result["history"], "export_difference": result["export_difference"]}
     best = Path(result["best"]["path"])
     write_text(best.with_name(OUTCOME), json.dumps(outcome, indent=2) + "\n")
-    return Made(
-        file_digest(path),
-        {
-            "mlflow_run": dg.MetadataValue.url(tracker.run_url(run_id)),
-            "mlflow_run_id": run_id,
-            "mlflow_model_id": result["model_id"],
-            "best_epoch": result["best_epoch"],
-            "best_validation_score": float(result["best_score"]),
-            "loss_curve": previews.picture(loss_curve(history), f"loss of {asset}"),
-            "history": previews.records(pl.DataFrame(history), limit=100),
-        },
-    )
 
 
-def network_asset(method: str) -> dg.AssetsDefinition:
-    """The asset that trains one network, with the active profile's experiment as its config."""
-    name, settings = asset_name(method), network_settings(method)
-    headline = method in HEADLINE
-    group = "training" if headline else "ablations" if method in ABLATIONS else "baselines"
-    group = "pretraining" if name in INITIAL else group
+def _metadata(tracker: Tracker, asset: str, run_id: str, result: Mapping[str, Any]) -> Metadata:
+    from dance_models.render.plots import loss_curve
 
-    @dg.asset(
-        name=name,
-        deps=[
-            *(train_split, val_split, test_split),
-            *(["person_crops"] if method in CROP_NETWORKS else []),
-            *([INITIAL[name]] if name in INITIAL else []),
-        ],
-        group_name=group,
-        code_version=CODE_VERSION,
-        pool="gpu",
-        check_specs=network_checks(name).specs(),
-        kinds={"pytorch", "mlflow"},
-        op_tags={"dance/kind": "training"},
-        description=f"{NETWORKS[method]}\n\n{HOW_TRAINED}",
-    )
-    def network(
-        context: dg.AssetExecutionContext,
-        config: settings,  # type: ignore[valid-type]
-        store: Store,
-        launcher: TrainingLauncher,
-    ) -> Result:
-        experiment = config.value()  # type: ignore[attr-defined]
-        return run_stage(
-            context,
-            store,
-            training_inputs(name, store, experiment, None),
-            lambda: train_network(context, store, launcher, experiment),
-            network_checks(name),
-        )
-
-    return network
-
-
-# A graph of the networks that the active profile compares; the others have no asset in it.
-ROWS: Final = active_profile().rows
-network_assets = [network_asset(method) for method in ROWS]
+    history = result["history"]
+    return {
+        "mlflow_run": dg.MetadataValue.url(tracker.run_url(run_id)),
+        "mlflow_run_id": run_id,
+        "mlflow_model_id": result["model_id"],
+        "best_epoch": result["best_epoch"],
+        "best_validation_score": float(result["best_score"]),
+        "loss_curve": previews.picture(loss_curve(history), f"loss of {asset}"),
+        "history": previews.records(pl.DataFrame(history), limit=100),
+    }

@@ -1,32 +1,36 @@
-"""The sensor of the alias ``champion``, whoever moved it: the gate, a command, a hand in MLflow."""
+"""The sensor of the alias ``champion``, whether the gate, a command or a person moved it."""
 
 import json
 
 import dagster as dg
 
 from pipelines.assets.champion_exports import champions
-from pipelines.automation.jobs import export_champions
-from pipelines.automation.switches import sensor_status
+from pipelines.automation.jobs import EXPORT_CHAMPIONS
+from pipelines.automation.switches import AutomationSettings
 from pipelines.storage.store import Store
 
 
-@dg.sensor(
-    job=export_champions,
-    minimum_interval_seconds=30,
-    default_status=sensor_status("champions"),
-    description="Exports the champions when an alias `champion` moved in MLflow, whoever moved it.",
-)
-def champion_changed(
-    context: dg.SensorEvaluationContext, store: Store
-) -> dg.SensorResult | dg.SkipReason:
-    """A run whenever the aliases are not what they were at the last look."""
-    moves, last = json.loads(context.cursor) if context.cursor else (0, {})
-    now = champions(store)
-    if now == last:
-        said = ", ".join(f"{task} version {version}" for task, version in now.items()) or "none"
-        return dg.SkipReason(f"the champions are what they were: {said}")
-    # Counted, because a rollback leads to a state that was there before.
-    return dg.SensorResult(
-        run_requests=[dg.RunRequest(run_key=f"move {moves + 1}")],
-        cursor=json.dumps([moves + 1, now]),
+def champion_sensor(automation: AutomationSettings) -> dg.SensorDefinition:
+    """The sensor ``champion_changed``."""
+
+    @dg.sensor(
+        job_name=EXPORT_CHAMPIONS,
+        minimum_interval_seconds=30,
+        default_status=automation.sensor_status("champions"),
+        description="Exports the champions when an alias `champion` was moved in MLflow.",
     )
+    def champion_changed(
+        context: dg.SensorEvaluationContext, store: Store
+    ) -> dg.SensorResult | dg.SkipReason:
+        moves, last = json.loads(context.cursor) if context.cursor else (0, {})
+        now = champions(store)
+        if now == last:
+            named = ", ".join(f"{task} version {version}" for task, version in now.items())
+            return dg.SkipReason(f"the champions are unchanged: {named or 'none'}")
+        # Counted, because a rollback leads to a state that was there before.
+        return dg.SensorResult(
+            run_requests=[dg.RunRequest(run_key=f"move {moves + 1}")],
+            cursor=json.dumps([moves + 1, now]),
+        )
+
+    return champion_changed

@@ -1,22 +1,19 @@
-"""A failed run is told to a webhook."""
+"""The sensor that reports a failed run to a webhook."""
 
 import json
-import os
 import urllib.error
 import urllib.request
 from typing import Any, Final
 
 import dagster as dg
 
-from pipelines.automation.switches import sensor_status
+from pipelines.automation.switches import WEBHOOK_VARIABLE, AutomationSettings
 
-WEBHOOK_VARIABLE: Final = "DANCE_FAILURE_WEBHOOK"
-UI_VARIABLE: Final = "DANCE_UI"  # where links in messages lead
 TIMEOUT_S: Final = 10
 
 
-def message_of(context: dg.RunFailureSensorContext) -> dict[str, Any]:
-    """What the webhook is told: job, run, assets, clip, the innermost error in one line, a link."""
+def failure_message(context: dg.RunFailureSensorContext, ui_address: str) -> dict[str, Any]:
+    """The JSON for the webhook: job, run, assets, clip, the innermost error in one line, a link."""
     run = context.dagster_run
     errors = []
     for event in context.get_step_failure_events():
@@ -25,7 +22,6 @@ def message_of(context: dg.RunFailureSensorContext) -> dict[str, Any]:
             error = error.cause
         if error is not None:
             errors.append({"asset": event.step_key, "error": error.message.strip()})
-    ui = os.environ.get(UI_VARIABLE, "http://127.0.0.1:3000").rstrip("/")
     return {
         "job": run.job_name,
         "run_id": run.run_id,
@@ -33,25 +29,32 @@ def message_of(context: dg.RunFailureSensorContext) -> dict[str, Any]:
         "clip": run.tags.get("dagster/partition"),
         "failures": errors,
         "error": errors[0]["error"] if errors else context.failure_event.message,
-        "link": f"{ui}/runs/{run.run_id}",
+        "link": f"{ui_address}/runs/{run.run_id}",
     }
 
 
-@dg.run_failure_sensor(
-    default_status=sensor_status("failures"),
-    minimum_interval_seconds=15,
-    description=f"Posts every failed run as JSON to `{WEBHOOK_VARIABLE}`, or logs it without one.",
-)
-def run_failed(context: dg.RunFailureSensorContext) -> None:
-    """One message a failed run; a webhook that does not answer is logged, never an error."""
-    message = message_of(context)
-    context.log.error(f"{message['job']} failed: {message['error']} ({message['link']})")
-    url = os.environ.get(WEBHOOK_VARIABLE)
-    if not url:
-        return
-    body, kind = json.dumps(message).encode(), {"Content-Type": "application/json"}
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, body, kind), timeout=TIMEOUT_S):
-            pass
-    except (OSError, ValueError) as error:  # ValueError: no URL at all
-        context.log.warning(f"{WEBHOOK_VARIABLE} could not be told: {error}")
+def failure_sensor(automation: AutomationSettings) -> dg.SensorDefinition:
+    """The sensor ``run_failed``: one message for each failed run.
+
+    A webhook that does not answer is logged and is never an error.
+    """
+
+    @dg.run_failure_sensor(
+        default_status=automation.sensor_status("failures"),
+        minimum_interval_seconds=15,
+        description=f"Posts every failed run as JSON to `{WEBHOOK_VARIABLE}`, or logs it.",
+    )
+    def run_failed(context: dg.RunFailureSensorContext) -> None:
+        message = failure_message(context, automation.ui_address)
+        context.log.error(f"{message['job']} failed: {message['error']} ({message['link']})")
+        url = automation.failure_webhook
+        if url is None:
+            return
+        body, kind = json.dumps(message).encode(), {"Content-Type": "application/json"}
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, body, kind), timeout=TIMEOUT_S):
+                pass
+        except (OSError, ValueError) as error:  # ValueError: not a URL
+            context.log.warning(f"the webhook of {WEBHOOK_VARIABLE} failed: {error}")
+
+    return run_failed

@@ -1,7 +1,7 @@
-"""What changed in a folder since the last look, without reading the files or the clock.
+"""What changed in a folder since the last scan, without reading the files or the clock.
 
-A file counts when two looks in a row find the same size and modification time: one that is still
-being copied waits for the next look.
+A file counts when two scans in a row find the same size and modification time. A file that is
+still being copied waits for the next scan.
 """
 
 import json
@@ -13,29 +13,29 @@ State = dict[str, list[int]]  # path -> size, modification time in ns
 
 
 @dataclass(frozen=True)
-class Look:
-    """A cursor: what the last look saw, what of it was dealt with, and what had gone."""
+class FolderScan:
+    """A sensor's cursor: files of the last scan, which were handled, and which are missing."""
 
     seen: State = field(default_factory=dict)
     handled: State = field(default_factory=dict)
-    gone: tuple[str, ...] = ()
-    # Looks that found something: a file that comes back as it was once is another change.
+    missing: tuple[str, ...] = ()
+    # Scans that found something: a file that returns to an earlier state is another change.
     number: int = 0
 
     @classmethod
-    def from_cursor(cls, cursor: str | None) -> "Look":
-        """The look that :meth:`cursor` stored; the first one when there is none."""
+    def from_cursor(cls, cursor: str | None) -> "FolderScan":
+        """The scan that :meth:`cursor` stored; an empty one before the first."""
         if not cursor:
             return cls()
         plain = json.loads(cursor)
         return cls(plain["seen"], plain["handled"], tuple(plain["gone"]), plain.get("number", 0))
 
     def cursor(self) -> str:
-        """The look as text."""
+        """The scan as text."""
         plain = {
             "seen": self.seen,
             "handled": self.handled,
-            "gone": list(self.gone),
+            "gone": list(self.missing),
             "number": self.number,
         }
         return json.dumps(plain, sort_keys=True)
@@ -43,36 +43,36 @@ class Look:
 
 @dataclass(frozen=True)
 class Changes:
-    """What a look found: settled files that are new or changed, files still growing, files gone."""
+    """What a scan found: settled files that are new or changed, growing files, missing files."""
 
     settled: tuple[Path, ...]
     growing: tuple[Path, ...]
-    gone: tuple[Path, ...]  # since the last look
-    look: Look  # to be stored once the changes were dealt with
+    missing: tuple[Path, ...]  # since the last scan
+    scan: FolderScan  # to be stored once the changes were handled
 
 
-def look_again(
-    folder: Path, last: Look, also: Iterable[Path] = (), at_most: int | None = None
+def scan_again(
+    folder: Path, last: FolderScan, also: Iterable[Path] = (), at_most: int | None = None
 ) -> Changes:
-    """Compare a folder, with all that lies below, and other files with the last look.
+    """Compare a folder, with its sub-folders, and other files with the last scan.
 
     Hidden files do not count. Settled files beyond ``at_most`` bytes in all wait for the next
-    look, but for the first of them.
+    scan, except for the first of them.
     """
     now = _states(folder, also)
     waiting = [path for path, state in now.items() if last.handled.get(path) != state]
     still = [path for path in waiting if last.seen.get(path) == now[path]]
     settled = _first(still, now, at_most)
     growing = [path for path in waiting if path not in set(still)]
-    gone = [path for path in last.handled if path not in now and path not in last.gone]
+    missing = [path for path in last.handled if path not in now and path not in last.missing]
     kept = {path: state for path, state in last.handled.items() if path in now}
     handled = {**kept, **{path: now[path] for path in settled}}
-    still_gone = tuple(path for path in (*last.gone, *gone) if path not in now)
+    still_missing = tuple(path for path in (*last.missing, *missing) if path not in now)
     return Changes(
         tuple(map(Path, settled)),
         tuple(map(Path, growing)),
-        tuple(map(Path, gone)),
-        Look(now, handled, still_gone, last.number + bool(settled or gone)),
+        tuple(map(Path, missing)),
+        FolderScan(now, handled, still_missing, last.number + bool(settled or missing)),
     )
 
 
@@ -87,7 +87,7 @@ def _states(folder: Path, also: Iterable[Path]) -> State:
     for path in (*below, *also):
         try:
             status = path.stat()
-        except OSError:  # went while we looked, or a link that leads nowhere
+        except OSError:  # deleted during the scan, or a broken link
             continue
         if path.is_file():
             found[str(path)] = [status.st_size, status.st_mtime_ns]

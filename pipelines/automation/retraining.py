@@ -1,20 +1,17 @@
 """The schedule that retrains, unless nothing changed."""
 
-import os
 from typing import Final
 
 import dagster as dg
 
-from dance_models.profiles import HEADLINE
-from dance_models.rows import asset_name
-from pipelines.automation.jobs import retrain_all
-from pipelines.automation.switches import schedule_status
-from pipelines.settings import active_profile
-from pipelines.steps import DATASET_STEPS
+from dance_models.config import Profile
+from dance_models.rows import HEADLINE, row_of
+from pipelines.assets.dataset import pose_dataset
+from pipelines.assets.training import network_stage
+from pipelines.automation.jobs import RETRAIN_ALL
+from pipelines.automation.switches import CRON_VARIABLE, AutomationSettings
 from pipelines.storage.store import Store
 
-CRON_VARIABLE: Final = "DANCE_RETRAIN_CRON"
-MONDAY_AT_THREE: Final = "0 3 * * 1"
 UNFINISHED: Final = (
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -24,50 +21,42 @@ UNFINISHED: Final = (
 )
 
 
-def stale_networks(instance: dg.DagsterInstance, store: Store) -> list[str]:
-    """The headline networks that today's splits, configuration or code would make anew."""
-    wanted = {asset_name(method) for method in HEADLINE}
-    profile = active_profile()
-    steps = [step for group in DATASET_STEPS for step in group]
-    return [
-        step.asset
-        for step in steps
-        if step.asset in wanted and not step.is_fresh(instance, store, profile)
-    ]
+def stale_networks(instance: dg.DagsterInstance, store: Store, profile: Profile) -> list[str]:
+    """The headline networks that today's splits, configuration or code would train anew."""
+    stages = [network_stage(row_of(method)) for method in HEADLINE]
+    return [stage.name for stage in stages if not stage.is_fresh(instance, store, profile)]
 
 
-def _data_set_is_stale(instance: dg.DagsterInstance, store: Store) -> bool:
-    profile = active_profile()
-    return any(
-        not step.is_fresh(instance, store, profile)
-        for group in DATASET_STEPS
-        for step in group
-        if step.asset == "pose_dataset"
+def retraining_schedule(profile: Profile, automation: AutomationSettings) -> dg.ScheduleDefinition:
+    """The schedule ``weekly_retrain``.
+
+    One run of ``retrain_all`` a tick, unless one is in progress or nothing would change.
+    """
+
+    @dg.schedule(
+        job_name=RETRAIN_ALL,
+        cron_schedule=automation.retrain_cron,
+        default_status=automation.schedule_status("retraining"),
+        description="Retrains both networks and puts them through the gate, on Mondays at three or "
+        f"as `{CRON_VARIABLE}` says; skipped while data, configuration and code are unchanged.",
     )
-
-
-@dg.schedule(
-    job=retrain_all,
-    cron_schedule=os.environ.get(CRON_VARIABLE, MONDAY_AT_THREE),
-    default_status=schedule_status("retraining"),
-    description=f"Retrains both networks and puts them through the gate, on Mondays at three or as "
-    f"`{CRON_VARIABLE}` says; skipped while data, configuration and code are what they were.",
-)
-def weekly_retrain(
-    context: dg.ScheduleEvaluationContext, store: Store
-) -> dg.RunRequest | dg.SkipReason:
-    """One run of ``retrain_all`` a tick, unless one is under way or would make nothing new."""
-    running = context.instance.get_runs(
-        filters=dg.RunsFilter(job_name=retrain_all.name, statuses=list(UNFINISHED)), limit=1
-    )
-    if running:
-        return dg.SkipReason(f"run {running[0].run_id[:8]} of {retrain_all.name} is under way")
-    if not store.digest("pose_dataset"):
-        return dg.SkipReason("there is no data set yet")
-    stale = stale_networks(context.instance, store)
-    if not stale and not _data_set_is_stale(context.instance, store):
-        return dg.SkipReason(
-            "the data versions, configuration and code of both networks are unchanged since they "
-            "were trained"
+    def weekly_retrain(
+        context: dg.ScheduleEvaluationContext, store: Store
+    ) -> dg.RunRequest | dg.SkipReason:
+        instance = context.instance
+        running = instance.get_runs(
+            filters=dg.RunsFilter(job_name=RETRAIN_ALL, statuses=list(UNFINISHED)), limit=1
         )
-    return dg.RunRequest(tags={"dance/stale": ", ".join(stale) or "pose_dataset"})
+        if running:
+            return dg.SkipReason(f"run {running[0].run_id[:8]} of {RETRAIN_ALL} is in progress")
+        if not store.digest(pose_dataset.name):
+            return dg.SkipReason("there is no data set yet")
+        stale = stale_networks(instance, store, profile)
+        if not stale and pose_dataset.is_fresh(instance, store, profile):
+            return dg.SkipReason(
+                "the data versions, configuration and code of both networks are unchanged since "
+                "they were trained"
+            )
+        return dg.RunRequest(tags={"dance/stale": ", ".join(stale) or pose_dataset.name})
+
+    return weekly_retrain

@@ -1,29 +1,54 @@
-"""On or off by environment: ``DANCE_AUTOMATION``, and a variable for each part.
+"""What automation is on, and its settings, as the environment gives them.
 
-Off unless asked for, so that a look at the web UI starts nothing. A switch that was turned in the
-web UI by hand counts more: Dagster keeps it.
+Off unless asked for, so that a look at the web UI starts nothing. A switch that was turned by hand
+in the web UI takes precedence: Dagster stores it.
 """
 
-import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import dagster as dg
 
 ALL: Final = "DANCE_AUTOMATION"
 ON: Final = ("1", "on", "true", "yes")
+PARTS: Final = ("clips", "annotations", "dataset", "retraining", "champions", "failures")
+CRON_VARIABLE: Final = "DANCE_RETRAIN_CRON"
+WEBHOOK_VARIABLE: Final = "DANCE_FAILURE_WEBHOOK"
+UI_VARIABLE: Final = "DANCE_UI"  # where links in messages lead
+MONDAY_AT_THREE: Final = "0 3 * * 1"
 
 
-def is_on(part: str) -> bool:
-    """Whether ``DANCE_AUTOMATION_<PART>``, else ``DANCE_AUTOMATION``, says on."""
-    said = os.environ.get(f"{ALL}_{part.upper()}") or os.environ.get(ALL, "off")
-    return said.strip().lower() in ON
+@dataclass(frozen=True)
+class AutomationSettings:
+    """Which sensors and schedules start running, and their settings."""
 
+    on: frozenset[str] = frozenset()  # of PARTS
+    retrain_cron: str = MONDAY_AT_THREE
+    failure_webhook: str | None = None
+    ui_address: str = "http://127.0.0.1:3000"
 
-def sensor_status(part: str) -> dg.DefaultSensorStatus:
-    """The status in which a sensor starts."""
-    return dg.DefaultSensorStatus.RUNNING if is_on(part) else dg.DefaultSensorStatus.STOPPED
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "AutomationSettings":
+        """A part is on when ``DANCE_AUTOMATION_<PART>``, else ``DANCE_AUTOMATION``, says so."""
 
+        def is_on(part: str) -> bool:
+            value = environment.get(f"{ALL}_{part.upper()}") or environment.get(ALL, "off")
+            return value.strip().lower() in ON
 
-def schedule_status(part: str) -> dg.DefaultScheduleStatus:
-    """The status in which a schedule starts."""
-    return dg.DefaultScheduleStatus.RUNNING if is_on(part) else dg.DefaultScheduleStatus.STOPPED
+        return cls(
+            frozenset(filter(is_on, PARTS)),
+            environment.get(CRON_VARIABLE, MONDAY_AT_THREE),
+            environment.get(WEBHOOK_VARIABLE) or None,
+            environment.get(UI_VARIABLE, cls.ui_address).rstrip("/"),
+        )
+
+    def sensor_status(self, part: str) -> dg.DefaultSensorStatus:
+        """The status in which a sensor starts."""
+        running = part in self.on
+        return dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
+
+    def schedule_status(self, part: str) -> dg.DefaultScheduleStatus:
+        """The status in which a schedule starts."""
+        running = part in self.on
+        return dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED

@@ -18,13 +18,15 @@ def _poses(store: Store, asset: str, clip: str) -> "ClipPoses":
     """The poses of one table; the times come from the probe. Null keypoints become NaN."""
     from dance_models.data.assemble import dense
     from dance_models.quality.poses import ClipPoses
-    from dance_models.skeleton import NUM_JOINTS
+    from dance_models.skeleton import DANCE_14
 
     table = store.read(asset, clip).sort("frame")
     frame = table["frame"].to_numpy()
     times = store.read("clip_probe", clip)["time_s"][0]
     time_s = times.to_numpy()[frame] if times is not None and len(frame) else np.zeros(0)
-    return ClipPoses(clip, frame, time_s, dense(table["keypoints"], (NUM_JOINTS, 2), np.nan))
+    return ClipPoses(
+        clip, frame, time_s, dense(table["keypoints"], (DANCE_14.num_joints, 2), np.nan)
+    )
 
 
 def _annotations(store: Store, config: QualityConfig, clip: str | None) -> "list[Finding]":

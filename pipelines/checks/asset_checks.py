@@ -1,13 +1,12 @@
-"""Checks that run inside their asset's own step.
+"""Checks that run inside the step of their own asset.
 
-As ops of their own they would cost a process start a clip in the web UI. What they find is kept as
-a table in the store, so that a result that is fresh is judged as it was when it was made, and the
-data set can leave out clips by what is on disk rather than by a run's fate.
+As ops of their own they would cost one process start for each clip in the web UI. Their findings
+are written to a table in the store. So a reused result keeps its findings, and the data set leaves
+clips out by what is on disk rather than by how a run ended.
 """
 
 import hashlib
 import json
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,6 @@ from dance_models.config import QualityConfig
 from dance_models.tables import write_table
 from pipelines import previews
 from pipelines.partitions import CLIPS
-from pipelines.settings import active_profile
 from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
@@ -56,53 +54,65 @@ class AssetChecks:
 
     def specs(self) -> list[dg.AssetCheckSpec]:
         """For the asset's ``check_specs``."""
-        with warnings.catch_warnings():  # that partitions of checks are new
-            warnings.simplefilter("ignore", dg.PreviewWarning)
-            return [
-                dg.AssetCheckSpec(
-                    check.name,
-                    asset=self.asset,
-                    description=check.description,
-                    blocking=check.blocking,
-                    partitions_def=CLIPS if self.partitioned else None,
-                )
-                for check in self.checks
-            ]
+        return [
+            dg.AssetCheckSpec(
+                check.name,
+                asset=self.asset,
+                description=check.description,
+                blocking=check.blocking,
+                partitions_def=CLIPS if self.partitioned else None,
+            )
+            for check in self.checks
+        ]
 
-    def _key(self, digest: str) -> str:
-        """What findings depend on: the asset's inputs, the limits, the code."""
-        limits = asdict(active_profile().quality)
-        text = json.dumps([self.code, digest, limits], sort_keys=True)
+    def _key(self, quality: QualityConfig, digest: str) -> str:
+        """What findings depend on: the stage's inputs, the limits, the code."""
+        text = json.dumps([self.code, digest, asdict(quality)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def found(self, store: Store, clip: str | None, digest: str) -> "list[Finding] | None":
-        """What was found on the asset made from these inputs, None when it was not checked."""
+    def found(
+        self, store: Store, quality: QualityConfig, clip: str | None, digest: str
+    ) -> "list[Finding] | None":
+        """What was found on the result of these inputs, None when it was not checked."""
         from dance_models.quality.findings import findings_of_table
 
-        path = store.findings(self.asset, clip)
-        if not path.is_file() or pl.read_parquet_metadata(path).get(CHECKED) != self._key(digest):
+        path, key = store.findings(self.asset, clip), self._key(quality, digest)
+        if not path.is_file() or pl.read_parquet_metadata(path).get(CHECKED) != key:
             return None
         return findings_of_table(pl.read_parquet(path))
 
-    def keep(
-        self, store: Store, clip: str | None, digest: str, findings: "Sequence[Finding]"
+    def record(
+        self,
+        store: Store,
+        quality: QualityConfig,
+        clip: str | None,
+        digest: str,
+        findings: "Sequence[Finding]",
     ) -> None:
-        """Write what was found on the asset made from these inputs."""
+        """Write what was found on the result of these inputs."""
         from dance_models.quality.findings import findings_table
 
-        metadata = {CHECKED: self._key(digest)}
+        metadata = {CHECKED: self._key(quality, digest)}
         write_table(findings_table(findings), store.findings(self.asset, clip), metadata)
 
-    def run(self, store: Store, clip: str | None, digest: str) -> list[dg.AssetCheckResult]:
-        """Evaluate all checks (unless that was done), keep what they found, and report it."""
-        findings = self.found(store, clip, digest)
+    def evaluate_or_reuse(
+        self, store: Store, quality: QualityConfig, clip: str | None, digest: str
+    ) -> "list[Finding]":
+        """Findings of all checks, evaluated and written unless that was done before."""
+        findings = self.found(store, quality, clip, digest)
         if findings is None:
-            findings = self.evaluate(store, active_profile().quality, clip)
-            self.keep(store, clip, digest, findings)
-        return [self._result(store, check, findings) for check in self.checks]
+            findings = self.evaluate(store, quality, clip)
+            self.record(store, quality, clip, digest, findings)
+        return findings
+
+    def results(
+        self, store: Store, findings: "Sequence[Finding]", *, blocking: bool = True
+    ) -> list[dg.AssetCheckResult]:
+        """One result for each check. With ``blocking`` False an error is only a warning."""
+        return [self._result(store, check, findings, blocking) for check in self.checks]
 
     def _result(
-        self, store: Store, check: Check, findings: "Sequence[Finding]"
+        self, store: Store, check: Check, findings: "Sequence[Finding]", blocking: bool
     ) -> dg.AssetCheckResult:
         from dance_models.quality.findings import errors, findings_table, lines
 
@@ -117,10 +127,11 @@ class AssetChecks:
         drawn = self.draw(store, mine)
         if drawn is not None:
             metadata["picture"] = previews.picture(drawn, located[0].replace("]", ")"))
+        error = bool(errors(mine)) and blocking
         return dg.AssetCheckResult(
             check_name=check.name,
             passed=False,
-            severity=dg.AssetCheckSeverity.ERROR if errors(mine) else dg.AssetCheckSeverity.WARN,
+            severity=dg.AssetCheckSeverity.ERROR if error else dg.AssetCheckSeverity.WARN,
             description="\n".join(located),
             metadata=metadata,
         )
@@ -131,3 +142,13 @@ class AssetChecks:
 
         blocking = {check.name for check in self.checks if check.blocking}
         return [f for f in errors(findings) if f.check in blocking]
+
+    def stopping_reason(self, store: Store, clip: str | None) -> str | None:
+        """The first error of a blocking check as it was last written, None without one."""
+        from dance_models.quality.findings import findings_of_table, lines
+
+        path = store.findings(self.asset, clip)
+        if not path.is_file():
+            return None
+        stopping = self.stopping(findings_of_table(pl.read_parquet(path)))
+        return lines(stopping)[0] if stopping else None

@@ -11,7 +11,7 @@ from dance_models.tables import SPLIT_ROWS, conform
 from pipelines.checks.annotations import pair_findings
 from pipelines.checks.asset_checks import AssetChecks, Check
 from pipelines.checks.pictures import drawing
-from pipelines.storage.registration import registered_clips
+from pipelines.storage.clips import registered_clips
 from pipelines.storage.store import Store
 
 if TYPE_CHECKING:

@@ -1,14 +1,13 @@
 """Checks on trained networks and on the reports that compare them."""
 
 import json
-from collections.abc import Iterable
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from dance_models.config import QualityConfig
-from dance_models.rows import PREDICTION_NETWORKS, RECOGNITION_NETWORKS
+from dance_models.rows import Task, rows_of
 from pipelines.checks.asset_checks import AssetChecks, Check
 from pipelines.storage.store import Store
 
@@ -67,23 +66,25 @@ def network_checks(asset: str) -> AssetChecks:
 
 
 def _report(
-    store: Store, config: QualityConfig, clip: str | None, *, report: str, methods: Iterable[str]
+    store: Store, config: QualityConfig, clip: str | None, *, task: Task
 ) -> "list[Finding]":
     from dance_models.quality import models
 
+    report = f"{task}_report"
+    methods = [row.id for row in rows_of(task)]
     scores = pl.read_parquet(store.output(report))
     paired = pl.read_parquet(store.reports / f"paired_{report}.parquet")
-    judge = models.below_raw if report == "recognition_report" else models.above_standing_still
+    judge = models.below_raw if task == "recognition" else models.above_standing_still
     return judge(scores, paired, methods, config)
 
 
 RECOGNITION_CHECKS = AssetChecks(
     "recognition_report",
     (Check("beats_trivial", "Networks are above the raw estimator in PCK@0.05: warns."),),
-    partial(_report, report="recognition_report", methods=RECOGNITION_NETWORKS),
+    partial(_report, task="recognition"),
 )
 PREDICTION_CHECKS = AssetChecks(
     "prediction_report",
     (Check("beats_trivial", "Networks are better than standing still at 80-320 ms: warns."),),
-    partial(_report, report="prediction_report", methods=PREDICTION_NETWORKS),
+    partial(_report, task="prediction"),
 )

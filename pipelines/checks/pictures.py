@@ -12,7 +12,7 @@ import polars as pl
 from dance_models.errors import InputError
 from pipelines import previews
 from pipelines.checks.asset_checks import Draw
-from pipelines.storage.registration import registered_clips
+from pipelines.storage.clips import registered_clips
 from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _decoded(store: Store, clip: str, wanted: Sequence[int]) -> dict[int, Image]
 def _keypoints(
     store: Store, clip: str, frame: int, asset: str | None
 ) -> "np.ndarray[Any, np.dtype[np.floating[Any]]] | None":
-    """(14, 2) of an asset's table on one frame, None where there is no such row."""
+    """(J, 2) of an asset's table on one frame, None where there is no such row."""
     if asset is None or not store.table(asset, clip).is_file():
         return None
     rows = store.read(asset, clip).filter(pl.col("frame") == frame)["keypoints"].drop_nulls()

@@ -1,39 +1,65 @@
-"""``dance apply``: tracked models on anyone's video."""
+"""``dance apply``: tracked models on any video."""
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from dance_models.config import EstimatorConfig
 from dance_models.errors import InputError
-from dance_models.tables import write_text
-from pipelines.storage.store import Store
-from pipelines.tracking.tracked_models import find_model
+from pipelines.commands import common
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dance_models.apply.poses import VideoPoses
+    from dance_models.config import EstimatorConfig
+    from pipelines.storage.store import Store
+    from pipelines.tracking.tracked_models import TrackedModel
+
+
+def apply(
+    video: Annotated[Path, typer.Argument(help="Any video with one dancer.")],
+    out: Annotated[Path, typer.Option(help="Folder for the JSON and the drawn video.")],
+    recognition: Annotated[
+        str, typer.Option(help="NAME@ALIAS, an MLflow run id, or a network's asset.")
+    ] = "mkff_st_gcn",
+    prediction: Annotated[str, typer.Option(help="Likewise.")] = "stga_net",
+    store: common.StoreOption = common.DEFAULT_STORE,
+    person: common.PersonOption = None,
+    draw: Annotated[bool, typer.Option(help="Also draw the skeletons onto the video.")] = True,
+    debug: common.DebugOption = False,
+) -> None:
+    """Refine and forecast the poses of a video with tracked models."""
+    with common.reported(debug):
+        models = (recognition, prediction)
+        estimator = common.estimator_of(person)
+        apply_to_video(
+            common.opened(store), common.console(), video, out, models, estimator, draw=draw
+        )
 
 
 def apply_to_video(
-    store: Store,
+    store: "Store",
     console: Console,
     video: Path,
     out: Path,
     models: tuple[str, str],
-    estimator: EstimatorConfig | None,
+    estimator: "EstimatorConfig | None",
     *,
     draw: bool,
 ) -> None:
     """Write ``<video>.json`` and ``<video>.mp4`` into ``out``; ``models``: recognition, prediction.
 
-    Raises InputError for a video that cannot be read, in which nobody is found, or that would be
-    overwritten by its own drawing.
+    Raises InputError for a video that cannot be read, in which no person is detected, or that
+    would be overwritten by its own drawing.
     """
     from dance_models.apply.document import document
     from dance_models.apply.overlay_video import write_overlay
-    from dance_models.apply.poses import poses_of_video
-    from dance_models.estimators.base import make_estimator
-    from dance_models.estimators.weights import fetch_weights
-    from dance_models.inference.keypoints import load_forecaster, load_refiner
+    from dance_models.tables import write_text
+    from pipelines.tracking.tracked_models import find_model
 
     if not video.is_file():
         raise InputError("there is no such video", file=video)
@@ -43,34 +69,53 @@ def apply_to_video(
             "the drawing would replace the video", file=video, hint="Choose another --out"
         )
     found = [find_model(store, name) for name in models]
-    refiner, forecaster = load_refiner(found[0].checkpoint), load_forecaster(found[1].checkpoint)
-    config = estimator or EstimatorConfig()
-    tracker = make_estimator(config, fetch_weights(store.weights), video.stem)
-    with Progress(console=console, refresh_per_second=2) as progress:
-        task = progress.add_task(video.name, total=None)
-        poses = poses_of_video(
-            video, tracker, refiner, forecaster,
-            lambda done, total: progress.update(task, completed=done, total=total),
-        )  # fmt: skip
+    poses, tracker = _poses(store, console, video, found, estimator)
     out.mkdir(parents=True, exist_ok=True)
     used = {
-        "estimator": f"{tracker.name} {tracker.version}",
+        "estimator": tracker,
         **{
             task: f"{model.method}, MLflow run {model.run_id}"
             for task, model in zip(("recognition", "prediction"), found, strict=True)
         },
     }
-    said = document(poses, used)
+    described = document(poses, used)
     written = out / f"{video.stem}.json"
-    write_text(written, json.dumps(said) + "\n")
+    write_text(written, json.dumps(described) + "\n")
     if draw:
         write_overlay(video, poses, drawing)
-    _say(console, said["summary"])
+    _print_summary(console, described["summary"])
     console.print(f"Written: {written}" + (f" and {drawing}" if draw else ""))
 
 
-def _say(console: Console, summary: dict[str, object]) -> None:
-    console.print(f"Somebody in {summary['frames_with_somebody']} of {summary['frames']} frames.")
+def _poses(
+    store: "Store",
+    console: Console,
+    video: Path,
+    models: "Sequence[TrackedModel]",
+    estimator: "EstimatorConfig | None",
+) -> "tuple[VideoPoses, str]":
+    """Poses of all frames, and the name and version of the estimator."""
+    from dance_models.apply.poses import poses_of_video
+    from dance_models.config import EstimatorConfig
+    from dance_models.estimators.factory import make_estimator
+    from dance_models.estimators.weights import fetch_weights
+    from dance_models.inference.loading import load_forecaster, load_refiner
+
+    refiner, forecaster = load_refiner(models[0].checkpoint), load_forecaster(models[1].checkpoint)
+    weights = fetch_weights(store.weights)
+    tracker = make_estimator(estimator or EstimatorConfig(), weights, video.stem)
+    with Progress(console=console, refresh_per_second=2) as progress:
+        task = progress.add_task(video.name, total=None)
+
+        def show(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        poses = poses_of_video(video, tracker, refiner, forecaster, show)
+    return poses, f"{tracker.name} {tracker.version}"
+
+
+def _print_summary(console: Console, summary: dict[str, object]) -> None:
+    console.print(f"A person in {summary['frames_with_somebody']} of {summary['frames']} frames.")
     errors = summary["forecast_error_percent_of_torso"]
     assert isinstance(errors, dict)
     for name, horizons in errors.items():

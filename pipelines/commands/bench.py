@@ -5,21 +5,41 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.console import Console
-from rich.table import Table
 
-from dance_models.bench import bench_estimator, bench_ingestion
-from dance_models.config import SamplingConfig
-from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
-from dance_models.estimators.weights import fetch_weights
-from pipelines.storage.store import Store
+from pipelines.commands import common
+
+if TYPE_CHECKING:
+    from pipelines.storage.store import Store
+
+
+def bench(
+    store: common.StoreOption = common.DEFAULT_STORE,
+    clips: Annotated[int, typer.Option(help="Clips to generate.")] = 4,
+    frames: Annotated[int, typer.Option(help="Frames a clip.")] = 1500,
+    width: Annotated[int, typer.Option(help="Pixels.")] = 480,
+    height: Annotated[int, typer.Option(help="Pixels.")] = 360,
+    debug: common.DebugOption = False,
+) -> None:
+    """Time ingestion against a bare decode, the estimator and training steps."""
+    with common.reported(debug):
+        run_bench(common.opened(store), common.console(), clips, frames, (width, height))
 
 
 def run_bench(
-    store: Store, console: Console, clips: int, frames: int, size: tuple[int, int]
+    store: "Store", console: Console, clips: int, frames: int, size: tuple[int, int]
 ) -> None:
     """Generate a corpus, time the stages and print the table. Machines differ: read the ratios."""
+    from rich.table import Table
+
+    from dance_models.bench import bench_estimator, bench_ingestion
+    from dance_models.config import SamplingConfig
+    from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
+    from dance_models.estimators.weights import fetch_weights
+
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         config = DemoCorpusConfig(clips=clips, frames=frames, size=size, workers=2)

@@ -1,18 +1,37 @@
-"""``dance clean``: what nothing refers to any more, found first and deleted on demand."""
+"""``dance clean``: unreferenced files and replaced runs, listed first and deleted on demand."""
 
 import json
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-import dagster as dg
-import polars as pl
+import typer
 
-from pipelines.partitions import clip_keys
-from pipelines.steps import ASSETS, CLIP_STEPS
-from pipelines.storage.registration import registered_clips
-from pipelines.storage.store import TRAININGS, Store, open_instance
-from pipelines.tracking.tracker import EXPERIMENT, Tracker
+from pipelines.commands import common
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from pipelines.storage.store import Store
+
+
+def clean(
+    store: common.StoreOption = common.DEFAULT_STORE,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
+    debug: common.DebugOption = False,
+) -> None:
+    """Delete frames, checkpoints and runs that nothing uses any more; lists them first."""
+    with common.reported(debug):
+        garbage = find_garbage(common.opened(store))
+        for line in garbage.lines():
+            common.console().print(line)
+        if not garbage:
+            return
+        if not yes and not typer.confirm("Delete these?"):
+            raise typer.Exit(0)
+        delete(common.opened(store), garbage)
+        common.console().print(f"Deleted, {garbage.size_mb:.1f} MB freed.")
 
 
 @dataclass
@@ -41,7 +60,11 @@ class Garbage:
         ]
 
 
-def _unused_frames(store: Store) -> list[Path]:
+def _unused_frames(store: "Store") -> list[Path]:
+    import polars as pl
+
+    from pipelines.storage.clips import registered_clips
+
     used: set[Path] = set()
     for clip in registered_clips(store)["clip"]:
         table = store.table("sampled_frames", clip)
@@ -52,8 +75,10 @@ def _unused_frames(store: Store) -> list[Path]:
     return sorted(p for p in folder.rglob("*") if p.is_file() and p not in used)
 
 
-def _unused_trainings(store: Store) -> list[Path]:
+def _unused_trainings(store: "Store") -> list[Path]:
     """Training folders other than the current one; unfinished ones would be resumed and stay."""
+    from pipelines.storage.store import TRAININGS
+
     unused: list[Path] = []
     for asset in TRAININGS:
         current = store.output(asset)
@@ -68,23 +93,27 @@ def _unused_trainings(store: Store) -> list[Path]:
     return unused
 
 
-def _registered(store: Store, tag: str) -> set[str]:
-    """A tag of all registered versions: they answer for their runs, however old these are."""
+def _registered(store: "Store", tag: str) -> set[str]:
+    """Values of a tag of all registered versions: their runs are kept, however old they are."""
+    from pipelines.tracking.tracker import Tracker
+
     versions = Tracker(store).client.search_model_versions()
     return {version.tags[tag] for version in versions if tag in version.tags}
 
 
-def _replaced_dagster_runs(store: Store, instance: dg.DagsterInstance) -> list[str]:
+def _replaced_dagster_runs(store: "Store", instance: "dg.DagsterInstance") -> list[str]:
     """Finished runs none of whose materializations is the newest of its asset and clip."""
-    per_clip = {step.asset for step in CLIP_STEPS}
+    import dagster as dg
+
+    from pipelines.partitions import clip_keys
+
     used = _registered(store, "dagster/run_id")
-    for asset in ASSETS:
-        keys: list[str | None] = [*clip_keys(instance)] if asset in per_clip else [None]
-        for clip in keys:
+    clips = clip_keys(instance)
+    for key in instance.all_asset_keys():
+        partitions: list[str | None] = [None, *clips]
+        for clip in partitions:
             records = instance.fetch_materializations(
-                dg.AssetRecordsFilter(
-                    asset_key=dg.AssetKey(asset), asset_partitions=[clip] if clip else None
-                ),
+                dg.AssetRecordsFilter(asset_key=key, asset_partitions=[clip] if clip else None),
                 limit=1,
             ).records
             used.update(record.run_id for record in records)
@@ -92,7 +121,9 @@ def _replaced_dagster_runs(store: Store, instance: dg.DagsterInstance) -> list[s
     return [run.run_id for run in finished if run.run_id not in used]
 
 
-def _replaced_mlflow_runs(store: Store) -> list[str]:
+def _replaced_mlflow_runs(store: "Store") -> list[str]:
+    from pipelines.tracking.tracker import EXPERIMENT, Tracker
+
     tracker = Tracker(store)
     experiment = tracker.client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
@@ -108,8 +139,10 @@ def _replaced_mlflow_runs(store: Store) -> list[str]:
     return [r.info.run_id for r in runs if r.info.run_id not in (used - gone) | registered]
 
 
-def find_garbage(store: Store) -> Garbage:
+def find_garbage(store: "Store") -> Garbage:
     """Look for what can go; deletes nothing."""
+    from pipelines.storage.store import open_instance
+
     instance = open_instance(store)
     garbage = Garbage(
         frames=_unused_frames(store),
@@ -125,8 +158,11 @@ def find_garbage(store: Store) -> Garbage:
     return garbage
 
 
-def delete(store: Store, garbage: Garbage) -> None:
+def delete(store: "Store", garbage: Garbage) -> None:
     """Delete what :func:`find_garbage` found."""
+    from pipelines.storage.store import open_instance
+    from pipelines.tracking.tracker import Tracker
+
     instance = open_instance(store)
     tracker = Tracker(store)
     for path in garbage.frames:

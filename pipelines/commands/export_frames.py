@@ -1,17 +1,42 @@
-"""Frames out to an annotation tool; the labels come back through ``dance run --annotations``."""
+"""``dance export-frames``: frames for an annotation tool; labels return through ``dance run``."""
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-import polars as pl
+import typer
 
-from dance_models.annotations.export import export_coco
 from dance_models.errors import InputError
-from pipelines.storage.registration import registered_clips
-from pipelines.storage.store import Store
+from pipelines.commands import common
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from pipelines.storage.store import Store
 
 
-def _tables(store: Store, asset: str) -> pl.DataFrame:
+def export_frames(
+    directory: Annotated[Path, typer.Argument(help="Folder to write images and COCO JSON to.")],
+    store: common.StoreOption = common.DEFAULT_STORE,
+    prefill: Annotated[
+        bool, typer.Option("--prefill", help="Start from the estimator's keypoints.")
+    ] = False,
+    debug: common.DebugOption = False,
+) -> None:
+    """Export the sampled frames for an annotation tool: images and a COCO file."""
+    with common.reported(debug):
+        path, frames = export_for_annotation(common.opened(store), directory, prefill=prefill)
+        common.console().print(
+            f"{frames} frames in {path}. Annotate them, then "
+            "`dance run --annotations FOLDER_OF_THE_RESULT`."
+        )
+
+
+def _tables(store: "Store", asset: str) -> "pl.DataFrame":
+    import polars as pl
+
+    from pipelines.storage.clips import registered_clips
+
     clips = registered_clips(store)["clip"].to_list()
     parts = [store.read(asset, clip) for clip in clips if store.table(asset, clip).is_file()]
     filled = [part for part in parts if part.height]
@@ -22,12 +47,14 @@ def _tables(store: Store, asset: str) -> pl.DataFrame:
     return pl.concat(filled)
 
 
-def export_for_annotation(store: Store, directory: Path, *, prefill: bool) -> tuple[Path, int]:
+def export_for_annotation(store: "Store", directory: Path, *, prefill: bool) -> tuple[Path, int]:
     """Copy the sampled frames of all clips and write a COCO file with empty keypoints.
 
     With ``prefill`` the keypoints are the estimator's, to be corrected. Returns the COCO file and
     the number of frames. Raises InputError when nothing was sampled.
     """
+    from dance_models.annotations.export import export_coco
+
     frames = _tables(store, "sampled_frames")
     for clip, name in frames.select("clip", "image").iter_rows():
         target = directory / "images" / clip / Path(name).name

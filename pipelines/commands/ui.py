@@ -1,21 +1,37 @@
 """``dance ui``: Dagster's web server and daemon and MLflow's UI side by side, loopback only."""
 
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.console import Console
 
-from pipelines.storage.store import ROOT_VARIABLE, Store, open_instance
-from pipelines.tracking.tracker import Tracker
+from pipelines.commands import common
+
+if TYPE_CHECKING:
+    from pipelines.storage.store import Store
 
 DAGSTER_PORT = 3000
 MLFLOW_PORT = 5000
 
 
+def ui(
+    store: common.StoreOption = common.DEFAULT_STORE,
+    dagster_port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = DAGSTER_PORT,
+    mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow UI.")] = MLFLOW_PORT,
+    debug: common.DebugOption = False,
+) -> None:
+    """Start the Dagster and MLflow web UIs on this machine, loopback only."""
+    with common.reported(debug):
+        raise typer.Exit(serve(common.opened(store), common.console(), dagster_port, mlflow_port))
+
+
 def server_commands(
-    store: Store, dagster_port: int = DAGSTER_PORT, mlflow_port: int = MLFLOW_PORT
+    store: "Store", dagster_port: int = DAGSTER_PORT, mlflow_port: int = MLFLOW_PORT
 ) -> list[list[str]]:
     """Command lines of both servers."""
     scripts = Path(sys.executable).parent
@@ -31,17 +47,31 @@ def server_commands(
     ]  # fmt: skip
 
 
-def serve(store: Store, console: Console, dagster_port: int, mlflow_port: int) -> int:
+def server_environment(store: "Store") -> dict[str, str]:
+    """The environment of both servers: this process's, and the store."""
+    from pipelines.tracking.tracker import MLFLOW_ENVIRONMENT
+
+    return {
+        **os.environ,
+        **MLFLOW_ENVIRONMENT,
+        "DAGSTER_HOME": str(store.dagster_home),
+        "ASSETS_STORE": str(store.path),
+    }
+
+
+def serve(store: "Store", out: Console, dagster_port: int, mlflow_port: int) -> int:
     """Run both until one ends or the user interrupts; returns an exit code."""
-    open_instance(store).dispose()  # sets DAGSTER_HOME for the children
+    from pipelines.storage.store import open_instance
+    from pipelines.tracking.tracker import Tracker
+
+    open_instance(store).dispose()  # creates the databases before two processes do
     Tracker(store).initialise()
-    environment = {**_environment(), ROOT_VARIABLE: str(store.path)}
-    console.print(
+    out.print(
         f"Dagster: http://127.0.0.1:{dagster_port}   MLflow: http://127.0.0.1:{mlflow_port}   "
         "(Ctrl-C ends both)"
     )
     children = [
-        subprocess.Popen(command, env=environment, start_new_session=True)
+        subprocess.Popen(command, env=server_environment(store), start_new_session=True)
         for command in server_commands(store, dagster_port, mlflow_port)
     ]
     try:
@@ -52,7 +82,7 @@ def serve(store: Store, console: Console, dagster_port: int, mlflow_port: int) -
                 except subprocess.TimeoutExpired:
                     continue
     except KeyboardInterrupt:
-        console.print("Stopping.")
+        out.print("Stopping.")
         return 0
     finally:
         for child in children:
@@ -64,9 +94,3 @@ def serve(store: Store, console: Console, dagster_port: int, mlflow_port: int) -
             except subprocess.TimeoutExpired:
                 child.kill()
     return 1
-
-
-def _environment() -> dict[str, str]:
-    import os
-
-    return dict(os.environ)

@@ -1,1 +1,1 @@
-"""How the graph is run: sessions, worker processes, training processes, recovery."""
+"""How the graph is run from the command line: sessions, worker processes, recovery."""

@@ -1,247 +1,129 @@
 """Running the graph from the command line, in the same Dagster instance that the web UI shows.
 
-Clip partitions go through a pool of processes that each load the definitions once, instead of
-paying Dagster's start-up for every step; a run executes only the assets that the skip rule finds
-stale.
+A clip is one run of the job ``ingest_clips``, executed in a pool of processes that each build the
+graph once. Everything over all clips is one run of the job ``retrain_all``; Dagster decides its
+order, with the same executor as in the web UI. Nothing is run for a clip, or for the data set,
+when the skip rule finds all of its stages fresh.
 """
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 import dagster as dg
 
-from dance_models.config import EstimatorConfig, Profile
-from dance_models.rows import FOLDED_VARIANTS
+from pipelines.automation.jobs import INGEST_CLIPS, RETRAIN_ALL
+from pipelines.execution.outcomes import Plan, StageOutcome, is_fresh, outcomes_of_run, plan
 from pipelines.execution.recovery import process_tags
+from pipelines.execution.request import Request, definitions_of
 from pipelines.partitions import clip_keys
-from pipelines.settings import (
-    activate,
-    op_config,
-    profile_named,
-    with_ablations,
-    with_pretraining,
-)
-from pipelines.skip_rule import Step
-from pipelines.steps import CLIP_STEPS, DATASET_STEPS, assets_of
-from pipelines.storage.store import TRAININGS, Store, open_instance
+from pipelines.settings import op_config
+from pipelines.stage import ONLY_STALE_TAG, Stage
+from pipelines.storage.store import open_instance
 
-if TYPE_CHECKING:
-    from dance_models.quality.findings import Finding
+COMMAND_TAG: Final = "dance/command"
 
 
-@dataclass(frozen=True)
-class StageOutcome:
-    """What became of one asset (of one clip)."""
-
-    asset: str
-    clip: str | None
-    state: str  # "made", "fresh" or "failed"
-    seconds: float = 0.0
-    error: str | None = None
-    findings: "tuple[Finding, ...]" = ()  # of the checks on the asset
-
-    def stopped_at(self, clip: str | None) -> bool:
-        """Whether the asset itself failed, rather than one clip in a table of several."""
-        return self.state == "failed" and self.clip == clip
+def _run_config(request: Request, stages: Sequence[Stage]) -> dict[str, Any]:
+    """Every number that the stages use, so that the run can be read and repeated in the web UI."""
+    profile = request.profile
+    configs = {stage.name: stage.config(profile) for stage in stages}
+    ops = {name: op_config(config) for name, config in configs.items() if config is not None}
+    # The progress bars and the web UI show the rest.
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    return {"ops": ops, **({} if request.debug else quiet)}
 
 
-@dataclass(frozen=True)
-class Request:
-    """What to run: profile, assets (all of its graph when empty) and where."""
+def _tags(request: Request) -> dict[str, str]:
+    return {"dance/profile": request.options.name, ONLY_STALE_TAG: "true", **process_tags()}
 
-    store: Path
-    profile: str
-    only: frozenset[str] = field(default_factory=frozenset)
-    debug: bool = False
-    estimator: EstimatorConfig | None = None  # in place of the profile's
-    folds: int = 0  # also train and score on so many grouped folds
-    ablations: bool = False  # also the rows that vary the two networks
 
-    def resolved(self) -> Profile:
-        """The profile with what the command line overrides. Raises InputError on its name."""
-        profile = profile_named(self.profile)
-        if self.estimator:
-            profile = replace(profile, estimator=self.estimator)
-        if self.folds:
-            profile = replace(
-                profile,
-                split=replace(profile.split, folds=self.folds),
-                networks={
-                    method: replace(
-                        experiment, folds="." not in method or method in FOLDED_VARIANTS
-                    )
-                    for method, experiment in profile.networks.items()
-                },
+def run_clip(request: Request, clip: str) -> list[StageOutcome]:
+    """One clip through the wanted stages, as one run if any of them is stale. Runs in a worker."""
+    store, profile = request.opened, request.profile
+    stages = request.stages(partitioned=True)
+    with open_instance(store) as instance:
+        planned = plan(stages, instance, store, profile, clip)
+        if not planned.to_run:
+            return list(planned.outcomes)
+        job = definitions_of(request).resolve_job_def(INGEST_CLIPS)
+        try:
+            result = job.execute_in_process(
+                instance=instance,
+                partition_key=clip,
+                asset_selection=[dg.AssetKey(stage.name) for stage in planned.to_run],
+                run_config=_run_config(request, planned.to_run),
+                tags=_tags(request),
+                raise_on_error=False,
             )
-        profile = with_ablations(profile) if self.ablations else profile
-        return with_pretraining(profile) if Store(root=str(self.store)).has_motion() else profile
+        except dg.DagsterError as error:  # the run could not even be started
+            return [StageOutcome(planned.to_run[0].name, clip, "failed", error=str(error))]
+        ran = outcomes_of_run(instance, result.run_id, planned.to_run, store, profile, clip)
+        return [*planned.outcomes, *ran]
 
-    def wants(self, step: Step) -> bool:
-        """Whether the step is asked for and part of the profile's graph."""
-        return step.asset in assets_of(self.resolved()) and (
-            not self.only or step.asset in self.only
+
+class DatasetRun:
+    """The stages over all clips: what is fresh, and one run for the rest."""
+
+    def __init__(self, request: Request, instance: dg.DagsterInstance, workers: int) -> None:
+        self.request, self.instance, self.workers = request, instance, workers
+        self.planned: Plan = plan(
+            request.stages(partitioned=False), instance, request.opened, request.profile
         )
+        self._command = uuid.uuid4().hex
 
-
-def _execute(
-    instance: dg.DagsterInstance,
-    store: Store,
-    profile: Profile,
-    step: Step,
-    clip: str | None,
-    debug: bool,
-) -> StageOutcome:
-    """One asset as one Dagster run in this process."""
-    from time import perf_counter
-
-    from pipelines.definitions import defs
-
-    config = step.config(profile)
-    started = perf_counter()
-    job = defs.resolve_implicit_global_asset_job_def()
-    try:
-        result = job.execute_in_process(
-            instance=instance,
-            partition_key=clip,
-            asset_selection=[dg.AssetKey(step.asset)],
-            run_config={
-                "resources": {"store": {"config": {"root": str(store.path)}}},
-                # the progress bars and the web UI say it better
-                **(
-                    {} if debug else {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-                ),
-                **({"ops": {step.asset: op_config(config)}} if config is not None else {}),
-            },
-            tags={"dance/profile": profile.name, **process_tags()},
-            raise_on_error=False,
+    def execute(self) -> list[StageOutcome]:
+        """Run what is stale; the outcomes of all stages. Blocks until the run has ended."""
+        request, to_run = self.request, self.planned.to_run
+        if not to_run:
+            return list(self.planned.outcomes)
+        job = dg.build_reconstructable_job(
+            "pipelines.graph",
+            "job_of",
+            reconstructable_args=(str(request.store), request.options.to_plain(), RETRAIN_ALL),  # type: ignore[arg-type]
         )
-    except dg.DagsterError as error:  # the run could not even be started
-        return StageOutcome(step.asset, clip, "failed", perf_counter() - started, str(error))
-    state = "made" if result.success else "failed"
-    return StageOutcome(step.asset, clip, state, perf_counter() - started, _failure_of(result))
-
-
-def _failure_of(result: dg.ExecuteInProcessResult) -> str | None:
-    """The innermost error of a failed run in one line."""
-    for event in result.all_events:
-        if event.is_step_failure:
-            error = event.step_failure_data.error
-            while error is not None and error.cause is not None:
-                error = error.cause
-            if error is not None:
-                return error.message.strip()
-    return None if result.success else "the run failed without saying why; see the web UI"
-
-
-def _run_steps(request: Request, steps: Sequence[Step], clip: str | None) -> list[StageOutcome]:
-    """Run the stale ones of some steps in order; a failure ends the chain. Runs in a worker."""
-    activate(request.profile, request.ablations)
-    profile = request.resolved()
-    store = Store(root=str(request.store))
-    instance = open_instance(store)
-    outcomes: list[StageOutcome] = []
-    for step in steps:
-        if step.is_fresh(instance, store, profile, clip):
-            outcome = StageOutcome(step.asset, clip, "fresh")
-        else:
-            outcome = _execute(instance, store, profile, step, clip, request.debug)
-        outcomes += _judged(outcome, step, store, profile)
-        if any(o.stopped_at(clip) for o in outcomes):
-            break
-    return outcomes
-
-
-def _judged(
-    outcome: StageOutcome, step: Step, store: Store, profile: Profile
-) -> list[StageOutcome]:
-    """The outcome with what its checks found, and one for each clip that has to be left out.
-
-    What was fresh is judged again: an error that stopped a run stops the next one too.
-    """
-    from dance_models.quality.findings import errors, lines
-
-    findings = step.findings(store, profile, outcome.clip)
-    outcome = replace(outcome, findings=tuple(findings))
-    stopping = step.checks.stopping(findings) if step.checks else []
-    if stopping:
-        error = "; ".join(lines(stopping)) + ". Nothing is made from it until this is repaired"
-        return [replace(outcome, state="failed", error=error)]
-    left_out = [
-        StageOutcome(
-            outcome.asset,
-            clip,
-            "failed",
-            error="; ".join(lines(f for f in errors(findings) if f.clip == clip))
-            + ". The clip is left out until this is repaired",
+        config = _run_config(request, to_run)
+        result = dg.execute_job(
+            job,
+            instance=self.instance,
+            run_config={**config, "execution": {"config": {"max_concurrent": self.workers}}},
+            tags={**_tags(request), COMMAND_TAG: self._command},
+            asset_selection=[dg.AssetKey(stage.name) for stage in to_run],
         )
-        for clip in sorted({f.clip for f in errors(findings)})
-    ]
-    return [outcome, *left_out]
+        ran = outcomes_of_run(self.instance, result.run_id, to_run, request.opened, request.profile)
+        return [*self.planned.outcomes, *ran]
+
+    def progress(self) -> Mapping[str, bool]:
+        """Stages of the run that have started -> whether they have ended."""
+        runs = self.instance.get_runs(filters=dg.RunsFilter(tags={COMMAND_TAG: self._command}))
+        if not runs:
+            return {}
+        stats = self.instance.get_run_step_stats(runs[0].run_id)
+        return {step.step_key: step.end_time is not None for step in stats if step.start_time}
 
 
-def _run_named(request: Request, assets: Sequence[str], clip: str | None) -> list[StageOutcome]:
-    """:func:`_run_steps` by asset name: steps hold lambdas and do not travel to a worker."""
-    every = {s.asset: s for s in (*CLIP_STEPS, *(s for group in DATASET_STEPS for s in group))}
-    return _run_steps(request, [every[name] for name in assets], clip)
-
-
-def _failed_worker(assets: Sequence[str], clip: str | None, error: BaseException) -> StageOutcome:
-    return StageOutcome(assets[0], clip, "failed", error=f"the worker process died: {error!r}")
-
-
-class Runner:
-    """Runs the graph for one request and yields what became of every asset."""
+class ClipRuns:
+    """All clips, each in one of several worker processes."""
 
     def __init__(self, request: Request, workers: int | None = None) -> None:
         self.request = request
         self.workers = workers or os.cpu_count() or 1
 
-    def _pool(self) -> ProcessPoolExecutor:
-        # spawn: polars, arrow and decord have threads that do not survive a fork
-        return ProcessPoolExecutor(self.workers, mp_context=multiprocessing.get_context("spawn"))
+    def __call__(self, clips: Sequence[str]) -> Iterator[list[StageOutcome]]:
+        """Yields the outcomes of a clip as it is done.
 
-    def run_clips(self, clips: Sequence[str]) -> Iterator[list[StageOutcome]]:
-        """Every clip through the clip assets; yields the outcomes of a clip as it is done."""
-        assets = [step.asset for step in CLIP_STEPS if self.request.wants(step)]
-        if assets:
-            yield from self._scatter([(assets, clip) for clip in clips])
-
-    def run_dataset(
-        self, on_start: Callable[[Sequence[str]], None] | None = None
-    ) -> Iterator[list[StageOutcome]]:
-        """The assets over all clips, in order; those of one group side by side."""
-        for group in DATASET_STEPS:
-            assets = [step.asset for step in group if self.request.wants(step)]
-            if not assets:
-                continue
-            if on_start:
-                on_start(assets)
-            # Light, and a process of its own costs seconds. Not what only some profiles have: that
-            # was decided when this process loaded the graph, before it knew the profile.
-            if len(assets) == 1 and assets[0] not in {*TRAININGS, "person_crops"}:
-                outcomes = [_run_named(self.request, assets, None)]
-            else:
-                outcomes = list(self._scatter([([asset], None) for asset in assets]))
-            yield from outcomes
-            if any(o.stopped_at(None) for chain in outcomes for o in chain):
-                return
-
-    def _scatter(
-        self, tasks: Sequence[tuple[list[str], str | None]]
-    ) -> Iterator[list[StageOutcome]]:
-        """Run tasks in worker processes; a worker that dies fails its task, not the others."""
-        waiting = list(tasks)
+        A worker that dies fails its own clip, not the others.
+        """
+        waiting = list(clips)
         while waiting:
-            broken: list[tuple[list[str], str | None]] = []
+            broken: list[str] = []
             with self._pool() as pool:
-                futures: dict[Future[Any], tuple[list[str], str | None]] = {
-                    pool.submit(_run_named, self.request, *task): task for task in waiting
+                futures: dict[Future[list[StageOutcome]], str] = {
+                    pool.submit(run_clip, self.request, clip): clip for clip in waiting
                 }
                 for future in as_completed(futures):
                     try:
@@ -249,31 +131,27 @@ class Runner:
                     except BrokenProcessPool:
                         broken.append(futures[future])
             if len(broken) == len(waiting):  # no progress: the first of them kills its worker
-                yield [_failed_worker(*broken[0], BrokenProcessPool("killed"))]
+                yield [self._killed(broken[0])]
                 broken = broken[1:]
             waiting = broken
 
+    def _pool(self) -> ProcessPoolExecutor:
+        # spawn: polars, arrow and decord have threads that do not survive a fork
+        return ProcessPoolExecutor(self.workers, mp_context=multiprocessing.get_context("spawn"))
 
-def stale_steps(request: Request, instance: dg.DagsterInstance) -> list[tuple[str, str | None]]:
+    def _killed(self, clip: str) -> StageOutcome:
+        stage = self.request.stages(partitioned=True)[0]
+        return StageOutcome(stage.name, clip, "failed", error="the worker process was killed")
+
+
+def stale_stages(request: Request, instance: dg.DagsterInstance) -> list[tuple[str, str | None]]:
     """Assets (and clips) that a run would make anew, without running anything."""
-    store = Store(root=str(request.store))
-    profile = request.resolved()
-    stale: list[tuple[str, str | None]] = []
-    for clip in clip_keys(instance):
-        stale.extend(
-            (s.asset, clip) for s in CLIP_STEPS if not _fresh(s, instance, store, profile, clip)
-        )
-    steps = [step for group in DATASET_STEPS for step in group if request.wants(step)]
-    stale.extend((s.asset, None) for s in steps if not _fresh(s, instance, store, profile, None))
-    return stale
-
-
-def _fresh(
-    step: Step, instance: dg.DagsterInstance, store: Store, profile: Profile, clip: str | None
-) -> bool:
-    from dance_models.errors import InputError
-
-    try:
-        return step.is_fresh(instance, store, profile, clip)
-    except InputError:  # something upstream is not there yet
-        return False
+    store, profile = request.opened, request.profile
+    clips: list[str | None] = [*clip_keys(instance)]
+    return [
+        (stage.name, clip)
+        for partitioned, keys in ((True, clips), (False, [None]))
+        for clip in keys
+        for stage in request.stages(partitioned=partitioned)
+        if not is_fresh(stage, instance, store, profile, clip)
+    ]

@@ -1,12 +1,9 @@
 """One ``dance run`` as a person sees it: registration, progress bars, a summary."""
 
-import json
 import os
-import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -14,50 +11,29 @@ from typing import Final
 import polars as pl
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
-from rich.text import Text
 
 from dance_models.errors import InputError
-from dance_models.rows import METHOD_OF_ASSET, PRETRAININGS
+from pipelines.assets.pretraining import pretraining_motion
+from pipelines.execution.outcomes import StageOutcome
+from pipelines.execution.progress import progress_bars, shown_progress
 from pipelines.execution.recovery import close_orphaned_runs
-from pipelines.execution.runner import Request, Runner, StageOutcome
+from pipelines.execution.request import Request
+from pipelines.execution.runner import ClipRuns, DatasetRun
+from pipelines.graph import stages_of
 from pipelines.partitions import clip_keys
-from pipelines.settings import activate, pretraining_experiment
-from pipelines.steps import CLIP_STEPS
+from pipelines.storage.annotations import register_annotations
+from pipelines.storage.clips import register_clips
 from pipelines.storage.motion import register_motion, unused_motion
-from pipelines.storage.registration import register_annotations, register_clips
-from pipelines.storage.store import TRAININGS, Store, open_instance
+from pipelines.storage.store import Store, open_instance
 
 MOST_WARNINGS: Final = 40  # lines; a corpus with more has one thing wrong many times
 FINDINGS_FOLDER: Final = "tables/findings in the store"
 
 
-class RateColumn(ProgressColumn):
-    """Items a second, or seconds an item when it is slow."""
-
-    def render(self, task: Task) -> Text:
-        """The rate as text, empty until there is one."""
-        speed = task.finished_speed or task.speed
-        if not speed:
-            return Text("")
-        return Text(f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each")
-
-
 @dataclass
 class RunOutcome:
-    """What a run came to."""
+    """The outcome of a run."""
 
     outcomes: list[StageOutcome] = field(default_factory=list)
     quarantined: dict[str, str] = field(default_factory=dict)  # clip -> reason
@@ -86,27 +62,24 @@ def quarantined_clips(store: Store, clips: Sequence[str]) -> dict[str, str]:
 class Session:
     """Registers what the user named and runs the graph, reporting to a console."""
 
-    def __init__(
-        self,
-        store: Store,
-        request: Request,
-        console: Console,
-        workers: int | None = None,
-    ) -> None:
-        self.profile = request.resolved()
-        # The defaults of the web UI's configs in this process and in its children.
-        activate(request.profile, request.ablations)
-        self.store, self.request, self.console = store, request, console
-        self.instance = open_instance(store)
+    def __init__(self, request: Request, console: Console, workers: int | None = None) -> None:
+        self.request, self.console = request, console
+        self.profile = request.profile
+        self.workers = workers or os.cpu_count() or 1
+        self.store = request.opened
+        self.instance = open_instance(self.store)
         for run_id in close_orphaned_runs(self.instance):
-            self.console.print(f"Run {run_id[:8]} was killed; its work goes on from what it left.")
-        self.runner = Runner(self.request, workers)
+            console.print(f"Run {run_id[:8]} was killed; its work continues from what it left.")
 
     # --- input ----------------------------------------------------------------------------------
     def register(
         self, clips: Path | None, annotations: Path | None, motion: Path | None = None
     ) -> None:
-        """Register folders; with none, what the store knows and holds is looked at again."""
+        """Register folders, and the store's own raw folders.
+
+        Raises InputError when a folder does not exist, when there is no clip at all, and when an
+        asset that is asked for is not in the graph.
+        """
         for folder in (clips, annotations, motion):
             if folder is not None and not folder.is_dir():
                 raise InputError("there is no such folder", file=folder)
@@ -118,7 +91,7 @@ class Session:
         for problem in problems:
             self._warn(f"{problem.file}: {problem.message}")
         for clip in found.missing:
-            self._warn(f"{clip}: the file has gone; its tables are kept")
+            self._warn(f"{clip}: the file is missing; its tables are kept")
         keys = clip_keys(self.instance)
         if not keys:
             raise InputError(
@@ -128,125 +101,88 @@ class Session:
             )
         self.console.print(
             f"{len(keys)} clips registered ({len(found.new)} new, {len(found.changed)} changed), "
-            f"profile [bold]{self.request.profile}[/], store {self.store.path}"
+            f"profile [bold]{self.request.options.name}[/], store {self.store.path}"
         )
-        given = [self.store.raw_motion, *_given(motion)]
-        files = register_motion(self.store, self.instance, given).height
+        self._register_motion(motion)
+        self.profile = self.request.profile  # with pre-trained rows, now that there is motion
+
+    def _register_motion(self, motion: Path | None) -> None:
+        folders = [self.store.raw_motion, *_given(motion)]
+        files = register_motion(self.store, self.instance, folders).height
         if files:
             self.console.print(f"{files} motion files to pre-train on")
         elif motion is not None:
             self._warn(f"{motion}: no motion files (BVH, JSON, NumPy), so nothing is pre-trained")
 
     def render_demo(self, clips: int, frames: int, seed: int) -> Path:
-        """Render the demo corpus into the store (what is there already stands); its folder."""
+        """Render the demo corpus into the store (existing clips are kept); its folder."""
         from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
 
         folder = self.store.path / "raw" / f"demo-{clips}x{frames}-{seed}"
-        config = DemoCorpusConfig(
-            clips=clips, frames=frames, seed=seed, workers=os.cpu_count() or 1
-        )
-        with self._progress() as progress:
+        config = DemoCorpusConfig(clips=clips, frames=frames, seed=seed, workers=self.workers)
+        with progress_bars(self.console) as progress:
             task = progress.add_task("rendering the synthetic demo corpus", total=clips)
             write_demo_corpus(folder, config, on_clip=lambda *_: progress.advance(task))
         return folder
 
     # --- the graph ------------------------------------------------------------------------------
     def run(self) -> RunOutcome:
-        """Run everything asked for and print what became of it."""
+        """Run everything that was asked for and print the outcome."""
         started = perf_counter()
         result = RunOutcome()
         clips = clip_keys(self.instance)
-        if any(self.request.wants(step) for step in CLIP_STEPS):
+        if self.request.stages(partitioned=True):
             self._prepare_weights()
-            with self._progress() as progress:
+            with progress_bars(self.console) as progress:
                 task = progress.add_task("clips", total=len(clips))
-                for chain in self.runner.run_clips(clips):
-                    result.outcomes += chain
+                for outcomes in ClipRuns(self.request, self.workers)(clips):
+                    result.outcomes += outcomes
                     progress.advance(task)
-        with self._progress() as progress:
-            self._run_dataset(progress, result)
+        result.outcomes += self._run_dataset()
         result.quarantined = quarantined_clips(self.store, clips)
         for source, problem in unused_motion(self.store).items():
             self._warn(f"motion {source}: {problem}")
         self._summarise(result, perf_counter() - started)
         return result
 
+    def _run_dataset(self) -> list[StageOutcome]:
+        """The stages over all clips, in one run; in two when there is motion to be read first.
+
+        Whether the pre-trained rows are in the graph depends on what reading the motion gives.
+        """
+        found: dict[tuple[str, str | None], StageOutcome] = {}
+        wanted = {stage.name for stage in self.request.stages(partitioned=False)}
+        parts = [wanted]
+        if self.store.has_motion() and pretraining_motion.name in wanted:
+            first = {stage.name for stage in pretraining_motion.upstream()}
+            parts.insert(0, wanted & {pretraining_motion.name, *first})
+        for part in parts:
+            options = replace(self.request.options, motion=self.store.has_motion())
+            request = replace(self.request, options=options, only=frozenset(part))
+            names = {stage.name for stage in stages_of(request.profile)}
+            request = replace(request, only=frozenset(part & names))
+            if not request.only:
+                continue
+            run = DatasetRun(request, self.instance, self.workers)
+            with progress_bars(self.console) as progress, shown_progress(run, progress):
+                for outcome in run.execute():
+                    found.setdefault((outcome.asset, outcome.clip), outcome)
+            if any(outcome.state == "failed" for outcome in found.values()):
+                break
+        return list(found.values())
+
     def _prepare_weights(self) -> None:
         """Fetch the estimator's weights once, before parallel workers want them."""
-        wanted = not self.request.only or "pose_tracks" in self.request.only
-        if wanted and self.profile.estimator.name == "blazepose":
+        from dance_models.estimators.factory import needs_weights
+
+        wanted = any(stage.name == "pose_tracks" for stage in self.request.stages(partitioned=True))
+        if wanted and needs_weights(self.profile.estimator):
             from dance_models.estimators.weights import fetch_weights
 
             with self.console.status("estimator weights"):
                 fetch_weights(self.store.weights)
 
-    def _run_dataset(self, progress: Progress, result: RunOutcome) -> None:
-        tasks: dict[str, TaskID] = {}
-
-        def start(assets: Sequence[str]) -> None:
-            for asset in assets:
-                tasks[asset] = progress.add_task(asset, total=1)
-
-        with self._watch_training(progress, tasks):
-            for chain in self.runner.run_dataset(start):
-                result.outcomes += chain
-                for outcome in chain:
-                    task = tasks[outcome.asset]
-                    progress.update(task, total=1, completed=1)
-
-    @contextmanager
-    def _watch_training(self, progress: Progress, tasks: dict[str, TaskID]) -> Iterator[None]:
-        """Show the epochs of running trainings, which live in other processes."""
-        stop = threading.Event()
-
-        def watch() -> None:
-            while not stop.wait(2):
-                for asset in TRAININGS:
-                    state = self._training_state(asset) if asset in tasks else None
-                    if state and not progress.tasks[tasks[asset]].finished:
-                        progress.update(
-                            tasks[asset], total=state["epochs"] + 1, completed=state["epoch"]
-                        )
-
-        thread = threading.Thread(target=watch, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
-
-    def _training_state(self, asset: str) -> dict[str, int] | None:
-        """Epochs done and to do over all folds, None before the first."""
-        from pipelines.assets.training import training_folder
-
-        config = (
-            pretraining_experiment(self.profile, asset)
-            if asset in PRETRAININGS
-            else self.profile.networks[METHOD_OF_ASSET[asset]]
-        )
-        folder = training_folder(self.store, asset, config)
-        states = [json.loads(p.read_text("utf-8")) for p in folder.rglob("progress.json")]
-        if not states:
-            return None
-        parts = 1 + (self.profile.split.folds if config.folds else 0)
-        done = sum(state["epoch"] for state in states)
-        return {"epoch": done, "epochs": parts * states[0]["epochs"]}
-
     # --- output ---------------------------------------------------------------------------------
-    def _progress(self) -> Progress:
-        return Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            RateColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=self.console,
-            refresh_per_second=2,  # drawing ten times a second is a sixth of a core
-        )
-
     def _warn(self, text: str) -> None:
         self.console.print(f"[yellow]warning:[/] {escape(text)}")
 
@@ -271,7 +207,7 @@ class Session:
         self.console.print(f"Done in {seconds:.0f} s.")
 
     def _print_warnings(self, result: RunOutcome) -> None:
-        """One line a check and clip; the web UI shows every frame with its picture."""
+        """One line for each check and clip; the web UI shows every frame with its picture."""
         from dance_models.quality.findings import lines
 
         found = [

@@ -5,6 +5,7 @@ The only place that knows where a table, a frame, a model or a database lies.
 
 import json
 import os
+from collections.abc import Iterator
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -14,15 +15,16 @@ import dagster as dg
 import polars as pl
 
 from dance_models.errors import InputError
-from dance_models.rows import METHOD_OF_ASSET, PRETRAININGS
+from dance_models.rows import ROW_OF_ASSET, ROW_OF_PRETRAINING
 from dance_models.tables import file_digest, read_table, write_text
 
 DEFAULT_ROOT: Final = "assets_store"
-ROOT_VARIABLE: Final = "ASSETS_STORE"
 
-NETWORKS: Final = tuple(METHOD_OF_ASSET)
-TRAININGS: Final = (*NETWORKS, *PRETRAININGS)
-REPORTS: Final = {
+# sha256 of the instance configuration that earlier versions wrote into a store.
+UNEDITED: Final = ("3eed140e47ce61dd330c97b4b85106149f96f2bf4c0e64d54444b34b0b96f993",)
+TRAININGS: Final = (*ROW_OF_ASSET, *ROW_OF_PRETRAINING)
+# Assets whose main file is not a table below ``tables/``: the file below ``reports/``.
+REPORT_FILES: Final = {
     "recognition_report": "recognition_scores.parquet",
     "prediction_report": "prediction_scores.parquet",
     "paired_comparisons": "paired.parquet",
@@ -33,7 +35,7 @@ REPORTS: Final = {
 
 
 class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Paths below one root folder. ``root`` comes from ``ASSETS_STORE`` unless given."""
+    """Paths below one root folder."""
 
     root: str
 
@@ -61,8 +63,10 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The file whose sha256 is an asset's data version."""
         if asset in TRAININGS:
             return self.model(asset) / "current.json"
-        if asset in REPORTS:
-            return self.reports / REPORTS[asset]
+        if asset in REPORT_FILES:
+            return self.reports / REPORT_FILES[asset]
+        if asset == "champion_exports":
+            return self.exports / "champions.json"
         return self.table(asset, clip)
 
     def read(self, asset: str, clip: str | None = None) -> pl.DataFrame:
@@ -78,8 +82,7 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
     def digest(self, asset: str, clip: str | None = None) -> str:
         """sha256 of an asset's output file, "" when there is none: its data version."""
         path = self.output(asset, clip)
-        there = path.is_file() and (asset != "person_crops" or self.crops.is_file())
-        return file_digest(path) if there else ""
+        return file_digest(path) if path.is_file() else ""
 
     # --- folders ------------------------------------------------------------------------------
     @property
@@ -119,28 +122,37 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self.path / "models" / asset
 
     def training(self, asset: str) -> dict[str, Any]:
-        """What ``current.json`` of a network says: its checkpoints, configuration and splits.
+        """``current.json`` of a network: its checkpoints, configuration and splits.
 
-        Raises InputError when the network is not trained or a checkpoint is gone.
+        Raises InputError when the network is not trained or a checkpoint is missing.
         """
-        current = self.output(asset)
-        if not current.is_file():
-            raise InputError(f"{asset} is not trained", file=current, hint=f"Materialize {asset}")
-        said: dict[str, Any] = json.loads(current.read_text("utf-8"))
-        for file in (said["best"], said["last"], *said.get("folds", [])):
-            if not (self.path / file["path"]).is_file():
+        path = self.output(asset)
+        if not path.is_file():
+            raise InputError(f"{asset} is not trained", file=path, hint=f"Materialize {asset}")
+        for checkpoint in self.checkpoints(asset):
+            if not checkpoint.is_file():
                 raise InputError(
-                    f"a checkpoint of {asset} is gone",
-                    file=self.path / file["path"],
+                    f"a checkpoint of {asset} is missing",
+                    file=checkpoint,
                     hint=f"Materialize {asset} again",
                 )
-        return said
+        training: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return training
+
+    def checkpoints(self, asset: str) -> Iterator[Path]:
+        """The checkpoints that ``current.json`` of a network names; none when it is not trained."""
+        path = self.output(asset)
+        if path.is_file():
+            training = json.loads(path.read_text("utf-8"))
+            for file in (training["best"], training["last"], *training.get("folds", [])):
+                yield self.path / file["path"]
 
     def weights_digest(self, asset: str) -> str:
         """sha256 of a network's best weights, "" when it is not trained."""
-        current = self.output(asset)
-        said = json.loads(current.read_text("utf-8")) if current.is_file() else None
-        return str(said["best"]["sha256"]) if said else ""
+        path = self.output(asset)
+        if not path.is_file():
+            return ""
+        return str(json.loads(path.read_text("utf-8"))["best"]["sha256"])
 
     def run_id(self, asset: str) -> str:
         """The MLflow run of a network's current training. Raises InputError when there is none."""
@@ -192,7 +204,8 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
             for folder in (self.dagster_home, self.mlflow):
                 folder.mkdir(parents=True, exist_ok=True)
             config = self.dagster_home / "dagster.yaml"
-            if not config.exists():
+            # A copy that was edited belongs to the user; an unedited one follows the template.
+            if not config.exists() or file_digest(config) in UNEDITED:
                 write_text(config, files("pipelines").joinpath("dagster.yaml").read_text("utf-8"))
         except OSError as error:
             raise InputError(
@@ -210,17 +223,10 @@ def _height(table: Path) -> int:
     return int(pl.scan_parquet(table).select(pl.len()).collect().item())
 
 
-def default_root() -> str:
-    """The store that ``ASSETS_STORE`` names, else ``assets_store`` in the working directory."""
-    return os.environ.get(ROOT_VARIABLE, DEFAULT_ROOT)
-
-
 def open_instance(store: Store) -> dg.DagsterInstance:
     """The Dagster instance of the store, the same that its web UI shows."""
     store.initialise()
-    # What is started from here, and the definitions loaded here, belong to the same store.
-    os.environ.update({"DAGSTER_HOME": str(store.dagster_home), ROOT_VARIABLE: str(store.path)})
-    instance = dg.DagsterInstance.get()
+    instance = dg.DagsterInstance.from_config(str(store.dagster_home))
     cores = os.cpu_count() or 1
     # Without a GPU the trainings are single-threaded and run side by side.
     gpu = 1 if Path("/dev/nvidia0").exists() else cores

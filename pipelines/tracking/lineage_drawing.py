@@ -16,16 +16,16 @@ SUFFIXES = (".mmd", ".md", ".svg")
 
 
 def tree(node: Node) -> Tree:
-    """The node and what is drawn below it."""
-    drawn = Tree(escape(node.label), highlight=False)
+    """The node and the drawn nodes below it, for the terminal."""
+    root = Tree(escape(node.label), highlight=False)
     for child in node.children:
         if child.drawn:
-            drawn.add(tree(child))
-    return drawn
+            root.add(tree(child))
+    return root
 
 
 def mermaid(root: Node) -> str:
-    """A Mermaid flowchart; the arrows point from what was used to what was made of it."""
+    """A Mermaid flowchart; arrows point from an input to what was made from it."""
     lines = ["flowchart RL"]
     lines += [f'  n{number}["{_quoted(node.label)}"]' for number, node, _ in _numbered(root)]
     lines += [f"  n{number} --> n{parent}" for number, _, parent in _numbered(root) if number]
@@ -37,7 +37,7 @@ def _quoted(text: str) -> str:
 
 
 def _numbered(root: Node) -> Iterator[tuple[int, Node, int]]:
-    """Drawn nodes with their number and their parent's."""
+    """Drawn nodes, breadth first, each with its number and that of its parent."""
     waiting, number = [(root, 0)], 0
     while waiting:
         node, parent = waiting.pop(0)
@@ -47,9 +47,9 @@ def _numbered(root: Node) -> Iterator[tuple[int, Node, int]]:
 
 
 def write_drawing(root: Node, path: Path) -> None:
-    """Write Mermaid (``.mmd``, ``.md`` with a code fence) or an SVG picture of the tree.
+    """Write Mermaid (``.mmd``, or ``.md`` with a code fence) or an SVG picture of the tree.
 
-    Raises InputError on another suffix.
+    Raises InputError for another suffix.
     """
     if path.suffix == ".svg":
         console = Console(record=True, file=StringIO(), width=110)

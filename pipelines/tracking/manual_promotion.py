@@ -2,8 +2,101 @@
 
 from dance_models.errors import InputError
 from pipelines.storage.store import Store
-from pipelines.tracking.registry import MODELS, Registry
+from pipelines.tracking.registry import (
+    APPROVAL_TAG,
+    APPROVED_BY_TAG,
+    CHALLENGER,
+    CHAMPION,
+    CHAMPION_ASSETS,
+    COMPARED_WITH_TAG,
+    CRITERION_PREFIX,
+    DECISION_TAG,
+    FORCED_TAG,
+    MODELS,
+    NO_CHAMPION,
+    ROLLED_BACK_TAG,
+    Registry,
+    champion_text,
+)
 from pipelines.tracking.tracker import Tracker
+
+
+class PromotionRefusedError(Exception):
+    """A promotion was refused; ``reasons`` say why, one line each."""
+
+    def __init__(self, version: str, reasons: list[str]) -> None:
+        super().__init__(f"{version} was not promoted")
+        self.reasons = reasons
+
+
+def promote(store: Store, task: str, version: int | None, force: bool, reason: str | None) -> str:
+    """Promote a version, the challenger when None is given. Returns what was done, in one line.
+
+    Raises PromotionRefusedError with every objection, and InputError when there is no such
+    version or when only one of ``force`` and ``reason`` is given.
+    """
+    if force != bool(reason):
+        raise InputError("--force and --reason TEXT must be given together")
+    registry = _registry(store, task)
+    number = str(version) if version is not None else registry.aliases().get(CHALLENGER)
+    if number is None:
+        raise InputError(
+            f"{registry.name} has no challenger",
+            file=store.mlflow,
+            hint=f"Materialize {CHAMPION_ASSETS[task]}, or give a version",
+        )
+    if registry.aliases().get(CHAMPION) == number:
+        registry.clear_challenger(number)  # left over when an earlier promotion was killed
+        return f"{registry.name} version {number} is champion already."
+    reasons = objections(registry, number)
+    if reasons and reason is None:
+        raise PromotionRefusedError(f"{registry.name} version {number}", reasons)
+    if reasons and reason is not None:
+        registry.tag(number, {FORCED_TAG: reason})
+    if ROLLED_BACK_TAG in registry.tags(number):
+        registry.untag(number, ROLLED_BACK_TAG)
+    old = registry.promote(number)
+    previous = f"; version {old} is previous" if old else ""
+    return f"{registry.name} version {number} is champion{previous}."
+
+
+def rollback(store: Store, task: str) -> str:
+    """Make the previous champion champion again. Returns what was done, in one line.
+
+    Raises InputError when there is no previous champion.
+    """
+    registry = _registry(store, task)
+    back, replaced = registry.rollback()
+    rolled_back = f", version {replaced} is rolled back" if replaced else ""
+    return f"{registry.name} version {back} is champion again{rolled_back}."
+
+
+def objections(registry: Registry, number: str) -> list[str]:
+    """Why a version must not be promoted now, one line each; none for the champion."""
+    tags = registry.tags(number)
+    champion = registry.aliases().get(CHAMPION, NO_CHAMPION)
+    if number == champion:
+        return []
+    if DECISION_TAG not in tags:
+        asset = CHAMPION_ASSETS[registry.task]
+        return [f"the gate has not evaluated it; materialize {asset}"]
+    found = [
+        value.removeprefix("no: ")
+        for key, value in sorted(tags.items())
+        if key.startswith(CRITERION_PREFIX) and value.startswith("no: ")
+    ]
+    if tags.get(COMPARED_WITH_TAG) != champion:
+        found.append(
+            f"the gate compared it with {champion_text(tags.get(COMPARED_WITH_TAG))}, but the "
+            f"champion is {champion_text(champion)}"
+        )
+    if ROLLED_BACK_TAG in tags and not any("rolled back" in line for line in found):
+        found.append("it was champion and was rolled back")
+    if tags.get(APPROVAL_TAG) == "required" and not tags.get(APPROVED_BY_TAG):
+        found.append(
+            f"it needs approval: set the tag {APPROVED_BY_TAG} of the version to your name"
+        )
+    return found
 
 
 def _registry(store: Store, task: str) -> Registry:
@@ -16,27 +109,3 @@ def _registry(store: Store, task: str) -> Registry:
             hint="Train with `dance run`, or name the store with --store",
         )
     return Registry(Tracker(store), task)
-
-
-def promote(store: Store, task: str, version: int | None, force: bool, reason: str | None) -> str:
-    """Promote a version; what was done in a line.
-
-    Raises PromotionRefusedError with the reasons, InputError when the command cannot be meant.
-    """
-    if force != bool(reason):
-        raise InputError("--force and --reason TEXT belong together")
-    registry = _registry(store, task)
-    number = str(version) if version is not None else None
-    if registry.aliases().get("champion") == number and number is not None:
-        return f"{registry.name} version {number} is champion already."
-    number, old = registry.promote_by_hand(number, reason)
-    before = f"; version {old} is previous" if old else ""
-    return f"{registry.name} version {number} is champion{before}."
-
-
-def rollback(store: Store, task: str) -> str:
-    """Go back to the previous champion; what was done in a line. Raises InputError without one."""
-    registry = _registry(store, task)
-    back, replaced = registry.rollback()
-    after = f", version {replaced} is rolled back" if replaced else ""
-    return f"{registry.name} version {back} is champion again{after}."

@@ -1,7 +1,8 @@
-"""The promotion gate in the registry: register the candidate, judge it, move the aliases.
+"""The promotion gate: register the candidate, compare it with the champion, move the aliases.
 
-The order is what makes it safe to kill: version with its tags, alias challenger, decision, previous
-and last champion. Run again it finds the version by its run and goes on.
+The steps are ordered so that the process may be killed between any two: the version with its tags,
+the alias challenger, the decision, the alias previous, and last the alias champion. Repeated, the
+gate finds the version by its run and continues.
 """
 
 import json
@@ -16,34 +17,31 @@ from dance_models.config import GateConfig
 from dance_models.errors import InputError
 from dance_models.evaluation.gate import Criterion, Decision, Evidence, decide
 from dance_models.tables import file_digest, write_text
-from pipelines.storage.registration import corpus_label
 from pipelines.storage.store import Store
-from pipelines.tracking.lineage import (
+from pipelines.tracking.lineage_record import (
     CHECKPOINT_TAG,
-    MODEL_TAG,
     Record,
-    folder_digest,
     has_record,
     log_record,
-    model_folder,
     read_record,
 )
-from pipelines.tracking.model_card import CardFacts, render_card, score_rows
+from pipelines.tracking.model_digest import model_digest
 from pipelines.tracking.registry import (
     APPROVAL_TAG,
     APPROVED_BY_TAG,
     CHAMPION,
     CHAMPION_ASSETS,
+    COMPARED_WITH_TAG,
+    MODEL_TAG,
     NETWORK_OF_TASK,
     NO_CHAMPION,
     ROLLED_BACK_TAG,
     Registry,
+    champion_text,
 )
 from pipelines.tracking.tracked_models import find_model
 from pipelines.tracking.tracker import Tracker
-
-CARD: Final = "model_card.md"
-DESCRIPTION_LIMIT: Final = 5000  # characters that MLflow's databases hold of a description
+from pipelines.tracking.version_description import decision_section, describe_version
 
 PROMOTED: Final = "promoted"
 KEPT: Final = "champion already"
@@ -52,8 +50,8 @@ AWAITING: Final = "awaiting approval"
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a candidate."""
+class GateResult:
+    """What the gate did with a candidate. It is written to the store as JSON, by field name."""
 
     state: str
     model: str
@@ -65,245 +63,212 @@ class Outcome:
     approved_by: str = ""
 
     def line(self) -> str:
-        """The outcome in a line."""
-        beside = "no champion" if self.against == NO_CHAMPION else f"version {self.against}"
-        text = f"{self.model} version {self.version}: {self.state} (beside {beside})"
+        """The result in one line."""
+        compared_with = champion_text(self.against)
+        text = f"{self.model} version {self.version}: {self.state} (compared with {compared_with})"
         return f"{text}: {'; '.join(self.refusals)}" if self.refusals else text
+
+    def metadata(self) -> dict[str, Any]:
+        """The result for Dagster's UI, plain values."""
+        return {
+            "state": self.state,
+            "model": self.model,
+            "version": int(self.version),
+            "mlflow_run_id": self.run_id,
+            "compared_with": self.against,
+            "refusals": "; ".join(self.refusals) or "none",
+        }
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """The current training of a network."""
+    """The current training of a network, and its version in the registry."""
 
+    number: str
     run_id: str
-    model_id: str
     checkpoint: Path
+    checkpoint_sha256: str
 
 
 def approval(store: Store, task: str) -> str:
-    """Who approved the version that waits for it, "" when none waits or nobody did.
+    """Who approved the version that the last run of the gate left to a person, "" if no one yet.
 
-    Looks into MLflow only when one waits.
+    Opens MLflow only when a version is waiting.
     """
     path = store.output(CHAMPION_ASSETS[task])
     if not path.is_file():
         return ""
-    said = json.loads(path.read_text("utf-8"))
-    if said["state"] != AWAITING:
-        return str(said["approved_by"])
-    return Registry(Tracker(store), task).tags(said["version"]).get(APPROVED_BY_TAG, "")
+    last = json.loads(path.read_text("utf-8"))
+    if last["state"] != AWAITING:
+        return str(last["approved_by"])
+    return Registry(Tracker(store), task).tags(last["version"]).get(APPROVED_BY_TAG, "")
 
 
 def run_gate(
-    store: Store, task: str, config: GateConfig, say: Callable[[str], None] = print
-) -> Outcome:
-    """Register the current training of a task's network and let the gate decide.
+    store: Store, task: str, config: GateConfig, log: Callable[[str], None] = print
+) -> GateResult:
+    """Register the current training of a task's network, and promote it if the gate passes it.
 
-    Raises InputError when the network is not trained on today's splits.
+    Raises InputError when the network was not trained on the current splits.
     """
-    tracker = Tracker(store)
-    registry, candidate = Registry(tracker, task), _candidate(store, task)
-    number = registry.register(candidate.run_id, candidate.model_id, _tags(tracker, candidate))
+    registry = Registry(Tracker(store), task)
+    candidate = _register_candidate(registry)
     champion = registry.aliases().get(CHAMPION)
-    if champion == number:
-        registry.settle(number)
-        outcome = _kept(registry, number, candidate, config)
+    if champion == candidate.number:
+        registry.clear_challenger(candidate.number)
+        result = _champion_already(registry, candidate, config)
     else:
-        registry.challenge(number)
-        say(f"{registry.name} version {number} is the challenger; scoring it on validation.")
-        outcome = _judge(registry, number, candidate, champion, config)
-    text = json.dumps(asdict(outcome), indent=1, sort_keys=True)
+        registry.make_challenger(candidate.number)
+        log(
+            f"{registry.name} version {candidate.number} is the challenger. "
+            "Scoring it on the validation split."
+        )
+        result = _evaluate(registry, candidate, champion, config)
+    text = json.dumps(asdict(result), indent=1, sort_keys=True)
     write_text(store.output(CHAMPION_ASSETS[task]), text + "\n")
-    return outcome
+    return result
 
 
-def _candidate(store: Store, task: str) -> Candidate:
-    asset = NETWORK_OF_TASK[task]
+# --- the candidate ----------------------------------------------------------------------------
+
+
+def _register_candidate(registry: Registry) -> Candidate:
+    store, asset = registry.tracker.store, NETWORK_OF_TASK[registry.task]
     training = store.training(asset)
-    today = {split: store.digest(split) for split in ("train_split", "val_split")}
-    if training.get("splits") != today:
+    current = {split: store.digest(split) for split in ("train_split", "val_split")}
+    if training.get("splits") != current:
         raise InputError(
-            f"{asset} was trained on other splits than today's",
+            f"{asset} was trained on other splits than the current ones",
             file=store.output(asset),
             hint=f"Materialize {asset} first",
         )
-    note = json.loads((store.model(asset) / "mlflow.json").read_text("utf-8"))
-    return Candidate(note["run_id"], note["model_id"], store.path / training["best"]["path"])
+    logged = json.loads((store.model(asset) / "mlflow.json").read_text("utf-8"))
+    run_id, model_id = logged["run_id"], logged["model_id"]
+    checkpoint = store.path / training["best"]["path"]
+    digest = file_digest(checkpoint)
+    tags = _version_tags(registry.tracker, run_id, model_id, digest)
+    return Candidate(registry.register(run_id, model_id, tags), run_id, checkpoint, digest)
 
 
-def _tags(tracker: Tracker, candidate: Candidate) -> dict[str, str]:
-    """Tags of the version: those of its run that lead back, and digests of its files."""
-    client = tracker.client
-    run = client.get_run(candidate.run_id)
-    digest = file_digest(candidate.checkpoint)
-    if CHECKPOINT_TAG not in run.data.tags:  # a run from before trainings set it
-        client.set_tag(candidate.run_id, CHECKPOINT_TAG, digest)
-    if not has_record(tracker, candidate.run_id):
-        log_record(tracker, candidate.run_id)
-    kept = ("git_commit", "dagster/run_id", "dagster/asset_key", "skeleton")
+def _version_tags(tracker: Tracker, run_id: str, model_id: str, digest: str) -> dict[str, str]:
+    """Tags of the version: the lineage tags of its run, and the digests of its files."""
+    tags = tracker.client.get_run(run_id).data.tags
+    if CHECKPOINT_TAG not in tags:  # the run is older than this tag
+        tracker.client.set_tag(run_id, CHECKPOINT_TAG, digest)
+    if not has_record(tracker, run_id):
+        log_record(tracker, run_id)
+    copied = ("git_commit", "dagster/run_id", "dagster/asset_key", "skeleton")
     return {
-        **{key: value for key, value in run.data.tags.items() if key in kept},
-        **{k: v for k, v in run.data.tags.items() if k.startswith("data_version/")},
+        **{key: value for key, value in tags.items() if key in copied},
+        **{key: value for key, value in tags.items() if key.startswith("data_version/")},
         CHECKPOINT_TAG: digest,
-        MODEL_TAG: folder_digest(model_folder(tracker, candidate.model_id)),
+        MODEL_TAG: model_digest(tracker.model_folder(model_id)),
     }
 
 
-def _kept(registry: Registry, number: str, candidate: Candidate, config: GateConfig) -> Outcome:
-    """The candidate is champion: nothing to decide, what was decided stands."""
-    tags = registry.tags(number)
-    by = tags.get(APPROVED_BY_TAG, "") if config.require_approval else ""
-    table = registry.description(number).split("## Intended use")[0]
-    against = tags.get("gate/champion", NO_CHAMPION)
-    return Outcome(KEPT, registry.name, number, candidate.run_id, against, table, approved_by=by)
+# --- the decision -----------------------------------------------------------------------------
 
 
-def _judge(
-    registry: Registry,
-    number: str,
-    candidate: Candidate,
-    champion: str | None,
-    config: GateConfig,
-) -> Outcome:
-    evidence = _evidence(registry, number, candidate, champion, config)
+def _champion_already(registry: Registry, candidate: Candidate, config: GateConfig) -> GateResult:
+    """The candidate is the champion: the earlier decision holds."""
+    tags = registry.tags(candidate.number)
+    return GateResult(
+        KEPT,
+        registry.name,
+        candidate.number,
+        candidate.run_id,
+        tags.get(COMPARED_WITH_TAG, NO_CHAMPION),
+        decision_section(registry.description(candidate.number)),
+        approved_by=tags.get(APPROVED_BY_TAG, "") if config.require_approval else "",
+    )
+
+
+def _evaluate(
+    registry: Registry, candidate: Candidate, champion: str | None, config: GateConfig
+) -> GateResult:
+    """Compare the candidate with the champion, record the decision, and promote if it passes."""
+    evidence = _evidence(registry, candidate, champion, config)
     decision = decide(evidence, config)
-    tags = registry.tags(number)
+    tags = registry.tags(candidate.number)
     if ROLLED_BACK_TAG in tags:
-        again = Criterion(
-            "not rolled back", "it was champion and was rolled back", "promotion by hand", False
-        )
-        decision = replace(decision, criteria=(*decision.criteria, again))
-    against = champion or NO_CHAMPION
+        decision = replace(decision, criteria=(*decision.criteria, _rolled_back()))
+    compared_with = champion or NO_CHAMPION
+    _record(registry, candidate, evidence, decision, compared_with, config)
+    state, approved_by = REFUSED, ""
+    if decision.passed:
+        approved_by = tags.get(APPROVED_BY_TAG, "") if config.require_approval else ""
+        state = AWAITING if config.require_approval and not approved_by else PROMOTED
+    if state == PROMOTED:
+        registry.promote(candidate.number)
+    return GateResult(
+        state,
+        registry.name,
+        candidate.number,
+        candidate.run_id,
+        compared_with,
+        decision.markdown(),
+        tuple(decision.refusals),
+        approved_by,
+    )
+
+
+def _rolled_back() -> Criterion:
+    measured = "it was champion and was rolled back"
+    return Criterion("not rolled back", measured, "promotion by hand", False)
+
+
+def _record(
+    registry: Registry,
+    candidate: Candidate,
+    evidence: Evidence,
+    decision: Decision,
+    compared_with: str,
+    config: GateConfig,
+) -> None:
+    """Write the decision as tags of the version, and the model card."""
     more = {
         "gate/val_split": registry.tracker.store.digest("val_split"),
         "gate/config": json.dumps(asdict(config), sort_keys=True),
         **({APPROVAL_TAG: "required"} if config.require_approval else {}),
     }
-    registry.record(number, decision, against, more)
-    _describe(registry, number, candidate, evidence, decision, against)
-    state, by = REFUSED, ""
-    if decision.passed:
-        by = tags.get(APPROVED_BY_TAG, "") if config.require_approval else ""
-        state = AWAITING if config.require_approval and not by else PROMOTED
-    if state == PROMOTED:
-        registry.promote(number)
-    return Outcome(
-        state,
-        registry.name,
-        number,
-        candidate.run_id,
-        against,
-        decision.markdown(),
-        tuple(decision.refusals),
-        by,
+    registry.record_decision(candidate.number, decision, compared_with, more)
+    describe_version(
+        registry,
+        candidate.number,
+        candidate.checkpoint_sha256,
+        evidence,
+        decision,
+        compared_with,
     )
 
 
 def _evidence(
-    registry: Registry,
-    number: str,
-    candidate: Candidate,
-    champion: str | None,
-    config: GateConfig,
+    registry: Registry, candidate: Candidate, champion: str | None, config: GateConfig
 ) -> Evidence:
+    """The scores of candidate and champion on the same validation clips."""
     from dance_models.data.assemble import pose_runs_from_rows
-    from dance_models.evaluation.gate_evidence import Contender, Ground, gather
+    from dance_models.evaluation.gate_evidence import GateClips, GateModel, measure_evidence
 
     store = registry.tracker.store
     train, validation = (
         pose_runs_from_rows(store.read(split).filter(pl.col("variant") == 0))
         for split in ("train_split", "val_split")
     )
-    other, learnt = None, frozenset[str]()
+    other, trained_on = None, frozenset[str]()
     if champion is not None:
         model = find_model(store, f"{registry.name}@{CHAMPION}")
-        other = Contender(model.checkpoint, registry.signature(champion))
-        learnt = _learnt(registry.tracker, model.run_id)
-    return gather(
+        other = GateModel(model.checkpoint, registry.signature(champion))
+        trained_on = _training_groups(registry.tracker, model.run_id)
+    return measure_evidence(
         registry.task,
-        Contender(candidate.checkpoint, registry.signature(number)),
+        GateModel(candidate.checkpoint, registry.signature(candidate.number)),
         other,
-        Ground(train, validation, learnt),
+        GateClips(train, validation, trained_on),
         config,
     )
 
 
-def _learnt(tracker: Tracker, run_id: str) -> frozenset[str]:
+def _training_groups(tracker: Tracker, run_id: str) -> frozenset[str]:
     """The groups (takes) that a run was trained on."""
     record: Record = read_record(tracker, run_id)
     return frozenset(c["group"] for c in record["clips"].values() if c["split"] == "train")
-
-
-# --- what is written about it -----------------------------------------------------------------
-
-
-def _describe(
-    registry: Registry,
-    number: str,
-    candidate: Candidate,
-    evidence: Evidence,
-    decision: Decision,
-    against: str,
-) -> None:
-    """The model card, as the version's description and as an artifact of its run."""
-    client, store = registry.tracker.client, registry.tracker.store
-    run = client.get_run(candidate.run_id)
-    test = _test_scores(store, registry.task, run.data.metrics)
-    facts = CardFacts(
-        task=registry.task,
-        title=f"{registry.name} version {number}",
-        tags=run.data.tags,
-        parameters=run.data.params,
-        record=read_record(registry.tracker, candidate.run_id),
-        corpus=corpus_label(store),
-        signature=evidence.signature,
-        decision=decision,
-        against=f"version {against}" if against != NO_CHAMPION else "no champion yet",
-        validation=evidence.scores,
-        test=test,
-        method=NETWORK_OF_TASK[registry.task],
-    )
-    card = render_card(facts)
-    client.log_text(candidate.run_id, card, CARD)
-    if len(card) > DESCRIPTION_LIMIT:
-        note = f"\n\n... the rest is in `{CARD}` of the run.\n"
-        card = card[: DESCRIPTION_LIMIT - len(note)] + note
-    registry.describe(number, card)
-    registry.tag(number, _score_tags(registry.task, evidence.scores, "candidate", "val"))
-    if test is not None:
-        registry.tag(number, _score_tags(registry.task, test, facts.method, "test"))
-
-
-def _score_tags(task: str, table: pl.DataFrame, method: str, split: str) -> dict[str, str]:
-    rows = [row for row in score_rows(task, table, method) if row["style"] == "all"]
-    return {f"{split}/{row['metric']}_{row['cell']:g}": f"{row['value']:.4f}" for row in rows}
-
-
-def _test_scores(store: Store, task: str, metrics: dict[str, float]) -> pl.DataFrame | None:
-    """The report's rows on the test split, None when the report was made of another training.
-
-    The report logs its scores to the run that it judged: that tells them apart.
-    """
-    path = store.output(f"{task}_report")
-    if not path.is_file():
-        return None
-    table = pl.read_parquet(path).filter(pl.col("split") == "test")
-    method = NETWORK_OF_TASK[task]
-    for row in score_rows(task, table, method):
-        if row["style"] == "all":
-            logged = metrics.get(f"test_{method}_{row['metric']}_{row['cell']:g}")
-            if logged != row["value"]:
-                return None
-    return table
-
-
-def outcome_metadata(outcome: Outcome) -> dict[str, Any]:
-    """The outcome for Dagster's UI, plain values."""
-    return {
-        "state": outcome.state,
-        "model": outcome.model,
-        "version": int(outcome.version),
-        "mlflow_run_id": outcome.run_id,
-        "compared_with": outcome.against,
-        "refusals": "; ".join(outcome.refusals) or "none",
-    }

@@ -1,10 +1,10 @@
-"""Finding a tracked model: by alias of the registry, by MLflow run or by its asset."""
+"""Finding a tracked model by name: a registered version, an MLflow run or a network's asset."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from dance_models.errors import InputError
-from dance_models.rows import METHOD_OF_ASSET
+from dance_models.rows import ROW_OF_ASSET
 from pipelines.storage.store import Store
 from pipelines.tracking.tracker import Tracker
 
@@ -19,18 +19,18 @@ class TrackedModel:
 
 
 @dataclass(frozen=True)
-class Named:
-    """What a name leads to: a run and, when it named one, the version of a registered model."""
+class ResolvedName:
+    """The run that a name stands for, with the registered version if it names one."""
 
     run_id: str
     model: str | None = None
     version: str | None = None
 
 
-def resolve(tracker: Tracker, name: str) -> Named:
-    """``NAME@ALIAS`` of the registry, ``NAME/VERSION``, a network's asset, else an MLflow run id.
+def resolve(tracker: Tracker, name: str) -> ResolvedName:
+    """Look up ``NAME@ALIAS``, ``NAME/VERSION``, a network's asset or an MLflow run id.
 
-    Raises InputError when there is none.
+    Raises InputError when there is no such model.
     """
     from mlflow.exceptions import MlflowException
 
@@ -39,22 +39,22 @@ def resolve(tracker: Tracker, name: str) -> Named:
         if "@" in name:
             registered, _, alias = name.partition("@")
             version = client.get_model_version_by_alias(registered, alias)
-            return Named(str(version.run_id), registered, str(version.version))
+            return ResolvedName(str(version.run_id), registered, str(version.version))
         if "/" in name:
             registered, _, number = name.partition("/")
             version = client.get_model_version(registered, number)
-            return Named(str(version.run_id), registered, str(version.version))
-        run_id = tracker.store.run_id(name) if name in METHOD_OF_ASSET else name
+            return ResolvedName(str(version.run_id), registered, str(version.version))
+        run_id = tracker.store.run_id(name) if name in ROW_OF_ASSET else name
         client.get_run(run_id)
     except MlflowException as error:
         raise _unknown(tracker.store, name) from error
-    return Named(run_id)
+    return ResolvedName(run_id)
 
 
 def find_model(store: Store, name: str) -> TrackedModel:
-    """The checkpoint of a model by any name that :func:`resolve` takes.
+    """The checkpoint of a model, by any name that :func:`resolve` accepts.
 
-    Raises InputError when there is none, or its run kept no checkpoint.
+    Raises InputError when there is no such model, or when its run has no checkpoint.
     """
     from mlflow.exceptions import MlflowException
 
@@ -66,9 +66,9 @@ def find_model(store: Store, name: str) -> TrackedModel:
     except (MlflowException, OSError) as error:
         raise _unknown(store, name) from error
     asset = run.data.tags.get("dagster/asset_key", "")
-    if asset not in METHOD_OF_ASSET:
-        raise InputError(f"run {run_id} trained no network of ours", file=store.mlflow)
-    return TrackedModel(run_id, METHOD_OF_ASSET[asset], checkpoint)
+    if asset not in ROW_OF_ASSET:
+        raise InputError(f"run {run_id} trained no network of this pipeline", file=store.mlflow)
+    return TrackedModel(run_id, ROW_OF_ASSET[asset].id, checkpoint)
 
 
 def _unknown(store: Store, name: str) -> InputError:

@@ -1,56 +1,52 @@
-"""MLflow: one run a training, on SQLite inside the store, with lineage tags both ways."""
+"""MLflow on SQLite inside the store: one run a training, with tags that lead back to Dagster."""
 
-import fcntl
 import logging
-import os
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlparse
 
 from dance_models.tables import write_text
+from pipelines.storage.locks import file_lock
 from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
+    from filelock import BaseFileLock
     from mlflow import MlflowClient
 
 EXPERIMENT: Final = "dance-pose"
 UI_ADDRESS: Final = "http://127.0.0.1:5000"
-# MLflow refuses digests longer than this.
-DIGEST_LENGTH: Final = 36
+DIGEST_LENGTH: Final = 36  # MLflow refuses longer digests of data sets
 
-
-@contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """One process at a time, by a lock on the file ``path``."""
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+# The environment of processes that log or load models through MLflow. The first setting makes it
+# refuse models that need pickle: also the one that it loads to validate what it just logged. The
+# processes of the pipeline itself load no model through MLflow.
+MLFLOW_ENVIRONMENT: Final = {
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
 
 
 class Tracker:
-    """The store's MLflow. Uses the client API: no global active run in this process."""
+    """The MLflow of a store. It uses the client API, so this process has no active run."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
 
     @cached_property
     def client(self) -> "MlflowClient":
-        """The client; MLflow takes seconds to import, so it is imported here."""
-        os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
-        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-        # It reports every one of its migrations otherwise.
+        """The client. Importing MLflow takes seconds, so it is imported here."""
+        # Without this it logs every migration of a new database.
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
         from mlflow import MlflowClient
 
         self.store.mlflow.mkdir(parents=True, exist_ok=True)
-        # Two that migrate a new database at once break it.
-        with exclusive(self.store.mlflow / ".migration.lock"):
+        # Two processes that migrate a new database at the same time break it.
+        with self._migration_lock():
             database = self.store.mlflow / "mlflow.db"
-            if not database.exists():  # beside, then renamed: a killed migration leaves no ruin
+            if not database.exists():  # renamed at the end: a killed migration leaves no database
                 part = database.with_suffix(".part")
                 part.unlink(missing_ok=True)
                 MlflowClient(tracking_uri=f"sqlite:///{part}").search_experiments(max_results=1)
@@ -58,17 +54,18 @@ class Tracker:
         return MlflowClient(tracking_uri=self.store.tracking_uri)
 
     def initialise(self) -> str:
-        """The experiment's id; the first caller of several creates it."""
+        """The experiment's id; creates the experiment when there is none."""
         client = self.client
-        with exclusive(self.store.mlflow / ".migration.lock"):
+        with self._migration_lock():
             found = client.get_experiment_by_name(EXPERIMENT)
             if found is not None:
                 return str(found.experiment_id)
             artifacts = (self.store.mlflow / "artifacts").as_uri()
             return str(client.create_experiment(EXPERIMENT, artifact_location=artifacts))
 
+    # --- runs -----------------------------------------------------------------------------------
     def open_run(self, folder: Path, name: str, tags: Mapping[str, str]) -> str:
-        """The run of the training in ``folder``: the one begun there before, or a new one."""
+        """The run of the training in ``folder``: the run that was opened there, or a new one."""
         note = folder / "mlflow_run_id"
         if note.is_file():
             run_id = note.read_text("utf-8").strip()
@@ -90,31 +87,61 @@ class Tracker:
         for key, value in metrics.items():
             self.client.log_metric(run_id, key, value, step=step)
 
-    def artifact(self, run_id: str, name: str) -> Path:
-        """A file or folder of a run's artifacts, where it lies when that is on this machine.
-
-        MLflow's own download makes a copy a call. Raises FileNotFoundError when it is not there.
-        """
-        uri = str(self.client.get_run(run_id).info.artifact_uri)
-        if not uri.startswith("file://"):
-            return Path(self.client.download_artifacts(run_id, name))
-        path = Path(unquote(urlparse(uri).path)) / name
-        if not path.exists():
-            raise FileNotFoundError(path)
-        return path
-
     def run_url(self, run_id: str) -> str:
-        """Where ``make ui`` shows the run."""
+        """The address of a run in the UI that ``make ui`` starts."""
         return f"{UI_ADDRESS}/#/experiments/{self.initialise()}/runs/{run_id}"
+
+    # --- artifacts ------------------------------------------------------------------------------
+    def artifact(self, run_id: str, name: str) -> Path:
+        """A file or folder of a run's artifacts.
+
+        Raises FileNotFoundError when it does not exist.
+        """
+        return local_path(f"{self.client.get_run(run_id).info.artifact_uri}/{name}")
+
+    def model_folder(self, model_id: str) -> Path:
+        """The folder of a logged model.
+
+        Raises FileNotFoundError when it does not exist.
+        """
+        return local_path(str(self.client.get_logged_model(model_id).artifact_location))
+
+    def signature(self, model_id: str) -> str:
+        """Input and output of a logged model as MLflow shows them, "none" without a signature."""
+        from mlflow.models import Model
+
+        signature = Model.load(str(self.model_folder(model_id) / "MLmodel")).signature
+        return "none" if signature is None else f"{signature.inputs} -> {signature.outputs}"
+
+    def _migration_lock(self) -> "BaseFileLock":
+        return file_lock(self.store.mlflow / ".migration.lock")
+
+
+def local_path(uri: str) -> Path:
+    """The file or folder at an artifact's URI; one in the store is read in place, not copied.
+
+    Raises FileNotFoundError when it does not exist.
+    """
+    if not uri.startswith("file://"):
+        from mlflow.artifacts import download_artifacts
+
+        return Path(download_artifacts(artifact_uri=uri))
+    path = Path(unquote(urlparse(uri).path))
+    if not path.exists():
+        raise FileNotFoundError(path)
+    return path
+
+
+# --- what is logged to runs -------------------------------------------------------------------
 
 
 def short_digest(version: str) -> str:
-    """A data version as MLflow takes it."""
+    """A data version cut to the length that MLflow accepts."""
     return version[:DIGEST_LENGTH]
 
 
 def git_commit() -> str:
-    """The commit of the code that runs, "-dirty" when it was changed, "unknown" outside git."""
+    """The commit of the running code, with "-dirty" after changes, "unknown" outside git."""
     here = Path(__file__).parent
 
     def git(*arguments: str) -> str:

@@ -1,17 +1,23 @@
 """Settings that were added later do not make what was trained before look untrained."""
 
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 
+from dance_models.checkpoint import experiment_from_plain, experiment_to_plain
 from dance_models.config import (
+    AugmentConfig,
+    CropJitterConfig,
+    HrnetConfig,
+    HrnetExperiment,
     MkffStGcnConfig,
     PredictionExperiment,
     RecognitionExperiment,
     SamplingConfig,
     StgaNetConfig,
     TrainingConfig,
+    _added,
+    from_identity,
     identity,
 )
-from dance_models.training.checkpoint import experiment_from_plain, experiment_to_plain
 
 
 def test_identity_holds_every_field_but_those_added_later_at_their_default() -> None:
@@ -28,8 +34,48 @@ def test_identity_holds_every_field_but_those_added_later_at_their_default() -> 
     assert identity(changed) == asdict(changed)
 
 
+@dataclass(frozen=True)
+class _Earlier:
+    """A configuration whose setting was added with the default 0."""
+
+    size: int = 3
+    extra: int = _added(0, was=0)
+
+
+@dataclass(frozen=True)
+class _Later:
+    """The same after the default was changed to 5."""
+
+    size: int = 3
+    extra: int = _added(5, was=0)
+
+
+def test_a_new_default_of_an_added_setting_changes_the_identity() -> None:
+    """What was trained before is not taken for trained with the new default."""
+    assert identity(_Earlier()) == {"size": 3}
+    assert identity(_Later()) == {"size": 3, "extra": 5}
+    assert identity(_Later(extra=0)) == {"size": 3}
+
+
+def test_what_was_written_before_is_read_with_the_value_of_then() -> None:
+    assert from_identity(_Later, identity(_Earlier())) == _Later(extra=0)
+    assert from_identity(_Later, identity(_Later())) == _Later()
+
+
+def test_lists_become_tuples_again() -> None:
+    assert from_identity(AugmentConfig, {"scale": [0.5, 2.0]}) == AugmentConfig(scale=(0.5, 2.0))
+
+
+def test_noise_and_blur_of_crops_leave_hrnets_identity_while_they_are_off() -> None:
+    experiment = HrnetExperiment(HrnetConfig(), TrainingConfig())
+    assert set(identity(experiment)["jitter"]) == {"shift", "brightness", "colour"}
+    noisy = replace(experiment, jitter=CropJitterConfig(blur=1.0, noise=6.0))
+    assert identity(noisy)["jitter"] == asdict(noisy.jitter)
+    assert experiment_from_plain(experiment_to_plain(noisy)) == noisy
+
+
 def test_every_setting_tells_configurations_apart() -> None:
-    for config in (MkffStGcnConfig(), StgaNetConfig(), TrainingConfig()):
+    for config in (MkffStGcnConfig(), StgaNetConfig(), TrainingConfig(), CropJitterConfig()):
         for entry in fields(config):
             other = replace(config, **{entry.name: "something else"})
             assert identity(other) != identity(config), entry.name

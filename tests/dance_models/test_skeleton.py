@@ -1,4 +1,4 @@
-"""What every skeleton keeps to, and lengths, boxes and reflections of poses."""
+"""What every skeleton keeps to, and boxes and reflections of poses."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dance_models.geometry import median_torso, mirror_keypoints, pelvis, person_box, torso_length
+from dance_models.geometry import mirror_keypoints, person_box
 from dance_models.skeleton import DANCE_14, Skeleton
 from dance_models.skeletons.coco_17 import COCO_17
 from dance_models.skeletons.mocap_25 import MOCAP_25
@@ -132,39 +132,6 @@ def test_mirroring_twice_is_the_identity(skeleton: Skeleton) -> None:
     np.testing.assert_array_equal(once[:, left, 0], 319 - pose[:, right, 0])
     np.testing.assert_array_equal(once[:, left, 1:], pose[:, right, 1:])
     np.testing.assert_array_equal(mirror_keypoints(once, 320, skeleton=skeleton), pose)
-
-
-@every_skeleton
-def test_torso_is_the_same_in_the_mirror_image(skeleton: Skeleton) -> None:
-    pose = _poses(skeleton)
-    lengths = torso_length(pose, skeleton=skeleton)
-    assert lengths.shape == (5,)
-    assert pelvis(pose, skeleton=skeleton).shape == (5, skeleton.dimensions)
-    mirrored = torso_length(mirror_keypoints(pose, 320, skeleton=skeleton), skeleton=skeleton)
-    np.testing.assert_allclose(mirrored, lengths)
-    assert median_torso(pose, skeleton=skeleton) == np.median(lengths)
-
-
-def test_torso_of_coco_is_mid_shoulder_to_mid_hip() -> None:
-    pose = np.full((1, 17, 2), np.nan, np.float32)
-    for name, point in {
-        "left_shoulder": (8, 0), "right_shoulder": (2, 0), "left_hip": (7, 40), "right_hip": (3, 40)
-    }.items():  # fmt: skip
-        pose[0, COCO_17.index[name]] = point
-    assert torso_length(pose, skeleton=COCO_17)[0] == 40
-    pose[0, COCO_17.index["left_hip"]] = np.nan
-    assert np.isnan(torso_length(pose, skeleton=COCO_17)[0])
-
-
-def test_torso_is_neck_to_mid_hip_and_its_median_ignores_missing_frames() -> None:
-    pose = np.zeros((3, 14, 2), np.float32)
-    pose[:, INDEX["neck"]] = (0, 0)
-    pose[:, INDEX["left_hip"]] = (4, 30)
-    pose[:, INDEX["right_hip"]] = (-4, 30)
-    pose[1, INDEX["neck"]] = np.nan
-    np.testing.assert_allclose(torso_length(pose), [30, np.nan, 30])
-    assert median_torso(pose) == 30
-    assert median_torso(pose[1:2]) == 1.0
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])

@@ -11,7 +11,7 @@ import pytest
 from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
 from dance_models.errors import InputError
 from dance_models.estimators.weights import fetch_weights
-from dance_models.skeleton import INDEX
+from dance_models.skeleton import DANCE_14
 from pipelines.storage.store import Store
 
 SIZE = (320, 240)  # of the pictures
@@ -47,8 +47,8 @@ class Desk:
         path = self.corpus / "annotations" / f"{clip}.json"
         document = json.loads(path.read_text())
         annotation = document["annotations"][frame]
-        x = annotation["keypoints"][3 * INDEX[joint]]
-        annotation["keypoints"][3 * INDEX[joint]] = x + (120 if x < SIZE[0] / 2 else -120)
+        x = annotation["keypoints"][3 * DANCE_14.index[joint]]
+        annotation["keypoints"][3 * DANCE_14.index[joint]] = x + (120 if x < SIZE[0] / 2 else -120)
         path.write_text(json.dumps(document))
 
 

@@ -15,8 +15,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
-from pipelines.commands.ui import server_commands
-from pipelines.storage.store import ROOT_VARIABLE, Store, open_instance
+from pipelines.commands.ui import server_commands, server_environment
+from pipelines.storage.store import Store, open_instance
 from pipelines.tracking.tracker import Tracker
 
 
@@ -220,14 +220,14 @@ def dagster_dev(store: Path, profile: str, log: Path, **variables: str) -> Itera
 
     ``variables`` of the environment come on top, such as ``DANCE_AUTOMATION="on"``.
     """
-    open_instance(Store(root=str(store))).dispose()  # sets DAGSTER_HOME for the child
+    opened = Store(root=str(store))
+    open_instance(opened).dispose()
     server = Dagster(port := free_port())
     command = [
         str(Path(sys.executable).parent / "dagster"), "dev", "-m", "pipelines.definitions",
         "-h", "127.0.0.1", "-p", str(port),
     ]  # fmt: skip
-    environment = {**os.environ, ROOT_VARIABLE: str(store), "DANCE_PROFILE": profile}
-    environment |= variables
+    environment = {**server_environment(opened), "DANCE_PROFILE": profile, **variables}
     with log.open("w") as output:
         process = subprocess.Popen(
             command, env=environment, stdout=output, stderr=output, start_new_session=True
@@ -258,7 +258,13 @@ def mlflow_ui(store: Path, log: Path) -> Iterator[str]:
             return False
 
     with log.open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            env=server_environment(opened),
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
         try:
             until(answers, "MLflow's answer", 180)
             yield url

@@ -13,7 +13,8 @@ from servers_under_test import Dagster, dagster_dev, until
 from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
 from dance_models.errors import InputError
 from dance_models.estimators.weights import fetch_weights
-from pipelines.definitions import defs
+from dance_models.profiles import PROFILES
+from pipelines.graph import build_definitions
 from pipelines.storage.store import Store
 from pipelines.tracking.tracker import Tracker
 
@@ -87,6 +88,7 @@ def test_materializing_an_empty_store_from_the_browser(tmp_path: Path, browser: 
         time.sleep(10)
         browser.save_screenshot(str(tmp_path / "report.png"))
         assert server.backfill_states() == ["COMPLETED_SUCCESS"]
+        defs = build_definitions(PROFILES["smoke"], Store(root=str(store)))
         graph = defs.resolve_asset_graph()
         wanted = {key.to_user_string() for key in graph.materializable_asset_keys}
         assert server.materialized() >= wanted
@@ -137,6 +139,6 @@ def training_children(store: Path) -> list[str]:
     return [
         line.split()[0]
         for line in shown.stdout.splitlines()
-        if "pipelines.execution.training_child" in line
+        if "pipelines.training.child" in line
         and str(store) in Path(f"/proc/{line.split()[0]}/environ").read_text("utf-8", "replace")
     ]

@@ -7,9 +7,9 @@ import numpy as np
 
 from dance_models.data.crops import CROP, Crops, crop_maps, person_boxes, writing_crops
 from dance_models.data.pose_runs import PoseRun
-from dance_models.skeleton import NUM_JOINTS
+from dance_models.skeleton import DANCE_14
 
-COLOURS = np.random.default_rng(5).integers(60, 256, (NUM_JOINTS, 3)).astype(np.uint8)
+COLOURS = np.random.default_rng(5).integers(60, 256, (DANCE_14.num_joints, 3)).astype(np.uint8)
 
 
 def painted_crops(runs: Sequence[PoseRun], path: Path) -> Crops:

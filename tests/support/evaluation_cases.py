@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.data.pose_runs import PoseRun
-from dance_models.skeleton import INDEX
+from dance_models.skeleton import DANCE_14
 
 TORSO = 100.0  # pixels, of the standing figure
 
@@ -30,7 +30,7 @@ def figure(x: float = 200, y: float = 100) -> NDArray[np.float64]:
     """A standing figure (14, 2) with its neck at (x, y) and a torso of 100 pixels."""
     pose = np.zeros((14, 2))
     for name, offset in _FIGURE.items():
-        pose[INDEX[name]] = offset
+        pose[DANCE_14.index[name]] = offset
     return pose + np.array([x, y])
 
 
@@ -42,7 +42,7 @@ def swaying(
     poses = np.tile(figure(), (frames, 1, 1))
     poses[..., 0] += amplitude * np.sin(2 * np.pi * 0.8 * time + phase)[:, None]
     for wrist in ("left_wrist", "right_wrist"):
-        poses[:, INDEX[wrist], 1] -= 40 * np.sin(2 * np.pi * 1.3 * time + phase)
+        poses[:, DANCE_14.index[wrist], 1] -= 40 * np.sin(2 * np.pi * 1.3 * time + phase)
     return poses
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from dance_models.checkpoint import experiment_to_plain, save_checkpoint
 from dance_models.config import (
     PREDICTION_GATE,
     GateConfig,
@@ -19,11 +20,11 @@ from dance_models.data.assemble import rows_from_pose_runs
 from dance_models.data.pose_runs import PoseRun
 from dance_models.nets.stga_net import StgaNet
 from dance_models.tables import SPLIT_MANIFEST, file_digest, write_table
-from dance_models.training.checkpoint import experiment_to_plain, save_checkpoint
 from dance_models.training.synthetic import synthetic_runs
-from pipelines.storage.registration import RAW_ANNOTATIONS, RAW_CLIPS
+from pipelines.storage.annotations import RAW_ANNOTATIONS
+from pipelines.storage.clips import RAW_CLIPS
 from pipelines.storage.store import Store
-from pipelines.tracking.lineage import CLIP_TABLES, log_record
+from pipelines.tracking.lineage_record import CLIP_TABLES, log_record
 from pipelines.tracking.registry import Registry
 from pipelines.tracking.tracker import Tracker
 
@@ -44,7 +45,7 @@ class Case:
         return Registry(self.tracker, "prediction")
 
     def write_data(self, seed: int = 0) -> None:
-        """Seven clips, one annotation file and every table that a training hangs on."""
+        """Seven clips, one annotation file and every table that a training depends on."""
         store = self.store
         made = zip(synthetic_runs(7, 70, seed=seed), SPLITS, strict=True)
         runs = [

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from dance_models.skeleton import JOINTS
+from dance_models.skeleton import DANCE_14
 
 
 @dataclass(frozen=True)
@@ -46,5 +46,5 @@ def write_tracks(corpus: Corpus) -> None:
             points[:, :2] += rng.normal((2.0, -1.5), 0.7, (14, 2))
             points[:, 2] = 0.9
             frames.append({"frame": i, "keypoints": points.round(2).tolist()})
-        track = {"clip": path.stem, "joints": list(JOINTS), "frames": frames}
+        track = {"clip": path.stem, "joints": list(DANCE_14.names), "frames": frames}
         (corpus.tracks / path.name).write_text(json.dumps(track))

@@ -2,7 +2,3 @@
 
 Bazarevsky et al. 2020, "BlazePose: On-device Real-time Body Pose tracking", arXiv:2006.10204.
 """
-
-from dance_models.estimators.blazepose.tracker import BlazePose
-
-__all__ = ["BlazePose"]

@@ -10,7 +10,7 @@ from dance_models.errors import InputError
 
 
 class LiteRtModel:
-    """One input, outputs told apart by their number of values."""
+    """A model with one input; its outputs are distinguished by their number of values."""
 
     def __init__(self, path: Path, threads: int) -> None:
         if not path.is_file():

@@ -1,16 +1,16 @@
-"""Detect once, then follow: the landmarks of a frame tell where to look in the next."""
+"""Detect once, then track: the landmarks of a frame give the region of the next."""
 
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.estimators.base import PoseEstimate
 from dance_models.estimators.blazepose.detector import PersonDetector
 from dance_models.estimators.blazepose.landmarks import LANDMARKS, LandmarkModel, Landmarks
 from dance_models.estimators.blazepose.region import Region
 from dance_models.estimators.follow import PersonFollower
 from dance_models.estimators.joints import to_skeleton
+from dance_models.estimators.protocol import PoseEstimate
 from dance_models.estimators.weights import BLAZEPOSE_VERSION
 
 
@@ -65,10 +65,10 @@ class BlazePose:
         return self._look(image, self._region) if self._region and self._tracking else None
 
     def _detect(self, image: NDArray[np.uint8]) -> Landmarks | None:
-        """Look where the detector sees somebody.
+        """Landmarks at the people that the detector finds.
 
-        In turns and bends its idea of size and angle can be far off, so the size that the
-        person had when last seen is tried too, upright.
+        In turns and bends its size and angle can be far off, so an upright region of the last
+        known size is tried too.
         """
         regions = [detection.region for detection in self._detector.detect(image)]
         boxes = np.array([region.box for region in regions]).reshape(-1, 4)
@@ -81,7 +81,7 @@ class BlazePose:
         return None
 
     def _look(self, image: NDArray[np.uint8], region: Region) -> Landmarks | None:
-        """Landmarks in ``region``, unless nobody is there or it can not be the same person."""
+        """Landmarks in ``region``; None without a person, or when it cannot be the same person."""
         found = self._landmarks.find(image, region)
         if found.presence < self._min_presence:
             return None

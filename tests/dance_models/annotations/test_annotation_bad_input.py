@@ -9,10 +9,10 @@ import pytest
 
 from dance_models.annotations import detect_format as files
 from dance_models.annotations.clip_import import AnnotationImport, ClipInfo, import_clip
-from dance_models.annotations.detect_format import read_file
+from dance_models.annotations.detect_format import parse_file
 from dance_models.annotations.folder_index import index_annotations
 from dance_models.errors import AnnotationError
-from dance_models.skeleton import INDEX, JOINTS
+from dance_models.skeleton import DANCE_14
 
 INFO = ClipInfo(width=320, height=240, frames=10)
 
@@ -20,7 +20,7 @@ INFO = ClipInfo(width=320, height=240, frames=10)
 def _document(*keypoints: list[Any], frames: list[int] | None = None) -> dict[str, Any]:
     frames = frames if frames is not None else list(range(len(keypoints)))
     return {
-        "categories": [{"id": 1, "keypoints": list(JOINTS)}],
+        "categories": [{"id": 1, "keypoints": list(DANCE_14.names)}],
         "images": [
             {"id": i, "video": "solo.mp4", "frame_index": f, "file_name": ""}
             for i, f in enumerate(frames)
@@ -50,7 +50,7 @@ def _import(tmp_path: Path, document: Any) -> AnnotationImport:
     [
         ("{'not': json}", "is not JSON"),
         ("", "is not JSON"),
-        ('{"hello": 1}', "is none of COCO"),
+        ('{"hello": 1}', "none of the known formats .PoseTrack18, COCO, Label Studio, labelme"),
         ("[" * 100_000, "nested too deeply|is not JSON"),
         ('{"images": 3, "annotations": [], "categories": []}', "does not hold what"),
     ],
@@ -58,7 +58,7 @@ def _import(tmp_path: Path, document: Any) -> AnnotationImport:
 def test_files_that_are_no_annotations(tmp_path: Path, text: str, reason: str) -> None:
     path = _write(tmp_path / "a.json", text)
     with pytest.raises(AnnotationError, match=reason) as caught:
-        read_file(path)
+        parse_file(path)
     assert str(path) in str(caught.value)
 
 
@@ -66,16 +66,16 @@ def test_text_that_is_not_utf8(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_bytes('{"é": 1}'.encode("latin-1"))
     with pytest.raises(AnnotationError, match="not UTF-8"):
-        read_file(path)
+        parse_file(path)
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps(_document(_good())).encode())
-    assert len(read_file(path).poses) == 1  # a byte order mark does no harm
+    assert len(parse_file(path).poses) == 1  # a byte order mark does no harm
 
 
 def test_entities_are_not_expanded(tmp_path: Path) -> None:
     path = tmp_path / "bomb.xml"
     path.write_text('<!DOCTYPE a [<!ENTITY x "ha">]><annotations>&x;</annotations>')
     with pytest.raises(AnnotationError, match="document type is refused"):
-        read_file(path)
+        parse_file(path)
 
 
 def test_one_bad_file_does_not_stop_the_others(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_unknown_joint_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [None, "12", float("nan"), float("inf"), True])
 def test_coordinates_that_are_no_numbers_name_the_joint(tmp_path: Path, value: Any) -> None:
     broken = _good()
-    broken[3 * INDEX["left_elbow"]] = value
+    broken[3 * DANCE_14.index["left_elbow"]] = value
     imported = _import(tmp_path, _document(broken, _good()))
     assert imported.table["frame"].to_list() == [1]
     assert imported.problems[0].joint == "left_elbow"
@@ -125,10 +125,10 @@ def test_other_units_are_refused_not_scaled(tmp_path: Path, scale: float, unit: 
 
 def test_points_outside_the_image_become_absent(tmp_path: Path) -> None:
     outside = _good()
-    outside[3 * INDEX["neck"]] = 5000
+    outside[3 * DANCE_14.index["neck"]] = 5000
     imported = _import(tmp_path, _document(outside))
-    assert imported.table["visibility"].to_numpy()[0, INDEX["neck"]] == 0
-    assert np.isnan(imported.table["keypoints"].to_numpy()[0, INDEX["neck"]]).all()
+    assert imported.table["visibility"].to_numpy()[0, DANCE_14.index["neck"]] == 0
+    assert np.isnan(imported.table["keypoints"].to_numpy()[0, DANCE_14.index["neck"]]).all()
     assert (imported.table["visibility"].to_numpy()[0] > 0).sum() == 13
     assert imported.problems[0].joint == "neck"
 
@@ -184,7 +184,7 @@ def test_a_file_over_the_limit_is_refused_before_it_is_read(
     with path.open("wb") as handle:
         handle.truncate(files.SIZE_LIMIT + 1)  # sparse: takes no disk
     with pytest.raises(AnnotationError, match="268 MB, more than 268") as caught:
-        read_file(path)
+        parse_file(path)
     assert "one file a clip" in str(caught.value)
 
 
@@ -192,7 +192,7 @@ def test_a_file_over_the_limit_is_refused_before_it_is_read(
 def test_a_100_mb_file_is_read(tmp_path: Path) -> None:
     document = _document(_good())
     document["licences"] = "x" * 100_000_000
-    assert len(read_file(_write(tmp_path / "big.json", document)).poses) == 1
+    assert len(parse_file(_write(tmp_path / "big.json", document)).poses) == 1
 
 
 def _sized(width: int, height: int, scale: float) -> dict[str, Any]:
@@ -224,14 +224,14 @@ def test_a_document_type_is_refused_in_any_encoding(tmp_path: Path, encoding: st
     )
     path.write_bytes(text.encode(encoding))
     with pytest.raises(AnnotationError, match="document type is refused"):
-        read_file(path)
+        parse_file(path)
 
 
 def test_xml_in_an_unknown_encoding_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.xml"
     path.write_bytes(b'<?xml version="1.0" encoding="klingon"?><annotations/>')
     with pytest.raises(AnnotationError, match="not XML"):
-        read_file(path)
+        parse_file(path)
 
 
 def test_coco_annotations_that_are_left_out_are_counted(tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_coco_annotations_that_are_left_out_are_counted(tmp_path: Path) -> None:
 def test_labelme_shapes_that_are_no_points_are_counted(tmp_path: Path) -> None:
     shapes = [
         {"label": joint, "shape_type": "point", "points": [[100 + i, 40 + i]]}
-        for i, joint in enumerate(JOINTS)
+        for i, joint in enumerate(DANCE_14.names)
     ]
     shapes += [{"label": "dancer", "shape_type": "polygon", "points": [[0, 0], [1, 1], [2, 0]]}]
     result = _import(tmp_path, {"imagePath": "solo/000001.jpg", "shapes": shapes})
@@ -265,7 +265,7 @@ def test_label_studio_second_opinions_and_predictions_are_reported(tmp_path: Pat
                 "type": "keypointlabels", "original_width": 320, "original_height": 240,
                 "value": {"x": x + i, "y": 50 + i, "keypointlabels": [joint]},
             }
-            for i, joint in enumerate(JOINTS)
+            for i, joint in enumerate(DANCE_14.names)
         ]  # fmt: skip
 
     def task(frame: int, *annotations: dict[str, Any]) -> dict[str, Any]:
@@ -286,13 +286,13 @@ def test_label_studio_second_opinions_and_predictions_are_reported(tmp_path: Pat
     assert imported.table["keypoints"][0].to_numpy()[0] == pytest.approx([32, 120])
     said = " ".join(map(str, imported.problems))
     assert "frame 1: the task has 2 annotations; the first was read" in said
-    assert "2 left out: tasks without an annotation that stands" in said
+    assert "2 left out: tasks without a usable annotation" in said
     assert "1 left out: annotations that were cancelled" in said
 
 
 def test_cvat_shapes_that_cannot_be_used_are_counted(tmp_path: Path) -> None:
     points = "".join(
-        f'<points label="{j}" points="{100 + i},{40 + i}"/>' for i, j in enumerate(JOINTS)
+        f'<points label="{j}" points="{100 + i},{40 + i}"/>' for i, j in enumerate(DANCE_14.names)
     )
     path = tmp_path / "a.xml"
     path.write_text(

@@ -15,7 +15,7 @@ from dance_models.annotations.clip_import import ClipInfo, import_clip
 from dance_models.annotations.export import export_coco
 from dance_models.annotations.folder_index import index_annotations
 from dance_models.errors import InputError
-from dance_models.skeleton import JOINTS
+from dance_models.skeleton import DANCE_14
 from dance_models.tables import FRAMES
 
 INFO = ClipInfo(width=320, height=240, frames=50)
@@ -28,11 +28,11 @@ def _truth() -> dict[int, NDArray[np.float64]]:
 
 
 # Another order than ours: nothing may go by index.
-ORDER = tuple(reversed(JOINTS))
+ORDER = tuple(reversed(DANCE_14.names))
 
 
 def _points(pose: NDArray[np.float64]) -> list[tuple[str, float, float]]:
-    return [(name, *pose[JOINTS.index(name)]) for name in ORDER]
+    return [(name, *pose[DANCE_14.names.index(name)]) for name in ORDER]
 
 
 def write_coco(folder: Path, truth: dict[int, NDArray[np.float64]]) -> None:

@@ -12,17 +12,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dance_models.annotations.clip_import import ClipInfo, import_clip
-from dance_models.annotations.detect_format import read_file
+from dance_models.annotations.detect_format import parse_file
 from dance_models.annotations.folder_index import index_annotations
 from dance_models.errors import AnnotationError
-from dance_models.skeleton import JOINTS
+from dance_models.skeleton import DANCE_14
 
 INFO = ClipInfo(320, 240, 10)
-POINTS = [(100.0 + 5 * i, 60.0 + 8 * i) for i in range(len(JOINTS))]
+POINTS = [(100.0 + 5 * i, 60.0 + 8 * i) for i in range(len(DANCE_14.names))]
 
 COCO: dict[str, Any] = {
     "images": [{"id": 1, "file_name": "solo/000003.jpg", "width": 320, "height": 240}],
-    "categories": [{"id": 1, "name": "person", "keypoints": list(JOINTS)}],
+    "categories": [{"id": 1, "name": "person", "keypoints": list(DANCE_14.names)}],
     "annotations": [
         {
             "id": 7,
@@ -42,7 +42,7 @@ LABELME: dict[str, Any] = {
     "imageHeight": 240,
     "shapes": [
         {"label": joint, "shape_type": "point", "points": [[x, y]], "group_id": None, "flags": {}}
-        for joint, (x, y) in zip(JOINTS, POINTS, strict=True)
+        for joint, (x, y) in zip(DANCE_14.names, POINTS, strict=True)
     ],
 }
 LABEL_STUDIO: list[Any] = [
@@ -60,7 +60,7 @@ LABEL_STUDIO: list[Any] = [
                         "original_height": 240,
                         "value": {"x": x / 3.2, "y": y / 2.4, "keypointlabels": [joint]},
                     }
-                    for joint, (x, y) in zip(JOINTS, POINTS, strict=True)
+                    for joint, (x, y) in zip(DANCE_14.names, POINTS, strict=True)
                 ],
             }
         ],
@@ -125,7 +125,7 @@ def nothing_is_silent(file: Path, nothing_left: bool) -> None:
         assert str(file) in str(problem)
         assert str(problem).encode()
     try:
-        reading = read_file(file)
+        reading = parse_file(file)
     except AnnotationError as error:
         assert entry.problem == error.message
         assert [p.message for p in result.problems] == [error.message]
@@ -158,7 +158,7 @@ def test_one_spoilt_place_is_read_or_reported(name: str, tmp_path: Path, data: A
 
 SHAPES = "".join(
     f'<points label="{joint}" points="{x},{y}" outside="0" occluded="0"/>'
-    for joint, (x, y) in zip(JOINTS, POINTS, strict=True)
+    for joint, (x, y) in zip(DANCE_14.names, POINTS, strict=True)
 )
 CVAT = {
     "images": '<annotations><image id="0" name="solo/000003.jpg" width="320" height="240">'

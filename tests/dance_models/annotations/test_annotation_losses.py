@@ -8,16 +8,16 @@ import pytest
 
 from dance_models.annotations.clip_import import AnnotationImport, ClipInfo, import_clip
 from dance_models.annotations.folder_index import index_annotations
-from dance_models.skeleton import JOINTS
+from dance_models.skeleton import DANCE_14
 
 INFO = ClipInfo(width=320, height=240, frames=10)
-PLACES = {joint: (100.0 + 5 * i, 60.0 + 8 * i) for i, joint in enumerate(JOINTS)}
+PLACES = {joint: (100.0 + 5 * i, 60.0 + 8 * i) for i, joint in enumerate(DANCE_14.names)}
 
 
 def _coco(frames: int = 3) -> dict[str, Any]:
     values = [value for x, y in PLACES.values() for value in (x, y, 2)]
     return {
-        "categories": [{"id": 1, "keypoints": list(JOINTS)}],
+        "categories": [{"id": 1, "keypoints": list(DANCE_14.names)}],
         "images": [{"id": i, "file_name": f"solo/{i:06d}.jpg"} for i in range(frames)],
         "annotations": [
             {"id": i, "image_id": i, "category_id": 1, "keypoints": list(values)}
@@ -78,7 +78,7 @@ def test_points_of_other_skeletons_are_counted_by_name(tmp_path: Path) -> None:
     assert said == f"clip solo: {expected}"
 
 
-def test_coco_ids_given_twice_are_reported_and_the_first_stands(tmp_path: Path) -> None:
+def test_coco_ids_given_twice_are_reported_and_the_first_is_kept(tmp_path: Path) -> None:
     document = _coco(2)
     document["images"].append({"id": 0, "file_name": "solo/000007.jpg"})
     document["categories"].append({"id": 1, "keypoints": ["nose"]})
@@ -119,7 +119,7 @@ def test_predictions_alone_are_no_annotation(tmp_path: Path) -> None:
     result, said = _import(tmp_path, [_studio(2, predictions=[{"result": _results()}])])
     assert result.table.is_empty()
     assert "frame 2: 1 left out: predictions" in said
-    assert "frame 2: 1 left out: tasks without an annotation that stands" in said
+    assert "frame 2: 1 left out: tasks without a usable annotation" in said
 
 
 def test_label_studio_points_that_disagree_on_the_image_are_refused(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_label_studio_points_that_disagree_on_the_image_are_refused(tmp_path: Pa
 def test_label_studio_points_of_a_larger_original_are_scaled(tmp_path: Path) -> None:
     task = _studio(2, annotations=[{"result": _results(1280, 960)}])
     result, said = _import(tmp_path, [task])
-    assert result.table["keypoints"][0].to_numpy()[0] == pytest.approx(PLACES[JOINTS[0]])
+    assert result.table["keypoints"][0].to_numpy()[0] == pytest.approx(PLACES[DANCE_14.names[0]])
     assert result.problems[0].action == "repaired"
     assert "frame 2: 1 annotations are of 1280x960 images, the clip has 320x240" in said
     assert "solo/000002.jpg" in said
@@ -155,7 +155,7 @@ def test_sizes_within_one_percent_of_the_shape_are_scaled_by_axis(tmp_path: Path
     document["images"][1] |= {"width": 648, "height": 480}
     result, said = _import(tmp_path, document)
     assert result.table["frame"].to_list() == [0]
-    x, y = PLACES[JOINTS[0]]
+    x, y = PLACES[DANCE_14.names[0]]
     scaled = (x * 320 / 642, y / 2)
     assert result.table["keypoints"][0].to_numpy()[0] == pytest.approx(scaled)
     assert "frame 1: 1 annotations are of 648x480 images" in said
@@ -170,12 +170,12 @@ def test_labelme_points_of_several_places_name_the_joint(tmp_path: Path) -> None
     document = {"imagePath": "solo/000001.jpg", "shapes": shapes}
     result, said = _import(tmp_path, document)
     assert result.table.is_empty()
-    assert f"frame 1: joint {JOINTS[0]}: [[1, 2], [3, 4]] is not one point" in said
+    assert f"frame 1: joint {DANCE_14.names[0]}: [[1, 2], [3, 4]] is not one point" in said
 
 
 def test_skeleton_tracks_of_cvat_videos_are_read_frame_by_frame(tmp_path: Path) -> None:
     hidden = _points().replace(
-        f'label="{JOINTS[0]}"', f'label="{JOINTS[0]}" outside="1" occluded="0"'
+        f'label="{DANCE_14.names[0]}"', f'label="{DANCE_14.names[0]}" outside="1" occluded="0"'
     )
     result, said = _import(
         tmp_path,
@@ -203,7 +203,7 @@ def test_cvat_projects_keep_their_videos_apart(tmp_path: Path) -> None:
         + "</annotations>",
     )
     assert result.table.is_empty()
-    assert "track '8' was left out with 1 shapes: the file is of several tasks" in said
+    assert "track '8' was left out with 1 shapes: the file has several tasks" in said
     assert import_clip("duet", [tmp_path / "a.xml"], INFO).table.height == 1
 
 
@@ -212,12 +212,12 @@ def test_cvat_points_of_several_places_name_the_joint(tmp_path: Path) -> None:
     text = f'<annotations><image name="solo/000001.jpg">{points}</image></annotations>'
     result, said = _import(tmp_path, text)
     assert result.table.is_empty()
-    assert f"frame 1: joint {JOINTS[0]}: '1,2;3,4' is not one point" in said
+    assert f"frame 1: joint {DANCE_14.names[0]}: '1,2;3,4' is not one point" in said
 
 
 def test_xml_of_other_tools_is_refused(tmp_path: Path) -> None:
     _, said = _import(tmp_path, "<annotation><object/></annotation>")
-    assert "is not CVAT's <annotations>" in said
+    assert "is in none of the known formats (CVAT)" in said
 
 
 def test_a_file_that_says_nothing_of_any_clip_has_its_reason_in_the_index(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_a_file_that_says_nothing_of_any_clip_has_its_reason_in_the_index(tmp_pa
     (entry,) = index_annotations(tmp_path)
     assert entry.clips == frozenset()
     assert entry.problem is not None
-    assert "4 problems and nothing of any clip; the first: image 0 was left out" in entry.problem
+    assert "4 problems and no clip; the first: image 0 was left out" in entry.problem
 
 
 def test_text_that_utf8_cannot_hold_is_escaped(tmp_path: Path) -> None:

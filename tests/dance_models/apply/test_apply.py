@@ -13,10 +13,10 @@ from dance_models.apply.poses import VideoPoses, poses_of_video, seen_stretches
 from dance_models.config import MkffStGcnConfig, StgaNetConfig
 from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
 from dance_models.errors import InputError
-from dance_models.estimators.base import PoseEstimate, no_landmarks
 from dance_models.estimators.pose_json import read_people
+from dance_models.estimators.protocol import PoseEstimate, no_landmarks
 from dance_models.nets.build import build_forecaster, build_refiner
-from dance_models.skeleton import NUM_JOINTS
+from dance_models.skeleton import DANCE_14
 from dance_models.video.probe import probe_clip
 
 FRAMES = 90
@@ -41,7 +41,9 @@ class Told:
         assert image.shape == (120, 160, 3)
         if np.isnan(self.keypoints[frame]).any():
             return None
-        return PoseEstimate(self.keypoints[frame], np.ones(NUM_JOINTS, np.float32), no_landmarks())
+        return PoseEstimate(
+            self.keypoints[frame], np.ones(DANCE_14.num_joints, np.float32), no_landmarks()
+        )
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, NDArray[np.flo
     video = next((folder / "clips").rglob("*.mp4"))
     said = json.loads((folder / "annotations" / f"{video.stem}.json").read_text())["annotations"]
     keypoints = np.array([entry["keypoints"] for entry in said], np.float32)
-    return video, keypoints.reshape(FRAMES, NUM_JOINTS, 3)[..., :2]
+    return video, keypoints.reshape(FRAMES, DANCE_14.num_joints, 3)[..., :2]
 
 
 def applied(video: Path, keypoints: NDArray[np.float32]) -> VideoPoses:
@@ -64,7 +66,7 @@ def test_every_frame_is_refined_and_a_forecast_starts_every_fifth(
 ) -> None:
     video, keypoints = clip
     poses = applied(video, keypoints)
-    assert poses.refined.shape == (FRAMES, NUM_JOINTS, 2)
+    assert poses.refined.shape == (FRAMES, DANCE_14.num_joints, 2)
     # An untrained refiner changes nothing: its last layer starts at zero.
     np.testing.assert_allclose(poses.refined, keypoints, atol=0.01)
     assert poses.anchor.tolist() == list(range(35, FRAMES, 5))  # 1.04 s observed before
@@ -133,5 +135,5 @@ def test_the_drawing_has_the_frames_and_times_of_the_video(
 
 def test_a_video_without_anybody_is_an_error(clip: tuple[Path, NDArray[np.float32]]) -> None:
     video, keypoints = clip
-    with pytest.raises(InputError, match="nobody was found"):
+    with pytest.raises(InputError, match="no person was detected"):
         applied(video, np.full_like(keypoints, np.nan))

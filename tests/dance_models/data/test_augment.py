@@ -1,5 +1,8 @@
-"""Augmentation: one draw a run, consistent between keypoints, landmarks and images."""
+"""Augmentation: one draw a run, consistent between keypoints and landmarks."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -7,10 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from dance_models.config import AugmentConfig
-from dance_models.data.augment import augment_images, augment_run, draw_geometry
+from dance_models.data.augment import augment_run, draw_geometry
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
-from dance_models.geometry import mirror_keypoints, torso_length
+from dance_models.geometry import mirror_keypoints
+from dance_models.metrics.torso import torso_length
 from dance_models.skeleton import DANCE_14
 from dance_models.skeletons.coco_17 import COCO_17
 from dance_models.skeletons.mocap_25 import MOCAP_25
@@ -185,61 +189,30 @@ def test_unknown_landmarks_cannot_be_mirrored_but_none_can() -> None:
         augment_run(replace(run, landmarks=run.landmarks[:, :17]), FLIP, 1)
 
 
-def dotted(run: PoseRun) -> NDArray[np.uint8]:
-    """Black images with a bright 3 x 3 dot at the left wrist."""
-    images = np.zeros((len(run), HEIGHT, WIDTH, 3), np.uint8)
-    for image, (x, y) in zip(images, run.annotation[:, INDEX["left_wrist"]].round(), strict=True):
-        image[int(y) - 1 : int(y) + 2, int(x) - 1 : int(x) + 2] = 255
-    return images
-
-
-@pytest.mark.parametrize("variant", [1, 2, 3, 4])
-def test_a_dot_stays_under_its_keypoint(variant: int) -> None:
-    run = make_run()
-    run.annotation[:] = run.annotation.round()
-    config = replace(GEOMETRY, pixel_noise=2, blur_limit=3)
-    images = augment_images(dotted(run), run, config, variant)
-    copy, drawn = augment_run(run, config, variant)
-    joint = INDEX["right_wrist" if drawn["flip"] else "left_wrist"]
-    for image, point in zip(images, copy.annotation[:, joint], strict=True):
-        light = np.where(image[..., 0] > 60, image[..., 0].astype(float), 0)
-        rows, columns = np.indices(light.shape)
-        found = np.array([(columns * light).sum(), (rows * light).sum()]) / light.sum()
-        np.testing.assert_allclose(found, point, atol=0.35)
-
-
-def test_flipped_images_are_exact() -> None:
-    run = make_run()
-    images = np.random.default_rng(0).integers(0, 255, (6, HEIGHT, WIDTH, 3)).astype(np.uint8)
-    config = replace(FLIP, pixel_noise=0)
-    same = [
-        np.array_equal(a, b[:, ::-1])
-        for a, b in zip(augment_images(images, run, config, 1), images, strict=True)
-    ]
-    assert any(same), "frames that are not blurred are mirrored pixel by pixel"
-
-
-def test_pixel_noise_differs_between_frames_and_is_repeatable() -> None:
-    run = make_run()
-    grey = np.full((6, HEIGHT, WIDTH, 3), 128, np.uint8)
-    config = replace(STILL, pixel_noise=6, blur_limit=3)
-    noisy = augment_images(grey, run, config, 1)
-    np.testing.assert_array_equal(noisy, augment_images(grey, run, config, 1))
-    assert not np.array_equal(noisy[0], noisy[1])
-    assert noisy.std() == pytest.approx(6, rel=0.1)
-
-
-def test_images_of_another_size_are_refused() -> None:
-    with pytest.raises(InputError, match="do not match"):
-        augment_images(np.zeros((6, 10, 10, 3), np.uint8), make_run(), STILL, 1)
-
-
 def test_the_geometry_of_a_variant_is_drawn_within_its_limits() -> None:
     config = AugmentConfig()
     draws = [draw_geometry(make_run(), config, variant) for variant in range(1, 200)]
     assert 0.35 < np.mean([bool(d["flip"]) for d in draws]) < 0.65
     assert max(abs(float(d["rotation_deg"])) for d in draws) <= config.rotation_deg
     assert all(config.scale[0] <= float(d["scale"]) <= config.scale[1] for d in draws)
+
+
+def test_the_augmentation_package_is_imported_without_network_or_warning() -> None:
+    """And without the variable that switches its request off, which is not set here."""
+    code = (
+        "import os, socket, warnings\n"
+        "def refuse(*arguments, **options): raise SystemExit('the network was asked')\n"
+        "socket.create_connection = socket.getaddrinfo = refuse\n"
+        "warnings.simplefilter('error', UserWarning)\n"
+        "from dance_models.data.augment import _albumentations\n"
+        "assert _albumentations().HorizontalFlip\n"
+        "assert 'NO_ALBUMENTATIONS_UPDATE' not in os.environ\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "NO_ALBUMENTATIONS_UPDATE"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_only_image_coordinates_are_augmented() -> None:

@@ -15,7 +15,7 @@ from dance_models.data.refine_windows import (
     window_indices,
 )
 from dance_models.errors import InputError
-from dance_models.geometry import median_torso
+from dance_models.metrics.torso import median_torso
 from dance_models.skeleton import DANCE_14
 from dance_models.training.synthetic import synthetic_runs
 

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from dance_models.config import EstimatorConfig
-from dance_models.estimators.base import make_estimator
-from dance_models.estimators.blazepose import BlazePose
+from dance_models.estimators.blazepose.tracker import BlazePose
+from dance_models.estimators.factory import make_estimator
 from dance_models.estimators.pose_json import read_people
-from dance_models.geometry import median_torso, pelvis
-from dance_models.skeleton import INDEX, JOINTS
+from dance_models.geometry import pelvis
+from dance_models.metrics.torso import median_torso
+from dance_models.skeleton import DANCE_14
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def annotation(corpus, clip, frames):
     names = document["categories"][0]["keypoints"]
     frame_of = {image["id"]: image["frame_index"] for image in document["images"]}
     rows = {frame_of[a["image_id"]]: a["keypoints"] for a in document["annotations"]}
-    order = [names.index(joint) for joint in JOINTS]
+    order = [names.index(joint) for joint in DANCE_14.names]
     return np.stack([np.array(rows[f]).reshape(-1, 3)[order, :2] for f in frames])
 
 
@@ -70,8 +71,10 @@ def test_all_landmarks_are_kept(estimator, salsa) -> None:
     assert pose.landmarks.dtype == pose.keypoints.dtype == pose.score.dtype == np.float32
     visibility = pose.landmarks[:, 2]
     assert ((visibility >= 0) & (visibility <= 1)).all()
-    np.testing.assert_array_equal(pose.landmarks[13, :2], pose.keypoints[INDEX["left_elbow"]])
-    assert pose.score[INDEX["left_elbow"]] == visibility[13]
+    np.testing.assert_array_equal(
+        pose.landmarks[13, :2], pose.keypoints[DANCE_14.index["left_elbow"]]
+    )
+    assert pose.score[DANCE_14.index["left_elbow"]] == visibility[13]
 
 
 def test_a_run_depends_on_itself_alone(weights, salsa) -> None:
@@ -130,7 +133,7 @@ def test_agrees_with_openpose_on_a_real_dancer(estimator, real_clips, read_frame
     ours = np.stack([pose.keypoints for pose in poses])
     theirs = np.stack([other[i][0].keypoints for i in range(16)])
     error = np.linalg.norm(ours - theirs, axis=-1) / median_torso(theirs)
-    limbs = [i for i, name in enumerate(JOINTS) if name.startswith(("left_", "right_"))]
+    limbs = [i for i, name in enumerate(DANCE_14.names) if name.startswith(("left_", "right_"))]
     assert (np.nanmedian(error[:, limbs], axis=0) < 0.2).all()
 
 

@@ -11,7 +11,7 @@ from dance_models.estimators.joints import (
     missing_joints,
     to_skeleton,
 )
-from dance_models.skeleton import INDEX, JOINTS
+from dance_models.skeleton import DANCE_14
 from dance_models.skeletons.coco_17 import COCO_17
 
 LAYOUTS = (COCO17, OPENPOSE_BODY25, OPENPOSE_COCO18, LANDMARKS)
@@ -50,8 +50,10 @@ def test_every_layout_gives_all_our_joints_wherever_they_stand(names) -> None:
     assert (confidence > 0).all()
     np.testing.assert_allclose(shuffled[0], keypoints, rtol=1e-6)
     np.testing.assert_array_equal(shuffled[1], confidence)
-    for joint in set(JOINTS) & set(names):
-        np.testing.assert_allclose(keypoints[INDEX[joint]], points[names.index(joint)], rtol=1e-6)
+    for joint in set(DANCE_14.names) & set(names):
+        np.testing.assert_allclose(
+            keypoints[DANCE_14.index[joint]], points[names.index(joint)], rtol=1e-6
+        )
 
 
 def coco(**points):
@@ -64,8 +66,8 @@ def coco(**points):
 
 def test_neck_is_the_middle_of_the_shoulders_with_the_lower_score() -> None:
     keypoints, score = coco(left_shoulder=(20, 10, 0.9), right_shoulder=(10, 14, 0.4))
-    np.testing.assert_allclose(keypoints[INDEX["neck"]], (15, 12))
-    assert score[INDEX["neck"]] == pytest.approx(0.4)
+    np.testing.assert_allclose(keypoints[DANCE_14.index["neck"]], (15, 12))
+    assert score[DANCE_14.index["neck"]] == pytest.approx(0.4)
 
 
 def test_head_top_is_extrapolated_through_the_ears() -> None:
@@ -76,25 +78,27 @@ def test_head_top_is_extrapolated_through_the_ears() -> None:
         right_ear=(8, 80, 0.8),
         nose=(30, 90, 0.1),
     )
-    np.testing.assert_allclose(keypoints[INDEX["head_top"]], (10 + 1.9 * 2, 100 - 1.9 * 20))
-    assert score[INDEX["head_top"]] == pytest.approx(0.7)
+    np.testing.assert_allclose(
+        keypoints[DANCE_14.index["head_top"]], (10 + 1.9 * 2, 100 - 1.9 * 20)
+    )
+    assert score[DANCE_14.index["head_top"]] == pytest.approx(0.7)
 
 
 def test_head_top_falls_back_to_one_ear_and_then_to_the_nose() -> None:
     shoulders = {"left_shoulder": (20, 100, 0.9), "right_shoulder": (0, 100, 0.9)}
     one, _ = coco(**shoulders, left_ear=(12, 80, 0.7), nose=(30, 90, 0.5))
-    np.testing.assert_allclose(one[INDEX["head_top"]], (13.8, 62), rtol=1e-6)
+    np.testing.assert_allclose(one[DANCE_14.index["head_top"]], (13.8, 62), rtol=1e-6)
     nose, _ = coco(**shoulders, nose=(10, 90, 0.5))
-    np.testing.assert_allclose(nose[INDEX["head_top"]], (10, 81))
+    np.testing.assert_allclose(nose[DANCE_14.index["head_top"]], (10, 81))
     none, _ = coco(**shoulders)
-    assert np.isnan(none[INDEX["head_top"]]).all()
+    assert np.isnan(none[DANCE_14.index["head_top"]]).all()
 
 
 def test_a_missing_shoulder_leaves_neck_and_head_missing() -> None:
     keypoints, score = coco(left_shoulder=(20, 100, 0.9), left_ear=(12, 80, 0.7))
     for joint in ("neck", "head_top", "right_shoulder"):
-        assert np.isnan(keypoints[INDEX[joint]]).all()
-        assert score[INDEX[joint]] == 0
+        assert np.isnan(keypoints[DANCE_14.index[joint]]).all()
+        assert score[DANCE_14.index[joint]] == 0
 
 
 def test_given_neck_and_head_top_are_not_replaced_when_missing() -> None:
@@ -102,8 +106,8 @@ def test_given_neck_and_head_top_are_not_replaced_when_missing() -> None:
     points = np.full((19, 2), 5.0)
     points[17:] = np.nan
     keypoints, _ = to_skeleton(names, points, np.ones(19))
-    assert np.isnan(keypoints[INDEX["neck"]]).all()
-    assert np.isnan(keypoints[INDEX["head_top"]]).all()
+    assert np.isnan(keypoints[DANCE_14.index["neck"]]).all()
+    assert np.isnan(keypoints[DANCE_14.index["head_top"]]).all()
 
 
 def test_missing_joints_are_named() -> None:

@@ -9,12 +9,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from dance_models.config import EstimatorConfig
 from dance_models.errors import InputError
-from dance_models.estimators.base import estimator_fingerprint, make_estimator
 from dance_models.estimators.blazepose.detector import PersonDetector
+from dance_models.estimators.factory import estimator_fingerprint, make_estimator
 from dance_models.estimators.onnx_decode import crop_to_image, decode_heatmaps, decode_simcc
 from dance_models.estimators.onnx_topdown import OnnxTopDown
 from dance_models.geometry import pelvis
-from dance_models.skeleton import INDEX, JOINTS
+from dance_models.skeleton import DANCE_14
 
 WIDTH, HEIGHT = 48, 64  # of the models' input
 STRIDE = 4
@@ -72,7 +72,7 @@ def describe(folder, **fields):
         "input_size": [WIDTH, HEIGHT],
         "channel_order": "rgb",
         "output": "heatmap",
-        "joints": list(JOINTS),
+        "joints": list(DANCE_14.names),
         "box": "image",
         **fields,
     }
@@ -127,22 +127,24 @@ def test_simcc_coordinates_map_back_exactly(tmp_path, swapped) -> None:
 def test_joints_are_matched_by_name(tmp_path) -> None:
     maps, cells = peaks(np.random.default_rng(2))
     constant_model(tmp_path / "tiny.onnx", heat=maps[None])
-    names = list(reversed(JOINTS))
+    names = list(reversed(DANCE_14.names))
     pose = OnnxTopDown(describe(tmp_path, joints=names), tmp_path).estimate(
         np.zeros((HEIGHT, WIDTH, 3), np.uint8), 0
     )
     knee = cells[names.index("left_knee")] + (0.25, -0.25)
-    np.testing.assert_allclose(pose.keypoints[INDEX["left_knee"]], knee * STRIDE, atol=1e-4)
+    np.testing.assert_allclose(
+        pose.keypoints[DANCE_14.index["left_knee"]], knee * STRIDE, atol=1e-4
+    )
 
 
 def test_a_joint_without_a_peak_is_missing(tmp_path) -> None:
     maps, _ = peaks(np.random.default_rng(3))
-    maps[INDEX["left_wrist"]] = 0
+    maps[DANCE_14.index["left_wrist"]] = 0
     constant_model(tmp_path / "tiny.onnx", heat=maps[None])
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     pose = OnnxTopDown(describe(tmp_path), tmp_path).estimate(image, 0)
-    assert np.isnan(pose.keypoints[INDEX["left_wrist"]]).all()
-    assert pose.score[INDEX["left_wrist"]] == 0
+    assert np.isnan(pose.keypoints[DANCE_14.index["left_wrist"]]).all()
+    assert pose.score[DANCE_14.index["left_wrist"]] == 0
     constant_model(tmp_path / "tiny.onnx", heat=np.zeros_like(maps[None]))
     assert OnnxTopDown(describe(tmp_path), tmp_path).estimate(image, 0) is None
 
@@ -234,7 +236,7 @@ def test_make_estimator_and_fingerprint(tmp_path) -> None:
         ({"model": "gone.onnx"}, r"gone\.onnx: the model does not exist"),
         ({"sha256": "0" * 64}, "sha256 is"),
         ({"paddding": 1}, "unknown field paddding"),
-        ({"joints": list(JOINTS) * 2}, "different names"),
+        ({"joints": list(DANCE_14.names) * 2}, "different names"),
     ],
 )
 def test_bad_descriptions_are_located(tmp_path, fields, message) -> None:

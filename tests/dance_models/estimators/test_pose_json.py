@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dance_models.errors import InputError
 from dance_models.estimators.joints import COCO17, OPENPOSE_BODY25, OPENPOSE_COCO18
 from dance_models.estimators.pose_json import read_people
-from dance_models.skeleton import INDEX, JOINTS
+from dance_models.skeleton import DANCE_14
 
 
 def triples(count, offset=0.0, score=0.5):
@@ -31,29 +31,29 @@ def openpose(*people):
 
 
 def assert_mapped(person, names):
-    for joint in set(JOINTS) & set(names):
+    for joint in set(DANCE_14.names) & set(names):
         j = names.index(joint)
-        np.testing.assert_allclose(person.keypoints[INDEX[joint]], (100 + 10 * j, 200 + j))
-        assert person.score[INDEX[joint]] == pytest.approx(0.5)
+        np.testing.assert_allclose(person.keypoints[DANCE_14.index[joint]], (100 + 10 * j, 200 + j))
+        assert person.score[DANCE_14.index[joint]] == pytest.approx(0.5)
     assert np.isfinite(person.keypoints).all()
 
 
 def test_our_own_json(tmp_path) -> None:
     rows = np.reshape(triples(14), (14, 3)).tolist()
-    rows[INDEX["left_knee"]] = None
-    rows[INDEX["right_knee"]] = [None, None, 0]
-    document = {"clip": "a", "joints": JOINTS, "frames": [{"frame": 7, "keypoints": rows}]}
+    rows[DANCE_14.index["left_knee"]] = None
+    rows[DANCE_14.index["right_knee"]] = [None, None, 0]
+    document = {"clip": "a", "joints": DANCE_14.names, "frames": [{"frame": 7, "keypoints": rows}]}
     people = read_people(write(tmp_path / "a.json", document))
     assert list(people) == [7]
     person = people[7][0]
-    missing = [j for j in JOINTS if np.isnan(person.keypoints[INDEX[j]]).any()]
+    missing = [j for j in DANCE_14.names if np.isnan(person.keypoints[DANCE_14.index[j]]).any()]
     assert missing == ["left_knee", "right_knee"]
-    assert person.score[INDEX["left_knee"]] == 0
-    np.testing.assert_allclose(person.keypoints[INDEX["neck"]], (110, 201))
+    assert person.score[DANCE_14.index["left_knee"]] == 0
+    np.testing.assert_allclose(person.keypoints[DANCE_14.index["neck"]], (110, 201))
 
 
 def test_our_own_json_in_another_order_with_several_people(tmp_path) -> None:
-    names = [*reversed(JOINTS)]
+    names = [*reversed(DANCE_14.names)]
     frames = [
         {"frame": 0, "keypoints": np.reshape(triples(14, offset), (14, 3)).tolist()}
         for offset in (0, 500)
@@ -92,10 +92,10 @@ def test_coco_keypoints_file_with_its_own_joints_and_visibilities(tmp_path) -> N
     values[0, 2], values[COCO17.index("left_knee") + 1, 2] = 1, 0
     document["annotations"][0]["keypoints"] = values.ravel().tolist()
     person = read_people(write(tmp_path / "a.json", document))[31][0]
-    np.testing.assert_allclose(person.keypoints[INDEX["right_ankle"]], (100, 200))
-    assert person.score[INDEX["right_ankle"]] == pytest.approx(0.5)
-    assert person.score[INDEX["left_hip"]] == pytest.approx(1)
-    assert np.isnan(person.keypoints[INDEX["left_knee"]]).all()
+    np.testing.assert_allclose(person.keypoints[DANCE_14.index["right_ankle"]], (100, 200))
+    assert person.score[DANCE_14.index["right_ankle"]] == pytest.approx(0.5)
+    assert person.score[DANCE_14.index["left_hip"]] == pytest.approx(1)
+    assert np.isnan(person.keypoints[DANCE_14.index["left_knee"]]).all()
 
 
 @pytest.mark.parametrize("names", [OPENPOSE_BODY25, OPENPOSE_COCO18])
@@ -117,7 +117,7 @@ def test_openpose_mapping_with_missing_joints(tmp_path) -> None:
     people = read_people(write(tmp_path / "a.json", document))
     assert len(people[9]) == 1  # the one with no joints at all is nobody
     person = people[9][0]
-    assert np.isnan(person.keypoints[INDEX["left_knee"]]).all()
+    assert np.isnan(person.keypoints[DANCE_14.index["left_knee"]]).all()
     assert np.isfinite(person.keypoints).all(axis=1).sum() == 13
     assert person.box[0] == 100  # missing joints do not pull the box to the corner
 
@@ -127,8 +127,8 @@ def test_nan_is_missing_and_scores_are_clipped(tmp_path) -> None:
     ankle = 3 * COCO17.index("left_ankle")
     values[ankle] = float("nan")
     person = read_people(write(tmp_path / "a.json", [{"image_id": 0, "keypoints": values}]))[0][0]
-    assert np.isnan(person.keypoints[INDEX["left_ankle"]]).all()
-    assert person.score[INDEX["left_ankle"]] == 0
+    assert np.isnan(person.keypoints[DANCE_14.index["left_ankle"]]).all()
+    assert person.score[DANCE_14.index["left_ankle"]] == 0
     assert person.score.max() == 1
 
 
@@ -150,8 +150,11 @@ TEXT_KNEE = [*triples(13), "left", 1, 1, *triples(3)]
         ([{"image_id": 4, "keypoints": TEXT_KNEE}], "frame 4: joint left_knee: 'left' is not"),
         ([{"image_id": 4, "keypoints": 3}], "frame 4: 'keypoints' is not a list"),
         ({"joints": ["nose"], "frames": []}, "left_shoulder.*neither be read nor derived"),
-        ({"joints": [*JOINTS, "neck"], "frames": []}, "named twice"),
-        ({"joints": JOINTS, "frames": [{"frame": 1, "keypoints": [[1, 2]]}]}, "frame 1: a keypo"),
+        ({"joints": [*DANCE_14.names, "neck"], "frames": []}, "named twice"),
+        (
+            {"joints": DANCE_14.names, "frames": [{"frame": 1, "keypoints": [[1, 2]]}]},
+            "frame 1: a keypo",
+        ),
         ({"d_3_keypoints.json": openpose(triples(24))}, "frame 3: 72 values"),
         ({**coco_file(), "images": []}, "unknown image 5"),
         ([{"image_id": 0, "keypoints": [0.5, 0.5, 0.9] * 17}], "fractions.*not pixels"),
@@ -165,7 +168,7 @@ def test_bad_tracks_are_located(tmp_path, document, message) -> None:
 
 
 OWN = {
-    "joints": list(JOINTS),
+    "joints": list(DANCE_14.names),
     "frames": [{"frame": 1, "keypoints": np.reshape(triples(14), (14, 3)).tolist()}],
 }
 GOOD = [OWN, [RESULT], coco_file(), {"d_3_keypoints.json": openpose(triples(25))}]

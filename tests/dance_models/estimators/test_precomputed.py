@@ -7,9 +7,9 @@ import pytest
 
 from dance_models.config import EstimatorConfig
 from dance_models.errors import InputError
-from dance_models.estimators.base import estimator_fingerprint, make_estimator
+from dance_models.estimators.factory import estimator_fingerprint, make_estimator
 from dance_models.estimators.precomputed import PrecomputedPoses, find_track
-from dance_models.skeleton import INDEX, JOINTS
+from dance_models.skeleton import DANCE_14
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 
@@ -24,11 +24,11 @@ def person(x, size):
 def write_track(path, people):
     """``people`` are (frame, x, size)."""
     frames = [{"frame": f, "keypoints": person(x, size)} for f, x, size in people]
-    path.write_text(json.dumps({"clip": path.stem, "joints": JOINTS, "frames": frames}))
+    path.write_text(json.dumps({"clip": path.stem, "joints": DANCE_14.names, "frames": frames}))
 
 
 def neck_x(pose):
-    return None if pose is None else float(pose.keypoints[INDEX["neck"], 0])
+    return None if pose is None else float(pose.keypoints[DANCE_14.index["neck"], 0])
 
 
 def estimate(poses, frames):
@@ -117,8 +117,8 @@ def test_openpose_of_a_real_clip(real_clips) -> None:
     assert all(pose is not None for pose in found)
     # Frame 0, as the file says: right ankle (11) and left ankle (14) of BODY_25.
     np.testing.assert_allclose(
-        found[0].keypoints[INDEX["right_ankle"]], (529.452, 609.8), rtol=1e-6
+        found[0].keypoints[DANCE_14.index["right_ankle"]], (529.452, 609.8), rtol=1e-6
     )
     np.testing.assert_allclose(
-        found[0].keypoints[INDEX["left_ankle"]], (758.711, 599.982), rtol=1e-6
+        found[0].keypoints[DANCE_14.index["left_ankle"]], (758.711, 599.982), rtol=1e-6
     )

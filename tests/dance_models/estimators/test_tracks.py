@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from dance_models.errors import InputError
-from dance_models.estimators.base import PoseEstimate
+from dance_models.estimators.protocol import PoseEstimate
 from dance_models.estimators.tracks import read_image, track_clip
 from dance_models.tables import FRAMES, TRACKS, conform, write_table
 

@@ -9,7 +9,7 @@ from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.evaluation.calibration import BodyFrame, fit_calibration
 from dance_models.evaluation.filters import raw, recognition_score
-from dance_models.skeleton import HEAD_TOP, INDEX, MIRROR
+from dance_models.skeleton import DANCE_14
 
 
 def turned(poses: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
@@ -20,11 +20,13 @@ def turned(poses: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
 def defined_otherwise(poses: NDArray[np.float64]) -> NDArray[np.float64]:
     """An estimator whose head top lies 30 % of the way down to the neck and hips 15 px apart."""
     seen = poses.copy()
-    neck = INDEX["neck"]
-    seen[:, HEAD_TOP] = 0.7 * poses[:, HEAD_TOP] + 0.3 * poses[:, neck]
-    hips = poses[:, [INDEX["left_hip"], INDEX["right_hip"]]].mean(axis=1)
+    neck = DANCE_14.index["neck"]
+    seen[:, DANCE_14.index["head_top"]] = (
+        0.7 * poses[:, DANCE_14.index["head_top"]] + 0.3 * poses[:, neck]
+    )
+    hips = poses[:, [DANCE_14.index["left_hip"], DANCE_14.index["right_hip"]]].mean(axis=1)
     for hip in ("left_hip", "right_hip"):
-        seen[:, INDEX[hip]] = hips + 0.4 * (poses[:, INDEX[hip]] - hips)
+        seen[:, DANCE_14.index[hip]] = hips + 0.4 * (poses[:, DANCE_14.index[hip]] - hips)
     return seen
 
 
@@ -47,8 +49,8 @@ def test_definition_differences_are_learnt_at_any_size_and_angle() -> None:
     for run, seen in zip(TEST, calibrated(TEST), strict=True):
         before = np.linalg.norm(run.estimate - run.annotation, axis=-1)
         after = np.linalg.norm(seen - run.annotation, axis=-1)
-        assert before[:, HEAD_TOP].mean() > 8
-        assert after[:, HEAD_TOP].mean() < 1
+        assert before[:, DANCE_14.index["head_top"]].mean() > 8
+        assert after[:, DANCE_14.index["head_top"]].mean() < 1
         assert after.mean() < before.mean()
     assert recognition_score(TEST, calibrated(TEST)) > recognition_score(TEST, raw(TEST))
 
@@ -64,7 +66,7 @@ def test_what_needs_no_change_is_left_alone() -> None:
 def test_left_and_right_are_treated_alike() -> None:
     calibrated = fit_calibration(TRAIN, VALIDATION)
     run = TEST[0]
-    swap = list(MIRROR)
+    swap = list(DANCE_14.mirror)
     mirrored = make_run(run.annotation, run.estimate[:, swap] * np.array([-1, 1]))
     (seen,), (other) = calibrated([run]), calibrated([mirrored])[0]
     np.testing.assert_allclose(other[:, swap] * np.array([-1, 1]), seen, atol=0.02)
@@ -74,12 +76,14 @@ def test_missing_frames_and_joints() -> None:
     run = TEST[0]
     estimate = run.estimate.copy()
     estimate[3] = np.nan  # nobody
-    estimate[5, INDEX["neck"]] = np.nan  # no body frame
-    estimate[7, INDEX["left_wrist"]] = np.nan
+    estimate[5, DANCE_14.index["neck"]] = np.nan  # no body frame
+    estimate[7, DANCE_14.index["left_wrist"]] = np.nan
     (seen,) = fit_calibration(TRAIN, VALIDATION)([make_run(run.annotation, estimate)])
     assert np.isnan(seen[3]).all()
     np.testing.assert_array_equal(seen[5], estimate[5])
-    assert np.isnan(seen[7]).all(-1).tolist() == [j == INDEX["left_wrist"] for j in range(14)]
+    assert np.isnan(seen[7]).all(-1).tolist() == [
+        j == DANCE_14.index["left_wrist"] for j in range(14)
+    ]
 
 
 def test_validation_chooses_and_the_test_split_is_not_looked_at() -> None:
@@ -102,7 +106,7 @@ def test_augmented_copies_are_not_fitted_on() -> None:
 
 def test_pairs_further_apart_than_half_a_torso_are_not_definitions() -> None:
     broken = dancer(5, "train")
-    broken.annotation[::2, HEAD_TOP] += 120
+    broken.annotation[::2, DANCE_14.index["head_top"]] += 120
     clean = fit_calibration(TRAIN, VALIDATION)(TEST)
     seen = fit_calibration([*TRAIN, broken], VALIDATION)(TEST)
     assert np.abs(np.concatenate(clean) - np.concatenate(seen)).max() < 2
@@ -120,6 +124,6 @@ def test_body_frame_of_the_standing_figure() -> None:
     frame = BodyFrame.of(np.stack([figure(), turned(figure(), np.pi / 2)]))
     body = frame.inward(np.stack([figure(), turned(figure(), np.pi / 2)]))
     np.testing.assert_allclose(body[0], body[1], atol=1e-9)
-    np.testing.assert_allclose(body[0, INDEX["neck"]], [0, -1], atol=1e-9)
-    np.testing.assert_allclose(body[0, INDEX["left_hip"]], [0.2, 0], atol=1e-9)
+    np.testing.assert_allclose(body[0, DANCE_14.index["neck"]], [0, -1], atol=1e-9)
+    np.testing.assert_allclose(body[0, DANCE_14.index["left_hip"]], [0.2, 0], atol=1e-9)
     np.testing.assert_allclose(frame.outward(body)[0], figure() - [200, 200], atol=1e-9)

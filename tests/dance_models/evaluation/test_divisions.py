@@ -8,12 +8,17 @@ from dance_models.evaluation.scores import RECOGNITION_SCORES, over_seeds
 
 def test_further_seeds_join_their_network() -> None:
     base, one, two = (Trained(Path(name)) for name in ("base", "one", "two"))
-    joined = with_seeds({"net.seed_2": two, "net.seed_1": one, "net": base, "net.paper": two})
-    assert joined == {"net": Trained(base.best, (), (one.best, two.best)), "net.paper": two}
+    joined = with_seeds(
+        {"stga_net.seed_2": two, "stga_net.seed_1": one, "stga_net": base, "stga_net.paper": two}
+    )
+    assert joined == {
+        "stga_net": Trained(base.best, (), (one.best, two.best)),
+        "stga_net.paper": two,
+    }
 
 
 def test_a_seed_without_its_network_is_left_out() -> None:
-    assert with_seeds({"net.seed_1": Trained(Path("one"))}) == {}
+    assert with_seeds({"stga_net.seed_1": Trained(Path("one"))}) == {}
 
 
 def test_one_row_stands_for_several_seeds() -> None:

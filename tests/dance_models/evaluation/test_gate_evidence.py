@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 import torch
 
+from dance_models.checkpoint import experiment_to_plain, save_checkpoint
 from dance_models.config import (
     RECOGNITION_GATE,
     MkffStGcnConfig,
@@ -15,9 +16,8 @@ from dance_models.config import (
 )
 from dance_models.errors import InputError
 from dance_models.evaluation.gate import decide
-from dance_models.evaluation.gate_evidence import Contender, Ground, gather
+from dance_models.evaluation.gate_evidence import GateClips, GateModel, measure_evidence
 from dance_models.nets.mkff_st_gcn import MkffStGcn
-from dance_models.training.checkpoint import experiment_to_plain, save_checkpoint
 from dance_models.training.synthetic import synthetic_runs
 
 SMALL = MkffStGcnConfig(
@@ -26,7 +26,7 @@ SMALL = MkffStGcnConfig(
 CONFIG = replace(RECOGNITION_GATE, bootstrap_samples=50, latency_ms=1000.0)
 
 
-def contender(folder: Path, noise: float) -> Contender:
+def gate_model(folder: Path, noise: float) -> GateModel:
     torch.manual_seed(1)
     model = MkffStGcn(SMALL)
     with torch.no_grad():
@@ -35,20 +35,20 @@ def contender(folder: Path, noise: float) -> Contender:
     experiment = experiment_to_plain(RecognitionExperiment(SMALL, TrainingConfig()))
     path = folder / f"{noise}.pt"
     save_checkpoint({"model": model.state_dict(), "experiment": experiment}, path)
-    return Contender(path, "in -> out")
+    return GateModel(path, "in -> out")
 
 
-def ground(learnt: frozenset[str] = frozenset()) -> Ground:
+def gate_clips(champion_groups: frozenset[str] = frozenset()) -> GateClips:
     runs = [
         replace(run, split="train" if i < 2 else "val")
         for i, run in enumerate(synthetic_runs(4, 20))
     ]
-    return Ground(runs[:2], runs[2:], learnt)
+    return GateClips(runs[:2], runs[2:], champion_groups)
 
 
 def test_fresh_weights_give_the_estimate_back_and_a_spoilt_network_loses(tmp_path: Path) -> None:
-    fresh, spoilt = contender(tmp_path, 0.0), contender(tmp_path, 0.3)
-    evidence = gather("recognition", fresh, spoilt, ground(), CONFIG)
+    fresh, spoilt = gate_model(tmp_path, 0.0), gate_model(tmp_path, 0.3)
+    evidence = measure_evidence("recognition", fresh, spoilt, gate_clips(), CONFIG)
     gains = {
         row["other"]: row["difference"]
         for row in evidence.paired.filter(style="all", metric="pck_torso", threshold=0.1).to_dicts()
@@ -64,24 +64,28 @@ def test_fresh_weights_give_the_estimate_back_and_a_spoilt_network_loses(tmp_pat
     refused = [c.name for c in decide(evidence, CONFIG).criteria if not c.passed]
     assert refused == ["better than raw, PCK@0.1", "better than calibrated, PCK@0.1"]
 
-    other_way = gather("recognition", spoilt, fresh, ground(), CONFIG)
+    other_way = measure_evidence("recognition", spoilt, fresh, gate_clips(), CONFIG)
     assert other_way.mirror_percent > 1  # left and right were spoilt differently
     assert not decide(other_way, CONFIG).passed
 
 
-def test_clips_that_the_champion_learnt_from_do_not_count(tmp_path: Path) -> None:
-    fresh = contender(tmp_path, 0.0)
-    runs = ground().validation
-    some = gather("recognition", fresh, fresh, ground(frozenset({runs[0].group})), CONFIG)
+def test_clips_that_the_champion_was_trained_on_do_not_count(tmp_path: Path) -> None:
+    fresh = gate_model(tmp_path, 0.0)
+    runs = gate_clips().validation
+    some = measure_evidence(
+        "recognition", fresh, fresh, gate_clips(frozenset({runs[0].group})), CONFIG
+    )
     assert (some.unseen, some.clips) == (1, 2)
     assert some.scores.filter(pl.col("style") == "all")["n_clips"].max() == 1
     everything = frozenset(run.group for run in runs)
-    none = gather("recognition", fresh, fresh, ground(everything), CONFIG)
+    none = measure_evidence("recognition", fresh, fresh, gate_clips(everything), CONFIG)
     assert (none.unseen, none.clips) == (0, 2)
     assert none.scores["n_clips"].max() == 2  # still held to the floor
 
 
 def test_a_floor_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    fresh = contender(tmp_path, 0.0)
+    fresh = gate_model(tmp_path, 0.0)
     with pytest.raises(InputError, match="no trivial row 'magic'"):
-        gather("recognition", fresh, None, ground(), replace(CONFIG, floors=("magic",)))
+        measure_evidence(
+            "recognition", fresh, None, gate_clips(), replace(CONFIG, floors=("magic",))
+        )

@@ -1,4 +1,4 @@
-"""Levers are judged on clips held out of the training clips; the test split is not read."""
+"""Ablations are scored on clips held out of the training clips; the test split is not read."""
 
 import re
 from dataclasses import replace
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dance_models.__main__ import main
+from dance_models.checkpoint import Initial, load_checkpoint
 from dance_models.config import (
     PredictionExperiment,
     RecognitionExperiment,
@@ -18,19 +19,18 @@ from dance_models.data.pose_runs import PoseRun, save_pose_runs
 from dance_models.errors import InputError
 from dance_models.evaluation.recipe_ablations import (
     FORECAST,
-    LEVERS,
     MISSED,
+    RECIPE_CHANGES,
     WHOLE,
     ClipErrors,
-    Lever,
+    RecipeChange,
+    ablation_table,
     cross_validate,
-    lever_table,
+    run_ablations,
     shortened,
     training_clips,
-    try_levers,
 )
 from dance_models.profiles import PROFILES
-from dance_models.training.checkpoint import Initial, load_checkpoint
 from dance_models.training.prediction import train_prediction
 from dance_models.training.synthetic import synthetic_runs
 
@@ -55,7 +55,7 @@ def _errors(*values: float) -> ClipErrors:
     return ClipErrors(clips, np.array(values) * 10, np.full(len(values), 10.0))
 
 
-def test_every_training_clip_is_judged_once_and_no_test_clip(tmp_path: Path) -> None:
+def test_every_training_clip_is_scored_once_and_no_test_clip(tmp_path: Path) -> None:
     runs = _runs()
     test = [run.clip for run in runs if run.split == "test"]
     assert test
@@ -99,29 +99,29 @@ def test_the_table_says_worse_better_or_neither() -> None:
         "down": {"near": _errors(4, 4, 3, 4), "far": _errors(8, 8, 8, 8)},
         "both": {"near": _errors(4, 6, 3, 7), "far": _errors(8, 8, 8, 8)},
     }
-    near, far = (part.splitlines() for part in lever_table(found).split("\n\n"))
+    near, far = (part.splitlines() for part in ablation_table(found).split("\n\n"))
     assert near[0].startswith("| lever | near |")
     assert near[2] == "| whole recipe | 5.00 | | |"
     assert [line.split(" | ")[-1].strip(" |") for line in near[3:]] == [
-        "worse", "better", "cannot be told",
+        "worse", "better", "inconclusive",
     ]  # fmt: skip
     assert far[0].startswith("| lever | far |")
     assert [line.split(" | ")[-1].strip(" |") for line in far[3:]] == ["better"] * 3
 
 
-@pytest.mark.parametrize("task", sorted(LEVERS))
-def test_every_lever_changes_the_headline_network(task: str) -> None:
-    """A lever that the recipe already has would compare a network with itself."""
+@pytest.mark.parametrize("task", sorted(RECIPE_CHANGES))
+def test_every_change_changes_the_headline_network(task: str) -> None:
+    """A change that the recipe already has would compare a network with itself."""
     study = PROFILES["study"]
     whole = getattr(study, task)
-    for name, lever in LEVERS[task].items():
-        assert (lever.applied(whole) == whole) == lever.trains_as_whole, name
-        assert lever != Lever(), name
+    for name, change in RECIPE_CHANGES[task].items():
+        assert (change.applied_to(whole) == whole) == change.needs_no_training, name
+        assert change != RecipeChange(), name
     short = shortened(whole, 0.1).training
     assert short.steps_per_epoch * 10 == whole.training.steps_per_epoch
     assert short.warmup_steps * 10 == whole.training.warmup_steps
     assert short.ema_decay == pytest.approx(1 - 10 * (1 - whole.training.ema_decay))
-    assert Lever().applied(whole) == whole
+    assert RecipeChange().applied_to(whole) == whole
 
 
 def test_a_fold_that_holds_out_nothing_is_an_error(tmp_path: Path) -> None:
@@ -133,31 +133,38 @@ def test_a_fold_that_holds_out_nothing_is_an_error(tmp_path: Path) -> None:
 def test_without_overlap_the_same_network_is_used_in_another_way(tmp_path: Path) -> None:
     experiment = RecognitionExperiment(PROFILES["smoke"].recognition.net, SHORT)
     runs = [replace(run, fold=i % 3) for i, run in enumerate(synthetic_runs(5, 40))]
-    found = try_levers(runs, experiment, {"alone": Lever(overlap=False)}, 1, tmp_path, _quiet)
+    found = run_ablations(
+        runs, experiment, {"alone": RecipeChange(overlap=False)}, 1, tmp_path, _quiet
+    )
     assert [folder.name for folder in tmp_path.iterdir()] == ["whole_recipe"]
     assert found["alone"][MISSED].clips == found[WHOLE][MISSED].clips
     assert found["alone"][MISSED].pooled != found[WHOLE][MISSED].pooled
 
 
-def test_a_lever_may_be_the_weights_that_training_starts_from(tmp_path: Path) -> None:
+def test_initial_weights_may_be_the_change(tmp_path: Path) -> None:
     runs = [replace(run, fold=i % 3) for i, run in enumerate(synthetic_runs(5, 80))]
     first = train_prediction(runs, SMALL.net, SHORT, tmp_path / "first")
-    said: list[str] = []
-    found = try_levers(
-        runs, SMALL, {"started": Lever(initial=first.best)}, 1, tmp_path / "out", said.append
+    lines: list[str] = []
+    found = run_ablations(
+        runs,
+        SMALL,
+        {"started": RecipeChange(initial=first.best)},
+        1,
+        tmp_path / "out",
+        lines.append,
     )
     assert set(found) == {WHOLE, "started"}
     assert set(found["started"]) == {FORECAST.format("annotated"), FORECAST.format("raw")}
     state = load_checkpoint(tmp_path / "out" / "started" / "fold_0" / "best.pt")
     assert state["initial"] == Initial(first.best).digest()
-    assert said == [WHOLE, "  fold 0: 2 clips", "started", "  fold 0: 2 clips"]
+    assert lines == [WHOLE, "  fold 0: 2 clips", "started", "  fold 0: 2 clips"]
 
 
 def test_the_command_prints_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    changes = {"none": Lever(training={"velocity_weight": 0.0}), "other": Lever()}
-    monkeypatch.setitem(LEVERS, "prediction", changes)
+    changes = {"none": RecipeChange(training={"velocity_weight": 0.0}), "other": RecipeChange()}
+    monkeypatch.setitem(RECIPE_CHANGES, "prediction", changes)
     save_pose_runs(_runs(), tmp_path / "runs.npz")
     arguments = ["levers", "--task", "prediction", "--runs", str(tmp_path / "runs.npz")]
     arguments += ["--profile", "smoke", "--folds", "2", "--length", "0.2", "--only", "none"]

@@ -23,7 +23,7 @@ from dance_models.evaluation.scores import (
     prediction_scores,
     recognition_scores,
 )
-from dance_models.skeleton import HEAD_TOP, JOINTS
+from dance_models.skeleton import DANCE_14
 
 CONFIG = EvaluationConfig(bootstrap_samples=200)
 
@@ -42,7 +42,7 @@ def still_run(
     """A still dancer whose head top is 15 px off in the first ``wrong`` frames."""
     truth = np.tile(figure(), (frames, 1, 1))
     seen = truth.copy()
-    seen[:wrong, HEAD_TOP, 0] += 15
+    seen[:wrong, DANCE_14.index["head_top"], 0] += 15
     return make_run(truth, seen, clip=clip, style=style, run=run)
 
 
@@ -61,7 +61,7 @@ def test_recognition_columns_are_the_contract() -> None:
     ]  # fmt: skip
     assert table.schema == pl.DataFrame(schema=dict(RECOGNITION_SCORES)).schema
     assert set(table["style"]) == {"all", "ballet", "street"}
-    assert set(table["joint"]) == {*JOINTS, "all", "all_but_head_top"}
+    assert set(table["joint"]) == {*DANCE_14.names, "all", "all_but_head_top"}
     assert (table["input"] == "raw").all() and (table["split"] == "test").all()
     key = ["method", "style", "joint", "metric", "threshold"]
     assert not table.select(key).is_duplicated().any()
@@ -108,7 +108,7 @@ def test_missing_detections_and_masked_joints() -> None:
     where = {"style": "all", "metric": "pck_torso", "threshold": 0.2}
     assert one(table, joint="neck", **where)["value"] == pytest.approx(0.6)
     assert one(table, joint="all", **where)["value"] == pytest.approx(0.6)
-    masked = one(table, joint=JOINTS[5], **where)
+    masked = one(table, joint=DANCE_14.names[5], **where)
     assert (masked["value"], masked["n_clips"], masked["n_frames"]) == (None, 0, 0)
     assert one(table, style="all", joint="neck", metric="found")["value"] == pytest.approx(0.6)
     assert one(table, style="all", joint="neck", metric="mpjpe_px")["value"] == 0
@@ -304,8 +304,10 @@ def test_joints_and_masks() -> None:
     windows = ForecastWindows(WINDOWS.observed, truth, WINDOWS.run, WINDOWS.anchor)
     table = prediction_scores(windows, MOVING, {("net", "annotated"): forecast}, CONFIG, "test")
     where = {"style": "all", "horizon_ms": 160}
-    assert one(table, metric=f"mpjpe_torso.{JOINTS[6]}", **where)["value"] == pytest.approx(14)
-    assert one(table, metric=f"mpjpe_torso.{JOINTS[7]}", **where)["value"] is None
+    assert one(table, metric=f"mpjpe_torso.{DANCE_14.names[6]}", **where)["value"] == pytest.approx(
+        14
+    )
+    assert one(table, metric=f"mpjpe_torso.{DANCE_14.names[7]}", **where)["value"] is None
     assert one(table, metric="mpjpe_torso", **where)["value"] == pytest.approx(14 / 13)
     assert "skill" not in set(table["metric"])  # there is no zero_velocity row to compare with
 

@@ -17,7 +17,7 @@ from dance_models.metrics.horizon import (
     speed_class,
     wrap,
 )
-from dance_models.skeleton import EDGES, INDEX
+from dance_models.skeleton import DANCE_14
 
 
 def test_horizons_are_frames_2_4_8_and_10() -> None:
@@ -34,7 +34,7 @@ def test_distance_and_coordinate_error() -> None:
 
 def test_bone_angle_of_the_standing_figure() -> None:
     angles = bone_angles(figure())
-    knee = EDGES.index((INDEX["neck"], INDEX["head_top"]))
+    knee = DANCE_14.edges.index((DANCE_14.index["neck"], DANCE_14.index["head_top"]))
     assert angles[knee] == pytest.approx(-np.pi / 2)  # up, with y pointing down
 
 
@@ -48,7 +48,7 @@ def test_turning_the_whole_body_turns_every_bone() -> None:
 
 def test_one_bone_across_the_wrap() -> None:
     truth, seen = figure(), figure()
-    wrist, elbow = INDEX["left_wrist"], INDEX["left_elbow"]
+    wrist, elbow = DANCE_14.index["left_wrist"], DANCE_14.index["left_elbow"]
     truth[wrist] = truth[elbow] + 50 * np.array([np.cos(np.pi - 0.1), np.sin(np.pi - 0.1)])
     seen[wrist] = seen[elbow] + 50 * np.array([np.cos(-np.pi + 0.2), np.sin(-np.pi + 0.2)])
     assert bone_angle_error(seen, truth) == pytest.approx(0.3)
@@ -58,7 +58,7 @@ def test_unknown_bones_are_left_out_and_the_norm_scaled_up() -> None:
     pose = figure() - figure()[1]
     turned = np.stack([-pose[:, 1], pose[:, 0]], axis=-1)
     truth = pose.copy()
-    truth[INDEX["left_ankle"]] = np.nan
+    truth[DANCE_14.index["left_ankle"]] = np.nan
     assert bone_angle_error(turned, truth) == pytest.approx(np.sqrt(13) * np.pi / 2)
     assert np.isnan(bone_angle_error(turned, np.full((14, 2), np.nan)))
 

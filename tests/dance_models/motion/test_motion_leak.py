@@ -9,7 +9,7 @@ from motion_cases import SHARED, dance_runs, read_folder
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.geometry import mirror_keypoints
-from dance_models.inference.keypoints import mirrored_run
+from dance_models.inference.refine import mirrored_run
 from dance_models.motion.leak import shared_windows
 from dance_models.motion.runs import motion_runs
 from dance_models.skeleton import Skeleton

@@ -9,7 +9,7 @@ from motion_cases import dance, dance_runs
 
 from dance_models.data.pose_runs import load_pose_runs, save_pose_runs
 from dance_models.errors import InputError
-from dance_models.geometry import median_torso
+from dance_models.metrics.torso import median_torso
 from dance_models.motion.corrupt import ErrorModel, corrupt
 from dance_models.motion.runs import motion_runs, source_splits
 from dance_models.skeleton import DANCE_14, Skeleton

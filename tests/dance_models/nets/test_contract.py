@@ -39,7 +39,7 @@ from dance_models.config import (
 from dance_models.data.forecast_windows import FUTURE, OBSERVED
 from dance_models.geometry import mirror_keypoints
 from dance_models.inference.crops import heatmaps_of
-from dance_models.inference.keypoints import mirrored_run, refine_runs
+from dance_models.inference.refine import mirrored_run, refine_runs
 from dance_models.nets.build import is_refiner, skeleton_of
 from dance_models.nets.heatmaps import flip_back
 from dance_models.nets.mkff_st_gcn import MkffStGcn, outputs

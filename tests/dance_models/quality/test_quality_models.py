@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 import torch
 
+from dance_models.checkpoint import experiment_to_plain, save_checkpoint
 from dance_models.config import (
     PredictionExperiment,
     QualityConfig,
@@ -22,7 +23,6 @@ from dance_models.quality.models import (
     export_parity,
     finite_losses,
 )
-from dance_models.training.checkpoint import experiment_to_plain, save_checkpoint
 
 CONFIG = QualityConfig()
 

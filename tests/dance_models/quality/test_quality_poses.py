@@ -8,10 +8,10 @@ from quality_cases import TORSO, moved, standing
 
 from dance_models.config import QualityConfig
 from dance_models.quality import poses
-from dance_models.skeleton import INDEX, MIRROR
+from dance_models.skeleton import DANCE_14
 
 CONFIG = QualityConfig()
-WRIST, KNEE = INDEX["left_wrist"], INDEX["right_knee"]
+WRIST, KNEE = DANCE_14.index["left_wrist"], DANCE_14.index["right_knee"]
 
 
 def test_nothing_is_found_on_a_clean_clip() -> None:
@@ -67,14 +67,14 @@ def test_jitter_at_a_high_frame_rate_and_sparse_annotations_are_no_jumps() -> No
 
 def test_exchanged_sides_are_found_where_they_last() -> None:
     truth, estimate = standing(), standing()
-    estimate.keypoints[20:30] = estimate.keypoints[20:30][:, list(MIRROR)]
+    estimate.keypoints[20:30] = estimate.keypoints[20:30][:, list(DANCE_14.mirror)]
     found = poses.swapped_sides(estimate, truth, CONFIG)
     assert [f.frame for f in found] == list(range(30, 40))
     assert {f.severity for f in found} == {"warn"}
     assert "frames 30-39" in found[0].message
     estimate.keypoints[25:30] = truth.keypoints[25:30]  # five frames: a dancer who turns
     assert not poses.swapped_sides(estimate, truth, CONFIG)
-    whole = replace(truth, keypoints=truth.keypoints[:, list(MIRROR)])
+    whole = replace(truth, keypoints=truth.keypoints[:, list(DANCE_14.mirror)])
     assert {f.severity for f in poses.swapped_sides(standing(), whole, CONFIG)} == {"error"}
 
 
@@ -110,3 +110,18 @@ def test_an_estimator_is_told_of_only_when_it_lasts() -> None:
     found = poses.lasting(poses.jumps(many, CONFIG), many, CONFIG)
     assert found
     assert {f.severity for f in found} == {"warn"}
+
+
+def test_without_a_torso_there_is_no_unit_and_nothing_is_measured_in_it() -> None:
+    """A torso of one pixel would make every step a jump and every estimate far away."""
+    seen = standing()
+    points = seen.keypoints.copy()
+    points[:, DANCE_14.index["left_hip"]] = np.nan
+    blind = replace(seen, keypoints=points)
+    estimate = replace(blind, keypoints=points + np.float32(9))
+    assert not poses.jumps(blind, CONFIG)
+    assert not poses.far_estimates(estimate, blind, CONFIG)
+    assert not poses.swapped_sides(estimate, blind, CONFIG)
+    # A limb is compared with its own median all the same.
+    long = moved(blind, slice(5, 6), DANCE_14.index["left_wrist"], (2.0, 0.0))
+    assert [f.joint for f in poses.long_limbs(long, CONFIG)] == ["left_wrist"]

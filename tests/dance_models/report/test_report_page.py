@@ -1,52 +1,5 @@
-import polars as pl
-
-from dance_models.evaluation.scores import PREDICTION_SCORES, RECOGNITION_SCORES
-from dance_models.report.detail import joint_grid
 from dance_models.report.page import Page
-from dance_models.report.paper_tables import our_horizon_grid, our_part_grid, paper_grids
-
-
-def _recognition() -> pl.DataFrame:
-    rows = [
-        {
-            "method": "raw", "input": "raw", "style": "all", "joint": joint, "metric": "pck_torso",
-            "threshold": threshold, "value": value, "split": "test", "n_clips": 3, "n_frames": 9,
-        }
-        for threshold in (0.05, 0.2)
-        for joint, value in (("left_wrist", 0.5), ("right_wrist", 0.7), ("head_top", 0.9))
-    ]  # fmt: skip
-    return pl.DataFrame(rows, schema=RECOGNITION_SCORES)
-
-
-def test_parts_are_means_of_left_and_right() -> None:
-    grid = our_part_grid(_recognition(), "all")
-    assert grid.header == ("method", "head", "shoulder", "wrist", "knee")
-    assert grid.rows == (("raw", "90.0", "n/a", "60.0", "n/a"),)
-
-
-def test_horizons_stand_in_radians_and_percent() -> None:
-    rows = [
-        {
-            "method": "ar", "input": "annotated", "style": "all", "horizon_ms": ms,
-            "metric": metric, "value": value, "split": "test",
-        }
-        for ms in (80, 160)
-        for metric, value in (("bone_angle", 0.123), ("mpjpe_torso", 4.56))
-    ]  # fmt: skip
-    grid = our_horizon_grid(pl.DataFrame(rows, schema=PREDICTION_SCORES), "all")
-    assert grid.rows == (("ar", "0.12", "0.12", "n/a", "4.6", "4.6", "n/a"),)
-
-
-def test_the_papers_tables_are_all_there() -> None:
-    titles = [grid.title.split(":")[0] for grid in paper_grids()]
-    assert titles == [f"Paper, table {n}" for n in ("II", "III", "IV", "V", "VI")]
-
-
-def test_a_joint_without_a_value_is_not_measured() -> None:
-    grid = joint_grid(_recognition(), 0.05)
-    cells = dict(zip(grid.header, grid.rows[0], strict=True))
-    assert cells["left wrist"] == "50.0"
-    assert cells["neck"] == "n/a"
+from dance_models.report_tables.table import Cell, Table
 
 
 def test_text_is_escaped_and_nothing_is_loaded_from_elsewhere() -> None:
@@ -57,3 +10,30 @@ def test_text_is_escaped_and_nothing_is_loaded_from_elsewhere() -> None:
     assert "<script" not in text
     assert "a &lt;b&gt; &amp; c" in text
     assert "http" not in text
+
+
+def test_every_part_is_on_the_page_in_order() -> None:
+    page = Page("title")
+    page.facts({"corpus": "<demo>"})
+    page.heading("first")
+    page.bullets(["one", "two"])
+    table = Table("t", ("method", "value"), ((Cell("a"), Cell("1", win=True)),), ("a note",))
+    page.table(table)
+    page.side_by_side(table, Table.of_text("u", ("x",), [("2",)]))
+    page.paragraph("last", note=True)
+    body = page.render().split("<body>")[1]
+    grid = (
+        "<table><thead><tr><th>method</th><th>value</th></tr></thead><tbody>"
+        "<tr><td>a</td><td class=win>1</td></tr></tbody></table>"
+    )
+    other = "<table><thead><tr><th>x</th></tr></thead><tbody><tr><td>2</td></tr></tbody></table>"
+    note = '<p class="note">a note</p>'
+    assert body == (
+        "<h1>title</h1><table><thead><tr><th></th><th></th></tr></thead><tbody>"
+        "<tr><td>corpus</td><td>&lt;demo&gt;</td></tr></tbody></table>"
+        "<h2>first</h2><ul><li>one</li><li>two</li></ul>"
+        f'<h3>t</h3><div class="wide">{grid}</div>{note}'
+        f'<div class="pair wide"><div><h3>t</h3>{grid}{note}</div>'
+        f"<div><h3>u</h3>{other}</div></div>"
+        '<p class="note">last</p></body></html>\n'
+    )

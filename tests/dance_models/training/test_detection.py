@@ -10,26 +10,23 @@ import torch
 from crop_cases import painted_crops
 from torch import Tensor, nn
 
-from dance_models.config import HrnetConfig, HrnetExperiment, TrainingConfig
-from dance_models.data.crops import CROP, Crops
-from dance_models.data.pose_runs import PoseRun
-from dance_models.errors import InputError
-from dance_models.export.program import exportable
-from dance_models.inference.crops import (
-    detect_runs,
-    heatmaps_of,
-    load_detector,
-    recognised_runs,
-)
-from dance_models.inference.keypoints import load_refiner
-from dance_models.nets.hrnet import Hrnet
-from dance_models.skeleton import DANCE_14
-from dance_models.training.checkpoint import (
+from dance_models.__main__ import main
+from dance_models.batches.crops import CropTensors
+from dance_models.checkpoint import (
     experiment_from_plain,
     experiment_to_plain,
     load_checkpoint,
 )
-from dance_models.training.crop_batches import CropTensors
+from dance_models.config import HrnetConfig, HrnetExperiment, TrainingConfig
+from dance_models.data.crops import CROP, Crops
+from dance_models.data.pose_runs import PoseRun, save_pose_runs
+from dance_models.errors import InputError
+from dance_models.export.program import exportable
+from dance_models.inference.crops import detect_runs, heatmaps_of
+from dance_models.inference.loading import load_detector, load_refiner
+from dance_models.inference.recognise import recognised_runs
+from dance_models.nets.hrnet import Hrnet
+from dance_models.skeleton import DANCE_14
 from dance_models.training.detection import train_detection
 from dance_models.training.loop import EpochRecord
 from dance_models.training.losses import heatmap_loss
@@ -161,7 +158,7 @@ def _check_use(best: Path, runs: list[PoseRun], crops: Crops) -> None:
     recognised = recognised_runs(best, runs, crops)
     for a, b in zip(detected, recognised, strict=True):
         np.testing.assert_array_equal(a, b)
-    with pytest.raises(InputError, match=r"sees person crops.*Materialize person_crops"):
+    with pytest.raises(InputError, match=r"reads person crops.*Materialize person_crops"):
         recognised_runs(best, runs, None)
     with pytest.raises(InputError, match="not a recognition network"):
         load_refiner(best)
@@ -198,3 +195,22 @@ def test_augmented_copies_have_no_pictures_and_are_left_out(
     plain = train_detection(runs, crops, short, tmp_path / "plain").history[0]
     more = train_detection([*runs, *copies], crops, short, tmp_path / "more").history[0]
     assert plain.train_loss == more.train_loss
+
+
+def test_the_command_line_trains_with_noise_and_blur(
+    runs: list[PoseRun], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_pose_runs(runs, tmp_path / "runs.npz")
+    painted_crops(runs, tmp_path / "crops.npy")
+    arguments = ["train", "--runs", str(tmp_path / "runs.npz"), "--profile", "smoke"]
+    arguments += ["--out", str(tmp_path / "out"), "--jitter", "noise=6", "blur=1.0"]
+    detection = [
+        *arguments, "--task", "detection", "--crops", str(tmp_path / "crops.npy"), "--net",
+        "width=8", "stem=8", "--training", "epochs=1", "steps_per_epoch=1", "batch_size=2",
+    ]  # fmt: skip
+    assert main(detection) == 0
+    plain = load_checkpoint(tmp_path / "out" / "best.pt")["experiment"]
+    assert plain["jitter"]["noise"] == 6
+    assert plain["jitter"]["blur"] == 1
+    assert main([*arguments, "--task", "recognition"]) == 2
+    assert "--jitter is for --task detection" in capsys.readouterr().err

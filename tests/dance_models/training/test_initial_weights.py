@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from dance_models.checkpoint import Initial, load_checkpoint
 from dance_models.config import MkffStGcnConfig, StgaNetConfig, TrainingConfig
 from dance_models.errors import InputError
-from dance_models.training.checkpoint import Initial, load_checkpoint
 from dance_models.training.loop import EpochRecord, TrainingResult
 from dance_models.training.prediction import train_prediction
 from dance_models.training.recognition import train_recognition

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from dance_models.checkpoint import load_checkpoint
 from dance_models.config import (
     PredictionExperiment,
     StgaNetConfig,
@@ -16,7 +17,6 @@ from dance_models.config import (
     paper_training,
 )
 from dance_models.errors import InputError
-from dance_models.training.checkpoint import load_checkpoint
 from dance_models.training.loop import (
     EpochRecord,
     Task,

@@ -8,26 +8,22 @@ import numpy as np
 import pytest
 import torch
 
+from dance_models.checkpoint import checkpoint_skeleton, load_checkpoint
 from dance_models.config import MkffStGcnConfig, StgaNetConfig, TrainingConfig
 from dance_models.data.forecast_windows import cut_windows
 from dance_models.data.pose_runs import PoseRun, load_pose_runs, save_pose_runs
 from dance_models.errors import InputError
 from dance_models.export.program import exportable
-from dance_models.inference.keypoints import (
-    forecast,
-    forecast_mirror_gap,
-    load_forecaster,
-    load_refiner,
-    refine_mirror_gap,
-    refine_runs,
-)
+from dance_models.inference.forecast import forecast, forecast_mirror_gap
+from dance_models.inference.loading import load_forecaster, load_refiner
+from dance_models.inference.refine import refine_mirror_gap, refine_runs
+from dance_models.metrics.torso import visible_annotation
 from dance_models.nets.build import skeleton_of
 from dance_models.skeleton import DANCE_14, Skeleton
 from dance_models.skeletons.coco_17 import COCO_17
 from dance_models.skeletons.mocap_25 import MOCAP_25
-from dance_models.training.checkpoint import checkpoint_skeleton, load_checkpoint
 from dance_models.training.loop import TrainingResult
-from dance_models.training.prediction import annotated_poses, train_prediction
+from dance_models.training.prediction import train_prediction
 from dance_models.training.recognition import train_recognition
 from dance_models.training.synthetic import synthetic_runs
 
@@ -102,7 +98,9 @@ def test_prediction_of_a_checkpoint(skeleton: Skeleton, tmp_path: Path) -> None:
     result = PREDICTION.run(runs, tmp_path, skeleton)
     model = load_forecaster(result.best)
     assert skeleton_of(model) == skeleton
-    windows = cut_windows(runs[-1:], annotated_poses(runs[-1:]), skeleton=skeleton)
+    windows = cut_windows(
+        runs[-1:], [visible_annotation(run) for run in runs[-1:]], skeleton=skeleton
+    )
     poses = forecast(model, windows.observed)
     assert poses.shape == (len(windows), 10, skeleton.num_joints, skeleton.dimensions)
     assert np.isfinite(poses).all()

@@ -6,13 +6,9 @@ import pytest
 from dance_models.data.forecast_windows import cut_windows
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
-from dance_models.training.prediction import annotated_poses
-from dance_models.training.selection import (
-    annotated_torso,
-    forecast_scores,
-    refinement_scores,
-    split_runs,
-)
+from dance_models.metrics.torso import torso_by_clip, visible_annotation
+from dance_models.skeleton import DANCE_14
+from dance_models.training.selection import forecast_scores, refinement_scores, split_runs
 from dance_models.training.synthetic import synthetic_runs
 
 
@@ -60,7 +56,7 @@ def test_nothing_to_train_on_is_an_error() -> None:
 def test_pck_against_a_hand_computed_case() -> None:
     """A torso of 100 px; errors of 4, 8 and 20 px; one joint lost, one absent."""
     (run,) = synthetic_runs(1, 10)
-    torso = annotated_torso([run])[run.clip]
+    torso = torso_by_clip([run])[run.clip]
     refined = run.annotation.astype(np.float64)
     refined[:, 0, 0] += 0.04 * torso
     refined[:, 1, 1] += 0.08 * torso
@@ -78,7 +74,7 @@ def test_pck_against_a_hand_computed_case() -> None:
 
 def test_forecast_error_is_at_the_horizon() -> None:
     (run,) = synthetic_runs(1, 60)
-    windows = cut_windows([run], annotated_poses([run]))
+    windows = cut_windows([run], [visible_annotation(run)])
     forecast = windows.future.copy()
     for step, pixels in ((2, 1), (4, 2), (8, 4), (10, 5), (9, 99)):  # 360 ms is not reported
         forecast[:, step - 1, :, 0] += pixels
@@ -86,3 +82,42 @@ def test_forecast_error_is_at_the_horizon() -> None:
     errors = [scores[f"val_mpjpe_torso_{ms}"] for ms in (80, 160, 320, 400)]
     assert errors == pytest.approx([2, 4, 8, 10], rel=1e-3)
     assert scores["score"] == pytest.approx(6, rel=1e-3)
+
+
+def _without_hips(run: PoseRun) -> PoseRun:
+    visibility = run.visibility.copy()
+    visibility[:, DANCE_14.index["left_hip"]] = 0
+    return replace(run, visibility=visibility, clip="without hips")
+
+
+def test_a_clip_without_a_torso_drops_out_of_the_scores() -> None:
+    """It had a torso of one pixel, in which every error is huge."""
+    (run,) = synthetic_runs(1, 60)
+    blind = _without_hips(run)
+    refined = run.annotation + np.float32(3)
+    alone = refinement_scores([run], [refined])
+    assert refinement_scores([run, blind], [refined, refined]) == alone
+    windows = cut_windows([run, blind], [run.estimate, run.estimate])
+    torso = torso_by_clip([run, blind])
+    unit = np.array([torso[[run, blind][i].clip] for i in windows.run])
+    assert np.isnan(unit).any()
+    own = cut_windows([run], [run.estimate])
+    assert forecast_scores(windows, windows.future + np.float32(3), unit) == pytest.approx(
+        forecast_scores(own, own.future + np.float32(3), unit[: len(own)])
+    )
+
+
+def test_without_any_torso_there_is_nothing_to_score() -> None:
+    (run,) = synthetic_runs(1, 60)
+    blind = _without_hips(run)
+    with pytest.raises(InputError, match="no validation clip shows neck and both hips"):
+        refinement_scores([blind], [run.annotation])
+    windows = cut_windows([run], [visible_annotation(run)])
+    with pytest.raises(InputError, match="no validation clip shows neck and both hips"):
+        forecast_scores(windows, windows.future, np.full(len(windows), np.nan))
+
+
+def test_a_validation_clip_without_a_torso_does_not_select() -> None:
+    train, other, val, _ = synthetic_runs(4, 20)
+    with pytest.warns(UserWarning, match="selecting on clip_01"):
+        split_runs([train, other, _without_hips(val)], _annotated)

@@ -12,32 +12,26 @@ import torch
 from torch import Tensor, nn
 
 from dance_models.__main__ import main
+from dance_models.batches.refine import RefineTensors
+from dance_models.checkpoint import Initial, load_checkpoint
 from dance_models.config import MkffStGcnConfig, StgaNetConfig, TrainingConfig
 from dance_models.data.forecast_windows import cut_windows
 from dance_models.data.pose_runs import save_pose_runs
 from dance_models.data.refine_windows import annotated_windows, refine_frames
 from dance_models.errors import InputError
-from dance_models.inference.keypoints import (
-    classify_styles,
-    forecast,
-    load_forecaster,
-    load_refiner,
-    refine_runs,
-    style_labels,
-    window_scale,
-)
+from dance_models.inference.forecast import forecast, window_scale
+from dance_models.inference.loading import load_forecaster, load_refiner
+from dance_models.inference.refine import refine_runs
+from dance_models.metrics.torso import visible_annotation
 from dance_models.nets.mkff_st_gcn import MkffStGcn
 from dance_models.nets.stga_net import StgaNet
-from dance_models.training.checkpoint import Initial, load_checkpoint
 from dance_models.training.losses import forecast_loss, refinement_loss
 from dance_models.training.prediction import (
     ForecastTensors,
-    annotated_poses,
     reversed_run,
     train_prediction,
 )
 from dance_models.training.recognition import train_recognition
-from dance_models.training.refine_batches import RefineTensors
 from dance_models.training.selection import forecast_scores, refinement_scores
 from dance_models.training.synthetic import synthetic_runs
 
@@ -116,7 +110,7 @@ def test_trained_recognition_beats_the_estimator_on_a_clip_it_never_saw(tmp_path
 def test_trained_prediction_beats_standing_still_on_a_clip_it_never_saw(tmp_path: Path) -> None:
     runs = synthetic_runs(6, 80)
     result = train_prediction(runs, FORECASTER, TRAINING, tmp_path)
-    windows = cut_windows(runs[-1:], annotated_poses(runs[-1:]))
+    windows = cut_windows(runs[-1:], [visible_annotation(run) for run in runs[-1:]])
     unit = np.full(len(windows), 60.0)
     still = forecast_scores(windows, np.repeat(windows.observed[:, -1:], 10, axis=1), unit)
     ours = forecast_scores(windows, forecast(load_forecaster(result.best), windows.observed), unit)
@@ -169,8 +163,8 @@ def test_the_style_head_is_trained_beside_the_keypoints(tmp_path: Path) -> None:
     net = replace(REFINER, style_classes=3)
     training = replace(TRAINING, epochs=1, steps_per_epoch=5)
     result = train_recognition(runs, net, training, tmp_path / "style")
-    assert style_labels(result.best) == ("ballet", "contemporary", "street")
-    assert classify_styles(load_refiner(result.best), runs).shape == (5,)
+    assert load_checkpoint(result.best)["labels"] == ("ballet", "contemporary", "street")
+    assert len(refine_runs(load_refiner(result.best), runs)) == 5
     with pytest.raises(InputError, match=r"style_classes is 2.*3 styles: ballet"):
         train_recognition(runs, replace(net, style_classes=2), training, tmp_path / "other")
 

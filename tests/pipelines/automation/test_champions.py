@@ -4,7 +4,8 @@ from pathlib import Path
 
 import dagster as dg
 
-from pipelines.automation.champions import champion_changed
+from pipelines.automation.champions import champion_sensor
+from pipelines.automation.switches import AutomationSettings
 from pipelines.storage.store import Store
 from pipelines.tracking.tracker import Tracker
 
@@ -12,16 +13,17 @@ from pipelines.tracking.tracker import Tracker
 def test_every_move_of_an_alias_starts_one_run(tmp_path: Path) -> None:
     store = Store(root=str(tmp_path / "store")).initialise()
     cursor: str | None = None
+    champion_changed = champion_sensor(AutomationSettings())
 
     def tick() -> list[str | None]:
         nonlocal cursor
         with dg.build_sensor_context(cursor=cursor, resources={"store": store}) as context:
-            said = champion_changed(context)
-        if isinstance(said, dg.SkipReason):
+            answer = champion_changed(context)
+        if isinstance(answer, dg.SkipReason):
             return []
-        assert isinstance(said, dg.SensorResult)
-        cursor = said.cursor
-        return [request.run_key for request in said.run_requests or []]
+        assert isinstance(answer, dg.SensorResult)
+        cursor = answer.cursor
+        return [request.run_key for request in answer.run_requests or []]
 
     assert tick() == []  # not even a database
     client = Tracker(store).client

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from pipelines.automation.dataset import WHEN_CLIPS_ARE_DONE, WHEN_DATASET_CHANGED
+from pipelines.assets.conditions import WHEN_CLIPS_ARE_DONE, WHEN_DATASET_CHANGED
 from pipelines.partitions import CLIPS
 
 

@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import dagster as dg
 import pytest
 
-from pipelines.automation.failures import WEBHOOK_VARIABLE, message_of, run_failed
+from pipelines.automation.failures import failure_message, failure_sensor
+from pipelines.automation.switches import AutomationSettings
 
 
 @dg.op
@@ -56,10 +57,10 @@ def server() -> Iterator[tuple[str, list[dict[str, object]]]]:
 
 
 def test_the_innermost_error_reaches_the_webhook(
-    server: tuple[str, list[dict[str, object]]], monkeypatch: pytest.MonkeyPatch
+    server: tuple[str, list[dict[str, object]]],
 ) -> None:
     url, heard = server
-    monkeypatch.setenv(WEBHOOK_VARIABLE, url)
+    run_failed = failure_sensor(AutomationSettings(failure_webhook=url))
     with dg.DagsterInstance.ephemeral() as instance:
         context = failed(instance)
         run_failed(context)
@@ -69,12 +70,9 @@ def test_the_innermost_error_reaches_the_webhook(
     assert str(message["link"]).endswith(f"/runs/{message['run_id']}")
 
 
-def test_a_dead_webhook_is_logged_and_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_webhook_is_logged_and_raises_nothing() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         context = failed(instance)
-        for url in ("http://127.0.0.1:9/none", "no url"):
-            monkeypatch.setenv(WEBHOOK_VARIABLE, url)
-            run_failed(context)
-        monkeypatch.delenv(WEBHOOK_VARIABLE)
-        run_failed(context)
-        assert message_of(context)["failures"]
+        for url in ("http://127.0.0.1:9/none", "no url", None):
+            failure_sensor(AutomationSettings(failure_webhook=url))(context)
+        assert failure_message(context, "http://127.0.0.1:3000")["failures"]

@@ -12,16 +12,24 @@ import polars as pl
 import pytest
 from tiny_corpus import Corpus, MakeCorpus
 
+from dance_models.profiles import PROFILES
 from dance_models.tables import write_table
-from pipelines.automation.ingestion import changed_annotations, new_clips
-from pipelines.skip_rule import INPUTS_TAG, VERSION_TAG, inputs_digest
-from pipelines.steps import CLIP_STEPS
-from pipelines.storage.registration import register_annotations, register_clips, registered_clips
+from pipelines.automation.ingestion import annotation_sensor, clip_sensor
+from pipelines.automation.switches import AutomationSettings
+from pipelines.graph import stages_of
+from pipelines.stage import INPUTS_TAG
+from pipelines.storage.annotations import register_annotations
+from pipelines.storage.clips import register_clips, registered_clips
+from pipelines.storage.registration import VERSION_TAG
 from pipelines.storage.store import Store, open_instance
 
+SMOKE = PROFILES["smoke"]
+new_clips = clip_sensor(SMOKE, AutomationSettings())
+changed_annotations = annotation_sensor(SMOKE, AutomationSettings())
 
-class Heard(logging.Handler):
-    """What the sensors say in the web UI."""
+
+class SensorLog(logging.Handler):
+    """The log of the sensors in the web UI."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +49,7 @@ class Watched:
 
     def __post_init__(self) -> None:
         self.cursors: dict[str, str | None] = {}
-        self.heard = Heard()
+        self.log = SensorLog()
 
     def tick(self, sensor: dg.SensorDefinition) -> tuple[list[dg.RunRequest], str]:
         """One tick as the daemon does it; run requests and the reason of a skip."""
@@ -50,17 +58,17 @@ class Watched:
             cursor=self.cursors.get(sensor.name),
             resources={"store": self.store},
         ) as context:
-            context.log.addHandler(self.heard)
-            said = sensor(context)
-            if isinstance(said, dg.SkipReason):
+            context.log.addHandler(self.log)
+            answer = sensor(context)
+            if isinstance(answer, dg.SkipReason):
                 self.cursors[sensor.name] = context.cursor
-                return [], said.skip_message or ""
-        assert isinstance(said, dg.SensorResult)
-        self.cursors[sensor.name] = said.cursor
-        for request in said.dynamic_partitions_requests or []:
+                return [], answer.skip_message or ""
+        assert isinstance(answer, dg.SensorResult)
+        self.cursors[sensor.name] = answer.cursor
+        for request in answer.dynamic_partitions_requests or []:
             assert isinstance(request, dg.AddDynamicPartitionsRequest)
             self.instance.add_dynamic_partitions("clips", list(request.partition_keys))
-        return list(said.run_requests or []), ""
+        return list(answer.run_requests or []), ""
 
     def clips(self) -> set[str | None]:
         """The partitions that the clip sensor asks for, over two ticks."""
@@ -78,17 +86,17 @@ class Watched:
         }
 
     def ingest(self, *clips: str) -> None:
-        """What the runs of clips leave behind: tables, and of what they were made."""
+        """What the runs of clips leave behind: tables, and the digests of their inputs."""
         for clip in clips:
-            for step in CLIP_STEPS:
-                table = pl.DataFrame({"clip": [clip], "step": [step.asset]})
-                version = write_table(table, self.store.table(step.asset, clip), {})
-                if step.asset in {"clip_probe", "pose_annotations"}:
-                    inputs = inputs_digest(step.inputs(self.store, None, clip))
-                    assert step.checks is not None
-                    step.checks.keep(self.store, clip, inputs, [])
+            for stage in (stage for stage in stages_of(SMOKE) if stage.partitioned):
+                table = pl.DataFrame({"clip": [clip], "stage": [stage.name]})
+                version = write_table(table, self.store.table(stage.name, clip), {})
+                if stage.name in {"clip_probe", "pose_annotations"}:
+                    inputs = stage.digest(stage.context(self.store, SMOKE, clip))
+                    assert stage.checks is not None
+                    stage.checks.record(self.store, SMOKE.quality, clip, inputs, [])
                     event = dg.AssetMaterialization(
-                        step.asset, partition=clip, tags={INPUTS_TAG: inputs, VERSION_TAG: version}
+                        stage.name, partition=clip, tags={INPUTS_TAG: inputs, VERSION_TAG: version}
                     )
                     self.instance.report_runless_asset_event(event)
 
@@ -120,7 +128,7 @@ def test_new_changed_and_removed_clips(watched: Watched, caplog: pytest.LogCaptu
     watched.drop("ballet_01", "street_01")
     requests, reason = watched.tick(new_clips)
     assert not requests
-    assert "2 files wait for a second look" in reason
+    assert "2 files wait for a second scan" in reason
     assert watched.clips() == {"ballet_01", "street_01"}
     assert watched.clips() == set()
 
@@ -130,11 +138,11 @@ def test_new_changed_and_removed_clips(watched: Watched, caplog: pytest.LogCaptu
 
     path.unlink()
     assert watched.clips() == set()
-    assert "street_01.mp4 has gone; the tables of its clip are kept" in watched.heard.text
+    assert "street_01.mp4 is missing; the tables of its clip are kept" in watched.log.text
     assert set(watched.instance.get_dynamic_partitions("clips")) == {"ballet_01", "street_01"}
 
 
-def test_a_look_that_is_repeated_asks_for_the_same_runs(watched: Watched) -> None:
+def test_a_scan_that_is_repeated_asks_for_the_same_runs(watched: Watched) -> None:
     """The daemon died after the sensor registered the clips and before it started the runs."""
     watched.drop("ballet_01")
     watched.tick(new_clips)
@@ -168,7 +176,7 @@ def test_what_was_ingested_before_is_left_alone(watched: Watched) -> None:
 
 
 def test_clips_registered_elsewhere_are_watched(watched: Watched) -> None:
-    """They are ingested by whoever registers them; what changes later is for the sensor."""
+    """The command that registers them ingests them; later changes are for the sensor."""
     register_clips(watched.store, watched.instance, [watched.corpus.clips])
     assert watched.clips() == set()
     watched.ingest("ballet_01", "contemporary_01", "street_01")
@@ -180,7 +188,7 @@ def test_clips_registered_elsewhere_are_watched(watched: Watched) -> None:
     watched.ingest("street_01")
     path.unlink()
     assert watched.clips() == set()
-    assert "street_01.mp4 has gone" in watched.heard.text
+    assert "street_01.mp4 is missing" in watched.log.text
 
 
 def test_a_clip_that_is_put_back_as_it_was_is_ingested_again(watched: Watched) -> None:
@@ -210,14 +218,14 @@ def test_a_raw_folder_may_be_a_link_to_another_disk(watched: Watched, tmp_path: 
     assert watched.clips() == set()
 
 
-def test_annotations_start_the_clips_they_speak_of(watched: Watched) -> None:
+def test_annotations_start_the_clips_they_mention(watched: Watched) -> None:
     watched.drop("ballet_01", "street_01")
     watched.ingest(*watched.clips())
     folder = watched.store.raw_annotations
     for name in ("ballet_01", "contemporary_01"):
         shutil.copy(watched.corpus.annotations / f"{name}.json", folder)
     assert watched.annotated() == {"ballet_01"}
-    assert "annotations for contemporary_01, a clip that is not registered" in watched.heard.text
+    assert "annotations for contemporary_01, a clip that is not registered" in watched.log.text
     assert watched.annotated() == set()
     watched.ingest("ballet_01")
 
@@ -227,7 +235,7 @@ def test_annotations_start_the_clips_they_speak_of(watched: Watched) -> None:
     path.write_text(json.dumps(document))
     assert watched.annotated() == {"ballet_01"}
     watched.ingest("ballet_01")
-    path.unlink()  # what it said no longer holds
+    path.unlink()  # its annotations no longer count
     assert watched.annotated() == {"ballet_01"}
 
 
@@ -251,7 +259,7 @@ def test_annotation_files_are_read_while_another_one_is_being_written(watched: W
         growing.write_text((source / "street_01.json").read_text()[:length])
         asked |= {request.partition_key for request in watched.tick(changed_annotations)[0]}
     assert asked == {"ballet_01"}
-    assert "street_01.json" not in watched.heard.text  # half a file is not worth a warning
+    assert "street_01.json" not in watched.log.text  # half a file is not worth a warning
     shutil.copy(source / "street_01.json", growing)
     assert watched.annotated() == {"street_01"}
 

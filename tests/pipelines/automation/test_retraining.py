@@ -1,5 +1,6 @@
 """The weekly tick: a run, or a reason for none."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,14 +9,18 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from dance_models.profiles import PROFILES
 from dance_models.tables import write_table, write_text
-from pipelines.automation.retraining import weekly_retrain
-from pipelines.settings import PROFILE_VARIABLE, profile_named
-from pipelines.skip_rule import INPUTS_TAG, VERSION_TAG, inputs_digest
-from pipelines.steps import DATASET_STEPS
+from pipelines.automation.retraining import retraining_schedule
+from pipelines.automation.switches import AutomationSettings
+from pipelines.graph import stages_of
+from pipelines.stage import INPUTS_TAG
+from pipelines.storage.registration import VERSION_TAG
 from pipelines.storage.store import Store
 
 NETWORKS = ("mkff_st_gcn", "stga_net")
+SMOKE = PROFILES["smoke"]
+weekly_retrain = retraining_schedule(SMOKE, AutomationSettings())
 
 
 @dataclass
@@ -29,29 +34,32 @@ class Weeks:
         """The run that a tick asks for, or its reason for none."""
         resources = {"store": self.store}
         with dg.build_schedule_context(instance=self.instance, resources=resources) as context:
-            said = weekly_retrain(context)
-        if isinstance(said, dg.SkipReason):
-            return str(said.skip_message)
-        assert isinstance(said, dg.RunRequest)
-        return said
+            answer = weekly_retrain(context)
+        if isinstance(answer, dg.SkipReason):
+            return str(answer.skip_message)
+        assert isinstance(answer, dg.RunRequest)
+        return answer
 
     def write(self, table: str, frames: int) -> None:
         write_table(pl.DataFrame({"frame": range(frames)}), self.store.table(table), {})
 
     def note(self, *assets: str) -> None:
         """What a successful run notes: what an asset was made from, and its version."""
-        profile = profile_named("smoke")
-        for step in (step for group in DATASET_STEPS for step in group if step.asset in assets):
-            inputs = inputs_digest(step.inputs(self.store, step.config(profile), None))
-            if step.checks is not None:
-                step.checks.keep(self.store, None, inputs, [])
-            tags = {INPUTS_TAG: inputs, VERSION_TAG: self.store.digest(step.asset)}
-            event = dg.AssetMaterialization(step.asset, tags=tags)
+        for stage in (stage for stage in stages_of(SMOKE) if stage.name in assets):
+            inputs = stage.digest(stage.context(self.store, SMOKE))
+            if stage.checks is not None:
+                stage.checks.record(self.store, SMOKE.quality, None, inputs, [])
+            tags = {INPUTS_TAG: inputs, VERSION_TAG: self.store.digest(stage.name)}
+            event = dg.AssetMaterialization(stage.name, tags=tags)
             self.instance.report_runless_asset_event(event)
 
     def train(self) -> None:
         for asset in NETWORKS:
-            write_text(self.store.output(asset), f"{asset} {self.store.digest('train_split')}")
+            file = {"path": f"models/{asset}/best.pt", "sha256": self.store.digest("train_split")}
+            write_text(self.store.path / file["path"], asset)
+            current = {"best": file, "last": file, "folds": []}
+            write_text(self.store.output(asset), json.dumps(current))
+            write_text(self.store.model(asset) / "mlflow.json", "{}")
         self.note(*NETWORKS)
 
     def build(self, frames: int) -> None:
@@ -61,8 +69,7 @@ class Weeks:
 
 
 @pytest.fixture
-def weeks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Weeks]:
-    monkeypatch.setenv(PROFILE_VARIABLE, "smoke")
+def weeks(tmp_path: Path) -> Iterator[Weeks]:
     store = Store(root=str(tmp_path / "store"))
     with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
         yield Weeks(store, instance)
@@ -87,18 +94,18 @@ def test_a_data_set_that_is_behind_its_clips_is_a_reason(weeks: Weeks) -> None:
     weeks.build(frames=10)
     weeks.train()
     weeks.write("pose_dataset", 3)  # not what the last run left
-    said = weeks.tick()
-    assert isinstance(said, dg.RunRequest)
-    assert said.tags["dance/stale"] == "pose_dataset"
+    request = weeks.tick()
+    assert isinstance(request, dg.RunRequest)
+    assert request.tags["dance/stale"] == "pose_dataset"
 
 
 def test_a_training_that_failed_is_tried_again(weeks: Weeks) -> None:
     weeks.build(frames=10)
     weeks.train()
     weeks.store.output("stga_net").unlink()
-    said = weeks.tick()
-    assert isinstance(said, dg.RunRequest)
-    assert said.tags["dance/stale"] == "stga_net"
+    request = weeks.tick()
+    assert isinstance(request, dg.RunRequest)
+    assert request.tags["dance/stale"] == "stga_net"
 
 
 def test_one_retraining_at_a_time(weeks: Weeks) -> None:
@@ -107,6 +114,6 @@ def test_one_retraining_at_a_time(weeks: Weeks) -> None:
 
     weeks.build(frames=10)
     run = weeks.instance.create_run_for_job(stand_in, status=dg.DagsterRunStatus.STARTED)
-    assert weeks.tick() == f"run {run.run_id[:8]} of retrain_all is under way"
+    assert weeks.tick() == f"run {run.run_id[:8]} of retrain_all is in progress"
     weeks.instance.report_run_failed(run)
     assert isinstance(weeks.tick(), dg.RunRequest)

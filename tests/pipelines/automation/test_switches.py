@@ -1,7 +1,9 @@
+"""Automation settings as the environment gives them."""
+
 import dagster as dg
 import pytest
 
-from pipelines.automation.switches import schedule_status, sensor_status
+from pipelines.automation.switches import AutomationSettings
 
 
 @pytest.mark.parametrize(
@@ -14,13 +16,25 @@ from pipelines.automation.switches import schedule_status, sensor_status
         ({"DANCE_AUTOMATION_CLIPS": "1"}, True),
     ],
 )
-def test_a_part_says_more_than_the_whole(
-    environment: dict[str, str], clips: bool, monkeypatch: pytest.MonkeyPatch
+def test_the_switch_of_a_part_overrides_the_switch_of_all(
+    environment: dict[str, str], clips: bool
 ) -> None:
-    for name in ("DANCE_AUTOMATION", "DANCE_AUTOMATION_CLIPS"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert (sensor_status("clips") is dg.DefaultSensorStatus.RUNNING) == clips
+    settings = AutomationSettings.from_environment(environment)
+    assert (settings.sensor_status("clips") is dg.DefaultSensorStatus.RUNNING) == clips
     whole = environment.get("DANCE_AUTOMATION") == "on"
-    assert (schedule_status("retraining") is dg.DefaultScheduleStatus.RUNNING) == whole
+    running = settings.schedule_status("retraining") is dg.DefaultScheduleStatus.RUNNING
+    assert running == whole
+
+
+def test_the_other_settings() -> None:
+    plain = AutomationSettings.from_environment({})
+    assert plain == AutomationSettings()
+    environment = {
+        "DANCE_RETRAIN_CRON": "0 1 * * *",
+        "DANCE_FAILURE_WEBHOOK": "http://127.0.0.1:9/hook",
+        "DANCE_UI": "http://127.0.0.1:3001/",
+    }
+    settings = AutomationSettings.from_environment(environment)
+    assert settings.retrain_cron == "0 1 * * *"
+    assert settings.failure_webhook == "http://127.0.0.1:9/hook"
+    assert settings.ui_address == "http://127.0.0.1:3001"

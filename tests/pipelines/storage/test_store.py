@@ -35,8 +35,8 @@ def test_a_lost_checkpoint_is_an_error_with_a_remedy(tmp_path: Path) -> None:
         store.training("stga_net")
     store.output("stga_net").parent.mkdir(parents=True)
     gone = {"path": "models/gone.pt"}
-    said = {"best": gone, "last": gone, "folds": []}
-    store.output("stga_net").write_text(json.dumps(said))
+    current = {"best": gone, "last": gone, "folds": []}
+    store.output("stga_net").write_text(json.dumps(current))
     with pytest.raises(InputError, match=r"gone\.pt"):
         store.training("stga_net")
 

@@ -1,4 +1,4 @@
-"""The way back from a version to the files, and what has changed since."""
+"""The lineage of a version, back to its files, and which of them have changed."""
 
 import json
 from pathlib import Path
@@ -9,17 +9,22 @@ from registry_case import ASSET, Case, gate
 from typer.testing import CliRunner
 
 from dance_models.errors import InputError
+from dance_models.profiles import PROFILES
 from dance_models.tables import write_table
-from pipelines.cli import app
+from pipelines.cli import make_app
+from pipelines.graph import stages_of
 from pipelines.tracking.lineage import differences, trace
 from pipelines.tracking.lineage_drawing import mermaid, write_drawing
+from pipelines.tracking.lineage_record import CLIP_TABLES, TABLES
 from pipelines.tracking.promotion_gate import run_gate
 
 CHAMPION = "dance-prediction@champion"
 
 
 def lineage(case: Case, *arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["lineage", *arguments, "--store", str(case.store.path)])
+    result = CliRunner().invoke(
+        make_app(), ["lineage", *arguments, "--store", str(case.store.path)]
+    )
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.exit_code, " ".join(result.output.split())
@@ -54,9 +59,9 @@ def test_from_the_alias_to_the_files_and_what_differs(case: Case, tmp_path: Path
     assert code == 1
     assert "44 files checked, 3 differ." in output
     assert "differs: clip clip_02 (ballet, take clip_02): " in output
-    assert "labels.json is gone" in output
+    assert "labels.json is missing" in output
     assert "table pose_tracks of clip_00" in output
-    assert lineage(case, CHAMPION)[0] == 0  # looking is not checking
+    assert lineage(case, CHAMPION)[0] == 0  # without --check nothing is compared
 
 
 def test_a_tampered_model_differs(case: Case) -> None:
@@ -72,7 +77,7 @@ def test_a_tampered_model_differs(case: Case) -> None:
 
 
 def test_an_old_record_survives_a_new_data_set(case: Case) -> None:
-    """The store moved on: the run still names the tables it was made from."""
+    """The tables were replaced: the run still names those that it was made from."""
     run_id = case.train("first")
     before = case.store.digest("train_split")
     case.write_data(seed=5)
@@ -81,7 +86,7 @@ def test_an_old_record_survives_a_new_data_set(case: Case) -> None:
     assert any("table train_split" in line for line in differences(root))
 
 
-def test_a_run_without_a_record_falls_back_on_a_store_that_still_fits(case: Case) -> None:
+def test_a_run_without_a_record_gets_the_store_s_if_the_splits_are_the_same(case: Case) -> None:
     run_id = case.train("first")
     record = case.tracker.artifact(run_id, "lineage.json")
     kept = json.loads(record.read_text())
@@ -89,7 +94,7 @@ def test_a_run_without_a_record_falls_back_on_a_store_that_still_fits(case: Case
     titles = {node.title for node in trace(case.store, run_id).walk()}
     assert {f"table {name}" for name in kept["tables"]} <= titles
     case.write_data(seed=5)
-    with pytest.raises(InputError, match="kept no record"):
+    with pytest.raises(InputError, match="has no record"):
         trace(case.store, run_id)
 
 
@@ -106,8 +111,17 @@ def test_drawings(case: Case, tmp_path: Path) -> None:
         write_drawing(root, tmp_path / "l.png")
 
 
-def test_unknown_models_are_one_line(case: Case) -> None:
-    for name in ("dance-prediction@champion", "nobody/3", "0123456789abcdef0123456789abcdef"):
+def test_an_unknown_model_is_a_one_line_error(case: Case) -> None:
+    for name in ("dance-prediction@champion", "unknown/3", "0123456789abcdef0123456789abcdef"):
         code, output = lineage(case, name)
         assert code == 2
         assert "there is no tracked model" in output
+
+
+def test_the_record_names_the_tables_of_the_graph() -> None:
+    """Every table of a clip, and every table that all trainings are made from."""
+    stages = {stage.name: stage for stage in stages_of(PROFILES["study"])}
+    assert set(CLIP_TABLES) == {stage.name for stage in stages.values() if stage.partitioned}
+    network = stages["mkff_st_gcn"]
+    read = {stage.name for stage in network.upstream() if not stage.partitioned}
+    assert set(TABLES) == read

@@ -1,4 +1,4 @@
-"""A real registry on SQLite: register, promote, refuse, roll back, killed between the steps."""
+"""A registry on SQLite: register, promote, refuse, roll back, and be killed between the steps."""
 
 import json
 from pathlib import Path
@@ -8,9 +8,12 @@ import pytest
 from registry_case import ASSET, Case, gate
 from typer.testing import CliRunner
 
-from pipelines.assets.champions import champion_inputs
-from pipelines.cli import app
+from dance_models.config import GateConfig
+from dance_models.profiles import PROFILES
+from pipelines.assets.champions import prediction_champion
+from pipelines.cli import make_app
 from pipelines.commands.clean import _replaced_mlflow_runs
+from pipelines.stage import Inputs, StageContext
 from pipelines.tracking import promotion_gate as gating
 from pipelines.tracking.promotion_gate import AWAITING, KEPT, PROMOTED, REFUSED, run_gate
 from pipelines.tracking.registry import MODELS, Registry
@@ -19,8 +22,13 @@ from pipelines.tracking.tracker import Tracker
 NAME = MODELS["prediction"]
 
 
+def inputs(case: Case, config: GateConfig) -> Inputs:
+    """What the champion depends on today."""
+    return prediction_champion.inputs(StageContext(case.store, PROFILES["smoke"], config))
+
+
 def dance(case: Case, *arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, [*arguments, "--store", str(case.store.path)])
+    result = CliRunner().invoke(make_app(), [*arguments, "--store", str(case.store.path)])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.exit_code, " ".join(result.output.split())
@@ -30,13 +38,13 @@ def versions(case: Case) -> int:
     return len(case.tracker.client.search_model_versions(f"name='{NAME}'"))
 
 
-def test_a_life_in_the_registry(case: Case) -> None:
-    """The first passes the floor, an equal one takes over, a worse one is refused, and back."""
+def test_versions_are_promoted_refused_and_rolled_back(case: Case) -> None:
+    """The first passes the floors, an equal one is promoted, a worse one is refused; roll back."""
     first = case.train("first")
     outcome = run_gate(case.store, "prediction", gate())
     assert (outcome.state, outcome.version, outcome.run_id) == (PROMOTED, "1", first)
     assert case.registry.aliases() == {"champion": "1"}
-    _check_what_is_written(case, first)
+    _check_tags_and_card(case, first)
 
     again = run_gate(case.store, "prediction", gate())
     assert (again.state, again.version) == (KEPT, "1")
@@ -59,34 +67,34 @@ def test_a_life_in_the_registry(case: Case) -> None:
     assert worse not in _replaced_mlflow_runs(case.store)
 
 
-def _check_what_is_written(case: Case, run_id: str) -> None:
+def _check_tags_and_card(case: Case, run_id: str) -> None:
     tags = case.registry.tags("1")
     assert tags["git_commit"] == "c0ffee"
     assert tags["data_version/val_split"] == tags["gate/val_split"]
     assert tags["gate/champion"] == "none"
     assert tags["gate/criterion/mirror consistency"].startswith("yes: mirror consistency: ")
     assert float(tags["val/mpjpe_torso_400"]) > 0
-    said = case.registry.description("1")
+    card = case.registry.description("1")
     for part in ("| better than zero_velocity, 80 ms |", "Intended use", "(B, 27, 14, 2)",
                  "| ballet | 2 | 1 | 1 |", "made-up figures", "not scored yet"):  # fmt: skip
-        assert part in said, part
-    card = case.tracker.client.download_artifacts(run_id, "model_card.md")
-    assert Path(card).read_text().startswith(f"# {NAME} version 1")
+        assert part in card, part
+    artifact = case.tracker.client.download_artifacts(run_id, "model_card.md")
+    assert Path(artifact).read_text().startswith(f"# {NAME} version 1")
 
 
 def _check_refusals_and_force(case: Case) -> None:
     code, output = dance(case, "promote", "prediction")
     assert code == 1
-    assert "refused: dance-prediction version 3 stays what it is" in output
+    assert "refused: dance-prediction version 3 was not promoted" in output
     assert "not worse than champion, 400 ms: -" in output
     code, output = dance(case, "promote", "prediction", "--force")
     assert code == 2
-    assert "belong together" in output
+    assert "must be given together" in output
     code, output = dance(case, "promote", "prediction", "--version", "9")
     assert code == 2
     assert "has no version 9" in output
     code, output = dance(case, "promote", "prediction", "--version", "1")
-    assert code == 1  # judged beside no champion, which is not the question now
+    assert code == 1  # compared with no champion, but there is one now
     assert "compared it with no champion, but the champion is version 2" in output
     code, output = dance(case, "promote", "prediction", "--force", "--reason", "a demo needs it")
     assert code == 0
@@ -125,14 +133,14 @@ def test_a_person_approves(case: Case) -> None:
     assert case.registry.aliases() == {"challenger": "1"}
     code, output = dance(case, "promote", "prediction")
     assert code == 1
-    assert "nobody approved it" in output
-    before = champion_inputs("prediction")(case.store, config, None)
+    assert "it needs approval" in output
+    before = inputs(case, config)
     case.registry.tag("1", {"approved_by": "Ada"})
-    after = champion_inputs("prediction")(case.store, config, None)
+    after = inputs(case, config)
     assert (before["approval"], after["approval"]) == ("", "Ada")  # so it is materialized again
     outcome = run_gate(case.store, "prediction", config)
     assert (outcome.state, outcome.approved_by) == (PROMOTED, "Ada")
-    assert champion_inputs("prediction")(case.store, config, None) == after  # and then fresh
+    assert inputs(case, config) == after  # and then fresh
 
 
 def test_dance_promote_takes_an_approved_challenger(case: Case) -> None:
@@ -162,7 +170,7 @@ WRITES = (
 
 
 class Dying:
-    """A client that dies before its n-th write."""
+    """A client whose process is killed before its n-th write."""
 
     def __init__(self, client: object, lives: int) -> None:
         self.client, self.lives, self.last = client, lives, ""
@@ -194,7 +202,7 @@ def test_killed_between_any_two_steps_it_converges(
             deaths += 1
             monkeypatch.setattr(Tracker, "client", client, raising=False)
             aliases = Registry(case.tracker, "prediction").aliases()
-            assert aliases["champion"] in {"1", "2"}, "there is a champion at every moment"
+            assert aliases["champion"] in {"1", "2"}, "there must always be a champion"
             continue
         break
     monkeypatch.setattr(Tracker, "client", client, raising=False)
@@ -210,9 +218,9 @@ def _evidence_once(monkeypatch: pytest.MonkeyPatch) -> None:
     known: dict[str | None, Any] = {}
     measured = gating._evidence
 
-    def evidence(registry: Registry, number: str, one: Any, champion: str | None, c: Any) -> Any:
+    def evidence(registry: Registry, candidate: Any, champion: str | None, config: Any) -> Any:
         if champion not in known:
-            known[champion] = measured(registry, number, one, champion, c)
+            known[champion] = measured(registry, candidate, champion, config)
         return known[champion]
 
     monkeypatch.setattr(gating, "_evidence", evidence)
@@ -236,8 +244,8 @@ def test_a_rollback_cut_short_goes_on(case: Case, monkeypatch: pytest.MonkeyPatc
     assert case.registry.aliases() == {"champion": "1"}
 
 
-def test_a_champion_that_learnt_from_validation_is_not_compared(case: Case) -> None:
-    """The splits were drawn anew: what was trained on is now validation."""
+def test_a_champion_trained_on_validation_clips_is_not_compared(case: Case) -> None:
+    """The splits were drawn again: clips it was trained on are validation clips now."""
     case.train("first")
     run_gate(case.store, "prediction", gate())
     manifest = case.store.table("split_manifest")
@@ -255,19 +263,19 @@ def test_a_champion_that_learnt_from_validation_is_not_compared(case: Case) -> N
     )
 
 
-def test_a_network_of_other_splits_is_not_judged(case: Case) -> None:
+def test_a_network_of_other_splits_is_not_evaluated(case: Case) -> None:
     case.train("first")
     case.write_data(seed=3)
     with pytest.raises(ValueError, match="trained on other splits"):
         run_gate(case.store, "prediction", gate())
 
 
-def test_promoting_where_there_is_nothing(tmp_path: Path) -> None:
+def test_promoting_without_a_registry(tmp_path: Path) -> None:
     store = ["--store", str(tmp_path)]
     for arguments, message in (
         (["promote", "prediction"], "there is no model registry here"),
         (["rollback", "singing"], "there is no task 'singing'"),
     ):
-        result = CliRunner().invoke(app, [*arguments, *store])
+        result = CliRunner().invoke(make_app(), [*arguments, *store])
         assert result.exit_code == 2
         assert message in " ".join(result.output.split())

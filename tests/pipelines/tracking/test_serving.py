@@ -17,7 +17,7 @@ import pytest
 from registry_case import ASSET, Case
 
 from dance_models.training.loop import TrainingResult
-from pipelines.execution.training_child import _log_model
+from pipelines.training.child import _log_model
 
 
 @pytest.mark.e2e
@@ -52,13 +52,13 @@ def test_a_champion_answers_invocations(case: Case, tmp_path: Path) -> None:
             f"http://127.0.0.1:{port}/invocations", body, {"Content-Type": "application/json"}
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
-            said = np.array(json.load(answer)["predictions"])
+            forecast = np.array(json.load(answer)["predictions"])
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
-    assert said.shape == (3, 10, 14, 2)
-    # Fresh weights go on with the last velocity, and this figure stands still.
-    np.testing.assert_allclose(said, poses[:, :10], atol=1e-3)
+    assert forecast.shape == (3, 10, 14, 2)
+    # Fresh weights continue the last velocity, which is zero here.
+    np.testing.assert_allclose(forecast, poses[:, :10], atol=1e-3)
 
 
 def _wait(url: str, seconds: float) -> None:

@@ -1,0 +1,1 @@
+"""What networks see of runs and crops, as tensors: cut, packed, and augmented for training."""

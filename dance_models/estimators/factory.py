@@ -1,0 +1,148 @@
+"""The table of estimators: how each is built, what its result depends on, what it needs.
+
+To add an estimator, write it in a file of its own, add an entry to ``ESTIMATORS``, and add its
+name to ``EstimatorConfig.name``. The entries import their estimators when they are used, so that
+this module stays light.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from dance_models.config import EstimatorConfig
+from dance_models.errors import InputError
+from dance_models.estimators.protocol import PoseEstimator
+from dance_models.tables import file_digest
+
+ABSENT: Final = "absent"  # the fingerprint of an estimator whose files are missing or unreadable
+
+
+@dataclass(frozen=True)
+class EstimatorEntry:
+    """One estimator."""
+
+    build: Callable[[EstimatorConfig, Path, str], PoseEstimator]  # config, weights folder, clip
+    fingerprint: Callable[[EstimatorConfig, str], str]  # config, clip
+    needs_weights: bool  # whether the downloaded BlazePose weights must be there
+
+
+def make_estimator(config: EstimatorConfig, weights: Path, clip: str) -> PoseEstimator:
+    """Build the estimator that ``config`` names, for one clip.
+
+    ``weights`` is the folder that :func:`weights.fetch_weights` filled. Raises InputError when
+    a file the estimator needs is missing or unreadable.
+    """
+    return _entry(config).build(config, weights, clip)
+
+
+def estimator_fingerprint(config: EstimatorConfig, clip: str) -> str:
+    """Digest of what the estimate of ``clip`` depends on besides its frames and ``config``.
+
+    That is the BlazePose weights' version, the clip's precomputed track, or the description and
+    the model. Needs no weights and loads no model. What is missing or unreadable counts as
+    "absent" here; :func:`make_estimator` raises the error.
+    """
+    try:
+        return _entry(config).fingerprint(config, clip)
+    except (InputError, OSError):
+        return ABSENT
+
+
+def needs_weights(config: EstimatorConfig) -> bool:
+    """Whether :func:`weights.fetch_weights` must run before the estimator is built."""
+    return _entry(config).needs_weights
+
+
+def _entry(config: EstimatorConfig) -> EstimatorEntry:
+    if config.name not in ESTIMATORS:
+        raise InputError(
+            f"unknown estimator {config.name!r}", hint=f"Use one of {', '.join(ESTIMATORS)}"
+        )
+    return ESTIMATORS[config.name]
+
+
+# --- BlazePose --------------------------------------------------------------------------------
+
+
+def _blazepose(config: EstimatorConfig, weights: Path, clip: str) -> PoseEstimator:
+    from dance_models.estimators.blazepose.tracker import BlazePose
+
+    return BlazePose(
+        weights,
+        person=config.person,
+        min_detection=config.min_detection,
+        min_presence=config.min_presence,
+        threads=config.threads,
+    )
+
+
+def _blazepose_fingerprint(config: EstimatorConfig, clip: str) -> str:
+    from dance_models.estimators.weights import BLAZEPOSE_VERSION
+
+    return BLAZEPOSE_VERSION
+
+
+# --- precomputed tracks -----------------------------------------------------------------------
+
+
+def _tracks_folder(config: EstimatorConfig) -> Path:
+    if config.precomputed_dir is None:
+        raise InputError(
+            "estimator 'precomputed' needs a folder of tracks",
+            hint="Set precomputed_dir to the folder that holds one JSON a clip",
+        )
+    return Path(config.precomputed_dir)
+
+
+def _precomputed(config: EstimatorConfig, weights: Path, clip: str) -> PoseEstimator:
+    from dance_models.estimators.precomputed import PrecomputedPoses
+
+    return PrecomputedPoses.for_clip(_tracks_folder(config), clip, person=config.person)
+
+
+def _precomputed_fingerprint(config: EstimatorConfig, clip: str) -> str:
+    from dance_models.estimators.precomputed import content_digest, find_track
+
+    return content_digest(find_track(_tracks_folder(config), clip))
+
+
+# --- a model in ONNX --------------------------------------------------------------------------
+
+
+def _description_file(config: EstimatorConfig) -> Path:
+    if config.onnx_description is None:
+        raise InputError(
+            "estimator 'onnx' needs a description of the model",
+            hint="Set onnx_description to the JSON that describes it",
+        )
+    return Path(config.onnx_description)
+
+
+def _onnx(config: EstimatorConfig, weights: Path, clip: str) -> PoseEstimator:
+    from dance_models.estimators.onnx_topdown import OnnxTopDown
+
+    return OnnxTopDown(
+        _description_file(config),
+        weights,
+        person=config.person,
+        min_detection=config.min_detection,
+        threads=config.threads,
+    )
+
+
+def _onnx_fingerprint(config: EstimatorConfig, clip: str) -> str:
+    from dance_models.estimators.onnx_description import read_description
+    from dance_models.estimators.weights import BLAZEPOSE_VERSION
+
+    description = read_description(_description_file(config))
+    parts = (file_digest(description.file), description.model_sha256, BLAZEPOSE_VERSION)
+    return "+".join(parts)
+
+
+ESTIMATORS: Final = {
+    "blazepose": EstimatorEntry(_blazepose, _blazepose_fingerprint, needs_weights=True),
+    "precomputed": EstimatorEntry(_precomputed, _precomputed_fingerprint, needs_weights=False),
+    # Its person boxes come from the BlazePose detector when the weights happen to be there.
+    "onnx": EstimatorEntry(_onnx, _onnx_fingerprint, needs_weights=False),
+}

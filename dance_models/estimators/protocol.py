@@ -1,0 +1,42 @@
+"""What a pose estimator is, and what it returns."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class PoseEstimate:
+    """One person in one image, in pixels of that image.
+
+    ``keypoints`` is (J, 2) float32 in the order of ``DANCE_14.names``, NaN where a joint is
+    missing; ``score`` is (J,) float32 in 0..1, 0 where missing; ``landmarks`` is (L, 3) float32
+    with x, y, visibility (L = 33 for BlazePose, 0 for estimators that give no more than the J).
+    """
+
+    keypoints: NDArray[np.float32]
+    score: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+
+
+class PoseEstimator(Protocol):
+    """Finds one person in the frames of a run, which come in ascending order."""
+
+    name: str
+    version: str  # changes whenever the same images would give other keypoints
+
+    def start_run(self) -> None:
+        """Forget the frames seen so far, so that a run's result depends on that run alone."""
+
+    def estimate(self, image: NDArray[np.uint8], frame: int) -> PoseEstimate | None:
+        """Return the pose in an RGB image (H, W, 3), or None when no person is found.
+
+        ``frame`` is the index in the source clip.
+        """
+
+
+def no_landmarks() -> NDArray[np.float32]:
+    """(0, 3): the landmarks of an estimator that gives none."""
+    return np.zeros((0, 3), dtype=np.float32)

@@ -1,0 +1,174 @@
+"""Running a trained recognition network: estimated poses in, refined poses out, in pixels."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dance_models.batches.refine import RefineTensors
+from dance_models.data.forecast_windows import (
+    GRID_S,
+    OBSERVED,
+    ForecastWindows,
+    fill_missing,
+    resample,
+)
+from dance_models.data.pose_runs import PoseRun
+from dance_models.data.refine_windows import (
+    RefineFrames,
+    reference_frame,
+    refine_frames,
+    window_indices,
+)
+from dance_models.geometry import mirror_keypoints
+from dance_models.nets.build import Refiner
+from dance_models.nets.mkff_st_gcn import outputs
+from dance_models.skeleton import DANCE_14, Skeleton
+
+BATCH = 128  # larger ones leave the cache of a CPU
+
+
+def mirrored_run(run: PoseRun, skeleton: Skeleton = DANCE_14) -> PoseRun:
+    """The run as a mirror would show it: left and right swapped; twice is the identity."""
+    marks, axis = run.landmarks.copy(), skeleton.lateral_axis
+    marks[..., axis] = run.width - 1 - marks[..., axis]
+    if marks.shape[1] == skeleton.num_landmarks:
+        marks = marks[:, list(skeleton.landmark_mirror)]
+    estimate, annotation = (
+        mirror_keypoints(poses, run.width, skeleton=skeleton).astype(np.float32)
+        for poses in (run.estimate, run.annotation)
+    )
+    return replace(
+        run,
+        estimate=estimate,
+        score=run.score[:, skeleton.mirror],
+        landmarks=marks,
+        annotation=annotation,
+        visibility=run.visibility[:, skeleton.mirror],
+    )
+
+
+def refine_runs(
+    model: Refiner, runs: Sequence[PoseRun], *, stride: int = 1, overlap: bool = True
+) -> list[NDArray[np.float32]]:
+    """Refine every run; (T, J, D) in pixels each.
+
+    Every ``stride``-th window is refined, and the windows that cover a frame are averaged. When
+    the configuration asks for it, so is the refinement of the mirrored run. Without ``overlap``
+    each frame is taken from the window centred on it. Gaps in the estimate are filled and refined;
+    a run in which no person was ever found stays NaN.
+    """
+    refined = _refine(model, runs, stride, overlap=overlap)
+    if not model.config.test_mirror:
+        return refined
+    skeleton = model.skeleton
+    flipped = [mirrored_run(run, skeleton) for run in runs]
+    mirrored = _refine(model, flipped, stride, overlap=overlap)
+    return [
+        ((pose + mirror_keypoints(other, run.width, skeleton=skeleton)) / 2).astype(np.float32)
+        for run, pose, other in zip(runs, refined, mirrored, strict=True)
+    ]
+
+
+def refine_mirror_gap(
+    model: Refiner, runs: Sequence[PoseRun], *, stride: int = 1
+) -> list[NDArray[np.float32]]:
+    """Distance (T, J) in pixels between the refinements of a run and of its mirror image.
+
+    This is of the network alone, without the averaging that makes :func:`refine_runs` symmetric.
+    It is 0 for a network that treats left and right alike, and NaN where a run has no estimate.
+    """
+    straight = _refine(model, runs, stride)
+    skeleton = model.skeleton
+    mirrored = _refine(model, [mirrored_run(run, skeleton) for run in runs], stride)
+    return [
+        np.linalg.norm(pose - mirror_keypoints(other, run.width, skeleton=skeleton), axis=-1)
+        for run, pose, other in zip(runs, straight, mirrored, strict=True)
+    ]
+
+
+@torch.no_grad()
+def _refine(
+    model: Refiner, runs: Sequence[PoseRun], stride: int, *, overlap: bool = True
+) -> list[NDArray[np.float32]]:
+    if not runs:
+        return []
+    frames = refine_frames(runs, model.config, model.skeleton)
+    # A causal network refines the last frame of a window: it needs one window for each frame.
+    alone = model.config.causal or not overlap
+    windows = window_indices(frames, model.config.window, 1 if alone else stride)
+    poses = np.concatenate(list(_refined_windows(model, frames, windows)))
+    averaged = _average(frames, windows, poses, reference_frame(model.config), alone=alone)
+    found = [np.isfinite(run.estimate).any() for run in runs]
+    parts = np.split(averaged * frames.scale[:, None, None], frames.start[1:-1])
+    return [
+        part.astype(np.float32) if any_found else np.full_like(run.estimate, np.nan)
+        for run, part, any_found in zip(runs, parts, found, strict=True)
+    ]
+
+
+def _refined_windows(
+    model: Refiner, frames: RefineFrames, windows: NDArray[np.int64]
+) -> Iterator[NDArray[np.float32]]:
+    """Refined poses (B, T, J, D) of batches of windows."""
+    model.eval()
+    data = RefineTensors(frames, model.config, next(model.parameters()).device)
+    for chosen in torch.split(torch.from_numpy(windows), BATCH):
+        pose, _ = outputs(model(data.batch(chosen).packed))
+        yield pose.cpu().numpy()
+
+
+def _average(
+    frames: RefineFrames,
+    windows: NDArray[np.int64],
+    outputs: NDArray[np.float32],
+    reference: int,
+    *,
+    alone: bool,
+) -> NDArray[np.float64]:
+    """Mean over the windows that hold a frame, or (``alone``) the window whose reference it is."""
+    poses = outputs + frames.centre[windows[:, reference]][:, None, None]
+    weight = np.ones(windows.shape)
+    if alone:
+        weight[:] = np.arange(windows.shape[1]) == reference
+        # Frames near the ends of a run are the reference of no window.
+        weight[np.isin(windows[:, 0], frames.start), :reference] = 1
+        weight[np.isin(windows[:, -1], frames.start[1:] - 1), reference + 1 :] = 1
+    total = np.zeros((len(frames), *poses.shape[2:]))
+    count = np.zeros(len(frames))
+    np.add.at(total, windows, poses * weight[..., None, None])
+    np.add.at(count, windows, weight)
+    return np.asarray(total / count[:, None, None])
+
+
+def refine_observed(
+    model: Refiner, runs: Sequence[PoseRun], windows: ForecastWindows, *, stride: int = 3
+) -> NDArray[np.float32]:
+    """The observed part of each forecast window, refined; (N, 27, J, D) in pixels.
+
+    Each window is refined from the real frames between its first and its last observed time and
+    from nothing after them, so a forecast from refined poses does not see the future. NaN where no
+    person was found in those frames. ``stride`` is that of :func:`refine_runs`: 3 gives forecasts
+    as good as 1 does in a third of the time.
+    """
+    pieces, grids = [], []
+    for index, anchor in zip(windows.run, windows.anchor, strict=True):
+        run = runs[index]
+        grid = run.time_s[anchor] + GRID_S[:OBSERVED]
+        first = max(int(np.searchsorted(run.time_s, grid[0] + 1e-6, side="right")) - 1, 0)
+        pieces.append(slice_run(run, first, int(anchor) + 1))
+        grids.append(grid)
+    refined = refine_runs(model, pieces, stride=stride)
+    observed = [
+        fill_missing(resample(piece.time_s, pose, grid))
+        for piece, pose, grid in zip(pieces, refined, grids, strict=True)
+    ]
+    return np.stack(observed) if observed else windows.observed
+
+
+def slice_run(run: PoseRun, start: int, stop: int) -> PoseRun:
+    """Frames ``start`` to ``stop - 1`` of a run."""
+    names = ("frame", "time_s", "estimate", "score", "landmarks", "annotation", "visibility")
+    return replace(run, **{name: getattr(run, name)[start:stop] for name in names})

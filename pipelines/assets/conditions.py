@@ -1,0 +1,28 @@
+"""When the data set follows the clips and their annotations, as declarative automation."""
+
+from typing import Final
+
+import dagster as dg
+
+_CONDITION: Final = dg.AutomationCondition
+# A blocking check stops only its own run, so stages downstream have to ask for it themselves.
+_CHECKED: Final = _CONDITION.all_deps_blocking_checks_passed()
+# With `eager`, one clip whose run failed would hold up the data set for good. And clips that were
+# there before automation was switched on would never enter it.
+_ONCE_MISSING: Final = _CONDITION.missing() & ~_CONDITION.execution_failed()
+_TO_COME: Final = _ONCE_MISSING & ~_CONDITION.will_be_requested()
+
+WHEN_CLIPS_ARE_DONE: Final = (
+    (_CONDITION.any_deps_updated() | _ONCE_MISSING).since_last_handled()
+    & _CONDITION.any_deps_match(~_CONDITION.missing()).allow(
+        dg.AssetSelection.assets("pose_tracks")
+    )
+    & ~_CONDITION.any_deps_match(_TO_COME)
+    & ~_CONDITION.any_deps_in_progress()
+    & ~_CONDITION.in_progress()
+    & _CHECKED
+).with_label("when clips or annotations changed, all are done and no blocking check failed")
+
+WHEN_DATASET_CHANGED: Final = (_CONDITION.eager() & _CHECKED).with_label(
+    "when an upstream table changed and no blocking check failed"
+)

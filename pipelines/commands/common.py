@@ -1,0 +1,90 @@
+"""What the commands share: options, consoles, exit codes, and errors as one line."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from dance_models.errors import InputError
+
+if TYPE_CHECKING:
+    from dance_models.config import EstimatorConfig
+    from pipelines.storage.store import Store
+
+EXIT_FAILED: Final = 1  # a stage failed
+EXIT_INPUT: Final = 2  # the command or its input cannot be used
+EXIT_QUARANTINED: Final = 3  # with --strict: a clip was quarantined
+
+PersonOption = Annotated[
+    int | None, typer.Option(help="Follow the N-th largest person, 0 is the largest.")
+]
+ProfileOption = Annotated[
+    str, typer.Option(envvar="DANCE_PROFILE", help="smoke, demo, study or paper.")
+]
+TracksOption = Annotated[
+    Path | None, typer.Option(help="Folder of pose tracks computed elsewhere, one JSON a clip.")
+]
+StoreOption = Annotated[
+    Path,
+    typer.Option("--store", envvar="ASSETS_STORE", help="Folder for all results."),
+]
+DEFAULT_STORE: Final = Path("assets_store")
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")]
+
+
+def console() -> Console:
+    """Standard output."""
+    return Console()
+
+
+def error_console() -> Console:
+    """Standard error."""
+    return Console(stderr=True)
+
+
+@contextmanager
+def reported(debug: bool) -> Iterator[None]:
+    """Turn errors into one line and an exit code; ``--debug`` lets the trace through."""
+    try:
+        yield
+    except InputError as error:
+        if debug:
+            raise
+        error_console().print(f"[bold red]error:[/] {escape(str(error))}")
+        raise typer.Exit(EXIT_INPUT) from error
+    except (typer.Exit, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        if debug:
+            raise
+        line = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        error_console().print(f"[bold red]error:[/] {escape(line)} (--debug shows the trace)")
+        raise typer.Exit(EXIT_FAILED) from error
+
+
+def opened(store: Path) -> "Store":
+    """The store in a folder."""
+    from pipelines.storage.store import Store
+
+    return Store(root=str(store))
+
+
+def estimator_of(
+    person: int | None = None, tracks: Path | None = None, onnx: Path | None = None
+) -> "EstimatorConfig | None":
+    """The estimator that the options ask for, None for the profile's own."""
+    from dance_models.config import EstimatorConfig
+
+    if tracks is not None and onnx is not None:
+        raise InputError("--tracks and --onnx exclude each other")
+    if tracks is not None:
+        folder = str(tracks.resolve())
+        return EstimatorConfig(name="precomputed", person=person, precomputed_dir=folder)
+    if onnx is not None:
+        description = str(onnx.resolve())
+        return EstimatorConfig(name="onnx", person=person, onnx_description=description)
+    return EstimatorConfig(person=person) if person is not None else None

@@ -1,0 +1,43 @@
+"""``dance lineage``: from a model back to its data, by digest."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from pipelines.commands import common
+
+
+def lineage(
+    model: Annotated[
+        str,
+        typer.Argument(help="NAME@ALIAS, NAME/VERSION, an MLflow run id, or a network's asset."),
+    ],
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare every file with its digest; 1 if one differs.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Also draw to a file: .mmd or .md (Mermaid), or .svg.")
+    ] = None,
+    store: common.StoreOption = common.DEFAULT_STORE,
+    debug: common.DebugOption = False,
+) -> None:
+    """Show the way from a model back to its run, code, tables, clips and annotation files."""
+    from pipelines.tracking.lineage import checked, differences, trace
+    from pipelines.tracking.lineage_drawing import tree, write_drawing
+
+    with common.reported(debug):
+        root = trace(common.opened(store), model)
+        common.console().print(tree(root), highlight=False, soft_wrap=True)
+        if out is not None:
+            write_drawing(root, out)
+        if check:
+            found = differences(root)
+            for line in found:
+                common.error_console().print(
+                    f"[bold red]differs:[/] {escape(line)}", soft_wrap=True
+                )
+            common.console().print(f"{checked(root)} files checked, {len(found)} differ.")
+            if found:
+                raise typer.Exit(common.EXIT_FAILED)

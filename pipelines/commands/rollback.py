@@ -1,0 +1,19 @@
+"""``dance rollback``: back to the champion before."""
+
+from typing import Annotated
+
+import typer
+
+from pipelines.commands import common
+
+
+def rollback(
+    task: Annotated[str, typer.Argument(help="recognition or prediction.")],
+    store: common.StoreOption = common.DEFAULT_STORE,
+    debug: common.DebugOption = False,
+) -> None:
+    """Make the previous champion champion again."""
+    from pipelines.tracking.manual_promotion import rollback as rollback_champion
+
+    with common.reported(debug):
+        common.console().print(rollback_champion(common.opened(store), task))

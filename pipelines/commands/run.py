@@ -1,0 +1,59 @@
+"""``dance run``: register clips and annotations and run the graph on them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.commands import common
+
+
+def run(
+    clips: Annotated[
+        Path | None, typer.Option(help="Folder of clips: STYLE/CLIP.mp4, or flat.")
+    ] = None,
+    annotations: Annotated[
+        Path | None, typer.Option(help="Folder of annotation files, any of the known formats.")
+    ] = None,
+    motion: Annotated[
+        Path | None, typer.Option(help="Folder of BVH or pose tracks to pre-train on.")
+    ] = None,
+    store: common.StoreOption = common.DEFAULT_STORE,
+    profile: common.ProfileOption = "demo",
+    only: Annotated[
+        str | None, typer.Option(help="Run just these assets, separated by commas.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 3 when a clip was quarantined.")
+    ] = False,
+    person: common.PersonOption = None,
+    tracks: common.TracksOption = None,
+    onnx: Annotated[
+        Path | None, typer.Option(help="JSON that describes a top-down ONNX pose model.")
+    ] = None,
+    folds: Annotated[int, typer.Option(help="Also train and score on so many grouped folds.")] = 0,
+    ablations: Annotated[
+        bool, typer.Option("--ablations", help="Also train the variants of the two networks.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option(help="Worker processes; default: cores.")] = None,
+    debug: common.DebugOption = False,
+) -> None:
+    """Register clips and annotations and run the graph on all registered clips."""
+    from pipelines.execution.request import Request
+    from pipelines.execution.session import Session
+    from pipelines.profile_options import ProfileOptions
+
+    with common.reported(debug):
+        estimator = common.estimator_of(person, tracks, onnx)
+        # --only may name assets of motion that is only now being registered.
+        options = ProfileOptions(profile, ablations, folds, estimator, motion is not None or None)
+        names = frozenset(name.strip() for name in (only or "").split(",") if name.strip())
+        request = Request(common.opened(store).path, options, names, debug)
+        request.stages(partitioned=True)  # raises on an unknown profile or asset
+        session = Session(request, common.console(), workers)
+        session.register(clips, annotations, motion)
+        outcome = session.run()
+        if outcome.failed:
+            raise typer.Exit(common.EXIT_FAILED)
+        if outcome.quarantined and strict:
+            raise typer.Exit(common.EXIT_QUARANTINED)

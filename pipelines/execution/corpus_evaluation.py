@@ -1,0 +1,162 @@
+"""A tracked model scored on a corpus that it never saw, in the same tables.
+
+The new corpus goes through the same stages in a store of its own below ``evaluations/``; the
+trivial rows are fitted and tuned on the model's own training and validation clips.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+from rich.console import Console
+
+from dance_models.config import EstimatorConfig
+from dance_models.errors import InputError
+from dance_models.rows import row_of
+from dance_models.tables import SPLIT_ROWS, conform, write_table, write_text
+from pipelines.assets.annotations import pose_annotations
+from pipelines.assets.clips import clip_probe, pose_tracks, sampled_frames
+from pipelines.assets.dataset import pose_dataset
+from pipelines.checks.motion_leak import motion_pose_runs
+from pipelines.execution.request import Request
+from pipelines.execution.session import Session
+from pipelines.profile_options import ProfileOptions
+from pipelines.storage.clips import corpus_label, registered_clips
+from pipelines.storage.store import Store
+from pipelines.tracking.tracked_models import TrackedModel
+
+if TYPE_CHECKING:
+    from dance_models.data.crops import Crops
+    from dance_models.data.pose_runs import PoseRun
+    from dance_models.evaluation.report import Report
+
+SPLITS = ("train_split", "val_split")
+STAGES = frozenset(
+    stage.name
+    for stage in (clip_probe, pose_annotations, sampled_frames, pose_tracks, pose_dataset)
+)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What the model is evaluated on, and how it is read."""
+
+    clips: Path
+    annotations: Path
+    profile: str
+    estimator: EstimatorConfig | None = None  # in place of the profile's
+
+
+def evaluate_on(
+    store: Store, console: Console, model: TrackedModel, corpus: Corpus, *, debug: bool
+) -> "Report":
+    """Run the corpus through the stages, score, print and keep the tables.
+
+    Raises InputError when the corpus shares clips or motion with what the model was trained on.
+    """
+    session = _prepared(store, console, corpus, debug)
+    session.register(corpus.clips, corpus.annotations)
+    _refuse_known_files(store, session.store)
+    if session.run().failed:
+        raise InputError("a stage failed on the new corpus; see above", file=session.store.path)
+    splits = [*(_training_rows(store, split) for split in SPLITS), _as_test(session.store)]
+    report = _score(store, model, splits, session)
+    folder = session.store.reports
+    write_table(report.scores, folder / f"{model.method}_scores.parquet", {})
+    write_table(report.paired, folder / f"{model.method}_paired.parquet", {})
+    write_text(folder / f"{model.method}.md", report.markdown)
+    console.print(report.text, markup=False, highlight=False, soft_wrap=True)
+    console.print(f"All tables: {folder / f'{model.method}.md'}")
+    return report
+
+
+def _prepared(store: Store, console: Console, corpus: Corpus, debug: bool) -> Session:
+    """A session in a store of the corpus's own, named after its folders."""
+    folder = corpus.clips.resolve()
+    name = f"{folder.parent.name}-{folder.name}"
+    own = Store(root=str(store.path / "evaluations" / name)).initialise()
+    if store.weights.is_dir() and not own.weights.is_dir():
+        shutil.copytree(store.weights, own.weights)
+    options = ProfileOptions(corpus.profile, estimator=corpus.estimator)
+    return Session(Request(own.path, options, STAGES, debug), console)
+
+
+def _refuse_known_files(store: Store, corpus: Store) -> None:
+    known = registered_clips(store).filter(pl.col("sha256") != "")
+    both = registered_clips(corpus).join(known, on="sha256", how="semi")
+    if both.height:
+        raise InputError(
+            f"{both.height} of these clips are in the store that the model was trained from: "
+            + ", ".join(both["clip"].to_list()[:5]),
+            hint="Evaluate on clips that it never saw",
+        )
+
+
+def _training_rows(store: Store, split: str) -> pl.DataFrame:
+    """Rows of a training or validation split, told apart from new clips of the same names."""
+    return store.read(split).with_columns(clip=pl.format("learnt/{}", "clip"))
+
+
+def _as_test(corpus: Store) -> pl.DataFrame:
+    """The new corpus as rows of a test split."""
+    rows = corpus.read("pose_dataset").with_columns(
+        group=pl.col("clip"), split=pl.lit("test"), fold=pl.lit(0), variant=pl.lit(0)
+    )
+    return conform(rows, SPLIT_ROWS).sort("clip", "frame")
+
+
+def _score(
+    store: Store, model: TrackedModel, splits: list[pl.DataFrame], session: Session
+) -> "Report":
+    from dance_models.checkpoint import experiment_from_plain, load_checkpoint
+    from dance_models.config import PredictionExperiment
+    from dance_models.data.assemble import pose_runs_from_rows
+    from dance_models.evaluation.divisions import Trained
+    from dance_models.evaluation.report import prediction_report, recognition_report
+    from dance_models.report_tables.results import Provenance
+
+    known, evaluated = (pose_runs_from_rows(table) for table in (splits[0], splits[2]))
+    if row_of(model.method).pretraining_asset:
+        known = [*known, *motion_pose_runs(store)]
+    _refuse_known_motion(known, evaluated)
+    notes = (f"Trained on {corpus_label(store)}; trivial rows fitted there too.",)
+    provenance = Provenance(corpus_label(session.store), store.digest("split_manifest"), notes)
+    networks = {model.method: Trained(model.checkpoint)}
+    config = session.profile.evaluation
+    experiment = experiment_from_plain(load_checkpoint(model.checkpoint)["experiment"])
+    if not isinstance(experiment, PredictionExperiment):
+        return recognition_report(
+            splits,
+            networks=networks,
+            config=config,
+            provenance=provenance,
+            crops=_crops(session.store) if row_of(model.method).needs_crops else None,
+        )
+    refiner = Trained(store.path / store.training("mkff_st_gcn")["best"]["path"])
+    return prediction_report(
+        splits, networks=networks, refiner=refiner, config=config, provenance=provenance
+    )
+
+
+def _crops(corpus: Store) -> "Crops":
+    """Crops of the new corpus, all of whose clips are evaluated."""
+    from dance_models.data.crops import Crops
+    from dance_models.data.cut_crops import cut_crops
+
+    cut_crops(corpus.read("pose_dataset"), corpus.path, corpus.crops)
+    return Crops.open(corpus.crops)
+
+
+def _refuse_known_motion(known: "list[PoseRun]", evaluated: "list[PoseRun]") -> None:
+    from dance_models.motion.leak import shared_windows
+
+    found = shared_windows(known, evaluated)
+    if not found.clean:
+        pair = found.pairs[0]
+        raise InputError(
+            f"{pair.evaluated} is {pair.pretraining}, which the model was trained on, under "
+            f"another name ({100 * pair.share:.0f} % of its windows)",
+            hint="Evaluate on clips that it never saw",
+        )

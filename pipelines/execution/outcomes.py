@@ -1,0 +1,168 @@
+"""What became of each stage: before a run is started, and after it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import dagster as dg
+
+from dance_models.config import Profile
+from dance_models.errors import InputError
+from pipelines.stage import REUSED, Stage
+from pipelines.storage.store import Store
+
+if TYPE_CHECKING:
+    from dance_models.quality.findings import Finding
+
+
+@dataclass(frozen=True)
+class StageOutcome:
+    """What became of one stage (of one clip)."""
+
+    asset: str
+    clip: str | None
+    state: Literal["made", "fresh", "failed"]
+    seconds: float = 0.0
+    error: str | None = None
+    findings: "tuple[Finding, ...]" = ()  # of the checks on the asset
+
+    def stops(self, clip: str | None) -> bool:
+        """Whether the stage itself failed, rather than one clip in a table of several."""
+        return self.state == "failed" and self.clip == clip
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which stages need a run, and the outcomes of those that do not."""
+
+    outcomes: tuple[StageOutcome, ...]
+    to_run: tuple[Stage, ...]
+
+
+def plan(
+    stages: Sequence[Stage],
+    instance: dg.DagsterInstance,
+    store: Store,
+    profile: Profile,
+    clip: str | None = None,
+) -> Plan:
+    """Decide which of ``stages`` (upstream first) have to run; runs nothing.
+
+    A stage downstream of one that has to run is run too: the skip rule is applied again inside
+    it. A stage downstream of one that a check stops is left out.
+    """
+    outcomes: list[StageOutcome] = []
+    to_run: list[Stage] = []
+    running: set[str] = set()
+    stopped: set[str] = set()
+    for stage in stages:
+        upstream = set(stage.dependencies)
+        if upstream & stopped:
+            stopped.add(stage.name)
+        elif upstream & running or not is_fresh(stage, instance, store, profile, clip):
+            running.add(stage.name)
+            to_run.append(stage)
+        else:
+            fresh = StageOutcome(stage.name, clip, "fresh")
+            checked = with_findings(fresh, stage, store, profile)
+            outcomes += checked
+            if any(outcome.stops(clip) for outcome in checked):
+                stopped.add(stage.name)
+    return Plan(tuple(outcomes), tuple(to_run))
+
+
+def is_fresh(
+    stage: Stage, instance: dg.DagsterInstance, store: Store, profile: Profile, clip: str | None
+) -> bool:
+    """Whether a stage is up to date; False when something upstream is missing."""
+    try:
+        return stage.is_fresh(instance, store, profile, clip)
+    except InputError:
+        return False
+
+
+def outcomes_of_run(
+    instance: dg.DagsterInstance,
+    run_id: str,
+    stages: Sequence[Stage],
+    store: Store,
+    profile: Profile,
+    clip: str | None = None,
+) -> list[StageOutcome]:
+    """What became of the stages of a finished run; none for those that it did not reach."""
+    outcomes = _recorded(instance, run_id, clip)
+    found: list[StageOutcome] = []
+    for stage in stages:
+        if stage.name in outcomes:
+            found += with_findings(outcomes.pop(stage.name), stage, store, profile)
+    # What is left are checks that are steps of their own.
+    found += [outcome for outcome in outcomes.values() if outcome.state == "failed"]
+    run = instance.get_run_by_id(run_id)
+    failed = run is not None and run.status != dg.DagsterRunStatus.SUCCESS
+    if failed and not any(outcome.state == "failed" for outcome in found):
+        error = "the run failed outside of its steps; see the web UI"
+        found.append(StageOutcome(stages[0].name, clip, "failed", error=error))
+    return found
+
+
+def _recorded(
+    instance: dg.DagsterInstance, run_id: str, clip: str | None
+) -> dict[str, StageOutcome]:
+    """Outcome by asset as the event log of a run has it."""
+    seconds = {
+        step.step_key: (step.end_time or 0.0) - (step.start_time or step.end_time or 0.0)
+        for step in instance.get_run_step_stats(run_id)
+    }
+    outcomes: dict[str, StageOutcome] = {}
+    for record in instance.all_logs(run_id):
+        event = record.dagster_event
+        if event is None or event.step_key is None:
+            continue
+        key = event.step_key
+        if event.is_step_failure:
+            error = _innermost(event.step_failure_data)
+            outcomes[key] = StageOutcome(key, clip, "failed", seconds.get(key, 0.0), error)
+        elif event.is_step_materialization:
+            metadata = event.materialization.metadata
+            reused = REUSED in metadata and bool(metadata[REUSED].value)
+            outcomes[key] = StageOutcome(
+                key, clip, "fresh" if reused else "made", seconds.get(key, 0.0)
+            )
+    return outcomes
+
+
+def _innermost(failure: object) -> str:
+    error = getattr(failure, "error", None)
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return str(error.message).strip() if error is not None else "no error was recorded"
+
+
+def with_findings(
+    outcome: StageOutcome, stage: Stage, store: Store, profile: Profile
+) -> list[StageOutcome]:
+    """The outcome with the findings of its checks, and one for each clip that is left out.
+
+    This applies to fresh stages too: an error that stopped a run stops the next one as well.
+    """
+    from dance_models.quality.findings import errors, lines
+
+    try:
+        findings = stage.findings(store, profile, outcome.clip)
+    except InputError:  # the stage failed because something upstream is missing
+        return [outcome]
+    outcome = replace(outcome, findings=tuple(findings))
+    stopping = stage.checks.stopping(findings) if stage.checks else []
+    if stopping:
+        error = "; ".join(lines(stopping)) + ". Nothing downstream is made until this is repaired"
+        return [replace(outcome, state="failed", error=error)]
+    return [outcome, *_left_out(outcome, errors(findings))]
+
+
+def _left_out(outcome: StageOutcome, errors: "Sequence[Finding]") -> Iterator[StageOutcome]:
+    from dance_models.quality.findings import lines
+
+    for clip in sorted({finding.clip for finding in errors}):
+        listed = "; ".join(lines(f for f in errors if f.clip == clip))
+        error = f"{listed}. The clip is left out until this is repaired"
+        yield StageOutcome(outcome.asset, clip, "failed", error=error)

@@ -1,0 +1,103 @@
+"""Progress bars of a run, with the epochs of trainings that go on in other processes."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from dance_models.config import HrnetExperiment, PredictionExperiment, RecognitionExperiment
+from pipelines.assets.training import training_folder
+from pipelines.execution.request import Request
+from pipelines.execution.runner import DatasetRun
+from pipelines.stage import Stage
+
+
+class RateColumn(ProgressColumn):
+    """Items a second, or seconds an item when it is slow."""
+
+    def render(self, task: Task) -> Text:
+        """The rate as text, empty until there is one."""
+        speed = task.finished_speed or task.speed
+        if not speed:
+            return Text("")
+        return Text(f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each")
+
+
+def progress_bars(console: Console) -> Progress:
+    """Empty progress bars."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        RateColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        refresh_per_second=2,  # drawing ten times a second is a sixth of a core
+    )
+
+
+@contextmanager
+def shown_progress(run: DatasetRun, bars: Progress) -> Iterator[None]:
+    """One bar for each stage of a run, from its start to its end, while the block executes."""
+    stages = {stage.name: stage for stage in run.planned.to_run}
+    tasks: dict[str, TaskID] = {}
+    stop = threading.Event()
+
+    def update() -> None:
+        for name, ended in run.progress().items():
+            if name not in stages:  # a check that is a step of its own
+                continue
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=1)
+            task = tasks[name]
+            if ended:
+                bars.update(task, total=1, completed=1)
+            else:
+                epochs = _epochs(run.request, stages[name])
+                if epochs:
+                    bars.update(task, completed=epochs[0], total=epochs[1] + 1)
+
+    def watch() -> None:
+        while not stop.wait(2):
+            update()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        update()
+
+
+def _epochs(request: Request, stage: Stage) -> tuple[int, int] | None:
+    """Epochs done and to do over all folds of a training; None before the first one."""
+    store, profile = request.opened, request.profile
+    context = stage.context(store, profile)
+    config = context.config
+    if not isinstance(config, RecognitionExperiment | PredictionExperiment | HrnetExperiment):
+        return None
+    folder = training_folder(store, stage.name, stage.digest(context))
+    states = [json.loads(p.read_text("utf-8")) for p in folder.rglob("progress.json")]
+    if not states:
+        return None
+    parts = 1 + (profile.split.folds if config.folds else 0)
+    return sum(state["epoch"] for state in states), parts * states[0]["epochs"]

@@ -1,0 +1,60 @@
+"""What one command asks to be run, as plain data that travels to worker processes."""
+
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import dagster as dg
+
+from dance_models.config import Profile
+from dance_models.errors import InputError
+from pipelines.assets.champion_exports import champion_exports
+from pipelines.graph import build_definitions, stages_of
+from pipelines.profile_options import ProfileOptions
+from pipelines.stage import Stage
+from pipelines.storage.store import Store
+
+
+@dataclass(frozen=True)
+class Request:
+    """A store, a profile with its changes, and the assets to run (all of them when empty)."""
+
+    store: Path
+    options: ProfileOptions = field(default_factory=ProfileOptions)
+    only: frozenset[str] = field(default_factory=frozenset)
+    debug: bool = False
+
+    @property
+    def opened(self) -> Store:
+        """The store."""
+        return Store(root=str(self.store))
+
+    @property
+    def profile(self) -> Profile:
+        """The profile with its changes. Raises InputError when there is none of that name."""
+        return self.options.resolve(self.opened)
+
+    def stages(self, *, partitioned: bool) -> list[Stage]:
+        """The wanted stages, upstream first: those of one clip, or those over all clips.
+
+        Champions are exported when an alias moves, not by a run. Raises InputError when an asset
+        that is asked for is not in the profile's graph.
+        """
+        runnable = [stage for stage in stages_of(self.profile) if stage is not champion_exports]
+        unknown = sorted(self.only - {stage.name for stage in runnable})
+        if unknown:
+            raise InputError(
+                f"there is no asset {unknown[0]!r} under profile {self.options.name}",
+                hint=f"Choose from {', '.join(stage.name for stage in runnable)}",
+            )
+        return [
+            stage
+            for stage in runnable
+            if stage.partitioned == partitioned and (not self.only or stage.name in self.only)
+        ]
+
+
+@cache
+def definitions_of(request: Request) -> dg.Definitions:
+    """The graph of a request; built once in each worker process."""
+    return build_definitions(request.profile, request.opened)

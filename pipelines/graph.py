@@ -1,0 +1,141 @@
+"""The graph, built from arguments: assets, jobs, automation and resources of one store."""
+
+import os
+import warnings
+from collections.abc import Mapping
+from graphlib import TopologicalSorter
+from typing import Any, Final
+
+import dagster as dg
+
+from dance_models.config import Profile
+from dance_models.rows import ROW_OF_PRETRAINING, ROWS
+from pipelines.assets.annotations import pose_annotations, raw_annotations_asset
+from pipelines.assets.champion_exports import champion_exports
+from pipelines.assets.champions import prediction_champion, recognition_champion
+from pipelines.assets.clips import clip_probe, pose_tracks, raw_clips_asset, sampled_frames
+from pipelines.assets.crops import person_crops
+from pipelines.assets.dataset import SPLITS, augmented_train, pose_dataset, split_manifest
+from pipelines.assets.evaluation import (
+    html_report,
+    paired_comparisons,
+    prediction_report_stage,
+    recognition_report_stage,
+)
+from pipelines.assets.pretraining import (
+    no_shared_motion_check,
+    pretraining_motion,
+    raw_motion_asset,
+)
+from pipelines.assets.training import network_stage, pretraining_stage
+from pipelines.automation.champions import champion_sensor
+from pipelines.automation.dataset import dataset_sensor
+from pipelines.automation.failures import failure_sensor
+from pipelines.automation.ingestion import annotation_sensor, clip_sensor
+from pipelines.automation.jobs import jobs_of
+from pipelines.automation.retraining import retraining_schedule
+from pipelines.automation.switches import AutomationSettings
+from pipelines.profile_options import ProfileOptions
+from pipelines.stage import Stage
+from pipelines.storage.store import Store
+from pipelines.training.launcher import TrainingLauncher
+
+# Imported once by the server that a run's steps are forked from. Modules that start threads when
+# they are imported must not be here.
+PRELOADED: Final = ("pipelines.graph", "polars", "pyarrow.parquet", "matplotlib", "rich.console")
+
+
+def stages_of(profile: Profile) -> tuple[Stage, ...]:
+    """The stages of a profile's graph, upstream before downstream."""
+    rows = [row for row in ROWS if row.id in profile.rows]
+    networks = {row.id: network_stage(row) for row in rows}
+    pretrainings = [
+        pretraining_stage(asset, row, pretraining_motion)
+        for asset, row in ROW_OF_PRETRAINING.items()
+        if any(fine_tuned.pretraining_asset == asset for fine_tuned in rows)
+    ]
+    by_task = {
+        task: [networks[row.id] for row in rows if row.task == task]
+        for task in ("recognition", "prediction")
+    }
+    stages = (
+        clip_probe,
+        pose_annotations,
+        sampled_frames,
+        pose_tracks,
+        pose_dataset,
+        split_manifest,
+        augmented_train,
+        *([person_crops] if any(row.needs_crops for row in rows) else []),
+        *SPLITS,
+        pretraining_motion,
+        *pretrainings,
+        *networks.values(),
+        recognition_report_stage(by_task["recognition"]),
+        prediction_report_stage(by_task["prediction"]),
+        paired_comparisons,
+        html_report,
+        recognition_champion,
+        prediction_champion,
+        champion_exports,
+    )
+    by_name = {stage.name: stage for stage in stages}
+    order = TopologicalSorter({stage.name: stage.dependencies for stage in stages})
+    return tuple(by_name[name] for name in order.static_order() if name in by_name)
+
+
+def build_definitions(
+    profile: Profile, store: Store, automation: AutomationSettings | None = None
+) -> dg.Definitions:
+    """The graph of a store under a profile; reads neither the environment nor the disk."""
+    automation = automation or AutomationSettings()
+    with warnings.catch_warnings():
+        # Observable source assets are beta and partitioned checks a preview. That is known, and
+        # one warning for each process would bury what matters.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        stages = stages_of(profile)
+        return dg.Definitions(
+            assets=[
+                raw_clips_asset(),
+                raw_annotations_asset(),
+                raw_motion_asset(),
+                *(stage.asset(profile) for stage in stages),
+            ],
+            asset_checks=[no_shared_motion_check()],
+            jobs=jobs_of(stages),
+            sensors=[
+                clip_sensor(profile, automation),
+                annotation_sensor(profile, automation),
+                dataset_sensor(automation),
+                champion_sensor(automation),
+                failure_sensor(automation),
+            ],
+            schedules=[retraining_schedule(profile, automation)],
+            resources={"store": store, "launcher": TrainingLauncher()},
+            executor=_executor(),
+        )
+
+
+def _executor() -> dg.ExecutorDefinition:
+    """Steps in processes forked from a server that has imported the libraries once.
+
+    Spawning a process costs 4-6 s a step. ``max_concurrent`` 0 means one for each core.
+    """
+
+    def configure(config: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "max_concurrent": config["max_concurrent"] or os.cpu_count() or 1,
+            "start_method": {"forkserver": {"preload_modules": list(PRELOADED)}},
+        }
+
+    return dg.multiprocess_executor.configured(
+        configure, name="forked", config_schema={"max_concurrent": dg.Field(int, default_value=0)}
+    )
+
+
+def job_of(store_root: str, options: Mapping[str, Any], job: str) -> dg.JobDefinition:
+    """A job of the graph, built again in another process from plain arguments."""
+    store = Store(root=store_root)
+    profile = ProfileOptions.from_plain(dict(options)).resolve(store)
+    return build_definitions(profile, store).resolve_job_def(job)

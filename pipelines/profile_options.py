@@ -1,0 +1,66 @@
+"""Which profile, and what the command line or the environment changes in it."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+from dance_models.config import EstimatorConfig, Profile
+from dance_models.errors import InputError
+from dance_models.profiles import PROFILES
+from dance_models.rows import ROWS
+from pipelines.storage.store import Store
+
+DEFAULT_PROFILE: Final = "demo"
+
+
+@dataclass(frozen=True)
+class ProfileOptions:
+    """A profile by name, and what is changed in it. Plain data that travels to other processes."""
+
+    name: str = DEFAULT_PROFILE
+    ablations: bool = False  # also the rows that vary the two headline networks
+    folds: int = 0  # also train and score on so many grouped folds
+    estimator: EstimatorConfig | None = None  # instead of the profile's own
+    motion: bool | None = None  # with pre-trained rows; None: if the store holds motion
+
+    def resolve(self, store: Store) -> Profile:
+        """The profile with the changes.
+
+        Raises InputError when there is no profile of that name.
+        """
+        if self.name not in PROFILES:
+            raise InputError(
+                f"there is no profile {self.name!r}", hint=f"Choose one of {', '.join(PROFILES)}"
+            )
+        profile = PROFILES[self.name]
+        if self.estimator:
+            profile = replace(profile, estimator=self.estimator)
+        if self.folds:
+            profile = _with_folds(profile, self.folds)
+        motion = store.has_motion() if self.motion is None else self.motion
+        return replace(profile, rows=self._rows(profile, pretrained=motion))
+
+    def _rows(self, profile: Profile, *, pretrained: bool) -> tuple[str, ...]:
+        """Ids of the rows, in the order of ``ROWS``."""
+        return tuple(
+            row.id
+            for row in ROWS
+            if (pretrained if row.pretraining_asset else self.ablations or row.id in profile.rows)
+        )
+
+    def to_plain(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> "ProfileOptions":
+        """What :meth:`to_plain` gave."""
+        estimator = plain["estimator"]
+        return cls(**{**plain, "estimator": EstimatorConfig(**estimator) if estimator else None})
+
+
+def _with_folds(profile: Profile, folds: int) -> Profile:
+    return replace(
+        profile,
+        split=replace(profile.split, folds=folds),
+        networks={row.id: replace(profile.networks[row.id], folds=row.folded) for row in ROWS},
+    )

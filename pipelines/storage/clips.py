@@ -1,0 +1,161 @@
+"""Registered clips: by reference, with the sha256 of their content.
+
+Clips accumulate in the store. A clip whose file is gone from the disk stays registered and is
+reported as missing: its tables may be all that is left of it.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+import polars as pl
+
+from dance_models.tables import Schema, file_digest, write_table
+from dance_models.video.scan import ClipEntry, Problem, scan_clips
+from pipelines.storage.registration import (
+    accept_all,
+    one_at_a_time,
+    read_registered,
+    report_version,
+)
+from pipelines.storage.store import Store
+
+RAW_CLIPS: Final[Schema] = {
+    "clip": pl.String,
+    "style": pl.String,
+    "performer": pl.String,
+    "take": pl.String,
+    "path": pl.String,
+    "sha256": pl.String,  # "" when the file cannot be read
+    "corpus": pl.String,  # name of the corpus that the clip belongs to, for reports
+}
+CORPUS_FILE: Final = "CORPUS"  # in the folder of clips or above it: one line, the corpus's name
+PARTITIONS: Final = "clips"  # Dagster's dynamic partitions, one key a clip
+
+
+@dataclass(frozen=True)
+class ClipChanges:
+    """What a registration found: clips by what happened to them, and problems."""
+
+    new: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def registered_clips(store: Store) -> pl.DataFrame:
+    """One row a clip (schema ``RAW_CLIPS``)."""
+    return read_registered(store, "raw_clips", RAW_CLIPS)
+
+
+def corpus_label(store: Store) -> str:
+    """Names of the corpora that the registered clips belong to, for reports."""
+    return ", ".join(sorted(set(registered_clips(store)["corpus"].to_list()))) or "no clips"
+
+
+@one_at_a_time
+def register_clips(
+    store: Store,
+    instance: dg.DagsterInstance,
+    directories: Sequence[Path],
+    ready: Callable[[Path], bool] = accept_all,
+    changed: Callable[[Path], bool] = accept_all,
+) -> ClipChanges:
+    """Register the clips of ``directories``: in the table, as Dagster partitions and in its log.
+
+    Files that are not ``ready`` are skipped. Files that have not ``changed`` keep the digest that
+    is registered. Raises InputError when a directory cannot be read.
+    """
+    known = {row["clip"]: row for row in registered_clips(store).to_dicts()}
+    result = ClipChanges()
+    found: dict[str, dict[str, str]] = {}
+    for directory in directories:
+        scan = scan_clips(directory)
+        corpus = _corpus_of(directory)
+        result.problems.extend(scan.problems)
+        for entry in filter(lambda entry: ready(entry.path), scan.entries):
+            same_name = found.get(entry.clip) or known.get(entry.clip)
+            same_file = same_name is not None and same_name["path"] == str(entry.path)
+            if same_name and not same_file and Path(same_name["path"]).exists():
+                result.problems.append(_name_taken(entry, same_name["path"]))
+                continue
+            registered = same_name["sha256"] if same_name and same_file else ""
+            digest = "" if changed(entry.path) else registered
+            found[entry.clip] = _row(entry, corpus, digest or _digest(entry.path))
+    _write(store, instance, known, found, result)
+    return result
+
+
+@one_at_a_time
+def update_digests(
+    store: Store, instance: dg.DagsterInstance, paths: Collection[Path]
+) -> ClipChanges:
+    """Read the registered clips at ``paths`` again, whose files were overwritten."""
+    known = {row["clip"]: row for row in registered_clips(store).to_dicts()}
+    found = {
+        clip: {**row, "sha256": _digest(Path(row["path"]))}
+        for clip, row in known.items()
+        if Path(row["path"]) in paths
+    }
+    result = ClipChanges()
+    _write(store, instance, known, found, result)
+    return result
+
+
+def _write(
+    store: Store,
+    instance: dg.DagsterInstance,
+    known: Mapping[str, dict[str, str]],
+    found: Mapping[str, dict[str, str]],
+    result: ClipChanges,
+) -> None:
+    """Write the table, report it to Dagster, and add new, changed and missing clips to a result."""
+    for clip, row in found.items():
+        if clip not in known:
+            result.new.append(clip)
+        elif known[clip] != row:
+            result.changed.append(clip)
+    rows = {**known, **found}
+    result.missing.extend(clip for clip, row in rows.items() if not Path(row["path"]).exists())
+    table = pl.DataFrame(list(rows.values()), schema=RAW_CLIPS).sort("clip")
+    write_table(table, store.table("raw_clips"), {})
+    instance.add_dynamic_partitions(PARTITIONS, sorted(rows))
+    for clip in [*result.new, *result.changed]:
+        row = rows[clip]
+        version = row["sha256"] or "unreadable"
+        report_version(instance, "raw_clips", version, clip, {"path": row["path"]})
+
+
+def _row(entry: ClipEntry, corpus: str, sha256: str) -> dict[str, str]:
+    return {
+        "clip": entry.clip,
+        "style": entry.style,
+        "performer": entry.performer,
+        "take": entry.take,
+        "path": str(entry.path),
+        "sha256": sha256,
+        "corpus": corpus,
+    }
+
+
+def _name_taken(entry: ClipEntry, other: str) -> Problem:
+    message = f"the name {entry.clip!r} is taken by {other}; rename one of the files"
+    return Problem(str(entry.path), message)
+
+
+def _digest(path: Path) -> str:
+    try:
+        return file_digest(path)
+    except OSError:
+        return ""  # probing reports the reason when it opens the file itself
+
+
+def _corpus_of(directory: Path) -> str:
+    """The first line of a CORPUS file in or above the folder of clips, else the folder's name."""
+    for folder in (directory, directory.parent):
+        path = folder / CORPUS_FILE
+        if path.is_file():
+            return path.read_text("utf-8").strip().splitlines()[0]
+    return directory.parent.name if directory.name == "clips" else directory.name

@@ -1,0 +1,1 @@
+"""The process of one training, and how it is started."""

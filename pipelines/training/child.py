@@ -1,0 +1,191 @@
+"""The training process that Dagster Pipes starts: ``python -m pipelines.training.child``.
+
+Bridges ``dance_models.training`` (which knows neither tool) to Dagster's log and to MLflow. What
+it needs comes as Pipes extras: runs, crops, folder, experiment, frame_split, store, run_id,
+datasets, initial.
+"""
+
+import logging
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from dagster_pipes import PipesContext, open_dagster_pipes
+
+from dance_models.checkpoint import experiment_from_plain
+from dance_models.config import Experiment, HrnetExperiment, RecognitionExperiment
+from dance_models.data.pose_runs import PoseRun, load_pose_runs
+from dance_models.tables import file_digest
+from dance_models.training.loop import EpochRecord, TrainingResult
+from pipelines.storage.locks import file_lock
+from pipelines.storage.store import Store
+from pipelines.tracking.tracker import Tracker, short_digest
+
+DATASETS_LOCK: Final = ".datasets.lock"
+Say = Callable[[str | None, EpochRecord], None]  # fold or None, and the epoch
+
+
+def _train_once(
+    runs: list[PoseRun],
+    experiment: Experiment,
+    folder: Path,
+    on_epoch: Callable[[EpochRecord], None],
+    crops: Path,
+    initial: Path | None,
+) -> TrainingResult:
+    from dance_models.data.crops import Crops
+    from dance_models.training.detection import train_detection
+    from dance_models.training.prediction import train_prediction
+    from dance_models.training.recognition import train_recognition
+
+    if isinstance(experiment, RecognitionExperiment):
+        return train_recognition(
+            runs, experiment.net, experiment.training, folder, on_epoch, initial
+        )
+    if isinstance(experiment, HrnetExperiment):
+        return train_detection(runs, Crops.open(crops), experiment, folder, on_epoch)
+    return train_prediction(runs, experiment.net, experiment.training, folder, on_epoch, initial)
+
+
+def _train(
+    job: dict[str, Any], folder: Path, say: Say
+) -> tuple[TrainingResult, list[TrainingResult]]:
+    """The training on the fixed split, and on every fold when the experiment says so."""
+    from dance_models.data.folds import fold_count, fold_runs
+    from dance_models.data.frame_split import leaking_runs
+
+    runs = load_pose_runs(Path(job["runs"]))
+    experiment = experiment_from_plain(job["experiment"])
+    if job["frame_split"]:
+        runs = leaking_runs(runs)
+    crops = Path(job["crops"])
+    # The fixed split's test clips are there for the folds alone.
+    fixed = [run for run in runs if run.split != "test"]
+    initial = Path(job["initial"]) if job["initial"] else None
+    result = _train_once(fixed, experiment, folder, partial(say, None), crops, initial)
+    folds = []
+    if experiment.folds:
+        for fold in range(fold_count(runs)):
+            name = f"fold_{fold}"
+            folds.append(
+                _train_once(
+                    [run for run in fold_runs(runs, fold) if run.split != "test"],
+                    experiment,
+                    folder / name,
+                    partial(say, name),
+                    crops,
+                    initial,
+                )
+            )
+    return result, folds
+
+
+def _log_model(job: dict[str, Any], result: TrainingResult) -> str:
+    """Log the best weights as a pt2 model with signature, and both checkpoints as artifacts."""
+    import mlflow
+    import mlflow.data.meta_dataset
+    from mlflow.models import infer_signature
+
+    from dance_models.export.program import exportable
+
+    module, example = exportable(result.best)
+    output = module(example).detach().numpy()
+    mlflow.log_artifact(str(result.best), "checkpoints")
+    mlflow.log_artifact(str(result.last), "checkpoints")
+    info = mlflow.pytorch.log_model(
+        module,
+        name=job["asset"],
+        input_example=example.numpy(),
+        signature=infer_signature(example.numpy(), output),
+        pip_requirements=["torch==2.13.0", "numpy"],
+    )
+    return str(info.model_id)
+
+
+def _export_difference(result: TrainingResult, model_id: str) -> float:
+    """Of the program that was just logged; here, torch and its exporter are loaded already."""
+    import mlflow
+
+    from dance_models.quality.models import export_difference
+
+    logged = Path(mlflow.artifacts.download_artifacts(f"models:/{model_id}"))
+    return export_difference(result.best, logged / "data" / "model.pt2")
+
+
+def _log_datasets(job: dict[str, Any]) -> None:
+    import mlflow
+    import polars as pl
+
+    contexts = {
+        "train_split": "training",
+        "val_split": "validation",
+        "pretraining_motion": "pre-training",
+    }
+    for split, context in contexts.items():
+        if split not in job["datasets"]:
+            continue
+        source = job["datasets"][split]
+        frame = pl.read_parquet(source["path"], columns=["clip", "frame", "style"])
+        dataset = mlflow.data.from_polars(
+            frame, source=source["path"], name=split, digest=short_digest(source["version"])
+        )
+        # Two trainings that note the same data at once: MLflow's second insert would fail.
+        with file_lock(Store(root=job["store"]).mlflow / DATASETS_LOCK):
+            mlflow.log_input(dataset, context=context)
+
+
+def run(pipes: PipesContext, job: dict[str, Any]) -> None:
+    """Train, log to MLflow, report the result through Pipes."""
+    import mlflow
+
+    # Its notes on monitors and sources would bury the epochs in Dagster's log.
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="mlflow.data")
+    # Views that a recurrent layer keeps of its weights; the program holds the weights themselves.
+    warnings.filterwarnings("ignore", message="The tensor attributes .*_flat_weights")
+
+    store = Store(root=job["store"])
+    tracker = Tracker(store)
+    folder = Path(job["folder"])
+    mlflow.set_tracking_uri(store.tracking_uri)
+
+    def say(fold: str | None, record: EpochRecord) -> None:
+        prefix = f"{fold}." if fold else ""
+        pipes.log.info(f"{fold or 'fixed split'}: {record.line()}")
+        metrics = {prefix + name: value for name, value in record.metrics().items()}
+        tracker.log_metrics(job["run_id"], metrics, step=record.epoch)
+
+    with mlflow.start_run(run_id=job["run_id"], log_system_metrics=True):
+        _log_datasets(job)
+        result, folds = _train(job, folder, say)
+        pipes.log.info(f"Best epoch {result.best_epoch}; logging the model to MLflow.")
+        model_id = _log_model(job, result)
+        difference = _export_difference(result, model_id)
+    pipes.report_custom_message(
+        {
+            "model_id": model_id,
+            "export_difference": difference,
+            "best": _located(result.best),
+            "last": _located(result.last),
+            "folds": [_located(fold.best) for fold in folds],
+            "best_epoch": result.best_epoch,
+            "best_score": result.best_score,
+            "history": [record.metrics() for record in result.history],
+        }
+    )
+
+
+def _located(path: Path) -> dict[str, str]:
+    return {"path": str(path), "sha256": file_digest(path)}
+
+
+def main() -> None:
+    """Entry point of the child process."""
+    with open_dagster_pipes() as pipes:
+        run(pipes, dict(pipes.extras))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Where training runs: out of process, through Dagster Pipes."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from pipelines.tracking.tracker import MLFLOW_ENVIRONMENT
+
+
+class TrainingLauncher(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Starts ``python -m pipelines.training.child`` as a subprocess and streams its log.
+
+    A cluster would swap this one class (a Ray or Kubernetes Pipes client); the assets stay.
+    """
+
+    termination_timeout_s: float = 60.0  # a terminated training has this long to stop cleanly
+
+    def launch(
+        self, context: dg.AssetExecutionContext, job: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Run one training; returns the message it reported at its end.
+
+        Raises Dagster's Pipes execution error when the child fails, Failure when it is silent.
+        """
+        client = dg.PipesSubprocessClient(termination_timeout_seconds=self.termination_timeout_s)
+        completed = client.run(
+            context=context,
+            command=[sys.executable, "-m", "pipelines.training.child"],
+            extras=dict(job),
+            env=MLFLOW_ENVIRONMENT,
+        )
+        messages = completed.get_custom_messages()
+        if not messages:
+            raise dg.Failure("The training ended without reporting a result; see its log above.")
+        return dict(messages[-1])

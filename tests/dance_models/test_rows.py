@@ -1,0 +1,94 @@
+"""The table of rows: what a row is follows from its kind, never from the spelling of its id."""
+
+import pytest
+
+from dance_models.errors import InputError
+from dance_models.rows import (
+    FRAME_SPLIT,
+    HEADLINE,
+    ROW_OF_ASSET,
+    ROW_OF_PRETRAINING,
+    ROWS,
+    row_of,
+    rows_of,
+)
+
+BY_KIND = {
+    "headline": ["mkff_st_gcn", "stga_net"],
+    "frame_split": ["mkff_st_gcn.frame_split"],
+    "as_printed": [
+        "mkff_st_gcn.paper", "mkff_st_gcn.faithful", "stga_net.paper", "stga_net.faithful",
+    ],
+    "seed": [
+        "mkff_st_gcn.seed_1", "mkff_st_gcn.seed_2", "stga_net.seed_1", "stga_net.seed_2",
+    ],
+    "estimated": ["stga_net.estimated"],
+    "control": ["traj_gcn.estimated", "simlpe.estimated"],
+    "pretrained": ["mkff_st_gcn.pretrained", "stga_net.pretrained"],
+}  # fmt: skip
+
+
+def test_ids_and_assets_are_unique() -> None:
+    assert len({row.id for row in ROWS}) == len(ROWS)
+    assert len(ROW_OF_ASSET) == len(ROWS)
+    assert not ROW_OF_ASSET.keys() & ROW_OF_PRETRAINING.keys()
+
+
+@pytest.mark.parametrize("kind", BY_KIND)
+def test_the_rows_of_a_kind(kind: str) -> None:
+    assert [row.id for row in ROWS if row.kind == kind] == BY_KIND[kind]
+
+
+def test_recognition_comes_first_and_the_headline_network_last() -> None:
+    recognition, prediction = rows_of("recognition"), rows_of("prediction")
+    assert (*recognition, *prediction) == ROWS
+    assert (recognition[-1].id, prediction[-1].id) == HEADLINE
+
+
+def test_a_variant_has_the_task_of_its_network_and_is_named_after_it() -> None:
+    for row in ROWS:
+        network = row_of(row.network)
+        assert network.base is None, "a variant of a variant"
+        assert network.task == row.task
+        assert row.base is None or row.id.startswith(f"{row.base}.")
+        assert (row.base is None) == (row.kind in ("headline", "baseline"))
+
+
+def test_seeds_are_those_of_the_recipe() -> None:
+    seeds = {row.id: row.seed for row in ROWS if row.seed}
+    assert seeds == {
+        f"{network}.seed_{seed}": seed for network in ("mkff_st_gcn", "stga_net") for seed in (1, 2)
+    }
+    for row in ROWS:
+        assert row.experiment.training.seed == row.seed
+
+
+def test_a_further_seed_differs_from_its_network_in_nothing_else() -> None:
+    for row in ROWS:
+        if row.kind in ("seed", "frame_split", "pretrained"):
+            assert row.experiment.net == row_of(row.network).experiment.net
+
+
+def test_pre_training_leads_from_the_row_to_its_weights() -> None:
+    assert {asset: row.id for asset, row in ROW_OF_PRETRAINING.items()} == {
+        "pretrained_mkff_st_gcn": "mkff_st_gcn",
+        "pretrained_stga_net": "stga_net",
+    }
+    assert ROW_OF_ASSET["stga_net_pretrained"].pretraining_asset == "pretrained_stga_net"
+    assert ROW_OF_ASSET["stga_net"].pretraining_asset is None
+
+
+def test_what_single_rows_need() -> None:
+    assert [row.id for row in ROWS if row.needs_crops] == ["hrnet"]
+    assert (FRAME_SPLIT.asset, FRAME_SPLIT.network) == ("mkff_st_gcn_frame_split", "mkff_st_gcn")
+
+
+def test_variants_are_not_trained_on_folds_but_those_for_raw_poses() -> None:
+    variants = [row.id for row in ROWS if row.folded and row.base]
+    assert variants == ["traj_gcn.estimated", "simlpe.estimated", "stga_net.estimated"]
+    assert all(row.folded for row in ROWS if row.base is None)
+
+
+def test_an_unknown_row_is_named_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match=r"there is no row 'stga'. Known: smoothnet, hbrnn"):
+        row_of("stga")

@@ -1,0 +1,104 @@
+"""Clips and annotation files: registered by reference, in the store's tables and in Dagster."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from dance_models.tables import file_digest
+from pipelines.partitions import clip_keys
+from pipelines.storage.annotations import register_annotations, registered_annotations
+from pipelines.storage.clips import corpus_label, register_clips, registered_clips, update_digests
+from pipelines.storage.registration import VERSION_TAG
+from pipelines.storage.store import Store
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as made:
+        yield made
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(root=str(tmp_path / "store"))
+
+
+def write_clip(path: Path, text: str = "film") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{text} {path.stem}")
+    return path
+
+
+def versions(instance: dg.DagsterInstance, clip: str) -> list[str]:
+    """Data versions of a clip that were reported to Dagster, newest first."""
+    records = instance.fetch_observations(
+        dg.AssetRecordsFilter(asset_key=dg.AssetKey("raw_clips"), asset_partitions=[clip]), 10
+    ).records
+    found = [record.asset_observation for record in records]
+    return [one.tags[VERSION_TAG] for one in found if one is not None]
+
+
+def test_clips_are_new_changed_and_missing(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    solo, duo = (write_clip(tmp_path / "clips" / "ballet" / f"{n}.mp4") for n in ("solo", "duo"))
+    (tmp_path / "CORPUS").write_text("a small corpus\n")
+    first = register_clips(store, instance, [tmp_path / "clips"])
+    assert (sorted(first.new), first.changed, first.missing) == (["duo", "solo"], [], [])
+    assert clip_keys(instance) == ["duo", "solo"]
+    assert corpus_label(store) == "a small corpus"
+    assert versions(instance, "solo") == [file_digest(solo)]
+
+    before = file_digest(duo)
+    write_clip(duo, "another film")
+    kept = register_clips(store, instance, [tmp_path / "clips"], changed=lambda path: False)
+    assert kept.changed == [], "a file that did not change is not read"
+    again = update_digests(store, instance, {duo})
+    assert (again.new, again.changed) == ([], ["duo"])
+    assert versions(instance, "duo") == [file_digest(duo), before]
+
+    solo.unlink()
+    gone = register_clips(store, instance, [tmp_path / "clips"])
+    assert gone.missing == ["solo"]
+    assert registered_clips(store)["clip"].to_list() == ["duo", "solo"], "a clip is never dropped"
+
+
+def test_two_files_of_one_name(tmp_path: Path, store: Store, instance: dg.DagsterInstance) -> None:
+    for folder in ("one", "two"):
+        write_clip(tmp_path / folder / "ballet" / "solo.mp4")
+    found = register_clips(store, instance, [tmp_path / "one", tmp_path / "two"])
+    (problem,) = found.problems
+    assert problem.message.startswith("the name 'solo' is taken by ")
+    assert registered_clips(store).height == 1
+
+
+def test_registrations_at_once_lose_nothing(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    folders = [tmp_path / f"corpus_{i}" for i in range(6)]
+    for i, folder in enumerate(folders):
+        write_clip(folder / "ballet" / f"clip_{i}.mp4")
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda folder: register_clips(store, instance, [folder]), folders))
+    assert registered_clips(store).height == 6
+
+
+def test_annotation_files_are_dropped_when_they_are_gone(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    (tmp_path / "broken.json").write_text("{")
+    labels = {"images": [], "annotations": [], "categories": []}
+    (tmp_path / "empty.json").write_text(json.dumps(labels))
+    problems = register_annotations(store, instance, [tmp_path])
+    assert str(tmp_path / "broken.json") in {problem.file for problem in problems}
+    assert registered_annotations(store).height == 2
+    version = store.digest("raw_annotations")
+    register_annotations(store, instance, [tmp_path])
+    assert store.digest("raw_annotations") == version
+    (tmp_path / "broken.json").unlink()
+    register_annotations(store, instance, [])
+    assert [Path(path).name for path in registered_annotations(store)["path"]] == ["empty.json"]

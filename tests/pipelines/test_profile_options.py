@@ -1,0 +1,70 @@
+"""What the command line and the environment change in a profile."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from dance_models.config import EstimatorConfig
+from dance_models.errors import InputError
+from dance_models.profiles import PROFILES
+from dance_models.rows import ROWS, row_of
+from dance_models.tables import write_table
+from pipelines.profile_options import ProfileOptions
+from pipelines.storage.store import Store
+
+FINE_TUNED = {row.id for row in ROWS if row.pretraining_asset}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(root=str(tmp_path))
+
+
+@pytest.mark.parametrize("name", sorted(PROFILES))
+def test_a_profile_without_changes_is_that_profile(name: str, store: Store) -> None:
+    assert ProfileOptions(name).resolve(store) == PROFILES[name]
+
+
+def test_an_unknown_profile_is_named(store: Store) -> None:
+    with pytest.raises(InputError, match=r"no profile 'big'. Choose one of smoke, demo"):
+        ProfileOptions("big").resolve(store)
+
+
+def test_variants_are_trained_on_the_fixed_split_but_those_for_raw_poses(store: Store) -> None:
+    profile = ProfileOptions("study", folds=5, ablations=True).resolve(store)
+    assert profile.split.folds == 5
+    folded = {m for m, experiment in profile.networks.items() if experiment.folds}
+    varied = {method for method in folded if row_of(method).base}
+    assert varied == {f"{network}.estimated" for network in ("stga_net", "traj_gcn", "simlpe")}
+    assert {"stga_net", "simlpe"} <= folded
+
+
+def test_ablations_are_all_rows_but_the_fine_tuned_ones(store: Store) -> None:
+    profile = ProfileOptions("demo", ablations=True).resolve(store)
+    assert set(profile.rows) == {row.id for row in ROWS} - FINE_TUNED
+
+
+@pytest.mark.parametrize("name", sorted(PROFILES))
+def test_fine_tuned_rows_are_in_the_graph_only_with_motion(name: str, store: Store) -> None:
+    for ablations in (False, True):
+        without = ProfileOptions(name, ablations).resolve(store)
+        assert not set(without.rows) & FINE_TUNED
+        with_motion = ProfileOptions(name, ablations, motion=True).resolve(store)
+        assert set(with_motion.rows) == {*without.rows, *FINE_TUNED}
+    write_table(pl.DataFrame({"source": ["a.bvh"]}), store.table("raw_motion"), {})
+    assert set(ProfileOptions(name).resolve(store).rows) >= FINE_TUNED
+    for method in FINE_TUNED:
+        networks = PROFILES[name].networks
+        assert networks[method] == networks[row_of(method).network]
+
+
+def test_options_travel_as_json(store: Store) -> None:
+    estimator = EstimatorConfig(name="precomputed", precomputed_dir="/tracks")
+    options = ProfileOptions("study", ablations=True, folds=3, estimator=estimator, motion=False)
+    again = ProfileOptions.from_plain(json.loads(json.dumps(options.to_plain())))
+    assert again == options
+    assert again.resolve(store).estimator == estimator
+    assert ProfileOptions.from_plain(replace(options, estimator=None).to_plain()).estimator is None

@@ -1,0 +1,245 @@
+"""Unchanged inputs are not recomputed; a changed, lost or tampered output is."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from dance_models.config import QualityConfig, SamplingConfig
+from dance_models.profiles import PROFILES
+from dance_models.quality.findings import Finding
+from dance_models.tables import write_table
+from pipelines.checks.asset_checks import AssetChecks, Check
+from pipelines.stage import (
+    INPUTS_TAG,
+    ONLY_STALE_TAG,
+    REUSED,
+    Metadata,
+    Stage,
+    StageContext,
+    inputs_digest,
+    last_materialization,
+)
+from pipelines.storage.registration import VERSION_TAG
+from pipelines.storage.store import Store
+
+SMOKE = PROFILES["smoke"]
+
+
+@dataclass
+class Bench:
+    """A stage whose computations are counted, and an instance to run it in."""
+
+    store: Store
+    instance: dg.DagsterInstance
+    inputs: dict[str, Any] = field(default_factory=lambda: {"upstream": "v1"})
+    content: int = 1
+    computed: int = 0
+    fails: bool = False
+
+    def stage(self, **declared: Any) -> Stage:
+        @Stage(
+            inputs=lambda context: self.inputs,
+            outputs=lambda store, clip: [store.table("audit")],
+            references=lambda store, clip: [store.path / "picture.jpg"],
+            group="test",
+            version="7",
+            **declared,
+        )
+        def numbers(context: StageContext[None]) -> Metadata:
+            """Some numbers."""
+            if self.fails:
+                raise RuntimeError("half-way")
+            self.computed += 1
+            table = pl.DataFrame({"x": [self.content]})
+            write_table(table, context.store.table("numbers"))
+            write_table(table, context.store.table("audit"))
+            (context.store.path / "picture.jpg").write_bytes(b"jpeg")
+            return {"rows": 1}
+
+        return numbers
+
+    def run(
+        self, *, tags: dict[str, str] | None = None, **declared: Any
+    ) -> dg.AssetMaterialization:
+        result = dg.materialize(
+            [self.stage(**declared).asset(SMOKE)],
+            instance=self.instance,
+            resources={"store": self.store, "launcher": None},
+            raise_on_error=False,
+            tags=tags,
+        )
+        assert result.success != self.fails
+        last = last_materialization(self.instance, "numbers", None)
+        assert last is not None
+        return last
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with dg.instance_for_test() as instance:
+        yield Bench(Store(root=str(tmp_path)), instance)
+
+
+def test_the_second_run_reuses_the_result(bench: Bench) -> None:
+    first, second = bench.run(), bench.run()
+    assert bench.computed == 1
+    assert (first.tags or {})[VERSION_TAG] == (second.tags or {})[VERSION_TAG]
+    assert second.metadata["rows"].value == 1
+    assert [bool(run.metadata[REUSED].value) for run in (first, second)] == [False, True]
+
+
+def test_changed_inputs_recompute(bench: Bench) -> None:
+    bench.run()
+    bench.inputs = {"upstream": "v2"}
+    last = bench.run()
+    assert bench.computed == 2
+    assert (last.tags or {})[INPUTS_TAG] == inputs_digest({"code": "7", "upstream": "v2"})
+
+
+def test_going_back_to_older_inputs_recomputes(bench: Bench) -> None:
+    """Only the last materialization counts: the file holds what that one wrote."""
+    for version in ("v1", "v2", "v1"):
+        bench.inputs = {"upstream": version}
+        bench.content = int(version[1:])
+        bench.run()
+    assert bench.computed == 3
+
+
+@pytest.mark.parametrize("name", ["tables/numbers.parquet", "tables/audit.parquet", "picture.jpg"])
+def test_every_file_that_is_lost_is_made_again(bench: Bench, name: str) -> None:
+    bench.run()
+    (bench.store.path / name).unlink()
+    assert not bench.stage().is_fresh(bench.instance, bench.store, SMOKE)
+    bench.run()
+    assert bench.computed == 2
+
+
+@pytest.mark.parametrize("name", ["tables/numbers.parquet", "tables/audit.parquet"])
+def test_every_table_that_is_altered_is_made_again(bench: Bench, name: str) -> None:
+    bench.run()
+    path = bench.store.path / name
+    path.write_bytes(path.read_bytes() + b" ")
+    bench.run()
+    assert bench.computed == 2
+
+
+def test_a_failed_run_leaves_nothing_that_counts_as_fresh(bench: Bench) -> None:
+    bench.run()
+    bench.inputs = {"upstream": "v2"}
+    bench.fails = True
+    bench.run()
+    bench.fails = False
+    assert not bench.stage().is_fresh(bench.instance, bench.store, SMOKE)
+
+
+def test_a_materialization_of_version_0_1_is_fresh(bench: Bench) -> None:
+    """It recorded its inputs as a tag and the digest of its main file alone."""
+    bench.run()
+    numbers = bench.stage()
+    tags = {
+        INPUTS_TAG: numbers.digest(numbers.context(bench.store, SMOKE)),
+        VERSION_TAG: bench.store.digest("numbers"),
+    }
+    bench.instance.report_runless_asset_event(dg.AssetMaterialization("numbers", tags=tags))
+    assert numbers.is_fresh(bench.instance, bench.store, SMOKE)
+    bench.store.table("audit").unlink()
+    assert not numbers.is_fresh(bench.instance, bench.store, SMOKE)
+
+
+def test_a_stage_that_is_never_reused_is_when_only_stale_ones_are_asked_for(bench: Bench) -> None:
+    bench.run(reuse=False)
+    bench.run(reuse=False)
+    assert bench.computed == 2
+    bench.run(reuse=False, tags={ONLY_STALE_TAG: "true"})
+    assert bench.computed == 2
+
+
+def test_digests_see_every_field_of_a_configuration() -> None:
+    plain = inputs_digest({"config": SamplingConfig()})
+    assert plain == inputs_digest({"config": SamplingConfig()})
+    assert plain != inputs_digest({"config": SamplingConfig(min_run=41)})
+    with pytest.raises(TypeError, match="Path"):
+        inputs_digest({"file": Path("x")})
+
+
+# --- several clips in one step, as a backfill asks for ----------------------------------------
+
+CLIPS = ("broken", "good", "stopped")
+
+
+def _findings(store: Store, quality: QualityConfig, clip: str | None) -> list[Finding]:
+    if clip != "stopped":
+        return []
+    return [Finding("sound", clip, "is bad", 1.0, 0.0, severity="error")]
+
+
+@Stage(
+    inputs=lambda context: {"clip": context.clip},
+    checks=AssetChecks(
+        "first", (Check("sound", "The clip is sound.", blocking=True),), _findings, partitioned=True
+    ),
+    partitioned=True,
+    group="test",
+    version="1",
+)
+def first(context: StageContext[None]) -> Metadata:
+    """One row for each clip."""
+    write_table(pl.DataFrame({"clip": [context.clip]}), context.store.table("first", context.clip))
+    return {"made_for": context.clip}
+
+
+@Stage(
+    deps=[first],
+    inputs=lambda context: {"first": context.store.digest("first", context.clip)},
+    partitioned=True,
+    group="test",
+    version="1",
+)
+def second(context: StageContext[None]) -> Metadata:
+    """A copy."""
+    if context.clip == "broken":
+        raise RuntimeError("no such codec")
+    write_table(
+        context.store.read("first", context.clip), context.store.table("second", context.clip)
+    )
+    return {}
+
+
+def _backfill(store: Store, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    instance.add_dynamic_partitions("clips", list(CLIPS))
+    defs = dg.Definitions(
+        assets=[first.asset(SMOKE), second.asset(SMOKE)],
+        resources={"store": store, "launcher": dg.ResourceDefinition.none_resource()},
+    )
+    return defs.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=instance,
+        tags={
+            "dagster/asset_partition_range_start": CLIPS[0],
+            "dagster/asset_partition_range_end": CLIPS[-1],
+        },
+        raise_on_error=False,
+    )
+
+
+def test_one_step_makes_several_clips_and_one_bad_clip_stops_no_other(tmp_path: Path) -> None:
+    store = Store(root=str(tmp_path))
+    with dg.instance_for_test() as instance:
+        result = _backfill(store, instance)
+        assert [e.step_key for e in result.all_events if e.is_step_failure] == ["second"]
+        assert "1 of 3 clips failed: broken: RuntimeError: no such codec" in json.dumps(
+            [str(e.event_specific_data) for e in result.all_events if e.is_step_failure]
+        )
+        for clip in CLIPS:
+            assert first.is_fresh(instance, store, SMOKE, clip), clip
+            made = last_materialization(instance, "first", clip)
+            assert made is not None
+            assert made.metadata["made_for"].value == clip
+        assert second.is_fresh(instance, store, SMOKE, "good")
+        assert not store.table("second", "stopped").exists(), "a check stopped this clip"
+        assert not store.table("second", "broken").exists()

@@ -1,0 +1,109 @@
+"""Logged models: read where they lie, loaded without pickle, recognised by their digest."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+import torch
+from mlflow.exceptions import MlflowException
+from registry_case import ASSET, Case, gate
+
+from dance_models.tables import file_digest
+from dance_models.training.loop import TrainingResult
+from pipelines.tracking.model_digest import model_digest
+from pipelines.tracking.promotion_gate import PROMOTED, run_gate
+from pipelines.tracking.tracker import MLFLOW_ENVIRONMENT, Tracker
+from pipelines.training.child import _log_model
+
+
+@pytest.fixture
+def restricted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment that training processes get."""
+    for name, value in MLFLOW_ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+
+
+def log_model(case: Case) -> str:
+    """Train, and log the model as a training process does; the model's id."""
+    run_id = case.train("first")
+    best = case.tracker.artifact(run_id, "checkpoints/best.pt")
+    mlflow.set_tracking_uri(case.store.tracking_uri)
+    with mlflow.start_run(run_id=run_id):
+        return _log_model({"asset": ASSET}, TrainingResult(best, best, []))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("restricted")
+def test_a_version_loads_without_pickle(case: Case) -> None:
+    model_id = log_model(case)
+    number = case.registry.register(case.store.run_id(ASSET), model_id, {})
+    model = mlflow.pyfunc.load_model(f"models:/{case.registry.name}/{number}")
+    assert np.shape(model.predict(np.zeros((2, 27, 14, 2), np.float32))) == (2, 10, 14, 2)
+    assert (case.tracker.model_folder(model_id) / "data" / "model.pt2").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("restricted")
+def test_a_pickled_model_does_not_load(tmp_path: Path) -> None:
+    mlflow.pytorch.save_model(
+        torch.nn.Linear(2, 2), tmp_path / "model", serialization_format="pickle"
+    )
+    with pytest.raises(MlflowException, match="pickle is disallowed"):
+        mlflow.pytorch.load_model(str(tmp_path / "model"))
+
+
+def test_tracking_leaves_the_environment_alone(case: Case) -> None:
+    model_id = _model_id(case)
+    before = dict(os.environ)
+    tracker = Tracker(case.store)
+    tracker.initialise()
+    assert "float32" in tracker.signature(model_id)
+    assert dict(os.environ) == before
+
+
+def test_another_store_of_this_process_does_not_matter(case: Case, tmp_path: Path) -> None:
+    """MLflow has one store a process; the gate works on the store that it is given."""
+    case.train("first")
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'other.db'}")
+    assert run_gate(case.store, "prediction", gate()).state == PROMOTED
+    assert not (tmp_path / "other.db").exists()
+
+
+def test_the_digest_does_not_depend_on_who_loaded_the_model(case: Case) -> None:
+    """MLflow notes in the folder by which name a model was loaded."""
+    model_id = _model_id(case)
+    folder = case.tracker.model_folder(model_id)
+    digest = model_digest(folder)
+    mlflow.set_tracking_uri(case.store.tracking_uri)
+    assert mlflow.artifacts.download_artifacts(f"models:/{model_id}") == str(folder)
+    assert model_digest(folder) == digest
+    assert digest == _digest_of_all_files(folder), "the digest of versions registered before"
+    case.registry.register(case.store.run_id(ASSET), model_id, {})
+    mlflow.artifacts.download_artifacts(f"models:/{case.registry.name}/1")
+    assert "model_version: '1'" in (folder / "registered_model_meta").read_text()
+    assert model_digest(folder) == digest
+    (folder / "more").write_text("x")
+    assert model_digest(folder) != digest
+
+
+def test_a_missing_model_folder_is_an_error(case: Case) -> None:
+    model_id = _model_id(case)
+    case.tracker.model_folder(model_id).rename(case.store.path / "elsewhere")
+    with pytest.raises(FileNotFoundError):
+        case.tracker.model_folder(model_id)
+
+
+def _model_id(case: Case) -> str:
+    run_id = case.train("first")
+    found = case.tracker.client.search_logged_models([case.tracker.initialise()])
+    return next(str(model.model_id) for model in found if model.source_run_id == run_id)
+
+
+def _digest_of_all_files(folder: Path) -> str:
+    total = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        total.update(f"{path.relative_to(folder).as_posix()} {file_digest(path)}\n".encode())
+    return total.hexdigest()
