@@ -1,7 +1,6 @@
 """The graph, built from arguments: assets, jobs, automation and resources of one store."""
 
 import os
-import warnings
 from collections.abc import Mapping
 from graphlib import TopologicalSorter
 from typing import Any, Final
@@ -35,14 +34,15 @@ from pipelines.automation.ingestion import annotation_sensor, clip_sensor
 from pipelines.automation.jobs import jobs_of
 from pipelines.automation.retraining import retraining_schedule
 from pipelines.automation.switches import AutomationSettings
+from pipelines.known_warnings import known_warnings_ignored
 from pipelines.profile_options import ProfileOptions
 from pipelines.stage import Stage
 from pipelines.storage.store import Store
 from pipelines.training.launcher import TrainingLauncher
 
 # Imported once by the server that a run's steps are forked from. Modules that start threads when
-# they are imported must not be here.
-PRELOADED: Final = ("pipelines.graph", "polars", "pyarrow.parquet", "matplotlib", "rich.console")
+# they are imported must not be here. Torch is not: most steps need none, and it costs 2 s.
+PRELOADED: Final = ("pipelines.graph",)
 
 
 def stages_of(profile: Profile) -> tuple[Stage, ...]:
@@ -89,11 +89,7 @@ def build_definitions(
 ) -> dg.Definitions:
     """The graph of a store under a profile; reads neither the environment nor the disk."""
     automation = automation or AutomationSettings()
-    with warnings.catch_warnings():
-        # Observable source assets are beta and partitioned checks a preview. That is known, and
-        # one warning for each process would bury what matters.
-        warnings.simplefilter("ignore", dg.BetaWarning)
-        warnings.simplefilter("ignore", dg.PreviewWarning)
+    with known_warnings_ignored():  # observable source assets, checks with partitions
         stages = stages_of(profile)
         return dg.Definitions(
             assets=[
@@ -118,9 +114,10 @@ def build_definitions(
 
 
 def _executor() -> dg.ExecutorDefinition:
-    """Steps in processes forked from a server that has imported the libraries once.
+    """Steps in processes forked from a server that has imported this package once.
 
-    Spawning a process costs 4-6 s a step. ``max_concurrent`` 0 means one for each core.
+    Eight stages with nothing to do took 8 s this way, 15 s with spawned processes and 1.5 s in one
+    process, which cannot run trainings side by side. ``max_concurrent`` 0 is one for each core.
     """
 
     def configure(config: Mapping[str, Any]) -> dict[str, Any]:
