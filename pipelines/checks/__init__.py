@@ -1,1 +1,1 @@
-"""The asset checks, by domain: what is looked at on which asset; the logic is the library's."""
+"""The asset checks, by domain: which check runs on which asset. Their logic is in ``dance_models``."""

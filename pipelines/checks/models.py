@@ -54,10 +54,10 @@ def network_checks(asset: str) -> AssetChecks:
     return AssetChecks(
         asset,
         (
-            Check("finite_loss", "Every figure of every epoch is a number.", blocking=True),
+            Check("finite_loss", "Every value of every epoch is finite.", blocking=True),
             Check(
                 "export_parity",
-                "The exported program that is kept in MLflow gives what the network gives.",
+                "The exported program in MLflow computes what the network computes.",
                 blocking=True,
             ),
         ),
@@ -74,8 +74,8 @@ def _report(
     methods = [row.id for row in rows_of(task)]
     scores = pl.read_parquet(store.output(report))
     paired = pl.read_parquet(store.reports / f"paired_{report}.parquet")
-    judge = models.below_raw if task == "recognition" else models.above_standing_still
-    return judge(scores, paired, methods, config)
+    find = models.below_raw if task == "recognition" else models.above_standing_still
+    return find(scores, paired, methods, config)
 
 
 RECOGNITION_CHECKS = AssetChecks(
