@@ -1,1 +1,1 @@
-"""The asset checks, by domain: which check runs on which asset. Their logic is in ``dance_models``."""
+"""The asset checks, by domain. What they look for is in ``dance_models.quality``."""

@@ -128,7 +128,7 @@ DATASET_CHECKS = AssetChecks(
     (
         Check(
             "clips_left_out",
-            "Every registered clip is in the data set: warns with the reason if not.",
+            "Every registered clip is in the data set: warns if not.",
         ),
         Check(
             "swapped_sides",
@@ -142,7 +142,7 @@ DATASET_CHECKS = AssetChecks(
         ),
         Check(
             "duplicate_clips",
-            "No clip is in the data set twice, also not cut, encoded again or mirrored.",
+            "No clip is there twice, nor cut, encoded again or mirrored.",
         ),
     ),
     _pose_dataset,

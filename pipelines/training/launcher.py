@@ -23,7 +23,8 @@ class TrainingLauncher(dg.ConfigurableResource):  # type: ignore[type-arg]
     ) -> Mapping[str, Any]:
         """Run one training; returns the message it reported at its end.
 
-        Raises Dagster's Pipes execution error when the child fails, Failure when it reports nothing.
+        Raises Dagster's Pipes execution error when the child fails, and Failure when it reports
+        nothing.
         """
         with known_warnings_ignored():  # parts of Pipes are a preview
             return self._run(context, job)
