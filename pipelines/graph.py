@@ -8,19 +8,14 @@ from typing import Any, Final
 import dagster as dg
 
 from dance_models.config import Profile
-from dance_models.rows import ROW_OF_PRETRAINING, ROWS
+from dance_models.rows import ROW_OF_PRETRAINING, ROWS, Task
 from pipelines.assets.annotations import pose_annotations, raw_annotations_asset
 from pipelines.assets.champion_exports import champion_exports
 from pipelines.assets.champions import prediction_champion, recognition_champion
 from pipelines.assets.clips import clip_probe, pose_tracks, raw_clips_asset, sampled_frames
 from pipelines.assets.crops import person_crops
 from pipelines.assets.dataset import SPLITS, augmented_train, pose_dataset, split_manifest
-from pipelines.assets.evaluation import (
-    html_report,
-    paired_comparisons,
-    prediction_report_stage,
-    recognition_report_stage,
-)
+from pipelines.assets.evaluation import html_report, paired_comparisons, report_stage
 from pipelines.assets.pretraining import (
     no_shared_motion_check,
     pretraining_motion,
@@ -54,10 +49,10 @@ def stages_of(profile: Profile) -> tuple[Stage, ...]:
         for asset, row in ROW_OF_PRETRAINING.items()
         if any(fine_tuned.pretraining_asset == asset for fine_tuned in rows)
     ]
-    by_task = {
-        task: [networks[row.id] for row in rows if row.task == task]
-        for task in ("recognition", "prediction")
-    }
+    tasks: tuple[Task, ...] = ("recognition", "prediction")
+    reports = [
+        report_stage(task, [networks[row.id] for row in rows if row.task == task]) for task in tasks
+    ]
     stages = (
         clip_probe,
         pose_annotations,
@@ -71,8 +66,7 @@ def stages_of(profile: Profile) -> tuple[Stage, ...]:
         pretraining_motion,
         *pretrainings,
         *networks.values(),
-        recognition_report_stage(by_task["recognition"]),
-        prediction_report_stage(by_task["prediction"]),
+        *reports,
         paired_comparisons,
         html_report,
         recognition_champion,

@@ -78,13 +78,13 @@ def _report(
     return find(scores, paired, methods, config)
 
 
-RECOGNITION_CHECKS = AssetChecks(
-    "recognition_report",
-    (Check("beats_trivial", "Networks are above the raw estimator in PCK@0.05: warns."),),
-    partial(_report, task="recognition"),
-)
-PREDICTION_CHECKS = AssetChecks(
-    "prediction_report",
-    (Check("beats_trivial", "Networks are better than standing still at 80-320 ms: warns."),),
-    partial(_report, task="prediction"),
-)
+_BEATS_TRIVIAL: Final[dict[Task, str]] = {
+    "recognition": "Networks are above the raw estimator in PCK@0.05: warns.",
+    "prediction": "Networks are better than standing still at 80-320 ms: warns.",
+}
+REPORT_CHECKS: Final = {
+    task: AssetChecks(
+        f"{task}_report", (Check("beats_trivial", description),), partial(_report, task=task)
+    )
+    for task, description in _BEATS_TRIVIAL.items()
+}
