@@ -1,7 +1,6 @@
 """The graph, built from arguments: assets, jobs, automation and resources of one store."""
 
 import os
-import warnings
 from collections.abc import Mapping
 from graphlib import TopologicalSorter
 from typing import Any, Final
@@ -9,19 +8,14 @@ from typing import Any, Final
 import dagster as dg
 
 from dance_models.config import Profile
-from dance_models.rows import ROW_OF_PRETRAINING, ROWS
+from dance_models.rows import ROW_OF_PRETRAINING, ROWS, Task
 from pipelines.assets.annotations import pose_annotations, raw_annotations_asset
 from pipelines.assets.champion_exports import champion_exports
 from pipelines.assets.champions import prediction_champion, recognition_champion
 from pipelines.assets.clips import clip_probe, pose_tracks, raw_clips_asset, sampled_frames
 from pipelines.assets.crops import person_crops
 from pipelines.assets.dataset import SPLITS, augmented_train, pose_dataset, split_manifest
-from pipelines.assets.evaluation import (
-    html_report,
-    paired_comparisons,
-    prediction_report_stage,
-    recognition_report_stage,
-)
+from pipelines.assets.evaluation import html_report, paired_comparisons, report_stage
 from pipelines.assets.pretraining import (
     no_shared_motion_check,
     pretraining_motion,
@@ -35,14 +29,15 @@ from pipelines.automation.ingestion import annotation_sensor, clip_sensor
 from pipelines.automation.jobs import jobs_of
 from pipelines.automation.retraining import retraining_schedule
 from pipelines.automation.switches import AutomationSettings
+from pipelines.known_warnings import known_warnings_ignored
 from pipelines.profile_options import ProfileOptions
 from pipelines.stage import Stage
 from pipelines.storage.store import Store
 from pipelines.training.launcher import TrainingLauncher
 
 # Imported once by the server that a run's steps are forked from. Modules that start threads when
-# they are imported must not be here.
-PRELOADED: Final = ("pipelines.graph", "polars", "pyarrow.parquet", "matplotlib", "rich.console")
+# they are imported must not be here. Torch is not: most steps need none, and it costs 2 s.
+PRELOADED: Final = ("pipelines.graph",)
 
 
 def stages_of(profile: Profile) -> tuple[Stage, ...]:
@@ -54,10 +49,10 @@ def stages_of(profile: Profile) -> tuple[Stage, ...]:
         for asset, row in ROW_OF_PRETRAINING.items()
         if any(fine_tuned.pretraining_asset == asset for fine_tuned in rows)
     ]
-    by_task = {
-        task: [networks[row.id] for row in rows if row.task == task]
-        for task in ("recognition", "prediction")
-    }
+    tasks: tuple[Task, ...] = ("recognition", "prediction")
+    reports = [
+        report_stage(task, [networks[row.id] for row in rows if row.task == task]) for task in tasks
+    ]
     stages = (
         clip_probe,
         pose_annotations,
@@ -71,8 +66,7 @@ def stages_of(profile: Profile) -> tuple[Stage, ...]:
         pretraining_motion,
         *pretrainings,
         *networks.values(),
-        recognition_report_stage(by_task["recognition"]),
-        prediction_report_stage(by_task["prediction"]),
+        *reports,
         paired_comparisons,
         html_report,
         recognition_champion,
@@ -89,11 +83,7 @@ def build_definitions(
 ) -> dg.Definitions:
     """The graph of a store under a profile; reads neither the environment nor the disk."""
     automation = automation or AutomationSettings()
-    with warnings.catch_warnings():
-        # Observable source assets are beta and partitioned checks a preview. That is known, and
-        # one warning for each process would bury what matters.
-        warnings.simplefilter("ignore", dg.BetaWarning)
-        warnings.simplefilter("ignore", dg.PreviewWarning)
+    with known_warnings_ignored():  # observable source assets, checks with partitions
         stages = stages_of(profile)
         return dg.Definitions(
             assets=[
@@ -118,9 +108,10 @@ def build_definitions(
 
 
 def _executor() -> dg.ExecutorDefinition:
-    """Steps in processes forked from a server that has imported the libraries once.
+    """Steps in processes forked from a server that has imported this package once.
 
-    Spawning a process costs 4-6 s a step. ``max_concurrent`` 0 means one for each core.
+    Eight stages with nothing to do took 8 s this way, 15 s with spawned processes and 1.5 s in one
+    process, which cannot run trainings side by side. ``max_concurrent`` 0 is one for each core.
     """
 
     def configure(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -50,6 +50,7 @@ LAYERS = {
         "__main__",
     ),
     "pipelines": (
+        "known_warnings",
         "storage",
         "partitions",
         "previews",

@@ -12,7 +12,7 @@ from dance_models.rows import FRAME_SPLIT, ROWS, Row, Task, rows_of
 from dance_models.tables import write_table, write_text
 from pipelines import previews
 from pipelines.assets.dataset import SPLITS
-from pipelines.checks.models import PREDICTION_CHECKS, RECOGNITION_CHECKS
+from pipelines.checks.models import REPORT_CHECKS
 from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.storage.clips import corpus_label
 from pipelines.storage.store import Store
@@ -31,6 +31,20 @@ PAGE_VERSION: Final = "5"
 SPLIT_TABLES: Final = tuple(split.name for split in SPLITS)
 REPORTS: Final = ("recognition_report", "prediction_report")
 REFINER: Final = "mkff_st_gcn"  # of the cascade: its poses are an input of the forecasts
+DESCRIPTIONS: Final[dict[Task, str]] = {
+    "recognition": """PCK of the raw estimator, tuned filters, calibration and the networks.
+
+Filters and calibration are tuned on validation. `pck_torso` divides by the clip's median annotated
+torso (neck to mid-hip). 95 % intervals resample clips; a win is marked only where the paired
+interval excludes zero. Every network that was trained on today's splits is a row; those trained on
+folds are also scored on all clips, each clip by the network that never saw its group.
+""",
+    "prediction": """Forecast errors at 80-400 ms, from annotated, refined and raw poses.
+
+`mpjpe_torso` is the mean joint error **at** the horizon in percent of the clip's annotated median
+torso. The refined input comes from MKFF-ST-GCN seeing the past alone.
+""",
+}
 
 
 # --- what is compared -------------------------------------------------------------------------
@@ -161,78 +175,51 @@ def _log_scores(store: Store, name: str, rows: Iterable[Row], report: "Report") 
         log_scores(tracker, store.run_id(row.asset), scores)
 
 
-def recognition_report_stage(networks: Iterable[Stage]) -> Stage:
-    """The stage of the recognition report, downstream of the networks that a profile trains."""
+def report_stage(task: Task, networks: Iterable[Stage]) -> Stage:
+    """The stage of one task's report, downstream of the networks that a profile trains."""
+    name = f"{task}_report"
 
     @Stage(
-        deps=[*SPLITS, *networks],
-        inputs=lambda context: _report_inputs("recognition", context),
+        name=name,
+        description=DESCRIPTIONS[task],
+        deps=[*SPLITS, *([REFINER] if task == "prediction" else []), *networks],
+        inputs=lambda context: _report_inputs(task, context),
         config=lambda profile: profile.evaluation,
-        checks=RECOGNITION_CHECKS,
-        outputs=lambda store, clip: _report_files(store, "recognition_report"),
+        checks=REPORT_CHECKS[task],
+        outputs=lambda store, clip: _report_files(store, name),
         group=GROUP,
         version=CODE_VERSION,
         kinds={"parquet", "mlflow"},
     )
-    def recognition_report(context: StageContext[EvaluationConfig]) -> Metadata:
-        """PCK of the raw estimator, of tuned filters and calibration, and of the networks.
+    def report(context: StageContext[EvaluationConfig]) -> Metadata:
+        rows = scored_rows(context.store, rows_of(task))
+        return _publish(context.store, name, rows, _score(task, context, rows))
 
-        Filters and calibration are tuned on validation.
+    return report
 
-        `pck_torso` divides by the clip's median annotated torso (neck to mid-hip). 95 % intervals
-        resample clips; a win is marked only where the paired interval excludes zero. Every network
-        that was trained on today's splits is a row; those trained on folds are also scored on all
-        clips, each clip by the network that never saw its group.
-        """
-        from dance_models.evaluation.report import recognition_report as score
 
-        store = context.store
-        rows = scored_rows(store, rows_of("recognition"))
-        report = score(
-            [store.read(split) for split in SPLIT_TABLES],
-            networks={row.id: _trained(store, row.asset) for row in rows},
-            config=context.config,
-            provenance=_provenance(store),
+def _score(task: Task, context: StageContext[EvaluationConfig], rows: list[Row]) -> "Report":
+    from dance_models.evaluation.report import prediction_report, recognition_report
+
+    store, config = context.store, context.config
+    splits = [store.read(split) for split in SPLIT_TABLES]
+    networks = {row.id: _trained(store, row.asset) for row in rows}
+    provenance = _provenance(store)
+    if task == "recognition":
+        return recognition_report(
+            splits,
+            networks=networks,
+            config=config,
+            provenance=provenance,
             crops=_crops(store, rows),
         )
-        return _publish(store, "recognition_report", rows, report)
-
-    return recognition_report
-
-
-def prediction_report_stage(networks: Iterable[Stage | str]) -> Stage:
-    """The stage of the prediction report, downstream of the networks that a profile trains."""
-
-    @Stage(
-        deps=[*SPLITS, REFINER, *networks],
-        inputs=lambda context: _report_inputs("prediction", context),
-        config=lambda profile: profile.evaluation,
-        checks=PREDICTION_CHECKS,
-        outputs=lambda store, clip: _report_files(store, "prediction_report"),
-        group=GROUP,
-        version=CODE_VERSION,
-        kinds={"parquet", "mlflow"},
+    return prediction_report(
+        splits,
+        networks=networks,
+        refiner=_trained(store, REFINER),
+        config=config,
+        provenance=provenance,
     )
-    def prediction_report(context: StageContext[EvaluationConfig]) -> Metadata:
-        """Forecast errors at 80, 160, 320 and 400 ms, from annotated, refined and raw poses.
-
-        `mpjpe_torso` is the mean joint error **at** the horizon in percent of the clip's annotated
-        median torso. The refined input comes from MKFF-ST-GCN seeing the past alone.
-        """
-        from dance_models.evaluation.report import prediction_report as score
-
-        store = context.store
-        rows = scored_rows(store, rows_of("prediction"))
-        report = score(
-            [store.read(split) for split in SPLIT_TABLES],
-            networks={row.id: _trained(store, row.asset) for row in rows},
-            refiner=_trained(store, REFINER),
-            config=context.config,
-            provenance=_provenance(store),
-        )
-        return _publish(store, "prediction_report", rows, report)
-
-    return prediction_report
 
 
 # --- what is made of both ---------------------------------------------------------------------

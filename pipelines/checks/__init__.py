@@ -1,1 +1,1 @@
-"""The asset checks, by domain: what is looked at on which asset; the logic is the library's."""
+"""The asset checks, by domain. What they look for is in ``dance_models.quality``."""

@@ -1,4 +1,4 @@
-"""Checks on poses: what annotators and the estimator say about one clip."""
+"""Checks on the annotated and on the estimated poses of one clip."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _poses(store: Store, asset: str, clip: str) -> "ClipPoses":
-    """The poses of one table; the times come from the probe. Null keypoints become NaN."""
+    """The poses of one table, with times from the probe. Null keypoints become NaN."""
     from dance_models.data.assemble import dense
     from dance_models.quality.poses import ClipPoses
     from dance_models.skeleton import DANCE_14
@@ -41,7 +41,7 @@ def _annotations(store: Store, config: QualityConfig, clip: str | None) -> "list
 
 
 def _tracks(store: Store, config: QualityConfig, clip: str | None) -> "list[Finding]":
-    """An estimator's errors are there to be learnt: only what lasts is told, and never stops."""
+    """Only lasting faults, as warnings: correcting an estimator's errors is the networks' task."""
     from dance_models.quality import poses
 
     of = _poses(store, "pose_tracks", clip or "")
@@ -87,7 +87,7 @@ TRACK_CHECKS = AssetChecks(
 
 
 def pair_findings(store: Store, config: QualityConfig, clip: str) -> "list[Finding]":
-    """Where estimate and annotation of a clip tell of different poses."""
+    """Where estimate and annotation of a clip show different poses."""
     from dance_models.quality import poses
 
     annotation, estimate = (

@@ -29,12 +29,12 @@ CHECKED = "checked"  # key of the findings table's metadata
 
 
 def no_picture(store: Store, findings: "Sequence[Finding]") -> None:
-    """For checks on what cannot be seen."""
+    """For checks on something that has no picture."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check. A blocking one stops what hangs on the asset when it finds an error."""
+    """One check. An error of a blocking check stops everything downstream of the asset."""
 
     name: str
     description: str

@@ -1,4 +1,4 @@
-"""Checks on the data set, and which clips it may be made of."""
+"""Checks on the data set and its splits, and which clips the data set may contain."""
 
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -24,7 +24,7 @@ CHECKED_PARTS: Final = ("clip_probe", *PARTS)
 
 
 def complete_clips(store: Store) -> tuple[list[str], dict[str, str]]:
-    """Clips all of whose tables are there and stood their checks, and why the others do not."""
+    """Clips that have all tables and passed their checks; the others with the reason."""
     usable, left_out = [], {}
     for clip in registered_clips(store)["clip"].to_list():
         lacking = [part for part in PARTS if not store.table(part, clip).is_file()]
@@ -39,7 +39,7 @@ def complete_clips(store: Store) -> tuple[list[str], dict[str, str]]:
 
 
 def _stopped(store: Store, clip: str) -> str | None:
-    """The errors that the checks on a clip's own tables found, None where there are none."""
+    """The first error that the checks on a clip's own tables found, None without one."""
     from dance_models.quality.findings import errors, findings_of_table, lines
 
     for asset in CHECKED_PARTS:
@@ -52,7 +52,7 @@ def _stopped(store: Store, clip: str) -> str | None:
 
 
 def usable_clips(store: Store, config: QualityConfig) -> tuple[list[str], dict[str, str]]:
-    """:func:`complete_clips` whose estimate and annotation also agree well enough."""
+    """:func:`complete_clips` in which estimate and annotation also agree."""
     from dance_models.quality.findings import errors, lines
 
     usable, left_out = complete_clips(store)
@@ -73,7 +73,7 @@ def _pose_dataset(store: Store, config: QualityConfig, clip: str | None) -> "lis
 
 
 def _left_out(reasons: dict[str, str]) -> "list[Finding]":
-    """As warnings: the asset that stopped the clip reports the error."""
+    """Warnings only: the asset that stopped the clip reports the error."""
     from dance_models.quality.findings import Finding
 
     return [
@@ -101,7 +101,7 @@ def _split_manifest(store: Store, config: QualityConfig, clip: str | None) -> "l
 
 
 def _original_runs(store: Store, split: str) -> "list[PoseRun]":
-    """Runs of a split as the manifest has it; its own table may not be made yet."""
+    """Runs of a split according to the manifest; the split's own table may not exist yet."""
     from dance_models.data.assemble import pose_runs_from_rows
 
     manifest = store.read("split_manifest").filter(pl.col("split") == split)
@@ -118,26 +118,32 @@ def _split_table(
 
     found = foreign_rows(store.read(f"{split}_split"), split, store.read("split_manifest"))
     if split != "train":
-        learnt, judged = (_original_runs(store, name) for name in ("train", split))
-        found += shared_motion(learnt, judged, config)
+        trained_on, evaluated = (_original_runs(store, name) for name in ("train", split))
+        found += shared_motion(trained_on, evaluated, config)
     return found
 
 
 DATASET_CHECKS = AssetChecks(
     "pose_dataset",
     (
-        Check("clips_left_out", "Every registered clip is in the data set: else warns why."),
+        Check(
+            "clips_left_out",
+            "Every registered clip is in the data set: warns if not.",
+        ),
         Check(
             "swapped_sides",
-            "Left and right of estimate and annotation agree: warns where they are exchanged for "
-            "six frames, leaves the clip out when they are in half of them.",
+            "Left and right of estimate and annotation agree: warns if they are exchanged for "
+            "six frames, leaves the clip out if they are in half of the frames.",
         ),
         Check(
             "estimate_distance",
-            "Estimate and annotation show one pose: warns when they are half a torso apart in a "
+            "Estimate and annotation show the same pose: warns if they are half a torso apart in a "
             "tenth of the frames.",
         ),
-        Check("duplicate_clips", "No clip is there twice, be it cut, encoded again or mirrored."),
+        Check(
+            "duplicate_clips",
+            "No clip is there twice, nor cut, encoded again or mirrored.",
+        ),
     ),
     _pose_dataset,
     drawing("pose_annotations", "pose_tracks"),
@@ -146,7 +152,7 @@ MANIFEST_CHECKS = AssetChecks(
     "split_manifest",
     (
         Check("split_leaks", "No clip and no take is in two splits.", blocking=True),
-        Check("class_balance", "Every style is in every split, none outweighs the others."),
+        Check("class_balance", "Every style is in every split, and none outweighs the others."),
     ),
     _split_manifest,
 )
@@ -156,12 +162,12 @@ def split_checks(split: str) -> AssetChecks:
     """The checks on the table of one split."""
     motion = Check(
         "shared_motion",
-        "No clip moves as one that is trained on does: a copy under another name.",
+        "No clip shows the motion of a training clip under another name.",
         blocking=True,
     )
     foreign = Check(
         "foreign_rows",
-        "Only rows of this split's clips, and augmented copies in training alone.",
+        "Only rows of this split's clips, and augmented copies only in training.",
         blocking=True,
     )
     return AssetChecks(

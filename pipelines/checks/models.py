@@ -54,10 +54,10 @@ def network_checks(asset: str) -> AssetChecks:
     return AssetChecks(
         asset,
         (
-            Check("finite_loss", "Every figure of every epoch is a number.", blocking=True),
+            Check("finite_loss", "Every value of every epoch is finite.", blocking=True),
             Check(
                 "export_parity",
-                "The exported program that is kept in MLflow gives what the network gives.",
+                "The exported program in MLflow computes what the network computes.",
                 blocking=True,
             ),
         ),
@@ -74,17 +74,17 @@ def _report(
     methods = [row.id for row in rows_of(task)]
     scores = pl.read_parquet(store.output(report))
     paired = pl.read_parquet(store.reports / f"paired_{report}.parquet")
-    judge = models.below_raw if task == "recognition" else models.above_standing_still
-    return judge(scores, paired, methods, config)
+    find = models.below_raw if task == "recognition" else models.above_standing_still
+    return find(scores, paired, methods, config)
 
 
-RECOGNITION_CHECKS = AssetChecks(
-    "recognition_report",
-    (Check("beats_trivial", "Networks are above the raw estimator in PCK@0.05: warns."),),
-    partial(_report, task="recognition"),
-)
-PREDICTION_CHECKS = AssetChecks(
-    "prediction_report",
-    (Check("beats_trivial", "Networks are better than standing still at 80-320 ms: warns."),),
-    partial(_report, task="prediction"),
-)
+_BEATS_TRIVIAL: Final[dict[Task, str]] = {
+    "recognition": "Networks are above the raw estimator in PCK@0.05: warns.",
+    "prediction": "Networks are better than standing still at 80-320 ms: warns.",
+}
+REPORT_CHECKS: Final = {
+    task: AssetChecks(
+        f"{task}_report", (Check("beats_trivial", description),), partial(_report, task=task)
+    )
+    for task, description in _BEATS_TRIVIAL.items()
+}

@@ -1,4 +1,4 @@
-"""The frames that findings are about, with the skeletons, in one small picture."""
+"""The frames of findings, with the skeletons, in one small picture."""
 
 import tempfile
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from dance_models.quality.findings import Finding
 
 CELLS: Final = 12
-# Told from the frame before: it is shown too.
-FROM_ONE_TO_THE_NEXT: Final = ("temporal_jumps", "time_stamps", "frozen_frames")
+# Findings about the change from the frame before, which is shown too.
+ABOUT_A_CHANGE: Final = ("temporal_jumps", "time_stamps", "frozen_frames")
 Cell = tuple[str, int, str | None]  # clip, frame, the asset whose skeleton is drawn on it
 
 Image = np.ndarray[Any, np.dtype[np.uint8]]
@@ -52,7 +52,7 @@ def _draw(
 
 
 def _cells(findings: "Sequence[Finding]", skeletons: Sequence[str | None]) -> list[Cell]:
-    """What to show: the worst findings as far as they fit, by clip and frame, each frame once."""
+    """The worst findings that fit, by clip and frame, each frame once."""
     chosen: dict[Cell, None] = {}
     for finding in sorted(findings, key=lambda f: -f.excess):
         wanted = chosen | dict.fromkeys(_cells_of(finding, skeletons))
@@ -68,7 +68,7 @@ def _cells_of(finding: "Finding", skeletons: Sequence[str | None]) -> list[Cell]
     if finding.frame is None:
         return []
     frames = [(finding.clip, finding.frame)]
-    if finding.check in FROM_ONE_TO_THE_NEXT and finding.frame > 0:
+    if finding.check in ABOUT_A_CHANGE and finding.frame > 0:
         frames.insert(0, (finding.clip, finding.frame - 1))
     if finding.other is not None and finding.other_frame is not None:
         frames.append((finding.other, finding.other_frame))
@@ -76,9 +76,9 @@ def _cells_of(finding: "Finding", skeletons: Sequence[str | None]) -> list[Cell]
 
 
 def _images(store: Store, clip: str, cells: Sequence[Cell]) -> dict[int, Image]:
-    """The frames of a clip that are wanted: sampled ones, the others decoded for this.
+    """Wanted frame -> image: sampled frames are read, the others decoded.
 
-    Those that the clip does not have are missing.
+    Frames that the clip does not have are left out.
     """
     from dance_models.video.decode import image_path
 
@@ -101,7 +101,7 @@ def _decoded(store: Store, clip: str, wanted: Sequence[int]) -> dict[int, Image]
         folder, source = Path(name), Path(rows["path"][0])
         try:
             extract_frames(source, ClipProbe.from_row(probe), frames, folder, jpeg_quality=85)
-        except InputError:  # the clip has gone since: the finding stands without its picture
+        except InputError:  # the clip is missing by now: the finding has no picture
             return {}
         return {f: previews.read_image(image_path(folder, f)) for f in frames}
 

@@ -1,7 +1,7 @@
-"""What a killed ``dance run`` leaves behind in Dagster: runs that never end, pool slots held.
+"""Runs and pool slots that a killed ``dance run`` leaves behind in Dagster.
 
-A run that the command line starts carries the process id and the host. When that process is gone
-the run is closed as failed and its slots are freed, so that the next run goes on at once.
+A run that the command line starts carries a tag with process id and host. When that process no
+longer exists, the run is closed as failed and its slots are freed, so the next run can start.
 """
 
 import socket
@@ -11,7 +11,7 @@ import dagster as dg
 import psutil
 
 PROCESS_TAG: Final = "dance/process"
-# A run that was created and not begun counts: a kill can come between the two.
+# Includes runs that were created and not started: a kill can come between the two.
 UNFINISHED: Final = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -29,10 +29,10 @@ def process_tags() -> dict[str, str]:
 def _alive(tag: str) -> bool:
     host, pid, started = tag.rsplit(":", 2)
     if host != socket.gethostname():
-        return True  # on another machine; not ours to judge
+        return True  # on another machine: unknown from here
     try:
         process = psutil.Process(int(pid))
-        # A killed process whose parent has not asked for it yet is still listed.
+        # A killed process is listed until its parent has waited for it.
         same = f"{process.create_time():.2f}" == started
         return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

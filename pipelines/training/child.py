@@ -24,7 +24,7 @@ from pipelines.storage.store import Store
 from pipelines.tracking.tracker import Tracker, short_digest
 
 DATASETS_LOCK: Final = ".datasets.lock"
-Say = Callable[[str | None, EpochRecord], None]  # fold or None, and the epoch
+OnEpoch = Callable[[str | None, EpochRecord], None]  # fold or None, and the epoch
 
 
 def _train_once(
@@ -50,9 +50,9 @@ def _train_once(
 
 
 def _train(
-    job: dict[str, Any], folder: Path, say: Say
+    job: dict[str, Any], folder: Path, on_epoch: OnEpoch
 ) -> tuple[TrainingResult, list[TrainingResult]]:
-    """The training on the fixed split, and on every fold when the experiment says so."""
+    """The training on the fixed split, and on every fold when the experiment has folds."""
     from dance_models.data.folds import fold_count, fold_runs
     from dance_models.data.frame_split import leaking_runs
 
@@ -64,7 +64,7 @@ def _train(
     # The fixed split's test clips are there for the folds alone.
     fixed = [run for run in runs if run.split != "test"]
     initial = Path(job["initial"]) if job["initial"] else None
-    result = _train_once(fixed, experiment, folder, partial(say, None), crops, initial)
+    result = _train_once(fixed, experiment, folder, partial(on_epoch, None), crops, initial)
     folds = []
     if experiment.folds:
         for fold in range(fold_count(runs)):
@@ -74,7 +74,7 @@ def _train(
                     [run for run in fold_runs(runs, fold) if run.split != "test"],
                     experiment,
                     folder / name,
-                    partial(say, name),
+                    partial(on_epoch, name),
                     crops,
                     initial,
                 )
@@ -151,7 +151,7 @@ def run(pipes: PipesContext, job: dict[str, Any]) -> None:
     folder = Path(job["folder"])
     mlflow.set_tracking_uri(store.tracking_uri)
 
-    def say(fold: str | None, record: EpochRecord) -> None:
+    def log_epoch(fold: str | None, record: EpochRecord) -> None:
         prefix = f"{fold}." if fold else ""
         pipes.log.info(f"{fold or 'fixed split'}: {record.line()}")
         metrics = {prefix + name: value for name, value in record.metrics().items()}
@@ -159,7 +159,7 @@ def run(pipes: PipesContext, job: dict[str, Any]) -> None:
 
     with mlflow.start_run(run_id=job["run_id"], log_system_metrics=True):
         _log_datasets(job)
-        result, folds = _train(job, folder, say)
+        result, folds = _train(job, folder, log_epoch)
         pipes.log.info(f"Best epoch {result.best_epoch}; logging the model to MLflow.")
         model_id = _log_model(job, result)
         difference = _export_difference(result, model_id)

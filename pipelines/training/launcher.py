@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from pipelines.known_warnings import known_warnings_ignored
 from pipelines.tracking.tracker import MLFLOW_ENVIRONMENT
 
 
@@ -22,8 +23,13 @@ class TrainingLauncher(dg.ConfigurableResource):  # type: ignore[type-arg]
     ) -> Mapping[str, Any]:
         """Run one training; returns the message it reported at its end.
 
-        Raises Dagster's Pipes execution error when the child fails, Failure when it is silent.
+        Raises Dagster's Pipes execution error when the child fails, and Failure when it reports
+        nothing.
         """
+        with known_warnings_ignored():  # parts of Pipes are a preview
+            return self._run(context, job)
+
+    def _run(self, context: dg.AssetExecutionContext, job: Mapping[str, Any]) -> Mapping[str, Any]:
         client = dg.PipesSubprocessClient(termination_timeout_seconds=self.termination_timeout_s)
         completed = client.run(
             context=context,

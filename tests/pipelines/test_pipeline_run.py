@@ -115,7 +115,7 @@ def test_a_run_killed_half_way_goes_on(tmp_path: Path, make_corpus: MakeCorpus) 
         command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     tables = store / "tables" / "clip_probe"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while not list(tables.glob("*.parquet")) and time.monotonic() < deadline:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
@@ -135,7 +135,6 @@ def test_a_run_killed_half_way_goes_on(tmp_path: Path, make_corpus: MakeCorpus) 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 def test_a_training_killed_half_way_goes_on_where_it_was(
     tmp_path: Path, make_corpus: MakeCorpus
 ) -> None:
@@ -151,9 +150,9 @@ def test_a_training_killed_half_way_goes_on_where_it_was(
         command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     models = store / "models" / "stga_net"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not (done := [p for p in models.glob("*/progress.json") if _epoch(p) >= 1]):
-        assert time.monotonic() < deadline, "no epoch within two minutes"
+        assert time.monotonic() < deadline, "no epoch in ten minutes"
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -21,7 +21,7 @@ from pipelines.stage import last_materialization
 from pipelines.storage.store import Store, open_instance
 
 # One process of pytest-xdist for all of them.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("whole_graph"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("whole_graph")]
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,6 @@ def _picture(evaluation: dg.AssetCheckEvaluation) -> Image.Image:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_damage_is_located_and_stops_what_hangs_on_it(
     tmp_path: Path, make_corpus: MakeCorpus
 ) -> None:
