@@ -17,6 +17,7 @@ from dance_models.metrics.pck import (
 )
 from dance_models.metrics.torso import torso_by_clip, visible_annotation
 from dance_models.skeleton import DANCE_14
+from dance_models.skeletons.mocap_25 import MOCAP_25
 
 
 def test_errors_at_and_beyond_the_threshold() -> None:
@@ -132,3 +133,12 @@ def test_lag_without_motion_is_unknown_and_short_runs_do_not_fail() -> None:
     still = np.tile(figure(), (30, 1, 1))
     assert np.isnan(lag_frames(lag_sums(still, still)))
     assert lag_sums(still[:1], still[:1]).shape == (3, 2 * MAX_LAG + 1)
+
+
+def test_in_3d_a_person_behind_is_another_person() -> None:
+    truth = np.random.default_rng(0).random((2, MOCAP_25.num_joints, 3))
+    behind = truth + np.array([0.0, 0.0, 5.0])
+    assert same_person(truth, truth).all()
+    assert not same_person(behind, truth).any()
+    extent = truth.max(axis=1) - truth.min(axis=1)
+    np.testing.assert_allclose(box_side(truth), extent.max(axis=-1))
