@@ -1,6 +1,5 @@
 """``dance``: the same graph as the web UI, without a browser. Each command has its own module."""
 
-import sys
 from collections.abc import Callable
 
 import typer
@@ -8,7 +7,6 @@ import typer
 from pipelines.commands.apply import apply
 from pipelines.commands.bench import bench
 from pipelines.commands.clean import clean
-from pipelines.commands.common import error_console
 from pipelines.commands.demo import demo
 from pipelines.commands.evaluate import evaluate
 from pipelines.commands.export_frames import export_frames
@@ -40,13 +38,7 @@ def make_app() -> typer.Typer:
 
 def main() -> None:
     """Entry point of the ``dance`` script."""
-    try:
-        make_app()()
-    except KeyboardInterrupt:
-        error_console().print(
-            "Interrupted. Finished results are kept; the same command continues from there."
-        )
-        sys.exit(130)
+    make_app()()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 EXIT_FAILED: Final = 1  # a stage failed
 EXIT_INPUT: Final = 2  # the command or its input cannot be used
 EXIT_QUARANTINED: Final = 3  # with --strict: a clip was quarantined
+EXIT_INTERRUPTED: Final = 130  # as shells report SIGINT
 
 PersonOption = Annotated[
     int | None, typer.Option(help="Follow the N-th largest person, 0 is the largest.")
@@ -56,7 +57,12 @@ def reported(debug: bool) -> Iterator[None]:
             raise
         error_console().print(f"[bold red]error:[/] {escape(str(error))}")
         raise typer.Exit(EXIT_INPUT) from error
-    except (typer.Exit, KeyboardInterrupt):
+    except KeyboardInterrupt as interrupt:
+        error_console().print(
+            "Interrupted. Finished results are kept; the same command continues from there."
+        )
+        raise typer.Exit(EXIT_INTERRUPTED) from interrupt
+    except typer.Exit:
         raise
     except Exception as error:
         if debug:

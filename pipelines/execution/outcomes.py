@@ -105,6 +105,15 @@ def outcomes_of_run(
     return found
 
 
+def was_interrupted(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether a step of the run ended because of SIGINT or SIGTERM."""
+    interrupt = dg.DagsterExecutionInterruptedError.__name__
+    failures = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    events = [record.dagster_event for record in failures if record.dagster_event is not None]
+    errors = [event.step_failure_data.error for event in events]
+    return any(error is not None and error.cls_name == interrupt for error in errors)
+
+
 def _recorded(
     instance: dg.DagsterInstance, run_id: str, clip: str | None
 ) -> dict[str, StageOutcome]:

@@ -17,7 +17,14 @@ from typing import Any, Final
 import dagster as dg
 
 from pipelines.automation.jobs import INGEST_CLIPS, RETRAIN_ALL
-from pipelines.execution.outcomes import Plan, StageOutcome, is_fresh, outcomes_of_run, plan
+from pipelines.execution.outcomes import (
+    Plan,
+    StageOutcome,
+    is_fresh,
+    outcomes_of_run,
+    plan,
+    was_interrupted,
+)
 from pipelines.execution.recovery import process_tags
 from pipelines.execution.request import Request, definitions_of
 from pipelines.partitions import clip_keys
@@ -77,7 +84,11 @@ class DatasetRun:
         self._command = uuid.uuid4().hex
 
     def execute(self) -> list[StageOutcome]:
-        """Run what is stale; the outcomes of all stages. Blocks until the run has ended."""
+        """Run what is stale; the outcomes of all stages. Blocks until the run has ended.
+
+        Raises KeyboardInterrupt when the run was interrupted: Dagster ends its steps, and does not
+        pass the interrupt on.
+        """
         request, to_run = self.request, self.planned.to_run
         if not to_run:
             return list(self.planned.outcomes)
@@ -94,6 +105,8 @@ class DatasetRun:
             tags={**_tags(request), COMMAND_TAG: self._command},
             asset_selection=[dg.AssetKey(stage.name) for stage in to_run],
         )
+        if was_interrupted(self.instance, result.run_id):
+            raise KeyboardInterrupt
         ran = outcomes_of_run(self.instance, result.run_id, to_run, request.opened, request.profile)
         return [*self.planned.outcomes, *ran]
 

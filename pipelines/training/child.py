@@ -6,6 +6,7 @@ datasets, initial.
 """
 
 import logging
+import sys
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -183,8 +184,11 @@ def _located(path: Path) -> dict[str, str]:
 
 def main() -> None:
     """Entry point of the child process."""
-    with open_dagster_pipes() as pipes:
-        run(pipes, dict(pipes.extras))
+    try:
+        with open_dagster_pipes() as pipes:
+            run(pipes, dict(pipes.extras))
+    except KeyboardInterrupt:  # its epochs are saved; a trace would bury the line that says so
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,37 @@
+"""Errors of commands become one line and an exit code."""
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from dance_models.errors import InputError
+from pipelines.commands.common import estimator_of, reported
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (InputError("no such folder", hint="Choose another"), 2, "no such folder"),
+        (RuntimeError("broken\nmore"), 1, "RuntimeError: broken (--debug shows the trace)"),
+        (KeyboardInterrupt(), 130, "the same command continues from there"),
+        (typer.Exit(3), 3, ""),
+    ],
+)
+def test_an_error_is_one_line_and_an_exit_code(
+    error: BaseException, code: int, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as raised, reported(debug=False):
+        raise error
+    assert raised.value.exit_code == code
+    assert line in " ".join(capsys.readouterr().err.split())
+
+
+def test_debug_lets_the_error_through() -> None:
+    with pytest.raises(RuntimeError, match="broken"), reported(debug=True):
+        raise RuntimeError("broken")
+
+
+def test_two_estimators_exclude_each_other(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="exclude each other"):
+        estimator_of(tracks=tmp_path, onnx=tmp_path)

@@ -1,0 +1,149 @@
+"""What became of a run: plans before it, outcomes after it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from dance_models.config import QualityConfig
+from dance_models.profiles import PROFILES
+from dance_models.quality.findings import Finding
+from dance_models.tables import write_table
+from pipelines.checks.asset_checks import AssetChecks, Check
+from pipelines.execution.outcomes import outcomes_of_run, plan, was_interrupted
+from pipelines.stage import ONLY_STALE_TAG, Metadata, Stage, StageContext
+from pipelines.storage.store import Store
+
+SMOKE = PROFILES["smoke"]
+
+
+def _stage(name: str, *deps: Stage, fails: bool = False, bad: bool = False) -> Stage:
+    """A stage that writes its name, and whose blocking check finds an error when it is ``bad``."""
+
+    def found(store: Store, quality: QualityConfig, clip: str | None) -> list[Finding]:
+        return [Finding("sound", name, "is bad", 1.0, 0.0, severity="error")] if bad else []
+
+    @Stage(
+        name=name,
+        deps=deps,
+        inputs=lambda context: {dep.name: context.store.digest(dep.name) for dep in deps},
+        checks=AssetChecks(name, (Check("sound", "It is sound.", blocking=True),), found),
+        group="test",
+        version="1",
+    )
+    def compute(context: StageContext[None]) -> Metadata:
+        if fails:
+            raise ValueError("no such codec")
+        write_table(pl.DataFrame({"name": [name]}), context.store.table(name))
+        return {}
+
+    return compute
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as made:
+        yield made
+
+
+def _run(store: Store, instance: dg.DagsterInstance, *stages: Stage) -> str:
+    result = dg.materialize(
+        [stage.asset(SMOKE) for stage in stages],
+        instance=instance,
+        resources={"store": store, "launcher": None},
+        tags={ONLY_STALE_TAG: "true"},
+        raise_on_error=False,
+    )
+    return result.run_id
+
+
+def test_what_is_stale_is_run_with_everything_downstream(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    store = Store(root=str(tmp_path))
+    first = _stage("first")
+    second = _stage("second", first)
+    other = _stage("other")
+    stages = (first, other, second)
+    assert plan(stages, instance, store, SMOKE).to_run == stages
+    run_id = _run(store, instance, *stages)
+    made = outcomes_of_run(instance, run_id, stages, store, SMOKE)
+    assert [(o.asset, o.state) for o in made] == [
+        ("first", "made"),
+        ("other", "made"),
+        ("second", "made"),
+    ]
+    planned = plan(stages, instance, store, SMOKE)
+    assert not planned.to_run
+    assert {outcome.state for outcome in planned.outcomes} == {"fresh"}
+
+    store.table("first").unlink()
+    planned = plan(stages, instance, store, SMOKE)
+    assert planned.to_run == (first, second)
+    run_id = _run(store, instance, *planned.to_run)
+    again = outcomes_of_run(instance, run_id, planned.to_run, store, SMOKE)
+    assert [(o.asset, o.state) for o in again] == [("first", "made"), ("second", "fresh")]
+
+
+def test_an_error_is_reported_with_its_innermost_message(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    store = Store(root=str(tmp_path))
+    first = _stage("first", fails=True)
+    stages = (first, _stage("second", first))
+    run_id = _run(store, instance, *stages)
+    (outcome,) = outcomes_of_run(instance, run_id, stages, store, SMOKE)
+    assert (outcome.asset, outcome.state) == ("first", "failed")
+    assert outcome.error == "ValueError: no such codec"
+    assert not was_interrupted(instance, run_id)
+
+
+def test_a_blocking_check_stops_what_is_downstream_in_later_plans_too(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    store = Store(root=str(tmp_path))
+    first = _stage("first", bad=True)
+    stages = (first, _stage("second", first))
+    run_id = _run(store, instance, *stages)
+    (outcome,) = outcomes_of_run(instance, run_id, stages, store, SMOKE)
+    assert outcome.state == "failed"
+    assert "is bad" in str(outcome.error)
+    planned = plan(stages, instance, store, SMOKE)
+    assert not planned.to_run
+    assert [(o.asset, o.state) for o in planned.outcomes] == [("first", "failed")]
+
+
+def test_a_check_that_is_a_step_of_its_own_is_reported(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    store = Store(root=str(tmp_path))
+    first = _stage("first")
+
+    @dg.asset_check(asset="first", blocking=True)
+    def alone() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=False)
+
+    result = dg.materialize(
+        [first.asset(SMOKE), alone],
+        instance=instance,
+        resources={"store": store, "launcher": None},
+        raise_on_error=False,
+    )
+    made, failed = outcomes_of_run(instance, result.run_id, (first,), store, SMOKE)
+    assert (made.asset, made.state) == ("first", "made")
+    assert (failed.asset, failed.state) == ("first_alone", "failed")
+
+
+def test_an_interrupt_is_told_from_an_error(instance: dg.DagsterInstance) -> None:
+    @dg.op
+    def interrupted() -> None:
+        raise dg.DagsterExecutionInterruptedError
+
+    @dg.job
+    def job() -> None:
+        interrupted()
+
+    result = job.execute_in_process(instance=instance, raise_on_error=False)
+    assert was_interrupted(instance, result.run_id)
