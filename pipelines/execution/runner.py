@@ -95,7 +95,11 @@ class DatasetRun:
         job = dg.build_reconstructable_job(
             "pipelines.graph",
             "job_of",
-            reconstructable_args=(str(request.store), request.options.to_plain(), RETRAIN_ALL),  # type: ignore[arg-type]
+            reconstructable_kwargs={
+                "store_root": str(request.store),
+                "options": request.options.to_plain(),
+                "job": RETRAIN_ALL,
+            },
         )
         config = _run_config(request, to_run)
         result = dg.execute_job(

@@ -167,7 +167,7 @@ class Session:
             with progress_bars(self.console) as progress, shown_progress(run, progress):
                 for outcome in run.execute():
                     found.setdefault((outcome.asset, outcome.clip), outcome)
-            if any(outcome.state == "failed" for outcome in found.values()):
+            if any(outcome.stops(None) for outcome in found.values()):
                 break
         return list(found.values())
 
