@@ -1,4 +1,4 @@
-"""The layering holds: the library knows no orchestrator, the orchestration holds no tensor code."""
+"""The layering: the library imports no orchestrator, and the orchestration has no tensor code."""
 
 import ast
 import json
@@ -14,8 +14,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-# The rooms of a package (folders, and files at the top) from the lowest layer to the highest.
-# A room imports only from rooms before it. docs/architecture.md shows the same order.
+# The parts of a package (folders and top-level files) from the lowest layer to the highest.
+# A part imports only from parts before it. docs/architecture.md shows the same order.
 LAYERS = {
     "dance_models": (
         "errors",
@@ -69,7 +69,7 @@ LAYERS = {
         "cli",
     ),
 }
-# What is too long to be read at once.
+# The most lines a function may have.
 LONGEST_FUNCTION = 50
 
 
@@ -104,7 +104,7 @@ def _run_time_nodes(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _import_graph(package: str) -> dict[str, set[str]]:
-    """The modules of a package that each of them imports, inside of functions too."""
+    """For each module of a package, the modules it imports, also inside functions."""
     trees = {_module(p): ast.parse(p.read_text("utf-8")) for p in _sources(package)}
     graph: dict[str, set[str]] = {module: set() for module in trees}
     for module, tree in trees.items():
@@ -125,7 +125,7 @@ def _room(module: str) -> str:
 
 
 @pytest.mark.parametrize("package", LAYERS)
-def test_imports_go_down(package: str) -> None:
+def test_imports_only_point_to_lower_layers(package: str) -> None:
     graph = {m: others for m, others in _import_graph(package).items() if _room(m)}
     rooms = {_room(module) for module in graph}
     layers = LAYERS[package]
@@ -141,7 +141,7 @@ def test_imports_go_down(package: str) -> None:
 
 
 @pytest.mark.parametrize("package", LAYERS)
-def test_no_files_import_each_other_in_a_circle(package: str) -> None:
+def test_there_are_no_import_cycles(package: str) -> None:
     try:
         TopologicalSorter(_import_graph(package)).prepare()
     except CycleError as error:
@@ -149,7 +149,7 @@ def test_no_files_import_each_other_in_a_circle(package: str) -> None:
 
 
 @pytest.mark.parametrize("path", [*_sources("dance_models"), *_sources("pipelines")], ids=str)
-def test_functions_can_be_read_at_once(path: Path) -> None:
+def test_functions_are_short(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.FunctionDef):
             lines = (node.end_lineno or 0) - node.lineno + 1
@@ -168,7 +168,7 @@ def test_no_module_writes_the_environment(path: Path) -> None:
 
 
 def test_importing_reads_neither_environment_nor_disk_and_builds_no_asset(tmp_path: Path) -> None:
-    """All modules but the one that Dagster loads, in an empty folder with a spy on both."""
+    """Import all modules but the one that Dagster loads, in an empty folder, recording accesses."""
     modules = [
         _module(path)
         for path in (*_sources("dance_models"), *_sources("pipelines"))
@@ -226,8 +226,8 @@ print(json.dumps(found))
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="lists threads as Linux does")
-def test_what_is_forked_from_has_no_threads_of_polars() -> None:
-    """Steps are forked from a server with these modules: the pool of threads would not survive."""
+def test_the_fork_server_starts_no_polars_threads() -> None:
+    """Steps are forked from a server with these modules; a thread pool does not survive a fork."""
     code = (
         "import importlib, pathlib\n"
         "from pipelines.graph import PRELOADED\n"
@@ -243,7 +243,7 @@ def test_what_is_forked_from_has_no_threads_of_polars() -> None:
 
 
 @pytest.mark.parametrize("path", _sources("dance_models"), ids=str)
-def test_the_library_knows_no_orchestrator(path: Path) -> None:
+def test_the_library_imports_no_orchestrator(path: Path) -> None:
     assert not _imports(path) & {"dagster", "dagster_pipes", "mlflow", "pipelines"}
 
 
@@ -253,14 +253,14 @@ def test_the_orchestration_holds_no_tensor_code(path: Path) -> None:
 
 
 @pytest.mark.parametrize("package", ["metrics", "nets", "batches", "inference", "training"])
-def test_networks_and_training_need_torch_and_numpy_alone(package: str) -> None:
+def test_networks_and_training_need_only_torch_and_numpy(package: str) -> None:
     allowed = {"torch", "numpy", "dance_models"} | set(sys.stdlib_module_names)
     for path in sorted((ROOT / "dance_models" / package).rglob("*.py")):
         assert _imports(path) <= allowed, path
 
 
 def test_training_imports_nothing_heavy_at_run_time() -> None:
-    """Following imports too: a bare GPU host has neither polars nor OpenCV."""
+    """Including indirect imports: a bare GPU host has neither polars nor OpenCV."""
     code = (
         "import sys\n"
         "for name in ('polars', 'cv2', 'pyarrow', 'albumentations', 'av', 'scipy', 'matplotlib'):\n"
@@ -274,7 +274,7 @@ def test_training_imports_nothing_heavy_at_run_time() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_definitions_stay_light() -> None:
+def test_loading_the_definitions_imports_nothing_heavy() -> None:
     """Every run, sensor tick and code server imports them: no torch, no MLflow."""
     code = (
         "import sys, pipelines.definitions\n"
@@ -292,6 +292,6 @@ def test_no_loose_modules_at_the_root() -> None:
     assert not list(ROOT.glob("*.py"))
 
 
-def test_the_committed_instance_configuration_is_the_template() -> None:
+def test_the_committed_instance_configuration_matches_the_template() -> None:
     committed = ROOT / "assets_store" / "dagster_home" / "dagster.yaml"
     assert committed.read_bytes() == (ROOT / "pipelines" / "dagster.yaml").read_bytes()

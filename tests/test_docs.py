@@ -1,4 +1,4 @@
-"""README and docs: what they tell people to type exists, and what they list is complete."""
+"""README and docs: the commands they show exist, and their lists are complete."""
 
 import importlib
 import importlib.metadata
@@ -45,7 +45,7 @@ def _name(page: Path) -> str:
 
 
 def _commands(page: Path) -> list[list[str]]:
-    """Commands of the ``bash`` blocks and of inline code; ``sh`` blocks are not ours."""
+    """Commands of the ``bash`` blocks and of inline code; ``sh`` blocks are not checked."""
     blocks = re.findall(r"```bash\n(.*?)```", _text(page), re.DOTALL)
     joined = "".join(blocks).replace("\\\n", " ")
     lines = [line.split(" #")[0].strip() for line in joined.splitlines()]
@@ -88,7 +88,7 @@ def _are_options(words: list[str], shown: str) -> None:
             assert re.search(rf"{re.escape(word)}\b", shown), word
 
 
-# --- names that a page says it lists ------------------------------------------------------------
+# --- names that a page lists --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -148,7 +148,7 @@ def _anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_resolve(page: Path) -> None:
     prose = re.sub(r"```.*?```", "", _text(page), flags=re.DOTALL)
     for target in re.findall(r"\]\(([^)]+)\)", prose):
         if target.startswith(("http://", "https://")):
@@ -166,7 +166,7 @@ def test_the_site_lists_every_page() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_name)
-def test_files_and_folders_that_are_named_exist(page: Path) -> None:
+def test_files_and_folders_named_in_the_docs_exist(page: Path) -> None:
     named = re.findall(r"`((?:dance_models|pipelines|tests|docs)/[\w/.]*)`", _text(page))
     for path in set(named):
         assert (ROOT / path).exists(), path
@@ -232,7 +232,7 @@ def _type(dtype: Any) -> str:
 
 
 @pytest.mark.parametrize("section", SCHEMAS)
-def test_documented_columns_are_those_of_the_code(section: str) -> None:
+def test_documented_columns_match_the_code(section: str) -> None:
     schema = {column: _type(dtype) for column, dtype in _schema(*SCHEMAS[section]).items()}
     assert list(_documented(section).items()) == list(schema.items())
 
@@ -263,7 +263,7 @@ def test_the_readme_is_short() -> None:
     assert (DOCS / "demo_refined.jpg").is_file()
 
 
-def test_the_changelog_has_a_place_for_what_is_not_released() -> None:
+def test_the_changelog_has_an_unreleased_section() -> None:
     assert re.findall(r"^## \[(.+?)\]", _text(ROOT / "CHANGELOG.md"), re.MULTILINE) == [
         "Unreleased",
         dance_models.__version__,
@@ -275,7 +275,7 @@ def test_the_version_has_one_source() -> None:
     assert 'dynamic = ["version"]' in _text(ROOT / "pyproject.toml")
 
 
-def test_hooks_before_a_commit_download_nothing() -> None:
+def test_pre_commit_hooks_download_nothing() -> None:
     import yaml
 
     hooks = yaml.safe_load(_text(ROOT / ".pre-commit-config.yaml"))
@@ -283,8 +283,8 @@ def test_hooks_before_a_commit_download_nothing() -> None:
     assert all(hook["language"] == "system" for hook in hooks["repos"][0]["hooks"])
 
 
-def test_the_site_asks_nothing_of_the_network(tmp_path: Path) -> None:
-    """Built strictly when its tools are there; no page loads anything from another host."""
+def test_the_site_loads_nothing_from_the_network(tmp_path: Path) -> None:
+    """A strict build, if its tools are installed; no page loads anything from another host."""
     pytest.importorskip("material", reason="pip install -e .[docs]")
     pytest.importorskip("mmdr", reason="pip install -e .[docs]")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", str(tmp_path)]

@@ -1,1 +1,1 @@
-"""What happens by itself: sensors, the retraining schedule, and the jobs that they start."""
+"""What runs automatically: sensors, the retraining schedule, and the jobs that they start."""

@@ -25,8 +25,8 @@ def _network(
 ) -> "list[Finding]":
     from dance_models.quality import models
 
-    said = store.training(asset)
-    best, last = (store.path / said[name]["path"] for name in ("best", "last"))
+    training = store.training(asset)
+    best, last = (store.path / training[name]["path"] for name in ("best", "last"))
     outcome = best.with_name(OUTCOME)
     if outcome.is_file():
         noted = json.loads(outcome.read_text("utf-8"))

@@ -129,14 +129,14 @@ def _replaced_mlflow_runs(store: "Store") -> list[str]:
     if experiment is None:
         return []
     used = {p.read_text("utf-8").strip() for p in store.path.glob("models/*/*/mlflow_run_id")}
-    gone = {
+    replaced = {
         (path / "mlflow_run_id").read_text("utf-8").strip()
         for path in _unused_trainings(store)
         if (path / "mlflow_run_id").is_file()
     }
     registered = {str(v.run_id) for v in tracker.client.search_model_versions()}
     runs = tracker.client.search_runs([experiment.experiment_id])
-    return [r.info.run_id for r in runs if r.info.run_id not in (used - gone) | registered]
+    return [r.info.run_id for r in runs if r.info.run_id not in (used - replaced) | registered]
 
 
 def find_garbage(store: "Store") -> Garbage:

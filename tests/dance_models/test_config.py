@@ -1,4 +1,4 @@
-"""Settings that were added later do not make what was trained before look untrained."""
+"""Settings that were added later do not invalidate earlier trainings."""
 
 from dataclasses import asdict, dataclass, fields, replace
 
@@ -20,7 +20,7 @@ from dance_models.config import (
 )
 
 
-def test_identity_holds_every_field_but_those_added_later_at_their_default() -> None:
+def test_identity_omits_only_later_fields_at_their_default() -> None:
     assert identity(SamplingConfig()) == asdict(SamplingConfig())
     whole = PredictionExperiment(StgaNetConfig(), TrainingConfig())
     plain = identity(whole)
@@ -51,22 +51,22 @@ class _Later:
 
 
 def test_a_new_default_of_an_added_setting_changes_the_identity() -> None:
-    """What was trained before is not taken for trained with the new default."""
+    """An earlier training is not mistaken for one with the new default."""
     assert identity(_Earlier()) == {"size": 3}
     assert identity(_Later()) == {"size": 3, "extra": 5}
     assert identity(_Later(extra=0)) == {"size": 3}
 
 
-def test_what_was_written_before_is_read_with_the_value_of_then() -> None:
+def test_older_files_are_read_with_the_default_of_their_time() -> None:
     assert from_identity(_Later, identity(_Earlier())) == _Later(extra=0)
     assert from_identity(_Later, identity(_Later())) == _Later()
 
 
-def test_lists_become_tuples_again() -> None:
+def test_lists_are_read_back_as_tuples() -> None:
     assert from_identity(AugmentConfig, {"scale": [0.5, 2.0]}) == AugmentConfig(scale=(0.5, 2.0))
 
 
-def test_noise_and_blur_of_crops_leave_hrnets_identity_while_they_are_off() -> None:
+def test_disabled_noise_and_blur_do_not_change_hrnets_identity() -> None:
     experiment = HrnetExperiment(HrnetConfig(), TrainingConfig())
     assert set(identity(experiment)["jitter"]) == {"shift", "brightness", "colour"}
     noisy = replace(experiment, jitter=CropJitterConfig(blur=1.0, noise=6.0))
@@ -74,14 +74,14 @@ def test_noise_and_blur_of_crops_leave_hrnets_identity_while_they_are_off() -> N
     assert experiment_from_plain(experiment_to_plain(noisy)) == noisy
 
 
-def test_every_setting_tells_configurations_apart() -> None:
+def test_every_setting_changes_the_identity() -> None:
     for config in (MkffStGcnConfig(), StgaNetConfig(), TrainingConfig(), CropJitterConfig()):
         for entry in fields(config):
             other = replace(config, **{entry.name: "something else"})
             assert identity(other) != identity(config), entry.name
 
 
-def test_an_experiment_comes_back_from_plain_values() -> None:
+def test_an_experiment_round_trips_through_plain_values() -> None:
     for net in (MkffStGcnConfig(), MkffStGcnConfig(uncertainty=True)):
         experiment = RecognitionExperiment(net, TrainingConfig(estimate_probability=0.25))
         assert experiment_from_plain(experiment_to_plain(experiment)) == experiment

@@ -1,4 +1,4 @@
-"""What each profile trains, pinned: the checkpoints of a store hang on it."""
+"""What each profile trains, pinned: the checkpoints of a store depend on it."""
 
 import hashlib
 import json
@@ -10,8 +10,8 @@ from dance_models.config import identity
 from dance_models.profiles import PROFILES
 from dance_models.rows import HEADLINE, ROWS
 
-# Of every network's configuration. A change here makes every store train anew: if it is meant,
-# say so in the changelog.
+# Digests of the network configurations. A change makes every store train again; if intended,
+# note it in the changelog.
 DIGESTS: Final = {
     "smoke": "fa5817f3c350b438b39c95e7a31f9e06da70a3543d5559281bf7dc7b40919864",
     "demo": "b5ead1afbe6133a4bf716e8f04cc6005a50467716da7a9a2cd6169580cd17c96",
@@ -44,7 +44,7 @@ def test_short_profiles_compare_the_headline_networks() -> None:
     assert PROFILES["smoke"].rows == PROFILES["demo"].rows == HEADLINE
 
 
-def test_long_profiles_compare_all_but_ablations_and_fine_tuned_rows() -> None:
+def test_long_profiles_compare_all_rows_except_ablations_and_fine_tuned_ones() -> None:
     expected = (
         "smoothnet", "hbrnn", "hrnet", "st_gcn", "mkff_st_gcn.paper", "mkff_st_gcn.faithful",
         "mkff_st_gcn.frame_split", "mkff_st_gcn", "t_gcn", "t_gcn_residual", "t_gcn_velocity",

@@ -1,4 +1,4 @@
-"""The table of rows: what a row is follows from its kind, never from the spelling of its id."""
+"""The table of rows: the properties of a row follow from its kind, never from its id."""
 
 import pytest
 
@@ -69,7 +69,7 @@ def test_a_further_seed_differs_from_its_network_in_nothing_else() -> None:
             assert row.experiment.net == row_of(row.network).experiment.net
 
 
-def test_pre_training_leads_from_the_row_to_its_weights() -> None:
+def test_a_fine_tuned_row_refers_to_its_pre_trained_weights() -> None:
     assert {asset: row.id for asset, row in ROW_OF_PRETRAINING.items()} == {
         "pretrained_mkff_st_gcn": "mkff_st_gcn",
         "pretrained_stga_net": "stga_net",
@@ -83,7 +83,7 @@ def test_what_single_rows_need() -> None:
     assert (FRAME_SPLIT.asset, FRAME_SPLIT.network) == ("mkff_st_gcn_frame_split", "mkff_st_gcn")
 
 
-def test_variants_are_not_trained_on_folds_but_those_for_raw_poses() -> None:
+def test_only_variants_for_raw_poses_are_trained_on_folds() -> None:
     variants = [row.id for row in ROWS if row.folded and row.base]
     assert variants == ["traj_gcn.estimated", "simlpe.estimated", "stga_net.estimated"]
     assert all(row.folded for row in ROWS if row.base is None)

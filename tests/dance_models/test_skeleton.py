@@ -1,4 +1,4 @@
-"""What every skeleton keeps to, and boxes and reflections of poses."""
+"""Invariants of every skeleton, and boxes and reflections of poses."""
 
 import subprocess
 import sys
@@ -102,14 +102,12 @@ def test_landmarks_of_the_estimator_mirror_in_pairs() -> None:
         ({"colours": DANCE_14.colours[:-1]}, "13 colours"),
     ],
 )
-def test_fields_that_contradict_each_other_are_refused(
-    change: dict[str, object], complaint: str
-) -> None:
+def test_contradictory_fields_are_refused(change: dict[str, object], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         replace(DANCE_14, **change)  # type: ignore[arg-type]
 
 
-def test_skeletons_need_numpy_alone() -> None:
+def test_skeletons_need_only_numpy() -> None:
     code = (
         "import sys\n"
         "for name in ('torch', 'polars', 'cv2', 'scipy'):\n"

@@ -13,7 +13,7 @@ def _frame() -> pl.DataFrame:
     return pl.DataFrame({"clip": ["a", "b"], "keypoints": pl.Series(poses, dtype=KEYPOINTS)})
 
 
-def test_rewriting_gives_the_same_bytes_and_the_digest_is_the_files(tmp_path: Path) -> None:
+def test_rewriting_gives_the_same_bytes_and_the_files_digest(tmp_path: Path) -> None:
     first = write_table(_frame(), tmp_path / "x" / "a.parquet")
     second = write_table(_frame(), tmp_path / "b.parquet")
     assert first == second == file_digest(tmp_path / "b.parquet")
@@ -29,7 +29,7 @@ def test_tables_carry_joints_and_skeleton(tmp_path: Path) -> None:
     assert metadata["joints"].startswith('["head_top", "neck", "left_shoulder"')
 
 
-def test_a_failed_write_leaves_the_old_table_and_no_litter(
+def test_a_failed_write_leaves_the_old_table_and_no_temporary_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.parquet"

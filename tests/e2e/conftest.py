@@ -1,4 +1,4 @@
-"""A headless Chromium for the tests that look at pages."""
+"""A headless Chromium for the tests of web pages."""
 
 import shutil
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture
 def browser() -> Iterator[Any]:
-    """A selenium session; skips the test where there is no Chromium with its driver."""
+    """A selenium session; skips the test where Chromium or its driver is missing."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")

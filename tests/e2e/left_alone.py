@@ -1,4 +1,4 @@
-"""A store that is left alone: files are dropped into it, all else is the daemon's."""
+"""An unattended store: files are dropped into it, and the daemon does the rest."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ SIZE = (320, 240)  # of the pictures
 
 @dataclass(frozen=True)
 class Desk:
-    """A rendered corpus beside an empty store: what somebody has and puts in bit by bit."""
+    """A rendered corpus beside an empty store; its files are dropped in step by step."""
 
     corpus: Path
     store: Store
@@ -28,7 +28,7 @@ class Desk:
         return sorted(path.stem for path in self.corpus.rglob("*.mp4"))
 
     def drop_clips(self, *clips: str) -> float:
-        """Copy clips into ``raw/clips``; the time at which the last of them was there."""
+        """Copy clips into ``raw/clips``; returns the time after the last copy."""
         for path in self.corpus.rglob("*.mp4"):
             if path.stem in clips:
                 target = self.store.raw_clips / path.parent.name / path.name
@@ -43,7 +43,7 @@ class Desk:
         return time.time()
 
     def misplace(self, clip: str, joint: str, frame: int) -> None:
-        """Move a joint of one annotated frame well aside, as a slip of the hand does."""
+        """Displace a joint of one annotated frame, as a misplaced click does."""
         path = self.corpus / "annotations" / f"{clip}.json"
         document = json.loads(path.read_text())
         annotation = document["annotations"][frame]
@@ -53,7 +53,7 @@ class Desk:
 
 
 def make_desk(folder: Path, clips: int, frames: int = 64) -> Desk:
-    """A desk in ``folder``; skips the test when the estimator's weights cannot be had."""
+    """A desk in ``folder``; skips the test when the estimator's weights are unavailable."""
     store = Store(root=str(folder / "store")).initialise()
     write_demo_corpus(folder / "corpus", DemoCorpusConfig(clips, frames, size=SIZE))
     try:

@@ -1,4 +1,4 @@
-"""A real ``dagster dev`` on a store, asked through GraphQL."""
+"""A real ``dagster dev`` on a store, queried through GraphQL."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from pipelines.tracking.tracker import Tracker
 
 
 def until(condition: Callable[[], bool], what: str, seconds: float) -> None:
-    """Wait for something, asking every two seconds."""
+    """Wait for a condition, polling every two seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
@@ -98,7 +98,7 @@ class Dagster:
         return [run for run in self.runs() if run["jobName"] == job]
 
     def unfinished(self) -> list[str]:
-        """Ids of the runs that are still to end."""
+        """Ids of the unfinished runs."""
         ended = {"SUCCESS", "FAILURE", "CANCELED"}
         return [run["runId"] for run in self.runs() if run["status"] not in ended]
 
@@ -110,7 +110,7 @@ class Dagster:
         return [m["partition"] for m in found if float(m["timestamp"]) / 1000 >= since]
 
     def metadata(self, asset: str) -> dict[str, Any]:
-        """Texts and numbers that lie with the newest materialization of an asset."""
+        """Text and number metadata of the newest materialization of an asset."""
         query = """query ($path: [String!]!) { assetOrError(assetKey: {path: $path}) {
             ... on Asset { assetMaterializations(limit: 1) { metadataEntries { label
             ... on TextMetadataEntry { text } ... on MarkdownMetadataEntry { mdStr }
@@ -142,11 +142,11 @@ class Dagster:
                 "repositoryLocationName": node["location"]["name"],
                 "scheduleName": name,
             }
-            said = self.graphql(query, selector=selector)["startSchedule"]
+            reply = self.graphql(query, selector=selector)["startSchedule"]
         else:
             query = """mutation ($id: String!) { stopRunningSchedule(id: $id) { __typename } }"""
-            said = self.graphql(query, id=state["id"])["stopRunningSchedule"]
-        assert said["__typename"] == "ScheduleStateResult", said
+            reply = self.graphql(query, id=state["id"])["stopRunningSchedule"]
+        assert reply["__typename"] == "ScheduleStateResult", reply
 
     def _schedules(self) -> list[dict[str, Any]]:
         query = """query ($of: RepositorySelector!) { schedulesOrError(repositorySelector: $of) {
@@ -181,12 +181,12 @@ class Dagster:
         return next(run["status"] for run in self.runs() if run["runId"] == run_id)
 
     def launch(self, asset: str, config: dict[str, Any]) -> str:
-        """Materialize one asset, as the button of its page does; the id of the run."""
+        """Materialize one asset as the button of its page does; returns the run id."""
         selection = {"assetSelection": [{"path": [asset]}]}
         return self._launch({"pipelineName": "__ASSET_JOB", **selection}, asset, config)
 
     def launch_job(self, job: str, asset: str, config: dict[str, Any]) -> str:
-        """Start a job with a configuration of one of its assets; the id of the run."""
+        """Start a job with a configuration for one of its assets; returns the run id."""
         return self._launch({"pipelineName": job}, asset, config)
 
     def _launch(self, what: dict[str, Any], asset: str, config: dict[str, Any]) -> str:
@@ -275,12 +275,12 @@ def mlflow_ui(store: Path, log: Path) -> Iterator[str]:
 @contextmanager
 def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """A web server that remembers what is posted to it: its address and the messages."""
-    heard: list[dict[str, Any]] = []
+    received: list[dict[str, Any]] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             length = int(self.headers["Content-Length"])
-            heard.append(json.loads(self.rfile.read(length)))
+            received.append(json.loads(self.rfile.read(length)))
             self.send_response(200)
             self.end_headers()
 
@@ -291,7 +291,7 @@ def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/hook", heard
+        yield f"http://127.0.0.1:{server.server_port}/hook", received
     finally:
         server.shutdown()
         thread.join()

@@ -24,7 +24,7 @@ CLIPS = 9
 UNDER = 900  # seconds for the whole graph
 
 
-# In one script: between finding a button and pressing it the page may have drawn it anew.
+# In one script, because the page may redraw a button between finding it and pressing it.
 PRESS = """
 const shown = [...document.querySelectorAll('button')].filter(
     b => b.offsetParent !== null && !b.disabled && b.getAttribute('aria-disabled') !== 'true');
@@ -35,7 +35,7 @@ return shown.map(b => b.innerText.trim()).filter(t => t);
 
 
 def click(browser: Any, label: str, seconds: float = 30) -> None:
-    """Press the button that says ``label``, once there is one that can be pressed."""
+    """Press the button labelled ``label`` as soon as it is enabled."""
     deadline = time.monotonic() + seconds
     while (answer := browser.execute_script(PRESS, label)) is not True:
         assert time.monotonic() < deadline, f"there is no button {label!r}, only {answer}"
@@ -57,7 +57,7 @@ def observe(browser: Any, server: Dagster, asset: str) -> None:
 
 
 def new_store(folder: Path) -> Path:
-    """A store with clips and annotations in its raw folders, and nothing else made."""
+    """A store with clips and annotations in its raw folders and nothing else."""
     store = folder / "store"
     write_demo_corpus(store / "raw", DemoCorpusConfig(CLIPS, 64, size=(320, 240)))
     try:
@@ -94,11 +94,11 @@ def test_materializing_an_empty_store_from_the_browser(tmp_path: Path, browser: 
         assert server.materialized() >= wanted
 
 
-LONG = {"training": {"epochs": 500}}  # none of these trainings comes to its end
+LONG = {"training": {"epochs": 500}}  # none of these trainings finishes
 
 
 @pytest.mark.timeout(600)
-def test_a_training_terminated_in_the_ui_stops_and_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_a_training_terminated_in_the_ui_stops_and_can_be_resumed(tmp_path: Path) -> None:
     store = new_store(tmp_path)
     command = [
         sys.executable, "-m", "pipelines.cli", "run", "--store", str(store), "--profile", "smoke",
@@ -115,7 +115,7 @@ def test_a_training_terminated_in_the_ui_stops_and_goes_on_where_it_was(tmp_path
             return int(json.loads(found[0].read_text())["epoch"]) if found else 0
 
         def terminated_after(epoch: int) -> int:
-            """Launch the training, terminate it after that epoch; the last epoch it finished."""
+            """Launch the training, terminate it after that epoch; returns the last finished one."""
             run_id = server.launch("stga_net", LONG)
             until(lambda: last_epoch() >= epoch, f"epoch {epoch}", 180)
             server.terminate(run_id)
@@ -127,7 +127,7 @@ def test_a_training_terminated_in_the_ui_stops_and_goes_on_where_it_was(tmp_path
         assert terminated_after(first + 1) > first
         tracker = Tracker(Store(root=str(store)))
         runs = tracker.client.search_runs([tracker.initialise()])
-        assert [run.info.status for run in runs] == ["KILLED"]  # one run, taken up again
+        assert [run.info.status for run in runs] == ["KILLED"]  # one run, resumed
         epochs = tracker.client.get_metric_history(runs[0].info.run_id, "train_loss")
         steps = [metric.step for metric in epochs]
         assert len(steps) == len(set(steps)) > first  # no epoch was trained twice

@@ -1,4 +1,4 @@
-"""A day of a store that is left alone, from dropped clips to a champion that is rolled back."""
+"""One day of an unattended store, from dropped clips to a champion that is rolled back."""
 
 import json
 import subprocess
@@ -26,9 +26,9 @@ SENSORS = ("new_clips", "changed_annotations", "rebuild_dataset", "run_failed", 
 UNDER = 400  # seconds for every step, most of them Dagster's processes starting
 MODEL = MODELS["recognition"]
 
-# A step so small that the refiner still says what the estimator said.
+# A step so small that the refiner still returns the estimate.
 WORSE = {"training": {"epochs": 1, "steps_per_epoch": 1, "learning_rate": 1e-6}}
-# One clip to learn from is learnt by heart in no time: small steps, and more epochs to choose from.
+# A single training clip is overfitted quickly: use small steps and more epochs to select from.
 BETTER = {
     "training": {
         "epochs": 30,
@@ -61,8 +61,8 @@ class Day:
         return {alias: str(number) for alias, number in model.aliases.items()}
 
     def photograph(self, name: str, url: str, tab: str | None = None) -> str:
-        """A screenshot of a page, or a tab of it, once it has drawn itself; the text it shows."""
-        self.browser.get("about:blank")  # else a change behind the # draws nothing anew
+        """A screenshot of a page, or a tab of it, after it has been rendered; returns its text."""
+        self.browser.get("about:blank")  # a changed URL fragment alone does not reload the page
         self.browser.get(url)
         time.sleep(8)
         if tab is not None:
@@ -76,8 +76,8 @@ class Day:
 
     def exported(self) -> str | None:
         path = self.desk.store.exports / "champions.json"
-        said = json.loads(path.read_text()) if path.is_file() else {}
-        return said.get("recognition", {}).get("version")
+        champions = json.loads(path.read_text()) if path.is_file() else {}
+        return champions.get("recognition", {}).get("version")
 
 
 def reaction(server: Dagster, job: str, dropped: float) -> float:
@@ -87,22 +87,22 @@ def reaction(server: Dagster, job: str, dropped: float) -> float:
     )
 
 
-def clips_become_tables(day: Day, heard: list[dict[str, Any]]) -> float:
-    """Clips alone: ingested, and somebody is told that there is nothing to train on yet."""
+def clips_become_tables(day: Day, received: list[dict[str, Any]]) -> float:
+    """Clips without annotations are ingested; a message reports that none can be trained on."""
     server, clips = day.dagster, day.desk.clips()
     until(lambda: bool(server.ticks("new_clips")), "the first look at the folder", UNDER)
     assert not server.runs()
     dropped = day.desk.drop_clips(*clips)
     until(lambda: all(sorted(server.made(a)) == clips for a in CLIP_ASSETS), "ingestion", UNDER)
     until(lambda: bool(server.made("pose_dataset")), "the first data set", UNDER)
-    until(lambda: bool(heard), "a message about the missing annotations", UNDER)
-    assert "No clip has annotations" in heard[0]["error"]
-    assert heard[0]["failures"][0]["asset"] == "split_manifest"
+    until(lambda: bool(received), "a message about the missing annotations", UNDER)
+    assert "No clip has annotations" in received[0]["error"]
+    assert received[0]["failures"][0]["asset"] == "split_manifest"
     return reaction(server, "ingest_clips", dropped)
 
 
 def annotations_become_a_data_set(day: Day, slip: str) -> float:
-    """Annotations: the data set is made again, and the slip of the hand in one is shown."""
+    """Annotations: the data set is rebuilt, and the misplaced joint in one clip is reported."""
     server, clips = day.dagster, day.desk.clips()
     day.desk.misplace(slip, "left_wrist", 30)
     dropped = day.desk.drop_annotations(*clips)
@@ -112,7 +112,7 @@ def annotations_become_a_data_set(day: Day, slip: str) -> float:
         UNDER,
     )
     day.idle()
-    # Every drop started a run a clip, once; the data set was made once after each.
+    # Every drop started one run per clip; the data set was built once after each.
     assert len(server.runs_of("ingest_clips")) == 2 * len(clips)
     assert len(server.made("pose_dataset")) == 2
 
@@ -128,7 +128,7 @@ def annotations_become_a_data_set(day: Day, slip: str) -> float:
 
 
 def the_weekly_tick_trains(day: Day) -> None:
-    """The schedule is turned on: it trains once, and says why it does not train again."""
+    """The enabled schedule trains once and reports why it does not train again."""
     server = day.dagster
     assert not server.runs_of("retrain_all")
     server.turn_schedule("weekly_retrain", on=True)
@@ -136,13 +136,15 @@ def the_weekly_tick_trains(day: Day) -> None:
     (run,) = server.runs_of("retrain_all")
     assert {tag["key"] for tag in run["tags"]} >= {"dagster/schedule_name", "dance/stale"}
 
-    def said() -> set[str]:
+    def skip_reasons() -> set[str]:
         return {str(tick["skipReason"]) for tick in server.ticks("weekly_retrain")}
 
     until(lambda: bool(server.made("prediction_champion")), "both networks and their gates", UNDER)
-    until(lambda: any("unchanged since" in reason for reason in said()), "a week off", UNDER)
+    until(
+        lambda: any("unchanged since" in reason for reason in skip_reasons()), "a week off", UNDER
+    )
     server.turn_schedule("weekly_retrain", on=False)
-    assert any("is under way" in reason for reason in said())
+    assert any("is under way" in reason for reason in skip_reasons())
     assert [r["status"] for r in server.runs_of("retrain_all")] == ["SUCCESS"]
     # It beats the raw estimator and the calibrated one, so the first one is champion.
     assert server.metadata("recognition_champion")["state"] == "promoted"
@@ -151,7 +153,7 @@ def the_weekly_tick_trains(day: Day) -> None:
 
 
 def retrained(day: Day, config: dict[str, Any]) -> dict[str, Any]:
-    """What the gate says of a training by hand, with a recipe of its own."""
+    """The gate's decision on a training started by hand with the given configuration."""
     run_id = day.dagster.launch_job("retrain_recognition", "mkff_st_gcn", config)
     until(lambda: day.dagster.status(run_id) in {"SUCCESS", "FAILURE"}, "a retraining", UNDER)
     assert day.dagster.status(run_id) == "SUCCESS"
@@ -159,14 +161,14 @@ def retrained(day: Day, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def a_worse_one_is_refused(day: Day) -> None:
-    said = retrained(day, WORSE)
-    assert (said["state"], said["version"], said["compared_with"]) == ("refused", 2, "1")
-    assert "not worse than champion, PCK@0.1" in said["refusals"]
+    gate = retrained(day, WORSE)
+    assert (gate["state"], gate["version"], gate["compared_with"]) == ("refused", 2, "1")
+    assert "not worse than champion, PCK@0.1" in gate["refusals"]
     assert day.aliases() == {CHAMPION: "1", CHALLENGER: "2"}
     tags = day.client.get_model_version(MODEL, "2").tags
     assert tags["gate/decision"] == "refused"
     assert any(tag.startswith("no: not worse than champion, PCK@0.1") for tag in tags.values())
-    # It is not above the raw estimator on the test split either: a check says so.
+    # It is not above the raw estimator on the test split either: a check reports it.
     newest = day.dagster.check("recognition_report", "beats_trivial")[0]
     assert (newest["success"], newest["severity"]) == (False, "WARN")
     page = f"{day.dagster.url}/assets/recognition_champion"
@@ -174,8 +176,8 @@ def a_worse_one_is_refused(day: Day) -> None:
 
 
 def a_better_one_is_promoted(day: Day) -> None:
-    said = retrained(day, BETTER)
-    assert (said["state"], said["version"], said["compared_with"]) == ("promoted", 3, "1")
+    gate = retrained(day, BETTER)
+    assert (gate["state"], gate["version"], gate["compared_with"]) == ("promoted", 3, "1")
     assert day.aliases() == {CHAMPION: "3", PREVIOUS: "1"}
     first, better = (day.client.get_model_version(MODEL, number) for number in ("1", "3"))
     assert better.tags["promoted_over"] == "1"
@@ -183,8 +185,8 @@ def a_better_one_is_promoted(day: Day) -> None:
         sum(float(version.tags[f"val/pck_torso_{threshold}"]) for threshold in (0.05, 0.1))
         for version in (first, better)
     ]
-    assert found[1] > found[0], "promoted, and not better"
-    assert "| better than raw, PCK@0.1 |" in said["decision"]
+    assert found[1] > found[0], "promoted although not better"
+    assert "| better than raw, PCK@0.1 |" in gate["decision"]
     until(lambda: day.exported() == "3", "the export of the new champion", UNDER)
     page = f"{day.dagster.url}/assets/recognition_champion"
     assert "promoted" in day.photograph("promotion", page)
@@ -208,7 +210,7 @@ def test_a_day_from_dropped_clips_to_a_rollback(
 ) -> None:
     desk = make_desk(tmp_path, 3)
     with (
-        webhook() as (hook, heard),
+        webhook() as (hook, received),
         mlflow_ui(desk.store.path, tmp_path / "mlflow.log") as mlflow,
         dagster_dev(
             desk.store.path, "smoke", tmp_path / "dagster.log",
@@ -217,7 +219,7 @@ def test_a_day_from_dropped_clips_to_a_rollback(
         ) as server,
     ):  # fmt: skip
         day = Day(desk, server, mlflow, browser, tmp_path)
-        clips = clips_become_tables(day, heard)
+        clips = clips_become_tables(day, received)
         annotations = annotations_become_a_data_set(day, desk.clips()[0])
         the_weekly_tick_trains(day)
         day.photograph("asset_graph", f"{server.url}/asset-groups")
@@ -229,7 +231,7 @@ def test_a_day_from_dropped_clips_to_a_rollback(
         record_property("clips_reaction_s", clips)
         record_property("annotations_reaction_s", annotations)
         failed = [run for run in server.runs() if run["status"] != "SUCCESS"]
-        assert [run["runId"] for run in failed] == [heard[0]["run_id"]], "more than one message"
+        assert [run["runId"] for run in failed] == [received[0]["run_id"]], "more than one message"
         for name in (*SENSORS, "weekly_retrain"):
             ticks = server.ticks(name)
             assert ticks, name

@@ -24,7 +24,7 @@ def make_corpus(tmp_path_factory: pytest.TempPathFactory) -> MakeCorpus:
 
 @pytest.fixture(scope="session")
 def registry_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with its data set and an empty registry: making the database takes seconds."""
+    """A store with its data set and an empty registry; creating the database takes seconds."""
     folder = tmp_path_factory.mktemp("template") / "store"
     make_case(folder).tracker.client.search_experiments(max_results=1)
     return folder
@@ -32,7 +32,7 @@ def registry_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def case(tmp_path: Path, registry_template: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
-    """A store of the test's own; speed is measured elsewhere, here it would cost seconds a gate."""
+    """A store for one test; timing is tested elsewhere and would take seconds per gate."""
     monkeypatch.setattr("dance_models.evaluation.gate_evidence.processor_p95", lambda path: 5.0)
     folder = tmp_path / "store"
     shutil.copytree(registry_template, folder)

@@ -1,4 +1,4 @@
-"""Parts of the graph over a tiny corpus, through the command line, in a real instance."""
+"""Parts of the graph on a tiny corpus, through the command line, in a real instance."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def _spoil(corpus: Corpus) -> None:
     (corpus.annotations / "broken.json").write_text("{not json")
 
 
-def test_bad_clips_are_quarantined_and_stop_nothing(
+def test_bad_clips_are_quarantined_and_do_not_stop_the_run(
     tmp_path: Path, make_corpus: MakeCorpus
 ) -> None:
     corpus, store = make_corpus(2, 50), tmp_path / "store"
@@ -59,7 +59,7 @@ def test_bad_clips_are_quarantined_and_stop_nothing(
     assert "quarantined truncated" in output
 
 
-def test_a_changed_clip_recomputes_that_clip_alone(tmp_path: Path, make_corpus: MakeCorpus) -> None:
+def test_a_changed_clip_recomputes_only_that_clip(tmp_path: Path, make_corpus: MakeCorpus) -> None:
     corpus, store = make_corpus(3, 50), tmp_path / "store"
     only = ("--only", "clip_probe,sampled_frames")
     assert run(store, corpus, *only)[0] == 0
@@ -75,7 +75,9 @@ def test_a_changed_clip_recomputes_that_clip_alone(tmp_path: Path, make_corpus: 
     assert Store(root=str(store)).read("clip_probe", "street_01")["decoded_frames"][0] == 55
 
 
-def test_labels_come_back_from_a_tool(tmp_path: Path, make_corpus: MakeCorpus) -> None:
+def test_exported_frames_are_annotated_and_imported_back(
+    tmp_path: Path, make_corpus: MakeCorpus
+) -> None:
     """Export sampled frames, annotate them with a script, import: frames are not decoded again."""
     corpus, store, out = make_corpus(2, 60), tmp_path / "store", tmp_path / "out"
     arguments = ["run", "--clips", str(corpus.clips), "--tracks", str(corpus.tracks)]
@@ -104,7 +106,7 @@ def test_labels_come_back_from_a_tool(tmp_path: Path, make_corpus: MakeCorpus) -
     assert dataset["annotation"].to_numpy()[7, 0].tolist() == [30, 40 + dataset["frame"][7]]
 
 
-def test_a_run_killed_half_way_goes_on(tmp_path: Path, make_corpus: MakeCorpus) -> None:
+def test_a_killed_run_resumes(tmp_path: Path, make_corpus: MakeCorpus) -> None:
     corpus, store = make_corpus(4, 60), tmp_path / "store"
     command = [
         sys.executable, "-m", "pipelines.cli", "run", "--store", str(store), "--clips",
@@ -121,7 +123,7 @@ def test_a_run_killed_half_way_goes_on(tmp_path: Path, make_corpus: MakeCorpus) 
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     for path in (store / "tables").rglob("*.parquet"):
-        pl.read_parquet(path)  # whatever has its final name is whole
+        pl.read_parquet(path)  # a file with its final name is complete
     code, output = dance(
         store, "run", "--clips", str(corpus.clips), "--tracks", str(corpus.tracks), "--profile",
         "smoke", "--only", CLIP_ASSETS,
@@ -135,10 +137,10 @@ def test_a_run_killed_half_way_goes_on(tmp_path: Path, make_corpus: MakeCorpus) 
 
 
 @pytest.mark.slow
-def test_a_training_killed_half_way_goes_on_where_it_was(
+def test_a_killed_training_resumes_where_it_stopped(
     tmp_path: Path, make_corpus: MakeCorpus
 ) -> None:
-    """kill -9 of the whole process group between two epochs of a training in the graph."""
+    """kill -9 of the whole process group between two epochs of training."""
     corpus, store = make_corpus(9, 64), tmp_path / "store"
     code, output = run(store, corpus, "--only", f"{CLIP_ASSETS},{DATA_ASSETS}")
     assert code == 0, output
@@ -163,7 +165,7 @@ def test_a_training_killed_half_way_goes_on_where_it_was(
     assert code == 0, output
     after = load_checkpoint(done[0].with_name("last.pt"))["history"]
     assert [record["epoch"] for record in after] == [1, 2, 3, 4]
-    assert after[: len(before)] == before  # seconds included: these epochs were not run again
+    assert after[: len(before)] == before  # durations included: these epochs were not repeated
     tracker = Tracker(Store(root=str(store)))
     states = [r.info.status for r in tracker.client.search_runs([tracker.initialise()])]
     assert states == ["FINISHED"]  # one MLflow run, opened once and resumed
@@ -188,7 +190,7 @@ def _epoch(progress: Path) -> int:
         (["status"], "there is no store here"),
     ],
 )
-def test_mistakes_are_one_line_and_exit_code_two(
+def test_user_errors_are_one_line_and_exit_code_two(
     tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     code, output = dance(tmp_path / "store", *arguments)
@@ -197,7 +199,7 @@ def test_mistakes_are_one_line_and_exit_code_two(
     assert "Traceback" not in output
 
 
-def test_clean_lists_first_and_then_deletes_what_nothing_uses(
+def test_clean_lists_first_and_then_deletes_only_unused_files(
     tmp_path: Path, make_corpus: MakeCorpus
 ) -> None:
     corpus, store = make_corpus(1, 50), tmp_path / "store"
@@ -231,7 +233,7 @@ def test_the_definitions_load_and_name_every_asset(name: str, tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == [], "building the graph wrote to the store"
 
 
-def test_stages_come_after_what_they_depend_on(tmp_path: Path) -> None:
+def test_stages_are_listed_after_their_dependencies(tmp_path: Path) -> None:
     options = ProfileOptions("study", ablations=True, motion=True)
     seen: set[str] = {"raw_clips", "raw_annotations", "raw_motion"}
     for stage in stages_of(options.resolve(Store(root=str(tmp_path)))):

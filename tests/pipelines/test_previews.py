@@ -21,14 +21,14 @@ def test_a_picture_too_large_for_the_event_log_is_refused() -> None:
         previews.picture(b"\xff\xd8" + bytes(120_000), "big")
 
 
-def test_records_are_cut_and_readable() -> None:
+def test_records_are_truncated_and_readable() -> None:
     frame = pl.DataFrame({"x": [1.23456789] * 50, "names": [["a", "b"]] * 50, "none": [None] * 50})
     table = previews.records(frame, limit=3)
     assert len(table.records) == 3
     assert table.records[0].data == {"x": 1.2346, "names": "a; b", "none": None}
 
 
-def test_a_long_list_says_what_is_left_out() -> None:
+def test_a_long_list_reports_how_much_is_omitted() -> None:
     text = previews.markdown_list((str(i) for i in range(60)), limit=2).value
     assert text == "* 0\n* 1\n* ... and 58 more"
     assert previews.markdown_list([]).value == "none"

@@ -33,7 +33,7 @@ def test_an_unknown_profile_is_named(store: Store) -> None:
         ProfileOptions("big").resolve(store)
 
 
-def test_variants_are_trained_on_the_fixed_split_but_those_for_raw_poses(store: Store) -> None:
+def test_variants_train_on_the_fixed_split_except_those_for_raw_poses(store: Store) -> None:
     profile = ProfileOptions("study", folds=5, ablations=True).resolve(store)
     assert profile.split.folds == 5
     folded = {m for m, experiment in profile.networks.items() if experiment.folds}
@@ -42,7 +42,7 @@ def test_variants_are_trained_on_the_fixed_split_but_those_for_raw_poses(store: 
     assert {"stga_net", "simlpe"} <= folded
 
 
-def test_ablations_are_all_rows_but_the_fine_tuned_ones(store: Store) -> None:
+def test_ablations_are_all_rows_except_the_fine_tuned_ones(store: Store) -> None:
     profile = ProfileOptions("demo", ablations=True).resolve(store)
     assert set(profile.rows) == {row.id for row in ROWS} - FINE_TUNED
 
@@ -61,7 +61,7 @@ def test_fine_tuned_rows_are_in_the_graph_only_with_motion(name: str, store: Sto
         assert networks[method] == networks[row_of(method).network]
 
 
-def test_options_travel_as_json(store: Store) -> None:
+def test_options_round_trip_through_json(store: Store) -> None:
     estimator = EstimatorConfig(name="precomputed", precomputed_dir="/tracks")
     options = ProfileOptions("study", ablations=True, folds=3, estimator=estimator, motion=False)
     again = ProfileOptions.from_plain(json.loads(json.dumps(options.to_plain())))

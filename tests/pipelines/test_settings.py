@@ -1,4 +1,4 @@
-"""Every dataclass of every profile survives the way through Dagster's config."""
+"""Every dataclass of every profile round-trips through Dagster's config."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ SECTIONS = ("sampling", "estimator", "split", "augment", "recognition", "predict
 @pytest.mark.parametrize("name", sorted(PROFILES))
 @pytest.mark.parametrize("section", SECTIONS)
 def test_config_round_trip(name: str, section: str, tmp_path: Path) -> None:
-    """Given as run config it replaces the profile's own; the default is the profile's."""
+    """A run config replaces the configuration of the profile, which is the default."""
     expected, default = getattr(PROFILES[name], section), getattr(PROFILES["demo"], section)
     seen = []
 
@@ -53,6 +53,6 @@ def test_every_networks_config_round_trips(method: str) -> None:
         assert mirror(experiment)().value() == experiment
 
 
-def test_the_defaults_are_the_profiles() -> None:
+def test_the_defaults_are_those_of_the_profile() -> None:
     changed = replace(PROFILES["demo"].sampling, min_run=77)
     assert mirror(changed)().value() == changed

@@ -1,4 +1,4 @@
-"""Unchanged inputs are not recomputed; a changed, lost or tampered output is."""
+"""A stage is recomputed when its inputs change or its output is lost or altered, and only then."""
 
 import json
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ SMOKE = PROFILES["smoke"]
 
 @dataclass
 class Bench:
-    """A stage whose computations are counted, and an instance to run it in."""
+    """A stage that counts its computations, and an instance to run it in."""
 
     store: Store
     instance: dg.DagsterInstance
@@ -103,7 +103,7 @@ def test_changed_inputs_recompute(bench: Bench) -> None:
 
 
 def test_going_back_to_older_inputs_recomputes(bench: Bench) -> None:
-    """Only the last materialization counts: the file holds what that one wrote."""
+    """Only the last materialization counts: the file holds its output."""
     for version in ("v1", "v2", "v1"):
         bench.inputs = {"upstream": version}
         bench.content = int(version[1:])
@@ -112,7 +112,7 @@ def test_going_back_to_older_inputs_recomputes(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("name", ["tables/numbers.parquet", "tables/audit.parquet", "picture.jpg"])
-def test_every_file_that_is_lost_is_made_again(bench: Bench, name: str) -> None:
+def test_every_missing_file_is_recomputed(bench: Bench, name: str) -> None:
     bench.run()
     (bench.store.path / name).unlink()
     assert not bench.stage().is_fresh(bench.instance, bench.store, SMOKE)
@@ -121,7 +121,7 @@ def test_every_file_that_is_lost_is_made_again(bench: Bench, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["tables/numbers.parquet", "tables/audit.parquet"])
-def test_every_table_that_is_altered_is_made_again(bench: Bench, name: str) -> None:
+def test_every_altered_table_is_recomputed(bench: Bench, name: str) -> None:
     bench.run()
     path = bench.store.path / name
     path.write_bytes(path.read_bytes() + b" ")
@@ -152,7 +152,9 @@ def test_a_materialization_of_version_0_1_is_fresh(bench: Bench) -> None:
     assert not numbers.is_fresh(bench.instance, bench.store, SMOKE)
 
 
-def test_a_stage_that_is_never_reused_is_when_only_stale_ones_are_asked_for(bench: Bench) -> None:
+def test_a_stage_that_always_runs_is_skipped_when_only_stale_ones_are_requested(
+    bench: Bench,
+) -> None:
     bench.run(reuse=False)
     bench.run(reuse=False)
     assert bench.computed == 2
@@ -160,7 +162,7 @@ def test_a_stage_that_is_never_reused_is_when_only_stale_ones_are_asked_for(benc
     assert bench.computed == 2
 
 
-def test_digests_see_every_field_of_a_configuration() -> None:
+def test_digests_cover_every_field_of_a_configuration() -> None:
     plain = inputs_digest({"config": SamplingConfig()})
     assert plain == inputs_digest({"config": SamplingConfig()})
     assert plain != inputs_digest({"config": SamplingConfig(min_run=41)})
@@ -168,7 +170,7 @@ def test_digests_see_every_field_of_a_configuration() -> None:
         inputs_digest({"file": Path("x")})
 
 
-# --- several clips in one step, as a backfill asks for ----------------------------------------
+# --- several clips in one step, as in a backfill ----------------------------------------------
 
 CLIPS = ("broken", "good", "stopped")
 
@@ -227,7 +229,9 @@ def _backfill(store: Store, instance: dg.DagsterInstance) -> dg.ExecuteInProcess
     )
 
 
-def test_one_step_makes_several_clips_and_one_bad_clip_stops_no_other(tmp_path: Path) -> None:
+def test_one_step_processes_several_clips_and_a_bad_clip_does_not_stop_the_others(
+    tmp_path: Path,
+) -> None:
     store = Store(root=str(tmp_path))
     with dg.instance_for_test() as instance:
         result = _backfill(store, instance)

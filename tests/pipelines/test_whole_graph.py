@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("whole_graph")]
 
 @dataclass(frozen=True)
 class Finished:
-    """A store in which everything was made once, and its corpus."""
+    """A store with everything built once, and its corpus."""
 
     corpus: Corpus
     store: Store
@@ -45,7 +45,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, make_corpus: MakeCorpus) 
     return Finished(corpus, Store(root=str(root)), output)
 
 
-def test_a_clip_is_one_run_and_the_rest_another(finished: Finished) -> None:
+def test_each_clip_is_one_run_and_the_rest_is_another(finished: Finished) -> None:
     assert runs_of(finished.root) == {"ingest_clips": 9, "retrain_all": 1}
 
 
@@ -80,7 +80,7 @@ def test_the_tables(finished: Finished) -> None:
         assert network.filter(split="test")[clips].max() == 3
 
 
-def test_the_page_opens_without_a_network(finished: Finished) -> None:
+def test_the_page_loads_nothing_from_the_network(finished: Finished) -> None:
     store = finished.store
     page = (store.path / "reports" / "report.html").read_text("utf-8")
     assert "synthetic demo corpus" in page
@@ -89,8 +89,8 @@ def test_the_page_opens_without_a_network(finished: Finished) -> None:
     assert "<script" not in page
 
 
-def test_both_tools_lead_to_each_other(finished: Finished) -> None:
-    """And the version loads without pickle and takes any batch, without this repository."""
+def test_dagster_and_mlflow_link_to_each_other(finished: Finished) -> None:
+    """The version also loads without pickle or this repository, and takes any batch size."""
     store = finished.store
     code = (
         "import json, os, sys\n"
@@ -148,10 +148,8 @@ def test_the_lineage_leads_back_to_the_clips(finished: Finished) -> None:
     assert "0 differ" in output
 
 
-def test_a_model_is_scored_on_clips_it_never_saw(
-    finished: Finished, make_corpus: MakeCorpus
-) -> None:
-    """And not on its own clips under another name."""
+def test_a_model_is_scored_on_unseen_clips(finished: Finished, make_corpus: MakeCorpus) -> None:
+    """Its training clips under another name are refused."""
 
     def evaluate(of: Corpus) -> tuple[int, str]:
         return dance(
@@ -170,7 +168,9 @@ def test_a_model_is_scored_on_clips_it_never_saw(
     assert "3 clips" in output
 
 
-def test_a_second_run_makes_nothing_and_one_more_clip_only_its_own(finished: Finished) -> None:
+def test_a_second_run_recomputes_nothing_and_a_new_clip_only_its_own_tables(
+    finished: Finished,
+) -> None:
     corpus, root = finished.corpus, finished.root
     before, runs = made_by_asset(root), runs_of(root)
     code, output = run(root, corpus, "--folds", "3")

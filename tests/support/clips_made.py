@@ -57,7 +57,7 @@ def write_clip(
 
 
 def write_sound(path: Path) -> Path:
-    """An mp4 that holds sound alone."""
+    """An mp4 with audio only."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=44100)
         for start in range(0, 44100, 1024):

@@ -1,4 +1,4 @@
-"""Made-up person crops: every joint of a swinging figure is a spot of a colour of its own."""
+"""Synthetic person crops: each joint of a swinging figure is a spot of its own colour."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Small dancers with known numbers, for the tests beside this file."""
+"""Small synthetic dancers with known metrics, for the tests of evaluation."""
 
 import numpy as np
 from numpy.typing import NDArray

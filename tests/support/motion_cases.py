@@ -104,7 +104,7 @@ def standing(shift: float = 0.0, scale: float = 100.0) -> np.ndarray:
 
 
 def kinetics_person(x: float, height: float) -> dict[str, list[float]]:
-    """Somebody about ``x``, ``height`` tall, whose left is at larger x; fractions."""
+    """A person around ``x``, ``height`` tall, left side at larger x; in image fractions."""
     pose = np.zeros((18, 2))
     offsets = {
         0: (0, 0.1), 1: (0, 0.2), 2: (-0.1, 0.2), 3: (-0.12, 0.35), 4: (-0.12, 0.5),
@@ -146,7 +146,7 @@ def folder_of_motion(folder: Path) -> Path:
 
 
 def dance(name: str, seed: int, frames: int = 150, fps: float = 30.0) -> MotionClip:
-    """A made-up dance of its own."""
+    """A synthetic dance."""
     rng = np.random.default_rng(seed)
     time = np.arange(frames) / fps
     rate, phase = rng.uniform(0.3, 1.2, (2, 14, 2)), rng.uniform(0, 6.28, (2, 14, 2))

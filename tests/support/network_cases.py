@@ -1,4 +1,4 @@
-"""One small network of every kind and variant, with inputs of the right shape."""
+"""A small network of each kind and variant, with inputs of the right shape."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -78,7 +78,7 @@ def kinds(networks: Iterable[NetConfig]) -> set[str]:
 
 
 def all_kinds() -> set[str]:
-    """The configuration classes of all networks that there are."""
+    """The configuration classes of all networks."""
     return {kind.__name__ for kind in (*get_args(RecognitionNet), *get_args(PredictionNet))} | {
         HrnetConfig.__name__
     }
@@ -114,7 +114,7 @@ def inputs(config: NetConfig, batch: int, skeleton: Skeleton = DANCE_14) -> Tens
 
 
 def perturbed(model: Module, deviation: float = 0.1) -> Module:
-    """The network with noise on all weights: outputs that start at zero hide what is before."""
+    """The network with noise on all weights: a last layer at zero would hide the others."""
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -123,7 +123,7 @@ def perturbed(model: Module, deviation: float = 0.1) -> Module:
 
 
 def chain_skeleton(joints: int, dimensions: int) -> Skeleton:
-    """Joints in a row, for networks that need nothing but their number."""
+    """A chain of joints, for networks that need only their number."""
     names = tuple(f"joint_{i}" for i in range(joints))
     return Skeleton(
         id=f"chain{joints}",

@@ -1,4 +1,4 @@
-"""A dancer who breathes: poses and pictures on which no check finds anything."""
+"""A gently moving dancer: poses and images on which no check reports anything."""
 
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ def moved(poses: ClipPoses, rows: slice, joint: int, by: tuple[float, float]) ->
 
 
 def dancing_pictures(seed: int, frames: int = 240, stage: int = 0) -> NDArray[np.uint8]:
-    """Signatures (T, 432) of a bright blob that wanders over a stage, its way by ``seed``."""
+    """Signatures (T, 432) of a bright blob that moves over a stage on a path drawn by ``seed``."""
     rng, backdrop = np.random.default_rng(seed), np.random.default_rng(1000 + stage)
     width, height = CELLS
     picture = backdrop.uniform(40, 120, (height, width))

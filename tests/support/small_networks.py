@@ -21,7 +21,7 @@ SMALL = MkffStGcnConfig(
 
 
 def _moved(model: nn.Module) -> nn.Module:
-    """As if trained: not the identity any more."""
+    """Perturb the weights, as training would: no longer the identity."""
     torch.manual_seed(5)
     with torch.no_grad():
         for parameter in model.parameters():

@@ -1,4 +1,4 @@
-"""A tiny corpus with pose tracks computed elsewhere: no estimator weights, no network."""
+"""A tiny corpus with precomputed pose tracks: needs no estimator weights and no network."""
 
 import json
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class MakeCorpus(Protocol):
 
 
 def write_tracks(corpus: Corpus) -> None:
-    """Estimates: the annotation with an error of its own and noise."""
+    """Estimates: the annotation with a systematic error and noise."""
     corpus.tracks.mkdir(exist_ok=True)
     for path in sorted(corpus.annotations.glob("*.json")):
         rng = np.random.default_rng(len(path.stem))

@@ -1,4 +1,4 @@
-"""Bad annotation files: reported with file, frame and joint; they lose nothing else."""
+"""Bad annotation files are reported with file, frame and joint; nothing else is lost."""
 
 import json
 from pathlib import Path
@@ -55,7 +55,7 @@ def _import(tmp_path: Path, document: Any) -> AnnotationImport:
         ('{"images": 3, "annotations": [], "categories": []}', "does not hold what"),
     ],
 )
-def test_files_that_are_no_annotations(tmp_path: Path, text: str, reason: str) -> None:
+def test_files_that_are_not_annotations(tmp_path: Path, text: str, reason: str) -> None:
     path = _write(tmp_path / "a.json", text)
     with pytest.raises(AnnotationError, match=reason) as caught:
         parse_file(path)
@@ -106,7 +106,7 @@ def test_unknown_joint_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [None, "12", float("nan"), float("inf"), True])
-def test_coordinates_that_are_no_numbers_name_the_joint(tmp_path: Path, value: Any) -> None:
+def test_non_numeric_coordinates_name_the_joint(tmp_path: Path, value: Any) -> None:
     broken = _good()
     broken[3 * DANCE_14.index["left_elbow"]] = value
     imported = _import(tmp_path, _document(broken, _good()))
@@ -153,7 +153,7 @@ def test_the_same_annotation_twice_counts_once(tmp_path: Path) -> None:
     assert str(problem) == f"{second}: clip solo: frame 0: 1 left out: repeated from a.json"
 
 
-def test_contradicting_annotations_keep_the_first_and_say_so(tmp_path: Path) -> None:
+def test_contradictory_annotations_keep_the_first_and_are_reported(tmp_path: Path) -> None:
     first = _write(tmp_path / "a.json", _document(_good()))
     second = _write(tmp_path / "b.json", _document(_good(shift=9)))
     imported = import_clip("solo", [first, second], INFO)
@@ -169,7 +169,7 @@ def test_of_several_people_the_largest_is_kept(tmp_path: Path) -> None:
     assert "2 people" in str(imported.problems[0])
 
 
-def test_paths_out_of_the_folder_are_refused(tmp_path: Path) -> None:
+def test_paths_outside_the_folder_are_refused(tmp_path: Path) -> None:
     document = _document(_good(), _good())
     document["images"][0]["video"] = "../../solo.mp4"
     imported = _import(tmp_path, document)
@@ -241,13 +241,13 @@ def test_coco_annotations_that_are_left_out_are_counted(tmp_path: Path) -> None:
     document["annotations"].append("not an annotation")
     result = _import(tmp_path, document)
     assert result.table["frame"].to_list() == [2]
-    said = " ".join(map(str, result.problems))
-    assert "1 left out: annotations without keypoints" in said
-    assert "frame 1: the category 9 is not declared" in said
-    assert "annotations[3] was left out" in said
+    report = " ".join(map(str, result.problems))
+    assert "1 left out: annotations without keypoints" in report
+    assert "frame 1: the category 9 is not declared" in report
+    assert "annotations[3] was left out" in report
 
 
-def test_labelme_shapes_that_are_no_points_are_counted(tmp_path: Path) -> None:
+def test_labelme_shapes_that_are_not_points_are_counted(tmp_path: Path) -> None:
     shapes = [
         {"label": joint, "shape_type": "point", "points": [[100 + i, 40 + i]]}
         for i, joint in enumerate(DANCE_14.names)
@@ -284,10 +284,10 @@ def test_label_studio_second_opinions_and_predictions_are_reported(tmp_path: Pat
     imported = _import(tmp_path, document)
     assert imported.table["frame"].to_list() == [1]
     assert imported.table["keypoints"][0].to_numpy()[0] == pytest.approx([32, 120])
-    said = " ".join(map(str, imported.problems))
-    assert "frame 1: the task has 2 annotations; the first was read" in said
-    assert "2 left out: tasks without a usable annotation" in said
-    assert "1 left out: annotations that were cancelled" in said
+    report = " ".join(map(str, imported.problems))
+    assert "frame 1: the task has 2 annotations; the first was read" in report
+    assert "2 left out: tasks without a usable annotation" in report
+    assert "1 left out: annotations that were cancelled" in report
 
 
 def test_cvat_shapes_that_cannot_be_used_are_counted(tmp_path: Path) -> None:
@@ -306,11 +306,11 @@ def test_cvat_shapes_that_cannot_be_used_are_counted(tmp_path: Path) -> None:
     result = import_clip("solo", [path], INFO)
     assert result.table["frame"].to_list() == [1]
     assert result.table["keypoints"][0].to_numpy()[0] == pytest.approx([50, 20])
-    said = " ".join(map(str, result.problems))
+    report = " ".join(map(str, result.problems))
     for kind in (
         "1 left out: skeletons that are outside the picture",
         "1 left out: points of track 'hand', which belong to no skeleton",
         "1 left out: shapes that are neither skeletons nor points",
         "640x480 images, the clip has 320x240: they were scaled",
     ):
-        assert kind in said
+        assert kind in report

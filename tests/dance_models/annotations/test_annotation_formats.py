@@ -1,4 +1,4 @@
-"""Each format's own shape, written from known keypoints by a scripted annotator, comes back."""
+"""Each format, written from known keypoints by a scripted annotator, is imported exactly."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ def _truth() -> dict[int, NDArray[np.float64]]:
     return {f: rng.integers(10, 230, (14, 2)).astype(float) for f in FRAMES_ANNOTATED}
 
 
-# Another order than ours: nothing may go by index.
+# A different order than ours: nothing may depend on the index.
 ORDER = tuple(reversed(DANCE_14.names))
 
 
@@ -123,7 +123,7 @@ FORMATS = [
 
 
 @pytest.mark.parametrize("write", FORMATS, ids=lambda w: w.__name__.removeprefix("write_"))
-def test_every_format_comes_back(tmp_path: Path, write: Any) -> None:
+def test_every_format_is_imported(tmp_path: Path, write: Any) -> None:
     truth = _truth()
     write(tmp_path, truth)
     index = index_annotations(tmp_path)
@@ -159,7 +159,7 @@ def _sampled() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=FRAMES)
 
 
-def test_exported_frames_are_annotated_elsewhere_and_come_back(tmp_path: Path) -> None:
+def test_exported_frames_are_annotated_elsewhere_and_imported_back(tmp_path: Path) -> None:
     path = export_coco(_sampled(), tmp_path)
     (before,) = index_annotations(tmp_path)
     assert before.clips == frozenset()  # nothing is annotated yet
@@ -198,11 +198,11 @@ def test_joint_names(name: str, joint: str | None) -> None:
 @pytest.mark.parametrize(
     "name", ["solo/000012.jpg", "images/solo/12.png", "solo_000012.jpg", "x\\Solo\\frame_12.jpg"]
 )
-def test_image_names_say_clip_and_frame(name: str) -> None:
+def test_image_names_give_clip_and_frame(name: str) -> None:
     assert identity_of(name) == ("solo", 12)
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd/000001.jpg", "holiday.jpg", ""])
-def test_image_names_that_do_not_are_refused(name: str) -> None:
+def test_image_names_without_clip_and_frame_are_refused(name: str) -> None:
     with pytest.raises(InputError):
         identity_of(name)

@@ -1,4 +1,4 @@
-"""Valid documents of every format, spoilt in one place: nothing but a report may come of it."""
+"""Valid documents of every format, corrupted in one place: read or reported, never a crash."""
 
 import copy
 import json
@@ -80,7 +80,7 @@ JUNK = st.sampled_from(
 
 
 def paths(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Every place of a document."""
+    """Every position in a document."""
     if at:
         yield at
     items = (
@@ -95,7 +95,7 @@ def paths(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def spoilt(document: Any, path: tuple[Any, ...], junk: Any, remove: bool) -> Any:
-    """A copy with one place replaced or removed."""
+    """A copy with one value replaced or removed."""
     changed = copy.deepcopy(document)
     parent = changed
     for key in path[:-1]:
@@ -108,7 +108,7 @@ def spoilt(document: Any, path: tuple[Any, ...], junk: Any, remove: bool) -> Any
 
 
 @pytest.mark.parametrize("name", sorted(DOCUMENTS))
-def test_the_document_is_good_before_it_is_spoilt(name: str, tmp_path: Path) -> None:
+def test_the_unmodified_document_is_valid(name: str, tmp_path: Path) -> None:
     file = tmp_path / "a.json"
     file.write_text(json.dumps(DOCUMENTS[name]))
     result = import_clip("solo", [file], INFO)
@@ -117,7 +117,7 @@ def test_the_document_is_good_before_it_is_spoilt(name: str, tmp_path: Path) -> 
 
 
 def nothing_is_silent(file: Path, nothing_left: bool) -> None:
-    """Every reader of a file gives rows or reports that can be shown, and raises nothing else."""
+    """Every reader gives rows or printable reports and raises nothing."""
     (entry,) = index_annotations(file.parent)
     result = import_clip("solo", [file], INFO)
     assert result.table.height <= 1
@@ -146,7 +146,7 @@ FUZZ = settings(
 @pytest.mark.parametrize("name", sorted(DOCUMENTS))
 @FUZZ
 @given(data=st.data())
-def test_one_spoilt_place_is_read_or_reported(name: str, tmp_path: Path, data: Any) -> None:
+def test_one_corrupted_value_is_read_or_reported(name: str, tmp_path: Path, data: Any) -> None:
     document = DOCUMENTS[name]
     path = data.draw(st.sampled_from(list(paths(document))))
     junk, remove = data.draw(JUNK), data.draw(st.booleans())
@@ -195,7 +195,9 @@ def spoil_xml(root: ElementTree.Element, data: Any) -> None:
 @pytest.mark.parametrize("name", sorted(CVAT))
 @FUZZ
 @given(data=st.data())
-def test_one_spoilt_place_in_xml_is_read_or_reported(name: str, tmp_path: Path, data: Any) -> None:
+def test_one_corrupted_value_in_xml_is_read_or_reported(
+    name: str, tmp_path: Path, data: Any
+) -> None:
     root = ElementTree.fromstring(CVAT[name])
     spoil_xml(root, data)
     file = tmp_path / "a.xml"

@@ -1,4 +1,4 @@
-"""Whatever a file holds and the table does not is counted, with its clip and frames."""
+"""Everything in a file that is not imported is counted, with its clip and frames."""
 
 import json
 from pathlib import Path
@@ -58,9 +58,9 @@ def test_frames_not_annotated_yet_are_counted_once_with_their_numbers(tmp_path: 
     document = _coco(15)
     for annotation in document["annotations"][1:]:
         annotation["keypoints"] = [0] * 42
-    result, said = _import(tmp_path, document)
+    result, report = _import(tmp_path, document)
     assert result.table["frame"].to_list() == [0]
-    assert said == (
+    assert report == (
         "clip solo: 14 left out: annotations without a visible joint "
         "(frames 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 4 more)"
     )
@@ -72,112 +72,112 @@ def test_points_of_other_skeletons_are_counted_by_name(tmp_path: Path) -> None:
     document["categories"][0]["keypoints"].append("nose")
     for annotation in document["annotations"]:
         annotation["keypoints"] += [5, 5, 2]
-    result, said = _import(tmp_path, document)
+    result, report = _import(tmp_path, document)
     assert result.table.height == 2
     expected = "2 left out: points of 'nose', which is none of our joints (frames 0, 1)"
-    assert said == f"clip solo: {expected}"
+    assert report == f"clip solo: {expected}"
 
 
-def test_coco_ids_given_twice_are_reported_and_the_first_is_kept(tmp_path: Path) -> None:
+def test_duplicate_coco_ids_are_reported_and_the_first_is_kept(tmp_path: Path) -> None:
     document = _coco(2)
     document["images"].append({"id": 0, "file_name": "solo/000007.jpg"})
     document["categories"].append({"id": 1, "keypoints": ["nose"]})
-    result, said = _import(tmp_path, document)
+    result, report = _import(tmp_path, document)
     assert result.table["frame"].to_list() == [0, 1]
-    assert "frame 7: image 0 is declared twice; the first was kept" in said
-    assert "categories[1] has the id 1 of another one; the first was kept" in said
+    assert "frame 7: image 0 is declared twice; the first was kept" in report
+    assert "categories[1] has the id 1 of another one; the first was kept" in report
 
 
 def test_coco_annotations_of_unknown_images_are_located_by_their_id(tmp_path: Path) -> None:
     document = _coco(3)
     document["annotations"][1]["image_id"] = 99
     document["annotations"][2]["image_id"] = {"not": "an id"}
-    result, said = _import(tmp_path, document)
+    result, report = _import(tmp_path, document)
     assert result.table["frame"].to_list() == [0]
-    assert "annotation 1 is of image 99, which was left out or is unknown" in said
-    assert "annotation 2 is of image {'not': 'an id'}, which was left out or is unknown" in said
+    assert "annotation 1 is of image 99, which was left out or is unknown" in report
+    assert "annotation 2 is of image {'not': 'an id'}, which was left out or is unknown" in report
 
 
 def test_annotations_repeated_in_a_file_are_counted(tmp_path: Path) -> None:
     document = _coco(1)
     document["annotations"] *= 3
-    result, said = _import(tmp_path, document)
+    result, report = _import(tmp_path, document)
     assert result.table.height == 1
-    assert said == "clip solo: 2 left out: repeated from a.json (frames 0, 0)"
+    assert report == "clip solo: 2 left out: repeated from a.json (frames 0, 0)"
 
 
 def test_posetrack_annotations_of_unlabelled_images_are_counted(tmp_path: Path) -> None:
     document = _coco(3)
     for image in document["images"]:
         image |= {"vid_id": "1", "is_labeled": image["id"] == 0}
-    result, said = _import(tmp_path, document)
+    result, report = _import(tmp_path, document)
     assert result.table["frame"].to_list() == [0]
-    assert said == "2 left out: annotations of images that are not labelled"
+    assert report == "2 left out: annotations of images that are not labelled"
 
 
-def test_predictions_alone_are_no_annotation(tmp_path: Path) -> None:
-    result, said = _import(tmp_path, [_studio(2, predictions=[{"result": _results()}])])
+def test_predictions_alone_do_not_count_as_annotation(tmp_path: Path) -> None:
+    result, report = _import(tmp_path, [_studio(2, predictions=[{"result": _results()}])])
     assert result.table.is_empty()
-    assert "frame 2: 1 left out: predictions" in said
-    assert "frame 2: 1 left out: tasks without a usable annotation" in said
+    assert "frame 2: 1 left out: predictions" in report
+    assert "frame 2: 1 left out: tasks without a usable annotation" in report
 
 
 def test_label_studio_points_that_disagree_on_the_image_are_refused(tmp_path: Path) -> None:
     results = _results()
     results[3]["original_width"] = 640
-    result, said = _import(tmp_path, [_studio(2, annotations=[{"result": results}])])
+    result, report = _import(tmp_path, [_studio(2, annotations=[{"result": results}])])
     assert result.table.is_empty()
-    assert "frame 2: the task was left out: its points do not give one original_width" in said
+    assert "frame 2: the task was left out: its points do not give one original_width" in report
 
 
 def test_label_studio_points_of_a_larger_original_are_scaled(tmp_path: Path) -> None:
     task = _studio(2, annotations=[{"result": _results(1280, 960)}])
-    result, said = _import(tmp_path, [task])
+    result, report = _import(tmp_path, [task])
     assert result.table["keypoints"][0].to_numpy()[0] == pytest.approx(PLACES[DANCE_14.names[0]])
     assert result.problems[0].action == "repaired"
-    assert "frame 2: 1 annotations are of 1280x960 images, the clip has 320x240" in said
-    assert "solo/000002.jpg" in said
+    assert "frame 2: 1 annotations are of 1280x960 images, the clip has 320x240" in report
+    assert "solo/000002.jpg" in report
 
 
 @pytest.mark.parametrize("size", [(0, 240), ("wide", 240), (None, 240), (10**400, 240)])
-def test_a_size_that_is_none_drops_its_image(tmp_path: Path, size: tuple[Any, Any]) -> None:
+def test_an_invalid_image_size_drops_the_image(tmp_path: Path, size: tuple[Any, Any]) -> None:
     document = _coco(2)
     document["images"][0] |= {"width": size[0], "height": size[1]}
-    result, said = _import(tmp_path, document)
+    result, report = _import(tmp_path, document)
     assert result.table["frame"].to_list() == [1]
-    assert "image 0 was left out: " in said
-    assert "is not the size of an image" in said
+    assert "image 0 was left out: " in report
+    assert "is not the size of an image" in report
 
 
 def test_sizes_within_one_percent_of_the_shape_are_scaled_by_axis(tmp_path: Path) -> None:
     document = _coco(2)
     document["images"][0] |= {"width": 642, "height": 480}
     document["images"][1] |= {"width": 648, "height": 480}
-    result, said = _import(tmp_path, document)
+    result, report = _import(tmp_path, document)
     assert result.table["frame"].to_list() == [0]
     x, y = PLACES[DANCE_14.names[0]]
     scaled = (x * 320 / 642, y / 2)
     assert result.table["keypoints"][0].to_numpy()[0] == pytest.approx(scaled)
-    assert "frame 1: 1 annotations are of 648x480 images" in said
+    assert "frame 1: 1 annotations are of 648x480 images" in report
 
 
-def test_labelme_points_of_several_places_name_the_joint(tmp_path: Path) -> None:
+def test_labelme_shapes_with_several_points_name_the_joint(tmp_path: Path) -> None:
     shapes = [
         {"label": joint, "shape_type": "point", "points": [[x, y]]}
         for joint, (x, y) in PLACES.items()
     ]
     shapes[0]["points"] = [[1, 2], [3, 4]]
     document = {"imagePath": "solo/000001.jpg", "shapes": shapes}
-    result, said = _import(tmp_path, document)
+    result, report = _import(tmp_path, document)
     assert result.table.is_empty()
-    assert f"frame 1: joint {DANCE_14.names[0]}: [[1, 2], [3, 4]] is not one point" in said
+    assert f"frame 1: joint {DANCE_14.names[0]}: [[1, 2], [3, 4]] is not one point" in report
 
 
 def test_skeleton_tracks_of_cvat_videos_are_read_frame_by_frame(tmp_path: Path) -> None:
     hidden = _points().replace(
         f'label="{DANCE_14.names[0]}"', f'label="{DANCE_14.names[0]}" outside="1" occluded="0"'
     )
-    result, said = _import(
+    result, report = _import(
         tmp_path,
         "<annotations><version>1.1</version><meta><job><original_size><width>320</width>"
         "<height>240</height></original_size></job><source>solo.mp4</source></meta>"
@@ -187,14 +187,14 @@ def test_skeleton_tracks_of_cvat_videos_are_read_frame_by_frame(tmp_path: Path) 
     )
     assert result.table["frame"].to_list() == [1, 2]
     assert result.table["visibility"].to_numpy()[:, 0].tolist() == [2, 0]
-    assert said == "track '0': a <skeleton> of frame 'x' of clip solo was left out"
+    assert report == "track '0': a <skeleton> of frame 'x' of clip solo was left out"
 
 
 def test_cvat_projects_keep_their_videos_apart(tmp_path: Path) -> None:
     def track(task: str) -> str:
         return f'<track {task}><skeleton frame="1">{_points()}</skeleton></track>'
 
-    result, said = _import(
+    result, report = _import(
         tmp_path,
         "<annotations><meta><project><tasks><task><id>4</id><source>duet.mp4</source></task>"
         "<task><id>5</id><source>solo.mp4</source></task></tasks></project></meta>"
@@ -203,24 +203,24 @@ def test_cvat_projects_keep_their_videos_apart(tmp_path: Path) -> None:
         + "</annotations>",
     )
     assert result.table.is_empty()
-    assert "track '8' was left out with 1 shapes: the file has several tasks" in said
+    assert "track '8' was left out with 1 shapes: the file has several tasks" in report
     assert import_clip("duet", [tmp_path / "a.xml"], INFO).table.height == 1
 
 
-def test_cvat_points_of_several_places_name_the_joint(tmp_path: Path) -> None:
+def test_cvat_shapes_with_several_points_name_the_joint(tmp_path: Path) -> None:
     points = _points().replace('points="100.0,60.0"', 'points="1,2;3,4"')
     text = f'<annotations><image name="solo/000001.jpg">{points}</image></annotations>'
-    result, said = _import(tmp_path, text)
+    result, report = _import(tmp_path, text)
     assert result.table.is_empty()
-    assert f"frame 1: joint {DANCE_14.names[0]}: '1,2;3,4' is not one point" in said
+    assert f"frame 1: joint {DANCE_14.names[0]}: '1,2;3,4' is not one point" in report
 
 
 def test_xml_of_other_tools_is_refused(tmp_path: Path) -> None:
-    _, said = _import(tmp_path, "<annotation><object/></annotation>")
-    assert "is in none of the known formats (CVAT)" in said
+    _, report = _import(tmp_path, "<annotation><object/></annotation>")
+    assert "is in none of the known formats (CVAT)" in report
 
 
-def test_a_file_that_says_nothing_of_any_clip_has_its_reason_in_the_index(tmp_path: Path) -> None:
+def test_a_file_without_any_clip_has_its_reason_in_the_index(tmp_path: Path) -> None:
     document = _coco(2)
     for image in document["images"]:
         image["file_name"] = "holiday.jpg"
@@ -242,6 +242,6 @@ def test_a_pose_wholly_outside_the_image_is_reported_as_dropped(tmp_path: Path) 
     document = _coco(1)
     values = document["annotations"][0]["keypoints"]
     values[0::3] = [x + 5000 for x in values[0::3]]
-    result, said = _import(tmp_path, document)
+    result, report = _import(tmp_path, document)
     assert result.table.is_empty()
-    assert said.endswith("frame 0: no joint lies inside the image; the annotation was dropped")
+    assert report.endswith("frame 0: no joint lies inside the image; the annotation was dropped")

@@ -1,4 +1,4 @@
-"""On a rendered clip, with an estimator that knows where the dancer is."""
+"""Applying models to a rendered clip, with an estimator that returns given keypoints."""
 
 import json
 from pathlib import Path
@@ -20,16 +20,16 @@ from dance_models.skeleton import DANCE_14
 from dance_models.video.probe import probe_clip
 
 FRAMES = 90
-GAP = range(40, 62)  # nobody there for longer than half a second at 30 fps
+GAP = range(40, 62)  # no person for longer than half a second at 30 fps
 SMALL = MkffStGcnConfig(
     spatial_channels=8, kinematic_channels=16, spatial_blocks=1, attention_blocks=1
 )
 
 
-class Told:
-    """An estimator that says what it was told, and nobody where that is NaN."""
+class FixedEstimator:
+    """Returns the given keypoints; no person is detected where they are NaN."""
 
-    name, version = "told", "1"
+    name, version = "fixed", "1"
 
     def __init__(self, keypoints: NDArray[np.float32]) -> None:
         self.keypoints = keypoints
@@ -51,14 +51,14 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, NDArray[np.flo
     folder = tmp_path_factory.mktemp("apply")
     write_demo_corpus(folder, DemoCorpusConfig(1, FRAMES, size=(160, 120)))
     video = next((folder / "clips").rglob("*.mp4"))
-    said = json.loads((folder / "annotations" / f"{video.stem}.json").read_text())["annotations"]
-    keypoints = np.array([entry["keypoints"] for entry in said], np.float32)
+    entries = json.loads((folder / "annotations" / f"{video.stem}.json").read_text())["annotations"]
+    keypoints = np.array([entry["keypoints"] for entry in entries], np.float32)
     return video, keypoints.reshape(FRAMES, DANCE_14.num_joints, 3)[..., :2]
 
 
 def applied(video: Path, keypoints: NDArray[np.float32]) -> VideoPoses:
     forecaster = build_forecaster(StgaNetConfig(channels=8, hidden=16)).eval()
-    return poses_of_video(video, Told(keypoints), build_refiner(SMALL).eval(), forecaster)
+    return poses_of_video(video, FixedEstimator(keypoints), build_refiner(SMALL).eval(), forecaster)
 
 
 def test_every_frame_is_refined_and_a_forecast_starts_every_fifth(
@@ -73,24 +73,24 @@ def test_every_frame_is_refined_and_a_forecast_starts_every_fifth(
     assert np.isfinite(poses.forecast).all()
 
 
-def test_a_long_gap_is_neither_filled_nor_looked_across(
+def test_long_gaps_are_not_filled_and_no_window_crosses_them(
     clip: tuple[Path, NDArray[np.float32]],
 ) -> None:
     video, keypoints = clip
-    gone = keypoints.copy()
-    gone[list(GAP)] = np.nan
-    gone[5:8] = np.nan  # a short one
-    poses = applied(video, gone)
+    with_gaps = keypoints.copy()
+    with_gaps[list(GAP)] = np.nan
+    with_gaps[5:8] = np.nan  # a short one
+    poses = applied(video, with_gaps)
     assert seen_stretches(poses.run) == [(0, GAP.start), (GAP.stop, FRAMES)]
     missing = np.isnan(poses.refined).any(axis=(1, 2))
     assert np.flatnonzero(missing).tolist() == list(GAP)
     assert poses.anchor.tolist() == [35]
-    said = document(poses, {})
-    assert said["summary"]["frames_with_somebody"] == FRAMES - len(GAP) - 3
-    assert said["frames"][5]["estimate"] is None
+    record = document(poses, {})
+    assert record["summary"]["frames_with_somebody"] == FRAMES - len(GAP) - 3
+    assert record["frames"][5]["estimate"] is None
 
 
-def test_a_forecast_does_not_see_what_comes_after(clip: tuple[Path, NDArray[np.float32]]) -> None:
+def test_a_forecast_does_not_depend_on_later_frames(clip: tuple[Path, NDArray[np.float32]]) -> None:
     video, keypoints = clip
     changed = keypoints.copy()
     changed[51:] += 20
@@ -98,30 +98,31 @@ def test_a_forecast_does_not_see_what_comes_after(clip: tuple[Path, NDArray[np.f
     forecaster = build_forecaster(StgaNetConfig(channels=8, hidden=16)).eval()
     refiner = build_refiner(SMALL).eval()
     one, other = (
-        poses_of_video(video, Told(given), refiner, forecaster) for given in (keypoints, changed)
+        poses_of_video(video, FixedEstimator(given), refiner, forecaster)
+        for given in (keypoints, changed)
     )
     seen = before.anchor <= 50
     np.testing.assert_allclose(one.forecast[seen], other.forecast[seen], atol=1e-3)
     assert np.abs(one.forecast[~seen] - other.forecast[~seen]).max() > 1
 
 
-def test_the_document_can_be_read_again_as_tracks(
+def test_the_document_can_be_read_as_tracks(
     tmp_path: Path, clip: tuple[Path, NDArray[np.float32]]
 ) -> None:
     video, keypoints = clip
-    path = tmp_path / "said.json"
-    said = document(applied(video, keypoints), {"recognition": "x"})
-    path.write_text(json.dumps(said))
+    path = tmp_path / "poses.json"
+    record = document(applied(video, keypoints), {"recognition": "x"})
+    path.write_text(json.dumps(record))
     people = read_people(path)
     assert len(people) == FRAMES
     np.testing.assert_allclose(people[7][0].keypoints, keypoints[7], atol=0.02)
-    assert said["forecasts"][0]["ahead_ms"] == [40 * k for k in range(1, 11)]
-    errors = said["summary"]["forecast_error_percent_of_torso"]
+    assert record["forecasts"][0]["ahead_ms"] == [40 * k for k in range(1, 11)]
+    errors = record["summary"]["forecast_error_percent_of_torso"]
     assert set(errors) == {"forecast", "zero_velocity"}
     assert set(errors["zero_velocity"]) == {"80", "160", "320", "400"}
 
 
-def test_the_drawing_has_the_frames_and_times_of_the_video(
+def test_the_overlay_has_the_frames_and_times_of_the_video(
     tmp_path: Path, clip: tuple[Path, NDArray[np.float32]]
 ) -> None:
     video, keypoints = clip
@@ -133,7 +134,7 @@ def test_the_drawing_has_the_frames_and_times_of_the_video(
     assert [path.name for path in tmp_path.iterdir()] == ["drawn.mp4"]
 
 
-def test_a_video_without_anybody_is_an_error(clip: tuple[Path, NDArray[np.float32]]) -> None:
+def test_a_video_without_a_person_is_an_error(clip: tuple[Path, NDArray[np.float32]]) -> None:
     video, keypoints = clip
     with pytest.raises(InputError, match="no person was detected"):
         applied(video, np.full_like(keypoints, np.nan))

@@ -43,7 +43,7 @@ def _centroids(pictures: torch.Tensor) -> torch.Tensor:
     return torch.stack([x, y], dim=-1)
 
 
-def test_a_picture_and_its_points_move_together() -> None:
+def test_an_image_and_its_points_are_warped_alike() -> None:
     points = torch.tensor([[40.0, 60.0], [52.0, 70.0]]).repeat(16, 1)
     warp = draw_warp(32, STRONG, NO_COLOUR, torch.Generator().manual_seed(3), CPU)
     moved = warp.points(points[:, None].expand(-1, 14, -1))[:, 0]
@@ -82,7 +82,7 @@ def test_colour_changes_nothing_else_and_stays_in_range() -> None:
     torch.testing.assert_close(warp.points(points), points)
 
 
-def test_a_seed_draws_the_same() -> None:
+def test_draws_are_determined_by_the_seed() -> None:
     one, two = (
         draw_warp(4, STRONG, NO_COLOUR, torch.Generator().manual_seed(7), CPU) for _ in range(2)
     )
@@ -90,7 +90,7 @@ def test_a_seed_draws_the_same() -> None:
     assert torch.equal(one.geometry.matrix, two.geometry.matrix)
 
 
-def test_noise_and_blur_are_off_and_draw_nothing_then() -> None:
+def test_disabled_noise_and_blur_draw_nothing() -> None:
     generators = [torch.Generator().manual_seed(7) for _ in range(2)]
     off, on = (
         draw_warp(4, STRONG, jitter, generator, CPU)

@@ -76,7 +76,7 @@ def test_axis_scale_is_drawn_for_each_axis() -> None:
     assert (matrix[:, 0, 1] == 0).all()
 
 
-def test_one_draw_serves_all_frames_and_features_alike() -> None:
+def test_one_draw_applies_to_all_frames_and_features() -> None:
     data, windows = _data()
     geometry = _draw(TrainingConfig(), 16)
     plain, moved = (unpack(data.batch(windows, g).packed, 33) for g in (None, geometry))
@@ -126,16 +126,16 @@ def test_hidden_joints_look_missing() -> None:
     assert torch.equal(data.batch(windows, None, hidden).target, data.batch(windows).target)
 
 
-def test_hidden_spans_are_contiguous_and_as_frequent_as_asked() -> None:
+def test_hidden_spans_are_contiguous_and_as_frequent_as_configured() -> None:
     config = replace(STILL, joint_mask_probability=0.25)
     hidden = draw_hidden(500, 11, config, torch.Generator().manual_seed(0))
     assert 0.2 < hidden.any(dim=1).float().mean() < 0.3
     edges = torch.diff(hidden.int(), dim=1)
-    assert ((edges == 1).sum(dim=1) <= 1).all()  # one beginning at most
+    assert ((edges == 1).sum(dim=1) <= 1).all()  # at most one start
     assert not hidden.all(dim=1).any()  # something is always shown
 
 
-def test_jitter_moves_coordinates_alone() -> None:
+def test_jitter_changes_only_coordinates() -> None:
     data, windows = _data()
     batch = data.batch(windows)
     noisy = jittered(batch, 0.02, torch.Generator().manual_seed(0))

@@ -1,4 +1,4 @@
-"""Blur and noise of crops: each crop has its own strength, and nothing moves."""
+"""Blur and noise of crops: each crop has its own strength, and nothing is displaced."""
 
 import pytest
 import torch
@@ -58,14 +58,14 @@ def test_pixels_stay_in_range() -> None:
         assert changed.max() <= 1
 
 
-def test_what_is_off_draws_nothing() -> None:
+def test_disabled_augmentations_draw_nothing() -> None:
     generator = torch.Generator().manual_seed(5)
     before = generator.get_state()
     assert draw_pixel_noise(4, CropJitterConfig(), generator, CPU) is None
     assert torch.equal(generator.get_state(), before)
 
 
-def test_a_seed_draws_the_same() -> None:
+def test_draws_are_determined_by_the_seed() -> None:
     jitter = CropJitterConfig(blur=1, noise=6)
     one, two = (
         draw_pixel_noise(3, jitter, torch.Generator().manual_seed(9), CPU) for _ in range(2)

@@ -1,4 +1,4 @@
-"""Between Parquet rows and pose runs."""
+"""Conversion between Parquet rows and pose runs."""
 
 from pathlib import Path
 
@@ -132,7 +132,7 @@ def test_a_joint_marked_visible_without_coordinates_is_absent() -> None:
     assert run.visibility[0, 3] == 0
 
 
-def test_a_gap_inside_a_run_is_an_error_that_says_where() -> None:
+def test_a_gap_inside_a_run_is_a_located_error() -> None:
     rows = split_rows(dataset([frame_row(1), frame_row(2), frame_row(4)], [], []))
     with pytest.raises(InputError, match="jumps to frame 4") as error:
         pose_runs_from_rows(rows)
@@ -179,7 +179,7 @@ def test_rows_of_runs_are_the_rows_the_runs_came_from() -> None:
     )
 
 
-def test_augmented_rows_survive_the_way_through_a_table() -> None:
+def test_augmented_rows_round_trip_through_a_table() -> None:
     rows = split_rows(simple())
     runs = pose_runs_from_rows(rows)
     copies = [augment_run(r, AugmentConfig(), v)[0] for r in runs for v in (1, 2)]

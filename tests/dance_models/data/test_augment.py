@@ -120,7 +120,10 @@ def test_proportions_are_kept() -> None:
 
 def test_joints_that_leave_the_image_become_invisible() -> None:
     run = make_run()
-    run.annotation[:, INDEX["neck"]] = (WIDTH - 1, HEIGHT - 1)  # a corner: any growth loses it
+    run.annotation[:, INDEX["neck"]] = (
+        WIDTH - 1,
+        HEIGHT - 1,
+    )  # a corner: any enlargement moves it outside
     run.visibility[0, INDEX["left_hip"]] = 0
     run.visibility[:, INDEX["left_knee"]] = 1
     copy, drawn = augment_run(run, replace(STILL, scale=(1.3, 1.3)), 1)
@@ -134,7 +137,7 @@ def test_joints_that_leave_the_image_become_invisible() -> None:
     assert drawn["joints_left_image"] == inside
 
 
-def test_jitter_and_dropout_touch_the_estimate_alone() -> None:
+def test_jitter_and_dropout_change_only_the_estimate() -> None:
     run = make_run(frames=400)
     config = replace(STILL, keypoint_jitter=0.05, keypoint_dropout=0.1)
     copy, drawn = augment_run(run, config, 1)
@@ -159,7 +162,7 @@ def test_missing_joints_stay_missing() -> None:
     assert np.isfinite(copy.estimate[[0, 1, 3, 4, 5]]).all()
 
 
-def test_the_draw_follows_from_seed_clip_run_and_variant() -> None:
+def test_the_draw_depends_on_seed_clip_run_and_variant() -> None:
     config = replace(AugmentConfig(), rotation_deg=30)
 
     def estimate(
@@ -198,7 +201,7 @@ def test_the_geometry_of_a_variant_is_drawn_within_its_limits() -> None:
 
 
 def test_the_augmentation_package_is_imported_without_network_or_warning() -> None:
-    """And without the variable that switches its request off, which is not set here."""
+    """Also without the environment variable that disables its version check."""
     code = (
         "import os, socket, warnings\n"
         "def refuse(*arguments, **options): raise SystemExit('the network was asked')\n"

@@ -1,4 +1,4 @@
-"""Person crops: where they are cut, what they hold, and the way back to the frame."""
+"""Person crops: where they are cut, what they contain, and the map back to the frame."""
 
 import json
 from pathlib import Path
@@ -56,7 +56,7 @@ def test_a_box_with_its_margin_lies_in_the_middle_of_the_crop() -> None:
 
 
 @pytest.mark.parametrize("scale", [0.6, 1.0, 1.7, 2.0, 3.4])
-def test_what_a_crop_shows_is_where_the_map_says(scale: float) -> None:
+def test_the_map_of_a_crop_locates_its_content(scale: float) -> None:
     """A spot seen in the crop, mapped back, is the spot of the frame."""
     where = np.array([[[161.3, 118.6]]])
     offset = where[0, 0] - scale * np.array([50.2, 61.7])
@@ -85,7 +85,7 @@ def test_outside_the_picture_is_black() -> None:
     assert (crop[64, int(left) + 2 :] == 255).all()
 
 
-def test_a_frame_without_a_person_takes_the_box_before_it() -> None:
+def test_a_frame_without_a_person_uses_the_previous_box() -> None:
     missing, first, second = (
         np.full((14, 2), np.nan),
         _pose(10, 20, 60, 200),
@@ -100,7 +100,7 @@ def test_a_frame_without_a_person_takes_the_box_before_it() -> None:
     np.testing.assert_array_equal(boxes, expected)
 
 
-def test_of_a_person_half_outside_the_part_inside_counts() -> None:
+def test_the_box_of_a_partly_visible_person_is_clipped_to_the_image() -> None:
     boxes, own = person_boxes(_pose(-80, -30, 40, 100)[None], WIDTH, HEIGHT)
     assert own.all()
     np.testing.assert_array_equal(boxes, [[0, 0, 40, 100]])
@@ -145,7 +145,7 @@ def test_crops_of_a_corpus_are_found_by_clip_and_frame(tmp_path: Path) -> None:
         crops.rows_of(["a"], [5])
 
 
-def test_the_annotation_has_no_part_in_it_and_a_second_cut_is_the_same(tmp_path: Path) -> None:
+def test_crops_do_not_depend_on_annotations_and_are_deterministic(tmp_path: Path) -> None:
     rows = _corpus(tmp_path)
     cut_crops(rows, tmp_path, tmp_path / "one.npy")
     unseen = rows.with_columns(
@@ -165,7 +165,7 @@ def test_a_missing_picture_leaves_no_half_file(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*"))
 
 
-def test_no_rows_and_names_that_do_not_fit_are_said(tmp_path: Path) -> None:
+def test_no_rows_and_overlong_clip_names_are_errors(tmp_path: Path) -> None:
     rows = _corpus(tmp_path)
     with pytest.raises(InputError, match="no frame to crop"):
         cut_crops(rows.head(0), tmp_path, tmp_path / "crops.npy")
@@ -182,7 +182,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
             Crops.open(path)
 
 
-def test_crops_are_mapped_not_loaded(tmp_path: Path) -> None:
+def test_crops_are_memory_mapped(tmp_path: Path) -> None:
     with writing_crops(tmp_path / "c.npy", 3) as records:
         records["clip"] = "a"
         records["frame"] = np.arange(3)

@@ -89,7 +89,7 @@ def test_future_frames_cannot_change_the_observed_part() -> None:
         np.testing.assert_array_equal(other.observed[which], windows.observed[index])
 
 
-def test_gaps_are_filled_from_the_past_of_the_window_alone() -> None:
+def test_gaps_are_filled_only_from_the_past_of_the_window() -> None:
     run = _run(37, fps=25.0)
     pose = run.annotation.copy()
     pose[5:8, 3] = np.nan

@@ -14,7 +14,7 @@ def _runs() -> list[PoseRun]:
     ]
 
 
-def test_no_annotation_is_both_trained_and_tested_on_and_none_is_lost() -> None:
+def test_each_annotation_is_either_trained_or_tested_on() -> None:
     runs = _runs()
     learnt = leaking_runs(runs)[2:]
     tested = held_out_runs(runs[2:])
@@ -32,7 +32,7 @@ def test_the_other_splits_stay_as_they_are() -> None:
     assert all(a is b for a, b in zip(runs[:2], leaking_runs(runs)[:2], strict=True))
 
 
-def test_a_run_is_cut_the_same_in_any_company() -> None:
+def test_the_cut_of_a_run_does_not_depend_on_other_runs() -> None:
     runs = _runs()
     np.testing.assert_array_equal(held_out(runs[3]), held_out(replace(runs[3], split="train")))
     assert (held_out(runs[2]) != held_out(runs[3])).any()

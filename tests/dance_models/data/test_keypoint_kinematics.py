@@ -21,7 +21,7 @@ def test_causal_flow_sees_no_later_frame() -> None:
     np.testing.assert_allclose(flow[:, 0, 0], [0, 2, 7, 5])  # (P_{t-1} + 2 P_t) / 3
 
 
-def test_missing_joints_leave_the_mean() -> None:
+def test_missing_joints_are_excluded_from_the_mean() -> None:
     poses = _poses([0, 3, 9, 3])
     poses[1, 6] = np.nan
     flow = keypoint_kinematics(poses, np.arange(4) / 25).flow
@@ -58,7 +58,7 @@ def test_velocity_of_the_flow_is_the_variant() -> None:
     np.testing.assert_allclose(kinematics.velocity[:, 0, 0], [3, 3, 1, 0])
 
 
-def test_one_frame_stands_still() -> None:
+def test_one_frame_has_zero_velocity() -> None:
     kinematics = keypoint_kinematics(_poses([7]), np.zeros(1))
     assert (kinematics.velocity == 0).all()
     assert (kinematics.acceleration == 0).all()

@@ -66,7 +66,7 @@ def test_uniform_and_motion_strategies_take_short_runs() -> None:
     seed=st.integers(0, 99),
     strategy=st.sampled_from(["runs", "uniform", "motion"]),
 )
-def test_plans_hold_their_promises(
+def test_plans_satisfy_their_invariants(
     frames: int, share: int, more: int, seed: int, strategy: str
 ) -> None:
     rng = np.random.default_rng(seed)

@@ -129,7 +129,7 @@ def test_joining_clips_of_two_splits_into_one_take_moves_them_to_training(later:
     assert set(again.filter(group="joint")["split"]) == {"train"}
 
 
-def test_small_styles_keep_a_training_group_while_others_can_give() -> None:
+def test_small_styles_keep_a_training_group_when_others_can_spare_one() -> None:
     rows = plain("a", 8) + plain("b", 2) + plain("c", 2) + plain("d", 2)
     manifest = assign_splits(clip_table(rows), SplitConfig())
     assert groups_per_split(manifest) == {"train": 10, "val": 2, "test": 2}
@@ -191,7 +191,9 @@ corpora = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(corpora, st.data())
-def test_every_corpus_keeps_the_promises(clips: pl.DataFrame, data: st.DataObject) -> None:
+def test_splits_satisfy_their_invariants_for_any_corpus(
+    clips: pl.DataFrame, data: st.DataObject
+) -> None:
     config = SplitConfig()
     manifest = assign_splits(clips, config)
     assert manifest.height == clips.height
@@ -202,7 +204,7 @@ def test_every_corpus_keeps_the_promises(clips: pl.DataFrame, data: st.DataObjec
             assert counts["train"] >= 1 and counts["val"] >= 1 and counts["test"] >= 1
         folds = Counter(manifest.filter(style=style).unique("group")["fold"].to_list())
         assert max(folds.values()) - min(folds.get(f, 0) for f in range(config.folds)) <= 1
-    # Growing the corpus step by step moves nothing and ends where nothing is lost.
+    # Growing the corpus step by step moves and loses nothing.
     size = data.draw(st.integers(1, clips.height))
     early = assign_splits(clips.head(size), config)
     late = assign_splits(clips, config, early)

@@ -49,7 +49,7 @@ def test_bones_keep_their_length_and_feet_stay_above_the_floor(body: str) -> Non
         assert np.ptp(length) < 0.12 * length.mean()
     assert min(p.vertices[:, 2].min() for p in poses) > -1e-6
     step = np.linalg.norm(np.diff(joints, axis=0), axis=-1).max()
-    assert 0.005 < step < 0.5  # metres a frame: it moves, and nothing jumps
+    assert 0.005 < step < 0.5  # metres per frame: it moves without jumps
 
 
 def test_left_is_the_dancers_left() -> None:
@@ -109,7 +109,7 @@ def test_keypoints_lie_on_the_dancer() -> None:
     assert len(DANCE_14.mirror) == len(points)
 
 
-def test_the_corpus_is_what_the_pipeline_reads(tmp_path: Path) -> None:
+def test_the_pipeline_can_read_the_corpus(tmp_path: Path) -> None:
     clips = write_demo_corpus(tmp_path, SMALL)
     assert [c.stem for c in clips] == ["ballet_01", "contemporary_01", "street_01"]
     with av.open(str(clips[0])) as container:
@@ -125,7 +125,7 @@ def test_the_corpus_is_what_the_pipeline_reads(tmp_path: Path) -> None:
     assert (tmp_path / "clips.csv").read_text().count("\n") == 4
 
 
-def test_the_same_seed_gives_the_same_corpus_and_another_another(tmp_path: Path) -> None:
+def test_the_corpus_is_determined_by_the_seed(tmp_path: Path) -> None:
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         config = DemoCorpusConfig(clips=1, frames=4, size=(160, 120), seed=seed)
         write_demo_corpus(tmp_path / name, config)
@@ -134,7 +134,7 @@ def test_the_same_seed_gives_the_same_corpus_and_another_another(tmp_path: Path)
     assert texts[0] == texts[1] != texts[2]
 
 
-def test_what_is_there_is_not_rendered_again_and_half_a_clip_is(tmp_path: Path) -> None:
+def test_complete_clips_are_kept_and_incomplete_ones_rendered_again(tmp_path: Path) -> None:
     write_demo_corpus(tmp_path, SMALL)
     whole = tmp_path / "clips" / "ballet" / "ballet_01.mp4"
     whole.write_bytes(b"kept")

@@ -1,4 +1,4 @@
-"""Weights and pictures that the estimator tests share; tests skip where they cannot be had."""
+"""Weights and images shared by the estimator tests; tests skip where they are unavailable."""
 
 import os
 from collections.abc import Callable

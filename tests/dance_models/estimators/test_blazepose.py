@@ -1,4 +1,4 @@
-"""BlazePose with its weights, on rendered and on real dancers."""
+"""BlazePose with its weights, on rendered and real dancers."""
 
 import json
 
@@ -21,7 +21,7 @@ def estimator(weights):
 
 @pytest.fixture(scope="session")
 def salsa(corpus, read_frames):
-    """24 frames of a dancer in the middle of the picture."""
+    """24 frames of a dancer in the middle of the image."""
     return read_frames(corpus / "clips" / "salsa" / "salsa_07.mp4", 40, 24)
 
 
@@ -49,7 +49,7 @@ def counted(monkeypatch, estimator):
     return calls
 
 
-def test_nobody_in_an_empty_picture(estimator) -> None:
+def test_no_person_in_an_empty_image(estimator) -> None:
     assert estimator.estimate(np.full((240, 320, 3), 90, np.uint8), 0) is None
     noise = np.random.default_rng(0).integers(0, 256, (360, 480, 3), dtype=np.uint8)
     assert estimator.estimate(noise, 1) is None
@@ -77,7 +77,7 @@ def test_all_landmarks_are_kept(estimator, salsa) -> None:
     assert pose.score[DANCE_14.index["left_elbow"]] == visibility[13]
 
 
-def test_a_run_depends_on_itself_alone(weights, salsa) -> None:
+def test_each_run_is_independent_of_other_runs(weights, salsa) -> None:
     estimator = BlazePose(weights)
     first = run(estimator, salsa[:6])
     run(estimator, [np.roll(image, 150, axis=1) for image in salsa[6:10]])
@@ -87,7 +87,7 @@ def test_a_run_depends_on_itself_alone(weights, salsa) -> None:
         np.testing.assert_array_equal(a.keypoints, b.keypoints)
 
 
-def test_found_again_after_an_interruption(estimator, salsa, monkeypatch) -> None:
+def test_a_person_is_found_again_after_an_interruption(estimator, salsa, monkeypatch) -> None:
     calls = counted(monkeypatch, estimator)
     empty = np.full_like(salsa[0], 90)
     poses = run(estimator, [*salsa[:3], empty, empty, *salsa[3:6]])
@@ -117,7 +117,7 @@ def test_the_second_person_on_request(weights, couple) -> None:
     assert all(pelvis(pose.keypoints)[0] > border for pose in poses)
 
 
-def test_no_hop_to_the_other_while_the_person_is_hidden(weights, couple) -> None:
+def test_tracking_does_not_switch_to_another_person_during_occlusion(weights, couple) -> None:
     pictures, border = couple
     hidden = [picture.copy() for picture in pictures[:8]]
     for picture in hidden[3:6]:

@@ -51,7 +51,7 @@ def test_letterbox_keeps_the_aspect_and_maps_back() -> None:
     np.testing.assert_allclose((np.array([x, y]) - offset) / scale, (90, 45), atol=1)
 
 
-def test_suppression_averages_one_person_and_keeps_two() -> None:
+def test_suppression_merges_boxes_of_one_person_and_keeps_two_people() -> None:
     boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [50, 50, 60, 60]], float)
     points = np.array([[[0.0, 0.0]], [[3.0, 0.0]], [[55.0, 55.0]]])
     merged = _merge_overlapping(boxes, points, np.array([0.6, 0.3, 0.9]))
@@ -86,7 +86,7 @@ def reference_refinement(points, heat):
     return out
 
 
-def test_refinement_equals_the_published_procedure() -> None:
+def test_refinement_matches_the_published_procedure() -> None:
     rng = np.random.default_rng(1)
     points = rng.uniform(-20, 276, (39, 2)).astype(np.float32)
     points[:3] = [[0, 0], [255.9, 255.9], [-1, 100]]

@@ -20,11 +20,11 @@ from dance_models.estimators.weights import BLAZEPOSE_VERSION
 UNKNOWN = EstimatorConfig(name="magic")  # type: ignore[arg-type]
 
 
-def test_every_name_in_the_configuration_is_in_the_table_and_no_other() -> None:
+def test_the_table_has_exactly_the_names_of_the_configuration() -> None:
     assert get_args(get_type_hints(EstimatorConfig)["name"]) == tuple(ESTIMATORS)
 
 
-def test_blazepose_alone_needs_the_downloaded_weights() -> None:
+def test_only_blazepose_needs_the_downloaded_weights() -> None:
     assert needs_weights(EstimatorConfig())
     assert not needs_weights(EstimatorConfig(name="precomputed"))
     assert not needs_weights(EstimatorConfig(name="onnx"))
@@ -37,7 +37,7 @@ def test_fingerprints_load_no_model_and_report_missing_files_as_absent() -> None
     assert estimator_fingerprint(UNKNOWN, "clip") == "absent"
 
 
-def test_an_unknown_estimator_is_named_with_those_there_are(tmp_path: Path) -> None:
+def test_an_unknown_estimator_is_named_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"'magic'.*blazepose, precomputed, onnx"):
         make_estimator(UNKNOWN, tmp_path, "clip")
 

@@ -1,4 +1,4 @@
-"""Keeping to one person among several."""
+"""Following one person among several."""
 
 import numpy as np
 import pytest
@@ -28,13 +28,13 @@ def test_stays_with_the_person_when_another_becomes_larger() -> None:
     assert follower.choose(moved) == [1]
 
 
-def test_nobody_rather_than_somebody_else() -> None:
+def test_no_person_is_preferred_to_a_different_person() -> None:
     follower = PersonFollower(None)
     follower.seen(SMALL_LEFT)
     assert follower.choose(LARGE_RIGHT[None]) == []
 
 
-def test_starts_anew_after_losing_the_person_for_long() -> None:
+def test_selection_restarts_after_losing_the_person_for_long() -> None:
     follower = PersonFollower(None)
     follower.seen(SMALL_LEFT)
     for _ in range(PATIENCE):
@@ -44,7 +44,7 @@ def test_starts_anew_after_losing_the_person_for_long() -> None:
     assert follower.choose(LARGE_RIGHT[None]) == [0]
 
 
-def test_seeing_the_person_again_restores_the_patience() -> None:
+def test_seeing_the_person_again_resets_the_lost_frame_count() -> None:
     follower = PersonFollower(None)
     for _ in range(3 * PATIENCE):
         follower.seen(SMALL_LEFT)
@@ -54,7 +54,7 @@ def test_seeing_the_person_again_restores_the_patience() -> None:
 
 def test_a_jump_or_a_sudden_change_of_size_is_not_the_same_person() -> None:
     follower = PersonFollower(None)
-    assert follower.moved_plausibly(LARGE_RIGHT)  # nobody was seen yet
+    assert follower.moved_plausibly(LARGE_RIGHT)  # no person was seen yet
     follower.seen(box(100, 100, 80))
     assert follower.moved_plausibly(box(110, 95, 90))
     assert not follower.moved_plausibly(box(160, 100, 80))
@@ -62,7 +62,7 @@ def test_a_jump_or_a_sudden_change_of_size_is_not_the_same_person() -> None:
     assert not follower.moved_plausibly(box(100, 100, 30))
 
 
-def test_reset_forgets() -> None:
+def test_reset_forgets_the_person() -> None:
     follower = PersonFollower(None)
     follower.seen(SMALL_LEFT)
     follower.reset()

@@ -1,4 +1,4 @@
-"""From other skeletons to our 14 joints, by name."""
+"""Mapping other skeletons to our 14 joints by name."""
 
 import numpy as np
 import pytest
@@ -40,7 +40,7 @@ def test_layout_sizes() -> None:
 
 
 @pytest.mark.parametrize("names", LAYOUTS)
-def test_every_layout_gives_all_our_joints_wherever_they_stand(names) -> None:
+def test_every_layout_maps_to_all_our_joints_in_any_order(names) -> None:
     rng = np.random.default_rng(0)
     points, score = rng.uniform(0, 100, (len(names), 2)), rng.uniform(0.1, 1, len(names))
     keypoints, confidence = to_skeleton(names, points, score)
@@ -120,7 +120,7 @@ def test_missing_joints_are_named() -> None:
     }
 
 
-def test_a_skeleton_of_the_estimators_own_joints_takes_them_as_they_are() -> None:
+def test_a_skeleton_of_the_estimators_own_joints_uses_them_unchanged() -> None:
     points = np.random.default_rng(0).random((17, 2))
     keypoints, score = to_skeleton(COCO17, points, np.linspace(0.1, 0.9, 17), COCO_17)
     np.testing.assert_allclose(keypoints, points, atol=1e-6)

@@ -35,7 +35,7 @@ def save_model(path, nodes, inputs, outputs, constants=()):
 
 
 def constant_model(path, **arrays):
-    """Outputs the given arrays whatever the image (which it must look at: 0 x its mean)."""
+    """Outputs the given arrays for any image (the graph must use its input: 0 x its mean)."""
     nodes = [
         helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=0),
         helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
@@ -191,7 +191,7 @@ def test_simcc_score_is_the_lower_peak() -> None:
 
 
 def test_person_from_the_detector(tmp_path, weights, corpus, read_frames) -> None:
-    """A model that always says "the middle" gives the middle of the detected person."""
+    """A model that always predicts the crop's centre gives the centre of the detected person."""
     maps = np.zeros((1, 14, 16, 12))
     maps[:, :, 8, 6] = 1
     constant_model(tmp_path / "tiny.onnx", heat=maps)
@@ -204,7 +204,7 @@ def test_person_from_the_detector(tmp_path, weights, corpus, read_frames) -> Non
     assert model.version.endswith("+detector")
 
 
-def test_without_weights_the_whole_image_is_used_and_said(tmp_path) -> None:
+def test_without_weights_the_version_records_that_the_whole_image_is_used(tmp_path) -> None:
     constant_model(tmp_path / "tiny.onnx", heat=peaks(np.random.default_rng(0))[0][None])
     path = describe(tmp_path, box="auto")
     assert OnnxTopDown(path, tmp_path).version.endswith("+image")

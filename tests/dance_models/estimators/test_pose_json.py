@@ -1,4 +1,4 @@
-"""Tracks from elsewhere: the forms, and what is wrong with the bad ones."""
+"""Tracks of other tools: the supported formats and errors in bad files."""
 
 import json
 import tempfile
@@ -16,7 +16,7 @@ from dance_models.skeleton import DANCE_14
 
 
 def triples(count, offset=0.0, score=0.5):
-    """Joint j stands at (100 + 10 j + offset, 200 + j)."""
+    """Joint j is at (100 + 10 j + offset, 200 + j)."""
     return [v for j in range(count) for v in (100 + 10 * j + offset, 200 + j, score)]
 
 
@@ -115,11 +115,11 @@ def test_openpose_mapping_with_missing_joints(tmp_path) -> None:
     values[knee : knee + 3] = [0, 0, 0]
     document = {"d_000000000009_keypoints.json": openpose(values, [0] * 75)}
     people = read_people(write(tmp_path / "a.json", document))
-    assert len(people[9]) == 1  # the one with no joints at all is nobody
+    assert len(people[9]) == 1  # an entry without any joint is not a person
     person = people[9][0]
     assert np.isnan(person.keypoints[DANCE_14.index["left_knee"]]).all()
     assert np.isfinite(person.keypoints).all(axis=1).sum() == 13
-    assert person.box[0] == 100  # missing joints do not pull the box to the corner
+    assert person.box[0] == 100  # missing joints do not extend the box to the corner
 
 
 def test_nan_is_missing_and_scores_are_clipped(tmp_path) -> None:
@@ -178,7 +178,7 @@ JUNK = st.sampled_from(
 
 
 def places(node, path=()):
-    """Every place of a JSON document, as the keys that lead to it."""
+    """Every position in a JSON document, as the path of keys to it."""
     yield path
     if isinstance(node, dict | list):
         children = node.items() if isinstance(node, dict) else enumerate(node)
@@ -196,7 +196,7 @@ def replaced(node, path, junk):
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(data=st.data(), document=st.sampled_from(GOOD), junk=JUNK)
-def test_whatever_stands_in_a_place_it_is_read_or_refused(data, document, junk) -> None:
+def test_any_value_in_any_position_is_read_or_refused(data, document, junk) -> None:
     place = data.draw(st.sampled_from(list(places(document))))
     with tempfile.TemporaryDirectory() as folder:
         path = write(Path(folder) / "a.json", replaced(document, place, junk))

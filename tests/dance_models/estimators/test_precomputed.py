@@ -1,4 +1,4 @@
-"""Precomputed tracks as an estimator: finding the file, and keeping to a person."""
+"""Precomputed tracks as an estimator: finding the file and following one person."""
 
 import json
 
@@ -47,7 +47,7 @@ def test_largest_person_is_kept_when_the_other_grows(tmp_path) -> None:
     write_track(tmp_path / "a.json", COUPLE)
     poses = PrecomputedPoses.for_clip(tmp_path, "a")
     assert estimate(poses, range(6)) == [200] * 6
-    assert estimate(poses, range(3, 6)) == [600] * 3  # another run chooses anew
+    assert estimate(poses, range(3, 6)) == [600] * 3  # another run selects again
 
 
 def test_person_by_rank(tmp_path) -> None:
@@ -56,7 +56,7 @@ def test_person_by_rank(tmp_path) -> None:
     assert estimate(PrecomputedPoses.for_clip(tmp_path, "a", person=2), range(2)) == [None] * 2
 
 
-def test_frames_that_the_track_lacks_have_nobody(tmp_path) -> None:
+def test_frames_missing_from_the_track_have_no_person(tmp_path) -> None:
     write_track(tmp_path / "a.json", [(0, 200, 80), (2, 200, 80)])
     poses = PrecomputedPoses.for_clip(tmp_path, "a")
     assert estimate(poses, [0, 1, 2, 3]) == [200, None, 200, None]
@@ -81,7 +81,7 @@ def test_a_folder_belongs_to_its_clip(tmp_path) -> None:
     assert find_track(tmp_path, "my_clip_1") == tmp_path / "my_clip_1"
 
 
-def test_no_track_and_two_tracks(tmp_path) -> None:
+def test_a_missing_or_ambiguous_track_is_an_error(tmp_path) -> None:
     with pytest.raises(InputError, match=r"'a'.*found nothing.*a\.json"):
         find_track(tmp_path, "a")
     write_track(tmp_path / "a.coco.json", [(0, 200, 80)])
@@ -115,7 +115,7 @@ def test_openpose_of_a_real_clip(real_clips) -> None:
     poses.start_run()
     found = [poses.estimate(IMAGE, frame) for frame in range(69)]
     assert all(pose is not None for pose in found)
-    # Frame 0, as the file says: right ankle (11) and left ankle (14) of BODY_25.
+    # Frame 0 of the file: right ankle (11) and left ankle (14) of BODY_25.
     np.testing.assert_allclose(
         found[0].keypoints[DANCE_14.index["right_ankle"]], (529.452, 609.8), rtol=1e-6
     )

@@ -12,7 +12,7 @@ from dance_models.tables import FRAMES, TRACKS, conform, write_table
 
 
 class Recorder:
-    """Reads the frame number that is the image's grey level; frame 3 has nobody."""
+    """Reads the frame number from the image's grey level; frame 3 has no person."""
 
     name, version = "recorder", "7"
 
@@ -58,7 +58,7 @@ def sampled(root, clip="a", frames=((0, 2), (0, 3), (1, 10), (1, 11)), order=(2,
     return conform(pl.DataFrame([rows[i] for i in order]), FRAMES)
 
 
-def test_one_row_a_frame_null_where_nobody_is(tmp_path) -> None:
+def test_one_row_per_frame_with_nulls_where_no_person_is_detected(tmp_path) -> None:
     recorder = Recorder()
     tracks = track_clip(sampled(tmp_path), tmp_path, recorder)
     assert dict(tracks.schema) == dict(TRACKS)

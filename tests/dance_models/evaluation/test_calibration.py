@@ -55,7 +55,7 @@ def test_definition_differences_are_learnt_at_any_size_and_angle() -> None:
     assert recognition_score(TEST, calibrated(TEST)) > recognition_score(TEST, raw(TEST))
 
 
-def test_what_needs_no_change_is_left_alone() -> None:
+def test_matching_definitions_are_left_unchanged() -> None:
     exact = [make_run(r.annotation, clip=r.clip, split="train") for r in TRAIN]
     calibrated = fit_calibration(exact, VALIDATION)
     same = [make_run(r.annotation) for r in TEST]
@@ -75,7 +75,7 @@ def test_left_and_right_are_treated_alike() -> None:
 def test_missing_frames_and_joints() -> None:
     run = TEST[0]
     estimate = run.estimate.copy()
-    estimate[3] = np.nan  # nobody
+    estimate[3] = np.nan  # no person
     estimate[5, DANCE_14.index["neck"]] = np.nan  # no body frame
     estimate[7, DANCE_14.index["left_wrist"]] = np.nan
     (seen,) = fit_calibration(TRAIN, VALIDATION)([make_run(run.annotation, estimate)])
@@ -86,8 +86,8 @@ def test_missing_frames_and_joints() -> None:
     ]
 
 
-def test_validation_chooses_and_the_test_split_is_not_looked_at() -> None:
-    """With a training set that misleads, validation picks the strongest ridge."""
+def test_validation_selects_and_the_test_split_is_not_read() -> None:
+    """With a misleading training set, validation selects the strongest ridge."""
     rng = np.random.default_rng(0)
     few = [
         make_run(r.annotation[:3], r.estimate[:3] + rng.normal(0, 9, (3, 14, 2)), split="train")
@@ -98,13 +98,13 @@ def test_validation_chooses_and_the_test_split_is_not_looked_at() -> None:
     assert fit_calibration(TRAIN, []).hops == 0
 
 
-def test_augmented_copies_are_not_fitted_on() -> None:
+def test_augmented_copies_are_excluded_from_the_fit() -> None:
     wild = [make_run(r.annotation, r.annotation + 40, split="train", variant=1) for r in TRAIN]
     with_copies = fit_calibration([*TRAIN, *wild], VALIDATION)
     np.testing.assert_array_equal(with_copies.weights, fit_calibration(TRAIN, VALIDATION).weights)
 
 
-def test_pairs_further_apart_than_half_a_torso_are_not_definitions() -> None:
+def test_pairs_more_than_half_a_torso_apart_are_excluded_from_the_fit() -> None:
     broken = dancer(5, "train")
     broken.annotation[::2, DANCE_14.index["head_top"]] += 120
     clean = fit_calibration(TRAIN, VALIDATION)(TEST)
@@ -115,9 +115,9 @@ def test_pairs_further_apart_than_half_a_torso_are_not_definitions() -> None:
 def test_nothing_to_fit_on_is_an_error() -> None:
     with pytest.raises(InputError, match="no training runs"):
         fit_calibration([], VALIDATION)
-    nobody = make_run(np.full((4, 14, 2), np.nan), np.tile(figure(), (4, 1, 1)), split="train")
+    undetected = make_run(np.full((4, 14, 2), np.nan), np.tile(figure(), (4, 1, 1)), split="train")
     with pytest.raises(InputError, match="no training frame"):
-        fit_calibration([nobody], VALIDATION)
+        fit_calibration([undetected], VALIDATION)
 
 
 def test_body_frame_of_the_standing_figure() -> None:

@@ -21,7 +21,7 @@ def test_a_seed_without_its_network_is_left_out() -> None:
     assert with_seeds({"stga_net.seed_1": Trained(Path("one"))}) == {}
 
 
-def test_one_row_stands_for_several_seeds() -> None:
+def test_several_seeds_share_one_row() -> None:
     def row(method: str, seed: int | None, value: float) -> dict[str, object]:
         return {
             "method": method, "input": "raw", "style": "all", "joint": "all",

@@ -1,4 +1,4 @@
-"""Trivial recognition rows: what smoothing may and may not do."""
+"""Trivial recognition rows: calibration and smoothing filters."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -36,7 +36,7 @@ def noisy(seed: int = 0, frames: int = 80, sigma: float = 3) -> NDArray[np.float
 
 
 @each
-def test_a_still_dancer_stays_where_she_is(name: str) -> None:
+def test_a_still_dancer_is_unchanged(name: str) -> None:
     still = np.tile(figure(), (40, 1, 1))
     (seen,) = SMOOTHERS[name]([make_run(still)])
     assert seen.shape == (40, 14, 2) and seen.dtype == np.float32
@@ -60,7 +60,7 @@ def test_runs_do_not_influence_each_other(name: str) -> None:
 
 
 @each
-def test_joints_and_frames_that_are_missing_spread_nothing(name: str) -> None:
+def test_missing_joints_and_frames_do_not_affect_others(name: str) -> None:
     estimate = noisy()
     estimate[30:33] = np.nan
     estimate[50, 6] = np.nan
@@ -72,7 +72,7 @@ def test_joints_and_frames_that_are_missing_spread_nothing(name: str) -> None:
 
 
 @each
-def test_nobody_found_at_all(name: str) -> None:
+def test_a_run_without_any_detection(name: str) -> None:
     (seen,) = SMOOTHERS[name]([make_run(swaying(12), np.full((12, 14, 2), np.nan))])
     assert np.isnan(seen).all()
 
@@ -98,7 +98,7 @@ def test_flow_is_the_mean_of_three_frames() -> None:
     np.testing.assert_allclose(seen[:, :, 0], expected[:, None] + figure()[:, 0], atol=1e-4)
 
 
-def test_gaussian_weighs_by_time_and_not_by_frame() -> None:
+def test_gaussian_weights_depend_on_time_and_not_on_frame_index() -> None:
     poses = np.tile(figure(), (3, 1, 1))
     poses[2, :, 0] += 10
     run = replace(make_run(poses), time_s=np.array([0.0, 0.04, 0.06]))
@@ -200,7 +200,7 @@ def test_kalman_against_least_squares() -> None:
     rows += list(np.eye(2 + frames - 1)[2:])  # unit variance of the accelerations
     values += [0.0] * (frames - 1)
     prior = np.zeros((2, 2 + frames - 1))
-    prior[0, 0], prior[1, 1] = 1.0, 0.1  # variance 1 around the first sight, 100 for velocity
+    prior[0, 0], prior[1, 1] = 1.0, 0.1  # variance 1 around the first observation, 100 for velocity
     rows += list(prior)
     values += [measured[0], 0.0]
     solution = np.linalg.lstsq(np.array(rows), np.array(values), rcond=None)[0]
@@ -229,7 +229,7 @@ def test_the_score_is_the_mean_over_thresholds_and_joints() -> None:
     assert np.isnan(recognition_score([nothing], raw([nothing])))
 
 
-def test_all_rows_are_tuned_the_same_way_twice() -> None:
+def test_tuning_is_deterministic_for_all_rows() -> None:
     runs = [make_run(swaying(60), noisy(frames=60))]
     names = [(f.name, f.parameters) for f in tuned_filters(runs)]
     assert names == [(f.name, f.parameters) for f in tuned_filters(runs)]

@@ -1,4 +1,4 @@
-"""The promotion gate on hand-made score tables: each criterion refuses alone."""
+"""The promotion gate on hand-made score tables: each criterion alone can refuse."""
 
 from dataclasses import replace
 from typing import Any
@@ -75,7 +75,7 @@ def with_row(row: Any) -> list[Any]:
     [
         (with_row(paired("raw", -0.1)), {}, "better than raw, PCK@0.1", "-0.10 points"),
         (with_row(paired("calibrated", 0.0)), {}, "better than calibrated, PCK@0.1", "+0.00"),
-        # Level with the champion, but the clips say so too vaguely.
+        # Level with the champion, but the interval is too wide.
         (with_row(paired("champion", 0.4, spread=1.5)), {}, "not worse than champion, PCK@0.1",
          "95 % -1.10 to +1.90"),
         (with_row(paired("champion", -1.2, spread=None)), {}, "not worse than champion, PCK@0.1",
@@ -88,7 +88,7 @@ def with_row(row: Any) -> list[Any]:
         (GOOD, {"unseen": 0}, "clips to compare on", "0 of 3"),
     ],
 )  # fmt: skip
-def test_each_criterion_refuses_alone(
+def test_each_criterion_alone_can_refuse(
     rows: list[Any], changes: dict[str, Any], criterion: str, number: str
 ) -> None:
     decision = decide(evidence(rows, **changes), CONFIG)
@@ -98,7 +98,7 @@ def test_each_criterion_refuses_alone(
     assert "required:" in decision.refusals[0]
 
 
-def test_the_first_candidate_is_held_to_the_floor_alone() -> None:
+def test_the_first_candidate_is_compared_only_with_the_floors() -> None:
     first = [row for row in GOOD if row["other"] != "champion"]
     decision = decide(evidence(first, champion_signature=None), CONFIG)
     assert decision.passed
@@ -118,13 +118,13 @@ def test_a_forecast_gains_when_its_error_falls() -> None:
             "ci_low": difference - 0.3, "ci_high": difference + 0.3, "n_clips": 3, "split": "val",
         }  # fmt: skip
 
-    def judged(floor: float, champion: float) -> Decision:
+    def decision(floor: float, champion: float) -> Decision:
         rows = [row("zero_velocity", floor), row("champion", champion)]
         known = evidence(rows, task="prediction")
         return decide(replace(known, scores=pl.DataFrame(schema=dict(PREDICTION_SCORES))), config)
 
-    better = judged(-4.0, 0.6)  # the error may be 0.9 larger, which is within the margin
+    better = decision(-4.0, 0.6)  # the error may be 0.9 larger, which is within the margin
     assert better.passed
     assert "+4.00 % of torso, 95 % +3.70 to +4.30" in better.criteria[0].measured
-    assert refused(judged(-4.0, 0.8)) == ["not worse than champion, 400 ms"]
-    assert refused(judged(0.5, 0.0)) == ["better than zero_velocity, 400 ms"]
+    assert refused(decision(-4.0, 0.8)) == ["not worse than champion, 400 ms"]
+    assert refused(decision(0.5, 0.0)) == ["better than zero_velocity, 400 ms"]

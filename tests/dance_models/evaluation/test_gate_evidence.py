@@ -46,7 +46,7 @@ def gate_clips(champion_groups: frozenset[str] = frozenset()) -> GateClips:
     return GateClips(runs[:2], runs[2:], champion_groups)
 
 
-def test_fresh_weights_give_the_estimate_back_and_a_spoilt_network_loses(tmp_path: Path) -> None:
+def test_fresh_weights_return_the_estimate_and_a_perturbed_network_loses(tmp_path: Path) -> None:
     fresh, spoilt = gate_model(tmp_path, 0.0), gate_model(tmp_path, 0.3)
     evidence = measure_evidence("recognition", fresh, spoilt, gate_clips(), CONFIG)
     gains = {
@@ -69,7 +69,7 @@ def test_fresh_weights_give_the_estimate_back_and_a_spoilt_network_loses(tmp_pat
     assert not decide(other_way, CONFIG).passed
 
 
-def test_clips_that_the_champion_was_trained_on_do_not_count(tmp_path: Path) -> None:
+def test_training_clips_of_the_champion_do_not_count(tmp_path: Path) -> None:
     fresh = gate_model(tmp_path, 0.0)
     runs = gate_clips().validation
     some = measure_evidence(
@@ -80,10 +80,10 @@ def test_clips_that_the_champion_was_trained_on_do_not_count(tmp_path: Path) -> 
     everything = frozenset(run.group for run in runs)
     none = measure_evidence("recognition", fresh, fresh, gate_clips(everything), CONFIG)
     assert (none.unseen, none.clips) == (0, 2)
-    assert none.scores["n_clips"].max() == 2  # still held to the floor
+    assert none.scores["n_clips"].max() == 2  # still compared with the floor
 
 
-def test_a_floor_that_does_not_exist_is_named(tmp_path: Path) -> None:
+def test_an_unknown_floor_is_named(tmp_path: Path) -> None:
     fresh = gate_model(tmp_path, 0.0)
     with pytest.raises(InputError, match="no trivial row 'magic'"):
         measure_evidence(

@@ -55,7 +55,7 @@ def _errors(*values: float) -> ClipErrors:
     return ClipErrors(clips, np.array(values) * 10, np.full(len(values), 10.0))
 
 
-def test_every_training_clip_is_scored_once_and_no_test_clip(tmp_path: Path) -> None:
+def test_each_training_clip_is_scored_once_and_test_clips_never(tmp_path: Path) -> None:
     runs = _runs()
     test = [run.clip for run in runs if run.split == "test"]
     assert test
@@ -63,7 +63,7 @@ def test_every_training_clip_is_scored_once_and_no_test_clip(tmp_path: Path) -> 
     assert found.clips == tuple(sorted(run.clip for run in runs if run.clip not in test))
     assert np.isfinite(found.pooled)
     assert found.pooled > 0
-    # Whatever the test clips hold, nothing changes.
+    # The content of the test clips changes nothing.
     spoilt = [
         replace(run, annotation=run.annotation * 7) if run.split == "test" else run for run in runs
     ]
@@ -71,8 +71,8 @@ def test_every_training_clip_is_scored_once_and_no_test_clip(tmp_path: Path) -> 
     np.testing.assert_array_equal(again.sums, found.sums)
 
 
-def test_a_joint_that_is_lost_is_missed(tmp_path: Path) -> None:
-    """Recognition pools joints; where the estimator found nobody, all of them are missed."""
+def test_a_missing_joint_counts_as_a_miss(tmp_path: Path) -> None:
+    """Recognition pools joints; where no person was detected, all joints count as missed."""
     profile = PROFILES["smoke"].recognition
     experiment = RecognitionExperiment(profile.net, SHORT)
     runs = training_clips(_runs())
@@ -92,7 +92,7 @@ def test_the_interval_is_paired_over_clips() -> None:
         easy.difference(_errors(1, 2))
 
 
-def test_the_table_says_worse_better_or_neither() -> None:
+def test_the_table_reports_worse_better_or_neither() -> None:
     found = {
         WHOLE: {"near": _errors(5, 5, 5, 5), "far": _errors(9, 9, 9, 9)},
         "up": {"near": _errors(6, 7, 6, 7), "far": _errors(8, 8, 8, 8)},
@@ -111,7 +111,7 @@ def test_the_table_says_worse_better_or_neither() -> None:
 
 @pytest.mark.parametrize("task", sorted(RECIPE_CHANGES))
 def test_every_change_changes_the_headline_network(task: str) -> None:
-    """A change that the recipe already has would compare a network with itself."""
+    """A change that equals the recipe would compare a network with itself."""
     study = PROFILES["study"]
     whole = getattr(study, task)
     for name, change in RECIPE_CHANGES[task].items():
@@ -124,13 +124,13 @@ def test_every_change_changes_the_headline_network(task: str) -> None:
     assert RecipeChange().applied_to(whole) == whole
 
 
-def test_a_fold_that_holds_out_nothing_is_an_error(tmp_path: Path) -> None:
+def test_an_empty_fold_is_an_error(tmp_path: Path) -> None:
     runs = [replace(run, fold=run.fold + 1) for run in training_clips(_runs())]
     with pytest.raises(InputError, match="no fold holds out"):
         cross_validate(runs, SMALL, 1, tmp_path, _quiet)
 
 
-def test_without_overlap_the_same_network_is_used_in_another_way(tmp_path: Path) -> None:
+def test_without_overlap_the_same_network_is_applied_differently(tmp_path: Path) -> None:
     experiment = RecognitionExperiment(PROFILES["smoke"].recognition.net, SHORT)
     runs = [replace(run, fold=i % 3) for i, run in enumerate(synthetic_runs(5, 40))]
     found = run_ablations(
@@ -141,7 +141,7 @@ def test_without_overlap_the_same_network_is_used_in_another_way(tmp_path: Path)
     assert found["alone"][MISSED].pooled != found[WHOLE][MISSED].pooled
 
 
-def test_initial_weights_may_be_the_change(tmp_path: Path) -> None:
+def test_a_change_may_be_initial_weights(tmp_path: Path) -> None:
     runs = [replace(run, fold=i % 3) for i, run in enumerate(synthetic_runs(5, 80))]
     first = train_prediction(runs, SMALL.net, SHORT, tmp_path / "first")
     lines: list[str] = []
@@ -172,14 +172,14 @@ def test_the_command_prints_the_table(
     printed = capsys.readouterr().out
     assert "other" not in printed
     assert re.search(r"\| none \| \d+\.\d\d \| [+-]\d+\.\d\d \[.*\] \| ", printed)
-    # Taken up again it trains nothing, and says the same.
+    # A second call trains nothing and gives the same result.
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("best.pt")}
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
     assert capsys.readouterr().out == printed
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("best.pt")} == before
 
 
-def test_an_unknown_lever_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_change_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_pose_runs(_runs(), tmp_path / "runs.npz")
     arguments = ["levers", "--task", "prediction", "--runs", str(tmp_path / "runs.npz")]
     assert main([*arguments, "--only", "magic", "--out", str(tmp_path / "out")]) == 2

@@ -6,7 +6,7 @@ from dance_models.evaluation.report import _prediction_headline, _recognition_he
 from dance_models.evaluation.scores import PREDICTION_SCORES, RECOGNITION_SCORES
 
 
-def test_methods_whose_names_begin_alike_stay_apart() -> None:
+def test_methods_that_share_a_name_prefix_are_kept_apart() -> None:
     row = {
         "style": "all", "input": "annotated", "metric": "mpjpe_torso", "horizon_ms": 80,
         "split": "test", "seed": 0,

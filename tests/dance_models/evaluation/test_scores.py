@@ -130,7 +130,7 @@ def test_lag_of_a_trailing_method() -> None:
     assert one(table, style="all", joint="all", metric="lag")["value"] == pytest.approx(2, abs=0.1)
 
 
-def test_a_jump_to_another_person_is_no_jerk_of_this_one() -> None:
+def test_a_jump_to_another_person_does_not_count_as_acceleration_error() -> None:
     run = still_run(12, "a")
     seen = run.estimate.copy()
     seen[5:7, :, 0] += 1000
@@ -141,7 +141,7 @@ def test_a_jump_to_another_person_is_no_jerk_of_this_one() -> None:
     assert one(table, metric="mpjpe_px", **where)["value"] == 0
 
 
-def test_no_runs_and_nothing_annotated() -> None:
+def test_no_runs_and_runs_without_annotation() -> None:
     assert recognition_scores([], {"raw": []}, CONFIG, "test").height == 0
     assert prediction_scores(cut_windows([], []), [], {}, CONFIG, "test").height == 0
     blind = make_run(np.full((5, 14, 2), np.nan), np.tile(figure(), (5, 1, 1)))
@@ -193,7 +193,7 @@ def test_paired_recognition() -> None:
 
 
 def test_pairing_removes_what_clips_have_in_common() -> None:
-    """Clips differ widely, the two methods by the same small step: the difference is certain."""
+    """Clips differ widely but the two methods by a constant: the paired difference is certain."""
     rng = np.random.default_rng(0)
     runs = [still_run(40, f"clip{i}") for i in range(8)]
     offsets = rng.uniform(5, 50, 8)
@@ -218,7 +218,7 @@ def test_holm_covers_styles_and_thresholds_of_one_comparison() -> None:
     assert ps["p_holm"].to_list() == pytest.approx([6 * smallest, 6 * smallest, 1] * 2)
 
 
-def test_only_wanted_pairs_are_compared() -> None:
+def test_only_requested_pairs_are_compared() -> None:
     methods = {"raw": raw(RUNS), "net": raw(RUNS), "flow": raw(RUNS)}
     table = paired_recognition_scores(
         RUNS, methods, CONFIG, "test", pairs=[("net", "raw"), ("net", "hrnet")]
@@ -309,10 +309,10 @@ def test_joints_and_masks() -> None:
     )
     assert one(table, metric=f"mpjpe_torso.{DANCE_14.names[7]}", **where)["value"] is None
     assert one(table, metric="mpjpe_torso", **where)["value"] == pytest.approx(14 / 13)
-    assert "skill" not in set(table["metric"])  # there is no zero_velocity row to compare with
+    assert "skill" not in set(table["metric"])  # no zero_velocity row to compare with
 
 
-def test_inputs_may_have_windows_of_their_own() -> None:
+def test_inputs_may_have_their_own_windows() -> None:
     raw_windows = cut_windows(MOVING, [r.annotation - 3 for r in MOVING], stride=8)  # trailing
     both = {"annotated": WINDOWS, "raw": raw_windows}
     given = {
@@ -326,7 +326,7 @@ def test_inputs_may_have_windows_of_their_own() -> None:
     assert one(rows, input="raw")["value"] > one(rows, input="annotated")["value"]
 
 
-def test_no_window_fits_into_the_runs() -> None:
+def test_runs_too_short_for_a_window() -> None:
     short = [moving_run("a", 1, frames=20)]
     empty = cut_windows(short, [r.annotation for r in short])
     given = {("zero_velocity", "annotated"): zero_velocity(empty.observed)}
@@ -364,7 +364,7 @@ def test_methods_on_different_inputs_are_not_compared() -> None:
     assert paired_prediction_scores(WINDOWS, MOVING, given, CONFIG, "test").height == 0
 
 
-def test_the_tables_are_the_same_twice() -> None:
+def test_the_tables_are_deterministic() -> None:
     for _ in range(2):
         a = prediction_scores(WINDOWS, MOVING, forecasts(WINDOWS), CONFIG, "test")
         b = prediction_scores(WINDOWS, MOVING, forecasts(WINDOWS), CONFIG, "test")

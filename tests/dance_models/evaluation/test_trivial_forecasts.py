@@ -68,7 +68,7 @@ def test_damping_is_tuned_on_validation() -> None:
     assert fit_damped_velocity(stopping).gamma == min(GAMMAS)
 
 
-def test_fitted_rows_beat_standing_still_on_regular_motion() -> None:
+def test_fitted_rows_beat_zero_velocity_on_regular_motion() -> None:
     still = window_error(zero_velocity, TEST)
     for name, forecaster in trivial_forecasters(TRAIN, VALIDATION):
         error = window_error(forecaster, TEST)
@@ -86,13 +86,13 @@ def test_autoregression_recovers_a_linear_recursion() -> None:
 
 
 @pytest.mark.parametrize("name", ["constant_velocity", "damped_velocity", "ar", "ridge"])
-def test_size_and_place_in_the_image_do_not_matter(name: str) -> None:
+def test_scale_and_position_in_the_image_do_not_matter(name: str) -> None:
     forecaster = dict(trivial_forecasters(TRAIN, VALIDATION))[name]
     moved = TEST.observed * np.float32(2) + np.float32(31)
     np.testing.assert_allclose(forecaster(moved), forecaster(TEST.observed) * 2 + 31, atol=0.05)
 
 
-def test_every_row_looks_at_its_own_window_alone() -> None:
+def test_each_row_depends_only_on_its_own_window() -> None:
     for name, forecaster in trivial_forecasters(TRAIN, VALIDATION):
         together = forecaster(TEST.observed)
         alone = np.concatenate([forecaster(TEST.observed[i : i + 1]) for i in range(3)])
@@ -119,7 +119,7 @@ def test_ridge_strength_is_chosen_on_validation() -> None:
     assert fit_ridge(TRAIN, EMPTY).strength == max(STRENGTHS)
 
 
-def test_without_training_windows_the_fitted_rows_stand_still() -> None:
+def test_without_training_windows_the_fitted_rows_equal_zero_velocity() -> None:
     for name, forecaster in trivial_forecasters(EMPTY, EMPTY):
         forecast = forecaster(TEST.observed)
         assert forecast.shape == (len(TEST), FUTURE, 14, 2)

@@ -15,7 +15,7 @@ from dance_models.inference.loading import load_forecaster, load_refiner
 from dance_models.inference.refine import refine_runs
 
 
-def test_checkpoints_come_back_as_networks_and_only_as_their_own(tmp_path: Path) -> None:
+def test_checkpoints_load_only_as_their_own_kind_of_network(tmp_path: Path) -> None:
     training = TrainingConfig()
     refiner, forecaster = small_refiner(), small_forecaster()
     for name, model, experiment in (

@@ -23,7 +23,7 @@ def test_an_untrained_refiner_returns_the_estimate(changes: dict[str, object]) -
         np.testing.assert_allclose(pose, run.estimate, atol=0.01)
 
 
-def test_windows_that_hold_a_frame_are_averaged() -> None:
+def test_windows_that_contain_a_frame_are_averaged() -> None:
     model, run = small_refiner(test_mirror=False), one_run(14)
     frames = refine_frames([run], SMALL)
     data = RefineTensors(frames, SMALL, torch.device("cpu"))
@@ -38,7 +38,7 @@ def test_windows_that_hold_a_frame_are_averaged() -> None:
 
 
 @pytest.mark.parametrize(("frame", "start"), [(0, 0), (2, 0), (5, 0), (7, 2), (8, 3), (13, 3)])
-def test_without_overlap_the_window_about_a_frame_speaks_alone(frame: int, start: int) -> None:
+def test_without_overlap_only_the_window_centred_on_a_frame_counts(frame: int, start: int) -> None:
     model, run = small_refiner(test_mirror=False), one_run(14)
     frames = refine_frames([run], SMALL)
     window = torch.arange(start, start + 11)[None]
@@ -64,7 +64,7 @@ def test_mirroring_a_run_twice_is_the_identity() -> None:
             np.testing.assert_allclose(getattr(again, name), values, atol=1e-3)
 
 
-def test_with_the_mirrored_pass_the_mirror_image_is_refined_alike() -> None:
+def test_with_the_mirrored_pass_refinement_commutes_with_mirroring() -> None:
     run = one_run()
     model = small_refiner(test_mirror=True)
     (plain,), (mirrored,) = refine_runs(model, [run]), refine_runs(model, [mirrored_run(run)])
@@ -89,8 +89,8 @@ def test_refinement_follows_position_and_size() -> None:
 
 def test_a_run_without_a_person_stays_missing() -> None:
     run = one_run(30)
-    nobody = replace(run, estimate=np.full_like(run.estimate, np.nan))
-    refined = refine_runs(small_refiner(), [run, nobody])
+    undetected = replace(run, estimate=np.full_like(run.estimate, np.nan))
+    refined = refine_runs(small_refiner(), [run, undetected])
     assert np.isfinite(refined[0]).all()
     assert np.isnan(refined[1]).all()
     assert refine_runs(small_refiner(), []) == []
@@ -115,7 +115,7 @@ def test_slicing_a_run_slices_all_its_arrays() -> None:
             assert len(values) == 6
 
 
-# --- no peeking -------------------------------------------------------------------------------
+# --- causality --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -131,8 +131,8 @@ def test_future_frames_cannot_change_a_forecast_from_refined_poses(causal: bool)
         np.testing.assert_array_equal(changed[which], expected[index])
 
 
-def test_the_refinement_of_the_whole_run_would_have_peeked() -> None:
-    """The contrast that shows what the test above guards against."""
+def test_refining_the_whole_run_does_depend_on_future_frames() -> None:
+    """The counterexample that the test above guards against."""
     refiner, run = small_refiner(), one_run(60)
     anchor = 34
     (whole,), (changed,) = (
@@ -143,7 +143,7 @@ def test_the_refinement_of_the_whole_run_would_have_peeked() -> None:
 
 
 def test_observed_frames_are_refined_on_the_grid() -> None:
-    """An untrained refiner changes nothing: what comes out is the estimate at the grid's times."""
+    """An untrained refiner changes nothing: the output is the estimate at the grid's times."""
     run = one_run(60)
     windows = cut_windows([run], [run.estimate])
     refined = refine_observed(MkffStGcn(SMALL), [run], windows)

@@ -14,7 +14,7 @@ from dance_models.metrics.bootstrap import (
 )
 
 
-def test_every_resample_draws_as_many_clips_as_there_are() -> None:
+def test_every_resample_has_the_original_number_of_clips() -> None:
     weights = resample_weights(7, 500, seed=0)
     assert weights.shape == (500, 7)
     assert (weights.sum(axis=1) == 7).all()
@@ -23,13 +23,13 @@ def test_every_resample_draws_as_many_clips_as_there_are() -> None:
     assert not np.array_equal(weights, resample_weights(7, 500, seed=1))
 
 
-def test_pooling_weighs_clips_by_their_frames() -> None:
+def test_pooling_weights_clips_by_their_frames() -> None:
     sums, counts = np.array([[10.0], [0.0]]), np.array([[10.0], [30.0]])
     weights = np.array([[1.0, 1.0], [2.0, 0.0], [0.0, 2.0]])
     assert pooled_ratio(weights, sums, counts)[:, 0].tolist() == [0.25, 1.0, 0.0]
 
 
-def test_a_cell_that_no_drawn_clip_counts_is_unknown() -> None:
+def test_a_cell_without_counts_in_a_resample_is_unknown() -> None:
     ratio = pooled_ratio(
         np.array([[2.0, 0], [1, 1]]), np.array([[0.0], [3]]), np.array([[0.0], [4]])
     )

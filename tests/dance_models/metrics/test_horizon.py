@@ -54,7 +54,7 @@ def test_one_bone_across_the_wrap() -> None:
     assert bone_angle_error(seen, truth) == pytest.approx(0.3)
 
 
-def test_unknown_bones_are_left_out_and_the_norm_scaled_up() -> None:
+def test_unknown_bones_are_left_out_and_the_norm_is_rescaled() -> None:
     pose = figure() - figure()[1]
     turned = np.stack([-pose[:, 1], pose[:, 0]], axis=-1)
     truth = pose.copy()
@@ -75,7 +75,7 @@ def test_wrap_keeps_pi() -> None:
     assert wrap(np.array([np.pi, -np.pi])).tolist() == [np.pi, np.pi]
 
 
-def test_speed_is_in_torsos_a_second() -> None:
+def test_speed_is_in_torso_lengths_per_second() -> None:
     future = np.tile(figure(), (1, 10, 1, 1))
     future[..., 0] += 4 * np.arange(10)[None, :, None]  # 4 px a frame at 25 Hz
     assert mean_speed(future, np.array([100.0])) == pytest.approx([1.0])

@@ -64,14 +64,14 @@ def test_a_prediction_on_another_person_is_wrong_in_every_joint() -> None:
     assert not same_person(elsewhere, truth)[0]
     assert np.isinf(joint_errors(elsewhere, truth)).all()
     assert same_person(truth + 5, truth)[0]
-    # one annotated joint is a box of no size and still somebody
+    # one annotated joint is a box of size zero and still a person
     single = np.full((1, 14, 2), np.nan)
     single[0, DANCE_14.index["neck"]] = truth[0, DANCE_14.index["neck"]]
     assert same_person(truth, single)[0] and not same_person(elsewhere, single)[0]
     assert not same_person(np.full((1, 14, 2), np.nan), truth)[0]
 
 
-def test_absent_hips_do_not_make_the_torso() -> None:
+def test_absent_hips_are_not_used_for_the_torso() -> None:
     run = make_run(np.stack([figure()] * 3))
     run.visibility[:, DANCE_14.index["left_hip"]] = 0
     assert np.isnan(torso_by_clip([run])["clip"])
@@ -97,7 +97,7 @@ def test_a_normaliser_per_frame() -> None:
 
 
 def test_single_precision_errors_are_compared_in_single_precision() -> None:
-    """float32(0.1) lies above 0.1, and is no miss of a threshold of 0.1."""
+    """float32(0.1) is above 0.1 and must still meet a threshold of 0.1."""
     errors = np.full((1, 14), 0.1, np.float32)
     assert pck_sums(errors, 1.0, 0.1)[0].tolist() == [1.0] * 14
 

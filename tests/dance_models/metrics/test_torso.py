@@ -1,4 +1,4 @@
-"""Torso lengths: what they are, and that no torso is made up where none is seen."""
+"""Torso lengths; no torso is invented where none is visible."""
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def test_torso_is_the_median_over_all_runs_of_the_clip() -> None:
 
 
 @pytest.mark.parametrize("skeleton", [DANCE_14, COCO_17, MOCAP_25], ids=lambda s: s.id)
-def test_torso_is_the_same_in_the_mirror_image(skeleton: Skeleton) -> None:
+def test_torso_is_invariant_to_mirroring(skeleton: Skeleton) -> None:
     shape = (5, skeleton.num_joints, skeleton.dimensions)
     pose = np.random.default_rng(0).integers(0, 320, shape).astype(np.float32)
     lengths = torso_length(pose, skeleton=skeleton)

@@ -1,4 +1,4 @@
-"""BVH text, its errors, and forward kinematics worked out by hand."""
+"""BVH text, its errors, and forward kinematics computed by hand."""
 
 from pathlib import Path
 

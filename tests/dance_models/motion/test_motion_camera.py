@@ -1,4 +1,4 @@
-"""Projection worked out by hand; cameras that see everything."""
+"""Projection computed by hand, and cameras that see the whole body."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ INDEX = DANCE_14.index
 
 
 def test_projection_by_hand() -> None:
-    """A camera 10 before the origin: 1 to the left hand of who faces it is 100 px to the right."""
+    """A camera 10 before the origin: 1 to the left of a person facing it is 100 px to the right."""
     camera = Camera(np.array([0, 0, 10.0]), look_from(0, 0), 1000, 641, 481)
     points = np.array([[0, 0, 0], [1, 0, 0], [0, 2, 0], [1, 0, 5], [0, 0, 11], [np.nan, 0, 0]])
     expected = [[320, 240], [420, 240], [320, 40], [520, 240], [np.nan] * 2, [np.nan] * 2]

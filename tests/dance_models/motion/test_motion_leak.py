@@ -1,4 +1,4 @@
-"""A clip that comes back re-encoded, cut or mirrored is found; another dance is not."""
+"""A re-encoded, cut or mirrored copy of a clip is found; another dance is not."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ from dance_models.training.synthetic import synthetic_runs
 def copied(
     run: PoseRun, *, mirror: bool = False, scale: float = 0.7, start: int = 30, stop: int = 130
 ) -> PoseRun:
-    """Another file of the same dance: smaller, cut, half a pixel of noise, a later clock."""
+    """Another file of the same dance: smaller, cut, with half a pixel of noise and later times."""
     noise = np.random.default_rng(9).normal(0, 0.5, run.annotation.shape)
     keypoints = (run.annotation * scale + noise).astype(np.float32)
     keypoints = mirror_keypoints(keypoints, run.width) if mirror else keypoints

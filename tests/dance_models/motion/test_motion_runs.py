@@ -1,4 +1,4 @@
-"""Pose runs of motion: splits by source, pieces, and the errors put in."""
+"""Pose runs of motion: splits by source, pieces, and simulated errors."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -93,7 +93,7 @@ def test_splits_follow_the_share_and_stay() -> None:
         source_splits(names, val_share=1.5)
 
 
-def test_the_estimate_depends_on_seed_and_name_alone() -> None:
+def test_the_estimate_depends_only_on_seed_and_name() -> None:
     clips = [dance("a", 1), dance("b", 2)]
     both, alone = motion_runs(clips), motion_runs(clips[1:])
     np.testing.assert_array_equal(both[1].estimate, alone[0].estimate)
@@ -103,7 +103,7 @@ def test_the_estimate_depends_on_seed_and_name_alone() -> None:
         motion_runs([clips[0], clips[0]])
 
 
-def test_an_error_model_of_nothing_changes_nothing() -> None:
+def test_an_error_model_without_errors_changes_nothing() -> None:
     clip = dance("a", 1)
     seen, score = corrupt(clip.keypoints, clip.time_s, np.random.default_rng(0), NONE)
     np.testing.assert_allclose(seen, clip.keypoints, atol=1e-4)

@@ -1,4 +1,4 @@
-"""Kinetics-skeleton, COCO-17 tracks, and folders of everything."""
+"""Kinetics-skeleton, COCO-17 tracks, and folders of mixed files."""
 
 import json
 from pathlib import Path

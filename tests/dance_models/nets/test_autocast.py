@@ -1,4 +1,4 @@
-"""Both networks train under bfloat16 autocast, as on a GPU (here: the CPU's)."""
+"""Both networks train under bfloat16 autocast, here on the CPU."""
 
 import pytest
 import torch

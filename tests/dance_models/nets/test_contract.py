@@ -1,4 +1,4 @@
-"""What every network keeps to, whatever it computes, on every skeleton."""
+"""Properties of every network, on every skeleton."""
 
 import hashlib
 from typing import Any, Final
@@ -115,7 +115,7 @@ def test_gradients_reach_all_parameters(config: NetConfig, skeleton: Skeleton) -
 
 
 @every_network
-def test_windows_do_not_mix(config: NetConfig) -> None:
+def test_windows_of_a_batch_do_not_interact(config: NetConfig) -> None:
     model, x = perturbed(build(config)).eval(), inputs(config, 3)
     changed = x.clone()
     changed[1] += 1
@@ -143,7 +143,7 @@ def test_all_observed_frames_are_used(config: PredictionNet) -> None:
 
 
 @every_network
-def test_a_seed_decides_weights_and_outputs(config: NetConfig) -> None:
+def test_a_seed_determines_weights_and_outputs(config: NetConfig) -> None:
     one, same, other = (build(config, seed=seed) for seed in (0, 0, 1))
     assert all(
         torch.equal(a, b)
@@ -162,7 +162,7 @@ def test_a_seed_decides_weights_and_outputs(config: NetConfig) -> None:
 
 # --- export -----------------------------------------------------------------------------------
 
-# Variants that differ in how a layer is built, not in the layers there are.
+# Variants that differ in how a layer is built, not in which layers they have.
 _NOT_EXPORTED: Final = {
     "smoothnet, landmarks",
     "hbrnn, landmarks",
@@ -210,7 +210,7 @@ def test_exported_program_gives_the_same_for_any_batch(
 def test_refined_mirror_image_is_the_mirror_image_of_the_refined(
     config: RecognitionNet, skeleton: Skeleton
 ) -> None:
-    """With ``test_mirror``, whatever the weights."""
+    """With ``test_mirror``, for any weights."""
     model = perturbed(build(on_skeleton(config, skeleton), skeleton))
     assert is_refiner(model)
     run = synthetic_runs(1, 15, skeleton=skeleton)[0]
@@ -246,7 +246,7 @@ def test_averaged_heatmaps_of_a_mirrored_picture_are_mirrored(config: HrnetConfi
 # --- checkpoints ------------------------------------------------------------------------------
 
 # Names, shapes and types of the state of the default networks on the default skeleton. A change
-# here means that checkpoints of before are no longer read.
+# here means that older checkpoints can no longer be read.
 PINNED: Final[dict[str, tuple[NetConfig, str]]] = {
     "mkff_st_gcn": (MkffStGcnConfig(landmarks=33), "58eeedbf5cdb7142"),
     "mkff_st_gcn.faithful": (MkffStGcnConfig(), "3c51eedcc419fb7b"),

@@ -37,7 +37,7 @@ def test_parts_cover_each_joint_once() -> None:
 
 
 def test_neighbouring_parts() -> None:
-    """All limbs hang on the trunk; an arm's lower part hangs on its shoulder alone."""
+    """All limbs are attached to the trunk; a lower arm only to its upper arm."""
     own, near = part_graph(LIMB_PARTS)
     assert torch.equal(own, torch.eye(5))
     assert near[0].tolist() == [0, 0.25, 0.25, 0.25, 0.25]
@@ -50,7 +50,7 @@ def test_neighbouring_parts() -> None:
 
 
 def test_graph_is_scaled_and_shifted() -> None:
-    """A * mul + add; with the convolution over time passing its middle frame alone."""
+    """A * mul + add; the convolution over time passes only its middle frame."""
     torch.manual_seed(0)
     layer = ScaleLayer(LIMB_PARTS, 2, 3, stride=2, dropout=0.0).eval()
     nn.init.uniform_(layer.scale)
@@ -70,7 +70,7 @@ def test_graph_is_scaled_and_shifted() -> None:
     np.testing.assert_allclose(out, np.maximum(kept, 0), atol=1e-5)
 
 
-def test_exchange_weighs_the_other_scale_by_likeness() -> None:
+def test_cross_scale_fusion_weights_by_similarity() -> None:
     """Embeddings that are the node's own mean: softmax(e_A e_B^T) over the other's nodes."""
     exchange = Exchange(2)
     embed = exchange.embed
@@ -90,7 +90,7 @@ def test_exchange_weighs_the_other_scale_by_likeness() -> None:
     np.testing.assert_allclose(received, expected, atol=1e-5)
 
 
-def test_frames_thin_out_and_coarse_scales_reach_their_joints() -> None:
+def test_time_is_strided_and_coarse_scales_reach_their_joints() -> None:
     encoder = ScaleEncoder(SMALL).eval()
     frames: list[int] = []
     for layers in encoder.layers:
@@ -127,7 +127,7 @@ def test_scales_count_with_their_weights() -> None:
     assert (whole - alone).abs().max() > 1e-3
 
 
-def test_untrained_network_stands_still() -> None:
+def test_untrained_network_repeats_the_last_pose() -> None:
     x = _windows(3)
     forecast = Dmgnn(DmgnnConfig())(x)
     assert forecast.shape == (3, 10, 14, 2)

@@ -72,5 +72,5 @@ def test_distal_joints_have_second_order_rows_and_others_first_order() -> None:
     }
     for joint, names in expected.items():
         assert _names(allowed[INDEX[joint]]) == names, joint
-    # Rows alone: the shoulder does not listen to the wrist.
+    # Only rows are restricted: the shoulder does not read the wrist.
     assert not allowed[INDEX["left_shoulder"], INDEX["left_wrist"]]

@@ -30,7 +30,7 @@ def test_pointwise_is_a_1x1_convolution() -> None:
 
 
 @pytest.mark.parametrize("edges", [symmetric_edges(), connected_edges()])
-def test_shares_are_zero_off_the_graph_and_rows_add_up_to_one(edges: torch.Tensor) -> None:
+def test_attention_is_zero_off_the_graph_and_rows_sum_to_one(edges: torch.Tensor) -> None:
     layer = MaskedGraphConv(3, edges)
     _randomised(layer)
     shares = layer.shares()

@@ -22,7 +22,7 @@ def test_cell_against_the_formula() -> None:
 
 
 def test_the_carry_keeps_the_raw_state() -> None:
-    """With the update gate shut open (z = 1) the state passes, whatever the graph mixes."""
+    """With the update gate at z = 1 the state passes, whatever the graph mixes."""
     cell = GraphGru(6, 5)
     with torch.no_grad():
         cell.from_input.bias[5:10] = 1e4

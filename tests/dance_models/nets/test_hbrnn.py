@@ -76,7 +76,7 @@ def test_default_size_follows_from_the_structure() -> None:
 
 
 @pytest.mark.parametrize("limb", range(4))
-def test_a_limb_reaches_its_own_modules_alone_until_the_body(limb: int) -> None:
+def test_a_limb_reaches_only_its_own_modules_before_the_whole_body(limb: int) -> None:
     model, x = perturbed(Hbrnn(SMALL)), _windows(2)
     before, after = (
         _recurrent_outputs(model, x),

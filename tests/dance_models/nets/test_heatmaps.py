@@ -30,11 +30,11 @@ def test_peak_is_one_at_a_whole_pixel() -> None:
     heatmaps = gaussian_heatmaps(points, torch.ones(3, 14))
     found, scores = decode_heatmaps(heatmaps)
     assert torch.equal(scores, torch.ones(3, 14))
-    # A peak on the very pixel has equal neighbours, up to rounding: at most the quarter is off.
+    # A peak exactly on a pixel has equal neighbours, up to rounding: the error is at most 0.25.
     assert (found - points).abs().max() <= 0.25
 
 
-def test_an_unseen_joint_has_no_target_whatever_its_place() -> None:
+def test_an_invisible_joint_has_no_target_at_any_position() -> None:
     points = _points(1)
     points[0, 3], points[0, 4] = math.nan, math.inf
     visible = torch.ones(1, 14, dtype=torch.bool)
@@ -58,12 +58,12 @@ def test_quarter_towards_the_higher_neighbour_and_none_at_the_border() -> None:
     heatmaps[0, 0, 2, 3], heatmaps[0, 0, 2, 4], heatmaps[0, 0, 1, 3] = 1.0, 0.5, 0.5
     heatmaps[0, 1, 0, 0], heatmaps[0, 1, 0, 1] = 1.0, 0.5
     heatmaps[0, 2, 4, 5], heatmaps[0, 2, 3, 5] = 1.0, 0.5
-    heatmaps[0, 3, 1, 5], heatmaps[0, 3, 2, 0] = 1.0, 0.5  # the next in memory, not a neighbour
+    heatmaps[0, 3, 1, 5], heatmaps[0, 3, 2, 0] = 1.0, 0.5  # adjacent in memory, not a neighbour
     found, _ = decode_heatmaps(heatmaps)
     assert found[0].tolist() == [[3.25, 1.75], [0, 0], [5, 4], [5, 1]]
 
 
-def test_decoding_knows_rows_from_columns() -> None:
+def test_decoding_does_not_confuse_rows_and_columns() -> None:
     points = torch.tensor([[[20.0, 3.0]]])
     found, _ = decode_heatmaps(gaussian_heatmaps(points, torch.ones(1, 1)))
     assert (found - points).abs().max() <= 0.25

@@ -30,7 +30,7 @@ def test_heatmaps_have_a_quarter_of_the_crop(size: tuple[int, int]) -> None:
     with torch.no_grad():
         heatmaps = Hrnet(SMALL).eval()(torch.randn(2, 3, *size))
     assert heatmaps.shape == (2, 14, size[0] // 4, size[1] // 4)
-    assert heatmaps.abs().max() < 0.5  # an untrained network finds nothing anywhere
+    assert heatmaps.abs().max() < 0.5  # an untrained network detects nothing
 
 
 def test_stages_have_two_three_and_four_resolutions() -> None:
@@ -40,7 +40,7 @@ def test_stages_have_two_three_and_four_resolutions() -> None:
         for module in stage:
             assert [len(branch) for branch in module.branches] == [2] * branches
     targets = [[len(module.paths) for module in stage] for stage in model.stages]
-    assert targets == [[2], [3, 3, 3], [4, 1]]  # the last gives the finest alone
+    assert targets == [[2], [3, 3, 3], [4, 1]]  # the last gives only the finest
 
 
 @pytest.mark.parametrize("source", range(4))

@@ -48,7 +48,7 @@ def test_default_size_is_that_of_the_specification() -> None:
     assert 0.72e6 < count < 0.88e6
 
 
-def test_a_joint_says_how_sure_it_is_beside_the_pose() -> None:
+def test_the_likelihood_variant_returns_a_scale_beside_the_pose() -> None:
     config = replace(SMALL, uncertainty=True)
     x = _windows(4, config)
     untrained = MkffStGcn(config).refine(x)

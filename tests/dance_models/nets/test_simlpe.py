@@ -31,7 +31,7 @@ def test_transform_is_the_orthonormal_dct(size: int) -> None:
     np.testing.assert_allclose(matrix.numpy() @ signal, expected, atol=1e-5)
 
 
-def test_untrained_network_stands_still() -> None:
+def test_untrained_network_repeats_the_last_pose() -> None:
     x = _windows(3)
     forecast = Simlpe(SimlpeConfig())(x)
     assert forecast.shape == (3, 10, 14, 2)

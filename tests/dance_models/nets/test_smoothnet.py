@@ -47,7 +47,7 @@ def _leaky(x: Tensor, slope: float) -> Tensor:
 
 
 @pytest.mark.parametrize("feature", [0, 1])
-def test_a_coordinate_changes_itself_alone(feature: int) -> None:
+def test_each_coordinate_depends_only_on_itself(feature: int) -> None:
     model = perturbed(SmoothNet(SMALL)).eval()
     x = _windows(3)
     changed = x.clone()

@@ -24,7 +24,7 @@ def test_temporal_convolution_is_one_over_frames() -> None:
     torch.manual_seed(0)
     layer = TemporalConv(4, 9)
     x = torch.randn(14, 2, 11, 4)
-    series = x.reshape(28, 11, 4).transpose(1, 2)  # every joint of every window by itself
+    series = x.reshape(28, 11, 4).transpose(1, 2)  # each joint of each window separately
     expected = nn.functional.conv1d(series, layer.weight[:, :, 0], padding=4)
     torch.testing.assert_close(layer(x), expected.transpose(1, 2).reshape(x.shape))
 

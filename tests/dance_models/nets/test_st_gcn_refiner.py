@@ -42,7 +42,7 @@ def test_size_follows_from_the_structure(landmarks: int, expected: int) -> None:
 
 
 @pytest.mark.parametrize("feature", range(FEATURES))
-def test_pose_and_confidence_are_read_and_nothing_else(feature: int) -> None:
+def test_only_pose_and_confidence_are_read(feature: int) -> None:
     model, x = perturbed(StGcnRefiner(SMALL)).eval(), _windows(2)
     changed = x.clone()
     changed[:, :, FEATURES * 4 + feature] += 1  # of the fifth joint

@@ -17,7 +17,7 @@ def _windows(count: int) -> Tensor:
     return torch.randn(count, 27, 14, 2).cumsum(dim=1) * 0.1
 
 
-def test_untrained_network_rolls_the_damped_velocity_out() -> None:
+def test_untrained_network_extrapolates_the_damped_velocity() -> None:
     x = _windows(3)
     pose, velocity = x[:, -1], x[:, -1] - x[:, -2]
     forecast = StgaNet(SMALL)(x)
@@ -27,7 +27,7 @@ def test_untrained_network_rolls_the_damped_velocity_out() -> None:
         torch.testing.assert_close(forecast[:, step], pose)
 
 
-def test_untrained_faithful_variant_stands_still() -> None:
+def test_untrained_faithful_variant_repeats_the_last_pose() -> None:
     x = _windows(3)
     forecast = StgaNet(replace(SMALL, velocity_residual=False, kinematic_inputs=False))(x)
     assert torch.equal(forecast, x[:, -1:].expand_as(forecast))
@@ -65,7 +65,7 @@ def _dilated(layers: nn.Sequential, x: Tensor) -> Tensor:
     return x
 
 
-def test_the_dct_of_a_constant_path_says_nothing() -> None:
+def test_the_dct_of_a_constant_path_is_zero() -> None:
     """Coefficients are of the path to the last pose: a dancer elsewhere moves the same."""
     model = StgaNet(replace(SMALL, dct_inputs=5)).eval()
     assert model.from_dct is not None
@@ -88,7 +88,7 @@ def test_the_dct_of_a_constant_path_says_nothing() -> None:
     torch.testing.assert_close(seen[1][4, 1, :5], torch.stack(expected), atol=1e-5, rtol=1e-4)
 
 
-def test_strides_compute_what_dilations_1_3_9_compute() -> None:
+def test_strides_are_equivalent_to_dilations_1_3_9() -> None:
     model = perturbed(StgaNet(SMALL), 0.05).eval()
     assert sum(isinstance(layer, GraphAttentionBlock) for layer in model.encoder) == 3
     x = torch.randn(6, 27, 2, 14)

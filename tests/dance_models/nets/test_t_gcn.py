@@ -60,20 +60,20 @@ def test_gates_start_open() -> None:
     assert model(_windows(3)).shape == (3, 10, 14, 2)
 
 
-def test_size_of_one_feature_a_node_is_the_published_formula() -> None:
+def test_size_with_one_feature_per_node_matches_the_published_formula() -> None:
     """Three gates of (features + hidden + 1) x hidden, and hidden + 1 for each output."""
     for output, features, more in (("absolute", 2, 0), ("residual", 2, 0), ("velocity", 4, 14)):
         count = sum(p.numel() for p in TGcn(TGcnConfig(output=output)).parameters())
         assert count == 3 * (features + 64 + 1) * 64 + 65 * 20 + more
 
 
-def test_untrained_residual_variant_stands_still() -> None:
+def test_untrained_residual_variant_repeats_the_last_pose() -> None:
     x = _windows(3)
     forecast = TGcn(TGcnConfig(output="residual"))(x)
     assert torch.equal(forecast, x[:, -1:].expand_as(forecast))
 
 
-def test_untrained_velocity_variant_rolls_the_damped_velocity_out() -> None:
+def test_untrained_velocity_variant_extrapolates_the_damped_velocity() -> None:
     x = _windows(3)
     pose, velocity = x[:, -1], x[:, -1] - x[:, -2]
     forecast = TGcn(TGcnConfig(output="velocity"))(x)

@@ -49,7 +49,7 @@ def test_the_network_corrects_dct_coefficients() -> None:
     np.testing.assert_allclose(model(x).detach(), padded[:, 27:], atol=1e-5)
 
 
-def test_untrained_network_stands_still() -> None:
+def test_untrained_network_repeats_the_last_pose() -> None:
     x = _windows(3)
     forecast = TrajGcn(TrajGcnConfig())(x)
     assert forecast.shape == (3, 10, 14, 2)

@@ -1,4 +1,4 @@
-"""Damage done to what probing gave of a clip is found at its frame."""
+"""Damage to the probed data of a clip is found at its frame."""
 
 import numpy as np
 import pytest
@@ -72,7 +72,7 @@ def test_clips_on_one_stage_are_not_duplicates() -> None:
     assert not duplicate_clips(clips, CONFIG)
 
 
-def test_copies_are_found_cut_encoded_again_and_mirrored() -> None:
+def test_cut_re_encoded_and_mirrored_copies_are_found() -> None:
     original = dancing_pictures(0)
     rng = np.random.default_rng(9)
     darker = np.clip(0.8 * original + rng.normal(0, 2, original.shape), 0, 255).astype(np.uint8)
@@ -97,6 +97,6 @@ def test_copies_are_found_cut_encoded_again_and_mirrored() -> None:
     assert abs(cut.other_frame - cut.frame - 60) <= 3  # compared every fifth frame
 
 
-def test_clips_in_which_nothing_moves_are_compared_by_file_alone() -> None:
+def test_still_clips_are_not_reported_as_duplicates() -> None:
     still = np.repeat(dancing_pictures(0, 1), 90, axis=0)
     assert not duplicate_clips([_pictures("a", still), _pictures("b", still)], CONFIG)

@@ -1,4 +1,4 @@
-"""Leaks, imbalance and foreign rows are found in small tables made by hand."""
+"""Leaks, imbalance and foreign rows are found in small hand-made tables."""
 
 import numpy as np
 import polars as pl
@@ -25,7 +25,7 @@ CLEAN = _manifest(
 )
 
 
-def test_clips_and_takes_in_two_splits() -> None:
+def test_clips_and_takes_in_two_splits_are_errors() -> None:
     assert not shared_ids(CLEAN)
     twice = pl.concat([CLEAN, _manifest([("ballet_0", "ballet", "ballet_0", "test")])])
     found = shared_ids(twice)
@@ -35,7 +35,7 @@ def test_clips_and_takes_in_two_splits() -> None:
     assert [str(f) for f in shared_ids(take)] == ["a: group duo is in the splits train and val"]
 
 
-def test_balance() -> None:
+def test_imbalance_is_reported() -> None:
     assert not class_balance(CLEAN, CONFIG)
     lacking = CLEAN.filter(~((pl.col("style") == "street") & (pl.col("split") == "test")))
     (found,) = class_balance(lacking, CONFIG)
@@ -45,7 +45,7 @@ def test_balance() -> None:
     assert "17 clips of ballet and 2 of street" in found.message
 
 
-def test_rows_that_do_not_belong() -> None:
+def test_foreign_rows_are_reported() -> None:
     rows = pl.DataFrame(
         [("ballet_2", 7, 0, "val"), ("ballet_2", 8, 1, "val"), ("ballet_0", 3, 0, "val")],
         schema=["clip", "frame", "variant", "split"],
@@ -59,7 +59,7 @@ def test_rows_that_do_not_belong() -> None:
 
 
 def _run(clip: str, seed: int, split: str, start: int = 0, frames: int = 120) -> PoseRun:
-    """A standing body whose joints go each its own slow way, by ``seed``."""
+    """A standing body whose joints each move slowly on a path drawn by ``seed``."""
     rng = np.random.default_rng(seed)
     poses = standing(200, clip, first=0)
     ways = np.cumsum(rng.normal(0, 1, (200, 14, 2)), axis=0)
@@ -74,7 +74,7 @@ def _run(clip: str, seed: int, split: str, start: int = 0, frames: int = 120) ->
     )  # fmt: skip
 
 
-def test_motion_of_a_trained_clip_under_another_name() -> None:
+def test_a_training_clip_under_another_name_is_found_by_its_motion() -> None:
     learnt = [_run("a", 0, "train"), _run("b", 1, "train")]
     assert not shared_motion(learnt, [_run("c", 2, "test")], CONFIG)
     (found,) = shared_motion(learnt, [_run("c", 2, "test"), _run("d", 1, "test", 40)], CONFIG)
@@ -83,10 +83,10 @@ def test_motion_of_a_trained_clip_under_another_name() -> None:
     assert found.other_frame == found.frame + 40
 
 
-def test_findings_survive_their_table_and_are_told_in_one_line_a_clip() -> None:
+def test_findings_round_trip_through_their_table_and_are_summarised_per_clip() -> None:
     found = shared_ids(pl.concat([CLEAN, CLEAN.with_columns(split=pl.lit("test"))]))
     assert findings_of_table(findings_table(found)) == found
-    told = lines(found)
-    assert len(told) == len({f.clip for f in found})
-    assert told[0].startswith("split_leaks: ballet_0: ")
-    assert "(and 1 more)" in told[0]
+    summary = lines(found)
+    assert len(summary) == len({f.clip for f in found})
+    assert summary[0].startswith("split_leaks: ballet_0: ")
+    assert "(and 1 more)" in summary[0]

@@ -1,4 +1,4 @@
-"""Trained networks: losses, exports, and rows that are worth their training."""
+"""Trained networks: losses, exports, and rows that beat the trivial ones."""
 
 import math
 from pathlib import Path
@@ -27,7 +27,7 @@ from dance_models.quality.models import (
 CONFIG = QualityConfig()
 
 
-def test_a_loss_that_is_no_number() -> None:
+def test_a_loss_that_is_not_finite_is_reported() -> None:
     history = [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": math.nan}]
     (found,) = finite_losses("stga_net", history)
     assert str(found) == "stga_net: epoch 2: loss is nan"
@@ -76,7 +76,7 @@ def _paired(method: str, other: str, **fixed: object) -> pl.DataFrame:
     return pl.DataFrame([row | {"difference": -0.02, "ci_low": -0.03, "ci_high": 0.01} | fixed])
 
 
-def test_a_refiner_below_the_raw_estimator() -> None:
+def test_a_refiner_worse_than_the_raw_estimator_is_reported() -> None:
     fixed = {"joint": "all", "threshold": 0.05}
     values = {"raw": 0.7, "st_gcn": 0.68, "mkff_st_gcn": 0.8}
     scores = _scores("pck_torso", values, **fixed)
@@ -92,7 +92,7 @@ def test_a_refiner_below_the_raw_estimator() -> None:
 
 
 @pytest.mark.parametrize(("value", "count"), [(9.0, 0), (10.0, 3), (12.0, 3)])
-def test_a_forecaster_that_is_no_better_than_standing_still(value: float, count: int) -> None:
+def test_a_forecaster_no_better_than_zero_velocity_is_reported(value: float, count: int) -> None:
     tables = [
         _scores(
             "mpjpe_torso", {"zero_velocity": 10.0, "stga_net": value}, input="annotated",

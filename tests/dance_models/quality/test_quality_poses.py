@@ -1,4 +1,4 @@
-"""Damage done to a pose sequence is found at its frame and joint, and nowhere else."""
+"""Damage to a pose sequence is found at its frame and joint, and nowhere else."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ def test_nothing_is_found_on_a_clean_clip() -> None:
     assert not poses.far_estimates(clean, clean, CONFIG)
 
 
-def test_a_clip_that_nobody_annotated_has_no_findings() -> None:
+def test_a_clip_without_annotations_has_no_findings() -> None:
     empty = poses.ClipPoses("none", np.zeros(0, int), np.zeros(0), np.zeros((0, 14, 2)))
     for check in (poses.missing_joints, poses.long_limbs, poses.jumps):
         assert not check(empty, CONFIG)
@@ -31,7 +31,7 @@ def test_a_clip_that_nobody_annotated_has_no_findings() -> None:
     assert not poses.far_estimates(empty, empty, CONFIG)
 
 
-def test_a_joint_that_is_hardly_ever_there() -> None:
+def test_a_joint_that_is_almost_always_missing_is_reported() -> None:
     clip = standing()
     clip.keypoints[5:, WRIST] = np.nan
     (found,) = poses.missing_joints(clip, CONFIG)
@@ -40,7 +40,7 @@ def test_a_joint_that_is_hardly_ever_there() -> None:
     assert not poses.long_limbs(clip, CONFIG)
 
 
-def test_a_long_limb_is_located_and_stops_only_when_there_are_many() -> None:
+def test_a_long_limb_is_located_and_is_an_error_only_when_frequent() -> None:
     # forearm (0.1, 0.45), 0.46 torso lengths, becomes (0.1, 1.25): 1.25 over the floor of 0.5
     found = poses.long_limbs(moved(standing(), slice(20, 22), WRIST, (0, 0.8)), CONFIG)
     assert [(f.frame, f.joint, f.severity) for f in found] == [
@@ -52,7 +52,7 @@ def test_a_long_limb_is_located_and_stops_only_when_there_are_many() -> None:
     assert not poses.long_limbs(moved(standing(), slice(20, 40), WRIST, (0, -0.4)), CONFIG)
 
 
-def test_a_joint_that_jumps_there_and_back() -> None:
+def test_a_joint_that_jumps_away_and_back_is_reported() -> None:
     found = poses.jumps(moved(standing(), slice(20, 21), KNEE, (1.2, 0)), CONFIG)
     assert [(f.frame, f.joint) for f in found] == [(30, "right_knee"), (31, "right_knee")]
     assert found[0].value == pytest.approx(1.2 * 30, rel=0.02)
@@ -65,20 +65,20 @@ def test_jitter_at_a_high_frame_rate_and_sparse_annotations_are_no_jumps() -> No
     assert not poses.jumps(replace(sparse, time_s=sparse.time_s * 10), CONFIG)
 
 
-def test_exchanged_sides_are_found_where_they_last() -> None:
+def test_lasting_left_right_swaps_are_located() -> None:
     truth, estimate = standing(), standing()
     estimate.keypoints[20:30] = estimate.keypoints[20:30][:, list(DANCE_14.mirror)]
     found = poses.swapped_sides(estimate, truth, CONFIG)
     assert [f.frame for f in found] == list(range(30, 40))
     assert {f.severity for f in found} == {"warn"}
     assert "frames 30-39" in found[0].message
-    estimate.keypoints[25:30] = truth.keypoints[25:30]  # five frames: a dancer who turns
+    estimate.keypoints[25:30] = truth.keypoints[25:30]  # five frames only: the dancer turns
     assert not poses.swapped_sides(estimate, truth, CONFIG)
     whole = replace(truth, keypoints=truth.keypoints[:, list(DANCE_14.mirror)])
     assert {f.severity for f in poses.swapped_sides(standing(), whole, CONFIG)} == {"error"}
 
 
-def test_sides_that_lie_on_each_other_are_not_called_exchanged() -> None:
+def test_overlapping_sides_are_not_reported_as_swapped() -> None:
     """Seen from the side, left and right are the same points with a little noise."""
     truth = standing()
     truth.keypoints[..., 0] = 150
@@ -87,7 +87,7 @@ def test_sides_that_lie_on_each_other_are_not_called_exchanged() -> None:
     assert not poses.swapped_sides(estimate, truth, CONFIG)
 
 
-def test_estimates_of_somebody_else_warn_when_they_are_many() -> None:
+def test_frequent_estimates_of_another_person_are_a_warning() -> None:
     truth, estimate = standing(), standing()
     estimate.keypoints[40:44] += 0.7 * TORSO
     assert not poses.far_estimates(estimate, truth, CONFIG), "4 of 60 are the estimator's errors"
@@ -103,7 +103,7 @@ def test_only_common_frames_are_compared() -> None:
     assert first.frame.tolist() == second.frame.tolist() == list(range(20, 30))
 
 
-def test_an_estimator_is_told_of_only_when_it_lasts() -> None:
+def test_jumps_of_estimates_are_reported_only_when_frequent() -> None:
     few = moved(standing(), slice(20, 21), KNEE, (1.2, 0))
     assert not poses.lasting(poses.jumps(few, CONFIG), few, CONFIG)
     many = moved(standing(), slice(0, 60, 4), KNEE, (1.2, 0))
@@ -113,7 +113,7 @@ def test_an_estimator_is_told_of_only_when_it_lasts() -> None:
 
 
 def test_without_a_torso_there_is_no_unit_and_nothing_is_measured_in_it() -> None:
-    """A torso of one pixel would make every step a jump and every estimate far away."""
+    """With a torso of one pixel, every step would be a jump and every estimate too far away."""
     seen = standing()
     points = seen.keypoints.copy()
     points[:, DANCE_14.index["left_hip"]] = np.nan

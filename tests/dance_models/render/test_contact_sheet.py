@@ -1,4 +1,4 @@
-"""Contact sheets stay small and show what they are given."""
+"""Contact sheets stay small and show the given images."""
 
 import base64
 
@@ -29,13 +29,13 @@ def test_layout() -> None:
     assert abs(int(sheet[150, -50, 0]) - 24) < 5  # nothing after it
 
 
-def test_the_worst_case_fits_a_preview() -> None:
+def test_a_worst_case_image_fits_into_a_preview() -> None:
     sheet = contact_sheet(noise(12))
     assert len(sheet) <= MAX_BYTES
     assert len(base64.b64encode(sheet)) < 150_000
 
 
-def test_quality_gives_way_before_size() -> None:
+def test_quality_is_reduced_before_size() -> None:
     images = [cv2.GaussianBlur(image, (0, 0), 3) for image in noise(6)]
     full = contact_sheet(images, max_bytes=10**7)
     tight = contact_sheet(images, max_bytes=int(len(full) * 0.7))
@@ -46,7 +46,7 @@ def test_quality_gives_way_before_size() -> None:
     assert decode(tiny).shape[1] < decode(full).shape[1]
 
 
-def test_what_can_not_fit_is_an_error() -> None:
+def test_a_sheet_that_cannot_fit_is_an_error() -> None:
     with pytest.raises(ValueError, match="do not fit into 100 bytes"):
         contact_sheet(noise(4), max_bytes=100)
 

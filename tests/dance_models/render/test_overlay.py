@@ -41,14 +41,14 @@ def test_every_edge_and_joint_is_drawn_in_its_colour() -> None:
         assert drawn[y, x].min() > 150  # white dots
 
 
-def test_the_image_given_is_not_touched() -> None:
+def test_the_input_image_is_not_modified() -> None:
     image = BLACK.copy()
     draw_skeleton(image, POSE)
     assert not image.any()
 
 
 @pytest.mark.parametrize("how", ["nan", "score", "infinite"])
-def test_a_missing_joint_takes_its_edges_with_it(how) -> None:
+def test_edges_of_a_missing_joint_are_not_drawn(how) -> None:
     pose, score = POSE.copy(), np.ones(14)
     knee = DANCE_14.index["left_knee"]
     if how == "score":
@@ -61,7 +61,7 @@ def test_a_missing_joint_takes_its_edges_with_it(how) -> None:
     assert not drawn[180, 120].any()
 
 
-def test_visibility_serves_as_score() -> None:
+def test_visibility_is_used_as_score() -> None:
     visibility = np.full(14, 2, np.uint8)
     visibility[DANCE_14.index["head_top"]] = 0
     drawn = draw_skeleton(BLACK, POSE, visibility, threshold=1)
@@ -69,7 +69,7 @@ def test_visibility_serves_as_score() -> None:
     assert drawn[60, 120].any()
 
 
-def test_nobody_and_joints_outside_the_image() -> None:
+def test_missing_people_and_joints_outside_the_image_are_not_drawn() -> None:
     assert not draw_skeleton(BLACK, None).any()
     assert not draw_skeleton(BLACK, np.full((14, 2), np.nan)).any()
     assert not draw_skeleton(BLACK, POSE + 5000).any()

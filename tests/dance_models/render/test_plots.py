@@ -33,7 +33,7 @@ def test_the_curves_depend_on_the_values() -> None:
     assert loss_curve(other) != loss_curve(HISTORY)
 
 
-def test_scores_have_a_panel_of_their_own() -> None:
+def test_scores_have_a_separate_panel() -> None:
     without = [{k: v for k, v in row.items() if k != "val_pck"} for row in HISTORY]
     assert decode(loss_curve(HISTORY)).shape[0] > decode(loss_curve(without)).shape[0]
 

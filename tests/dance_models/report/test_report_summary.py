@@ -16,7 +16,7 @@ def _paired(*rows: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame([{**fixed, **row} for row in rows], schema=PAIRED_SCORES)
 
 
-def test_better_open_and_worse_are_told_apart() -> None:
+def test_better_open_and_worse_are_distinguished() -> None:
     table = _paired(
         {"horizon_ms": 80},
         {"horizon_ms": 160, "ci_high": 0.5},
@@ -74,7 +74,7 @@ def test_the_direction_of_a_pair_and_of_a_metric_do_not_matter() -> None:
     assert summary(pck, "folds") == ["mkff_st_gcn is better than raw at threshold 0.05."]
 
 
-def test_few_clips_claim_nothing() -> None:
+def test_few_clips_support_no_claim() -> None:
     assert "nothing is claimed" in summary(_paired({"n_clips": 3}), "folds")[0]
 
 
@@ -83,7 +83,7 @@ def test_losses_in_a_style_are_named() -> None:
     assert losses_by_style(table, "folds") == ["stga_net is worse than ar in ballet at 80."]
 
 
-def test_gains_are_shares_of_the_trivial_rows_error() -> None:
+def test_gains_are_fractions_of_the_trivial_rows_error() -> None:
     recognition = pl.DataFrame(
         [
             {"method": m, "input": "raw", "style": "all", "joint": "all", "metric": "pck_torso",
@@ -108,7 +108,7 @@ def test_gains_are_shares_of_the_trivial_rows_error() -> None:
     assert gains(recognition, prediction, "test") == []
 
 
-def test_what_is_better_on_poses_that_nobody_annotated_is_named() -> None:
+def test_methods_that_are_better_on_estimated_poses_are_named() -> None:
     table = _paired(
         {"input": "refined"},
         {"input": "raw", "ci_low": 0.5, "ci_high": 2.0},
@@ -122,7 +122,7 @@ def test_what_is_better_on_poses_that_nobody_annotated_is_named() -> None:
     assert by_input(_paired({}), "folds") == []
 
 
-def test_the_row_that_learnt_from_estimates_says_how_it_stands_to_all_others() -> None:
+def test_the_row_trained_on_estimates_is_compared_with_all_others() -> None:
     learnt = {"input": "raw", "method": "stga_net.estimated"}
     table = _paired(
         {"input": "raw"},

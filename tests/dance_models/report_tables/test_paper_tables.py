@@ -41,12 +41,12 @@ def test_horizons_are_in_radians_and_percent() -> None:
     assert _texts(table) == [("ar", "0.12", "0.12", "n/a", "4.6", "4.6", "n/a")]
 
 
-def test_the_papers_tables_are_all_there() -> None:
+def test_all_tables_of_the_paper_are_present() -> None:
     titles = [table.title.split(":")[0] for table in paper_tables()]
     assert titles == [f"Paper, table {n}" for n in ("II", "III", "IV", "V", "VI")]
 
 
-def test_a_joint_without_a_value_is_not_measured() -> None:
+def test_a_joint_without_a_value_is_marked_as_not_measured() -> None:
     table = joint_table(_recognition(), 0.05)
     cells = dict(zip(table.header, _texts(table)[0], strict=True))
     assert cells["left wrist"] == "50.0"

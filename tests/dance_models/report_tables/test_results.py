@@ -1,4 +1,4 @@
-"""Rendered tables say no more than the long tables support."""
+"""Rendered tables claim no more than the long tables support."""
 
 import polars as pl
 import pytest
@@ -134,7 +134,7 @@ def test_a_leak_is_stated_and_never_marked_as_a_win() -> None:
         assert "At 0.05 the leak adds 10.0 points [5.0, 15.0]." in shown.footnotes[1]
 
 
-def test_a_single_row_has_beaten_nobody() -> None:
+def test_a_single_row_is_never_marked_as_best() -> None:
     table = recognition_table(scores({"raw": 0.5}), CLEAR, FROM)
     assert not any(win for row in table.rows for _, win in row)
 
@@ -148,7 +148,7 @@ def test_plain_text_is_aligned_and_marks_wins() -> None:
     assert "70.0 [65.0, 75.0] *" in text and "**" not in text and "|" not in text
 
 
-def test_nothing_measured_is_not_available() -> None:
+def test_a_missing_value_is_shown_as_not_available() -> None:
     empty = recognition_table(scores({}), CLEAR.clear(), FROM)
     assert "| n/a | n/a | n/a | n/a |" in empty.markdown()
     assert "no annotated clips" in empty.markdown()
@@ -163,7 +163,7 @@ def test_one_clip_is_printed_without_an_interval() -> None:
     assert "| raw | 50.0 | 50.0 | 50.0 |" in text and "one clip" in text
 
 
-def test_several_seeds_get_rows_of_their_own_and_only_the_pooled_one_may_win() -> None:
+def test_each_seed_has_a_row_and_only_the_pooled_one_may_win() -> None:
     pooled = scores(PCK).with_columns(seed=pl.lit(None, pl.Int64))
     single = scores({"mkff_st_gcn": 0.72})
     table = recognition_table(pl.concat([pooled, single]), CLEAR, FROM)

@@ -1,4 +1,4 @@
-"""HRNet on person crops learns, is used with the mirrored picture, and resumes exactly."""
+"""HRNet on person crops: learning, the mirrored test pass, and exact resumption."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -50,7 +50,7 @@ def crops(runs: list[PoseRun], tmp_path_factory: pytest.TempPathFactory) -> Crop
     return painted_crops(runs, tmp_path_factory.mktemp("crops") / "crops.npy")
 
 
-def test_it_learns_a_few_crops_by_heart(runs: list[PoseRun], crops: Crops) -> None:
+def test_it_overfits_a_few_crops(runs: list[PoseRun], crops: Crops) -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     few = replace(
@@ -76,7 +76,7 @@ def test_it_learns_a_few_crops_by_heart(runs: list[PoseRun], crops: Crops) -> No
     assert (error < 12).mean() > 0.85
 
 
-def test_the_loss_counts_seen_joints_alone() -> None:
+def test_the_loss_counts_only_visible_joints() -> None:
     target = torch.zeros(2, 3, 4, 4)
     heatmaps = target.clone()
     heatmaps[0, 0, 1, 1] = 2  # squared: 4
@@ -87,7 +87,7 @@ def test_the_loss_counts_seen_joints_alone() -> None:
 
 
 class _Spots(nn.Module):
-    """Returns the brightness of the picture for every joint: left and right are alike."""
+    """Returns the brightness of the image for every joint: left and right are alike."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ def test_the_mirrored_picture_gives_exactly_mirrored_heatmaps() -> None:
     model = _Spots()
     plain, averaged = (heatmaps_of(model, picture, mirror=m) for m in (False, True))
     torch.testing.assert_close(averaged, plain, atol=1e-6, rtol=0)
-    # And with any network, a mirrored picture's average is the mirrored average.
+    # With any network, the average for a mirrored image is the mirrored average.
     net = Hrnet(NET).eval()
     with torch.no_grad():
         one = heatmaps_of(net, picture, mirror=True)
@@ -136,7 +136,7 @@ def test_resumed_equals_uninterrupted(runs: list[PoseRun], crops: Crops, tmp_pat
 
     def stop_at(epoch: int) -> Callable[[EpochRecord], None]:
         def on_epoch(record: EpochRecord) -> None:
-            torch.rand(7)  # whatever else draws random numbers does not matter
+            torch.rand(7)  # other random draws must not matter
             if record.epoch == epoch:
                 raise InterruptionError
 
@@ -153,7 +153,7 @@ def test_resumed_equals_uninterrupted(runs: list[PoseRun], crops: Crops, tmp_pat
 
 
 def _check_use(best: Path, runs: list[PoseRun], crops: Crops) -> None:
-    """A checkpoint is read as what it is, and by nothing else."""
+    """A checkpoint can be read only as its own kind."""
     detected = detect_runs(load_detector(best), runs, crops)
     recognised = recognised_runs(best, runs, crops)
     for a, b in zip(detected, recognised, strict=True):
@@ -167,13 +167,13 @@ def _check_use(best: Path, runs: list[PoseRun], crops: Crops) -> None:
     assert module(example).shape == (2, 14, 32, 24)
 
 
-def test_the_experiment_survives_a_checkpoint() -> None:
+def test_the_experiment_round_trips_through_a_checkpoint() -> None:
     experiment = replace(SHORT, folds=True)
     assert experiment_from_plain(experiment_to_plain(experiment)) == experiment
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_test_clips_are_never_looked_at_and_validation_only_selects(
+def test_test_clips_are_never_read_and_validation_only_selects(
     split: str, runs: list[PoseRun], crops: Crops, tmp_path: Path
 ) -> None:
     short = replace(SHORT, training=replace(SHORT.training, epochs=1))

@@ -70,7 +70,7 @@ def test_fine_tuning_resumes_bit_for_bit(train: Train, tmp_path: Path) -> None:
 
 @TASKS
 def test_without_steps_the_weights_are_the_initial_ones(train: Train, tmp_path: Path) -> None:
-    """A learning rate of zero: what is kept is what was given."""
+    """A learning rate of zero keeps the initial weights."""
     initial = train(MOTION, tmp_path / "pre").best
     still = replace(TRAINING, learning_rate=0.0, weight_decay=0.0, epochs=1, ema_decay=0.0)
     if train is _recognition:

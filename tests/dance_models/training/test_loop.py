@@ -1,4 +1,4 @@
-"""The loop by itself, on a model of one number."""
+"""The training loop on a model with one parameter."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -72,7 +72,7 @@ def test_early_stop_after_patience_epochs_without_a_better_score(tmp_path: Path)
     assert [record.epoch for record in result.history] == [1, 2, 3, 4]
 
 
-def test_epochs_are_reported_after_they_are_saved(tmp_path: Path) -> None:
+def test_epochs_are_reported_after_saving(tmp_path: Path) -> None:
     seen: list[int] = []
 
     def on_epoch(record: EpochRecord) -> None:
@@ -84,7 +84,7 @@ def test_epochs_are_reported_after_they_are_saved(tmp_path: Path) -> None:
     assert seen == [1, 2, 3, 4, 5, 6]
 
 
-def test_average_weights_follow_and_are_what_is_selected(tmp_path: Path) -> None:
+def test_averaged_weights_follow_the_weights_and_are_selected(tmp_path: Path) -> None:
     """EMA after n steps: sum of decay^(n-i) (1 - decay) w_i, from w_0 = 0."""
     config = replace(CONFIG, ema_decay=0.5, epochs=1, gradient_clip=0.0, schedule="exponential")
     result = _trainer(tmp_path, config).fit()
@@ -115,7 +115,7 @@ def test_batches_do_not_repeat_a_window_before_all_were_drawn() -> None:
     assert sorted(drawn[10:].tolist()) == list(range(10))
 
 
-def test_a_batch_larger_than_the_data_is_filled_up() -> None:
+def test_a_batch_larger_than_the_data_is_filled_by_repetition() -> None:
     (batch,) = epoch_indices(3, 8, 1, torch.Generator().manual_seed(0))
     assert len(batch) == 8
     assert set(batch.tolist()) == {0, 1, 2}
@@ -143,7 +143,7 @@ def test_the_papers_recipe() -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_a_missing_gpu_is_said() -> None:
+def test_a_missing_gpu_is_reported() -> None:
     with pytest.raises(InputError, match="no CUDA device"):
         choose_device(TrainingConfig(device="cuda"))
     assert choose_device(TrainingConfig()).type == "cpu"

@@ -40,7 +40,7 @@ def test_joints_are_ranked_by_their_mean_over_the_window() -> None:
     assert _refinement(error, torch.ones(1, 11, 14), top_k=1) == pytest.approx(3 / 14 + 2)
 
 
-def test_samples_are_ranked_by_themselves() -> None:
+def test_joints_are_ranked_within_each_sample() -> None:
     error = _zeros(2, 11)
     error[0, :, 3, 0], error[1, :, 9, 0] = 14.0, 28.0
     expected = (14 / 14 + 14 + 28 / 14 + 28) / 2
@@ -59,7 +59,7 @@ def test_absent_joints_neither_count_nor_rank() -> None:
     assert _refinement(error, visible) == pytest.approx(2 + 2)
 
 
-def test_nothing_visible_is_no_loss_and_no_nan() -> None:
+def test_the_loss_is_zero_and_not_nan_when_nothing_is_visible() -> None:
     error = torch.ones(1, 11, 14, 2, requires_grad=True)
     loss = refinement_loss(error, _zeros(1, 11), torch.zeros(1, 11, 14), top_k=7, top_k_weight=1.0)
     loss.backward()
@@ -68,7 +68,7 @@ def test_nothing_visible_is_no_loss_and_no_nan() -> None:
     assert (error.grad == 0).all()
 
 
-def test_lambda_weighs_the_worst_joints() -> None:
+def test_lambda_weights_the_worst_joints() -> None:
     error = _zeros(1, 11)
     error[..., 0] = torch.arange(14.0)
     loss = refinement_loss(
@@ -122,6 +122,6 @@ def test_a_joint_that_is_not_visible_has_no_likelihood() -> None:
     assert laplace_loss(refined, log_scale, target, 0 * visible) == 0
 
 
-def test_style_loss_of_even_logits() -> None:
+def test_style_loss_of_uniform_logits() -> None:
     loss = style_loss(torch.zeros(4, 3), torch.tensor([0, 1, 2, 0]))
     assert loss.item() == pytest.approx(0.1 * math.log(3))

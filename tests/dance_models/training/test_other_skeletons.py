@@ -110,7 +110,7 @@ def test_prediction_of_a_checkpoint(skeleton: Skeleton, tmp_path: Path) -> None:
 
 
 @both_tasks
-def test_only_other_skeletons_are_recorded(task: Task, tmp_path: Path) -> None:
+def test_only_non_default_skeletons_are_recorded(task: Task, tmp_path: Path) -> None:
     for skeleton in (DANCE_14, COCO_17, MOCAP_25):
         result = task.run(_runs(skeleton), tmp_path / skeleton.id, skeleton, SHORT)
         for path in (result.best, result.last):
@@ -120,7 +120,7 @@ def test_only_other_skeletons_are_recorded(task: Task, tmp_path: Path) -> None:
 
 
 @both_tasks
-def test_training_resumes_and_fine_tunes_on_its_own_skeleton_alone(
+def test_training_resumes_and_fine_tunes_only_on_its_own_skeleton(
     task: Task, tmp_path: Path
 ) -> None:
     # As many joints as MOCAP_25 has: the weights would fit.
@@ -142,7 +142,7 @@ def test_runs_of_another_skeleton_are_refused(task: Task, tmp_path: Path) -> Non
 
 
 @other_skeletons
-def test_runs_survive_their_file(skeleton: Skeleton, tmp_path: Path) -> None:
+def test_runs_round_trip_through_their_file(skeleton: Skeleton, tmp_path: Path) -> None:
     runs = _runs(skeleton)
     save_pose_runs(runs, tmp_path / "runs.npz")
     for before, after in zip(runs, load_pose_runs(tmp_path / "runs.npz"), strict=True):

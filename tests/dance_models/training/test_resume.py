@@ -1,4 +1,4 @@
-"""Training that was interrupted ends as if it had not been, bit for bit."""
+"""An interrupted training ends bit for bit as if it had not been interrupted."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -71,7 +71,7 @@ def test_resumed_equals_uninterrupted(train: Train, stops: tuple[int, ...], tmp_
 
     def stop_at(epoch: int) -> Callable[[EpochRecord], None]:
         def on_epoch(record: EpochRecord) -> None:
-            torch.rand(7)  # whatever else draws random numbers does not matter
+            torch.rand(7)  # other random draws must not matter
             if record.epoch == epoch:
                 raise InterruptionError
 
@@ -88,8 +88,8 @@ def test_resumed_equals_uninterrupted(train: Train, stops: tuple[int, ...], tmp_
         )
 
 
-def test_an_epoch_broken_off_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed in the middle of an epoch: the checkpoint of the one before is what counts."""
+def test_an_interrupted_epoch_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed in the middle of an epoch: the checkpoint of the previous epoch counts."""
     from dance_models.training import recognition
 
     whole = train_recognition(RUNS, REFINER, TRAINING, tmp_path / "whole")
@@ -110,7 +110,7 @@ def test_an_epoch_broken_off_is_done_again(tmp_path: Path, monkeypatch: pytest.M
 
 
 @TASKS
-def test_a_seed_decides_everything(train: Train, tmp_path: Path) -> None:
+def test_a_seed_determines_everything(train: Train, tmp_path: Path) -> None:
     short = replace(TRAINING, epochs=1)
     one, two = train(tmp_path / "one", short), train(tmp_path / "two", short)
     other = train(tmp_path / "other", replace(short, seed=1))
@@ -119,7 +119,7 @@ def test_a_seed_decides_everything(train: Train, tmp_path: Path) -> None:
     assert other.history[0].train_loss != one.history[0].train_loss
 
 
-def test_a_finished_training_is_not_done_again(tmp_path: Path) -> None:
+def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
     train_recognition(RUNS, REFINER, TRAINING, tmp_path)
     written = (tmp_path / "last.pt").stat().st_mtime_ns
     seen: list[EpochRecord] = []

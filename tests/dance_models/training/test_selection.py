@@ -40,7 +40,7 @@ def test_an_unannotated_validation_clip_is_none() -> None:
         split_runs([train, other, blank], _annotated)
 
 
-def test_one_clip_alone_trains_and_selects_with_a_warning() -> None:
+def test_a_single_clip_trains_and_selects_with_a_warning() -> None:
     (train, *_) = synthetic_runs(4, 20)
     with pytest.warns(UserWarning, match="all there is"):
         learn, select = split_runs([train], _annotated)
@@ -90,8 +90,8 @@ def _without_hips(run: PoseRun) -> PoseRun:
     return replace(run, visibility=visibility, clip="without hips")
 
 
-def test_a_clip_without_a_torso_drops_out_of_the_scores() -> None:
-    """It had a torso of one pixel, in which every error is huge."""
+def test_a_clip_without_a_torso_is_excluded_from_the_scores() -> None:
+    """Its torso used to be one pixel, which made every error huge."""
     (run,) = synthetic_runs(1, 60)
     blind = _without_hips(run)
     refined = run.annotation + np.float32(3)
@@ -107,7 +107,7 @@ def test_a_clip_without_a_torso_drops_out_of_the_scores() -> None:
     )
 
 
-def test_without_any_torso_there_is_nothing_to_score() -> None:
+def test_without_any_torso_there_is_no_score() -> None:
     (run,) = synthetic_runs(1, 60)
     blind = _without_hips(run)
     with pytest.raises(InputError, match="no validation clip shows neck and both hips"):

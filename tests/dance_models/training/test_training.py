@@ -1,4 +1,4 @@
-"""Both trainings learn: one batch by heart, and made-up dancers for good."""
+"""Both trainings learn: they overfit one batch and generalise on synthetic dancers."""
 
 import os
 import subprocess
@@ -65,7 +65,7 @@ def _losses(model: nn.Module, loss_of: object, steps: int) -> tuple[float, float
 
 
 def test_recognition_overfits_one_batch() -> None:
-    """Random corrections of eight windows are learnt by heart."""
+    """Random corrections of eight windows are overfitted."""
     torch.manual_seed(0)
     frames = refine_frames(synthetic_runs(1, 60), REFINER)
     windows = torch.from_numpy(annotated_windows(frames, REFINER)[::6][:8])
@@ -97,7 +97,7 @@ def test_prediction_overfits_one_batch() -> None:
     assert last < 0.35 * first
 
 
-def test_trained_recognition_beats_the_estimator_on_a_clip_it_never_saw(tmp_path: Path) -> None:
+def test_trained_recognition_beats_the_estimator_on_an_unseen_clip(tmp_path: Path) -> None:
     runs = synthetic_runs(6, 60)
     result = train_recognition(runs, REFINER, TRAINING, tmp_path)
     test = [runs[-1]]
@@ -107,7 +107,7 @@ def test_trained_recognition_beats_the_estimator_on_a_clip_it_never_saw(tmp_path
     assert refined["val_pck_torso_0.05"] > raw["val_pck_torso_0.05"] + 0.2
 
 
-def test_trained_prediction_beats_standing_still_on_a_clip_it_never_saw(tmp_path: Path) -> None:
+def test_trained_prediction_beats_zero_velocity_on_an_unseen_clip(tmp_path: Path) -> None:
     runs = synthetic_runs(6, 80)
     result = train_prediction(runs, FORECASTER, TRAINING, tmp_path)
     windows = cut_windows(runs[-1:], [visible_annotation(run) for run in runs[-1:]])
@@ -119,9 +119,7 @@ def test_trained_prediction_beats_standing_still_on_a_clip_it_never_saw(tmp_path
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_test_clips_are_never_looked_at_and_validation_only_selects(
-    split: str, tmp_path: Path
-) -> None:
+def test_test_clips_are_never_read_and_validation_only_selects(split: str, tmp_path: Path) -> None:
     runs = synthetic_runs(5, 40)
     short = replace(TRAINING, epochs=1, steps_per_epoch=4)
     changed = [
@@ -169,7 +167,7 @@ def test_the_style_head_is_trained_beside_the_keypoints(tmp_path: Path) -> None:
         train_recognition(runs, replace(net, style_classes=2), training, tmp_path / "other")
 
 
-def test_a_joint_that_the_estimator_loses_is_less_sure(tmp_path: Path) -> None:
+def test_a_joint_that_the_estimator_misses_is_less_certain(tmp_path: Path) -> None:
     """Trained by likelihood: the pose is refined, and the scale follows the error."""
     runs = synthetic_runs(6, 60)
     rng = np.random.default_rng(5)
@@ -193,7 +191,7 @@ def test_a_joint_that_the_estimator_loses_is_less_sure(tmp_path: Path) -> None:
     assert refined["val_error_torso"] < 0.6 * raw["val_error_torso"]
 
 
-def test_windows_as_estimated_show_the_estimate_and_ask_for_the_annotation() -> None:
+def test_windows_from_estimates_have_the_annotation_as_target() -> None:
     runs = synthetic_runs(2, 60)
     data = ForecastTensors(runs, CPU, estimated=True)
     assert len(data.forward) == len(data.estimated) > 0
@@ -203,7 +201,7 @@ def test_windows_as_estimated_show_the_estimate_and_ask_for_the_annotation() -> 
     asked = data.future[data.estimated.start : data.estimated.stop]
     np.testing.assert_allclose(shown, (raw.observed - centre) / scale, atol=1e-5)
     np.testing.assert_allclose(asked, (raw.future - centre) / scale, atol=1e-5)
-    # A batch is drawn of both, by the given share.
+    # A batch is drawn from both, with the given share.
     still = replace(
         TRAINING, mirror_probability=0.0, rotation_rad=0.0, axis_scale=(1.0, 1.0),
         reverse_probability=0.0, estimate_probability=0.25,
@@ -233,7 +231,7 @@ def test_training_on_estimated_poses_helps_forecasts_from_them(tmp_path: Path) -
     assert scores[0.5] < 0.9 * scores[0.0]
 
 
-def test_reversed_time_still_rises_and_twice_is_the_identity() -> None:
+def test_reversed_time_stamps_still_increase_and_reversing_twice_is_the_identity() -> None:
     run = synthetic_runs(1, 30)[0]
     back = reversed_run(run)
     assert (np.diff(back.time_s) > 0).all()
@@ -246,8 +244,8 @@ def test_reversed_time_still_rises_and_twice_is_the_identity() -> None:
 # --- the command line -------------------------------------------------------------------------
 
 
-def test_training_from_one_file_without_the_heavy_libraries(tmp_path: Path) -> None:
-    """As on a bare GPU host: torch and numpy alone."""
+def test_training_needs_one_file_and_no_heavy_libraries(tmp_path: Path) -> None:
+    """As on a bare GPU host: torch and numpy only."""
     save_pose_runs(synthetic_runs(4, 60), tmp_path / "runs.npz")
     block = (
         "import sys\n"
@@ -276,7 +274,7 @@ def test_training_from_one_file_without_the_heavy_libraries(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("task", ["recognition", "prediction"])
 def test_training_may_start_from_other_weights(task: str, tmp_path: Path) -> None:
-    """What was pre-trained on another corpus is fine-tuned on this one."""
+    """Weights pre-trained on another corpus are fine-tuned on this one."""
     arguments = ["train", "--task", task, "--profile", "smoke"]
     arguments += ["--training", "epochs=1", "steps_per_epoch=1"]
     for name, seed in (("first", 1), ("second", 2)):
@@ -300,7 +298,7 @@ _TRAIN = ("train", "--task", "recognition", "--runs")
         ("epochs=many", "not a value of"),
     ],
 )
-def test_wrong_settings_are_one_line(
+def test_invalid_settings_give_a_one_line_error(
     setting: str, complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = main([*_TRAIN, "x.npz", "--out", str(tmp_path), "--training", setting])
@@ -310,9 +308,7 @@ def test_wrong_settings_are_one_line(
     assert error.count("\n") == 1
 
 
-def test_a_file_that_holds_no_runs_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_without_runs_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = tmp_path / "bad.npz"
     bad.write_text("no runs")
     for path in (bad, tmp_path / "absent.npz"):

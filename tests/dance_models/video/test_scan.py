@@ -22,7 +22,7 @@ def _touch(path: Path) -> Path:
         ("C:\\clips\\Tango.avi", "tango"),
     ],
 )
-def test_slugs_are_plain_and_never_paths(name: str, slug: str) -> None:
+def test_slugs_are_ascii_and_never_paths(name: str, slug: str) -> None:
     assert clip_slug(name) == slug
 
 
@@ -50,7 +50,7 @@ def test_the_manifest_names_style_performer_and_take(tmp_path: Path, beside: boo
     assert (entry.style, entry.performer, entry.take) == ("salsa", "CMU-60", "CMU-60/61-01")
 
 
-def test_two_clips_of_one_name_are_reported(tmp_path: Path) -> None:
+def test_two_clips_with_the_same_name_are_reported(tmp_path: Path) -> None:
     first, second = _touch(tmp_path / "a" / "solo.mp4"), _touch(tmp_path / "b" / "Solo.mp4")
     found = scan_clips(tmp_path)
     assert [e.path for e in found.entries] == [first]
@@ -59,7 +59,7 @@ def test_two_clips_of_one_name_are_reported(tmp_path: Path) -> None:
     assert str(first) in problem.message
 
 
-def test_a_manifest_that_cannot_be_used_is_reported_and_left_out(tmp_path: Path) -> None:
+def test_an_invalid_manifest_is_reported_and_ignored(tmp_path: Path) -> None:
     _touch(tmp_path / "a.mp4")
     (tmp_path / "clips.csv").write_text("name,style\na,ballet\n")
     found = scan_clips(tmp_path)
@@ -67,7 +67,7 @@ def test_a_manifest_that_cannot_be_used_is_reported_and_left_out(tmp_path: Path)
     assert "no column 'clip'" in found.problems[0].message
 
 
-def test_a_link_to_nowhere_is_reported(tmp_path: Path) -> None:
+def test_a_broken_symbolic_link_is_reported(tmp_path: Path) -> None:
     (tmp_path / "gone.mp4").symlink_to(tmp_path / "nothing.mp4")
     found = scan_clips(tmp_path)
     assert found.entries == []

@@ -1,4 +1,4 @@
-"""The frame under an index is that frame, whatever the decoder does."""
+"""An index gives exactly its frame, with any decoder."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -37,7 +37,7 @@ def test_frames_are_exact(tmp_path: Path, kind: str, subset: str) -> None:
     assert _numbers(extracted) == wanted
 
 
-def test_decord_serves_a_sound_file(tmp_path: Path) -> None:
+def test_decord_decodes_an_intact_file(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "c.mp4", 20)
     extracted = extract_frames(clip, probe_clip(clip), [2, 3], tmp_path / "out")
     assert {f.backend for f in extracted} == {"decord"}
@@ -90,7 +90,7 @@ def test_a_decoder_that_fails_is_replaced(tmp_path: Path, backend: object) -> No
     assert _numbers(extracted) == [10, 11, 12]
 
 
-def test_when_nothing_works_the_error_names_file_and_frame(tmp_path: Path) -> None:
+def test_when_every_decoder_fails_the_error_names_file_and_frame(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "c.mp4", 20)
     probe = probe_clip(clip)
     other = write_clip(tmp_path / "other.mp4", 20, size=(160, 120))
@@ -99,7 +99,7 @@ def test_when_nothing_works_the_error_names_file_and_frame(tmp_path: Path) -> No
         extract_frames(clip, probe, [3], tmp_path / "out", timeout_s=10)
 
 
-def test_signatures_tell_neighbours_apart() -> None:
+def test_signatures_differ_between_neighbouring_frames() -> None:
     signatures = np.stack([signature_of_rgb(numbered(i)) for i in range(20)])
     assert is_frame(signatures[7], signatures, 7)
     assert not is_frame(signatures[8], signatures, 7)

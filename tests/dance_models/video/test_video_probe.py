@@ -1,4 +1,4 @@
-"""Probing says what a clip holds, and refuses what cannot be used with a reason."""
+"""Probing describes a clip and refuses unusable files with a reason."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The asset of the person crops, and when it is part of the graph."""
+"""The person crops asset, and when it is part of the graph."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -77,7 +77,7 @@ def test_crops_of_annotated_clips_are_made_once(tmp_path: Path) -> None:
     assert store.crops.is_file()
 
 
-def test_only_a_profile_whose_network_reads_them_has_them(tmp_path: Path) -> None:
+def test_only_profiles_with_a_crop_network_have_person_crops(tmp_path: Path) -> None:
     for name, profile in PROFILES.items():
         seen = any(row_of(method).needs_crops for method in profile.rows)
         assert seen == (name in ("study", "paper"))
@@ -86,7 +86,7 @@ def test_only_a_profile_whose_network_reads_them_has_them(tmp_path: Path) -> Non
     assert person_crops in stages_of(everything)
 
 
-def test_only_a_network_that_reads_them_depends_on_them(tmp_path: Path) -> None:
+def test_only_networks_that_read_crops_depend_on_them(tmp_path: Path) -> None:
     store = _store(tmp_path)
     profile = ProfileOptions("study", ablations=True, motion=True).resolve(store)
     stages = {stage.name: stage for stage in stages_of(profile)}

@@ -1,4 +1,4 @@
-"""Pre-training in the graph: motion is read, and nothing of it is in a clip that is evaluated."""
+"""Pre-training in the graph: motion is read, and none of it is in an evaluated clip."""
 
 import json
 import os
@@ -64,7 +64,7 @@ def metadata(result: dg.ExecuteInProcessResult) -> dict[str, object]:
 # --- pretraining_motion -----------------------------------------------------------------------
 
 
-def test_without_motion_it_succeeds_and_reports_that(
+def test_without_motion_the_asset_succeeds_and_reports_it(
     store: Store, instance: dg.DagsterInstance
 ) -> None:
     result = materialize(store, instance)
@@ -75,7 +75,7 @@ def test_without_motion_it_succeeds_and_reports_that(
     assert registered_motion(store).height == 0
 
 
-def test_one_bad_file_stops_nothing(
+def test_one_bad_file_does_not_stop_the_others(
     tmp_path: Path, store: Store, instance: dg.DagsterInstance
 ) -> None:
     write_track(tmp_path / "m" / "good.json", motion(90, 5))
@@ -99,7 +99,7 @@ def test_one_bad_file_stops_nothing(
     assert np.nanmedian(np.abs(error)) > 0.1, "the estimate is the truth made worse"
 
 
-def test_a_file_that_is_a_clip_of_any_split_is_left_out(
+def test_motion_of_a_clip_in_any_split_is_left_out(
     tmp_path: Path, store: Store, instance: dg.DagsterInstance
 ) -> None:
     """Scaled, moved, cut and present twice; the file that shares nothing stays."""
@@ -120,7 +120,7 @@ def test_a_file_that_is_a_clip_of_any_split_is_left_out(
     refuse_shared_motion(store)
 
 
-def test_a_leak_that_came_later_blocks_and_is_named(
+def test_a_leak_introduced_later_blocks_and_is_reported(
     tmp_path: Path, store: Store, instance: dg.DagsterInstance
 ) -> None:
     """The check fails, and the trainings refuse, even in a run without the check."""
@@ -135,7 +135,7 @@ def test_a_leak_that_came_later_blocks_and_is_named(
     assert "is clip new" in str(checked.metadata["shared"].value)
     with pytest.raises(InputError, match=r"other\.json.*is clip new.*Materialize pretraining_mot"):
         refuse_shared_motion(store)
-    result = materialize(store, instance)  # leaves the file out, so that nothing is left
+    result = materialize(store, instance)  # leaves the only file out
     assert result.success
     assert store.read("pretraining_motion").height == 0
     assert not store.has_motion()
@@ -145,7 +145,7 @@ def test_the_check_is_blocking() -> None:
     assert next(iter(no_shared_motion_check().check_specs)).blocking
 
 
-def test_the_same_files_give_the_same_table_beside_other_clips(
+def test_the_table_does_not_depend_on_unrelated_clips(
     tmp_path: Path, store: Store, instance: dg.DagsterInstance
 ) -> None:
     """A new clip that shares no motion does not cause the pre-training to run again."""
@@ -162,7 +162,7 @@ def test_the_same_files_give_the_same_table_beside_other_clips(
 
 
 def test_trainings_without_pre_training_keep_their_digests(store: Store) -> None:
-    """Hours of checkpoints depend on them: only fine-tuned rows have initial weights."""
+    """Changed digests would invalidate trainings: only fine-tuned rows have initial weights."""
     profile = ProfileOptions("study", motion=True).resolve(store)
     stages = {stage.name: stage for stage in stages_of(profile)}
 
@@ -178,7 +178,7 @@ def test_trainings_without_pre_training_keep_their_digests(store: Store) -> None
     assert inputs("stga_net_pretrained")["initial"] == "abc"
 
 
-# --- the whole --------------------------------------------------------------------------------
+# --- end to end -------------------------------------------------------------------------------
 
 
 def _with_motion(corpus: Corpus, folder: Path) -> tuple[str, ...]:
@@ -198,7 +198,7 @@ def _annotated(corpus: Corpus, clip: str) -> NDArray[np.float64]:
 @pytest.mark.e2e
 @pytest.mark.timeout(900)
 def test_pre_training_in_the_graph(tmp_path: Path, make_corpus: MakeCorpus) -> None:
-    """Killed in the middle, continued, reported beside the other rows, and not done again."""
+    """Killed in the middle, resumed, reported beside the other rows, and not repeated."""
     corpus, root = make_corpus(9, 64), tmp_path / "store"
     given = _with_motion(corpus, tmp_path / "motion")
     opened = Store(root=str(root))

@@ -22,7 +22,7 @@ def open_run(case: Case, asset: str) -> str:
     return run_id
 
 
-def test_a_network_gets_no_metrics_of_networks_whose_names_begin_alike(case: Case) -> None:
+def test_a_network_gets_no_metrics_of_networks_that_share_its_name_prefix(case: Case) -> None:
     name = "prediction_report"
     runs = {asset: open_run(case, asset) for asset in NETWORKS}
     headline = {

@@ -1,4 +1,4 @@
-"""The sensor of the champions on a registry of its own, with aliases moved by hand."""
+"""The champion sensor on a temporary registry, with aliases moved by hand."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def test_every_move_of_an_alias_starts_one_run(tmp_path: Path) -> None:
     assert tick() == []
 
     keys = []
-    for version in ("1", "2", "1"):  # the last is a rollback: a state that was there before
+    for version in ("1", "2", "1"):  # the last is a rollback to an earlier state
         client.set_registered_model_alias(name, "champion", version)
         keys += tick()
         assert tick() == []

@@ -1,4 +1,4 @@
-"""When the data set is made: conditions evaluated as the daemon does, over a graph of stand-ins."""
+"""When the data set is built: conditions evaluated as by the daemon, over a graph of stubs."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -47,7 +47,7 @@ class Daemon:
         self.cursor: Any = None
 
     def asks_for(self) -> set[str]:
-        """The assets that one tick asks for."""
+        """The assets that one tick requests."""
         result = dg.evaluate_automation_conditions(self.defs, self.instance, cursor=self.cursor)
         self.cursor = result.cursor
         graph = self.defs.resolve_asset_graph()
@@ -61,7 +61,7 @@ class Daemon:
         self.instance.add_dynamic_partitions("clips", list(clips))
 
     def ingest(self, *clips: str) -> None:
-        """Clips that are done; a run of its own for each would take seconds."""
+        """Mark clips as ingested; a separate run for each would take seconds."""
         self.register(*clips)
         for clip in clips:
             for asset in PER_CLIP:
@@ -95,14 +95,14 @@ def daemon() -> Iterator[Daemon]:
 BOTH = {"pose_dataset", "split_manifest"}
 
 
-def test_an_empty_store_asks_for_nothing(daemon: Daemon) -> None:
+def test_an_empty_store_requests_nothing(daemon: Daemon) -> None:
     assert daemon.asks_for() == set()
     daemon.register("one")
     assert daemon.asks_for() == set()
     assert daemon.asks_for() == set()
 
 
-def test_the_last_clip_that_is_done_starts_the_data_set_once(daemon: Daemon) -> None:
+def test_the_last_finished_clip_requests_the_data_set_once(daemon: Daemon) -> None:
     daemon.asks_for()
     daemon.register("one", "two")
     daemon.ingest("one")
@@ -115,7 +115,7 @@ def test_the_last_clip_that_is_done_starts_the_data_set_once(daemon: Daemon) -> 
     assert daemon.asks_for() == BOTH
 
 
-def test_clips_that_were_there_before_it_was_switched_on_become_a_data_set(
+def test_clips_ingested_before_automation_was_enabled_become_a_data_set(
     daemon: Daemon,
 ) -> None:
     daemon.ingest("one")
@@ -125,7 +125,7 @@ def test_clips_that_were_there_before_it_was_switched_on_become_a_data_set(
     assert daemon.asks_for() == set()
 
 
-def test_a_clip_whose_run_failed_holds_up_nothing(daemon: Daemon) -> None:
+def test_a_failed_clip_does_not_hold_up_the_data_set(daemon: Daemon) -> None:
     daemon.asks_for()
     daemon.fail_to_ingest("broken")
     assert daemon.asks_for() == set(), "there is no clip to join yet"
@@ -135,7 +135,7 @@ def test_a_clip_whose_run_failed_holds_up_nothing(daemon: Daemon) -> None:
     assert daemon.asks_for() == set()
 
 
-def test_a_data_set_that_cannot_be_split_is_tried_again_when_something_changed(
+def test_a_data_set_that_cannot_be_split_is_retried_when_an_input_changes(
     daemon: Daemon,
 ) -> None:
     daemon.asks_for()

@@ -1,4 +1,4 @@
-"""The failure sensor against a web server of its own."""
+"""The failure sensor against a local web server."""
 
 import json
 import threading
@@ -37,12 +37,12 @@ def failed(instance: dg.DagsterInstance) -> dg.RunFailureSensorContext:
 
 @pytest.fixture
 def server() -> Iterator[tuple[str, list[dict[str, object]]]]:
-    heard: list[dict[str, object]] = []
+    received: list[dict[str, object]] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             length = int(self.headers["Content-Length"])
-            heard.append(json.loads(self.rfile.read(length)))
+            received.append(json.loads(self.rfile.read(length)))
             self.send_response(200)
             self.end_headers()
 
@@ -52,19 +52,19 @@ def server() -> Iterator[tuple[str, list[dict[str, object]]]]:
     listening = HTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=listening.serve_forever, daemon=True)
     thread.start()
-    yield f"http://127.0.0.1:{listening.server_port}/hook", heard
+    yield f"http://127.0.0.1:{listening.server_port}/hook", received
     listening.shutdown()
 
 
 def test_the_innermost_error_reaches_the_webhook(
     server: tuple[str, list[dict[str, object]]],
 ) -> None:
-    url, heard = server
+    url, received = server
     run_failed = failure_sensor(AutomationSettings(failure_webhook=url))
     with dg.DagsterInstance.ephemeral() as instance:
         context = failed(instance)
         run_failed(context)
-    (message,) = heard
+    (message,) = received
     assert message["job"] == "a_job"
     assert message["error"] == "ValueError: clip_07: frame 12: no such joint"
     assert str(message["link"]).endswith(f"/runs/{message['run_id']}")

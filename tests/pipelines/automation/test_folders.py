@@ -1,4 +1,4 @@
-"""Scans of a folder: which files settled, which grow, which are missing."""
+"""Scans of a folder: which files have settled, are growing or are missing."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from pipelines.automation.folders import FolderScan, scan_again
 
 
-def test_a_file_counts_once_two_scans_agree(tmp_path: Path) -> None:
+def test_a_file_is_settled_once_two_scans_agree(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"1")
     first = scan_again(tmp_path, FolderScan())
     assert not first.settled
@@ -30,7 +30,7 @@ def test_a_growing_file_does_not_hold_up_the_others(tmp_path: Path) -> None:
     assert changes.growing == (tmp_path / "b.mp4",)
 
 
-def test_a_change_of_content_in_place_is_seen_by_its_time(tmp_path: Path) -> None:
+def test_a_change_in_place_is_detected_by_modification_time(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(b"1")
     scan = scan_again(tmp_path, scan_again(tmp_path, FolderScan()).scan).scan
@@ -40,7 +40,7 @@ def test_a_change_of_content_in_place_is_seen_by_its_time(tmp_path: Path) -> Non
     assert scan_again(tmp_path, scan).settled == (path,)
 
 
-def test_a_missing_file_is_reported_once_and_counts_again_when_it_returns(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_once_and_is_new_again_when_it_returns(tmp_path: Path) -> None:
     path = tmp_path / "style" / "a.mp4"
     path.parent.mkdir()
     path.write_bytes(b"1")
@@ -55,7 +55,7 @@ def test_a_missing_file_is_reported_once_and_counts_again_when_it_returns(tmp_pa
     assert not back.scan.missing
 
 
-def test_a_scan_survives_being_stored_and_hidden_files_do_not_count(tmp_path: Path) -> None:
+def test_a_scan_round_trips_through_its_cursor_and_ignores_hidden_files(tmp_path: Path) -> None:
     (tmp_path / ".a.part.mp4").write_bytes(b"1")
     (tmp_path / "b.mp4").write_bytes(b"1")
     scan = scan_again(tmp_path, FolderScan()).scan
@@ -64,7 +64,7 @@ def test_a_scan_survives_being_stored_and_hidden_files_do_not_count(tmp_path: Pa
     assert FolderScan.from_cursor(None) == FolderScan()
 
 
-def test_a_scan_handles_no_more_than_can_be_read_in_time(tmp_path: Path) -> None:
+def test_a_scan_limits_the_files_handled_per_tick(tmp_path: Path) -> None:
     for name, size in (("a", 30), ("b", 10), ("c", 10), ("d", 10)):
         (tmp_path / f"{name}.mp4").write_bytes(b"1" * size)
     scan, taken = scan_again(tmp_path, FolderScan()).scan, []

@@ -1,4 +1,4 @@
-"""The sensors of the raw folders, tick by tick, on a store of their own."""
+"""The sensors of the raw folders, tick by tick, on a temporary store."""
 
 import json
 import logging
@@ -71,7 +71,7 @@ class Watched:
         return list(answer.run_requests or []), ""
 
     def clips(self) -> set[str | None]:
-        """The partitions that the clip sensor asks for, over two ticks."""
+        """The partitions that the clip sensor requests over two ticks."""
         return {
             request.partition_key
             for requests, _ in (self.tick(new_clips), self.tick(new_clips))
@@ -86,7 +86,7 @@ class Watched:
         }
 
     def ingest(self, *clips: str) -> None:
-        """What the runs of clips leave behind: tables, and the digests of their inputs."""
+        """Write what the runs of clips leave behind: tables and the digests of their inputs."""
         for clip in clips:
             for stage in (stage for stage in stages_of(SMOKE) if stage.partitioned):
                 table = pl.DataFrame({"clip": [clip], "stage": [stage.name]})
@@ -123,7 +123,9 @@ def watched(tmp_path: Path, template: Corpus, monkeypatch: pytest.MonkeyPatch) -
         yield Watched(store, instance, corpus)
 
 
-def test_new_changed_and_removed_clips(watched: Watched, caplog: pytest.LogCaptureFixture) -> None:
+def test_new_and_changed_clips_are_ingested_and_removed_ones_reported(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
     assert watched.clips() == set()
     watched.drop("ballet_01", "street_01")
     requests, reason = watched.tick(new_clips)
@@ -142,7 +144,7 @@ def test_new_changed_and_removed_clips(watched: Watched, caplog: pytest.LogCaptu
     assert set(watched.instance.get_dynamic_partitions("clips")) == {"ballet_01", "street_01"}
 
 
-def test_a_scan_that_is_repeated_asks_for_the_same_runs(watched: Watched) -> None:
+def test_a_repeated_scan_requests_the_same_runs(watched: Watched) -> None:
     """The daemon died after the sensor registered the clips and before it started the runs."""
     watched.drop("ballet_01")
     watched.tick(new_clips)
@@ -154,7 +156,7 @@ def test_a_scan_that_is_repeated_asks_for_the_same_runs(watched: Watched) -> Non
     assert len(first) == 1
 
 
-def test_a_manifest_that_changes_a_style_reaches_its_clips_alone(watched: Watched) -> None:
+def test_a_style_changed_in_the_manifest_affects_only_its_clips(watched: Watched) -> None:
     watched.drop("ballet_01", "street_01")
     watched.ingest(*watched.clips())
     row = "clip,style,performer,take\n{},house,ann,take7\n"
@@ -167,15 +169,15 @@ def test_a_manifest_that_changes_a_style_reaches_its_clips_alone(watched: Watche
     assert registered_clips(watched.store)["style"].to_list() == ["house", "street"]
 
 
-def test_what_was_ingested_before_is_left_alone(watched: Watched) -> None:
-    """The command line was there first; then somebody switched automation on."""
+def test_clips_that_are_already_ingested_start_no_run(watched: Watched) -> None:
+    """Clips were ingested from the command line before automation was enabled."""
     watched.drop("ballet_01", "street_01")
     register_clips(watched.store, watched.instance, [watched.store.raw_clips])
     watched.ingest("ballet_01")
     assert watched.clips() == {"street_01"}  # the command line was stopped before this one
 
 
-def test_clips_registered_elsewhere_are_watched(watched: Watched) -> None:
+def test_clips_registered_from_other_folders_are_watched(watched: Watched) -> None:
     """The command that registers them ingests them; later changes are for the sensor."""
     register_clips(watched.store, watched.instance, [watched.corpus.clips])
     assert watched.clips() == set()
@@ -191,8 +193,8 @@ def test_clips_registered_elsewhere_are_watched(watched: Watched) -> None:
     assert "street_01.mp4 is missing" in watched.log.text
 
 
-def test_a_clip_that_is_put_back_as_it_was_is_ingested_again(watched: Watched) -> None:
-    """Restored from a backup with its old time: the run of then must not count."""
+def test_a_clip_restored_to_an_earlier_version_is_ingested_again(watched: Watched) -> None:
+    """Restored from a backup with its old time stamp: the earlier run must not count."""
     watched.drop("street_01")
     path = watched.store.raw_clips / "street" / "street_01.mp4"
     backup = shutil.copy2(path, watched.corpus.root / "backup.mp4")
@@ -207,7 +209,7 @@ def test_a_clip_that_is_put_back_as_it_was_is_ingested_again(watched: Watched) -
     assert again.run_key != first.run_key
 
 
-def test_a_raw_folder_may_be_a_link_to_another_disk(watched: Watched, tmp_path: Path) -> None:
+def test_a_raw_folder_may_be_a_symbolic_link(watched: Watched, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     watched.store.raw_clips.rmdir()
@@ -218,7 +220,7 @@ def test_a_raw_folder_may_be_a_link_to_another_disk(watched: Watched, tmp_path: 
     assert watched.clips() == set()
 
 
-def test_annotations_start_the_clips_they_mention(watched: Watched) -> None:
+def test_annotations_start_runs_of_the_clips_they_mention(watched: Watched) -> None:
     watched.drop("ballet_01", "street_01")
     watched.ingest(*watched.clips())
     folder = watched.store.raw_annotations
@@ -239,7 +241,7 @@ def test_annotations_start_the_clips_they_mention(watched: Watched) -> None:
     assert watched.annotated() == {"ballet_01"}
 
 
-def test_annotations_that_come_with_their_clip_start_no_second_run(watched: Watched) -> None:
+def test_annotations_arriving_with_their_clip_start_no_second_run(watched: Watched) -> None:
     watched.drop("ballet_01")
     shutil.copy(watched.corpus.annotations / "ballet_01.json", watched.store.raw_annotations)
     assert watched.clips() == {"ballet_01"}
@@ -259,12 +261,12 @@ def test_annotation_files_are_read_while_another_one_is_being_written(watched: W
         growing.write_text((source / "street_01.json").read_text()[:length])
         asked |= {request.partition_key for request in watched.tick(changed_annotations)[0]}
     assert asked == {"ballet_01"}
-    assert "street_01.json" not in watched.log.text  # half a file is not worth a warning
+    assert "street_01.json" not in watched.log.text  # no warning for a half-written file
     shutil.copy(source / "street_01.json", growing)
     assert watched.annotated() == {"street_01"}
 
 
-def test_annotations_registered_elsewhere_are_watched(watched: Watched) -> None:
+def test_annotations_registered_from_other_folders_are_watched(watched: Watched) -> None:
     watched.drop("ballet_01", "street_01")
     watched.clips()
     register_annotations(watched.store, watched.instance, [watched.corpus.annotations])

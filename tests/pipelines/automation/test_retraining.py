@@ -25,13 +25,13 @@ weekly_retrain = retraining_schedule(SMOKE, AutomationSettings())
 
 @dataclass
 class Weeks:
-    """A store whose data set and trainings are made up."""
+    """A store with a made-up data set and made-up trainings."""
 
     store: Store
     instance: dg.DagsterInstance
 
     def tick(self) -> dg.RunRequest | str:
-        """The run that a tick asks for, or its reason for none."""
+        """The run that a tick requests, or its reason for requesting none."""
         resources = {"store": self.store}
         with dg.build_schedule_context(instance=self.instance, resources=resources) as context:
             answer = weekly_retrain(context)
@@ -44,7 +44,7 @@ class Weeks:
         write_table(pl.DataFrame({"frame": range(frames)}), self.store.table(table), {})
 
     def note(self, *assets: str) -> None:
-        """What a successful run notes: what an asset was made from, and its version."""
+        """Record what a successful run records: the inputs of an asset and its version."""
         for stage in (stage for stage in stages_of(SMOKE) if stage.name in assets):
             inputs = stage.digest(stage.context(self.store, SMOKE))
             if stage.checks is not None:
@@ -79,7 +79,7 @@ def test_nothing_is_trained_without_a_data_set(weeks: Weeks) -> None:
     assert weeks.tick() == "there is no data set yet"
 
 
-def test_a_training_is_repeated_when_its_data_changed_and_not_before(weeks: Weeks) -> None:
+def test_networks_are_retrained_only_when_their_data_changed(weeks: Weeks) -> None:
     weeks.build(frames=10)
     first = weeks.tick()
     assert isinstance(first, dg.RunRequest)
@@ -90,7 +90,7 @@ def test_a_training_is_repeated_when_its_data_changed_and_not_before(weeks: Week
     assert isinstance(weeks.tick(), dg.RunRequest)
 
 
-def test_a_data_set_that_is_behind_its_clips_is_a_reason(weeks: Weeks) -> None:
+def test_an_outdated_data_set_is_a_reason_to_retrain(weeks: Weeks) -> None:
     weeks.build(frames=10)
     weeks.train()
     weeks.write("pose_dataset", 3)  # not what the last run left
@@ -99,7 +99,7 @@ def test_a_data_set_that_is_behind_its_clips_is_a_reason(weeks: Weeks) -> None:
     assert request.tags["dance/stale"] == "pose_dataset"
 
 
-def test_a_training_that_failed_is_tried_again(weeks: Weeks) -> None:
+def test_a_failed_training_is_retried(weeks: Weeks) -> None:
     weeks.build(frames=10)
     weeks.train()
     weeks.store.output("stga_net").unlink()
@@ -108,7 +108,7 @@ def test_a_training_that_failed_is_tried_again(weeks: Weeks) -> None:
     assert request.tags["dance/stale"] == "stga_net"
 
 
-def test_one_retraining_at_a_time(weeks: Weeks) -> None:
+def test_only_one_retraining_runs_at_a_time(weeks: Weeks) -> None:
     @dg.job(name="retrain_all")
     def stand_in() -> None: ...
 

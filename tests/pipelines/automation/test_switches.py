@@ -1,4 +1,4 @@
-"""Automation settings as the environment gives them."""
+"""Automation settings read from the environment."""
 
 import dagster as dg
 import pytest
@@ -16,7 +16,7 @@ from pipelines.automation.switches import AutomationSettings
         ({"DANCE_AUTOMATION_CLIPS": "1"}, True),
     ],
 )
-def test_the_switch_of_a_part_overrides_the_switch_of_all(
+def test_the_switch_of_one_part_overrides_the_general_switch(
     environment: dict[str, str], clips: bool
 ) -> None:
     settings = AutomationSettings.from_environment(environment)

@@ -1,4 +1,4 @@
-"""Damage done to a corpus is reported where it is, and stops what hangs on it and nothing else."""
+"""Damage to a corpus is located and blocks only what depends on it."""
 
 import base64
 import io
@@ -91,7 +91,7 @@ def _picture(evaluation: dg.AssetCheckEvaluation) -> Image.Image:
 
 
 @pytest.mark.slow
-def test_damage_is_located_and_stops_what_hangs_on_it(
+def test_damage_is_located_and_blocks_only_its_dependents(
     tmp_path: Path, make_corpus: MakeCorpus
 ) -> None:
     corpus, store = make_corpus(6, 60), tmp_path / "store"
@@ -142,7 +142,7 @@ def test_damage_is_located_and_stops_what_hangs_on_it(
 
 
 def _check_the_web_uis_way(store: Store, instance: dg.DagsterInstance) -> None:
-    """One run of a job over the clip's assets: what hangs on the blocking check is skipped."""
+    """One run of a job over the clip's assets: what depends on the blocking check is skipped."""
     defs = build_definitions(PROFILES["smoke"], store)
     result = defs.resolve_job_def("ingest_clips").execute_in_process(
         instance=instance,
@@ -156,7 +156,7 @@ def _check_the_web_uis_way(store: Store, instance: dg.DagsterInstance) -> None:
 
 
 def _check_tampered_tables(store: Store) -> None:
-    """What the graph itself never makes: leaks, foreign rows, blank and frozen pictures."""
+    """What the graph itself never produces: leaks, foreign rows, blank and frozen images."""
     config = QualityConfig()
     assert not SPLIT_CHECKS["val"].evaluate(store, config, None)
     assert {f.check for f in MANIFEST_CHECKS.evaluate(store, config, None)} <= {"class_balance"}
@@ -190,7 +190,7 @@ def _check_tampered_tables(store: Store) -> None:
     assert [(f.check, f.frame) for f in clip_wide] == [("lost_frames", 60), ("time_stamps", 50)]
 
 
-def test_every_check_is_in_the_graph_and_blocks_where_it_says(tmp_path: Path) -> None:
+def test_every_check_is_in_the_graph_and_blocks_as_declared(tmp_path: Path) -> None:
     defs = build_definitions(PROFILES["smoke"], Store(root=str(tmp_path)))
     graph = defs.resolve_asset_graph()
     checks = {key.to_user_string(): graph.get_check_spec(key) for key in graph.asset_check_keys}

@@ -27,7 +27,7 @@ def test_an_error_is_one_line_and_an_exit_code(
     assert line in " ".join(capsys.readouterr().err.split())
 
 
-def test_debug_lets_the_error_through() -> None:
+def test_debug_raises_the_error() -> None:
     with pytest.raises(RuntimeError, match="broken"), reported(debug=True):
         raise RuntimeError("broken")
 

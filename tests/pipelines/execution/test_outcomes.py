@@ -1,4 +1,4 @@
-"""What became of a run: plans before it, outcomes after it."""
+"""Plans before a run and outcomes after it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,7 +59,7 @@ def _run(store: Store, instance: dg.DagsterInstance, *stages: Stage) -> str:
     return result.run_id
 
 
-def test_what_is_stale_is_run_with_everything_downstream(
+def test_stale_assets_run_with_everything_downstream(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     store = Store(root=str(tmp_path))
@@ -115,7 +115,7 @@ def test_a_blocking_check_stops_what_is_downstream_in_later_plans_too(
     assert [(o.asset, o.state) for o in planned.outcomes] == [("first", "failed")]
 
 
-def test_a_check_that_is_a_step_of_its_own_is_reported(
+def test_a_check_in_a_separate_step_is_reported(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     store = Store(root=str(tmp_path))
@@ -136,7 +136,7 @@ def test_a_check_that_is_a_step_of_its_own_is_reported(
     assert (failed.asset, failed.state) == ("first_alone", "failed")
 
 
-def test_an_interrupt_is_told_from_an_error(instance: dg.DagsterInstance) -> None:
+def test_an_interrupt_is_distinguished_from_an_error(instance: dg.DagsterInstance) -> None:
     @dg.op
     def interrupted() -> None:
         raise dg.DagsterExecutionInterruptedError

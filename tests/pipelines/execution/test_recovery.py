@@ -1,4 +1,4 @@
-"""A killed process leaves a run that looks alive and a pool slot that stays taken."""
+"""A killed process leaves a run that looks active and an occupied pool slot."""
 
 import os
 import signal
@@ -52,7 +52,7 @@ def test_runs_of_a_killed_process_are_closed_and_their_slots_freed(
         assert close_orphaned_runs(instance) == []
 
 
-def test_a_living_process_keeps_its_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_running_process_keeps_its_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_HOME", "")
     seen = []
 
@@ -74,9 +74,11 @@ def test_a_run_killed_before_it_began_is_closed(
     @dg.job
     def never_begun() -> None: ...
 
-    of_nobody = {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}:0.00"}  # the pid is reused
+    of_dead_process = {
+        PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}:0.00"
+    }  # the pid is reused
     with open_instance(Store(root=str(tmp_path))) as instance:
-        run = instance.create_run_for_job(never_begun, tags=of_nobody)
+        run = instance.create_run_for_job(never_begun, tags=of_dead_process)
         assert run.status == dg.DagsterRunStatus.NOT_STARTED
         assert close_orphaned_runs(instance) == [run.run_id]
         assert instance.get_runs()[0].is_finished

@@ -1,4 +1,4 @@
-"""Locks exclude other processes, and end with the process that holds them."""
+"""Locks exclude other processes and are released when their process ends."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ with file_lock(Path(sys.argv[1])):
 """
 
 
-def test_a_killed_process_gives_its_lock_back(tmp_path: Path) -> None:
+def test_a_killed_process_releases_its_lock(tmp_path: Path) -> None:
     path = tmp_path / "a.lock"
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True
@@ -37,6 +37,6 @@ def test_a_killed_process_gives_its_lock_back(tmp_path: Path) -> None:
         pass
 
 
-def test_a_thread_does_not_wait_for_itself(tmp_path: Path) -> None:
+def test_waiting_for_a_lock_of_the_same_thread_is_an_error(tmp_path: Path) -> None:
     with file_lock(tmp_path / "a.lock"), pytest.raises(RuntimeError, match="Deadlock"):
         file_lock(tmp_path / "a.lock").acquire()

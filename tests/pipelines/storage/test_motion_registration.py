@@ -1,4 +1,4 @@
-"""Motion files are registered once by content, and dropped when they are gone."""
+"""Motion files are registered once by content and dropped when deleted."""
 
 import shutil
 from pathlib import Path
@@ -12,7 +12,7 @@ from pipelines.storage.motion import register_motion
 from pipelines.storage.store import Store
 
 
-def test_files_accumulate_and_are_dropped_when_they_are_gone(tmp_path: Path) -> None:
+def test_files_accumulate_and_are_dropped_when_deleted(tmp_path: Path) -> None:
     store = Store(root=str(tmp_path / "store"))
     for name, seed in (("one/a.json", 1), ("one/b.json", 2), ("two/a.json", 3)):
         write_track(tmp_path / name, motion(40, seed))

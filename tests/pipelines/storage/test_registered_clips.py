@@ -42,7 +42,7 @@ def versions(instance: dg.DagsterInstance, clip: str) -> list[str]:
     return [one.tags[VERSION_TAG] for one in found if one is not None]
 
 
-def test_clips_are_new_changed_and_missing(
+def test_clips_are_reported_as_new_changed_or_missing(
     tmp_path: Path, store: Store, instance: dg.DagsterInstance
 ) -> None:
     solo, duo = (write_clip(tmp_path / "clips" / "ballet" / f"{n}.mp4") for n in ("solo", "duo"))
@@ -62,12 +62,14 @@ def test_clips_are_new_changed_and_missing(
     assert versions(instance, "duo") == [file_digest(duo), before]
 
     solo.unlink()
-    gone = register_clips(store, instance, [tmp_path / "clips"])
-    assert gone.missing == ["solo"]
+    rescan = register_clips(store, instance, [tmp_path / "clips"])
+    assert rescan.missing == ["solo"]
     assert registered_clips(store)["clip"].to_list() == ["duo", "solo"], "a clip is never dropped"
 
 
-def test_two_files_of_one_name(tmp_path: Path, store: Store, instance: dg.DagsterInstance) -> None:
+def test_two_files_with_the_same_name(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
     for folder in ("one", "two"):
         write_clip(tmp_path / folder / "ballet" / "solo.mp4")
     found = register_clips(store, instance, [tmp_path / "one", tmp_path / "two"])
@@ -76,7 +78,7 @@ def test_two_files_of_one_name(tmp_path: Path, store: Store, instance: dg.Dagste
     assert registered_clips(store).height == 1
 
 
-def test_registrations_at_once_lose_nothing(
+def test_concurrent_registrations_lose_nothing(
     tmp_path: Path, store: Store, instance: dg.DagsterInstance
 ) -> None:
     folders = [tmp_path / f"corpus_{i}" for i in range(6)]
@@ -87,7 +89,7 @@ def test_registrations_at_once_lose_nothing(
     assert registered_clips(store).height == 6
 
 
-def test_annotation_files_are_dropped_when_they_are_gone(
+def test_annotation_files_are_dropped_when_deleted(
     tmp_path: Path, store: Store, instance: dg.DagsterInstance
 ) -> None:
     (tmp_path / "broken.json").write_text("{")

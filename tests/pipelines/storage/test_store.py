@@ -9,7 +9,7 @@ from dance_models.tables import file_digest, write_table
 from pipelines.storage.store import Store, open_instance
 
 
-def test_tables_lie_where_the_contract_says(tmp_path: Path) -> None:
+def test_tables_are_stored_at_the_documented_paths(tmp_path: Path) -> None:
     store = Store(root=str(tmp_path))
     assert store.table("pose_tracks", "solo") == tmp_path / "tables/pose_tracks/solo.parquet"
     assert store.table("pose_dataset") == tmp_path / "tables/pose_dataset.parquet"
@@ -22,33 +22,33 @@ def test_a_missing_table_names_the_asset_and_the_clip(tmp_path: Path) -> None:
         Store(root=str(tmp_path)).read("pose_tracks", "solo")
 
 
-def test_the_digest_is_the_files(tmp_path: Path) -> None:
+def test_the_digest_matches_the_file(tmp_path: Path) -> None:
     store = Store(root=str(tmp_path))
     assert store.digest("pose_dataset") == ""
     version = write_table(pl.DataFrame({"x": [1]}), store.table("pose_dataset"))
     assert store.digest("pose_dataset") == version == file_digest(store.table("pose_dataset"))
 
 
-def test_a_lost_checkpoint_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     store = Store(root=str(tmp_path))
     with pytest.raises(InputError, match="stga_net is not trained"):
         store.training("stga_net")
     store.output("stga_net").parent.mkdir(parents=True)
-    gone = {"path": "models/gone.pt"}
-    current = {"best": gone, "last": gone, "folds": []}
+    checkpoint = {"path": "models/gone.pt"}
+    current = {"best": checkpoint, "last": checkpoint, "folds": []}
     store.output("stga_net").write_text(json.dumps(current))
     with pytest.raises(InputError, match=r"gone\.pt"):
         store.training("stga_net")
 
 
-def test_a_store_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+def test_an_unwritable_store_is_one_clear_error(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     with pytest.raises(InputError, match="cannot write to the store"):
         Store(root=str(blocked)).initialise()
 
 
-def test_a_url_is_refused_rather_than_made_a_folder() -> None:
+def test_a_url_is_refused_instead_of_creating_a_folder() -> None:
     with pytest.raises(InputError, match="only local folders"):
         _ = Store(root="s3://bucket/store").path
 

@@ -30,7 +30,9 @@ def lineage(case: Case, *arguments: str) -> tuple[int, str]:
     return result.exit_code, " ".join(result.output.split())
 
 
-def test_from_the_alias_to_the_files_and_what_differs(case: Case, tmp_path: Path) -> None:
+def test_lineage_leads_from_the_alias_to_the_files_and_reports_changes(
+    case: Case, tmp_path: Path
+) -> None:
     run_id = case.train("first")
     run_gate(case.store, "prediction", gate())
     drawing = tmp_path / "lineage.md"
@@ -64,7 +66,7 @@ def test_from_the_alias_to_the_files_and_what_differs(case: Case, tmp_path: Path
     assert lineage(case, CHAMPION)[0] == 0  # without --check nothing is compared
 
 
-def test_a_tampered_model_differs(case: Case) -> None:
+def test_a_tampered_model_is_reported(case: Case) -> None:
     run_id = case.train("first")
     run_gate(case.store, "prediction", gate())
     assert differences(trace(case.store, "dance-prediction/1")) == []
@@ -77,7 +79,7 @@ def test_a_tampered_model_differs(case: Case) -> None:
 
 
 def test_an_old_record_survives_a_new_data_set(case: Case) -> None:
-    """The tables were replaced: the run still names those that it was made from."""
+    """The tables were replaced: the run still names those that it was trained on."""
     run_id = case.train("first")
     before = case.store.digest("train_split")
     case.write_data(seed=5)
@@ -86,7 +88,7 @@ def test_an_old_record_survives_a_new_data_set(case: Case) -> None:
     assert any("table train_split" in line for line in differences(root))
 
 
-def test_a_run_without_a_record_gets_the_store_s_if_the_splits_are_the_same(case: Case) -> None:
+def test_a_run_without_a_record_uses_the_stores_if_the_splits_match(case: Case) -> None:
     run_id = case.train("first")
     record = case.tracker.artifact(run_id, "lineage.json")
     kept = json.loads(record.read_text())
@@ -98,7 +100,7 @@ def test_a_run_without_a_record_gets_the_store_s_if_the_splits_are_the_same(case
         trace(case.store, run_id)
 
 
-def test_drawings(case: Case, tmp_path: Path) -> None:
+def test_the_lineage_can_be_drawn(case: Case, tmp_path: Path) -> None:
     case.train("first")
     root = trace(case.store, ASSET)
     lines = mermaid(root).splitlines()

@@ -1,4 +1,4 @@
-"""Logged models: read where they lie, loaded without pickle, recognised by their digest."""
+"""Logged models: read in place, loaded without pickle, identified by their digest."""
 
 import hashlib
 import os
@@ -55,7 +55,7 @@ def test_a_pickled_model_does_not_load(tmp_path: Path) -> None:
         mlflow.pytorch.load_model(str(tmp_path / "model"))
 
 
-def test_tracking_leaves_the_environment_alone(case: Case) -> None:
+def test_tracking_does_not_change_the_environment(case: Case) -> None:
     model_id = _model_id(case)
     before = dict(os.environ)
     tracker = Tracker(case.store)
@@ -64,8 +64,8 @@ def test_tracking_leaves_the_environment_alone(case: Case) -> None:
     assert dict(os.environ) == before
 
 
-def test_another_store_of_this_process_does_not_matter(case: Case, tmp_path: Path) -> None:
-    """MLflow has one store a process; the gate works on the store that it is given."""
+def test_another_store_in_the_same_process_does_not_matter(case: Case, tmp_path: Path) -> None:
+    """MLflow has one store per process; the gate uses the store that it is given."""
     case.train("first")
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'other.db'}")
     assert run_gate(case.store, "prediction", gate()).state == PROMOTED
@@ -73,7 +73,7 @@ def test_another_store_of_this_process_does_not_matter(case: Case, tmp_path: Pat
 
 
 def test_the_digest_does_not_depend_on_who_loaded_the_model(case: Case) -> None:
-    """MLflow notes in the folder by which name a model was loaded."""
+    """MLflow records in the folder the name by which a model was loaded."""
     model_id = _model_id(case)
     folder = case.tracker.model_folder(model_id)
     digest = model_digest(folder)

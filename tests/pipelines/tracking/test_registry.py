@@ -23,7 +23,7 @@ NAME = MODELS["prediction"]
 
 
 def inputs(case: Case, config: GateConfig) -> Inputs:
-    """What the champion depends on today."""
+    """The current inputs of the champion."""
     return prediction_champion.inputs(StageContext(case.store, PROFILES["smoke"], config))
 
 
@@ -39,7 +39,7 @@ def versions(case: Case) -> int:
 
 
 def test_versions_are_promoted_refused_and_rolled_back(case: Case) -> None:
-    """The first passes the floors, an equal one is promoted, a worse one is refused; roll back."""
+    """Promote the first and an equal one, refuse a worse one, then roll back."""
     first = case.train("first")
     outcome = run_gate(case.store, "prediction", gate())
     assert (outcome.state, outcome.version, outcome.run_id) == (PROMOTED, "1", first)
@@ -125,7 +125,7 @@ def vars_of(config: object) -> dict[str, object]:
     return {name: getattr(config, name) for name in names}
 
 
-def test_a_person_approves(case: Case) -> None:
+def test_a_version_can_wait_for_approval_by_a_person(case: Case) -> None:
     config = gate(require_approval=True)
     case.train("first")
     outcome = run_gate(case.store, "prediction", config)
@@ -176,7 +176,7 @@ class Dying:
         self.client, self.lives, self.last = client, lives, ""
 
     def __getattr__(self, name: str) -> object:
-        if name in WRITES and name != self.last:  # tags in a row die before the first
+        if name in WRITES and name != self.last:  # of several tags in a row, fail at the first
             self.lives -= 1
             if self.lives < 0:
                 raise Killed
@@ -184,7 +184,7 @@ class Dying:
         return getattr(self.client, name)
 
 
-def test_killed_between_any_two_steps_it_converges(
+def test_a_promotion_killed_between_any_two_steps_converges(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case.train("first")
@@ -214,7 +214,7 @@ def test_killed_between_any_two_steps_it_converges(
 
 
 def _evidence_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Score once: a write costs milliseconds, scoring a second."""
+    """Score once: a write takes milliseconds, scoring a second."""
     known: dict[str | None, Any] = {}
     measured = gating._evidence
 
@@ -226,7 +226,7 @@ def _evidence_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gating, "_evidence", evidence)
 
 
-def test_a_rollback_cut_short_goes_on(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_rollback_resumes(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("first", "second"):
         run_id = case.train(name)
         note = json.loads((case.store.model(ASSET) / "mlflow.json").read_text())
@@ -245,7 +245,7 @@ def test_a_rollback_cut_short_goes_on(case: Case, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_champion_trained_on_validation_clips_is_not_compared(case: Case) -> None:
-    """The splits were drawn again: clips it was trained on are validation clips now."""
+    """The splits were redrawn: some of its training clips are now validation clips."""
     case.train("first")
     run_gate(case.store, "prediction", gate())
     manifest = case.store.table("split_manifest")
@@ -263,7 +263,7 @@ def test_a_champion_trained_on_validation_clips_is_not_compared(case: Case) -> N
     )
 
 
-def test_a_network_of_other_splits_is_not_evaluated(case: Case) -> None:
+def test_a_network_trained_on_other_splits_is_not_evaluated(case: Case) -> None:
     case.train("first")
     case.write_data(seed=3)
     with pytest.raises(ValueError, match="trained on other splits"):

@@ -12,7 +12,7 @@ REPORT = "prediction_report"
 
 
 def write_report(case: Case, values: dict[int | None, float]) -> None:
-    """A report of one horizon with a row a seed."""
+    """A report of one horizon with one row per seed."""
     row = {
         "method": ASSET, "input": "annotated", "style": "all", "horizon_ms": 400,
         "metric": "mpjpe_torso", "split": "test", "n_clips": 1,
@@ -55,8 +55,8 @@ def test_scores_of_the_checkpoint_are_on_the_card_and_in_the_tags(case: Case) ->
     assert "| test, not used by the gate: mpjpe_torso | clips | 400 ms |" in card
 
 
-def test_equal_values_of_another_checkpoint_do_not_count(case: Case) -> None:
-    """The same figures by chance, or a report that was made of an earlier training."""
+def test_equal_scores_of_another_checkpoint_do_not_count(case: Case) -> None:
+    """Equal values by chance, or a report of an earlier training."""
     first = case.train("first")
     write_report(case, {0: 12.5})
     score(case, first)
@@ -79,10 +79,10 @@ def test_a_report_that_was_replaced_does_not_count(case: Case) -> None:
     assert read(case, run_id) is None
 
 
-def test_of_several_seeds_the_checkpoint_s_own_counts(case: Case) -> None:
+def test_the_scores_of_the_checkpoints_own_seed_count(case: Case) -> None:
     run_id = case.train("first")
     for values, own in (
-        ({None: 12.0, 0: 12.5, 1: 11.5}, [12.5]),  # pooled, and a row a seed
+        ({None: 12.0, 0: 12.5, 1: 11.5}, [12.5]),  # pooled, and one row per seed
         ({None: 12.0}, [12.0]),  # only other networks have several seeds
         ({7: 12.5}, [12.5]),  # one seed, whatever its number
     ):

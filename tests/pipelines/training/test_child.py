@@ -11,10 +11,10 @@ from pipelines.storage.store import Store
 from pipelines.training.child import DATASETS_LOCK, _log_datasets
 
 
-def test_one_training_at_a_time_notes_its_data(
+def test_only_one_training_at_a_time_logs_its_data_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """MLflow looks for a data set and inserts it when it is new: two that look at once both do."""
+    """MLflow looks a data set up and inserts a new one: two processes at once would both insert."""
     store = Store(root=str(tmp_path)).initialise()
     table = tmp_path / "split.parquet"
     pl.DataFrame({"clip": ["a"], "frame": [0], "style": ["ballet"]}).write_parquet(table)
