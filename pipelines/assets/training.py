@@ -79,7 +79,7 @@ def pretraining_stage(asset: str, row: Row, motion: Stage) -> Stage:
     return _training_stage(
         asset,
         group="pretraining",
-        deps=[motion],
+        deps=[motion, *SPLITS],  # the splits are in the run's record of its data
         config=lambda profile: replace(profile.networks[row.id], folds=False),
         description=f"{row.description}\n\nTrained on motion alone, to be fine-tuned.",
     )
