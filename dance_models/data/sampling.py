@@ -1,4 +1,4 @@
-"""Which frames of a clip are kept: contiguous runs within a budget.
+"""Choosing the frames of a clip to keep: contiguous runs within a budget.
 
 Why: docs/method.md, "Frame budget".
 
