@@ -1,6 +1,6 @@
 """Pre-training on motion without video: capture files and tracks, then both networks.
 
-Without motion none of this is in the graph but ``pretraining_motion``, which is empty and says
+Without motion none of this is in the graph but ``pretraining_motion``, which is empty and reports
 so. The reports then say "not pre-trained".
 """
 

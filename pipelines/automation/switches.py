@@ -1,6 +1,6 @@
 """Which automation is on, and its settings, from the environment.
 
-Off unless asked for, so that a look at the web UI starts nothing. A switch that was turned by hand
+Off by default, so that opening the web UI starts nothing. A switch that was turned by hand
 in the web UI takes precedence: Dagster stores it.
 """
 

@@ -31,7 +31,7 @@ VERDICT: Final = "pretraining_leaks"
 
 
 def corpus_runs(store: Store) -> "list[PoseRun]":
-    """All clips of the data set, whatever their split: folds evaluate every one of them."""
+    """All clips of the data set in any split: folds evaluate every one of them."""
     from dance_models.data.assemble import pose_runs_from_rows
 
     rows = store.read("pose_dataset").with_columns(

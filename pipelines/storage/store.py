@@ -1,6 +1,6 @@
 """The store: one folder that holds everything the pipeline makes, as typed paths.
 
-The only place that knows where a table, a frame, a model or a database lies.
+The only place that knows the paths of tables, frames, models and databases.
 """
 
 import json
