@@ -45,14 +45,14 @@ Kind = Literal[
     "headline",  # the two networks of the paper, with the tuned recipe
     "baseline",  # another published network
     "as_printed",  # a headline network as the paper prints it
-    "frame_split",  # demonstrates a leak; evaluated apart, on frames of its own
+    "frame_split",  # demonstrates a leak; evaluated apart, on its own frames
     "ablation",  # a headline network without one of its parts
     "seed",  # a headline network from another seed; reports average over the seeds
     "estimated",  # trained on windows as the estimator saw them
     "control",  # a baseline trained on the windows of the estimated row
     "pretrained",  # fine-tuned from weights that were pre-trained on motion
 ]
-# Trained on the folds too, when folds are asked for. There are many other variants, so they are
+# Trained on the folds too, when folds are requested. There are many other variants, so they are
 # compared on the fixed split alone. The estimated rows are about forecasts from raw poses, where
 # the headline network loses in cross-validation; their controls separate the effect of the
 # network from that of the windows.
@@ -88,7 +88,7 @@ class Row:
 
     @property
     def folded(self) -> bool:
-        """Whether it is trained on every grouped fold too, when folds are asked for."""
+        """Whether it is trained on every grouped fold too, when folds are requested."""
         return self.kind in _FOLDED
 
     @property

@@ -1,4 +1,4 @@
-"""What Dagster loads. The one place that reads the environment for the graph."""
+"""The module that Dagster loads. Only here is the environment read for the graph."""
 
 import os
 

@@ -36,7 +36,7 @@ from pipelines.storage.store import Store
 from pipelines.training.launcher import TrainingLauncher
 
 # Imported once by the server that a run's steps are forked from. Modules that start threads when
-# they are imported must not be here. Torch is not: most steps need none, and it costs 2 s.
+# they are imported must not be here. Neither is torch: most steps do not need it (it takes 2 s).
 PRELOADED: Final = ("pipelines.graph",)
 
 

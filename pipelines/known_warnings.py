@@ -9,7 +9,7 @@ import dagster as dg
 
 @contextmanager
 def known_warnings_ignored() -> Iterator[None]:
-    """Without them: one warning in each process would bury what matters."""
+    """Ignore these warnings: one in each process would hide what matters."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
         warnings.simplefilter("ignore", dg.PreviewWarning)

@@ -7,7 +7,7 @@ import dagster as dg
 from pipelines.storage.clips import PARTITIONS
 
 CLIPS: Final = dg.DynamicPartitionsDefinition(name=PARTITIONS)
-# A backfill in the web UI: enough clips that starting a run does not count, few enough that the
+# A backfill in the web UI: enough clips that the start of a run is negligible, few enough that the
 # runs of a hundred clips share the cores.
 CLIPS_PER_RUN: Final = 16
 

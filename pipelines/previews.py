@@ -63,7 +63,7 @@ def table_metadata(frame: pl.DataFrame, path: Path, *, partition: bool = False) 
 
 
 def markdown_list(items: Iterable[str], *, limit: int = 50) -> dg.MarkdownMetadataValue:
-    """A Markdown list, cut after ``limit`` items with a word on how many are left out."""
+    """A Markdown list, cut after ``limit`` items with a note on how many are left out."""
     lines = list(items)
     shown = [f"* {line}" for line in lines[:limit]]
     if len(lines) > limit:

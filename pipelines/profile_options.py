@@ -1,4 +1,4 @@
-"""Which profile, and what the command line or the environment changes in it."""
+"""The profile, and what the command line or the environment changes in it."""
 
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
@@ -14,7 +14,7 @@ DEFAULT_PROFILE: Final = "demo"
 
 @dataclass(frozen=True)
 class ProfileOptions:
-    """A profile by name, and what is changed in it. Plain data that travels to other processes."""
+    """A profile by name, and its changes. Plain data that can be passed to other processes."""
 
     name: str = DEFAULT_PROFILE
     ablations: bool = False  # also the rows that vary the two headline networks
@@ -48,12 +48,12 @@ class ProfileOptions:
         )
 
     def to_plain(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """As plain JSON values."""
         return asdict(self)
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> "ProfileOptions":
-        """What :meth:`to_plain` gave."""
+        """The inverse of :meth:`to_plain`."""
         estimator = plain["estimator"]
         return cls(**{**plain, "estimator": EstimatorConfig(**estimator) if estimator else None})
 

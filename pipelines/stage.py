@@ -43,7 +43,7 @@ INPUTS_TAG: Final = "dance/inputs"
 INPUTS: Final = "dance/inputs"
 OUTPUTS: Final = "dance/outputs"  # path in the store -> sha256
 REUSED: Final = "dance/reused"
-# Tag of a run that may reuse every result, even of a stage that is otherwise computed anew.
+# Tag of a run that may reuse every result, even of a stage that is otherwise always recomputed.
 ONLY_STALE_TAG: Final = "dance/only_stale"
 # Dagster refuses tag values of more than 63 characters.
 DIGEST_LENGTH: Final = 40
@@ -132,7 +132,7 @@ class Stage:
     # Files that must exist but are not hashed, such as images.
     references: Files = lambda store, clip: ()
     partitioned: bool = False  # one partition for each clip
-    reuse: bool = True  # False: computes anew whenever a person or a sensor asks for it
+    reuse: bool = True  # False: recomputes whenever a person or a sensor requests it
     pool: str | None = None
     kinds: Set[str] = frozenset()
     op_tags: Mapping[str, str] = field(default_factory=dict)

@@ -119,23 +119,23 @@ def _import_graph(package: str) -> dict[str, set[str]]:
     return graph
 
 
-def _room(module: str) -> str:
+def _part(module: str) -> str:
     """The folder or the file at the top of the package; "" for the package itself."""
     return module.partition(".")[2].partition(".")[0]
 
 
 @pytest.mark.parametrize("package", LAYERS)
 def test_imports_only_point_to_lower_layers(package: str) -> None:
-    graph = {m: others for m, others in _import_graph(package).items() if _room(m)}
-    rooms = {_room(module) for module in graph}
+    graph = {m: others for m, others in _import_graph(package).items() if _part(m)}
+    parts = {_part(module) for module in graph}
     layers = LAYERS[package]
-    assert rooms == set(layers), f"LAYERS differs from the rooms in {rooms ^ set(layers)}"
-    height = {room: i for i, room in enumerate(layers)}
+    assert parts == set(layers), f"LAYERS differs from the parts in {parts ^ set(layers)}"
+    height = {part: i for i, part in enumerate(layers)}
     upward = [
         f"{module} imports {other}"
         for module, others in sorted(graph.items())
         for other in sorted(others)
-        if _room(other) and height[_room(module)] < height[_room(other)]
+        if _part(other) and height[_part(module)] < height[_part(other)]
     ]
     assert not upward, "\n".join(upward)
 

@@ -42,7 +42,7 @@ def _image(data: dict[str, Any], file: str) -> Image:
     size = image_size(data.get("imageWidth"), data.get("imageHeight"))
     try:
         clip, frame = identity_of(data["imagePath"])
-    except InputError:  # labelme keeps the bare name; its own file lies in the clip's folder
+    except InputError:  # labelme keeps the bare name; its own file is in the clip's folder
         clip, frame = identity_of(file.rsplit(".", 1)[0] + ".jpg")
     name = data["imagePath"]
     return Image(clip, frame, name if isinstance(name, str) else "", size)

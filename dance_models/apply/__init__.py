@@ -1,1 +1,1 @@
-"""Trained networks on anyone's video: refined poses, forecasts, and a picture of both."""
+"""Trained networks on any video: refined poses, forecasts, and an overlay of both."""

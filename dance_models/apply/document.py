@@ -1,4 +1,4 @@
-"""The JSON that is written beside a video; its frames can be read again as precomputed tracks."""
+"""The JSON that is written beside a video; its frames can be read as precomputed tracks."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -54,7 +54,7 @@ def document(poses: VideoPoses, models: Mapping[str, str]) -> dict[str, Any]:
 
 
 def summary(poses: VideoPoses) -> dict[str, Any]:
-    """Figures of the whole video: frames with a person, corrections, errors of the forecasts.
+    """Summary of the whole video: frames with a person, corrections, errors of the forecasts.
 
     ``correction`` is the median distance between estimate and refined pose by joint, in percent of
     the dancer's median torso: where it is large, the estimator and the annotation that the network

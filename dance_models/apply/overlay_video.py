@@ -1,4 +1,4 @@
-"""The video again, with the skeletons drawn on it."""
+"""The video with the skeletons drawn on it."""
 
 from fractions import Fraction
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""What networks see of runs and crops, as tensors: cut, packed, and augmented for training."""
+"""Network inputs from runs and crops as tensors: cut, packed, and augmented for training."""

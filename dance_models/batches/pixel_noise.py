@@ -14,7 +14,7 @@ GREY_LEVEL = 1 / 127.5  # in units of the network's input, which runs from -1 (b
 
 @dataclass(frozen=True)
 class PixelNoise:
-    """What is done to the pixels of a batch of crops; None is off. Nothing moves."""
+    """Changes to the pixels of a batch of crops; None is off. Nothing is displaced."""
 
     blur: Tensor | None  # (B,) standard deviation, crop pixels
     noise: Tensor | None  # (B, 3, rows, columns), added after the blur
@@ -31,7 +31,7 @@ class PixelNoise:
 def draw_pixel_noise(
     batch: int, jitter: CropJitterConfig, generator: torch.Generator, device: torch.device
 ) -> PixelNoise | None:
-    """One strength a crop, uniform up to the largest. What is off draws nothing."""
+    """One strength per crop, uniform up to the largest. Nothing is drawn for what is off."""
     blur = noise = None
     if jitter.blur:
         blur = (jitter.blur * torch.rand(batch, generator=generator)).to(device)

@@ -109,7 +109,7 @@ def draw_hidden(
     generator: torch.Generator,
     skeleton: Skeleton = DANCE_14,
 ) -> Tensor:
-    """(B, T, J) joints hidden for a span of frames, each joint drawn by itself."""
+    """(B, T, J) joints hidden for a span of frames, drawn independently for each joint."""
     shape = (batch, 1, skeleton.num_joints)
     chosen = torch.rand(shape, generator=generator) < config.joint_mask_probability
     start = torch.randint(0, window, shape, generator=generator)

@@ -1,4 +1,4 @@
-"""From Parquet rows to pose runs and back: the border between polars and numpy."""
+"""From Parquet rows to pose runs and back: the interface between polars and numpy."""
 
 from collections.abc import Sequence
 from typing import Any, Final

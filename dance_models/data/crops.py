@@ -1,4 +1,4 @@
-"""Person crops: one small picture a frame, with the map back to the frame, all in one file.
+"""Person crops: one small image per frame, with the map back to the frame, all in one file.
 
 The box is that of the **estimate**, never of the annotation: new clips have no annotation. The
 file is one array of records, read with numpy alone and mapped into memory rather than loaded, so
@@ -20,7 +20,7 @@ from dance_models.errors import InputError
 from dance_models.geometry import person_box
 
 CROP: Final = (128, 96)  # rows, columns
-MARGIN: Final = 1.25  # of the crop over the person's box
+MARGIN: Final = 1.25  # ratio of the crop to the person's box
 SMALLEST_PX: Final = 32.0  # height of a crop in the frame: a box of one joint has no size
 
 LONGEST_CLIP_NAME: Final = 128  # characters; a record has a fixed size

@@ -84,7 +84,7 @@ def _landmarks(
 ) -> FloatArray:
     """(T, count, D + 1) scaled; a missing landmark lies on the centre, with visibility 0."""
     absent = np.concatenate([centre, np.zeros((len(run), 1))], axis=-1)[:, None]
-    if run.landmarks.shape[1] != count:  # an estimator that does not report them
+    if run.landmarks.shape[1] != count:  # the estimator does not report them
         return np.repeat(absent, count, axis=1).astype(np.float32)
     scaled = run.landmarks / np.array([*[scale] * centre.shape[-1], 1])
     known = np.isfinite(scaled).all(axis=-1, keepdims=True) & sampled[:, None, None]

@@ -1,9 +1,9 @@
-"""Which frames of a clip are kept: contiguous runs within a budget.
+"""Choosing the frames of a clip to keep: contiguous runs within a budget.
 
 Why: docs/method.md, "Frame budget".
 
 Isolated frames give no prediction windows, and short runs give few. So runs are as few and as long
-as the share allows, and lie where the dancer moves.
+as the share allows, and are where the dancer moves most.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Which clip is in which split: 70/15/15 by group and grouped k-fold, stored as data.
+"""Assigning clips to splits: 70/15/15 by group and grouped k-fold, stored as data.
 
 The unit is the **group** (the take when the manifest names one, else the clip), so that two views
 of one take, or the two dancers of a couple, are never in different splits. Groups are
@@ -151,7 +151,7 @@ def _held_out_targets(sizes: Mapping[str, int], config: SplitConfig) -> dict[str
                 move(style, part)
         goal = max(wanted[part], 1 if total >= _MIN_GROUPS else 0)
         while sum(t[part] for t in target.values()) < goal:
-            # Styles that keep a training group come first, then the one furthest below its share.
+            # Prefer styles that keep a training group, then the one furthest below its share.
             move(
                 min(
                     (s for s in sizes if target[s][0] > 0),

@@ -1,4 +1,4 @@
-"""A skinned body: posed from limb directions, vertices and keypoints out (metres, z up)."""
+"""A skinned body: limb directions in, vertices and keypoints out (metres, z up)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ def swing(start: Array, end: Array) -> Array:
     """The smallest rotation that turns direction ``start`` into ``end``, (3, 3)."""
     a, b = unit(start), unit(end)
     cosine = float(a @ b)
-    if cosine < -0.9999:  # opposite: any axis across
+    if cosine < -0.9999:  # opposite: any perpendicular axis
         axis = unit(np.cross(a, [1.0, 0, 0] if abs(a[0]) < 0.9 else [0, 1.0, 0]))
         return np.asarray(2 * np.outer(axis, axis) - np.eye(3))
     x, y, z = np.cross(a, b)

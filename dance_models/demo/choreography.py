@@ -1,4 +1,4 @@
-"""Moves in a random order, tempo, side and size, as a smooth motion of a body."""
+"""Moves in random order, tempo, side and size, as smooth motion of a body."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ class Choreography:
         self.keys.append(Key(time_s, limbs, scalars, self._place.copy()))
 
     def _extend(self) -> None:
-        """Append one more move: its side, size and speed are drawn anew."""
+        """Append one more move with a newly drawn side, size and speed."""
         names = sorted(self.moves)
         last = self.named[-1][1] if self.named else None
         name = str(self.rng.choice([n for n in names if n != last]))
@@ -127,13 +127,13 @@ class Choreography:
         return Key(time_s, limbs, scalars, before.travel * (1 - eased) + after.travel * eased)
 
     def _forget(self, before: int) -> None:
-        """Drop keys that are over: memory stays constant however long the clip is."""
+        """Drop past keys, so that memory stays constant however long the clip is."""
         if before > 64:
             del self.keys[:before]
 
 
 def perform(body: Body, key: Key) -> Posed:
-    """Pose a body as the key says; its lowest point stands on the floor unless it jumps."""
+    """Pose a body as in the key; its lowest point is on the floor unless it jumps."""
     whole = about("z", key.scalars["turn"])
     pelvis = whole @ about("y", key.scalars["side"] * 0.3) @ about("x", key.scalars["lean"] * 0.35)
     chest = (

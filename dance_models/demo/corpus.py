@@ -64,7 +64,7 @@ def write_demo_corpus(
     write_text(directory / "CORPUS", f"{LABEL}\n")
     write_text(directory / "clips.csv", _manifest(names, config))
     jobs = [(directory, config, style, clip) for style, clip in names]
-    # spawn: the callers' polars and arrow threads do not survive a fork
+    # spawn: the caller's polars and arrow threads do not survive a fork
     context = multiprocessing.get_context("spawn")
     if config.workers == 1:
         for job in jobs:

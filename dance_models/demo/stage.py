@@ -1,4 +1,4 @@
-"""A camera, and a studio to dance in: wall, floor and light, drawn once a clip."""
+"""A camera and a studio: wall, floor and light, drawn once per clip."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ class Camera:
 
     @classmethod
     def drawn(cls, size: tuple[int, int], rng: np.random.Generator) -> "Camera":
-        """A camera that holds a dancer of up to two metres with raised arms."""
+        """A camera that frames a dancer of up to two metres with raised arms."""
         width, height = size
         focal = 1.25 * min(width * 1.1, height) * rng.uniform(0.92, 1.08)
         distance = rng.uniform(3.1, 3.9)

@@ -1,6 +1,6 @@
 """The table of estimators: how each is built, what its result depends on, what it needs.
 
-To add an estimator, write it in a file of its own, add an entry to ``ESTIMATORS``, and add its
+To add an estimator, write it in a separate file, add an entry to ``ESTIMATORS``, and add its
 name to ``EstimatorConfig.name``. The entries import their estimators when they are used, so that
 this module stays light.
 """

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Boxes = NDArray[np.floating]
 
 # A person lost for at most so many frames is looked for where she was last seen; after that the
-# choice starts anew (half a second at 30 frames/s).
+# selection starts again (half a second at 30 frames/s).
 PATIENCE: Final = 15
 # How far the centre of her box may have moved, in lengths of the box; each lost frame adds some.
 REACH: Final = 0.35

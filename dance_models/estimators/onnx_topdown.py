@@ -49,7 +49,7 @@ class OnnxTopDown:
         self.version = f"{self._description.model_sha256[:12]}+{file_digest(description)[:8]}+{box}"
 
     def start_run(self) -> None:
-        """Choose the person anew."""
+        """Select the person again."""
         self._follower.reset()
 
     def estimate(self, image: NDArray[np.uint8], frame: int) -> PoseEstimate | None:

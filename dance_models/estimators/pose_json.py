@@ -142,7 +142,7 @@ def _coco_file(document: dict[str, Any], path: Path) -> Iterable[tuple[int, Pers
 
 
 def _openpose(documents: Mapping[str, Any], mapping: Path | None) -> Iterable[tuple[int, Person]]:
-    """Per-frame documents by name; ``mapping`` is the one file they lie in, if they do."""
+    """Per-frame documents by name; ``mapping`` is their single file, if they share one."""
     for name, document in documents.items():
         path = mapping or Path(name)
         frame = _number_in(name, path)

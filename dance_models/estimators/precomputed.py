@@ -39,7 +39,7 @@ class PrecomputedPoses:
         return cls(read_people(path), content_digest(path)[:12], person=person)
 
     def start_run(self) -> None:
-        """Choose the person anew."""
+        """Select the person again."""
         self._follower.reset()
 
     def estimate(self, image: NDArray[np.uint8], frame: int) -> PoseEstimate | None:

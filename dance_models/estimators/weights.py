@@ -1,6 +1,6 @@
 """Fetching the BlazePose weights, which come out of the mediapipe wheel (Apache-2.0).
 
-The package itself is not installed. pip brings the wheel from wherever it is configured to look;
+The package itself is not installed. pip fetches the wheel from its configured index;
 two files are kept, checked by their sha256.
 """
 

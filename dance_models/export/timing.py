@@ -1,4 +1,4 @@
-"""How long a trained network takes for one window."""
+"""Inference time of a trained network for one window."""
 
 from collections.abc import Callable
 from pathlib import Path

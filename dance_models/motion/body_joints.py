@@ -1,4 +1,4 @@
-"""From the joints of motion capture, under any of several namings, to a skeleton's.
+"""Mapping motion capture joints, in any of several naming schemes, to a skeleton's joints.
 
 Names are compared without case, punctuation and name space (``mixamorig:LeftArm`` is
 ``leftarm``). Several namings are known, and the one that explains most joints is taken as a
@@ -92,7 +92,7 @@ def body_map(bvh: Bvh, skeleton: Skeleton = DANCE_14) -> BodyMap:
 
 
 def _tops(bvh: Bvh, joint: int, head: int | None) -> bool:
-    """Whether the joint is an End Site of the head that is away from it."""
+    """Whether the joint is an End Site of the head at a distance from it."""
     site = bvh.joints[joint]
     return site.is_end and site.parent == head and any(site.offset)
 

@@ -57,7 +57,7 @@ def read_bvh(path: Path) -> Bvh:
 
 
 def parse_bvh(text: str, path: str | Path = "BVH") -> Bvh:
-    """Parse the text of a BVH file; ``path`` is what errors name. Raises InputError."""
+    """Parse the text of a BVH file; errors name ``path``. Raises InputError."""
     lines = text.splitlines()
     start = next((i for i, line in enumerate(lines) if line.strip().upper() == "MOTION"), None)
     if start is None:

@@ -1,4 +1,4 @@
-"""Virtual cameras around captured motion, and the poses in their pictures.
+"""Virtual cameras around captured motion, and the projected poses.
 
 World axes: right-handed, y up. Image axes: x right, y down, pixel centres at integers. A camera
 does not move and looks at the middle of the space that the motion takes.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Kind = Literal["bvh", "kinetics", "tracks"]
 
-# 30.3 frames/s count as 30: files round their frame times.
+# 30.3 frames/s count as 30, because files round their frame times.
 _RATE_TOLERANCE: Final = 0.02
 
 

@@ -31,7 +31,7 @@ class ErrorModel:
 
     drift: float = 0.037  # standard deviation of the slow error of each coordinate
     drift_spread: float = 0.65  # of the logarithm of its size over time
-    drift_s: float = 0.4  # how long it takes to be forgotten
+    drift_s: float = 0.4  # its correlation time
     jitter: float = 0.008
     swap_rate: float = 0.05
     swap_s: float = 0.25  # mean duration of a left/right swap
@@ -93,7 +93,7 @@ def _slow(
 
 
 def _ar1(rng: np.random.Generator, shape: tuple[int, ...], step: float, memory_s: float) -> Array:
-    """Noise of unit variance along the first axis that is forgotten within ``memory_s``."""
+    """Noise of unit variance along the first axis with correlation time ``memory_s``."""
     keep = np.exp(-step / memory_s) if memory_s > 0 else 0.0
     noise = rng.standard_normal(shape)
     noise[1:] *= np.sqrt(1 - keep**2)

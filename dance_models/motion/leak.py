@@ -1,4 +1,4 @@
-"""Finds evaluated motion that was also in a network's pre-training, under another name.
+"""Finds evaluated motion that was also in a network's pre-training under another name.
 
 Clips are compared by their motion, not by their names or files: a clip that was encoded again,
 cut, scaled, moved or mirrored is still found, and so is another file of the same performance. The

@@ -1,4 +1,4 @@
-"""Nearest windows of motion, with chunked matrix products and numpy alone."""
+"""Nearest windows of motion, with chunked matrix products in numpy."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -48,7 +48,7 @@ def main_person(people: People, skeleton: Skeleton = DANCE_14) -> NDArray[np.flo
 
 
 def _extend(tracks: list[_Track], frame: int, people: list[Person]) -> None:
-    """Give every active track its nearest person, longest tracks first; others start new tracks."""
+    """Give each active track its nearest person, longest tracks first; others start new tracks."""
     left = people
     for track in sorted(tracks, key=lambda t: -len(t.seen)):
         if not track.follower.following:

@@ -28,7 +28,7 @@ _LEAST_FRAMES: Final = 2
 
 @dataclass(frozen=True)
 class MotionOptions:
-    """How files are read. BVH brings its own frame rate."""
+    """How files are read. BVH files contain their frame rate."""
 
     fps: float = 30.0  # of arrays, of Kinetics-skeleton and of pose JSON
     max_fps: float = 30.0  # faster motion is thinned to at most this

@@ -27,7 +27,7 @@ class MotionWindows:
         return len(self.pose)
 
     def mirrored(self) -> "MotionWindows":
-        """The windows as a mirror shows them, left and right exchanged."""
+        """The mirrored windows, with left and right exchanged."""
         mirror = self.skeleton.mirror
         flipped = self.pose[:, :, mirror] * np.array(self.skeleton.reflection, np.float32)
         known = self.known[:, :, mirror]

@@ -33,7 +33,7 @@ KERNEL: Final = 5  # frames
 
 
 def scales(skeleton: Skeleton = DANCE_14) -> tuple[Parts, Parts, Parts]:
-    """The three scales: every joint by itself, bones, limbs."""
+    """The three scales: single joints, bones, limbs."""
     return tuple((i,) for i in range(skeleton.num_joints)), *skeleton.coarse_scales
 
 
@@ -171,7 +171,7 @@ class ScaleEncoder(nn.Module):
 
     @staticmethod
     def _spread(members: Tensor, x: Tensor) -> Tensor:
-        """The features of a part go to each of its joints undivided."""
+        """Each joint of a part receives all of the part's features."""
         return ((members > 0).to(x.dtype).T @ x.flatten(1)).reshape(-1, *x.shape[1:])
 
 

@@ -186,7 +186,7 @@ LOCAL_GRAPHS: Final = {
 def graph_branches(
     channels: int, config: StgaNetConfig, skeleton: Skeleton = DANCE_14
 ) -> nn.ModuleList:
-    """The branches that ``config.graph`` asks for: the ablation of the paper."""
+    """The branches that ``config.graph`` selects: the ablation of the paper."""
     branches = nn.ModuleList()
     if config.graph == "gcn":
         branches.append(FixedGraph(channels, config.dropout, skeleton))

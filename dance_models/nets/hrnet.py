@@ -72,7 +72,7 @@ def exchange_path(widths: Sequence[int], source: int, target: int) -> nn.Sequent
 
 
 class Exchange(nn.Module):
-    """One module of a stage: every resolution by itself, then sums over all of them.
+    """One module of a stage: each resolution separately, then sums over all of them.
 
     Shape: a list of (B, C_i, H / 2^i, W / 2^i) -> the first ``targets`` of the same.
     """

@@ -1,4 +1,4 @@
-"""Small layers that the networks share."""
+"""Small layers shared by the networks."""
 
 from torch import Tensor, nn
 

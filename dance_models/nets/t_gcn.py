@@ -58,7 +58,7 @@ class TGcn(nn.Module):
         return torch.add(self._start(observed), out)
 
     def _start(self, observed: Tensor) -> Tensor:
-        """What the output is an offset from, (B, 10 or 1, V, D)."""
+        """The poses that the output is an offset from, (B, 10 or 1, V, D)."""
         last = observed[:, -1:]
         if self.config.output == "absolute":
             return torch.zeros_like(last)

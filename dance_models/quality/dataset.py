@@ -97,7 +97,7 @@ def class_balance(manifest: pl.DataFrame, config: QualityConfig) -> list[Finding
 
 
 def foreign_rows(rows: pl.DataFrame, split: str, manifest: pl.DataFrame) -> list[Finding]:
-    """Rows (SPLIT_ROWS) in the table of a split that do not belong there.
+    """Rows (SPLIT_ROWS) that do not belong into the table of a split.
 
     These are rows of clips that the manifest puts elsewhere, and augmented copies outside training.
     """

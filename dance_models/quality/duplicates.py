@@ -143,7 +143,7 @@ def _best(earlier: Array, later: Array) -> tuple[float, tuple[int, int]]:
         products = template @ long.T  # (count, len(long))
         dots = sum(products[i, i : i + places] for i in range(count))
         norms = np.sqrt(windows * float((template.astype(np.float64) ** 2).sum()))
-        # A grey level of change in one cell of every second picture is noise of the encoder.
+        # A change of one grey level in one cell of every second image is encoder noise.
         correlation = np.where(norms > count, dots / np.maximum(norms, 1e-6), -1.0)
         at = int(np.argmax(correlation))
         rows = (start, at) if long is later else (at, start)

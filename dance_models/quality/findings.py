@@ -1,4 +1,4 @@
-"""Findings: what is wrong, where, and by how much."""
+"""Findings: the problem, its location and its size."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -77,5 +77,5 @@ def findings_table(findings: Iterable[Finding]) -> pl.DataFrame:
 
 
 def findings_of_table(table: pl.DataFrame) -> list[Finding]:
-    """The findings that :func:`findings_table` made a table of."""
+    """The findings of a table from :func:`findings_table`."""
     return [Finding(**row) for row in table.to_dicts()]

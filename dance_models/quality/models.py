@@ -113,7 +113,7 @@ def above_standing_still(
 
 
 def _values(scores: pl.DataFrame) -> dict[str, float]:
-    """Value of every method; rows over all seeds come before those of one."""
+    """Value of every method; rows over all seeds take precedence over rows of one seed."""
     return dict(scores.sort("seed", nulls_last=True).select("method", "value").iter_rows())
 
 

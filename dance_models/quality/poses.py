@@ -20,7 +20,7 @@ from dance_models.skeleton import DANCE_14
 Array = NDArray[np.floating[Any]]
 
 _SIDED: Final = sorted(joint for pair in DANCE_14.mirror_pairs for joint in pair)
-# Of every edge: the edge on the other side of the body, itself on the axis.
+# For every edge: the edge on the other side of the body, or itself on the axis.
 _OTHER_SIDE: Final = tuple(
     DANCE_14.edges.index((DANCE_14.mirror[a], DANCE_14.mirror[b])) for a, b in DANCE_14.edges
 )
@@ -71,7 +71,7 @@ def long_limbs(poses: ClipPoses, config: QualityConfig) -> list[Finding]:
     median = np.zeros(len(edges))
     median[known] = np.nanmedian(length[:, known], axis=0)
     usual = np.maximum(median, median[list(_OTHER_SIDE)])
-    # Without a torso (NaN) the limb's own median is all there is to compare with.
+    # Without a torso (NaN) only the limb's own median remains to compare with.
     ratio = length / np.fmax(usual, config.limb_floor * torso)  # (T, edges)
     found = [
         Finding(

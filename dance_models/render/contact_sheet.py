@@ -78,7 +78,7 @@ def _cell(
     threshold: float,
     skeleton: Skeleton,
 ) -> NDArray[np.uint8]:
-    """Scale first, then draw, so that lines stay visible on a large image made small."""
+    """Scale first, then draw, so that lines stay visible on a large image that is scaled down."""
     scale = width / image.shape[1]
     size = (width, max(1, round(image.shape[0] * scale)))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -92,7 +92,7 @@ def _cell(
 def _with_caption(image: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
     """White with a black shadow in the lower left corner."""
     x, y = 5, image.shape[0] - 6
-    # The shadow is the same thin text moved: thicker text would also be wider.
+    # The shadow is the same thin text, shifted: thicker text would also be wider.
     for dx, dy, grey in ((1, 1, 0), (-1, 1, 0), (1, -1, 0), (-1, -1, 0), (0, 0, 255)):
         at, colour = (x + dx, y + dy), (grey, grey, grey)
         cv2.putText(image, caption, at, cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA)

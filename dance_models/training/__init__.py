@@ -1,1 +1,1 @@
-"""Training and inference. Needs torch and numpy alone."""
+"""Training and inference. Needs only torch and numpy."""

@@ -8,7 +8,7 @@ Tensors = tuple[Tensor, ...] | list[Tensor]
 
 
 def moving_average(model: nn.Module, decay: float) -> AveragedModel:
-    """An average that starts at the present weights of ``model``; its ``module`` holds it.
+    """An average that starts at the current weights of ``model``; its ``module`` holds it.
 
     Statistics of batch normalisation are averaged as the weights are, since they belong to them;
     their counters are copied, where torch's own function would average and truncate them.
@@ -24,6 +24,6 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
             mean.copy_(value)
 
     average = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
-    # At 0 the first update would copy the weights in place of averaging the initial ones in.
+    # At 0 the first update would copy the weights instead of averaging in the initial ones.
     average.n_averaged.fill_(1)
     return average

@@ -1,4 +1,4 @@
-"""Training a network for person crops: from a picture to heatmaps of the keypoints."""
+"""Training a network for person crops: from an image to heatmaps of the keypoints."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +31,7 @@ VALIDATION_STRIDE: Final = 4  # annotated frames; neighbours are nearly the same
 
 
 def _validation_frames(run: PoseRun) -> PoseRun:
-    """Every fourth annotated frame of a run, for scoring alone."""
+    """Every fourth annotated frame of a run, used only for scoring."""
     kept = run.annotated.nonzero()[0][::VALIDATION_STRIDE]
     arrays = ("frame", "time_s", "estimate", "score", "landmarks", "annotation", "visibility")
     return replace(run, **{name: getattr(run, name)[kept] for name in arrays})
@@ -74,6 +74,6 @@ def train_detection(
 
     torch.manual_seed(training.seed)
     model = Hrnet(experiment.net, skeleton).to(device)
-    # As in the other trainings, ``folds`` is no property of a single training.
+    # As in the other trainings, ``folds`` is not a property of a single training.
     task = Task(replace(experiment, folds=False), steps, batches, loss, validate)
     return Trainer(model, task, folder).fit(on_epoch)

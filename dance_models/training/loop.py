@@ -56,7 +56,7 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """Where the weights are, and the epochs of the training."""
+    """The paths of the weights, and the epochs of the training."""
 
     best: Path
     last: Path
@@ -75,7 +75,7 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class Task(Generic[Batch]):
-    """The parts in which the trainings differ."""
+    """What differs between the trainings."""
 
     experiment: Experiment
     steps_per_epoch: int
@@ -86,7 +86,7 @@ class Task(Generic[Batch]):
 
 
 def choose_device(config: TrainingConfig) -> torch.device:
-    """The configured device; "auto" is CUDA when there is one. Raises InputError without it."""
+    """The configured device; "auto" is CUDA if available. Raises InputError without it."""
     if config.device == "cuda" and not torch.cuda.is_available():
         raise InputError("there is no CUDA device", hint='Use device "auto" or "cpu"')
     wanted = "cuda" if torch.cuda.is_available() else "cpu"
@@ -128,7 +128,7 @@ class Trainer(Generic[Batch]):
 
     @property
     def evaluated(self) -> nn.Module:
-        """The weights that are validated and kept as best: their average when that is on."""
+        """The weights that are validated and kept as best: the average if averaging is on."""
         return self.average.module if self.average is not None else self.model
 
     def fit(self, on_epoch: Callable[[EpochRecord], None] | None = None) -> TrainingResult:

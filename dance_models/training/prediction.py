@@ -43,7 +43,7 @@ class ForecastBatch(NamedTuple):
 
 
 def reversed_run(run: PoseRun) -> PoseRun:
-    """The run played backwards; time still rises."""
+    """The run reversed in time; the time stamps still increase."""
     return replace(
         run,
         time_s=run.time_s[-1] - run.time_s[::-1],
@@ -113,7 +113,7 @@ class ForecastTensors:
 
 
 def _ranges(lengths: Sequence[int]) -> list[range]:
-    """Where parts of these lengths lie when they are joined."""
+    """The slices of parts of these lengths after concatenation."""
     stops = np.cumsum(lengths).tolist()
     return [range(stop - length, stop) for length, stop in zip(lengths, stops, strict=True)]
 

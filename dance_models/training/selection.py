@@ -1,4 +1,4 @@
-"""What training selects on: the validation runs and their scores."""
+"""Selection in training: the validation runs and their scores."""
 
 import warnings
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Synthetic pose runs: what benchmarks and tests train on when there is no corpus."""
+"""Synthetic pose runs, for benchmarks and tests without a corpus."""
 
 from typing import Final
 

@@ -1,1 +1,1 @@
-"""Video: finding clips, probing what they really hold, and frame-exact decoding."""
+"""Video: finding clips, probing their actual content, and frame-exact decoding."""

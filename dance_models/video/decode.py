@@ -1,4 +1,4 @@
-"""Frame-exact extraction: decord in a child process, checked frame by frame, PyAV behind it.
+"""Frame-exact extraction: decord in a child process, checked per frame, with PyAV as fallback.
 
 decord can return the wrong frame of a damaged stream without an error, keep hundreds of megabytes
 after a read, and hang in native code with the interpreter's lock held. So it runs in a process of
@@ -23,7 +23,7 @@ from dance_models.video.probe import ClipProbe, open_video
 from dance_models.video.signature import is_frame, signature_of_rgb
 
 Image = NDArray[np.uint8]
-# Opens a file and yields the asked frames in ascending order, RGB in the coded orientation.
+# Opens a file and yields the requested frames in ascending order, RGB as coded (not rotated).
 Backend = Callable[[Path, Sequence[int]], Iterator[tuple[int, Image]]]
 
 PRELOADED: Final = ["__main__", "decord", "dance_models.video.decode"]
@@ -40,7 +40,7 @@ class ExtractedFrame:
 
 
 class WrongFrameError(Exception):
-    """A backend returned something other than the frame that was asked for."""
+    """A backend returned something other than the requested frame."""
 
 
 def decord_frames(path: Path, frames: Sequence[int]) -> Iterator[tuple[int, Image]]:
@@ -57,7 +57,7 @@ def decord_frames(path: Path, frames: Sequence[int]) -> Iterator[tuple[int, Imag
 
 
 def pyav_frames(path: Path, frames: Sequence[int]) -> Iterator[tuple[int, Image]]:
-    """Frames by PyAV, counted from the start of the file: slow for late frames, never off."""
+    """Frames by PyAV, counted from the start of the file: slow for late frames, but exact."""
     wanted = set(frames)
     with open_video(path) as container:
         stream = container.streams.video[0]
@@ -76,7 +76,7 @@ def upright(image: Image, rotation: int) -> Image:
 
 
 def image_path(directory: Path, frame: int) -> Path:
-    """Where a frame's JPEG lies."""
+    """The path of a frame's JPEG."""
     return directory / f"{frame:06d}.jpg"
 
 
@@ -179,7 +179,7 @@ def _extract(
 
 
 def write_jpeg(path: Path, image: Image, quality: int) -> None:
-    """Write an RGB image atomically. Raises OSError when the disk does not take it."""
+    """Write an RGB image atomically. Raises OSError when it cannot be written."""
     done, data = cv2.imencode(
         ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
     )

@@ -1,7 +1,7 @@
-"""Probing: one sequential decode that says what a clip really holds.
+"""Probing: one sequential decode that determines what a clip really contains.
 
 PyAV reads every packet, so that time stamps, damage and the true number of frames are known before
-anything is sampled. The decoder is told to fail on damage instead of concealing it: a concealed
+anything is sampled. The decoder is set to fail on damage instead of concealing it: a concealed
 frame looks like a frame.
 """
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dance_models.errors import VideoError
 from dance_models.video.signature import SIZE, is_full_range, luma_of_frame, signature
 
-# A file that gives fewer of the frames it claims was cut off.
+# A file with a smaller share of its declared frames was cut off.
 ENOUGH: Final = 0.9
 # Frame intervals may differ by this share of the median before a clip counts as variable.
 RATE_TOLERANCE: Final = 0.1
@@ -25,7 +25,7 @@ RATE_TOLERANCE: Final = 0.1
 
 @dataclass(frozen=True, eq=False)
 class ClipProbe:
-    """What one clip holds; T decoded frames. Field names as in ``tables.CLIP_PROBE``."""
+    """The content of one clip; T decoded frames. Field names as in ``tables.CLIP_PROBE``."""
 
     codec: str
     width: int  # as displayed
@@ -60,7 +60,7 @@ class ClipProbe:
 
 
 def open_video(path: Path) -> Any:
-    """Open a container. Raises VideoError naming what is wrong with the file."""
+    """Open a container. Raises VideoError that names the problem of the file."""
     try:
         if path.stat().st_size == 0:
             raise VideoError("the file is empty", file=path, hint="Copy it again")
@@ -89,7 +89,7 @@ def _hint(error: Exception) -> str:
 
 @dataclass
 class _Pass:
-    """What the decode pass gathers."""
+    """What the decode pass collects."""
 
     pts: list[int | None] = field(default_factory=list)
     signatures: list[NDArray[np.uint8]] = field(default_factory=list)
@@ -109,7 +109,7 @@ def probe_clip(path: Path) -> ClipProbe:
             raise VideoError("there is no picture in the file, only sound", file=path)
         stream = container.streams.video[0]
         # Clips are probed side by side by processes: threads within one clip gain no time on frames
-        # of this size and cost half as much work again.
+        # of this size and cost 50 % more work.
         stream.codec_context.thread_count = 1
         stream.codec_context.options = {"err_detect": "explode"}
         nominal = int(stream.frames or 0)

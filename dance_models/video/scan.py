@@ -1,4 +1,4 @@
-"""Finding the clips in a folder and what ``clips.csv`` says about them."""
+"""Finding the clips in a folder and reading their ``clips.csv``."""
 
 import csv
 import os
@@ -73,7 +73,7 @@ def clip_slug(path: str | Path) -> str:
 
 
 def is_video(path: Path) -> bool:
-    """Whether the file's name says that it is a video; its content is for the probe to judge."""
+    """Whether the file name is that of a video; the content is checked by the probe."""
     return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
 
 

@@ -1,4 +1,4 @@
-"""Coarse luma signatures of frames, by which one decoder is checked against another.
+"""Coarse luma signatures of frames, used to check one decoder against another.
 
 A signature is the luma averaged over 24 x 18 cells, from every n-th pixel of every n-th row: a
 signature of every frame must cost little beside decoding it. The same frame from another decoder
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 CELLS: Final = (24, 18)  # width, height
 SIZE: Final = CELLS[0] * CELLS[1]
 
-# Mean absolute difference in grey levels: of the same frame after another colour matrix, and by
+# Mean absolute difference in grey levels: of the same frame with another colour matrix, and by
 # how much a neighbour may fit better before the frame counts as wrong.
 TOLERANCE: Final = 12.0
 MARGIN: Final = 0.25
 NEIGHBOURS: Final = 4
 
-SAMPLES: Final = 4  # pixels a side of a cell that are looked at, at least
+SAMPLES: Final = 4  # least number of pixels per side of a cell that are read
 
 # Luma 16..235 stretched to 0..255.
 _TO_FULL_RANGE: Final = np.clip(np.round((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(
@@ -50,7 +50,7 @@ def is_full_range(frame: Any) -> bool:
 
 
 def thinned(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Every n-th pixel and row of (H, W, ...), ``SAMPLES`` or more a side of a cell.
+    """Every n-th pixel and row of (H, W, ...), at least ``SAMPLES`` per side of a cell.
 
     Thinning what is thin already changes nothing.
     """

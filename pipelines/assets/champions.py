@@ -26,7 +26,7 @@ def _champion_stage(task: Task) -> Stage:
     network = NETWORK_OF_TASK[task]
 
     def inputs(context: StageContext[GateConfig]) -> Inputs:
-        """Training, splits, thresholds and an approval that was waited for."""
+        """Training, splits, thresholds and the approval of a person, if required."""
         store = context.store
         tables = (network, "train_split", "val_split")
         return {

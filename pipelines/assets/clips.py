@@ -65,7 +65,7 @@ def _registered(store: Store, clip: str) -> dict[str, Any]:
 
 
 def _identity(store: Store, clip: str) -> dict[str, Any]:
-    """What makes a clip the same clip: not where it lies."""
+    """The identity of a clip, which does not depend on its path."""
     row = _registered(store, clip)
     return {k: row[k] for k in ("clip", "style", "performer", "take", "sha256")}
 
@@ -142,7 +142,7 @@ def _sampling_plan(context: StageContext[SamplingConfig]) -> list[tuple[int, int
 
 
 def _sampled_frames_inputs(context: StageContext[SamplingConfig]) -> Inputs:
-    """The probe, and the plan rather than the budget: a new clip leaves the others' plans alone."""
+    """The probe, and the plan rather than the budget: a new clip does not change other plans."""
     return {
         "clip_probe": context.store.digest("clip_probe", context.clip),
         "plan": _sampling_plan(context),

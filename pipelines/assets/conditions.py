@@ -1,14 +1,14 @@
-"""When the data set follows the clips and their annotations, as declarative automation."""
+"""When the data set is rebuilt after its clips and annotations, as declarative automation."""
 
 from typing import Final
 
 import dagster as dg
 
 _CONDITION: Final = dg.AutomationCondition
-# A blocking check stops only its own run, so stages downstream have to ask for it themselves.
+# A blocking check stops only its own run, so stages downstream have to require it too.
 _CHECKED: Final = _CONDITION.all_deps_blocking_checks_passed()
 # With `eager`, one clip whose run failed would hold up the data set for good. And clips that were
-# there before automation was switched on would never enter it.
+# ingested before automation was enabled would never enter it.
 _ONCE_MISSING: Final = _CONDITION.missing() & ~_CONDITION.execution_failed()
 _TO_COME: Final = _ONCE_MISSING & ~_CONDITION.will_be_requested()
 

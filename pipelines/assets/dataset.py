@@ -90,7 +90,7 @@ def _annotated_clips(store: Store) -> pl.DataFrame:
 
 
 def _split_manifest_inputs(context: StageContext[SplitConfig]) -> Inputs:
-    """The annotated clips and the ratios, not the frames: more frames leave the splits alone."""
+    """The annotated clips and the ratios, not the frames: more frames do not change the splits."""
     return {"clips": _annotated_clips(context.store).rows(), "config": context.config}
 
 

@@ -51,7 +51,7 @@ torso. The refined input comes from MKFF-ST-GCN seeing the past alone.
 
 
 def scored_rows(store: Store, rows: Iterable[Row]) -> list[Row]:
-    """Those of ``rows`` that were trained on today's splits.
+    """Those of ``rows`` that were trained on the current splits.
 
     The others would be compared on other data, so they are left out. So are fine-tuned rows whose
     pre-training was replaced.
@@ -102,7 +102,7 @@ def _crops(store: Store, rows: Iterable[Row]) -> "Crops | None":
 
 
 def _provenance(store: Store) -> "Provenance":
-    """What the footnotes of the tables say about the data."""
+    """The facts on the data for the footnotes of the tables."""
     from dance_models.report_tables.results import Provenance
 
     notes = (pretraining_note(store),)
@@ -222,7 +222,7 @@ def _score(task: Task, context: StageContext[EvaluationConfig], rows: list[Row])
     )
 
 
-# --- what is made of both ---------------------------------------------------------------------
+# --- from both reports ------------------------------------------------------------------------
 
 
 @Stage(

@@ -1,6 +1,6 @@
 """Pre-training on motion without video: capture files and tracks, then both networks.
 
-Without motion none of this is in the graph but ``pretraining_motion``, which is empty and says
+Without motion none of this is in the graph but ``pretraining_motion``, which is empty and reports
 so. The reports then say "not pre-trained".
 """
 
@@ -39,7 +39,7 @@ SOURCES: Final[Schema] = {
     "clips": pl.Int64,  # views
     "frames": pl.Int64,
     "seconds": pl.Float64,
-    "problem": pl.String,  # why nothing of it is used, else null
+    "problem": pl.String,  # why it is not used, else null
 }
 NONE: Final = (
     "Not pre-trained: there is no motion. Put BVH, Kinetics-skeleton JSON or COCO-17 tracks into "
@@ -74,7 +74,7 @@ def raw_motion_asset() -> dg.SourceAsset:
 
 
 def _inputs(context: StageContext[MotionConfig]) -> Inputs:
-    """The files' names and contents, and the data set, with which they must share nothing."""
+    """The files' names and contents, and the data set, with which they must share no motion."""
     files = registered_motion(context.store).select("source", "sha256").rows()
     corpus = context.store.digest("pose_dataset") if files else ""
     return {"files": files, "config": context.config, "pose_dataset": corpus}
@@ -140,7 +140,7 @@ def motion_table(runs: "Sequence[PoseRun]") -> pl.DataFrame:
 
 
 def _report(runs: "Sequence[PoseRun]", problems: dict[str, str]) -> pl.DataFrame:
-    """One row a file: what it gave, or why nothing of it is used."""
+    """One row per file: its content, or why it is not used."""
     rows: dict[str, dict[str, Any]] = {s: {"source": s, "problem": p} for s, p in problems.items()}
     for run in runs:
         row = rows.setdefault(

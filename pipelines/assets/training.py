@@ -1,4 +1,4 @@
-"""The networks, one stage each. Training runs in a process of its own and resumes exactly.
+"""The networks, one stage each. Training runs in a separate process and resumes exactly.
 
 A network is trained on the fixed split and, when its configuration says ``folds``, on every
 grouped fold. All of it is one asset, one folder and one MLflow run, and finished parts are kept.
@@ -75,7 +75,7 @@ def _training_stage(asset: str, **declared: Any) -> Stage:
 
 
 def pretraining_stage(asset: str, row: Row, motion: Stage) -> Stage:
-    """The stage that trains the network of a row on motion alone, with the row's recipe."""
+    """The stage that trains the network of a row on motion only, with the row's recipe."""
     return _training_stage(
         asset,
         group="pretraining",
@@ -241,7 +241,7 @@ def _write_notes(
     run_id: str,
     result: Mapping[str, Any],
 ) -> None:
-    """The run's id, which lies beside so that it is in no digest, and figures for the checks."""
+    """Write the run's id, separately so that it is in no digest, and values for the checks."""
     tracker.client.set_tag(run_id, CHECKPOINT_TAG, result["best"]["sha256"])
     write_text(
         context.store.model(asset) / "mlflow.json",

@@ -1,4 +1,4 @@
-"""The sensor of the alias ``champion``, whether the gate, a command or a person moved it."""
+"""The sensor of the alias ``champion``, whoever moved it: the gate, a command or a person."""
 
 import json
 
@@ -27,7 +27,7 @@ def champion_sensor(automation: AutomationSettings) -> dg.SensorDefinition:
         if now == last:
             named = ", ".join(f"{task} version {version}" for task, version in now.items())
             return dg.SkipReason(f"the champions are unchanged: {named or 'none'}")
-        # Counted, because a rollback leads to a state that was there before.
+        # Counted, because a rollback leads to an earlier state.
         return dg.SensorResult(
             run_requests=[dg.RunRequest(run_key=f"move {moves + 1}")],
             cursor=json.dumps([moves + 1, now]),

@@ -1,4 +1,4 @@
-"""What changed in a folder since the last scan, without reading the files or the clock.
+"""Changes in a folder since the last scan, without reading the files or the clock.
 
 A file counts when two scans in a row find the same size and modification time. A file that is
 still being copied waits for the next scan.

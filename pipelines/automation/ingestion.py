@@ -23,7 +23,7 @@ from pipelines.storage.clips import (
 from pipelines.storage.store import Store
 
 INTERVAL_S: Final = 15
-# Dagster ends a sensor's tick after a minute; reading so much takes half of it at 130 MB/s.
+# Dagster ends a sensor's tick after a minute; reading this much takes half of it at 130 MB/s.
 BYTES_A_SCAN: Final = 4_000_000_000
 ANNOTATION_BYTES_A_SCAN: Final = 200_000_000  # these are parsed
 MANIFESTS: Final = ("clips.csv", CORPUS_FILE)
@@ -48,8 +48,8 @@ def clip_sensor(profile: Profile, automation: AutomationSettings) -> dg.SensorDe
             context.log.warning(f"{path} is missing; the tables of its clip are kept")
         if not changes.settled:
             return _waiting(context, changes)
-        # Registering has an effect of its own. Whether a clip is ingested is read from its tables,
-        # so that a scan that is repeated, because the daemon died here, asks for the same runs.
+        # Registering has side effects. Whether a clip is ingested is read from its tables,
+        # so that a scan repeated after the daemon died here requests the same runs.
         touched = _register(context, store, changes, last)
         wanted = [
             row["clip"]
@@ -71,7 +71,7 @@ def clip_sensor(profile: Profile, automation: AutomationSettings) -> dg.SensorDe
 
 
 def _watched_elsewhere(store: Store) -> list[Path]:
-    """Files outside of the folder that count: manifests above it, clips registered elsewhere."""
+    """Watched files outside of the folder: manifests above it, clips registered elsewhere."""
     folder = store.raw_clips.resolve()
     registered = (Path(path) for path in registered_clips(store)["path"])
     elsewhere = [path for path in registered if not path.is_relative_to(folder)]
@@ -102,7 +102,7 @@ def _register(
 
 
 def is_ingested(store: Store, instance: dg.DagsterInstance, profile: Profile, clip: str) -> bool:
-    """Whether the tables of a clip are there and were made from what is registered."""
+    """Whether the tables of a clip exist and were made from the registered files."""
     stages = (clip_probe, pose_annotations, sampled_frames, pose_tracks)
     return all(store.table(stage.name, clip).is_file() for stage in stages) and clip_probe.is_fresh(
         instance, store, profile, clip
@@ -149,7 +149,7 @@ def annotation_sensor(profile: Profile, automation: AutomationSettings) -> dg.Se
 def _register_annotations(
     context: dg.SensorEvaluationContext, store: Store, changes: Changes
 ) -> set[str]:
-    """Register the files that settled; the clips that changed files mention, or mentioned."""
+    """Register the settled files; returns the clips that changed files mention or mentioned."""
     settled, folder = set(changes.settled), store.raw_annotations.resolve()
     before = registered_annotations(store)
     elsewhere = {path.parent for path in settled if not path.is_relative_to(folder)}

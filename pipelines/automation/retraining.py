@@ -1,4 +1,4 @@
-"""The schedule that retrains, unless nothing changed."""
+"""The schedule that retrains when something changed."""
 
 from typing import Final
 
@@ -22,7 +22,7 @@ UNFINISHED: Final = (
 
 
 def stale_networks(instance: dg.DagsterInstance, store: Store, profile: Profile) -> list[str]:
-    """The headline networks that today's splits, configuration or code would train anew."""
+    """The headline networks that the current splits, configuration or code would retrain."""
     stages = [network_stage(row_of(method)) for method in HEADLINE]
     return [stage.name for stage in stages if not stage.is_fresh(instance, store, profile)]
 

@@ -1,6 +1,6 @@
-"""What automation is on, and its settings, as the environment gives them.
+"""Which automation is on, and its settings, from the environment.
 
-Off unless asked for, so that a look at the web UI starts nothing. A switch that was turned by hand
+Off by default, so that opening the web UI starts nothing. A switch that was turned by hand
 in the web UI takes precedence: Dagster stores it.
 """
 
@@ -30,7 +30,7 @@ class AutomationSettings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "AutomationSettings":
-        """A part is on when ``DANCE_AUTOMATION_<PART>``, else ``DANCE_AUTOMATION``, says so."""
+        """``DANCE_AUTOMATION_<PART>``, else ``DANCE_AUTOMATION``, decides whether a part is on."""
 
         def is_on(part: str) -> bool:
             value = environment.get(f"{ALL}_{part.upper()}") or environment.get(ALL, "off")

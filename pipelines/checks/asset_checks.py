@@ -73,7 +73,7 @@ class AssetChecks:
     def found(
         self, store: Store, quality: QualityConfig, clip: str | None, digest: str
     ) -> "list[Finding] | None":
-        """What was found on the result of these inputs, None when it was not checked."""
+        """The findings on the result of these inputs, None when it was not checked."""
         from dance_models.quality.findings import findings_of_table
 
         path, key = store.findings(self.asset, clip), self._key(quality, digest)
@@ -89,7 +89,7 @@ class AssetChecks:
         digest: str,
         findings: "Sequence[Finding]",
     ) -> None:
-        """Write what was found on the result of these inputs."""
+        """Write the findings on the result of these inputs."""
         from dance_models.quality.findings import findings_table
 
         metadata = {CHECKED: self._key(quality, digest)}
@@ -98,7 +98,7 @@ class AssetChecks:
     def evaluate_or_reuse(
         self, store: Store, quality: QualityConfig, clip: str | None, digest: str
     ) -> "list[Finding]":
-        """Findings of all checks, evaluated and written unless that was done before."""
+        """Findings of all checks, evaluated and written unless this was already done."""
         findings = self.found(store, quality, clip, digest)
         if findings is None:
             findings = self.evaluate(store, quality, clip)

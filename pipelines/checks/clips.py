@@ -1,4 +1,4 @@
-"""Checks on clips: what probing and sampling gave."""
+"""Checks on clips: the results of probing and sampling."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def _probe(store: Store, clip: str) -> dict[str, Any] | None:
-    """The probe of a clip with arrays, None when it is quarantined: that has its own report."""
+    """The probe of a clip with arrays; None for a quarantined clip, which is reported elsewhere."""
     from dance_models.video.signature import SIZE
 
     row = store.read("clip_probe", clip).row(0, named=True)

@@ -11,7 +11,7 @@ from dance_models.rows import Task, rows_of
 from pipelines.checks.asset_checks import AssetChecks, Check
 from pipelines.storage.store import Store
 
-# Beside the checkpoints: what a training noted of itself. Loading torch here would cost seconds.
+# Beside the checkpoints: what a training recorded. Loading torch here would cost seconds.
 OUTCOME: Final = "outcome.json"
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def _network(
     if outcome.is_file():
         noted = json.loads(outcome.read_text("utf-8"))
         history, difference = noted["history"], noted["export_difference"]
-    else:  # trained before this was noted
+    else:  # trained before this was recorded
         history = models.training_history(last)
         difference = models.export_difference(best, _program(store, asset))
     return [

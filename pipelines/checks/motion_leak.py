@@ -1,4 +1,4 @@
-"""Whether the motion for pre-training shares anything with the clips that are evaluated.
+"""Whether the motion for pre-training shares anything with the evaluated clips.
 
 The comparison takes a minute, so its result is kept in the table ``pretraining_leaks``. The
 metadata of that table name the two tables that were compared, by digest.
@@ -31,7 +31,7 @@ VERDICT: Final = "pretraining_leaks"
 
 
 def corpus_runs(store: Store) -> "list[PoseRun]":
-    """All clips of the data set, whatever their split: folds evaluate every one of them."""
+    """All clips of the data set in any split: folds evaluate every one of them."""
     from dance_models.data.assemble import pose_runs_from_rows
 
     rows = store.read("pose_dataset").with_columns(
@@ -75,7 +75,7 @@ def without_shared_motion(
 
 
 def leak_message(pair: "SharedPair") -> str:
-    """Both clips, and where they are alike."""
+    """Both clips, and where they match."""
     return (
         f"motion {pair.pretraining} at {pair.pretraining_s:.1f} s is clip {pair.evaluated} at "
         f"{pair.evaluated_s:.1f} s{', mirrored' if pair.mirrored else ''}: "

@@ -36,7 +36,7 @@ def clean(
 
 @dataclass
 class Garbage:
-    """Files, folders and runs that can go."""
+    """Files, folders and runs that can be deleted."""
 
     frames: list[Path] = field(default_factory=list)
     checkpoints: list[Path] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Garbage:
         return bool(self.frames or self.checkpoints or self.dagster_runs or self.mlflow_runs)
 
     def lines(self) -> list[str]:
-        """What would be deleted, for a person."""
+        """What would be deleted, as readable text."""
         if not self:
             return ["Nothing to clean."]
         return [
@@ -140,7 +140,7 @@ def _replaced_mlflow_runs(store: "Store") -> list[str]:
 
 
 def find_garbage(store: "Store") -> Garbage:
-    """Look for what can go; deletes nothing."""
+    """Find what can be deleted; deletes nothing."""
     from pipelines.storage.store import open_instance
 
     instance = open_instance(store)

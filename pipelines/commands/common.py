@@ -82,7 +82,7 @@ def opened(store: Path) -> "Store":
 def estimator_of(
     person: int | None = None, tracks: Path | None = None, onnx: Path | None = None
 ) -> "EstimatorConfig | None":
-    """The estimator that the options ask for, None for the profile's own."""
+    """The estimator that the options select, None for the profile's own."""
     from dance_models.config import EstimatorConfig
 
     if tracks is not None and onnx is not None:

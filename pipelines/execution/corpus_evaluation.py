@@ -1,6 +1,6 @@
 """A tracked model scored on a corpus that it never saw, in the same tables.
 
-The new corpus goes through the same stages in a store of its own below ``evaluations/``; the
+The new corpus goes through the same stages in a separate store below ``evaluations/``; the
 trivial rows are fitted and tuned on the model's own training and validation clips.
 """
 
@@ -41,7 +41,7 @@ STAGES = frozenset(
 
 @dataclass(frozen=True)
 class Corpus:
-    """What the model is evaluated on, and how it is read."""
+    """The corpus that the model is evaluated on, and how it is read."""
 
     clips: Path
     annotations: Path
@@ -73,7 +73,7 @@ def evaluate_on(
 
 
 def _prepared(store: Store, console: Console, corpus: Corpus, debug: bool) -> Session:
-    """A session in a store of the corpus's own, named after its folders."""
+    """A session in a separate store for the corpus, named after its folders."""
     folder = corpus.clips.resolve()
     name = f"{folder.parent.name}-{folder.name}"
     own = Store(root=str(store.path / "evaluations" / name)).initialise()
@@ -95,7 +95,7 @@ def _refuse_known_files(store: Store, corpus: Store) -> None:
 
 
 def _training_rows(store: Store, split: str) -> pl.DataFrame:
-    """Rows of a training or validation split, told apart from new clips of the same names."""
+    """Rows of a training or validation split, renamed to differ from new clips of the same name."""
     return store.read(split).with_columns(clip=pl.format("learnt/{}", "clip"))
 
 

@@ -1,4 +1,4 @@
-"""What became of each stage: before a run is started, and after it."""
+"""The outcome of each stage, before a run is started and after it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StageOutcome:
-    """What became of one stage (of one clip)."""
+    """The outcome of one stage (of one clip)."""
 
     asset: str
     clip: str | None
@@ -89,13 +89,13 @@ def outcomes_of_run(
     profile: Profile,
     clip: str | None = None,
 ) -> list[StageOutcome]:
-    """What became of the stages of a finished run; none for those that it did not reach."""
+    """The outcomes of the stages of a finished run; none for those that it did not reach."""
     outcomes = _recorded(instance, run_id, clip)
     found: list[StageOutcome] = []
     for stage in stages:
         if stage.name in outcomes:
             found += with_findings(outcomes.pop(stage.name), stage, store, profile)
-    # What is left are checks that are steps of their own.
+    # The remaining ones are checks that run as separate steps.
     found += [outcome for outcome in outcomes.values() if outcome.state == "failed"]
     run = instance.get_run_by_id(run_id)
     failed = run is not None and run.status != dg.DagsterRunStatus.SUCCESS

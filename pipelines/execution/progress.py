@@ -1,4 +1,4 @@
-"""Progress bars of a run, with the epochs of trainings that go on in other processes."""
+"""Progress bars of a run, with the epochs of trainings in other processes."""
 
 import json
 import threading
@@ -62,7 +62,7 @@ def shown_progress(run: DatasetRun, bars: Progress) -> Iterator[None]:
 
     def update() -> None:
         for name, ended in run.progress().items():
-            if name not in stages:  # a check that is a step of its own
+            if name not in stages:  # a check that is a separate step
                 continue
             if name not in tasks:
                 tasks[name] = bars.add_task(name, total=1)
@@ -89,7 +89,7 @@ def shown_progress(run: DatasetRun, bars: Progress) -> Iterator[None]:
 
 
 def _epochs(request: Request, stage: Stage) -> tuple[int, int] | None:
-    """Epochs done and to do over all folds of a training; None before the first one."""
+    """Finished and total epochs over all folds of a training; None before the first one."""
     store, profile = request.opened, request.profile
     context = stage.context(store, profile)
     config = context.config

@@ -29,7 +29,7 @@ def process_tags() -> dict[str, str]:
 def _alive(tag: str) -> bool:
     host, pid, started = tag.rsplit(":", 2)
     if host != socket.gethostname():
-        return True  # on another machine: unknown from here
+        return True  # on another machine: its state is unknown here
     try:
         process = psutil.Process(int(pid))
         # A killed process is listed until its parent has waited for it.

@@ -162,7 +162,7 @@ class ClipRuns:
 
 
 def stale_stages(request: Request, instance: dg.DagsterInstance) -> list[tuple[str, str | None]]:
-    """Assets (and clips) that a run would make anew, without running anything."""
+    """Assets (and clips) that a run would recompute, without running anything."""
     store, profile = request.opened, request.profile
     clips: list[str | None] = [*clip_keys(instance)]
     return [

@@ -127,7 +127,7 @@ class Session:
 
     # --- the graph ------------------------------------------------------------------------------
     def run(self) -> RunOutcome:
-        """Run everything that was asked for and print the outcome."""
+        """Run everything that was requested and print the outcome."""
         started = perf_counter()
         result = RunOutcome()
         clips = clip_keys(self.instance)

@@ -1,1 +1,1 @@
-"""What the store holds and where: paths, registered clips, annotations and motion."""
+"""The content of the store: paths, registered clips, annotations and motion."""

@@ -38,7 +38,7 @@ def register_annotations(
     directories: Sequence[Path],
     ready: Callable[[Path], bool] = accept_all,
 ) -> list[Problem]:
-    """Register the annotation files of ``directories``; drop files that are gone.
+    """Register the annotation files of ``directories``; drop missing files.
 
     Files that are not ``ready`` are skipped. Returns the files that cannot be used, each with the
     reason.

@@ -1,6 +1,6 @@
 """Registered clips: by reference, with the sha256 of their content.
 
-Clips accumulate in the store. A clip whose file is gone from the disk stays registered and is
+Clips accumulate in the store. A clip whose file is missing from the disk stays registered and is
 reported as missing: its tables may be all that is left of it.
 """
 

@@ -28,7 +28,7 @@ def registered_motion(store: Store) -> pl.DataFrame:
 def register_motion(
     store: Store, instance: dg.DagsterInstance, directories: Sequence[Path]
 ) -> pl.DataFrame:
-    """Register the motion files of ``directories``; drop files that are gone. Returns the table.
+    """Register the motion files of ``directories``; drop missing files. Returns the table.
 
     A file with the content of another is skipped. A file whose name is taken is registered under
     its folder's name and its own. Nothing is parsed here: ``pretraining_motion`` reports files
@@ -73,7 +73,7 @@ def unused_motion(store: Store) -> dict[str, str]:
 
 
 def _unique(by_path: Mapping[str, dict[str, str]]) -> list[dict[str, str]]:
-    """The rows without repeated contents, each with a name of its own."""
+    """The rows without repeated contents, each with a unique name."""
     names: set[str] = set()
     contents: set[str] = set()
     kept = []

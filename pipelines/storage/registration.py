@@ -1,4 +1,4 @@
-"""What registering clips, annotation files and motion files has in common.
+"""Common parts of registering clips, annotation files and motion files.
 
 Files are registered by reference: a table holds their paths and the sha256 of their content.
 """
@@ -28,7 +28,7 @@ def read_registered(store: Store, asset: str, schema: Schema) -> pl.DataFrame:
 
 
 def accept_all(path: Path) -> bool:
-    """A filter that every file passes."""
+    """A filter that accepts every file."""
     return True
 
 

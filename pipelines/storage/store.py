@@ -1,6 +1,6 @@
 """The store: one folder that holds everything the pipeline makes, as typed paths.
 
-The only place that knows where a table, a frame, a model or a database lies.
+The only place that knows the paths of tables, frames, models and databases.
 """
 
 import json
@@ -101,7 +101,7 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self.path / "raw" / "motion"
 
     def has_motion(self) -> bool:
-        """Whether motion is registered, and not found to hold nothing that can be used."""
+        """Whether motion is registered, unless it is known to contain nothing usable."""
         files, used, looked_at = (
             _height(self.table(name))
             for name in ("raw_motion", "pretraining_motion", "pretraining_sources")
@@ -168,7 +168,7 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def exports(self) -> Path:
-        """What leaves the pipeline: annotation templates, models."""
+        """Exports of the pipeline: annotation templates, models."""
         return self.path / "exports"
 
     @property
@@ -197,14 +197,14 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     # --- life cycle ---------------------------------------------------------------------------
     def initialise(self) -> "Store":
-        """Create what a new store needs; harmless on an old one. Raises InputError if it cannot."""
+        """Create what a new store needs; idempotent. Raises InputError when this fails."""
         try:
             for folder in (self.raw_clips, self.raw_annotations, self.raw_motion):
                 folder.mkdir(parents=True, exist_ok=True)
             for folder in (self.dagster_home, self.mlflow):
                 folder.mkdir(parents=True, exist_ok=True)
             config = self.dagster_home / "dagster.yaml"
-            # A copy that was edited belongs to the user; an unedited one follows the template.
+            # An edited copy belongs to the user; an unedited one follows the template.
             if not config.exists() or file_digest(config) in UNEDITED:
                 write_text(config, files("pipelines").joinpath("dagster.yaml").read_text("utf-8"))
         except OSError as error:

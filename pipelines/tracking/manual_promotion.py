@@ -22,7 +22,7 @@ from pipelines.tracking.tracker import Tracker
 
 
 class PromotionRefusedError(Exception):
-    """A promotion was refused; ``reasons`` say why, one line each."""
+    """A promotion was refused for ``reasons``, one line each."""
 
     def __init__(self, version: str, reasons: list[str]) -> None:
         super().__init__(f"{version} was not promoted")

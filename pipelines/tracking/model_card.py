@@ -41,7 +41,7 @@ listed in `lineage.json`; the licences of these apply to the use of the weights.
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What a card is written from."""
+    """The facts for a model card."""
 
     task: str
     title: str
@@ -69,7 +69,7 @@ def render_card(facts: CardFacts) -> str:
         _data_section(facts),
         f"## Limits\n\n{LIMITS}\n",
         f"## Licence\n\n{LICENCE}\n",
-        _recipe_section(facts),  # the longest, so the last: a description may be cut
+        _recipe_section(facts),  # last because it is the longest: a description may be cut
     ]
     return "\n".join(parts)
 
@@ -108,7 +108,7 @@ def score_rows(task: str, table: pl.DataFrame, method: str) -> list[dict[str, An
 
 
 def _score_table(task: str, title: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A line for each style, a column for each threshold or horizon."""
+    """One line per style, one column per threshold or horizon."""
     measure = MEASURES[task]
     cells = sorted({row["cell"] for row in rows})
     heads = " | ".join(measure.cell.format(cell) for cell in cells)

@@ -91,7 +91,7 @@ class Candidate:
 
 
 def approval(store: Store, task: str) -> str:
-    """Who approved the version that the last run of the gate left to a person, "" if no one yet.
+    """Who approved the version that awaits approval since the last gate run, "" if no one yet.
 
     Opens MLflow only when a version is waiting.
     """

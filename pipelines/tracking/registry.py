@@ -106,7 +106,7 @@ class Registry:
                 number = str(min(int(version.version) for version in known))
                 self.tag(number, tags)
                 return number
-            # MLflow looks the model up in the process's store, whatever store the client has.
+            # MLflow looks the model up in the process's store, not in the client's.
             mlflow.set_tracking_uri(self.tracker.store.tracking_uri)
             version = client.create_model_version(
                 self.name, f"models:/{model_id}", run_id, tags=dict(tags), model_id=model_id

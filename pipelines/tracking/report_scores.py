@@ -53,5 +53,5 @@ def read_scores(
         return None
     table = pl.read_parquet(store.output(report))
     rows = table.filter(pl.col("split") == "test", pl.col("method") == method)
-    # The method's own checkpoint is the first seed; without seeds of its own it has null there.
+    # The method's own checkpoint is the first seed; without further seeds the column is null.
     return rows.filter(pl.col("seed").eq_missing(pl.lit(rows["seed"].min(), pl.Int64)))

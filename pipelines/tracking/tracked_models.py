@@ -20,7 +20,7 @@ class TrackedModel:
 
 @dataclass(frozen=True)
 class ResolvedName:
-    """The run that a name stands for, with the registered version if it names one."""
+    """The run that a name refers to, with the registered version if it names one."""
 
     run_id: str
     model: str | None = None

@@ -38,7 +38,7 @@ class Tracker:
     @cached_property
     def client(self) -> "MlflowClient":
         """The client. Importing MLflow takes seconds, so it is imported here."""
-        # Without this it logs every migration of a new database.
+        # Otherwise it logs every migration of a new database.
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
         from mlflow import MlflowClient
 

@@ -106,7 +106,7 @@ def _log_model(job: dict[str, Any], result: TrainingResult) -> str:
 
 
 def _export_difference(result: TrainingResult, model_id: str) -> float:
-    """Of the program that was just logged; here, torch and its exporter are loaded already."""
+    """Of the program that was just logged. Computed here, where torch is already loaded."""
     import mlflow
 
     from dance_models.quality.models import export_difference
@@ -132,7 +132,7 @@ def _log_datasets(job: dict[str, Any]) -> None:
         dataset = mlflow.data.from_polars(
             frame, source=source["path"], name=split, digest=short_digest(source["version"])
         )
-        # Two trainings that note the same data at once: MLflow's second insert would fail.
+        # If two trainings log the same data set at once, MLflow's second insert fails.
         with file_lock(Store(root=job["store"]).mlflow / DATASETS_LOCK):
             mlflow.log_input(dataset, context=context)
 
@@ -141,7 +141,7 @@ def run(pipes: PipesContext, job: dict[str, Any]) -> None:
     """Train, log to MLflow, report the result through Pipes."""
     import mlflow
 
-    # Its notes on monitors and sources would bury the epochs in Dagster's log.
+    # Its messages on monitors and sources would hide the epochs in Dagster's log.
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="mlflow.data")
     # Views that a recurrent layer keeps of its weights; the program holds the weights themselves.
@@ -187,7 +187,7 @@ def main() -> None:
     try:
         with open_dagster_pipes() as pipes:
             run(pipes, dict(pipes.extras))
-    except KeyboardInterrupt:  # its epochs are saved; a trace would bury the line that says so
+    except KeyboardInterrupt:  # its epochs are saved; a traceback would hide that message
         sys.exit(130)
 
 

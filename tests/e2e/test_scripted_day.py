@@ -60,7 +60,7 @@ class Day:
         model = self.client.get_registered_model(MODEL)
         return {alias: str(number) for alias, number in model.aliases.items()}
 
-    def photograph(self, name: str, url: str, tab: str | None = None) -> str:
+    def screenshot(self, name: str, url: str, tab: str | None = None) -> str:
         """A screenshot of a page, or a tab of it, after it has been rendered; returns its text."""
         self.browser.get("about:blank")  # a changed URL fragment alone does not reload the page
         self.browser.get(url)
@@ -123,7 +123,7 @@ def annotations_become_a_data_set(day: Day, slip: str) -> float:
     entries = {entry["label"]: entry for entry in found["metadataEntries"]}
     assert entries["picture"]["mdStr"].startswith("![")
     page = f"{server.url}/assets/pose_annotations?view=checks&checkDetail=temporal_jumps"
-    assert slip in day.photograph("check_failure", page, tab="Execution history")
+    assert slip in day.screenshot("check_failure", page, tab="Execution history")
     return reaction(server, "ingest_clips", dropped)
 
 
@@ -172,7 +172,7 @@ def a_worse_one_is_refused(day: Day) -> None:
     newest = day.dagster.check("recognition_report", "beats_trivial")[0]
     assert (newest["success"], newest["severity"]) == (False, "WARN")
     page = f"{day.dagster.url}/assets/recognition_champion"
-    assert "refused" in day.photograph("refusal", page)
+    assert "refused" in day.screenshot("refusal", page)
 
 
 def a_better_one_is_promoted(day: Day) -> None:
@@ -189,8 +189,8 @@ def a_better_one_is_promoted(day: Day) -> None:
     assert "| better than raw, PCK@0.1 |" in gate["decision"]
     until(lambda: day.exported() == "3", "the export of the new champion", UNDER)
     page = f"{day.dagster.url}/assets/recognition_champion"
-    assert "promoted" in day.photograph("promotion", page)
-    shown = day.photograph("promotion_mlflow", f"{day.mlflow}/#/models/{MODEL}/versions/3")
+    assert "promoted" in day.screenshot("promotion", page)
+    shown = day.screenshot("promotion_mlflow", f"{day.mlflow}/#/models/{MODEL}/versions/3")
     assert CHAMPION in shown
 
 
@@ -222,7 +222,7 @@ def test_a_day_from_dropped_clips_to_a_rollback(
         clips = clips_become_tables(day, received)
         annotations = annotations_become_a_data_set(day, desk.clips()[0])
         the_weekly_tick_trains(day)
-        day.photograph("asset_graph", f"{server.url}/asset-groups")
+        day.screenshot("asset_graph", f"{server.url}/asset-groups")
         a_worse_one_is_refused(day)
         a_better_one_is_promoted(day)
         rollback_restores(day)

@@ -26,7 +26,7 @@ from pipelines.storage.store import Store, open_instance
 from pipelines.tracking.tracker import Tracker
 
 
-def _spoil(corpus: Corpus) -> None:
+def _add_broken_clips(corpus: Corpus) -> None:
     """One clip of each broken kind among the good ones."""
     folder = corpus.clips / "ballet"
     (folder / "text.mp4").write_text("a shopping list")
@@ -41,7 +41,7 @@ def test_bad_clips_are_quarantined_and_do_not_stop_the_run(
     tmp_path: Path, make_corpus: MakeCorpus
 ) -> None:
     corpus, store = make_corpus(2, 50), tmp_path / "store"
-    _spoil(corpus)
+    _add_broken_clips(corpus)
     code, output = run(store, corpus, "--only", CLIP_ASSETS)
     assert code == 0
     for clip in ("text", "empty", "truncated"):

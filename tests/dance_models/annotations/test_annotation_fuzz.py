@@ -94,7 +94,7 @@ def paths(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from paths(inner, (*at, key))
 
 
-def spoilt(document: Any, path: tuple[Any, ...], junk: Any, remove: bool) -> Any:
+def corrupted(document: Any, path: tuple[Any, ...], junk: Any, remove: bool) -> Any:
     """A copy with one value replaced or removed."""
     changed = copy.deepcopy(document)
     parent = changed
@@ -150,7 +150,7 @@ def test_one_corrupted_value_is_read_or_reported(name: str, tmp_path: Path, data
     document = DOCUMENTS[name]
     path = data.draw(st.sampled_from(list(paths(document))))
     junk, remove = data.draw(JUNK), data.draw(st.booleans())
-    changed = spoilt(document, path, junk, remove)
+    changed = corrupted(document, path, junk, remove)
     file = tmp_path / "a.json"
     file.write_text(json.dumps(changed))
     nothing_is_silent(file, nothing_left=path[-1] == 0 if remove else junk == [])
@@ -173,7 +173,7 @@ TEXT = st.sampled_from(
 )
 
 
-def spoil_xml(root: ElementTree.Element, data: Any) -> None:
+def corrupt_xml(root: ElementTree.Element, data: Any) -> None:
     """Change a tag, a text or an attribute, drop one, or double or empty an element."""
     element = data.draw(st.sampled_from(list(root.iter())))
     change = data.draw(st.sampled_from(["tag", "text", "attribute", "drop", "double", "empty"]))
@@ -199,7 +199,7 @@ def test_one_corrupted_value_in_xml_is_read_or_reported(
     name: str, tmp_path: Path, data: Any
 ) -> None:
     root = ElementTree.fromstring(CVAT[name])
-    spoil_xml(root, data)
+    corrupt_xml(root, data)
     file = tmp_path / "a.xml"
     ElementTree.ElementTree(root).write(file)
     nothing_is_silent(file, nothing_left=not list(root.iter("points")))

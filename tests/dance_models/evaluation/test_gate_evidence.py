@@ -47,8 +47,8 @@ def gate_clips(champion_groups: frozenset[str] = frozenset()) -> GateClips:
 
 
 def test_fresh_weights_return_the_estimate_and_a_perturbed_network_loses(tmp_path: Path) -> None:
-    fresh, spoilt = gate_model(tmp_path, 0.0), gate_model(tmp_path, 0.3)
-    evidence = measure_evidence("recognition", fresh, spoilt, gate_clips(), CONFIG)
+    fresh, perturbed = gate_model(tmp_path, 0.0), gate_model(tmp_path, 0.3)
+    evidence = measure_evidence("recognition", fresh, perturbed, gate_clips(), CONFIG)
     gains = {
         row["other"]: row["difference"]
         for row in evidence.paired.filter(style="all", metric="pck_torso", threshold=0.1).to_dicts()
@@ -64,8 +64,8 @@ def test_fresh_weights_return_the_estimate_and_a_perturbed_network_loses(tmp_pat
     refused = [c.name for c in decide(evidence, CONFIG).criteria if not c.passed]
     assert refused == ["better than raw, PCK@0.1", "better than calibrated, PCK@0.1"]
 
-    other_way = measure_evidence("recognition", spoilt, fresh, gate_clips(), CONFIG)
-    assert other_way.mirror_percent > 1  # left and right were spoilt differently
+    other_way = measure_evidence("recognition", perturbed, fresh, gate_clips(), CONFIG)
+    assert other_way.mirror_percent > 1  # left and right were perturbed differently
     assert not decide(other_way, CONFIG).passed
 
 

@@ -64,10 +64,10 @@ def test_each_training_clip_is_scored_once_and_test_clips_never(tmp_path: Path) 
     assert np.isfinite(found.pooled)
     assert found.pooled > 0
     # The content of the test clips changes nothing.
-    spoilt = [
+    altered = [
         replace(run, annotation=run.annotation * 7) if run.split == "test" else run for run in runs
     ]
-    again = _annotated(cross_validate(training_clips(spoilt), SMALL, 3, tmp_path / "b", _quiet))
+    again = _annotated(cross_validate(training_clips(altered), SMALL, 3, tmp_path / "b", _quiet))
     np.testing.assert_array_equal(again.sums, found.sums)
 
 

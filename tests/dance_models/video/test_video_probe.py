@@ -80,7 +80,7 @@ def _bad(tmp_path: Path, kind: str) -> Path:
 
 
 def _faststart(path: Path) -> None:
-    """Cut an mp4 whose index lies in front."""
+    """Cut an mp4 whose index is at the front."""
     import av
 
     source = path.with_name("whole.mp4")

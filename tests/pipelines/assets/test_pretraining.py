@@ -212,7 +212,7 @@ def test_pre_training_in_the_graph(tmp_path: Path, make_corpus: MakeCorpus) -> N
     )
     deadline = time.monotonic() + 500
     while not list(root.glob("models/pretrained_*/*/progress.json")):
-        assert time.monotonic() < deadline, "no epoch of pre-training in all that time"
+        assert time.monotonic() < deadline, "no epoch of pre-training before the deadline"
         assert process.poll() is None
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGKILL)

@@ -46,7 +46,7 @@ class Daemon:
         self.defs = dg.Definitions(assets=[*PER_CLIP, *PER_STORE])
         self.cursor: Any = None
 
-    def asks_for(self) -> set[str]:
+    def requested(self) -> set[str]:
         """The assets that one tick requests."""
         result = dg.evaluate_automation_conditions(self.defs, self.instance, cursor=self.cursor)
         self.cursor = result.cursor
@@ -96,52 +96,52 @@ BOTH = {"pose_dataset", "split_manifest"}
 
 
 def test_an_empty_store_requests_nothing(daemon: Daemon) -> None:
-    assert daemon.asks_for() == set()
+    assert daemon.requested() == set()
     daemon.register("one")
-    assert daemon.asks_for() == set()
-    assert daemon.asks_for() == set()
+    assert daemon.requested() == set()
+    assert daemon.requested() == set()
 
 
 def test_the_last_finished_clip_requests_the_data_set_once(daemon: Daemon) -> None:
-    daemon.asks_for()
+    daemon.requested()
     daemon.register("one", "two")
     daemon.ingest("one")
-    assert daemon.asks_for() == set()
+    assert daemon.requested() == set()
     daemon.ingest("two")
-    assert daemon.asks_for() == BOTH
+    assert daemon.requested() == BOTH
     daemon.build()
-    assert daemon.asks_for() == set()
+    assert daemon.requested() == set()
     daemon.ingest("two")
-    assert daemon.asks_for() == BOTH
+    assert daemon.requested() == BOTH
 
 
 def test_clips_ingested_before_automation_was_enabled_become_a_data_set(
     daemon: Daemon,
 ) -> None:
     daemon.ingest("one")
-    assert BOTH in (daemon.asks_for(), daemon.asks_for())
+    assert BOTH in (daemon.requested(), daemon.requested())
     daemon.build()
-    assert daemon.asks_for() == set()
-    assert daemon.asks_for() == set()
+    assert daemon.requested() == set()
+    assert daemon.requested() == set()
 
 
 def test_a_failed_clip_does_not_hold_up_the_data_set(daemon: Daemon) -> None:
-    daemon.asks_for()
+    daemon.requested()
     daemon.fail_to_ingest("broken")
-    assert daemon.asks_for() == set(), "there is no clip to join yet"
+    assert daemon.requested() == set(), "there is no clip to join yet"
     daemon.ingest("one")
-    assert daemon.asks_for() == BOTH
+    assert daemon.requested() == BOTH
     daemon.build()
-    assert daemon.asks_for() == set()
+    assert daemon.requested() == set()
 
 
 def test_a_data_set_that_cannot_be_split_is_retried_when_an_input_changes(
     daemon: Daemon,
 ) -> None:
-    daemon.asks_for()
+    daemon.requested()
     daemon.ingest("one")
-    assert daemon.asks_for() == BOTH
+    assert daemon.requested() == BOTH
     daemon.fail_to_build()
-    assert [daemon.asks_for() for _ in range(3)] == [set(), set(), set()]
+    assert [daemon.requested() for _ in range(3)] == [set(), set(), set()]
     daemon.ingest("one")
-    assert daemon.asks_for() == BOTH
+    assert daemon.requested() == BOTH

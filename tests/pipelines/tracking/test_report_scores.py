@@ -84,7 +84,7 @@ def test_the_scores_of_the_checkpoints_own_seed_count(case: Case) -> None:
     for values, own in (
         ({None: 12.0, 0: 12.5, 1: 11.5}, [12.5]),  # pooled, and one row per seed
         ({None: 12.0}, [12.0]),  # only other networks have several seeds
-        ({7: 12.5}, [12.5]),  # one seed, whatever its number
+        ({7: 12.5}, [12.5]),  # one seed, with any number
     ):
         write_report(case, values)
         score(case, run_id)
