@@ -120,4 +120,4 @@ def _print_summary(console: Console, summary: dict[str, object]) -> None:
     assert isinstance(errors, dict)
     for name, horizons in errors.items():
         listed = ", ".join(f"{value} at {ms} ms" for ms, value in horizons.items())
-        console.print(f"{name} against what came, % of torso: {listed or 'too short to forecast'}")
+        console.print(f"{name}, mean error in % of torso: {listed or 'too short to forecast'}")
