@@ -1,5 +1,6 @@
 """``dance``: the same graph as the web UI, without a browser. Each command has its own module."""
 
+import signal
 from collections.abc import Callable
 
 import typer
@@ -38,6 +39,7 @@ def make_app() -> typer.Typer:
 
 def main() -> None:
     """Entry point of the ``dance`` script."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped as with Ctrl-C
     make_app()()
 
 

@@ -50,8 +50,13 @@ def stages_of(profile: Profile) -> tuple[Stage, ...]:
         if any(fine_tuned.pretraining_asset == asset for fine_tuned in rows)
     ]
     tasks: tuple[Task, ...] = ("recognition", "prediction")
+    # The footnotes of both reports name all rows that were pre-trained.
     reports = [
-        report_stage(task, [networks[row.id] for row in rows if row.task == task]) for task in tasks
+        report_stage(
+            task,
+            [networks[row.id] for row in rows if row.task == task or row.pretraining_asset],
+        )
+        for task in tasks
     ]
     stages = (
         clip_probe,

@@ -245,7 +245,7 @@ class Stage:
         digest = self.digest(context)
         last = (
             self.fresh_materialization(context.run.instance, store, clip, digest)
-            if self.reuse or ONLY_STALE_TAG in context.run.run.tags
+            if self.reuse or _only_stale(context.run.run)
             else None
         )
         if last is not None:
@@ -282,9 +282,9 @@ class Stage:
     ) -> Result:
         """Several clips in one step, as the web UI's backfills ask for.
 
-        A clip that an upstream check stopped is left out, and an error in one clip fails the step
-        only after the others are made and recorded. A blocking check is reported as a warning
-        here: it would stop the other clips too.
+        A clip that an upstream check stopped is left out. An error in one clip fails the step only
+        after the others are made and their materializations recorded; their checks are reported
+        the next time. A blocking check is a warning here: it would stop the other clips too.
         """
         made: dict[str, Metadata] = {}
         errors: dict[str, str] = {}
@@ -333,6 +333,11 @@ class Stage:
             if isinstance(dep, Stage):
                 yield dep
                 yield from dep.upstream()
+
+
+def _only_stale(run: dg.DagsterRun) -> bool:
+    """Whether a command asked for stale results only; a re-execution in the UI copies its tags."""
+    return ONLY_STALE_TAG in run.tags and run.parent_run_id is None
 
 
 def _recorded_inputs(last: dg.AssetMaterialization) -> str | None:

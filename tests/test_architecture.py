@@ -53,6 +53,7 @@ LAYERS = {
         "known_warnings",
         "storage",
         "partitions",
+        "recovery",
         "previews",
         "settings",
         "profile_options",
@@ -208,7 +209,7 @@ here = os.getcwd()
 def hook(event, arguments):
     if event == "open" and isinstance(arguments[0], str):
         path = os.path.abspath(arguments[0])
-        if path.startswith(here):
+        if path.startswith(here) and "__editable__" not in path:  # a hook of the installer
             found.append(f"opened {path}")
 
 sys.addaudithook(hook)

@@ -130,15 +130,10 @@ def _report_inputs(task: Task, context: StageContext[EvaluationConfig]) -> Input
 
 def _report_files(store: Store, name: str) -> list[Path]:
     return [
-        paired_file(store, name),
+        store.paired(name),
         store.reports / f"{name}.md",
         store.reports / f"{name}.txt",
     ]
-
-
-def paired_file(store: Store, report: str) -> Path:
-    """The paired comparisons of one report."""
-    return store.reports / f"paired_{report}.parquet"
 
 
 def _publish(store: Store, name: str, rows: list[Row], report: "Report") -> Metadata:
@@ -235,7 +230,7 @@ def _score(task: Task, context: StageContext[EvaluationConfig], rows: list[Row])
 def paired_comparisons(context: StageContext[None]) -> Metadata:
     """Every paired comparison of both reports in one table, with Holm-corrected p values."""
     store = context.store
-    table = pl.concat([pl.read_parquet(paired_file(store, report)) for report in REPORTS])
+    table = pl.concat([pl.read_parquet(store.paired(report)) for report in REPORTS])
     path = store.output("paired_comparisons")
     write_table(table, path, {})
     return {**previews.table_metadata(table, path), "comparisons": previews.records(table, 60)}

@@ -1,7 +1,7 @@
-"""Pre-training on motion without video: capture files and tracks, then both networks.
+"""Motion without video to pre-train on, and the check that no evaluated clip shows it.
 
-Without motion none of this is in the graph but ``pretraining_motion``, which is empty and reports
-so. The reports then say "not pre-trained".
+The trainings on it are in ``training.py``. Without motion they are not in the graph,
+``pretraining_motion`` is empty and the reports say "not pre-trained".
 """
 
 from collections.abc import Sequence

@@ -7,7 +7,8 @@ import dagster as dg
 
 from dance_models.config import Profile
 from pipelines.assets.annotations import pose_annotations
-from pipelines.assets.clips import clip_probe, pose_tracks, sampled_frames
+from pipelines.assets.clips import clip_probe
+from pipelines.assets.dataset import pose_dataset
 from pipelines.automation.folders import Changes, FolderScan, scan_again
 from pipelines.automation.jobs import INGEST_CLIPS
 from pipelines.automation.switches import AutomationSettings
@@ -103,7 +104,7 @@ def _register(
 
 def is_ingested(store: Store, instance: dg.DagsterInstance, profile: Profile, clip: str) -> bool:
     """Whether the tables of a clip exist and were made from the registered files."""
-    stages = (clip_probe, pose_annotations, sampled_frames, pose_tracks)
+    stages = set(pose_dataset.upstream())
     return all(store.table(stage.name, clip).is_file() for stage in stages) and clip_probe.is_fresh(
         instance, store, profile, clip
     )

@@ -73,7 +73,7 @@ def _report(
     report = f"{task}_report"
     methods = [row.id for row in rows_of(task)]
     scores = pl.read_parquet(store.output(report))
-    paired = pl.read_parquet(store.reports / f"paired_{report}.parquet")
+    paired = pl.read_parquet(store.paired(report))
     find = models.below_raw if task == "recognition" else models.above_standing_still
     return find(scores, paired, methods, config)
 

@@ -30,10 +30,10 @@ TracksOption = Annotated[
     Path | None, typer.Option(help="Folder of pose tracks computed elsewhere, one JSON a clip.")
 ]
 StoreOption = Annotated[
-    Path,
+    str,  # not a path: a URL has to reach the store as it is
     typer.Option("--store", envvar="ASSETS_STORE", help="Folder for all results."),
 ]
-DEFAULT_STORE: Final = Path("assets_store")
+DEFAULT_STORE: Final = "assets_store"
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")]
 
 
@@ -57,7 +57,7 @@ def reported(debug: bool) -> Iterator[None]:
             raise
         error_console().print(f"[bold red]error:[/] {escape(str(error))}")
         raise typer.Exit(EXIT_INPUT) from error
-    except KeyboardInterrupt as interrupt:
+    except (KeyboardInterrupt, typer.Abort) as interrupt:  # Abort: Ctrl-C at a question
         error_console().print(
             "Interrupted. Finished results are kept; the same command continues from there."
         )
@@ -72,11 +72,11 @@ def reported(debug: bool) -> Iterator[None]:
         raise typer.Exit(EXIT_FAILED) from error
 
 
-def opened(store: Path) -> "Store":
-    """The store in a folder."""
+def opened(store: str) -> "Store":
+    """The store of that root."""
     from pipelines.storage.store import Store
 
-    return Store(root=str(store))
+    return Store(root=store)
 
 
 def estimator_of(

@@ -61,10 +61,13 @@ def server_environment(store: "Store") -> dict[str, str]:
 
 def serve(store: "Store", out: Console, dagster_port: int, mlflow_port: int) -> int:
     """Run both until one ends or the user interrupts; returns an exit code."""
+    from pipelines.recovery import close_orphaned_runs
     from pipelines.storage.store import open_instance
     from pipelines.tracking.tracker import Tracker
 
-    open_instance(store).dispose()  # creates the databases before two processes do
+    with open_instance(store) as instance:  # creates the databases before two processes do
+        for run_id in close_orphaned_runs(instance):
+            out.print(f"Run {run_id[:8]} was killed; it is closed as failed.")
     Tracker(store).initialise()
     out.print(
         f"Dagster: http://127.0.0.1:{dagster_port}   MLflow: http://127.0.0.1:{mlflow_port}   "

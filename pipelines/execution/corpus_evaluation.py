@@ -16,8 +16,6 @@ from dance_models.config import EstimatorConfig
 from dance_models.errors import InputError
 from dance_models.rows import row_of
 from dance_models.tables import SPLIT_ROWS, conform, write_table, write_text
-from pipelines.assets.annotations import pose_annotations
-from pipelines.assets.clips import clip_probe, pose_tracks, sampled_frames
 from pipelines.assets.dataset import pose_dataset
 from pipelines.checks.motion_leak import motion_pose_runs
 from pipelines.execution.request import Request
@@ -33,10 +31,7 @@ if TYPE_CHECKING:
     from dance_models.evaluation.report import Report
 
 SPLITS = ("train_split", "val_split")
-STAGES = frozenset(
-    stage.name
-    for stage in (clip_probe, pose_annotations, sampled_frames, pose_tracks, pose_dataset)
-)
+STAGES = frozenset({pose_dataset.name, *(stage.name for stage in pose_dataset.upstream())})
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def plan(
     running: set[str] = set()
     stopped: set[str] = set()
     for stage in stages:
-        upstream = set(stage.dependencies)
+        upstream = {*stage.dependencies, *(other.name for other in stage.upstream())}
         if upstream & stopped:
             stopped.add(stage.name)
         elif upstream & running or not is_fresh(stage, instance, store, profile, clip):
@@ -106,12 +106,15 @@ def outcomes_of_run(
 
 
 def was_interrupted(instance: dg.DagsterInstance, run_id: str) -> bool:
-    """Whether a step of the run ended because of SIGINT or SIGTERM."""
-    interrupt = dg.DagsterExecutionInterruptedError.__name__
+    """Whether SIGINT or SIGTERM ended the run: between its steps, or one of them."""
+    run = instance.get_run_by_id(run_id)
+    if run is not None and run.status == dg.DagsterRunStatus.CANCELED:
+        return True
+    interrupts = (dg.DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__)
     failures = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
     events = [record.dagster_event for record in failures if record.dagster_event is not None]
     errors = [event.step_failure_data.error for event in events]
-    return any(error is not None and error.cls_name == interrupt for error in errors)
+    return any(error is not None and error.cls_name in interrupts for error in errors)
 
 
 def _recorded(

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 from rich.progress import (
@@ -76,7 +76,8 @@ def shown_progress(run: DatasetRun, bars: Progress) -> Iterator[None]:
 
     def watch() -> None:
         while not stop.wait(2):
-            update()
+            with suppress(Exception):  # a locked database: a bar must not end the run
+                update()
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -85,7 +86,8 @@ def shown_progress(run: DatasetRun, bars: Progress) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
-        update()
+        with suppress(Exception):  # it would hide how the run ended
+            update()
 
 
 def _epochs(request: Request, stage: Stage) -> tuple[int, int] | None:

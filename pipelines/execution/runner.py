@@ -25,9 +25,9 @@ from pipelines.execution.outcomes import (
     plan,
     was_interrupted,
 )
-from pipelines.execution.recovery import process_tags
 from pipelines.execution.request import Request, definitions_of
 from pipelines.partitions import clip_keys
+from pipelines.recovery import process_tags
 from pipelines.settings import op_config
 from pipelines.stage import ONLY_STALE_TAG, Stage
 from pipelines.storage.store import open_instance
@@ -69,6 +69,8 @@ def run_clip(request: Request, clip: str) -> list[StageOutcome]:
             )
         except dg.DagsterError as error:  # the run could not even be started
             return [StageOutcome(planned.to_run[0].name, clip, "failed", error=str(error))]
+        if was_interrupted(instance, result.run_id):
+            raise KeyboardInterrupt
         ran = outcomes_of_run(instance, result.run_id, planned.to_run, store, profile, clip)
         return [*planned.outcomes, *ran]
 
@@ -102,13 +104,17 @@ class DatasetRun:
             },
         )
         config = _run_config(request, to_run)
-        result = dg.execute_job(
-            job,
-            instance=self.instance,
-            run_config={**config, "execution": {"config": {"max_concurrent": self.workers}}},
-            tags={**_tags(request), COMMAND_TAG: self._command},
-            asset_selection=[dg.AssetKey(stage.name) for stage in to_run],
-        )
+        try:
+            result = dg.execute_job(
+                job,
+                instance=self.instance,
+                run_config={**config, "execution": {"config": {"max_concurrent": self.workers}}},
+                tags={**_tags(request), COMMAND_TAG: self._command},
+                asset_selection=[dg.AssetKey(stage.name) for stage in to_run],
+            )
+        except dg.DagsterError as error:  # the run could not even be started
+            failed = StageOutcome(to_run[0].name, None, "failed", error=str(error))
+            return [*self.planned.outcomes, failed]
         if was_interrupted(self.instance, result.run_id):
             raise KeyboardInterrupt
         ran = outcomes_of_run(self.instance, result.run_id, to_run, request.opened, request.profile)
@@ -142,11 +148,15 @@ class ClipRuns:
                 futures: dict[Future[list[StageOutcome]], str] = {
                     pool.submit(run_clip, self.request, clip): clip for clip in waiting
                 }
-                for future in as_completed(futures):
-                    try:
-                        yield future.result()
-                    except BrokenProcessPool:
-                        broken.append(futures[future])
+                try:
+                    for future in as_completed(futures):
+                        try:
+                            yield future.result()
+                        except BrokenProcessPool:
+                            broken.append(futures[future])
+                except BaseException:  # interrupted: clips that have not started are left
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
             if len(broken) == len(waiting):  # no progress: the first of them kills its worker
                 yield [self._killed(broken[0])]
                 broken = broken[1:]

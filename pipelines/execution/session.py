@@ -17,11 +17,11 @@ from dance_models.errors import InputError
 from pipelines.assets.pretraining import pretraining_motion
 from pipelines.execution.outcomes import StageOutcome
 from pipelines.execution.progress import progress_bars, shown_progress
-from pipelines.execution.recovery import close_orphaned_runs
 from pipelines.execution.request import Request
 from pipelines.execution.runner import ClipRuns, DatasetRun
 from pipelines.graph import stages_of
 from pipelines.partitions import clip_keys
+from pipelines.recovery import close_orphaned_runs
 from pipelines.storage.annotations import register_annotations
 from pipelines.storage.clips import register_clips
 from pipelines.storage.motion import register_motion, unused_motion
@@ -77,8 +77,7 @@ class Session:
     ) -> None:
         """Register folders, and the store's own raw folders.
 
-        Raises InputError when a folder does not exist, when there is no clip at all, and when an
-        asset that is asked for is not in the graph.
+        Raises InputError when a folder does not exist or there is no clip at all.
         """
         for folder in (clips, annotations, motion):
             if folder is not None and not folder.is_dir():

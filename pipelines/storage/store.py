@@ -166,6 +166,10 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Long score tables and what is rendered from them."""
         return self.path / "reports"
 
+    def paired(self, report: str) -> Path:
+        """The paired comparisons of one report."""
+        return self.reports / f"paired_{report}.parquet"
+
     @property
     def exports(self) -> Path:
         """Exports of the pipeline: annotation templates, models."""

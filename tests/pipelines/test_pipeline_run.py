@@ -19,10 +19,11 @@ from dance_models.checkpoint import load_checkpoint
 from dance_models.profiles import PROFILES
 from dance_models.rows import ROWS
 from pipelines.automation.retraining import stale_networks
+from pipelines.checks.dataset import CHECKED_PARTS, PARTS
 from pipelines.cli import make_app
 from pipelines.graph import build_definitions, stages_of
 from pipelines.profile_options import ProfileOptions
-from pipelines.storage.store import Store, open_instance
+from pipelines.storage.store import REPORT_FILES, TRAININGS, Store, open_instance
 from pipelines.tracking.tracker import Tracker
 
 
@@ -239,3 +240,24 @@ def test_stages_are_listed_after_their_dependencies(tmp_path: Path) -> None:
     for stage in stages_of(options.resolve(Store(root=str(tmp_path)))):
         assert set(stage.dependencies) <= seen, stage.name
         seen.add(stage.name)
+
+
+def test_lists_of_lower_layers_are_those_of_the_graph() -> None:
+    """Layers below the stages cannot ask them, so they name assets themselves."""
+    stages = {stage.name: stage for stage in stages_of(PROFILES["study"])}
+    clips = {name for name, stage in stages.items() if stage.partitioned}
+    assert set(CHECKED_PARTS) == clips
+    assert set(PARTS) == clips & set(stages["pose_dataset"].dependencies)
+    assert set(REPORT_FILES) <= set(stages)
+    assert {name for name in stages if name in TRAININGS} == {
+        name for name, stage in stages.items() if stage.op_tags.get("dance/kind") == "training"
+    }
+
+
+def test_both_reports_wait_for_every_row_that_was_pre_trained(tmp_path: Path) -> None:
+    """Their footnotes name all of them."""
+    profile = ProfileOptions("smoke", motion=True).resolve(Store(root=str(tmp_path)))
+    fine_tuned = {row.asset for row in ROWS if row.pretraining_asset}
+    for stage in stages_of(profile):
+        if stage.name in ("recognition_report", "prediction_report"):
+            assert fine_tuned <= set(stage.dependencies)

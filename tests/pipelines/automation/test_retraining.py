@@ -1,6 +1,8 @@
 """The weekly tick: a run, or a reason for none."""
 
 import json
+import os
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from dance_models.tables import write_table, write_text
 from pipelines.automation.retraining import retraining_schedule
 from pipelines.automation.switches import AutomationSettings
 from pipelines.graph import stages_of
+from pipelines.recovery import PROCESS_TAG
 from pipelines.stage import INPUTS_TAG
 from pipelines.storage.registration import VERSION_TAG
 from pipelines.storage.store import Store
@@ -117,3 +120,18 @@ def test_only_one_retraining_runs_at_a_time(weeks: Weeks) -> None:
     assert weeks.tick() == f"run {run.run_id[:8]} of retrain_all is in progress"
     weeks.instance.report_run_failed(run)
     assert isinstance(weeks.tick(), dg.RunRequest)
+
+
+def test_a_killed_run_does_not_block_retraining(weeks: Weeks) -> None:
+    """`dance run` was killed during its run of the same job."""
+
+    @dg.job(name="retrain_all")
+    def stand_in() -> None: ...
+
+    weeks.build(frames=10)
+    dead = {PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}:0.00"}  # the pid is reused
+    run = weeks.instance.create_run_for_job(stand_in, status=dg.DagsterRunStatus.STARTED, tags=dead)
+    assert isinstance(weeks.tick(), dg.RunRequest)
+    closed = weeks.instance.get_run_by_id(run.run_id)
+    assert closed is not None
+    assert closed.status == dg.DagsterRunStatus.FAILURE

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from dance_models.errors import InputError
+from pipelines.cli import make_app
 from pipelines.commands.common import estimator_of, reported
 
 
@@ -15,6 +17,7 @@ from pipelines.commands.common import estimator_of, reported
         (InputError("no such folder", hint="Choose another"), 2, "no such folder"),
         (RuntimeError("broken\nmore"), 1, "RuntimeError: broken (--debug shows the trace)"),
         (KeyboardInterrupt(), 130, "the same command continues from there"),
+        (typer.Abort(), 130, "the same command continues from there"),
         (typer.Exit(3), 3, ""),
     ],
 )
@@ -35,3 +38,17 @@ def test_debug_raises_the_error() -> None:
 def test_two_estimators_exclude_each_other(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="exclude each other"):
         estimator_of(tracks=tmp_path, onnx=tmp_path)
+
+
+@pytest.mark.parametrize("given", ["option", "variable"])
+def test_a_store_that_is_a_url_is_refused(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taken for a path it would become a folder of that name."""
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--store", "s3://bucket"] if given == "option" else []
+    variables = {} if given == "option" else {"ASSETS_STORE": "s3://bucket"}
+    result = CliRunner().invoke(make_app(), ["run", *arguments], env=variables)
+    assert result.exit_code == 2
+    assert "only local folders work so far" in " ".join(result.output.split())
+    assert list(tmp_path.iterdir()) == []

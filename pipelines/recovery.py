@@ -44,7 +44,8 @@ def close_orphaned_runs(instance: dg.DagsterInstance) -> list[str]:
     closed: list[str] = []
     for run in instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED)):
         tag = run.tags.get(PROCESS_TAG)
-        if tag is None or _alive(tag):
+        # A re-execution in the web UI copies the tags of the run that it repeats.
+        if tag is None or run.parent_run_id is not None or _alive(tag):
             continue
         instance.report_run_failed(run, "The process of this run was killed.")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)

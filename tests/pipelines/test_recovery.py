@@ -11,14 +11,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from pipelines.execution.recovery import PROCESS_TAG, close_orphaned_runs, process_tags
+from pipelines.recovery import PROCESS_TAG, close_orphaned_runs, process_tags
 from pipelines.storage.store import Store, open_instance
 
 KILLED = textwrap.dedent(
     """
     import os, signal, sys
     import dagster as dg
-    from pipelines.execution.recovery import process_tags
+    from pipelines.recovery import process_tags
     from pipelines.storage.store import Store, open_instance
 
     @dg.asset(pool="decode")
