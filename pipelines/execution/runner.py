@@ -154,8 +154,11 @@ class ClipRuns:
                             yield future.result()
                         except BrokenProcessPool:
                             broken.append(futures[future])
-                except BaseException:  # interrupted: clips that have not started are left
-                    pool.shutdown(wait=False, cancel_futures=True)
+                except BaseException:  # interrupted: the next run makes these clips
+                    # Dagster takes SIGTERM for an interrupt of one run; the worker would go on.
+                    for worker in multiprocessing.active_children():
+                        worker.kill()
+                    pool.shutdown(cancel_futures=True)
                     raise
             if len(broken) == len(waiting):  # no progress: the first of them kills its worker
                 yield [self._killed(broken[0])]
