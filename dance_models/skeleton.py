@@ -173,6 +173,19 @@ def both_sides(*parts: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return left, right
 
 
+def body_parts(
+    names: Sequence[str],
+    arms: tuple[Sequence[str], Sequence[str]],
+    legs: tuple[Sequence[str], Sequence[str]],
+    trunk: Sequence[str],
+) -> BodyParts:
+    """The parts from the names of their joints; arms and legs left, then right.
+
+    Raises KeyError for a name that is not there.
+    """
+    return BodyParts(*(joint_numbers(names, part) for part in (*arms, *legs, trunk)))
+
+
 _NAMES: Final = (
     "head_top", "neck", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow",
     "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee",
@@ -208,13 +221,7 @@ DANCE_14: Final[Skeleton] = Skeleton(
     hips=_numbers("left_hip", "right_hip"),
     distal=_numbers("head_top", "left_wrist", "right_wrist", "left_ankle", "right_ankle"),
     mirror_pairs=side_pairs(_NAMES),
-    parts=BodyParts(
-        left_arm=_numbers(*_ARMS[0]),
-        right_arm=_numbers(*_ARMS[1]),
-        left_leg=_numbers(*_LEGS[0]),
-        right_leg=_numbers(*_LEGS[1]),
-        trunk=_numbers(*_HEAD, "left_hip", "right_hip"),
-    ),
+    parts=body_parts(_NAMES, _ARMS, _LEGS, (*_HEAD, "left_hip", "right_hip")),
     coarse_scales=(
         tuple(
             _numbers(*part)

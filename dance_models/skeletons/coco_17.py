@@ -9,8 +9,8 @@ from typing import Final
 
 from dance_models.skeleton import (
     BLAZEPOSE_MIRROR,
-    BodyParts,
     Skeleton,
+    body_parts,
     both_sides,
     joint_numbers,
     side_colours,
@@ -59,12 +59,8 @@ COCO_17: Final = Skeleton(
         "left_ear", "right_ear", "left_wrist", "right_wrist", "left_ankle", "right_ankle"
     ),
     mirror_pairs=side_pairs(_NAMES),
-    parts=BodyParts(
-        left_arm=_numbers(*_ARMS[0]),
-        right_arm=_numbers(*_ARMS[1]),
-        left_leg=_numbers(*_LEGS[0]),
-        right_leg=_numbers(*_LEGS[1]),
-        trunk=_numbers(*_FACE, "left_shoulder", "right_shoulder", "left_hip", "right_hip"),
+    parts=body_parts(
+        _NAMES, _ARMS, _LEGS, (*_FACE, "left_shoulder", "right_shoulder", "left_hip", "right_hip")
     ),
     coarse_scales=(
         tuple(

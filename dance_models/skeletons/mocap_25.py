@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import Final
 
 from dance_models.skeleton import (
-    BodyParts,
     Skeleton,
+    body_parts,
     both_sides,
     joint_numbers,
     side_colours,
@@ -42,13 +42,7 @@ MOCAP_25: Final = Skeleton(
     hips=_numbers("left_hip", "right_hip"),
     distal=_numbers("head", "left_toe", "right_toe", "left_hand", "right_hand"),
     mirror_pairs=side_pairs(_NAMES),
-    parts=BodyParts(
-        left_arm=_numbers(*_ARMS[0]),
-        right_arm=_numbers(*_ARMS[1]),
-        left_leg=_numbers(*_LEGS[0]),
-        right_leg=_numbers(*_LEGS[1]),
-        trunk=_numbers(*_SPINE, "left_hip", "right_hip"),
-    ),
+    parts=body_parts(_NAMES, _ARMS, _LEGS, (*_SPINE, "left_hip", "right_hip")),
     coarse_scales=(
         tuple(
             _numbers(*part)

@@ -12,16 +12,22 @@ from pipelines.automation.switches import WEBHOOK_VARIABLE, AutomationSettings
 TIMEOUT_S: Final = 10
 
 
+def innermost_error(event: dg.DagsterEvent) -> str | None:
+    """The message of the cause of a failed step; None when no error was recorded."""
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error is not None else None
+
+
 def failure_message(context: dg.RunFailureSensorContext, ui_address: str) -> dict[str, Any]:
     """The JSON for the webhook: job, run, assets, clip, the innermost error in one line, a link."""
     run = context.dagster_run
     errors = []
     for event in context.get_step_failure_events():
-        error = event.step_failure_data.error
-        while error is not None and error.cause is not None:
-            error = error.cause
+        error = innermost_error(event)
         if error is not None:
-            errors.append({"asset": event.step_key, "error": error.message.strip()})
+            errors.append({"asset": event.step_key, "error": error})
     return {
         "job": run.job_name,
         "run_id": run.run_id,

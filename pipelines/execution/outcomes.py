@@ -8,6 +8,7 @@ import dagster as dg
 
 from dance_models.config import Profile
 from dance_models.errors import InputError
+from pipelines.automation.failures import innermost_error
 from pipelines.stage import REUSED, Stage
 from pipelines.storage.store import Store
 
@@ -89,7 +90,13 @@ def outcomes_of_run(
     profile: Profile,
     clip: str | None = None,
 ) -> list[StageOutcome]:
-    """The outcomes of the stages of a finished run; none for those that it did not reach."""
+    """The outcomes of the stages of a finished run; none for those that it did not reach.
+
+    Raises KeyboardInterrupt when the run was interrupted: Dagster ends its steps, and does not
+    pass the interrupt on.
+    """
+    if was_interrupted(instance, run_id):
+        raise KeyboardInterrupt
     outcomes = _recorded(instance, run_id, clip)
     found: list[StageOutcome] = []
     for stage in stages:
@@ -132,7 +139,8 @@ def _recorded(
             continue
         key = event.step_key
         if event.is_step_failure:
-            error = _innermost(event.step_failure_data)
+            error = innermost_error(event)
+            error = "no error was recorded" if error is None else error
             outcomes[key] = StageOutcome(key, clip, "failed", seconds.get(key, 0.0), error)
         elif event.is_step_materialization:
             metadata = event.materialization.metadata
@@ -141,13 +149,6 @@ def _recorded(
                 key, clip, "fresh" if reused else "made", seconds.get(key, 0.0)
             )
     return outcomes
-
-
-def _innermost(failure: object) -> str:
-    error = getattr(failure, "error", None)
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return str(error.message).strip() if error is not None else "no error was recorded"
 
 
 def with_findings(

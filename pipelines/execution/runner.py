@@ -23,7 +23,6 @@ from pipelines.execution.outcomes import (
     is_fresh,
     outcomes_of_run,
     plan,
-    was_interrupted,
 )
 from pipelines.execution.request import Request, definitions_of
 from pipelines.partitions import clip_keys
@@ -69,8 +68,6 @@ def run_clip(request: Request, clip: str) -> list[StageOutcome]:
             )
         except dg.DagsterError as error:  # the run could not even be started
             return [StageOutcome(planned.to_run[0].name, clip, "failed", error=str(error))]
-        if was_interrupted(instance, result.run_id):
-            raise KeyboardInterrupt
         ran = outcomes_of_run(instance, result.run_id, planned.to_run, store, profile, clip)
         return [*planned.outcomes, *ran]
 
@@ -88,8 +85,7 @@ class DatasetRun:
     def execute(self) -> list[StageOutcome]:
         """Run what is stale; the outcomes of all stages. Blocks until the run has ended.
 
-        Raises KeyboardInterrupt when the run was interrupted: Dagster ends its steps, and does not
-        pass the interrupt on.
+        Raises KeyboardInterrupt when the run was interrupted.
         """
         request, to_run = self.request, self.planned.to_run
         if not to_run:
@@ -115,8 +111,6 @@ class DatasetRun:
         except dg.DagsterError as error:  # the run could not even be started
             failed = StageOutcome(to_run[0].name, None, "failed", error=str(error))
             return [*self.planned.outcomes, failed]
-        if was_interrupted(self.instance, result.run_id):
-            raise KeyboardInterrupt
         ran = outcomes_of_run(self.instance, result.run_id, to_run, request.opened, request.profile)
         return [*self.planned.outcomes, *ran]
 
