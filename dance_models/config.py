@@ -111,6 +111,9 @@ class RefinerConfig:
     sample_interval: int = 1  # N: every N-th frame is observed
     kinematics_of_flow: bool = False  # velocity of F ("based on the keypoint flow") instead of P
     landmarks: int = 0  # extra estimator landmarks as input (BlazePose: 33), 0 = none
+    undo_exchanges: bool = _added(True, was=False)  # restore exchanged sides before refining
+    # Frames a second that the network sees: a faster run is refined as interleaved slower ones.
+    frame_rate: float = _added(30.0, was=0.0)  # 0: any
     test_mirror: bool = True  # at test time, average with the refinement of the mirrored run
     top_k: int = 7
     top_k_weight: float = 1.0  # lambda of Eq 10

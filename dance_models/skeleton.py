@@ -28,6 +28,8 @@ BLAZEPOSE_MIRROR: Final[Joints] = (
     0, 4, 5, 6, 1, 2, 3, 8, 7, 10, 9,
     *(i + 1 if i % 2 else i - 1 for i in range(11, 33)),
 )  # fmt: skip
+BLAZEPOSE_ARMS: Final[Joints] = tuple(range(13, 23))
+BLAZEPOSE_LEGS: Final[Joints] = tuple(range(25, 33))
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class Skeleton:
     colours: tuple[Colour, ...]  # of each joint and of the edge that ends in it
     derivations: tuple[Derivation, ...] = ()  # in this order: one may build on those before it
     landmark_mirror: Joints = ()  # the other side's landmark of each that the estimator reports
+    arm_landmarks: Joints = ()  # the landmarks of elbows, wrists and hands, both sides
+    leg_landmarks: Joints = ()  # of knees, ankles and feet
     lateral_axis: int = 0  # the coordinate that a mirror negates
     turn_plane: tuple[int, int] = (0, 1)  # the two coordinates that augmentation rotates
 
@@ -248,4 +252,6 @@ DANCE_14: Final[Skeleton] = Skeleton(
         ),
     ),
     landmark_mirror=BLAZEPOSE_MIRROR,
+    arm_landmarks=BLAZEPOSE_ARMS,
+    leg_landmarks=BLAZEPOSE_LEGS,
 )

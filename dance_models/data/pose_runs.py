@@ -7,6 +7,7 @@ bare GPU host from one exported file.
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,8 +65,9 @@ def check_skeleton(runs: Sequence[PoseRun], skeleton: Skeleton) -> None:
             )
 
 
-_ARRAYS = ("frame", "time_s", "estimate", "score", "landmarks", "annotation", "visibility")
-_SCALARS = tuple(f.name for f in fields(PoseRun) if f.name not in _ARRAYS)
+# The fields that have a row a frame.
+ARRAYS: Final = ("frame", "time_s", "estimate", "score", "landmarks", "annotation", "visibility")
+_SCALARS = tuple(f.name for f in fields(PoseRun) if f.name not in ARRAYS)
 
 
 def save_pose_runs(runs: Sequence[PoseRun], path: Path) -> None:
@@ -74,7 +76,7 @@ def save_pose_runs(runs: Sequence[PoseRun], path: Path) -> None:
         raise ValueError("no pose runs to save")
     lengths = np.array([len(r) for r in runs], dtype=np.int64)
     arrays: dict[str, NDArray[np.generic]] = {"length": lengths}
-    for name in _ARRAYS:
+    for name in ARRAYS:
         arrays[name] = np.concatenate([getattr(r, name) for r in runs])
     for name in _SCALARS:
         arrays[name] = np.array([getattr(r, name) for r in runs])
@@ -91,7 +93,7 @@ def load_pose_runs(path: Path) -> list[PoseRun]:
     return [
         PoseRun(
             **{name: data[name][i].item() for name in _SCALARS},
-            **{name: data[name][start:stop] for name in _ARRAYS},
+            **{name: data[name][start:stop] for name in ARRAYS},
         )
         for i, (start, stop) in enumerate(zip(stops - data["length"], stops, strict=True))
     ]

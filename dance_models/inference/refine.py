@@ -15,13 +15,14 @@ from dance_models.data.forecast_windows import (
     fill_missing,
     resample,
 )
-from dance_models.data.pose_runs import PoseRun
+from dance_models.data.pose_runs import ARRAYS, PoseRun
 from dance_models.data.refine_windows import (
     RefineFrames,
     reference_frame,
     refine_frames,
     window_indices,
 )
+from dance_models.data.refiner_runs import joined, prepared_runs
 from dance_models.geometry import mirror_keypoints
 from dance_models.nets.build import Refiner
 from dance_models.nets.mkff_st_gcn import outputs
@@ -60,6 +61,16 @@ def refine_runs(
     each frame is taken from the window centred on it. Gaps in the estimate are filled and refined;
     a run in which no person was ever found stays NaN.
     """
+    parts = [prepared_runs(run, model.config, model.skeleton) for run in runs]
+    prepared = [part for of_run in parts for part in of_run]
+    refined = iter(_refine_mirrored(model, prepared, stride, overlap=overlap))
+    return [joined([next(refined) for _ in of_run]) for of_run in parts]
+
+
+def _refine_mirrored(
+    model: Refiner, runs: Sequence[PoseRun], stride: int, *, overlap: bool
+) -> list[NDArray[np.float32]]:
+    """The mean of the refinements of prepared runs and of their mirror images, where asked."""
     refined = _refine(model, runs, stride, overlap=overlap)
     if not model.config.test_mirror:
         return refined
@@ -80,13 +91,16 @@ def refine_mirror_gap(
     This is of the network alone, without the averaging that makes :func:`refine_runs` symmetric.
     It is 0 for a network that treats left and right alike, and NaN where a run has no estimate.
     """
-    straight = _refine(model, runs, stride)
     skeleton = model.skeleton
-    mirrored = _refine(model, [mirrored_run(run, skeleton) for run in runs], stride)
-    return [
+    parts = [prepared_runs(run, model.config, skeleton) for run in runs]
+    prepared = [part for of_run in parts for part in of_run]
+    straight = _refine(model, prepared, stride)
+    mirrored = _refine(model, [mirrored_run(run, skeleton) for run in prepared], stride)
+    gaps = iter(
         np.linalg.norm(pose - mirror_keypoints(other, run.width, skeleton=skeleton), axis=-1)
-        for run, pose, other in zip(runs, straight, mirrored, strict=True)
-    ]
+        for run, pose, other in zip(prepared, straight, mirrored, strict=True)
+    )
+    return [joined([next(gaps) for _ in of_run]) for of_run in parts]
 
 
 @torch.no_grad()
@@ -170,5 +184,4 @@ def refine_observed(
 
 def slice_run(run: PoseRun, start: int, stop: int) -> PoseRun:
     """Frames ``start`` to ``stop - 1`` of a run."""
-    names = ("frame", "time_s", "estimate", "score", "landmarks", "annotation", "visibility")
-    return replace(run, **{name: getattr(run, name)[start:stop] for name in names})
+    return replace(run, **{name: getattr(run, name)[start:stop] for name in ARRAYS})

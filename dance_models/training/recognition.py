@@ -19,6 +19,7 @@ from dance_models.config import (
 )
 from dance_models.data.pose_runs import PoseRun
 from dance_models.data.refine_windows import annotated_windows, refine_frames
+from dance_models.data.refiner_runs import prepared_runs
 from dance_models.errors import InputError
 from dance_models.inference.refine import refine_runs
 from dance_models.nets.build import build_refiner, is_refiner
@@ -66,6 +67,7 @@ class _Recognition:
             runs, lambda run: bool(run.annotated.any()), skeleton=skeleton
         )
         self.labels = _labels(learn, net)
+        learn = [part for run in learn for part in prepared_runs(run, net, skeleton)]
         frames = refine_frames(learn, net, skeleton)
         self.windows = torch.from_numpy(annotated_windows(frames, net))
         if not len(self.windows):
