@@ -73,6 +73,8 @@ class EstimatorConfig:
     person: int | None = None  # None: the largest; else rank by size, 0 = largest
     min_detection: float = 0.5
     min_presence: float = 0.5
+    # BlazePose: a second pass on the mirrored crop, whose disagreement is evidence of errors
+    mirrored_pass: bool = _added(False, was=False)
     precomputed_dir: str | None = None  # for "precomputed": one JSON a clip
     onnx_description: str | None = None  # for "onnx": the JSON that describes the model
     threads: int = 1

@@ -5,6 +5,7 @@ from typing import Final
 
 from dance_models.config import (
     AugmentConfig,
+    EstimatorConfig,
     EvaluationConfig,
     Experiment,
     MkffStGcnConfig,
@@ -102,6 +103,7 @@ STUDY: Final = Profile(
     networks=_STUDY,
     rows=_COMPARED,
     sampling=SamplingConfig(frame_budget=20_000),
+    estimator=EstimatorConfig(mirrored_pass=True),
 )
 
 PAPER: Final = Profile(

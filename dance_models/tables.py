@@ -14,6 +14,7 @@ from typing import Final
 
 import polars as pl
 
+from dance_models.evidence import NUM_EVIDENCE
 from dance_models.skeleton import DANCE_14
 
 # A polars type is a class or an instance; a schema accepts both.
@@ -26,6 +27,10 @@ SCORES: Final = pl.Array(pl.Float32, _JOINTS)  # the estimator's confidence, 0..
 VISIBILITY: Final = pl.Array(pl.UInt8, _JOINTS)  # 0 absent, 1 occluded, 2 visible
 # The estimator's own landmarks (BlazePose's 33): x, y (pixels), visibility
 LANDMARKS: Final = pl.Array(pl.Float32, (DANCE_14.num_landmarks, _AXES + 1))
+# What dance_models.evidence.EVIDENCE names, for each of them
+EVIDENCE: Final = pl.Array(pl.Float32, (DANCE_14.num_landmarks, NUM_EVIDENCE))
+# Columns that were added later: tables from before lack them, and they read as null there.
+_ADDED: Final = frozenset({"evidence"})
 
 # One row a clip, one file a clip: tables/clip_probe/<clip>.parquet
 CLIP_PROBE: Final[Schema] = {
@@ -66,7 +71,8 @@ FRAMES: Final[Schema] = {
     "backend": pl.String,  # "decord" or "pyav"
 }
 
-# One row a sampled frame; keypoints, scores and landmarks are null where no person was detected.
+# One row a sampled frame; keypoints, scores, landmarks and evidence are null where no person was
+# detected.
 TRACKS: Final[Schema] = {
     "clip": pl.String,
     "run": pl.Int32,
@@ -75,6 +81,7 @@ TRACKS: Final[Schema] = {
     "keypoints": KEYPOINTS,
     "score": SCORES,
     "landmarks": LANDMARKS,
+    "evidence": EVIDENCE,
     "estimator": pl.String,
     "estimator_version": pl.String,
 }
@@ -92,7 +99,7 @@ ANNOTATIONS: Final[Schema] = {
 # FRAMES joined with TRACKS and ANNOTATIONS (null where a frame is not annotated).
 POSE_DATASET: Final[Schema] = {
     **{k: v for k, v in FRAMES.items() if k != "backend"},
-    **{k: TRACKS[k] for k in ("keypoints", "score", "landmarks", "estimator")},
+    **{k: TRACKS[k] for k in ("keypoints", "score", "landmarks", "evidence", "estimator")},
     "annotation": KEYPOINTS,
     "visibility": VISIBILITY,
 }
@@ -147,8 +154,15 @@ def table_metadata(**extra: str) -> dict[str, str]:
 
 
 def conform(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
-    """Order and cast the columns of ``frame`` to ``schema``; raises polars errors if it cannot."""
-    return frame.select([pl.col(name).cast(dtype) for name, dtype in schema.items()])
+    """Order and cast the columns of ``frame`` to ``schema``; raises polars errors if it cannot.
+
+    A column that was added to the schema later (``_ADDED``) is null where ``frame`` lacks it.
+    """
+    absent = _ADDED.difference(frame.columns)
+    return frame.select(
+        (pl.lit(None).alias(name) if name in absent else pl.col(name)).cast(dtype)
+        for name, dtype in schema.items()
+    )
 
 
 def write_table(frame: pl.DataFrame, path: Path, metadata: Mapping[str, str] | None = None) -> str:

@@ -21,6 +21,7 @@ LAYERS = {
         "errors",
         "skeleton",
         "skeletons",
+        "evidence",
         "config",
         "recipes",
         "rows",

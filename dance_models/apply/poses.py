@@ -18,6 +18,7 @@ from dance_models.data.forecast_windows import (
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.estimators.protocol import PoseEstimate, PoseEstimator
+from dance_models.evidence import NUM_EVIDENCE
 from dance_models.inference.forecast import forecast
 from dance_models.inference.refine import refine_observed, refine_runs, slice_run
 from dance_models.metrics.horizon import FORECAST_HZ, HORIZONS_MS, at_horizons, joint_distance
@@ -140,10 +141,12 @@ def _as_run(clip: str, probe: ClipProbe, found: list[PoseEstimate | None]) -> Po
     score = np.zeros((count, DANCE_14.num_joints), np.float32)
     marks = max((len(pose.landmarks) for pose in found if pose is not None), default=0)
     landmarks = np.full((count, marks, 3), np.nan, np.float32)
+    known = max((len(pose.evidence) for pose in found if pose is not None), default=0)
+    evidence = np.full((count, known, NUM_EVIDENCE), np.nan, np.float32)
     for frame, pose in enumerate(found):
         if pose is not None:
             estimate[frame], score[frame] = pose.keypoints, pose.score
-            landmarks[frame] = pose.landmarks
+            landmarks[frame], evidence[frame] = pose.landmarks, pose.evidence
     return PoseRun(
         clip=clip,
         style="",
@@ -160,6 +163,7 @@ def _as_run(clip: str, probe: ClipProbe, found: list[PoseEstimate | None]) -> Po
         estimate=estimate,
         score=score,
         landmarks=landmarks,
+        evidence=evidence,
         annotation=np.full_like(estimate, np.nan),
         visibility=np.zeros((count, DANCE_14.num_joints), np.uint8),
     )

@@ -9,14 +9,20 @@ from numpy.typing import NDArray
 
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
+from dance_models.evidence import NUM_EVIDENCE
 from dance_models.skeleton import DANCE_14
-from dance_models.tables import POSE_DATASET, SPLIT_ROWS, conform
+from dance_models.tables import POSE_DATASET, SPLIT_ROWS, TRACKS, conform
 
 _KEY: Final = ("clip", "variant", "run")
+_FROM_TRACKS: Final = (
+    "clip", "frame", "keypoints", "score", "landmarks", "evidence", "estimator",
+)  # fmt: skip
 # The tables hold poses of the default skeleton.
 _JOINTS: Final = DANCE_14.num_joints
 _POSE: Final = (_JOINTS, DANCE_14.dimensions)
 _NUM_LANDMARKS: Final = DANCE_14.num_landmarks
+# Columns about the estimator's landmarks, and how many numbers each of these has.
+_OF_LANDMARKS: Final = {"landmarks": DANCE_14.dimensions + 1, "evidence": NUM_EVIDENCE}
 
 
 def join_pose_dataset(
@@ -29,7 +35,7 @@ def join_pose_dataset(
     """
     for table, name in ((frames, "frames"), (tracks, "tracks"), (annotations, "annotations")):
         _check_unique(table, ("clip", "frame"), name)
-    found = tracks.select("clip", "frame", "keypoints", "score", "landmarks", "estimator")
+    found = conform(tracks, {name: TRACKS[name] for name in _FROM_TRACKS})
     truth = annotations.select(
         "clip", "frame", pl.col("keypoints").alias("annotation"), "visibility"
     )
@@ -54,9 +60,9 @@ def _check_unique(table: pl.DataFrame, key: Sequence[str], name: str) -> None:
 def pose_runs_from_rows(rows: pl.DataFrame) -> list[PoseRun]:
     """Split rows (SPLIT_ROWS) as pose runs, sorted by clip, variant, run.
 
-    Null keypoints become NaN, null scores and visibilities 0. ``landmarks`` is (T, 0, 3) when
-    the whole table has none. Raises InputError when a frame appears twice, or when the frames of
-    one run are not contiguous: a window must never cross a gap.
+    Null keypoints become NaN, null scores and visibilities 0. ``landmarks`` is (T, 0, 3) and
+    ``evidence`` (T, 0, E) when the whole table has none. Raises InputError when a frame appears
+    twice, or when the frames of one run are not contiguous: a window must never cross a gap.
     """
     rows = conform(rows, SPLIT_ROWS).sort(*_KEY, "frame")
     _check_unique(rows, (*_KEY, "frame"), "split")
@@ -65,14 +71,18 @@ def pose_runs_from_rows(rows: pl.DataFrame) -> list[PoseRun]:
         "time_s": rows["time_s"].to_numpy(),
         "estimate": dense(rows["keypoints"], _POSE, np.nan),
         "score": dense(rows["score"], (_JOINTS,), 0),
-        "landmarks": dense(rows["landmarks"], (_NUM_LANDMARKS, 3), np.nan),
+        **{
+            name: dense(rows[name], (_NUM_LANDMARKS, count), np.nan)
+            for name, count in _OF_LANDMARKS.items()
+        },
         "annotation": dense(rows["annotation"], _POSE, np.nan),
         "visibility": dense(rows["visibility"], (_JOINTS,), 0).astype(np.uint8),
     }
     arrays["visibility"][~np.isfinite(arrays["annotation"]).all(axis=-1)] = 0
     arrays["annotation"][arrays["visibility"] == 0] = np.nan
-    if np.isnan(arrays["landmarks"]).all():  # the same for all runs: they are stored as one array
-        arrays["landmarks"] = arrays["landmarks"][:, :0]
+    for name in _OF_LANDMARKS:  # the same for all runs: they are stored as one array
+        if np.isnan(arrays[name]).all():
+            arrays[name] = arrays[name][:, :0]
     lengths = rows.group_by(_KEY, maintain_order=True).len()["len"].to_list()
     runs, start = [], 0
     for length in lengths:
@@ -143,14 +153,10 @@ def rows_from_pose_runs(runs: Sequence[PoseRun], originals: pl.DataFrame) -> pl.
 
 def _rows_of(run: PoseRun) -> pl.DataFrame:
     found = np.array(np.isfinite(run.estimate).any(axis=(1, 2)) | (run.score > 0).any(axis=1))
-    marked = np.array(np.isfinite(run.landmarks).any(axis=(1, 2)))
-    landmarks = run.landmarks
-    if landmarks.shape[1] != _NUM_LANDMARKS:
-        landmarks = np.full((len(run), _NUM_LANDMARKS, 3), np.nan, np.float32)
     columns = {
         "keypoints": _nullable("keypoints", run.estimate, found),
         "score": _nullable("score", run.score, found),
-        "landmarks": _nullable("landmarks", landmarks, marked),
+        **{name: _landmark_column(name, getattr(run, name)) for name in _OF_LANDMARKS},
         "annotation": _nullable("annotation", run.annotation, run.annotated),
         "visibility": _nullable("visibility", run.visibility, run.annotated),
     }
@@ -160,6 +166,13 @@ def _rows_of(run: PoseRun) -> pl.DataFrame:
         pl.lit(run.width).cast(pl.Int32).alias("width"),
         pl.lit(run.height).cast(pl.Int32).alias("height"),
     )
+
+
+def _landmark_column(name: str, values: NDArray[np.float32]) -> pl.Series:
+    """Landmarks or evidence; null where a frame has none, and for another number of landmarks."""
+    if values.shape[1] != _NUM_LANDMARKS:
+        values = np.full((len(values), _NUM_LANDMARKS, _OF_LANDMARKS[name]), np.nan, np.float32)
+    return _nullable(name, values, np.array(np.isfinite(values).any(axis=(1, 2))))
 
 
 def _nullable(column: str, values: NDArray[Any], known: NDArray[np.bool_]) -> pl.Series:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from dance_models.config import AugmentConfig
 from dance_models.data.pose_runs import PoseRun, check_skeleton
 from dance_models.errors import InputError
+from dance_models.evidence import MIRRORED_XY, turned
 from dance_models.metrics.torso import median_torso
 from dance_models.skeleton import DANCE_14, Skeleton
 
@@ -131,24 +132,34 @@ def augment_run(
 
 def _moved(run: PoseRun, draw: Draw, skeleton: Skeleton) -> PoseRun:
     """A copy of the run under the drawn geometry, left and right swapped where it mirrors."""
-    estimate, annotation, landmark_xy = _transform(
-        [run.estimate, run.annotation, run.landmarks[..., :2]], run.width, run.height, draw
-    )
+    moving = [run.estimate, run.annotation, run.landmarks[..., :2], run.evidence[..., MIRRORED_XY]]
+    estimate, annotation, landmark_xy, mirrored_xy = _transform(moving, run.width, run.height, draw)
     landmarks = np.concatenate([landmark_xy, run.landmarks[..., 2:]], axis=-1)
+    evidence = turned(run.evidence, _turn(draw), float(draw["scale"]))
+    evidence[..., MIRRORED_XY] = mirrored_xy
     score, visibility = run.score.copy(), run.visibility.copy()
     if draw["flip"]:
         swap = list(skeleton.mirror)
         estimate, annotation = estimate[:, swap], annotation[:, swap]
         score, visibility = score[:, swap], visibility[:, swap]
         landmarks = _mirror_landmarks(landmarks, run.clip, skeleton)
+        evidence = _mirror_landmarks(evidence, run.clip, skeleton)
     return replace(
         run,
         estimate=estimate,
         score=score,
         landmarks=landmarks.astype(np.float32),
+        evidence=evidence,
         annotation=annotation,
         visibility=visibility,
     )
+
+
+def _turn(draw: Draw) -> NDArray[np.float64]:
+    """(2, 2) the drawn rotation, clockwise on screen (y down), after the drawn reflection."""
+    angle = np.radians(float(draw["rotation_deg"]))
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.array([[cos, -sin], [sin, cos]]) * (-1 if draw["flip"] else 1, 1)
 
 
 def _noisy(

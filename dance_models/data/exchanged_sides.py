@@ -22,8 +22,8 @@ from dance_models.skeleton import DANCE_14, Joints, Skeleton
 Part = Literal["body", "arms", "legs"]
 PARTS: Final[tuple[Part, ...]] = ("body", "arms", "legs")
 
-# Torso lengths a second and pair of joints. Chosen on the training and validation clips of a corpus
-# (26 exchanged frames: mends 26, breaks 1; a third of the price mends 18 and breaks 29). An exchange
+# Torso lengths a second and pair of joints. Chosen on training and validation clips of a corpus
+# (26 exchanged frames: mends 26, breaks 1; a third of the price: 18 and 29). An exchange
 # is found while its price is below that of the two jumps: up to about two seconds.
 EXCHANGED_PRICE: Final = 0.9
 LONGEST_STEP: Final = 1.0  # torso lengths: a joint that jumps farther costs no more
@@ -131,7 +131,7 @@ def undo_exchanges(
     """The run with the estimate's sides as they move most steadily, and what was exchanged.
 
     ``scale`` is the length of a torso in pixels, one for the run or one a frame (T,). Estimate,
-    scores and landmarks change; the annotation does not.
+    scores, landmarks and evidence change; the annotation does not.
     """
     unit = np.broadcast_to(np.asarray(scale, np.float64), (len(run),))[:, None, None, None]
     states: dict[Part, NDArray[np.bool_]] = {}
@@ -157,8 +157,10 @@ def exchange(
         values = getattr(run, name).copy()
         values[where] = values[where][:, order]
         changed[name] = values
-    if run.landmarks.shape[1] == skeleton.num_landmarks and skeleton.num_landmarks:
-        marks = run.landmarks.copy()
-        marks[where] = marks[where][:, list(_landmark_order(part, skeleton))]
-        changed["landmarks"] = marks
+    for name in ("landmarks", "evidence"):
+        values = getattr(run, name)
+        if values.shape[1] == skeleton.num_landmarks:
+            marks = values.copy()
+            marks[where] = marks[where][:, list(_landmark_order(part, skeleton))]
+            changed[name] = marks
     return replace(run, **changed)

@@ -5,7 +5,7 @@ bare GPU host from one exported file.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.errors import InputError
+from dance_models.evidence import no_evidence
 from dance_models.skeleton import Skeleton
 
 
@@ -22,7 +23,9 @@ class PoseRun:
 
     Missing coordinates are NaN, missing scores 0. ``annotation`` is NaN and ``visibility`` 0
     wherever there is no annotation. ``landmarks`` is (T, L, D + 1): coordinates, then visibility;
-    L is 0 when the estimator reports none.
+    L is 0 when the estimator reports none. ``evidence`` is (T, L, E), what
+    :data:`dance_models.evidence.EVIDENCE` names of each landmark; NaN where it is not known, and
+    (T, 0, E) when no frame has any.
     """
 
     clip: str
@@ -40,6 +43,7 @@ class PoseRun:
     estimate: NDArray[np.float32]  # (T, J, D)
     score: NDArray[np.float32]  # (T, J)
     landmarks: NDArray[np.float32]  # (T, L, D + 1)
+    evidence: NDArray[np.float32]  # (T, L, E) or (T, 0, E)
     annotation: NDArray[np.float32]  # (T, J, D)
     visibility: NDArray[np.uint8]  # (T, J) 0 absent, 1 occluded, 2 visible
 
@@ -65,9 +69,16 @@ def check_skeleton(runs: Sequence[PoseRun], skeleton: Skeleton) -> None:
             )
 
 
-# The fields that have a row a frame.
-ARRAYS: Final = ("frame", "time_s", "estimate", "score", "landmarks", "annotation", "visibility")
-_SCALARS = tuple(f.name for f in fields(PoseRun) if f.name not in ARRAYS)
+# The fields with an entry for each frame.
+ARRAYS: Final = (
+    "frame", "time_s", "estimate", "score", "landmarks", "evidence", "annotation", "visibility",
+)  # fmt: skip
+_SCALARS: Final = tuple(f.name for f in fields(PoseRun) if f.name not in ARRAYS)
+
+
+def frames_of(run: PoseRun, chosen: slice | NDArray[np.bool_] | NDArray[np.int64]) -> PoseRun:
+    """The run with some of its frames alone, ``chosen`` as numpy indexes the first axis."""
+    return replace(run, **{name: getattr(run, name)[chosen] for name in ARRAYS})
 
 
 def save_pose_runs(runs: Sequence[PoseRun], path: Path) -> None:
@@ -86,10 +97,11 @@ def save_pose_runs(runs: Sequence[PoseRun], path: Path) -> None:
 
 
 def load_pose_runs(path: Path) -> list[PoseRun]:
-    """Read what :func:`save_pose_runs` wrote."""
+    """Read what :func:`save_pose_runs` wrote; a file from before the evidence has none."""
     with np.load(path, allow_pickle=False) as stored:
         data = {name: stored[name] for name in stored.files}
     stops = np.cumsum(data["length"])
+    data.setdefault("evidence", no_evidence(int(data["length"].sum())))
     return [
         PoseRun(
             **{name: data[name][i].item() for name in _SCALARS},

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from dance_models.config import RefinerConfig
 from dance_models.data.exchanged_sides import undo_exchanges
-from dance_models.data.pose_runs import ARRAYS, PoseRun
+from dance_models.data.pose_runs import PoseRun, frames_of
 from dance_models.data.refine_windows import observed_scale
+from dance_models.evidence import MIRRORED_XY
 from dance_models.skeleton import DANCE_14, Skeleton
 
 SMOOTHING = 0.5  # standard deviation of the averaging, in frames of the slower rate
@@ -47,6 +48,13 @@ def _smoothed(values: NDArray[np.float32], deviation: float) -> NDArray[np.float
     return np.where(known, total / np.maximum(weight, 1e-9), np.nan).astype(np.float32)
 
 
+def _with_smoothed_pass(evidence: NDArray[np.float32], deviation: float) -> NDArray[np.float32]:
+    """Evidence (T, L, E) with its mirrored pass averaged, as the landmarks are."""
+    averaged = evidence.copy()
+    averaged[..., MIRRORED_XY] = _smoothed(evidence[..., MIRRORED_XY], deviation)
+    return averaged
+
+
 def prepared_runs(
     run: PoseRun, config: RefinerConfig, skeleton: Skeleton = DANCE_14
 ) -> list[PoseRun]:
@@ -67,11 +75,9 @@ def prepared_runs(
             run,
             estimate=_smoothed(run.estimate, SMOOTHING * count),
             landmarks=np.concatenate([marks, run.landmarks[..., axes:]], axis=-1),
+            evidence=_with_smoothed_pass(run.evidence, SMOOTHING * count),
         )
-    return [
-        replace(run, **{name: getattr(run, name)[part::count] for name in ARRAYS})
-        for part in range(count)
-    ]
+    return [frames_of(run, slice(part, None, count)) for part in range(count)]
 
 
 def joined(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

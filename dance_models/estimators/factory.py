@@ -73,6 +73,7 @@ def _blazepose(config: EstimatorConfig, weights: Path, clip: str) -> PoseEstimat
         person=config.person,
         min_detection=config.min_detection,
         min_presence=config.min_presence,
+        mirrored_pass=config.mirrored_pass,
         threads=config.threads,
     )
 

@@ -1,10 +1,12 @@
 """What a pose estimator is, and what it returns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dance_models.evidence import no_evidence
 
 
 @dataclass(frozen=True, eq=False)
@@ -13,12 +15,14 @@ class PoseEstimate:
 
     ``keypoints`` is (J, 2) float32 in the order of ``DANCE_14.names``, NaN where a joint is
     missing; ``score`` is (J,) float32 in 0..1, 0 where missing; ``landmarks`` is (L, 3) float32
-    with x, y, visibility (L = 33 for BlazePose, 0 for estimators that give no more than the J).
+    with x, y, visibility (L = 33 for BlazePose, 0 for estimators that give no more than the J);
+    ``evidence`` is (L, E) float32, what :data:`dance_models.evidence.EVIDENCE` names.
     """
 
     keypoints: NDArray[np.float32]
     score: NDArray[np.float32]
     landmarks: NDArray[np.float32]
+    evidence: NDArray[np.float32] = field(default_factory=no_evidence)
 
 
 class PoseEstimator(Protocol):

@@ -34,8 +34,8 @@ def track_clip(
     ``clip`` selects the clip in a table that holds several.
 
     The ``image`` column is relative to ``root``. Frames in which no person is detected keep
-    their row, with null keypoints, scores and landmarks. Raises InputError on an unreadable
-    image, ValueError when it is not clear which clip is meant.
+    their row, with null keypoints, scores, landmarks and evidence. Raises InputError on an
+    unreadable image, ValueError when it is not clear which clip is meant.
     """
     rows = frames if clip is None else frames.filter(pl.col("clip") == clip)
     if rows["clip"].n_unique() > 1:
@@ -51,9 +51,12 @@ def track_clip(
             "time_s": rows["time_s"],
             "keypoints": _column([t.pose.keypoints if t.pose else None for t in tracked]),
             "score": _column([t.pose.score if t.pose else None for t in tracked]),
-            "landmarks": _column([_landmarks(t.pose) for t in tracked]),
+            "landmarks": _column([_of_landmarks(t.pose, "landmarks") for t in tracked]),
+            "evidence": _column([_of_landmarks(t.pose, "evidence") for t in tracked]),
         },
-        schema_overrides={name: TRACKS[name] for name in ("keypoints", "score", "landmarks")},
+        schema_overrides={
+            name: TRACKS[name] for name in ("keypoints", "score", "landmarks", "evidence")
+        },
     ).with_columns(estimator=pl.lit(estimator.name), estimator_version=pl.lit(estimator.version))
     return conform(table, TRACKS).sort("clip", "frame")
 
@@ -92,11 +95,10 @@ def read_image(path: Path, frame: int | None = None) -> NDArray[np.uint8]:
     return pixels
 
 
-def _landmarks(pose: PoseEstimate | None) -> NDArray[np.float32] | None:
-    """The landmarks column is BlazePose's: null for estimators that give none."""
-    if pose is None or len(pose.landmarks) != _NUM_LANDMARKS:
-        return None
-    return pose.landmarks
+def _of_landmarks(pose: PoseEstimate | None, name: str) -> NDArray[np.float32] | None:
+    """The field of that name; it is of BlazePose's landmarks, so null where there are none."""
+    values: NDArray[np.float32] | None = getattr(pose, name, None)
+    return values if values is not None and len(values) == _NUM_LANDMARKS else None
 
 
 def _column(values: list[NDArray[np.float32] | None]) -> list[list[object] | None]:

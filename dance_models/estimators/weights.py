@@ -17,7 +17,7 @@ from dance_models.errors import InputError
 
 PACKAGE: Final = "mediapipe==0.10.21"
 # Names the models and our code around them: raise the last number when it changes results.
-BLAZEPOSE_VERSION: Final = "full-mediapipe-0.10.21+1"
+BLAZEPOSE_VERSION: Final = "full-mediapipe-0.10.21+2"
 _WHEELS: Final = "mediapipe-0.10.21-*.whl"
 # Any wheel of the release holds the same models; these are tags that exist for it.
 _PYTHON: Final = "3.11"

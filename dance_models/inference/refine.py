@@ -15,7 +15,7 @@ from dance_models.data.forecast_windows import (
     fill_missing,
     resample,
 )
-from dance_models.data.pose_runs import ARRAYS, PoseRun
+from dance_models.data.pose_runs import PoseRun, frames_of
 from dance_models.data.refine_windows import (
     RefineFrames,
     reference_frame,
@@ -23,6 +23,7 @@ from dance_models.data.refine_windows import (
     window_indices,
 )
 from dance_models.data.refiner_runs import joined, prepared_runs
+from dance_models.evidence import MIRRORED_XY, turned
 from dance_models.geometry import mirror_keypoints
 from dance_models.nets.build import Refiner
 from dance_models.nets.mkff_st_gcn import outputs
@@ -35,8 +36,14 @@ def mirrored_run(run: PoseRun, skeleton: Skeleton = DANCE_14) -> PoseRun:
     """The run as a mirror would show it: left and right swapped; twice is the identity."""
     marks, axis = run.landmarks.copy(), skeleton.lateral_axis
     marks[..., axis] = run.width - 1 - marks[..., axis]
-    if marks.shape[1] == skeleton.num_landmarks:
-        marks = marks[:, list(skeleton.landmark_mirror)]
+    evidence = turned(run.evidence, np.diag([-1.0, 1.0]))
+    evidence[..., MIRRORED_XY[0]] = run.width - 1 - evidence[..., MIRRORED_XY[0]]
+    marks, evidence = (
+        values[:, list(skeleton.landmark_mirror)]
+        if values.shape[1] == skeleton.num_landmarks
+        else values
+        for values in (marks, evidence)
+    )
     estimate, annotation = (
         mirror_keypoints(poses, run.width, skeleton=skeleton).astype(np.float32)
         for poses in (run.estimate, run.annotation)
@@ -46,6 +53,7 @@ def mirrored_run(run: PoseRun, skeleton: Skeleton = DANCE_14) -> PoseRun:
         estimate=estimate,
         score=run.score[:, skeleton.mirror],
         landmarks=marks,
+        evidence=evidence,
         annotation=annotation,
         visibility=run.visibility[:, skeleton.mirror],
     )
@@ -184,4 +192,4 @@ def refine_observed(
 
 def slice_run(run: PoseRun, start: int, stop: int) -> PoseRun:
     """Frames ``start`` to ``stop - 1`` of a run."""
-    return replace(run, **{name: getattr(run, name)[start:stop] for name in ARRAYS})
+    return frames_of(run, slice(start, stop))

@@ -14,6 +14,7 @@ import numpy as np
 
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
+from dance_models.evidence import no_evidence
 from dance_models.motion.clip import MotionClip
 from dance_models.motion.corrupt import ErrorModel, corrupt
 from dance_models.skeleton import DANCE_14, Skeleton
@@ -114,6 +115,7 @@ def _run(clip: MotionClip, piece: slice, split: str, number: int, landmarks: int
         estimate=keypoints,
         score=np.asarray(known, np.float32),
         landmarks=np.full((len(keypoints), landmarks, keypoints.shape[-1] + 1), np.nan, np.float32),
+        evidence=no_evidence(len(keypoints)),
         annotation=keypoints,
         visibility=np.asarray(known * _VISIBLE, np.uint8),
     )

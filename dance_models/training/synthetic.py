@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.data.pose_runs import PoseRun
+from dance_models.evidence import LANDMARKS, MIRRORED_XY, NUM_EVIDENCE, WORLD_XY, no_evidence
 from dance_models.skeleton import DANCE_14, Skeleton
 
 # Resting direction (x, y; y down) and length of the limb from parent to child, in torso lengths,
@@ -80,6 +81,24 @@ def synthetic_runs(
     return runs
 
 
+def _evidence(marks: NDArray[np.float64], skeleton: Skeleton) -> NDArray[np.float32]:
+    """(T, L, E) of landmarks (T, L, 3): the mirrored pass errs by itself, the world is upright.
+
+    None where the landmarks are not BlazePose's.
+    """
+    frames, count = marks.shape[:2]
+    if count != len(LANDMARKS) or skeleton.dimensions != 2:
+        return no_evidence(frames)
+    rng = np.random.default_rng(frames)
+    found = rng.uniform(0.1, 0.9, (frames, count, NUM_EVIDENCE))
+    noise = rng.normal(0, 0.02 * _TORSO_PX, (frames, count, 2))
+    found[..., MIRRORED_XY] = marks[..., :2] + noise
+    world = (marks[..., :2] - marks[..., :2].mean(axis=1, keepdims=True)) / (2 * _TORSO_PX)
+    for pair in WORLD_XY:
+        found[..., pair] = world
+    return found.astype(np.float32)
+
+
 def _synthetic_run(
     clip: int,
     split: str,
@@ -111,6 +130,7 @@ def _synthetic_run(
         estimate=estimate.astype(np.float32),
         score=np.full((frames, skeleton.num_joints), 0.9, np.float32),
         landmarks=marks.astype(np.float32),
+        evidence=_evidence(marks, skeleton),
         annotation=truth.astype(np.float32),
         visibility=np.full((frames, skeleton.num_joints), 2, np.uint8),
     )

@@ -258,14 +258,15 @@ def _pose_tracks_inputs(context: StageContext[EstimatorConfig]) -> Inputs:
     checks=TRACK_CHECKS,
     partitioned=True,
     group=GROUP,
-    version="1",
+    version="2",
     kinds={"parquet"},
 )
 def pose_tracks(context: StageContext[EstimatorConfig]) -> Metadata:
     """Output of an off-the-shelf estimator: 14 keypoints with confidence on every sampled frame.
 
-    BlazePose by default (all 33 landmarks are kept beside the 14), or tracks computed elsewhere,
-    or any top-down ONNX model. A frame without a detected person has null, not zeros.
+    BlazePose by default (all 33 landmarks are kept beside the 14, with the evidence for each), or
+    tracks computed elsewhere, or any top-down ONNX model. A frame without a detected person has
+    null, not zeros.
     """
     from dance_models.estimators.factory import make_estimator
     from dance_models.estimators.tracks import track_clip

@@ -41,7 +41,7 @@ def _pose_dataset_inputs(context: StageContext[None]) -> Inputs:
     inputs=_pose_dataset_inputs,
     checks=DATASET_CHECKS,
     group=GROUP,
-    version="2",
+    version="3",
     kinds={"parquet"},
     automation_condition=WHEN_CLIPS_ARE_DONE,
 )
@@ -156,7 +156,7 @@ def _augmented_train_inputs(context: StageContext[AugmentConfig]) -> Inputs:
     config=lambda profile: profile.augment,
     outputs=lambda store, clip: [store.table("augmentation_audit")],
     group=GROUP,
-    version="1",
+    version="2",
     kinds={"parquet"},
     automation_condition=WHEN_DATASET_CHANGED,
 )
@@ -203,7 +203,7 @@ def _split_stage(split: str, description: str) -> Stage:
         inputs=inputs,
         checks=SPLIT_CHECKS[split],
         group=GROUP,
-        version="1",
+        version="2",
         kinds={"parquet"},
         automation_condition=WHEN_DATASET_CHANGED,
     )

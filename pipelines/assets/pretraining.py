@@ -86,7 +86,7 @@ def _inputs(context: StageContext[MotionConfig]) -> Inputs:
     config=lambda profile: profile.motion,
     outputs=lambda store, clip: [store.table("pretraining_sources")],
     group=GROUP,
-    version="1",
+    version="2",
     kinds={"parquet", "numpy"},
 )
 def pretraining_motion(context: StageContext[MotionConfig]) -> Metadata:

@@ -5,7 +5,15 @@ import polars as pl
 import pytest
 
 from dance_models.errors import InputError
-from dance_models.tables import FRAMES, KEYPOINTS, conform, file_digest, read_table, write_table
+from dance_models.tables import (
+    FRAMES,
+    KEYPOINTS,
+    TRACKS,
+    conform,
+    file_digest,
+    read_table,
+    write_table,
+)
 
 
 def _frame() -> pl.DataFrame:
@@ -20,6 +28,16 @@ def test_rewriting_gives_the_same_bytes_and_the_files_digest(tmp_path: Path) -> 
     np.testing.assert_array_equal(
         read_table(tmp_path / "b.parquet")["keypoints"].to_numpy()[1, 0], [28, 29]
     )
+
+
+def test_a_column_that_an_older_table_lacks_reads_as_null() -> None:
+    old = pl.DataFrame(schema={k: v for k, v in TRACKS.items() if k != "evidence"})
+    row = dict.fromkeys(old.columns) | {"clip": "a"}
+    table = conform(pl.concat([old, pl.DataFrame([row], schema=old.schema)]), TRACKS)
+    assert dict(table.schema) == dict(TRACKS)
+    assert table["evidence"].to_list() == [None]
+    with pytest.raises(pl.exceptions.ColumnNotFoundError):
+        conform(old.drop("score"), TRACKS)
 
 
 def test_tables_carry_joints_and_skeleton(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.data.pose_runs import PoseRun
+from dance_models.evidence import no_evidence
 from dance_models.skeleton import DANCE_14
 
 TORSO = 100.0  # pixels, of the standing figure
@@ -76,6 +77,7 @@ def make_run(
         estimate=np.asarray(seen, np.float32),
         score=np.isfinite(seen).all(-1).astype(np.float32),
         landmarks=np.zeros((frames, 0, 3), np.float32),
+        evidence=no_evidence(frames),
         annotation=np.asarray(annotation, np.float32),
         visibility=np.where(np.isfinite(annotation).all(-1), 2, 0).astype(np.uint8),
     )

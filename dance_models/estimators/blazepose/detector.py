@@ -47,7 +47,10 @@ class PersonDetector:
             [raw[:, :2] + anchors - raw[:, 2:4] / 2, raw[:, :2] + anchors + raw[:, 2:4] / 2], axis=1
         )
         merged = _merge_overlapping(boxes, points, score[keep])
-        return [Detection(Region.from_alignment(*((p - offset) / scale)), s) for p, s in merged]
+        # The model's coordinates run from edge to edge, the image's from pixel centre 0.
+        return [
+            Detection(Region.from_alignment(*((p - offset) / scale - 0.5)), s) for p, s in merged
+        ]
 
 
 def _letterbox(

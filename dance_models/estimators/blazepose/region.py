@@ -10,7 +10,10 @@ MARGIN = 1.25  # of the circle around the body
 
 @dataclass(frozen=True)
 class Region:
-    """A square in image pixels; ``angle`` in radians turns its up direction clockwise."""
+    """A square in image pixels; ``angle`` in radians turns its up direction clockwise.
+
+    Pixel centres of the image are integers, as in all coordinates outside of the models.
+    """
 
     x: float
     y: float
@@ -33,7 +36,11 @@ class Region:
         return np.array([self.x - half, self.y - half, self.x + half, self.y + half])
 
     def crop_to_image(self, side: int) -> NDArray[np.float64]:
-        """(2, 3) affine map from pixels of a crop of ``side`` pixels to image pixels."""
+        """(2, 3) affine map from a crop of ``side`` pixels to image pixels.
+
+        The models' coordinates, which this maps, run from edge to edge of the crop: 0 to ``side``,
+        so that pixel i has its centre at i + 0.5.
+        """
         scale = self.size / side
         a, b = scale * np.cos(self.angle), scale * np.sin(self.angle)
         half = side / 2

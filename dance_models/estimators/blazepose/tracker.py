@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.estimators.blazepose.detector import PersonDetector
-from dance_models.estimators.blazepose.landmarks import LANDMARKS, LandmarkModel, Landmarks
+from dance_models.estimators.blazepose.landmarks import LandmarkModel, Landmarks
 from dance_models.estimators.blazepose.region import Region
 from dance_models.estimators.follow import PersonFollower
 from dance_models.estimators.joints import to_skeleton
 from dance_models.estimators.protocol import PoseEstimate
 from dance_models.estimators.weights import BLAZEPOSE_VERSION
+from dance_models.evidence import LANDMARKS
 
 
 class BlazePose:
@@ -20,7 +21,8 @@ class BlazePose:
     The detector runs on the first frame of a run and again whenever the landmark model no
     longer sees a person (``min_presence``) or the region jumps. ``person`` is the rank by size
     among the detected, None or 0 being the largest; a person once chosen is kept. Scores are
-    landmark visibilities. The same frames give the same result.
+    landmark visibilities. With ``mirrored_pass`` the evidence holds a second pass on the mirrored
+    crop. The same frames give the same result.
     """
 
     name = "blazepose"
@@ -33,10 +35,11 @@ class BlazePose:
         person: int | None = None,
         min_detection: float = 0.5,
         min_presence: float = 0.5,
+        mirrored_pass: bool = False,
         threads: int = 1,
     ) -> None:
         self._detector = PersonDetector(weights, min_detection, threads)
-        self._landmarks = LandmarkModel(weights, threads)
+        self._landmarks = LandmarkModel(weights, threads, mirrored_pass=mirrored_pass)
         self._min_presence = min_presence
         self._follower = PersonFollower(person)
         self._region: Region | None = None
@@ -59,7 +62,7 @@ class BlazePose:
         self._follower.seen(found.next_region.box)
         points = found.points
         keypoints, score = to_skeleton(LANDMARKS, points[:, :2], points[:, 2])
-        return PoseEstimate(keypoints, score, points)
+        return PoseEstimate(keypoints, score, points, found.evidence)
 
     def _track(self, image: NDArray[np.uint8]) -> Landmarks | None:
         return self._look(image, self._region) if self._region and self._tracking else None

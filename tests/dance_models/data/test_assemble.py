@@ -11,6 +11,7 @@ from dance_models.data.assemble import join_pose_dataset, pose_runs_from_rows, r
 from dance_models.data.augment import augment_run
 from dance_models.data.pose_runs import load_pose_runs, save_pose_runs
 from dance_models.errors import InputError
+from dance_models.evidence import NUM_EVIDENCE
 from dance_models.tables import ANNOTATIONS, FRAMES, POSE_DATASET, SPLIT_ROWS, TRACKS, conform
 
 Row = dict[str, object]
@@ -45,6 +46,7 @@ def track_row(frame: int, found: bool = True, clip: str = "a") -> Row:
         "keypoints": pose(frame) if found else None,
         "score": [0.5] * 14 if found else None,
         "landmarks": [[1.0, 2.0, 0.5]] * 33 if found else None,
+        "evidence": [[float(i) for i in range(NUM_EVIDENCE)]] * 33 if found else None,
         "estimator": "blazepose",
         "estimator_version": "1",
     }
@@ -117,6 +119,8 @@ def test_runs_hold_what_the_rows_say() -> None:
     np.testing.assert_array_equal(first.estimate[0], pose(10))
     assert np.isnan(first.estimate[1]).all() and (first.score[1] == 0).all()
     assert first.landmarks.shape == (3, 33, 3) and np.isnan(first.landmarks[1]).all()
+    assert first.evidence.shape == (3, 33, NUM_EVIDENCE) and np.isnan(first.evidence[1]).all()
+    np.testing.assert_array_equal(first.evidence[2, 7], np.arange(NUM_EVIDENCE))
     assert first.annotated.tolist() == [True, False, True]
     assert first.visibility[0].tolist() == [2, 2, 2, 0] + [2] * 10
     assert np.isnan(first.annotation[0, 3]).all()
@@ -147,6 +151,22 @@ def test_a_frame_twice_in_a_run_is_an_error() -> None:
 
 def test_no_rows_give_no_runs() -> None:
     assert pose_runs_from_rows(pl.DataFrame(schema=dict(SPLIT_ROWS))) == []
+
+
+def test_tables_from_before_the_evidence_are_still_read() -> None:
+    frames, tracks, annotations = (
+        pl.DataFrame([row], schema=dict(schema))
+        for row, schema in (
+            (frame_row(10), FRAMES),
+            (track_row(10), TRACKS),
+            (annotation_row(10), ANNOTATIONS),
+        )
+    )
+    table = join_pose_dataset(frames, tracks.drop("evidence"), annotations)
+    assert table["evidence"].is_null().all()
+    (run,) = pose_runs_from_rows(split_rows(table.drop("evidence")))
+    assert run.evidence.shape == (1, 0, NUM_EVIDENCE)
+    assert run.landmarks.shape == (1, 33, 3)
 
 
 def test_without_any_landmarks_there_are_none_and_runs_can_be_saved(tmp_path: Path) -> None:

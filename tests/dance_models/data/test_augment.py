@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from dance_models.config import AugmentConfig
 from dance_models.data.augment import augment_run, draw_geometry
-from dance_models.data.pose_runs import PoseRun
+from dance_models.data.pose_runs import ARRAYS, PoseRun
 from dance_models.errors import InputError
+from dance_models.evidence import EVIDENCE, NUM_EVIDENCE, columns, no_evidence
 from dance_models.geometry import mirror_keypoints
 from dance_models.metrics.torso import torso_length
 from dance_models.skeleton import DANCE_14
@@ -52,6 +53,7 @@ def make_run(frames: int = 6, clip: str = "clip", run: int = 0) -> PoseRun:
         estimate=annotation + 1,
         score=rng.random((frames, 14)).astype(np.float32),
         landmarks=landmarks,
+        evidence=(rng.integers(240, 800, (frames, 33, NUM_EVIDENCE)) / 16).astype(np.float32),
         annotation=annotation,
         visibility=np.full((frames, 14), 2, np.uint8),
     )
@@ -61,7 +63,7 @@ def test_without_any_draw_nothing_changes() -> None:
     run = make_run()
     copy, _ = augment_run(run, STILL, 1)
     assert copy.variant == 1
-    for name in ("estimate", "score", "landmarks", "annotation", "visibility"):
+    for name in ARRAYS:
         np.testing.assert_array_equal(getattr(copy, name), getattr(run, name))
 
 
@@ -86,7 +88,7 @@ def test_flip_twice_is_the_identity() -> None:
     run = make_run()
     once, _ = augment_run(run, FLIP, 1)
     twice, _ = augment_run(once, FLIP, 1)
-    for name in ("estimate", "score", "landmarks", "annotation", "visibility"):
+    for name in ARRAYS:
         np.testing.assert_array_equal(getattr(twice, name), getattr(run, name))
 
 
@@ -101,6 +103,39 @@ def test_rotation_and_scale_are_about_the_centre_as_audited() -> None:
     seen = copy.visibility > 0
     np.testing.assert_allclose(copy.annotation[seen], expected[seen], atol=1e-3)
     assert 0.7 <= scale <= 0.9 and abs(float(drawn["rotation_deg"])) <= 20
+
+
+def test_the_evidence_is_mirrored_with_the_image() -> None:
+    run = make_run()
+    copy, _ = augment_run(run, FLIP, 1)
+    left, right = 7, 8  # the ears
+    expected = run.evidence[:, right].copy()
+    expected[:, EVIDENCE.index("mirrored_x")] = (
+        WIDTH - 1 - expected[:, EVIDENCE.index("mirrored_x")]
+    )
+    expected[:, columns("world_x", "mirrored_world_x")] *= -1
+    np.testing.assert_array_equal(copy.evidence[:, left], expected)
+
+
+def test_the_evidence_turns_and_grows_with_the_image() -> None:
+    """The two passes keep their distance in torso lengths; world vectors turn, in metres."""
+    run = make_run()
+    xy, world = columns("mirrored_x", "mirrored_y"), columns("world_x", "world_y")
+    # the mirrored pass lies 2 px right of the straight one; the world says the same direction
+    run.evidence[..., xy] = run.landmarks[..., :2] + [2, 0]
+    run.evidence[..., world] = [0.5, 0]
+    copy, drawn = augment_run(run, replace(STILL, rotation_deg=20, scale=(0.7, 0.9)), 1)
+    angle, scale = np.deg2rad(float(drawn["rotation_deg"])), float(drawn["scale"])
+    apart = copy.evidence[..., xy] - copy.landmarks[..., :2]
+    direction = np.array([np.cos(angle), np.sin(angle)])
+    expected = np.broadcast_to(2 * scale * direction, apart.shape)
+    np.testing.assert_allclose(apart, expected, atol=1e-3)
+    turned = copy.evidence[..., world]
+    np.testing.assert_allclose(turned, np.broadcast_to(0.5 * direction, turned.shape), atol=1e-6)
+    for name, factor in {"world_z": 1, "presence": 1, "depth": scale, "spread": scale}.items():
+        at = EVIDENCE.index(name)
+        grown = factor * run.evidence[..., at]
+        np.testing.assert_allclose(copy.evidence[..., at], grown, rtol=1e-6)
 
 
 def test_one_draw_for_the_whole_run() -> None:
@@ -186,7 +221,7 @@ def test_only_training_originals_are_augmented() -> None:
 
 def test_unknown_landmarks_cannot_be_mirrored_but_none_can() -> None:
     run = make_run()
-    without = replace(run, landmarks=run.landmarks[:, :0])
+    without = replace(run, landmarks=run.landmarks[:, :0], evidence=no_evidence(6))
     assert augment_run(without, FLIP, 1)[0].landmarks.shape == (6, 0, 3)
     with pytest.raises(InputError, match="17 landmarks"):
         augment_run(replace(run, landmarks=run.landmarks[:, :17]), FLIP, 1)

@@ -3,7 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dance_models.data.pose_runs import PoseRun, load_pose_runs, save_pose_runs
+from dance_models.data.pose_runs import PoseRun, frames_of, load_pose_runs, save_pose_runs
+from dance_models.evidence import NUM_EVIDENCE
 
 
 def _run(clip: str, length: int) -> PoseRun:
@@ -24,6 +25,7 @@ def _run(clip: str, length: int) -> PoseRun:
         estimate=rng.normal(size=(length, 14, 2)).astype(np.float32),
         score=np.ones((length, 14), np.float32),
         landmarks=rng.normal(size=(length, 33, 3)).astype(np.float32),
+        evidence=rng.normal(size=(length, 33, NUM_EVIDENCE)).astype(np.float32),
         annotation=np.full((length, 14, 2), np.nan, np.float32),
         visibility=np.zeros((length, 14), np.uint8),
     )
@@ -40,8 +42,26 @@ def test_npz_round_trip_keeps_everything(tmp_path: Path) -> None:
     for before, after in zip(runs, loaded, strict=True):
         np.testing.assert_array_equal(before.estimate, after.estimate)
         np.testing.assert_array_equal(before.annotation, after.annotation)
+        np.testing.assert_array_equal(before.evidence, after.evidence)
         assert not after.annotated.any()
     assert [p.name for p in tmp_path.iterdir()] == ["runs.npz"]
+
+
+def test_a_file_from_before_the_evidence_is_still_read(tmp_path: Path) -> None:
+    save_pose_runs([_run("a", 3), _run("b", 4)], tmp_path / "runs.npz")
+    with np.load(tmp_path / "runs.npz") as stored:
+        old = {name: stored[name] for name in stored.files if name != "evidence"}
+    np.savez(tmp_path / "old.npz", **old)
+    loaded = load_pose_runs(tmp_path / "old.npz")
+    assert [run.evidence.shape for run in loaded] == [(n, 0, NUM_EVIDENCE) for n in (3, 4)]
+
+
+def test_frames_of_a_run_are_cut_from_all_arrays() -> None:
+    run = _run("a", 6)
+    part = frames_of(run, slice(2, 5))
+    assert part.frame.tolist() == [2, 3, 4]
+    for name in ("estimate", "score", "landmarks", "evidence", "annotation", "visibility"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(run, name)[2:5])
 
 
 def test_nothing_to_save_is_an_error(tmp_path: Path) -> None:

@@ -6,9 +6,10 @@ import pytest
 from dance_models.errors import InputError
 from dance_models.estimators.blazepose.anchors import anchor_centres
 from dance_models.estimators.blazepose.detector import _letterbox, _merge_overlapping
-from dance_models.estimators.blazepose.landmarks import refine
+from dance_models.estimators.blazepose.landmarks import LandmarkModel, refine
 from dance_models.estimators.blazepose.litert import LiteRtModel
 from dance_models.estimators.blazepose.region import Region
+from dance_models.evidence import EVIDENCE, columns
 
 
 def test_anchor_layout() -> None:
@@ -48,7 +49,8 @@ def test_letterbox_keeps_the_aspect_and_maps_back() -> None:
     assert padded.shape == (224, 224, 3)
     assert padded[0, 0, 0] == pytest.approx(-1)
     y, x = np.unravel_index(padded[..., 0].argmax(), (224, 224))
-    np.testing.assert_allclose((np.array([x, y]) - offset) / scale, (90, 45), atol=1)
+    # the centre of a pixel in the letterbox, from edge to edge, is that of the image's pixel
+    np.testing.assert_allclose((np.array([x, y]) + 0.5 - offset) / scale - 0.5, (90, 45), atol=0.5)
 
 
 def test_suppression_merges_boxes_of_one_person_and_keeps_two_people() -> None:
@@ -92,7 +94,7 @@ def test_refinement_matches_the_published_procedure() -> None:
     points[:3] = [[0, 0], [255.9, 255.9], [-1, 100]]
     heat = rng.normal(-3, 2, (64, 64, 39)).astype(np.float32)
     heat[:, :, 10:20] -= 20  # no peak: these stay
-    refined = refine(points, heat)
+    refined = refine(points, heat).points
     np.testing.assert_allclose(refined, reference_refinement(points, heat), rtol=1e-4)
     np.testing.assert_array_equal(refined[10:20], points[10:20])
 
@@ -100,9 +102,87 @@ def test_refinement_matches_the_published_procedure() -> None:
 def test_refinement_goes_to_the_peak() -> None:
     heat = np.full((64, 64, 1), -30.0, np.float32)
     heat[20, 30, 0] = 30
-    np.testing.assert_allclose(
-        refine(np.array([[115.0, 85.0]], np.float32), heat), [[120, 80]], atol=1e-6
-    )
+    found = refine(np.array([[115.0, 85.0]], np.float32), heat)
+    np.testing.assert_allclose(found.points, [[120, 80]], atol=1e-6)
+    np.testing.assert_allclose((found.peak, found.spread), ([1], [0]), atol=1e-4)
+
+
+def test_the_spread_of_a_heat_map_is_its_standard_deviation() -> None:
+    heat = np.full((64, 64, 1), -30.0, np.float32)
+    heat[20, [28, 32], 0] = 30  # two equal peaks, each two cells (8 pixels) from their middle
+    found = refine(np.array([[120.0, 80.0]], np.float32), heat)
+    np.testing.assert_allclose(found.points, [[120, 80]], atol=1e-4)
+    np.testing.assert_allclose(found.spread, [8], atol=1e-3)
+
+
+class Echo:
+    """In place of the model: its outputs put all points where the crop is brightest."""
+
+    def __init__(self):
+        self.spot = np.zeros(2)
+
+    def run(self, image):
+        grey = image[..., 0]
+        y, x = np.mgrid[0:256, 0:256] + 0.5  # from edge to edge, as the model's coordinates
+        self.spot = np.array([(x * grey).sum(), (y * grey).sum()]) / grey.sum()
+
+    def output(self, size):
+        heat = np.full((64, 64, 39), -30, np.float32)
+        points = np.zeros((39, 5), np.float32)
+        points[:, :2] = self.spot
+        points[34, 1] -= 100  # the rim above the centre
+        world = np.tile(np.array([1, 0, 2], np.float32), (39, 1))
+        return {195: points, 1: np.ones(1, np.float32), 117: world, 64 * 64 * 39: heat}[size]
+
+
+def echo_model(mirrored_pass=False):
+    model = LandmarkModel.__new__(LandmarkModel)
+    model._model, model._mirrored_pass = Echo(), mirrored_pass
+    return model
+
+
+def spot(x, y, width=200, height=160):
+    """A bright blot with its centre of mass at x, y; pixel centres are integers."""
+    column, row = np.arange(width), np.arange(height)[:, None]
+    blot = np.exp(-((column - x) ** 2 + (row - y) ** 2) / 18)
+    return np.repeat((250 * blot).astype(np.uint8)[..., None], 3, axis=-1)
+
+
+@pytest.mark.parametrize("degrees", [0, 40, 90, -120])
+@pytest.mark.parametrize("size", [60.0, 100.0, 300.0])
+def test_what_lies_at_a_pixel_is_found_at_that_pixel(degrees, size) -> None:
+    """On both axes; half a crop pixel off would be 0.59 px in the largest region."""
+    region = Region(100.0, 80.0, size, np.radians(degrees))
+    found = echo_model().find(spot(104.0, 77.0), region)
+    np.testing.assert_allclose(found.points[0, :2], (104, 77), atol=0.06)
+
+
+def test_a_mirrored_image_gives_mirrored_points() -> None:
+    image = spot(104.0, 77.0)
+    region, mirror = Region(100.0, 80.0, 150.0, 0.3), Region(99.0, 80.0, 150.0, -0.3)
+    straight = echo_model().find(image, region).points[0]
+    other = echo_model().find(np.ascontiguousarray(image[:, ::-1]), mirror).points[0]
+    np.testing.assert_allclose((199 - other[0], other[1]), straight[:2], atol=1e-2)
+
+
+def test_the_mirrored_pass_is_turned_back_to_the_image() -> None:
+    """The echo sees the blot in both crops, so both passes put it at the same pixel."""
+    region = Region(100.0, 80.0, 150.0, np.pi / 2)  # up in the crop is right in the image
+    found = echo_model(mirrored_pass=True).find(spot(104.0, 77.0), region)
+    xy = found.evidence[:, columns("mirrored_x", "mirrored_y")]
+    np.testing.assert_allclose(xy, found.points[:, :2], atol=1e-3)
+    # right in the crop is down in the image; the mirrored pass saw the other way round
+    world = found.evidence[:, columns("world_x", "world_y", "world_z")]
+    np.testing.assert_allclose(world, np.tile([0, 1, 2], (33, 1)), atol=1e-6)
+    mirrored = columns("mirrored_world_x", "mirrored_world_y", "mirrored_world_z")
+    np.testing.assert_allclose(found.evidence[:, mirrored], np.tile([0, -1, 2], (33, 1)), atol=1e-6)
+
+
+def test_without_a_mirrored_pass_its_columns_are_not_known() -> None:
+    evidence = echo_model().find(spot(104.0, 77.0), Region(100.0, 80.0, 150.0, 0.0)).evidence
+    unknown = np.array([name.startswith("mirrored_") for name in EVIDENCE])
+    assert np.isnan(evidence[:, unknown]).all()
+    assert np.isfinite(evidence[:, ~unknown]).all()
 
 
 def test_absent_and_damaged_weights_are_named(tmp_path) -> None:

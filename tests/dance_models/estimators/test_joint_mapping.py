@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from dance_models.estimators.blazepose.landmarks import LANDMARKS
 from dance_models.estimators.joints import (
     COCO17,
     OPENPOSE_BODY25,
@@ -11,6 +10,7 @@ from dance_models.estimators.joints import (
     missing_joints,
     to_skeleton,
 )
+from dance_models.evidence import LANDMARKS
 from dance_models.skeleton import DANCE_14
 from dance_models.skeletons.coco_17 import COCO_17
 

@@ -8,6 +8,7 @@ import pytest
 from dance_models.errors import InputError
 from dance_models.estimators.protocol import PoseEstimate
 from dance_models.estimators.tracks import read_image, track_clip
+from dance_models.evidence import NUM_EVIDENCE
 from dance_models.tables import FRAMES, TRACKS, conform, write_table
 
 
@@ -33,6 +34,7 @@ class Recorder:
             np.full((14, 2), frame, np.float32),
             np.full(14, 0.5, np.float32),
             np.full((self.landmarks, 3), 0.25, np.float32),
+            np.full((self.landmarks, NUM_EVIDENCE), 0.75, np.float32),
         )
 
 
@@ -66,7 +68,7 @@ def test_one_row_per_frame_with_nulls_where_no_person_is_detected(tmp_path) -> N
     assert tracks["frame"].to_list() == [2, 3, 10, 11]
     assert tracks["run"].to_list() == [0, 0, 1, 1]
     np.testing.assert_allclose(tracks["time_s"], np.array([2, 3, 10, 11]) / 30)
-    for column in ("keypoints", "score", "landmarks"):
+    for column in ("keypoints", "score", "landmarks", "evidence"):
         assert tracks[column].is_null().to_list() == [False, True, False, False]
     assert tracks["keypoints"][2].to_numpy().tolist() == [[10.0, 10.0]] * 14
     assert tracks["estimator"].to_list() == ["recorder"] * 4

@@ -34,6 +34,7 @@ def copied(
         visibility=run.visibility[part],
         score=run.score[part],
         landmarks=run.landmarks[part],
+        evidence=run.evidence[part],
         frame=run.frame[part] - start,
         time_s=run.time_s[part] - run.time_s[start] + 0.011,
     )

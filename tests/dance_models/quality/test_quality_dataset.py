@@ -6,6 +6,7 @@ from quality_cases import standing
 
 from dance_models.config import QualityConfig
 from dance_models.data.pose_runs import PoseRun
+from dance_models.evidence import no_evidence
 from dance_models.quality.dataset import class_balance, foreign_rows, shared_ids, shared_motion
 from dance_models.quality.findings import findings_of_table, findings_table, lines
 
@@ -69,7 +70,8 @@ def _run(clip: str, seed: int, split: str, start: int = 0, frames: int = 120) ->
         clip=clip, style="x", performer="", group=clip, split=split, fold=0, run=0, variant=0,
         width=320, height=240, frame=frame, time_s=frame / 30, estimate=points,
         score=np.ones((frames, 14), np.float32),
-        landmarks=np.zeros((frames, 0, 3), np.float32), annotation=points,
+        landmarks=np.zeros((frames, 0, 3), np.float32), evidence=no_evidence(frames),
+        annotation=points,
         visibility=np.full((frames, 14), 2, np.uint8),
     )  # fmt: skip
 
