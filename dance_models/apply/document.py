@@ -56,6 +56,9 @@ def document(poses: VideoPoses, models: Mapping[str, str]) -> dict[str, Any]:
 def summary(poses: VideoPoses) -> dict[str, Any]:
     """Summary of the whole video: frames with a person, corrections, errors of the forecasts.
 
+    ``exchanged_sides`` lists the frames in which the estimator had exchanged left and right, of the
+    body or of the arms or legs alone; they were exchanged back before refining.
+
     ``correction`` is the median distance between estimate and refined pose by joint, in percent of
     the dancer's median torso: where it is large, the estimator and the annotation that the network
     was trained on disagree.
@@ -76,6 +79,10 @@ def summary(poses: VideoPoses) -> dict[str, Any]:
             name: {str(ms): round(value, 1) for ms, value in errors.items()}
             for name, errors in forecast_errors(poses).items()
         },
+        "exchanged_sides": [
+            {"part": span.part, "first_frame": span.start, "last_frame": span.stop - 1}
+            for span in poses.exchanged
+        ],
         "warnings": list(poses.probe.warnings),
     }
 

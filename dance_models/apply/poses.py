@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from dance_models.data.exchanged_sides import Span, undo_exchanges
 from dance_models.data.forecast_windows import (
     FUTURE,
     OBSERVED,
@@ -16,6 +17,7 @@ from dance_models.data.forecast_windows import (
     resample,
 )
 from dance_models.data.pose_runs import PoseRun
+from dance_models.data.refine_windows import observed_scale
 from dance_models.errors import InputError
 from dance_models.estimators.protocol import PoseEstimate, PoseEstimator
 from dance_models.evidence import NUM_EVIDENCE
@@ -41,6 +43,7 @@ class VideoPoses:
     anchor: NDArray[np.int64]  # (N,) the last observed frame of each forecast
     forecast: NDArray[np.float32]  # (N, 10, J, 2), every 40 ms after it
     probe: ClipProbe
+    exchanged: tuple[Span, ...] = ()  # where left and right were exchanged back before refining
 
 
 def poses_of_video(
@@ -74,10 +77,25 @@ def poses_of_video(
     refined = np.full_like(run.estimate, np.nan)
     for (start, stop), poses in zip(stretches, refine_runs(refiner, pieces), strict=True):
         refined[start:stop] = poses
+    exchanged = _exchanged(pieces, refiner) if refiner.config.undo_exchanges else ()
     windows = _windows(pieces)
     forecasts = forecast(forecaster, refine_observed(refiner, pieces, windows))
     first = np.array([start for start, _ in stretches], np.int64)
-    return VideoPoses(run, refined, windows.anchor + first[windows.run], forecasts, probe)
+    anchor = windows.anchor + first[windows.run]
+    return VideoPoses(run, refined, anchor, forecasts, probe, exchanged)
+
+
+def _exchanged(pieces: list[PoseRun], refiner: Refiner) -> tuple[Span, ...]:
+    """The exchanged spans that refining undoes, in frames of the video."""
+    found = []
+    for piece in pieces:
+        scale = observed_scale(piece.estimate)
+        _, exchanges = undo_exchanges(piece, scale, causal=refiner.config.causal)
+        first = int(piece.frame[0])
+        found += [
+            Span(span.part, first + span.start, first + span.stop) for span in exchanges.spans()
+        ]
+    return tuple(found)
 
 
 def video_frames(path: Path, probe: ClipProbe) -> Iterator[tuple[int, NDArray[np.uint8]]]:

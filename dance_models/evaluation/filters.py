@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dance_models.data.exchanged_sides import undo_exchanges
 from dance_models.data.kinematics import keypoint_kinematics
 from dance_models.data.pose_runs import PoseRun
+from dance_models.data.refine_windows import observed_scale
 from dance_models.evaluation.recursive_filters import kalman, one_euro
 from dance_models.metrics.pck import THRESHOLDS, joint_errors, pck_sums
 from dance_models.metrics.torso import torso_by_clip, visible_annotation
@@ -26,6 +28,11 @@ PoseFilter = Callable[..., Poses]
 def raw(runs: Sequence[PoseRun]) -> Poses:
     """The estimate, unchanged."""
     return [run.estimate.copy() for run in runs]
+
+
+def sides(runs: Sequence[PoseRun]) -> Poses:
+    """The estimate with exchanged sides restored: what the networks refine."""
+    return [undo_exchanges(run, observed_scale(run.estimate))[0].estimate.copy() for run in runs]
 
 
 def flow(runs: Sequence[PoseRun]) -> Poses:
@@ -147,6 +154,7 @@ def tuned_filters(validation: Sequence[PoseRun]) -> list[TunedFilter]:
         tune(name, function, grid, validation)
         for name, function, grid in (
             ("raw", raw, _grid()),
+            ("sides", sides, _grid()),
             ("flow", flow, _grid()),
             ("gaussian", gaussian, _grid(sigma_s=(0.015, 0.025, 0.04, 0.06, 0.1))),
             ("savgol", savgol, _grid(reach_s=(0.1, 0.17, 0.25, 0.35), order=(2, 3))),

@@ -116,6 +116,15 @@ def _poses(
 
 def _print_summary(console: Console, summary: dict[str, object]) -> None:
     console.print(f"A person in {summary['frames_with_somebody']} of {summary['frames']} frames.")
+    exchanged = summary["exchanged_sides"]
+    assert isinstance(exchanged, list)
+    if exchanged:
+        frames = {
+            f for span in exchanged for f in range(span["first_frame"], span["last_frame"] + 1)
+        }
+        console.print(
+            f"Left and right were exchanged, and exchanged back, in {len(frames)} frames."
+        )
     errors = summary["forecast_error_percent_of_torso"]
     assert isinstance(errors, dict)
     for name, horizons in errors.items():

@@ -138,3 +138,15 @@ def test_a_video_without_a_person_is_an_error(clip: tuple[Path, NDArray[np.float
     video, keypoints = clip
     with pytest.raises(InputError, match="no person was detected"):
         applied(video, np.full_like(keypoints, np.nan))
+
+
+def test_exchanged_sides_are_listed_with_the_frames_of_the_video(
+    clip: tuple[Path, NDArray[np.float32]],
+) -> None:
+    video, keypoints = clip
+    seen = keypoints.copy()
+    seen[:3] = np.nan  # frames of the run are counted from its first pose
+    seen[20:24] = seen[20:24][:, list(DANCE_14.mirror)]
+    listed = document(applied(video, seen), {})["summary"]["exchanged_sides"]
+    assert listed == [{"part": "body", "first_frame": 20, "last_frame": 23}]
+    assert not document(applied(video, keypoints), {})["summary"]["exchanged_sides"]

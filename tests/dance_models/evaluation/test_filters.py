@@ -233,5 +233,13 @@ def test_tuning_is_deterministic_for_all_rows() -> None:
     runs = [make_run(swaying(60), noisy(frames=60))]
     names = [(f.name, f.parameters) for f in tuned_filters(runs)]
     assert names == [(f.name, f.parameters) for f in tuned_filters(runs)]
-    assert [n for n, _ in names] == ["raw", "flow", "gaussian", "savgol", "one_euro", "kalman"]
+    assert [n for n, _ in names] == [
+        "raw",
+        "sides",
+        "flow",
+        "gaussian",
+        "savgol",
+        "one_euro",
+        "kalman",
+    ]
     assert all(isinstance(f, TunedFilter) and len(f(runs)) == 1 for f in tuned_filters([]))
