@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+# Whose definition of the joints refined poses have: see dance_models.inference.definitions.
+JointDefinition = Literal["annotation", "estimator"]
+
 Value = TypeVar("Value")
 Config = TypeVar("Config", bound="DataclassInstance")
 _WAS: Final = "was"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from dance_models.config import JointDefinition
 from dance_models.data.exchanged_sides import Span, undo_exchanges
 from dance_models.data.forecast_windows import (
     FUTURE,
@@ -52,8 +53,12 @@ def poses_of_video(
     refiner: Refiner,
     forecaster: nn.Module,
     progress: Callable[[int, int], None] | None = None,
+    joints: JointDefinition = "estimator",
 ) -> VideoPoses:
     """Estimate every frame, refine, and forecast from every fifth frame.
+
+    ``joints``: refined poses have the joints as the estimator defines them, so that the network
+    moves what is wrong alone, or as the annotators of its training clips do.
 
     ``progress`` is called with the frames done and the total. Raises VideoError for a file that is
     not a readable video, InputError when no person is detected in it.
@@ -75,11 +80,13 @@ def poses_of_video(
     stretches = seen_stretches(run)
     pieces = [slice_run(run, start, stop) for start, stop in stretches]
     refined = np.full_like(run.estimate, np.nan)
-    for (start, stop), poses in zip(stretches, refine_runs(refiner, pieces), strict=True):
+    every = refine_runs(refiner, pieces, joints=joints)
+    for (start, stop), poses in zip(stretches, every, strict=True):
         refined[start:stop] = poses
     exchanged = _exchanged(pieces, refiner) if refiner.config.undo_exchanges else ()
     windows = _windows(pieces)
-    forecasts = forecast(forecaster, refine_observed(refiner, pieces, windows))
+    observed = refine_observed(refiner, pieces, windows, joints=joints)
+    forecasts = forecast(forecaster, observed)
     first = np.array([start for start, _ in stretches], np.int64)
     anchor = windows.anchor + first[windows.run]
     return VideoPoses(run, refined, anchor, forecasts, probe, exchanged)

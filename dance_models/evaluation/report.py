@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from dance_models.config import EvaluationConfig
+from dance_models.config import EvaluationConfig, JointDefinition
 from dance_models.data.crops import Crops
 from dance_models.data.forecast_windows import ForecastWindows, cut_windows
 from dance_models.data.frame_split import held_out_runs
@@ -90,19 +90,21 @@ def recognition_report(
     config: EvaluationConfig,
     provenance: Provenance,
     crops: Crops | None = None,
+    joints: JointDefinition = "annotation",
 ) -> Report:
     """Score raw, filters, calibration and the networks; ``splits`` are train, val, test rows.
 
     The network that leaks on purpose is compared separately, on the frames that were held out of
     its training (``split`` is "frames"). ``crops`` are for networks that read images. Raises
     InputError when test has no annotated clip, and when crops are needed and there are none.
+    ``joints`` says whose definition the networks' joints have.
     """
     scores, paired, tables = [], [], []
     compared = with_seeds({n: t for n, t in networks.items() if n != FRAME_SPLIT.id})
     fixed: list[PoseRun] = []
     for split, parts in divisions(splits, compared):
         fixed = [run for part in parts for run in part.scored]
-        by_part = [_refined_poses(part, crops) for part in parts]
+        by_part = [_refined_poses(part, crops, joints) for part in parts]
         predictions = {
             name: [pose for poses in by_part for pose in poses[name]] for name in by_part[0]
         }
@@ -148,20 +150,23 @@ def _leak(
     )
 
 
-def _refined_poses(part: Part, crops: Crops | None) -> dict[str, Poses]:
+def _refined_poses(part: Part, crops: Crops | None, joints: JointDefinition) -> dict[str, Poses]:
     """The poses of every row in the scored runs of one part."""
     rows: dict[str, Poses] = {}
     for tuned in tuned_filters(part.validation):
         rows[tuned.name] = list(tuned(part.scored))
     rows["calibrated"] = list(fit_calibration(part.train, part.validation)(part.scored))
-    return {**rows, **_refined_by(part.checkpoints, part.scored, crops)}
+    return {**rows, **_refined_by(part.checkpoints, part.scored, crops, joints)}
 
 
 def _refined_by(
-    checkpoints: Mapping[str, Path], runs: list[PoseRun], crops: Crops | None = None
+    checkpoints: Mapping[str, Path],
+    runs: list[PoseRun],
+    crops: Crops | None = None,
+    joints: JointDefinition = "annotation",
 ) -> dict[str, Poses]:
     return {
-        name: list(recognised_runs(checkpoint, runs, crops, stride=REFINE_STRIDE))
+        name: list(recognised_runs(checkpoint, runs, crops, stride=REFINE_STRIDE, joints=joints))
         for name, checkpoint in checkpoints.items()
     }
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.checkpoint import experiment_from_plain, load_checkpoint
-from dance_models.config import HrnetExperiment
+from dance_models.config import HrnetExperiment, JointDefinition
 from dance_models.data.crops import Crops
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
@@ -17,16 +17,21 @@ from dance_models.inference.refine import refine_runs
 
 
 def recognised_runs(
-    checkpoint: Path, runs: Sequence[PoseRun], crops: Crops | None, *, stride: int = 1
+    checkpoint: Path,
+    runs: Sequence[PoseRun],
+    crops: Crops | None,
+    *,
+    stride: int = 1,
+    joints: JointDefinition = "annotation",
 ) -> list[NDArray[np.float32]]:
     """The poses that a trained recognition network finds in runs, (T, J, D) in pixels each.
 
-    ``stride`` is for networks that refine windows. Raises InputError when the network needs crops
-    and there are none.
+    ``stride`` and ``joints`` are for networks that refine windows. Raises InputError when the
+    network needs crops and there are none.
     """
     plain = load_checkpoint(checkpoint)["experiment"]
     if not isinstance(experiment_from_plain(plain), HrnetExperiment):
-        return refine_runs(load_refiner(checkpoint), runs, stride=stride)
+        return refine_runs(load_refiner(checkpoint), runs, stride=stride, joints=joints)
     if crops is None:
         raise InputError(
             "this network reads person crops, and there are none",

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from dance_models.batches.refine import RefineTensors
+from dance_models.config import JointDefinition
 from dance_models.data.forecast_windows import (
     GRID_S,
     OBSERVED,
@@ -25,6 +26,7 @@ from dance_models.data.refine_windows import (
 from dance_models.data.refiner_runs import joined, prepared_runs
 from dance_models.evidence import MIRRORED_XY, turned
 from dance_models.geometry import mirror_keypoints
+from dance_models.inference.definitions import definition_part
 from dance_models.nets.build import Refiner
 from dance_models.nets.mkff_st_gcn import outputs
 from dance_models.skeleton import DANCE_14, Skeleton
@@ -60,9 +62,16 @@ def mirrored_run(run: PoseRun, skeleton: Skeleton = DANCE_14) -> PoseRun:
 
 
 def refine_runs(
-    model: Refiner, runs: Sequence[PoseRun], *, stride: int = 1, overlap: bool = True
+    model: Refiner,
+    runs: Sequence[PoseRun],
+    *,
+    stride: int = 1,
+    overlap: bool = True,
+    joints: JointDefinition = "annotation",
 ) -> list[NDArray[np.float32]]:
     """Refine every run; (T, J, D) in pixels each.
+
+    ``joints``: as the annotators of the training clips define them, or as the estimator does.
 
     Every ``stride``-th window is refined, and the windows that cover a frame are averaged. When
     the configuration asks for it, so is the refinement of the mirrored run. Without ``overlap``
@@ -72,7 +81,15 @@ def refine_runs(
     parts = [prepared_runs(run, model.config, model.skeleton) for run in runs]
     prepared = [part for of_run in parts for part in of_run]
     refined = iter(_refine_mirrored(model, prepared, stride, overlap=overlap))
-    return [joined([next(refined) for _ in of_run]) for of_run in parts]
+    poses = [joined([next(refined) for _ in of_run]) for of_run in parts]
+    if joints == "annotation":
+        return poses
+    seen = [joined([part.estimate for part in of_run]) for of_run in parts]
+    causal, skeleton = model.config.causal, model.skeleton
+    return [
+        pose - definition_part(estimate, pose - estimate, causal=causal, skeleton=skeleton)
+        for pose, estimate in zip(poses, seen, strict=True)
+    ]
 
 
 def _refine_mirrored(
@@ -166,14 +183,19 @@ def _average(
 
 
 def refine_observed(
-    model: Refiner, runs: Sequence[PoseRun], windows: ForecastWindows, *, stride: int = 3
+    model: Refiner,
+    runs: Sequence[PoseRun],
+    windows: ForecastWindows,
+    *,
+    stride: int = 3,
+    joints: JointDefinition = "annotation",
 ) -> NDArray[np.float32]:
     """The observed part of each forecast window, refined; (N, 27, J, D) in pixels.
 
     Each window is refined from the real frames between its first and its last observed time and
     from nothing after them, so a forecast from refined poses does not see the future. NaN where no
-    person was found in those frames. ``stride`` is that of :func:`refine_runs`: 3 gives forecasts
-    as good as 1 does in a third of the time.
+    person was found in those frames. ``stride`` and ``joints`` are those of :func:`refine_runs`: a
+    stride of 3 gives forecasts as good as 1 does in a third of the time.
     """
     pieces, grids = [], []
     for index, anchor in zip(windows.run, windows.anchor, strict=True):
@@ -182,7 +204,7 @@ def refine_observed(
         first = max(int(np.searchsorted(run.time_s, grid[0] + 1e-6, side="right")) - 1, 0)
         pieces.append(slice_run(run, first, int(anchor) + 1))
         grids.append(grid)
-    refined = refine_runs(model, pieces, stride=stride)
+    refined = refine_runs(model, pieces, stride=stride, joints=joints)
     observed = [
         fill_missing(resample(piece.time_s, pose, grid))
         for piece, pose, grid in zip(pieces, refined, grids, strict=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dance_models.apply.poses import VideoPoses
-    from dance_models.config import EstimatorConfig
+    from dance_models.config import EstimatorConfig, JointDefinition
     from pipelines.storage.store import Store
     from pipelines.tracking.tracked_models import TrackedModel
 
@@ -29,6 +29,7 @@ def apply(
     prediction: Annotated[str, typer.Option(help="Likewise.")] = "stga_net",
     store: common.StoreOption = common.DEFAULT_STORE,
     person: common.PersonOption = None,
+    joints: common.JointsOption = "estimator",
     draw: Annotated[bool, typer.Option(help="Also draw the skeletons onto the video.")] = True,
     debug: common.DebugOption = False,
 ) -> None:
@@ -37,7 +38,14 @@ def apply(
         models = (recognition, prediction)
         estimator = common.estimator_of(person)
         apply_to_video(
-            common.opened(store), common.console(), video, out, models, estimator, draw=draw
+            common.opened(store),
+            common.console(),
+            video,
+            out,
+            models,
+            estimator,
+            joints=joints,
+            draw=draw,
         )
 
 
@@ -49,6 +57,7 @@ def apply_to_video(
     models: tuple[str, str],
     estimator: "EstimatorConfig | None",
     *,
+    joints: "JointDefinition",
     draw: bool,
 ) -> None:
     """Write ``<video>.json`` and ``<video>.mp4`` into ``out``; ``models``: recognition, prediction.
@@ -69,10 +78,11 @@ def apply_to_video(
             "the drawing would replace the video", file=video, hint="Choose another --out"
         )
     found = [find_model(store, name) for name in models]
-    poses, tracker = _poses(store, console, video, found, estimator)
+    poses, tracker = _poses(store, console, video, found, estimator, joints)
     out.mkdir(parents=True, exist_ok=True)
     used = {
         "estimator": tracker,
+        "joints": f"as the {joints} defines them",
         **{
             task: f"{model.method}, MLflow run {model.run_id}"
             for task, model in zip(("recognition", "prediction"), found, strict=True)
@@ -93,6 +103,7 @@ def _poses(
     video: Path,
     models: "Sequence[TrackedModel]",
     estimator: "EstimatorConfig | None",
+    joints: "JointDefinition",
 ) -> "tuple[VideoPoses, str]":
     """Poses of all frames, and the name and version of the estimator."""
     from dance_models.apply.poses import poses_of_video
@@ -110,7 +121,7 @@ def _poses(
         def show(done: int, total: int) -> None:
             progress.update(task, completed=done, total=total)
 
-        poses = poses_of_video(video, tracker, refiner, forecaster, show)
+        poses = poses_of_video(video, tracker, refiner, forecaster, show, joints)
     return poses, f"{tracker.name} {tracker.version}"
 
 

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from dance_models.config import JointDefinition
 from dance_models.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,6 +23,13 @@ EXIT_INTERRUPTED: Final = 130  # as shells report SIGINT
 
 PersonOption = Annotated[
     int | None, typer.Option(help="Follow the N-th largest person, 0 is the largest.")
+]
+JointsOption = Annotated[
+    JointDefinition,
+    typer.Option(
+        help="Refined joints as the estimator defines them (errors are repaired, definitions "
+        "stay), or as the annotators of the training clips do."
+    ),
 ]
 ProfileOption = Annotated[
     str, typer.Option(envvar="DANCE_PROFILE", help="smoke, demo, study or paper.")

@@ -14,6 +14,7 @@ def evaluate(
     annotations: Annotated[Path, typer.Option(help="Folder of their annotation files.")],
     store: common.StoreOption = common.DEFAULT_STORE,
     profile: common.ProfileOption = "demo",
+    joints: common.JointsOption = "annotation",
     tracks: common.TracksOption = None,
     debug: common.DebugOption = False,
 ) -> None:
@@ -23,5 +24,5 @@ def evaluate(
 
     with common.reported(debug):
         folder = common.opened(store)
-        corpus = Corpus(clips, annotations, profile, common.estimator_of(tracks=tracks))
+        corpus = Corpus(clips, annotations, profile, common.estimator_of(tracks=tracks), joints)
         evaluate_on(folder, common.console(), find_model(folder, model), corpus, debug=debug)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from rich.console import Console
 
-from dance_models.config import EstimatorConfig
+from dance_models.config import EstimatorConfig, JointDefinition
 from dance_models.errors import InputError
 from dance_models.rows import row_of
 from dance_models.tables import SPLIT_ROWS, conform, write_table, write_text
@@ -42,6 +42,7 @@ class Corpus:
     annotations: Path
     profile: str
     estimator: EstimatorConfig | None = None  # in place of the profile's
+    joints: JointDefinition = "annotation"  # whose definition the refined joints have
 
 
 def evaluate_on(
@@ -57,7 +58,7 @@ def evaluate_on(
     if session.run().failed:
         raise InputError("a stage failed on the new corpus; see above", file=session.store.path)
     splits = [*(_training_rows(store, split) for split in SPLITS), _as_test(session.store)]
-    report = _score(store, model, splits, session)
+    report = _score(store, model, splits, session, corpus.joints)
     folder = session.store.reports
     write_table(report.scores, folder / f"{model.method}_scores.parquet", {})
     write_table(report.paired, folder / f"{model.method}_paired.parquet", {})
@@ -103,7 +104,11 @@ def _as_test(corpus: Store) -> pl.DataFrame:
 
 
 def _score(
-    store: Store, model: TrackedModel, splits: list[pl.DataFrame], session: Session
+    store: Store,
+    model: TrackedModel,
+    splits: list[pl.DataFrame],
+    session: Session,
+    joints: JointDefinition,
 ) -> "Report":
     from dance_models.checkpoint import experiment_from_plain, load_checkpoint
     from dance_models.config import PredictionExperiment
@@ -116,7 +121,10 @@ def _score(
     if row_of(model.method).pretraining_asset:
         known = [*known, *motion_pose_runs(store)]
     _refuse_known_motion(known, evaluated)
-    notes = (f"Trained on {corpus_label(store)}; trivial rows fitted there too.",)
+    notes = (
+        f"Trained on {corpus_label(store)}; trivial rows fitted there too.",
+        f"Refined joints as the {joints} defines them.",
+    )
     provenance = Provenance(corpus_label(session.store), store.digest("split_manifest"), notes)
     networks = {model.method: Trained(model.checkpoint)}
     config = session.profile.evaluation
@@ -128,6 +136,7 @@ def _score(
             config=config,
             provenance=provenance,
             crops=_crops(session.store) if row_of(model.method).needs_crops else None,
+            joints=joints,
         )
     refiner = Trained(store.path / store.training("mkff_st_gcn")["best"]["path"])
     return prediction_report(

@@ -1,0 +1,76 @@
+"""What a joint is, kept apart from where it is wrong.
+
+Annotators and estimators place joints differently: the annotators' neck is not the estimator's. A
+network that was trained on annotations learns to move the joints to the annotators' definition
+*and* to repair the estimator's errors. On a video of one's own only the repair is wanted: the
+definition part is taken out of the correction.
+
+A definition is fixed in the body. Of a joint's correction, the part that it explains is therefore a
+sum of three directions of the body, each times one number for the whole run: from the hips to the
+neck, from the right hip (or shoulder) to the left one, and along the bone that ends in the joint.
+The numbers are fitted by ridge regression.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dance_models.geometry import middle, pelvis
+from dance_models.metrics.torso import torso_scale
+from dance_models.skeleton import DANCE_14, Skeleton
+
+Array = NDArray[np.floating]
+
+# As a share of the frames, of squared torso lengths.
+RIDGE: Final = 1e-3
+# Torso lengths: a larger correction repairs an error, and tells less of the definition.
+LARGEST: Final = 0.1
+
+
+def definition_part(
+    pose: Array, correction: Array, *, causal: bool = False, skeleton: Skeleton = DANCE_14
+) -> NDArray[np.float32]:
+    """The part of a run's correction that is a joint's definition, pixels.
+
+    ``pose`` is the estimate and ``correction`` what is added to it, (T, J, D) each; NaN where
+    missing. 0 where the body's directions are not known. With ``causal`` the numbers of a frame are
+    fitted on the frames up to it.
+    """
+    scale = torso_scale(pose, skeleton=skeleton)
+    directions = np.nan_to_num(_directions(pose, skeleton) / scale)  # (T, J, 3, D)
+    wanted = np.asarray(correction, np.float64) / scale
+    length = np.linalg.norm(wanted, axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        wanted = np.nan_to_num(wanted * np.minimum(1, LARGEST / length))
+    known = np.asarray(np.isfinite(correction).all(axis=-1))[..., None, None]
+    given = np.where(known, directions, 0)
+    gram = np.einsum("tjad,tjbd->tjab", given, given)
+    moment = np.einsum("tjad,tjd->tja", given, wanted)
+    frames = np.arange(1, len(pose) + 1)[:, None, None, None]
+    if causal:
+        gram, moment = gram.cumsum(axis=0), moment.cumsum(axis=0)
+    else:
+        gram, moment = gram.sum(axis=0, keepdims=True), moment.sum(axis=0, keepdims=True)
+        frames = frames[-1:]
+    weights = np.linalg.solve(gram + RIDGE * frames * np.eye(gram.shape[-1]), moment[..., None])
+    each = np.broadcast_to(weights[..., 0], (*pose.shape[:2], weights.shape[2]))
+    part = np.einsum("tjad,tja->tjd", directions, each)
+    return np.asarray(part * scale, np.float32)
+
+
+def _directions(pose: Array, skeleton: Skeleton) -> NDArray[np.float64]:
+    """(T, J, D) -> (T, J, 3, D) in pixels: along the spine, across the body, along the bone."""
+    pose = np.asarray(pose, np.float64)
+    spine = middle(pose, skeleton.neck) - pelvis(pose, skeleton=skeleton)
+    parts, bone = skeleton.parts, np.zeros_like(pose)
+    across = np.zeros_like(pose)
+    hips = pose[:, parts.left_leg[0]] - pose[:, parts.right_leg[0]]
+    shoulders = pose[:, parts.left_arm[0]] - pose[:, parts.right_arm[0]]
+    legs = {*parts.left_leg, *parts.right_leg}
+    for parent, child in skeleton.edges:
+        bone[:, child] = pose[:, child] - pose[:, parent]
+    for joint in range(skeleton.num_joints):
+        across[:, joint] = hips if joint in legs else shoulders
+    along = np.broadcast_to(spine[:, None], pose.shape)
+    return np.stack([along, across, bone], axis=2)
