@@ -58,11 +58,13 @@ def test_fresh_weights_return_the_estimate_and_a_perturbed_network_loses(tmp_pat
     assert gains["calibrated"] < 0  # the estimate has a bias that calibration removes
     assert gains["champion"] > 0.05
     assert evidence.mirror_percent == pytest.approx(0, abs=0.01)
-    assert (evidence.unseen, evidence.clips) == (2, 2)
+    assert (evidence.unseen, evidence.clips, evidence.takes) == (2, 2, 2)
     assert evidence.latency_ms > 0
     assert set(evidence.scores["method"]) == {"raw", "calibrated", "champion", "candidate"}
     refused = [c.name for c in decide(evidence, CONFIG).criteria if not c.passed]
-    assert refused == ["better than raw, PCK@0.1", "better than calibrated, PCK@0.1"]
+    assert refused == [
+        "takes to judge by", "better than raw, PCK@0.1", "better than calibrated, PCK@0.1",
+    ]  # fmt: skip
 
     other_way = measure_evidence("recognition", perturbed, fresh, gate_clips(), CONFIG)
     assert other_way.mirror_percent > 1  # left and right were perturbed differently
@@ -75,7 +77,7 @@ def test_training_clips_of_the_champion_do_not_count(tmp_path: Path) -> None:
     some = measure_evidence(
         "recognition", fresh, fresh, gate_clips(frozenset({runs[0].group})), CONFIG
     )
-    assert (some.unseen, some.clips) == (1, 2)
+    assert (some.unseen, some.clips, some.takes) == (1, 2, 1)
     assert some.scores.filter(pl.col("style") == "all")["n_clips"].max() == 1
     everything = frozenset(run.group for run in runs)
     none = measure_evidence("recognition", fresh, fresh, gate_clips(everything), CONFIG)
