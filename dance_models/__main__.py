@@ -151,8 +151,8 @@ def levers(arguments: argparse.Namespace) -> None:
         RecipeChange,
         ablation_table,
         run_ablations,
-        shortened,
     )
+    from dance_models.recipes import at_share
 
     experiment = _experiment(arguments.profile, arguments.task, arguments.training)
     assert isinstance(experiment, RecognitionExperiment | PredictionExperiment)
@@ -166,13 +166,14 @@ def levers(arguments: argparse.Namespace) -> None:
         )
     found = run_ablations(
         _runs(arguments.runs),
-        shortened(experiment, arguments.length),
+        replace(experiment, training=at_share(experiment.training, arguments.length)),
         {name: chosen[name] for name in arguments.only or chosen},
         arguments.folds,
         arguments.out / arguments.task,
         _say,
+        arguments.seeds,
     )
-    _say("\n" + ablation_table(found))
+    _say("\n" + ablation_table(found, PROFILES[arguments.profile].evaluation))
 
 
 def bench(arguments: argparse.Namespace) -> None:
@@ -215,6 +216,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 def _add_levers(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", choices=["recognition", "prediction"], required=True)
     parser.add_argument("--folds", type=int, default=3, help="how many of the split's; default: 3")
+    parser.add_argument("--seeds", type=int, default=1, help="trainings of each; default: 1")
     parser.add_argument("--length", type=float, default=0.25, help="fraction of the steps")
     parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="only these")
     parser.add_argument(

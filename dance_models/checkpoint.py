@@ -132,9 +132,10 @@ def experiment_from_plain(plain: dict[str, Any]) -> Experiment:
             hint=f"Known: {', '.join(kinds)}",
         )
     net = from_identity(kinds[plain["network"]], plain["net"])
+    folds, seeds = plain["folds"], plain.get("seeds", 1)
     if plain["task"] == "recognition":
-        return RecognitionExperiment(net, training, plain["folds"])
+        return RecognitionExperiment(net, training, folds, seeds)
     if plain["task"] == "detection":
         jitter = from_identity(CropJitterConfig, plain["jitter"])
-        return HrnetExperiment(net, training, jitter, plain["folds"])
-    return PredictionExperiment(net, training, plain["folds"])
+        return HrnetExperiment(net, training, jitter, folds, seeds)
+    return PredictionExperiment(net, training, folds, seeds)

@@ -306,7 +306,9 @@ class GateConfig:
     champion_margin: float  # upper end of the interval of the loss against the champion
     style_margin: float  # largest loss in any one style
     mirror_percent: float  # largest change of the output for a mirrored input, % of torso
-    floor_gain: float = 0.0
+    floor_gain: float = 0.0  # what the interval of the gain over each of them must stay above
+    # With five takes no paired test can reach 5 % (2 / 2^5), and intervals are too narrow.
+    fewest_takes: int = 6
     latency_ms: float = 40.0  # one window, 95th percentile, one thread: one step at 25 Hz
     require_approval: bool = False  # a person has to tag the version with ``approved_by``
     bootstrap_samples: int = 2000
@@ -323,7 +325,7 @@ RECOGNITION_GATE = GateConfig(
 )
 PREDICTION_GATE = GateConfig(
     cells=(80.0, 400.0),
-    floors=("zero_velocity",),
+    floors=("zero_velocity", "damped_velocity", "ridge"),
     champion_margin=1.0,
     style_margin=2.0,
     mirror_percent=6.0,
@@ -383,6 +385,7 @@ class RecognitionExperiment:
     net: RecognitionNet
     training: TrainingConfig
     folds: bool = False  # train on every grouped fold as well as on the fixed split
+    seeds: int = _added(1, was=1)  # trainings of every fold, from ``training.seed``, + 1, ...
 
 
 @dataclass(frozen=True)
@@ -392,6 +395,7 @@ class PredictionExperiment:
     net: PredictionNet
     training: TrainingConfig
     folds: bool = False  # train on every grouped fold as well as on the fixed split
+    seeds: int = _added(1, was=1)  # trainings of every fold, from ``training.seed``, + 1, ...
 
 
 @dataclass(frozen=True)
@@ -416,6 +420,7 @@ class HrnetExperiment:
     training: TrainingConfig
     jitter: CropJitterConfig = field(default_factory=CropJitterConfig)
     folds: bool = False  # train on every grouped fold as well as on the fixed split
+    seeds: int = _added(1, was=1)  # trainings of every fold, from ``training.seed``, + 1, ...
 
 
 def paper_training(epochs: int = 80) -> TrainingConfig:

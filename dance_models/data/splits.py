@@ -39,7 +39,7 @@ def assign_splits(
     """
     _check(clips, config)
     table = clips.select("clip", "style", "performer", "take").sort("clip")
-    table = table.with_columns(group=_group_column())
+    table = table.with_columns(group=group_column())
     styles = _group_styles(table)
     known_split = _known(table, previous, "split")
     splits = _assign(styles, known_split, config)
@@ -67,7 +67,8 @@ def _check(clips: pl.DataFrame, config: SplitConfig) -> None:
         raise InputError(f"clips listed more than once: {', '.join(twice)}")
 
 
-def _group_column() -> pl.Expr:
+def group_column() -> pl.Expr:
+    """The group of a clip from the columns ``take`` and ``clip``: the take, if it is known."""
     take = pl.col("take").cast(pl.String).str.strip_chars()
     return pl.when(take != "").then(take).otherwise(pl.col("clip"))
 

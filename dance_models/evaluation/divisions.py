@@ -1,7 +1,7 @@
 """How the runs are divided for a report, and which checkpoint was trained on which part.
 
 There are two divisions when networks were trained on folds. "folds" is over all clips, each scored
-by networks that never saw its group. "test" is the fixed split, where networks may come from
+by networks that never saw its group. "test" is the fixed split. In both, networks may come from
 several seeds.
 """
 
@@ -29,6 +29,7 @@ class Trained:
     best: Path
     folds: tuple[Path, ...] = ()  # in order
     seeds: tuple[Path, ...] = ()  # 1, 2, ... on the fixed split
+    fold_seeds: tuple[tuple[Path, ...], ...] = ()  # 1, 2, ..., each the folds in order
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,12 +61,24 @@ def with_seeds(networks: Mapping[str, Trained]) -> dict[str, Trained]:
     }
 
 
-def _further_seeds(networks: Mapping[str, Trained]) -> list[dict[str, Path]]:
-    most = max((len(trained.seeds) for trained in networks.values()), default=0)
+def _further_seeds(seeds: Mapping[str, Sequence[Path]]) -> list[dict[str, Path]]:
+    """For each further seed the checkpoints of the networks that were trained from it."""
+    most = max((len(paths) for paths in seeds.values()), default=0)
     return [
-        {name: trained.seeds[k] for name, trained in networks.items() if k < len(trained.seeds)}
-        for k in range(most)
+        {name: paths[k] for name, paths in seeds.items() if k < len(paths)} for k in range(most)
     ]
+
+
+def _fold(runs: Sequence[PoseRun], networks: Mapping[str, Trained], fold: int) -> Part:
+    """One fold, and the networks that were trained on folds."""
+    folded = {name: trained for name, trained in networks.items() if trained.folds}
+    return _part(
+        fold_runs(runs, fold),
+        {name: trained.folds[fold] for name, trained in folded.items()},
+        _further_seeds(
+            {name: [seed[fold] for seed in trained.fold_seeds] for name, trained in folded.items()}
+        ),
+    )
 
 
 def _part(
@@ -90,18 +103,10 @@ def divisions(
     rows = pl.concat([table.filter(pl.col("variant") == 0) for table in splits])
     runs = pose_runs_from_rows(rows)
     if any(trained.folds for trained in networks.values()):
-        yield (
-            FOLDS,
-            [
-                _part(
-                    fold_runs(runs, fold),
-                    {name: t.folds[fold] for name, t in networks.items() if t.folds},
-                )
-                for fold in range(fold_count(runs))
-            ],
-        )
+        yield FOLDS, [_fold(runs, networks, fold) for fold in range(fold_count(runs))]
     best = {name: trained.best for name, trained in networks.items()}
-    fixed = _part(runs, best, _further_seeds(networks))
+    seeds = _further_seeds({name: trained.seeds for name, trained in networks.items()})
+    fixed = _part(runs, best, seeds)
     if not fixed.scored:
         raise InputError(
             "there is no annotated clip in the test split",

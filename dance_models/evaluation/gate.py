@@ -49,6 +49,7 @@ class Evidence:
     champion_signature: str | None = None  # None: there is no champion
     unseen: int = 0  # validation clips that the champion was not trained on
     clips: int = 0  # all annotated validation clips
+    takes: int = 0  # of the clips that are compared
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class Decision:
 def decide(evidence: Evidence, config: GateConfig) -> Decision:
     """Evaluate a candidate; without a champion only by the criteria that need none."""
     criteria = [
+        _enough_takes(evidence, config),
         *_floors(evidence, config),
         *_against_champion(evidence, config),
         _at_most(
@@ -121,19 +123,24 @@ class Gain:
     """How much better the candidate is than another row in one cell."""
 
     value: float
-    low: float | None  # 95 % interval over clips; None with fewer than two clips
+    low: float | None  # 95 % interval over takes; None with fewer than two takes
     high: float | None
-    clips: int
+    takes: int
+
+    @property
+    def surely(self) -> float:
+        """The lower end of the interval; without one the gain itself."""
+        return self.value if self.low is None else self.low
 
     def text(self, unit: str) -> str:
-        """The gain with its interval and number of clips."""
+        """The gain with its interval and number of takes."""
         spread = (
             f", 95 % {self.low:+.2f} to {self.high:+.2f}"
             if self.low is not None and self.high is not None
             else ", no interval"
         )
         return (
-            f"{self.value:+.2f} {unit}{spread}, {self.clips} clip{'' if self.clips == 1 else 's'}"
+            f"{self.value:+.2f} {unit}{spread}, {self.takes} take{'' if self.takes == 1 else 's'}"
         )
 
 
@@ -154,11 +161,21 @@ def _gain(evidence: Evidence, other: str, style: str, cell: float) -> Gain | Non
     bounds: list[float | None] = [None, None]
     if row["ci_low"] is not None and row["ci_high"] is not None:
         bounds = sorted(measure.factor * row[name] for name in ("ci_low", "ci_high"))
-    return Gain(measure.factor * row["difference"], bounds[0], bounds[1], row["n_clips"])
+    return Gain(measure.factor * row["difference"], bounds[0], bounds[1], row["n_takes"])
+
+
+def _enough_takes(evidence: Evidence, config: GateConfig) -> Criterion:
+    """Whether intervals over these takes can support a claim at all."""
+    return Criterion(
+        "takes to judge by",
+        f"{evidence.takes} annotated validation takes",
+        f"at least {config.fewest_takes}",
+        evidence.takes >= config.fewest_takes,
+    )
 
 
 def _floors(evidence: Evidence, config: GateConfig) -> Iterator[Criterion]:
-    """Better than each trivial row in every cell."""
+    """Better than each trivial row in every cell: the interval of the gain stays above zero."""
     measure = MEASURES[evidence.task]
     for other in config.floors:
         for cell in config.cells:
@@ -166,8 +183,8 @@ def _floors(evidence: Evidence, config: GateConfig) -> Iterator[Criterion]:
             yield Criterion(
                 f"better than {other}, {measure.cell.format(cell)}",
                 gain.text(measure.unit) if gain else "no annotated validation clip",
-                f"gain above {config.floor_gain:g} {measure.unit}",
-                gain is not None and gain.value > config.floor_gain,
+                f"interval above {config.floor_gain:g} {measure.unit}",
+                gain is not None and gain.surely > config.floor_gain,
             )
 
 
@@ -199,17 +216,16 @@ def _against_champion(evidence: Evidence, config: GateConfig) -> Iterator[Criter
 def _not_worse(evidence: Evidence, config: GateConfig, cell: float) -> Criterion:
     """Non-inferiority: the interval of the paired difference stays above minus the margin.
 
-    "Not significantly worse" would let anything pass on few clips. With a single clip there is no
+    "Not significantly worse" would let anything pass on few takes. With a single take there is no
     interval and the difference itself counts.
     """
     measure = MEASURES[evidence.task]
     gain = _gain(evidence, CHAMPION, "all", cell)
-    worst = None if gain is None else gain.value if gain.low is None else gain.low
     return Criterion(
         f"not worse than champion, {measure.cell.format(cell)}",
         gain.text(measure.unit) if gain else "nothing to compare on",
         f"interval above {-config.champion_margin:g} {measure.unit}",
-        worst is not None and worst >= -config.champion_margin,
+        gain is not None and gain.surely >= -config.champion_margin,
     )
 
 

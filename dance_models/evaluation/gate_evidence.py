@@ -92,6 +92,7 @@ def measure_evidence(
         champion_signature=champion.signature if champion else None,
         unseen=new,
         clips=total,
+        takes=len({run.group for run in clips.compared()}),
     )
 
 

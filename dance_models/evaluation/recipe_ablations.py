@@ -2,36 +2,38 @@
 
 The test split is not read: this is what a recipe is chosen by. Every ablation is one change of the
 headline network or of its training. All networks are trained on the same folds from the same
-seed, and scored on clips whose takes they never saw.
+seeds, and scored on clips whose takes they never saw. Intervals and tests are over takes; the
+p-values are corrected after Holm for the number of changes.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.config import PredictionExperiment, RecognitionExperiment
+from dance_models.config import EvaluationConfig, PredictionExperiment, RecognitionExperiment
 from dance_models.data.folds import fold_runs
 from dance_models.data.forecast_windows import cut_windows
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
+from dance_models.evaluation.estimates import Estimate, Takes, difference, ratio_estimate
 from dance_models.inference.forecast import forecast
 from dance_models.inference.loading import load_forecaster, load_refiner
 from dance_models.inference.refine import refine_runs
-from dance_models.metrics.bootstrap import interval, pooled_ratio, resample_weights
 from dance_models.metrics.horizon import at_horizons, joint_distance
 from dance_models.metrics.pck import SELECTION_THRESHOLDS, joint_errors, pck_sums
+from dance_models.metrics.sign_flip import SIGNIFICANT, holm, smallest_p
 from dance_models.metrics.torso import torso_by_clip, visible_annotation
 from dance_models.training.prediction import train_prediction
 from dance_models.training.recognition import train_recognition
 
 Headline = RecognitionExperiment | PredictionExperiment
 WHOLE: Final = "whole recipe"
-SAMPLES: Final = 2000  # of the bootstrap
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class ClipErrors:
     """Errors of clips that were held out, as sums that are pooled over clips (C,)."""
 
     clips: tuple[str, ...]
+    groups: tuple[str, ...]  # the take of each clip
     sums: NDArray[np.float64]
     counts: NDArray[np.float64]
 
@@ -103,36 +106,13 @@ class ClipErrors:
         """The error over all clips."""
         return float(self.sums.sum() / self.counts.sum())
 
-    def difference(self, other: "ClipErrors", seed: int = 0) -> tuple[float, float, float]:
-        """``self - other`` with its 95 % interval by paired bootstrap over clips.
-
-        Raises ValueError when these are not the same clips.
-        """
+    def minus(self, other: "ClipErrors", config: EvaluationConfig) -> Estimate:
+        """``self - other``, paired over takes. Raises ValueError when the clips are others."""
         if self.clips != other.clips:
             raise ValueError("errors of other clips cannot be paired")
-        weights = resample_weights(len(self.clips), SAMPLES, seed)
-        drawn = pooled_ratio(weights, self.sums, self.counts)
-        drawn = drawn - pooled_ratio(weights, other.sums, other.counts)
-        low, high = interval(drawn, len(self.clips))
-        return self.pooled - other.pooled, float(low), float(high)
-
-
-def shortened(experiment: Headline, length: float) -> Headline:
-    """The experiment with a fraction of its steps: as many epochs, each of them shorter.
-
-    Warm-up and the averaging of weights keep their share of the training; an average over more
-    steps than there are would still hold part of the initial weights.
-    """
-    training = experiment.training
-    return replace(
-        experiment,
-        training=replace(
-            training,
-            steps_per_epoch=max(1, round(training.steps_per_epoch * length)),
-            warmup_steps=round(training.warmup_steps * length),
-            ema_decay=max(0.0, 1 - (1 - training.ema_decay) / length) if training.ema_decay else 0,
-        ),
-    )
+        takes = Takes.of(self.groups, config)
+        own, others = (ratio_estimate(e.sums, e.counts, takes) for e in (self, other))
+        return difference(own, others)
 
 
 def training_clips(runs: Sequence[PoseRun]) -> list[PoseRun]:
@@ -150,29 +130,39 @@ def cross_validate(
     folder: Path,
     log: Callable[[str], None],
     change: RecipeChange = RecipeChange(),
+    seeds: int = 1,
 ) -> dict[str, ClipErrors]:
     """Train on each of the first ``folds`` folds with one change; errors on what it holds out.
 
-    One entry for each measure. Resumes in ``folder``. Raises InputError when a fold cannot be
-    trained, or holds out no clip.
+    One entry for each measure; several ``seeds`` are pooled inside each clip. Resumes in
+    ``folder``. Raises InputError when a fold cannot be trained, or holds out no clip.
     """
-    changed = change.applied_to(experiment)
     found: dict[str, Sums] = {}
-    for fold in range(folds):
+    for seed, fold in product(range(seeds), range(folds)):
+        changed = _from_seed(change.applied_to(experiment), seed)
         divided = fold_runs(runs, fold)
         held = [run for run in divided if run.split == "test"]
         learn = [run for run in divided if run.split != "test"]
-        best = _trained(learn, changed, folder / f"fold_{fold}", change.initial)
+        place = folder / f"seed_{seed}" if seed else folder
+        best = _trained(learn, changed, place / f"fold_{fold}", change.initial)
         if isinstance(changed, RecognitionExperiment):
             errors = {MISSED: _missed(best, held, overlap=change.overlap)}
         else:
             errors = _forecast_errors(best, held)
         for measure, sums in errors.items():
-            found.setdefault(measure, {}).update(sums)
-        log(f"  fold {fold}: {len({run.clip for run in held})} clips")
+            for clip, (total, count) in sums.items():
+                _add(found.setdefault(measure, {}), clip, total, count)
+        name = f"fold {fold}" + (f", seed {seed}" if seed else "")
+        log(f"  {name}: {len({run.clip for run in held})} clips")
     if not any(found.values()):
         raise InputError("no fold holds out an annotated clip", hint="Use more folds")
-    return {measure: _pooled(sums) for measure, sums in found.items() if sums}
+    groups = {run.clip: run.group for run in runs}
+    return {measure: _pooled(sums, groups) for measure, sums in found.items() if sums}
+
+
+def _from_seed(experiment: Headline, seed: int) -> Headline:
+    training = replace(experiment.training, seed=experiment.training.seed + seed)
+    return replace(experiment, training=training)
 
 
 def _trained(
@@ -185,10 +175,10 @@ def _trained(
     return train_prediction(learn, experiment.net, training, folder, initial=initial).best
 
 
-def _pooled(sums: Sums) -> ClipErrors:
+def _pooled(sums: Sums, groups: Mapping[str, str]) -> ClipErrors:
     clips = tuple(sorted(sums))
     total, counts = np.array([sums[clip] for clip in clips], float).T
-    return ClipErrors(clips, total, counts)
+    return ClipErrors(clips, tuple(groups[clip] for clip in clips), total, counts)
 
 
 def _missed(best: Path, held: Sequence[PoseRun], *, overlap: bool) -> Sums:
@@ -234,6 +224,7 @@ def run_ablations(
     folds: int,
     folder: Path,
     log: Callable[[str], None],
+    seeds: int = 1,
 ) -> dict[str, dict[str, ClipErrors]]:
     """Errors of every change by each measure, the whole recipe first; resumes in ``folder``."""
     chosen = training_clips(runs)
@@ -242,26 +233,41 @@ def run_ablations(
         log(name)
         trained = WHOLE if change.needs_no_training else name
         place = folder / re.sub(r"[^\w]+", "_", trained)
-        found[name] = cross_validate(chosen, experiment, folds, place, log, change)
+        found[name] = cross_validate(chosen, experiment, folds, place, log, change, seeds)
     return found
 
 
-def ablation_table(found: Mapping[str, Mapping[str, ClipErrors]]) -> str:
+def ablation_table(found: Mapping[str, Mapping[str, ClipErrors]], config: EvaluationConfig) -> str:
     """Markdown, a table for each measure: all errors, and differences from the whole recipe."""
-    tables = ["\n".join(_table_lines(measure, found)) for measure in found[WHOLE]]
+    tables = ["\n".join(_table_lines(measure, found, config)) for measure in found[WHOLE]]
     return "\n\n".join(tables) + "\n"
 
 
-def _table_lines(measure: str, found: Mapping[str, Mapping[str, ClipErrors]]) -> Iterator[str]:
-    yield f"| lever | {measure} | to the whole recipe, 95 % interval | |"
-    yield "|---|---|---|---|"
+def _table_lines(
+    measure: str, found: Mapping[str, Mapping[str, ClipErrors]], config: EvaluationConfig
+) -> Iterator[str]:
+    """A difference is worse or better where the interval and the corrected p-value both say so."""
     whole = found[WHOLE][measure]
-    for name, measured in found.items():
-        errors = measured[measure]
-        if name == WHOLE:
-            yield f"| {name} | {errors.pooled:.2f} | | |"
-            continue
-        value, low, high = errors.difference(whole)
-        verdict = "worse" if low > 0 else "better" if high < 0 else "inconclusive"
-        spread = f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
-        yield f"| {name} | {errors.pooled:.2f} | {spread} | {verdict} |"
+    paired = {
+        name: measured[measure].minus(whole, config)
+        for name, measured in found.items()
+        if name != WHOLE
+    }
+    corrected = holm(np.array([float(one.p_values) for one in paired.values()]))
+    takes = len(set(whole.groups))
+    floor = holm(np.full(len(paired), smallest_p(takes)))
+    yield f"| lever | {measure} | to the whole recipe, 95 % interval | p | |"
+    yield "|---|---|---|---|---|"
+    yield f"| {WHOLE} | {whole.pooled:.2f} | | | |"
+    for (name, one), p in zip(paired.items(), corrected, strict=True):
+        low, high = (float(end) for end in one.bounds)
+        shown = p <= SIGNIFICANT and (low > 0 or high < 0)
+        verdict = "inconclusive" if not shown else "worse" if low > 0 else "better"
+        spread = f"{float(one.value):+.2f} [{low:+.2f}, {high:+.2f}]"
+        yield f"| {name} | {found[name][measure].pooled:.2f} | {spread} | {p:.3f} | {verdict} |"
+    if len(floor):
+        yield ""
+        yield (
+            f"{takes} takes and {len(paired)} changes: after Holm's correction p cannot go below "
+            f"{floor[0]:.2g}."
+        )

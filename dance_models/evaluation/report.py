@@ -1,11 +1,15 @@
 """Both reports from the split tables and the checkpoints: fit on train, tune on val, score test.
 
 Networks that were trained on folds are scored twice: over all clips, each clip by a network that
-never saw its group (``split`` is "folds"), and on the fixed split ("test").
+never saw its group (``split`` is "folds"), and on the fixed split ("test"). Ablations are compared
+with the whole network that was trained as they were, and with nothing else.
+
+p-values are given on the ``tested`` divisions alone: the fixed split of a study has too few takes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,7 +46,7 @@ from dance_models.report_tables.results import (
     recognition_tables,
 )
 from dance_models.report_tables.table import Table
-from dance_models.rows import FRAME_SPLIT
+from dance_models.rows import FRAME_SPLIT, SHORT, row_of
 
 FRAMES = "frames"  # the split of the demonstration of a leak
 TRAIN_STRIDE = 2  # frames between the windows that linear forecasters are fitted on
@@ -91,6 +95,7 @@ def recognition_report(
     provenance: Provenance,
     crops: Crops | None = None,
     joints: JointDefinition = "annotation",
+    tested: Collection[str] = (FOLDS,),
 ) -> Report:
     """Score raw, filters, calibration and the networks; ``splits`` are train, val, test rows.
 
@@ -104,13 +109,13 @@ def recognition_report(
     fixed: list[PoseRun] = []
     for split, parts in divisions(splits, compared):
         fixed = [run for part in parts for run in part.scored]
-        by_part = [_refined_poses(part, crops, joints) for part in parts]
-        predictions = {
-            name: [pose for poses in by_part for pose in poses[name]] for name in by_part[0]
-        }
-        seeds = [_refined_by(paths, fixed) for paths in parts[0].seeds]
-        scores.append(_recognition_scores(fixed, [predictions, *seeds], config, split))
-        paired.append(paired_recognition_scores(fixed, [predictions, *seeds], config, split))
+        seeds = _poses_by_seed(parts, crops, joints)
+        scores.append(_recognition_scores(fixed, seeds, config, split))
+        paired.append(
+            paired_recognition_scores(
+                fixed, seeds, config, split, _pairs(seeds[0]), tested=split in tested
+            )
+        )
         tables += recognition_tables(scores[-1], paired[-1], provenance)
     headline = _recognition_headline(scores[-1])
     if {FRAME_SPLIT.id, FRAME_SPLIT.network} <= networks.keys():
@@ -119,6 +124,33 @@ def recognition_report(
         paired.append(leak.paired)
         tables.append(leak_table(leak.scores, leak.paired, provenance))
     return Report(pl.concat(scores), pl.concat(paired), tables, headline)
+
+
+def _poses_by_seed(
+    parts: Sequence[Part], crops: Crops | None, joints: JointDefinition
+) -> list[dict[str, Poses]]:
+    """The poses of every row in the scored runs of all parts, then those of each further seed."""
+
+    def joined(by_part: Sequence[Mapping[str, Poses]]) -> dict[str, Poses]:
+        return {name: [pose for own in by_part for pose in own[name]] for name in by_part[0]}
+
+    return [
+        joined([_refined_poses(part, crops, joints) for part in parts]),
+        *(
+            joined([_refined_by(part.seeds[k], part.scored, crops, joints) for part in parts])
+            for k in range(len(parts[0].seeds))
+        ),
+    ]
+
+
+def _pairs(methods: Iterable[str]) -> list[tuple[str, str]]:
+    """Each row with those listed before it, and each ablation with the whole network alone."""
+    listed = list(methods)
+    compared = [(late, early) for early, late in combinations(listed, 2)]
+    wholes = {method: row_of(method).whole for method in listed if method in SHORT}
+    return [pair for pair in compared if not wholes.keys() & set(pair)] + [
+        (method, whole) for method, whole in wholes.items() if whole in wholes
+    ]
 
 
 def _recognition_scores(
@@ -146,7 +178,7 @@ def _leak(
     }
     return LeakScores(
         recognition_scores(scored, predictions, config, FRAMES, config.seed),
-        paired_recognition_scores(scored, predictions, config, FRAMES),
+        paired_recognition_scores(scored, predictions, config, FRAMES, tested=False),
     )
 
 
@@ -188,6 +220,7 @@ def prediction_report(
     refiner: Trained,
     config: EvaluationConfig,
     provenance: Provenance,
+    tested: Collection[str] = (FOLDS,),
 ) -> Report:
     """Score trivial rows and networks, from annotated, refined and raw poses.
 
@@ -200,20 +233,44 @@ def prediction_report(
         if not all(REFINER in part.checkpoints for part in parts):
             continue  # the refiner of the cascade was not trained on folds
         scored = [run for part in parts for run in part.scored]
-        by_part = [_forecasts(part, config.window_stride) for part in parts]
-        windows = _joined_windows([w for w, _ in by_part], [len(p.scored) for p in parts])
-        forecasts = {key: np.concatenate([own[key] for _, own in by_part]) for key in by_part[0][1]}
+        windows, seeds = _forecasts_by_seed(parts, config.window_stride)
         if not len(windows["annotated"]):
             raise InputError(
                 "no annotated test run is long enough for a prediction window (1.44 s without "
                 "a gap)",
                 hint="Annotate longer runs of contiguous frames",
             )
-        seeds = [_forecasts_by(paths, windows) for paths in parts[0].seeds]
-        scores.append(_prediction_scores(windows, scored, [forecasts, *seeds], config, split))
-        paired.append(paired_prediction_scores(windows, scored, [forecasts, *seeds], config, split))
+        scores.append(_prediction_scores(windows, scored, seeds, config, split))
+        pairs = _pairs(dict.fromkeys(method for method, _ in seeds[0]))
+        paired.append(
+            paired_prediction_scores(
+                windows, scored, seeds, config, split, pairs, tested=split in tested
+            )
+        )
         tables += prediction_tables(scores[-1], paired[-1], provenance)
     return Report(pl.concat(scores), pl.concat(paired), tables, _prediction_headline(scores[-1]))
+
+
+def _forecasts_by_seed(
+    parts: Sequence[Part], stride: int
+) -> tuple[dict[str, ForecastWindows], list[Forecasts]]:
+    """Windows of all parts by input; forecasts of every row, then those of each further seed."""
+
+    def joined(by_part: Sequence[Forecasts]) -> Forecasts:
+        return {key: np.concatenate([own[key] for own in by_part]) for key in by_part[0]}
+
+    own_windows = [
+        _windows_by_input(part.scored, part.checkpoints[REFINER], stride) for part in parts
+    ]
+    both = list(zip(parts, own_windows, strict=True))
+    seeds = [
+        joined([_forecasts(part, windows) for part, windows in both]),
+        *(
+            joined([_forecasts_by(part.seeds[k], windows) for part, windows in both])
+            for k in range(len(parts[0].seeds))
+        ),
+    ]
+    return _joined_windows(own_windows, [len(part.scored) for part in parts]), seeds
 
 
 def _prediction_scores(
@@ -236,18 +293,16 @@ def _prediction_scores(
 REFINER = "refiner of the cascade"
 
 
-def _forecasts(part: Part, stride: int) -> tuple[dict[str, ForecastWindows], Forecasts]:
-    """Windows by input, and the forecasts of every row from them."""
-    windows = _windows_by_input(part.scored, part.checkpoints[REFINER], stride)
+def _forecasts(part: Part, windows: Mapping[str, ForecastWindows]) -> Forecasts:
+    """The forecasts of every row from one part's windows by input."""
     fitted = {source: _trivial(part, source) for source in ("annotated", "raw")}
     forecasts: Forecasts = {}
     for given, cut in windows.items():
-        # Fitting on refined windows too would take longer than the trainings: all training
-        # windows would have to be refined.
+        # From refined poses, the linear rows are those fitted on annotated windows, as the networks
+        # are. Refined training clips are not like the scored ones: the refiner has learnt them.
         for name, row in fitted["raw" if given == "raw" else "annotated"]:
             forecasts[name, given] = row(cut.observed)
-    networks = {name: path for name, path in part.checkpoints.items() if name != REFINER}
-    return windows, {**forecasts, **_forecasts_by(networks, windows)}
+    return {**forecasts, **_forecasts_by(part.checkpoints, windows)}
 
 
 def _forecasts_by(
@@ -255,6 +310,8 @@ def _forecasts_by(
 ) -> Forecasts:
     forecasts: Forecasts = {}
     for name, checkpoint in checkpoints.items():
+        if name == REFINER:
+            continue
         network = load_forecaster(checkpoint)
         for given, cut in windows.items():
             forecasts[name, given] = forecast(network, cut.observed)

@@ -2,8 +2,8 @@
 
 Values are fractions for PCK, ``found`` and ``skill``, percent of the clip's annotated median
 torso for ``mpjpe_torso``, pixels for ``*_px``, radians for ``bone_angle``, frames for ``lag``,
-percent of torso a frame squared for ``accel_torso``. Intervals are 95 %, by resampling clips;
-null with fewer than two clips.
+percent of torso a frame squared for ``accel_torso``. Intervals are 95 %, BCa, by resampling takes;
+null with fewer than two takes. p-values are of a sign-flip test over takes.
 
 ``predictions`` and ``forecasts`` may be one mapping (one seed) or a sequence of mappings, one for
 each seed on the same data. Seeds are then pooled inside each clip, and ``seed`` should be None. A
@@ -25,7 +25,7 @@ from dance_models.evaluation.estimates import (
     ALL,
     JOINT_ROWS,
     Estimate,
-    clip_weights,
+    Takes,
     difference,
     joint_estimate,
     lag_estimate,
@@ -41,8 +41,8 @@ from dance_models.evaluation.totals import (
     prediction_totals,
     recognition_totals,
 )
-from dance_models.metrics.bootstrap import holm
 from dance_models.metrics.horizon import HORIZONS_MS
+from dance_models.metrics.sign_flip import holm
 from dance_models.tables import Schema
 
 RECOGNITION_SCORES: Final[Schema] = {
@@ -56,6 +56,7 @@ RECOGNITION_SCORES: Final[Schema] = {
     "ci_low": pl.Float64,
     "ci_high": pl.Float64,
     "n_clips": pl.Int64,
+    "n_takes": pl.Int64,
     "n_frames": pl.Int64,
     "seed": pl.Int64,  # null on rows aggregated over seeds
     "split": pl.String,  # "test", "folds", or "frames" (the demonstration of a leak)
@@ -70,6 +71,7 @@ PREDICTION_SCORES: Final[Schema] = {
     "ci_low": pl.Float64,
     "ci_high": pl.Float64,
     "n_clips": pl.Int64,
+    "n_takes": pl.Int64,
     "n_windows": pl.Int64,
     "seed": pl.Int64,
     "split": pl.String,
@@ -86,8 +88,11 @@ PAIRED_SCORES: Final[Schema] = {
     "difference": pl.Float64,  # method minus other, in the unit of the metric
     "ci_low": pl.Float64,
     "ci_high": pl.Float64,
-    "p_holm": pl.Float64,  # over the styles and thresholds or horizons of one comparison
+    # over the styles and thresholds or horizons of one comparison; null where nothing was tested
+    "p_holm": pl.Float64,
+    "p_floor": pl.Float64,  # the smallest that p_holm can be with so many takes
     "n_clips": pl.Int64,
+    "n_takes": pl.Int64,
     "split": pl.String,
 }
 
@@ -113,16 +118,15 @@ def recognition_scores(
     rows: list[dict[str, Any]] = []
     for method, totals in _recognition(runs, predictions, clips).items():
         for style, members in clips.scopes():
-            weights = clip_weights(len(members), config)
+            takes = Takes.of(clips.takes_of(members), config)
             fixed = {"method": method, "input": "raw", "style": style, "seed": seed, "split": split}
-            estimate = joint_estimate(totals, members, weights)
+            estimate = joint_estimate(totals, members, takes)
             for (m, (metric, threshold)), (j, joint) in _cells(RECOGNITION_METRICS, JOINT_ROWS):
                 cell = {"joint": joint, "metric": metric, "threshold": threshold}
                 rows.append({**fixed, **cell, **_row(estimate, (m, j), "n_frames")})
             cell = {"joint": ALL, "metric": "lag", "threshold": None}
-            rows.append(
-                {**fixed, **cell, **_row(lag_estimate(totals, members, weights), (), "n_frames")}
-            )
+            lag = lag_estimate(totals, members, takes)
+            rows.append({**fixed, **cell, **_row(lag, (), "n_frames")})
     return _frame(rows, RECOGNITION_SCORES)
 
 
@@ -146,15 +150,15 @@ def prediction_scores(
     for (method, given), totals in by_method.items():
         still = by_method.get(("zero_velocity", given))
         for style, members in clips.scopes():
-            weights = clip_weights(len(members), config)
+            takes = Takes.of(clips.takes_of(members), config)
             fixed = {"method": method, "input": given, "style": style, "seed": seed, "split": split}
-            estimate = window_estimate(totals, members, weights)
+            estimate = window_estimate(totals, members, takes)
             for (k, metric), (h, ms) in _cells(PREDICTION_METRICS, HORIZONS_MS):
                 cell = {"metric": metric, "horizon_ms": ms}
                 rows.append({**fixed, **cell, **_row(estimate, (k, h), "n_windows")})
             if still is None:
                 continue
-            skill = skill_estimate(estimate, window_estimate(still, members, weights))
+            skill = skill_estimate(estimate, window_estimate(still, members, takes))
             for h, ms in enumerate(HORIZONS_MS):
                 cell = {"metric": "skill", "horizon_ms": ms}
                 rows.append({**fixed, **cell, **_row(skill, (h,), "n_windows")})
@@ -167,24 +171,27 @@ def paired_recognition_scores(
     config: EvaluationConfig,
     split: str,
     pairs: Iterable[tuple[str, str]] | None = None,
+    *,
+    tested: bool = True,
 ) -> pl.DataFrame:
     """PAIRED_SCORES of "method minus other", mean over all joints, on the same resamples.
 
-    Without ``pairs`` every method is compared with every one listed before it.
+    Without ``pairs`` every method is compared with every one listed before it. Unless ``tested``
+    there are intervals and no p-values.
     """
     clips = Clips.of(runs)
     by_method = _recognition(runs, predictions, clips)
     rows: list[dict[str, Any]] = []
     whole = JOINT_ROWS.index(ALL)
     for style, members in clips.scopes():
-        weights = clip_weights(len(members), config)
-        estimates = {m: joint_estimate(t, members, weights) for m, t in by_method.items()}
+        takes = Takes.of(clips.takes_of(members), config)
+        estimates = {m: joint_estimate(t, members, takes) for m, t in by_method.items()}
         for method, other in _pairs(by_method, pairs):
             paired = difference(estimates[method], estimates[other])
             for m, (metric, threshold) in enumerate(RECOGNITION_METRICS):
                 cell = {"metric": metric, "threshold": threshold, "style": style}
                 fixed = {"task": "recognition", "method": method, "other": other, "input": "raw"}
-                rows.append({**fixed, **cell, **_paired_row(paired, (m, whole), split)})
+                rows.append({**fixed, **cell, **_paired_row(paired, (m, whole), split, tested)})
     return _corrected(rows)
 
 
@@ -195,20 +202,23 @@ def paired_prediction_scores(
     config: EvaluationConfig,
     split: str,
     pairs: Iterable[tuple[str, str]] | None = None,
+    *,
+    tested: bool = True,
 ) -> pl.DataFrame:
     """PAIRED_SCORES of "method minus other" on the same input and resamples.
 
-    Without ``pairs`` every method is compared with every one listed before it.
+    Without ``pairs`` every method is compared with every one listed before it. Unless ``tested``
+    there are intervals and no p-values.
     """
     clips = Clips.of(runs)
     totals = _prediction(windows, runs, forecasts, clips)
     wanted = None if pairs is None else list(pairs)
     rows: list[dict[str, Any]] = []
     for style, members in clips.scopes():
-        weights = clip_weights(len(members), config)
+        takes = Takes.of(clips.takes_of(members), config)
         for given in dict.fromkeys(given for _, given in totals):
             estimates = {
-                method: window_estimate(t, members, weights)
+                method: window_estimate(t, members, takes)
                 for (method, own), t in totals.items()
                 if own == given
             }
@@ -217,7 +227,7 @@ def paired_prediction_scores(
                 fixed = {"task": "prediction", "method": method, "other": other, "input": given}
                 for (k, metric), (h, ms) in _cells(PREDICTION_METRICS, HORIZONS_MS):
                     cell = {"metric": metric, "horizon_ms": ms, "style": style}
-                    rows.append({**fixed, **cell, **_paired_row(paired, (k, h), split)})
+                    rows.append({**fixed, **cell, **_paired_row(paired, (k, h), split, tested)})
     return _corrected(rows)
 
 
@@ -281,18 +291,23 @@ def _row(estimate: Estimate, cell: tuple[int, ...], counted: str) -> dict[str, A
         "ci_low": _or_null(low[cell]),
         "ci_high": _or_null(high[cell]),
         "n_clips": int(estimate.clips[cell]),
+        "n_takes": int(estimate.takes[cell]),
         counted: int(estimate.frames[cell]),
     }
 
 
-def _paired_row(paired: Estimate, cell: tuple[int, ...], split: str) -> dict[str, Any]:
+def _paired_row(
+    paired: Estimate, cell: tuple[int, ...], split: str, tested: bool
+) -> dict[str, Any]:
     low, high = paired.bounds
     return {
         "difference": _or_null(paired.value[cell]),
         "ci_low": _or_null(low[cell]),
         "ci_high": _or_null(high[cell]),
-        "p": paired.p_values[cell],
+        "p_holm": paired.p_values[cell] if tested else np.nan,
+        "p_floor": paired.smallest_p_values[cell] if tested else np.nan,
         "n_clips": int(paired.clips[cell]),
+        "n_takes": int(paired.takes[cell]),
         "split": split,
     }
 
@@ -312,15 +327,16 @@ def _pairs(
 
 
 def _corrected(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    """Holm's correction within each method, other, input and metric."""
+    """Holm's correction within each method, other, input and metric, of p-values and floors."""
     families: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
         key = tuple(row[name] for name in ("method", "other", "input", "metric"))
         families.setdefault(key, []).append(row)
     for family in families.values():
-        adjusted = holm(np.array([row.pop("p") for row in family]))
-        for row, p in zip(family, adjusted, strict=True):
-            row["p_holm"] = _or_null(p)
+        for name in ("p_holm", "p_floor"):
+            adjusted = holm(np.array([row[name] for row in family]))
+            for row, p in zip(family, adjusted, strict=True):
+                row[name] = _or_null(p)
     return _frame(rows, PAIRED_SCORES)
 
 

@@ -66,10 +66,11 @@ class Totals:
 
 @dataclass(frozen=True)
 class Clips:
-    """The clips of some runs, sorted, with their styles and annotated torsos (pixels)."""
+    """The clips of some runs, sorted, with styles, takes and annotated torsos (pixels)."""
 
     names: tuple[str, ...]
     styles: tuple[str, ...]
+    groups: tuple[str, ...]  # the take of each clip, or the clip when its take is not known
     torso: Mapping[str, float]
 
     @classmethod
@@ -78,15 +79,24 @@ class Clips:
         for run in runs:
             if run.variant != 0:
                 raise InputError("augmented copies are never scored", file=run.clip)
-        style = {run.clip: run.style for run in runs}
-        names = tuple(sorted(style))
-        return cls(names, tuple(style[name] for name in names), torso_by_clip(runs))
+        of_clip = {run.clip: run for run in runs}
+        names = tuple(sorted(of_clip))
+        return cls(
+            names,
+            tuple(of_clip[name].style for name in names),
+            tuple(of_clip[name].group for name in names),
+            torso_by_clip(runs),
+        )
 
     def scopes(self) -> list[tuple[str, NDArray[np.int64]]]:
         """``all`` and every style, with the clips in it; nothing when there are no clips."""
         styles = np.array(self.styles)
         scopes = [("all", np.arange(len(styles)))] if len(styles) else []
         return scopes + [(s, np.flatnonzero(styles == s)) for s in sorted(set(self.styles))]
+
+    def takes_of(self, members: NDArray[np.int64]) -> list[str]:
+        """The take of each clip in ``members``."""
+        return [self.groups[i] for i in members]
 
 
 def recognition_totals(runs: Sequence[PoseRun], poses: Poses, clips: Clips, name: str) -> Totals:

@@ -1,1 +1,1 @@
-"""Torso lengths, PCK, horizon errors and bootstrap intervals."""
+"""Torso lengths, PCK, horizon errors and intervals and tests over takes."""

@@ -123,8 +123,8 @@ def _interval(compared: pl.DataFrame) -> str:
         return "no paired interval"
     row = compared.row(0, named=True)
     if row["ci_low"] is None or row["ci_high"] is None:
-        return f"paired difference {row['difference']:+.3g} on one clip, no interval"
+        return f"paired difference {row['difference']:+.3g} on one take, no interval"
     return (
         f"paired difference {row['difference']:+.3g}, 95 % interval {row['ci_low']:+.3g} to "
-        f"{row['ci_high']:+.3g} over {row['n_clips']} clips"
+        f"{row['ci_high']:+.3g} over {row['n_takes']} takes"
     )

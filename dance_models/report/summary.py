@@ -6,14 +6,14 @@ from typing import Final, TypeVar
 import polars as pl
 
 from dance_models.evaluation.scores import over_seeds
-from dance_models.report_tables.results import FEWEST_CLIPS_FOR_A_WIN
+from dance_models.metrics.sign_flip import SIGNIFICANT
+from dance_models.report_tables.claims import limit_of, sign_shown
 
 HEADLINES: Final = (
     ("recognition", "mkff_st_gcn", "pck_torso", "threshold", (0.05, 0.1, 0.2), "raw"),
     ("prediction", "stga_net", "mpjpe_torso", "horizon_ms", (80, 160, 320, 400), "annotated"),
 )
 TRAINED_ON_ESTIMATES: Final = "stga_net.estimated"
-SIGNIFICANT: Final = 0.05
 
 
 def summary(paired: pl.DataFrame, split: str) -> list[str]:
@@ -25,15 +25,16 @@ def summary(paired: pl.DataFrame, split: str) -> list[str]:
         )
         if own.is_empty():
             continue
-        few = min(own["n_clips"].to_list()) < FEWEST_CLIPS_FOR_A_WIN
-        if few:
-            sentences.append(
-                f"{method}: fewer than {FEWEST_CLIPS_FOR_A_WIN} clips were compared, so nothing is "
-                "claimed."
-            )
+        if not _testable(own):
+            sentences.append(f"{method}: {limit_of(own)}.")
             continue
         sentences += _sentences(own.filter(pl.col(column).is_in(points)), method, metric, column)
     return sentences
+
+
+def _testable(paired: pl.DataFrame) -> bool:
+    """Whether any of these comparisons has enough takes for a p-value that shows something."""
+    return bool((paired["p_floor"] <= SIGNIFICANT).any())
 
 
 def _sentences(own: pl.DataFrame, method: str, metric: str, column: str) -> list[str]:
@@ -65,13 +66,11 @@ def _alike(outcomes: Mapping[str, Outcome]) -> list[tuple[list[str], Outcome]]:
 
 
 def _verdict(row: dict[str, object], method: str, metric: str) -> str:
-    """ "better", "worse" or "open", by both the interval and the corrected p value."""
-    low, high, p = row["ci_low"], row["ci_high"], row["p_holm"]
-    if not isinstance(low, float) or not isinstance(high, float):
+    """ "better", "worse" or "open", by both the interval and the corrected p-value."""
+    shown = sign_shown(row)
+    if not shown:
         return "open"
-    if low <= 0 <= high or (isinstance(p, float) and p > SIGNIFICANT):
-        return "open"
-    positive = low > 0
+    positive = shown > 0
     more_is_better = metric.startswith("pck")
     own_minus_other = row["method"] == method
     return "better" if positive == (more_is_better == own_minus_other) else "worse"
@@ -142,7 +141,7 @@ def by_input(paired: pl.DataFrame, split: str) -> list[str]:
     for given in ("refined", "raw"):
         rows = paired.filter(
             pl.col(column).is_in(points),
-            pl.col("n_clips") >= FEWEST_CLIPS_FOR_A_WIN,
+            pl.col("p_floor") <= SIGNIFICANT,
             task="prediction",
             metric=metric,
             split=split,
@@ -178,7 +177,6 @@ def losses_by_style(paired: pl.DataFrame, split: str) -> list[str]:
         own = paired.filter(task=task, metric=metric, split=split, input=given).filter(
             pl.col("style") != "all",
             (pl.col("method") == method) | (pl.col("other") == method),
-            pl.col("n_clips") >= FEWEST_CLIPS_FOR_A_WIN,
         )
         for row in own.iter_rows(named=True):
             if _verdict(row, method, metric) == "worse":

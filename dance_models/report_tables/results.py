@@ -3,7 +3,9 @@
 To add a column, add it to the ``columns`` of :func:`recognition_table` or :func:`prediction_table`.
 
 A value is marked as a win only where its paired interval against every other row of the same input
-excludes zero, and at least six clips were compared. A value that was not measured reads ``n/a``.
+excludes zero and the corrected p-value is at most 0.05. A value that was not measured reads
+``n/a``. Ablations are left out here: they are trained for fewer steps, and have a table of their
+own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,15 +16,13 @@ import polars as pl
 
 from dance_models.metrics.horizon import HORIZONS_MS
 from dance_models.metrics.pck import THRESHOLDS
+from dance_models.report_tables.ablations import ablation_tables
+from dance_models.report_tables.claims import limit_of, sign_shown
 from dance_models.report_tables.table import Cell, Table
-from dance_models.rows import FRAME_SPLIT
+from dance_models.rows import FRAME_SPLIT, SHORT
 from dance_models.skeleton import DANCE_14
 
 NOT_MEASURED: Final = "n/a"
-
-# With five clips even an exact paired test cannot reach 5 % (2 / 2^5), and bootstrap intervals are
-# too narrow to support a claim.
-FEWEST_CLIPS_FOR_A_WIN: Final = 6
 
 # Metrics for which less is better; all others are shares, for which more is better.
 _ERRORS: Final = ("mpjpe", "mae", "bone_angle", "accel")
@@ -57,9 +57,10 @@ class Provenance:
 def recognition_tables(
     scores: pl.DataFrame, paired: pl.DataFrame, provenance: Provenance
 ) -> list[Table]:
-    """Headline, without head_top, by person box, and the headline of every style."""
+    """Headline, ablations, without head_top, by person box, and the headline of every style."""
     return [
         recognition_table(scores, paired, provenance),
+        *ablation_tables(scores, paired, "recognition"),
         recognition_table(scores, paired, provenance, joint="all_but_head_top"),
         recognition_table(scores, paired, provenance, metric="pck_bbox"),
         *(recognition_table(scores, paired, provenance, style=s) for s in _styles(scores)),
@@ -69,11 +70,13 @@ def recognition_tables(
 def prediction_tables(
     scores: pl.DataFrame, paired: pl.DataFrame, provenance: Provenance
 ) -> list[Table]:
-    """Headline, the other metrics, and the headline of every style."""
+    """Headline, ablations, the other metrics, and the headline of every style."""
     return [
+        prediction_table(scores, paired, provenance),
+        *ablation_tables(scores, paired, "prediction"),
         *(
             prediction_table(scores, paired, provenance, metric=metric)
-            for metric in ("mpjpe_torso", "skill", "bone_angle", "mae_px")
+            for metric in ("skill", "bone_angle", "mae_px")
         ),
         *(prediction_table(scores, paired, provenance, style=s) for s in _styles(scores)),
     ]
@@ -166,6 +169,7 @@ def _table(
     provenance: Provenance,
 ) -> Table:
     """Rows in the order of the long table, one for each seed when there are several."""
+    scores, paired = without_ablations(scores, "method"), without_ablations(paired, "other")
     keys = [*labels, *(["seed"] if scores["seed"].n_unique() > 1 else [])]
     rows = []
     for key in scores.select(keys).unique(maintain_order=True).iter_rows(named=True):
@@ -183,7 +187,7 @@ def _table(
         rows = [tuple(Cell(NOT_MEASURED) for _ in (*labels, *columns))]
     scope = "all styles" if style == "all" else f"style {style}"
     header = (*labels, *(name for name, _ in columns))
-    notes = _footnotes(scores, counted, provenance)
+    notes = _footnotes(scores, paired, counted, provenance)
     return Table(f"{title} ({scope})", header, tuple(rows), notes)
 
 
@@ -220,38 +224,42 @@ def _wins(
         .filter(pl.col("value").is_not_null(), pl.col("method") != method, **column)["method"]
         .to_list()
     )
-    compared = paired.filter(pl.col("n_clips") >= FEWEST_CLIPS_FOR_A_WIN)
-    compared = compared.filter(input=given, split=split, **column)
     sign = -1 if mine["metric"][0].startswith(_ERRORS) else 1
     beaten = set()
-    for row in compared.iter_rows(named=True):
-        low, high = row["ci_low"], row["ci_high"]
-        if low is None or high is None:
-            continue
-        if row["method"] == method and (low > 0 if sign > 0 else high < 0):
+    for row in paired.filter(input=given, split=split, **column).iter_rows(named=True):
+        shown = sign * sign_shown(row)
+        if row["method"] == method and shown > 0:
             beaten.add(row["other"])
-        elif row["other"] == method and (high < 0 if sign > 0 else low > 0):
+        elif row["other"] == method and shown < 0:
             beaten.add(row["method"])
     return bool(others) and others <= beaten
 
 
-def _footnotes(scores: pl.DataFrame, counted: str, provenance: Provenance) -> tuple[str, ...]:
+def without_ablations(table: pl.DataFrame, column: str = "method") -> pl.DataFrame:
+    """A long table without the ablations and the network that they are compared with."""
+    return table.filter(~pl.col(column).is_in(SHORT))
+
+
+def _footnotes(
+    scores: pl.DataFrame, paired: pl.DataFrame, counted: str, provenance: Provenance
+) -> tuple[str, ...]:
     measured = scores.filter(pl.col("value").is_not_null())
     if measured.is_empty():
         size = f"no annotated clips in this split or style: {NOT_MEASURED}"
     else:
-        clips, items = _range(measured["n_clips"]), _range(measured[f"n_{counted}"])
+        clips, takes = _range(measured["n_clips"]), _range(measured["n_takes"])
         splits = ", ".join(sorted(measured["split"].unique()))
-        size = f"{clips} clips, {items} {counted}, split: {splits}"
-        fewest = min(measured["n_clips"].to_list())
-        if fewest == 1:
-            size += " (one clip: no interval can be given)"
-        elif fewest < FEWEST_CLIPS_FOR_A_WIN:
-            size += f" (fewer than {FEWEST_CLIPS_FOR_A_WIN} clips: no win can be marked)"
+        size = f"{clips} clips of {takes} takes, {_range(measured[f'n_{counted}'])} {counted}"
+        size += f", split: {splits}"
+        if min(measured["n_takes"].to_list()) == 1:
+            size += " (one take: no interval can be given)"
+    limit = limit_of(paired)
     return (
         f"{size}, split manifest {provenance.split_digest[:12]}; {provenance.corpus}.",
-        "In brackets: 95 % intervals by bootstrap over clips. Marked: better than every other row "
-        "of the same input with a paired interval that excludes 0.",
+        "In brackets: 95 % intervals (BCa bootstrap over takes). Marked: better than every other "
+        "row of the same input, with a paired interval that excludes 0 and p at most 0.05 "
+        "(sign-flip test over takes, after Holm).",
+        *([f"{limit}."] if limit else []),
         *provenance.notes,
     )
 

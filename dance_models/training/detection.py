@@ -72,6 +72,6 @@ def train_detection(
 
     torch.manual_seed(training.seed)
     model = Hrnet(experiment.net, skeleton).to(device)
-    # As in the other trainings, ``folds`` is not a property of a single training.
-    task = Task(replace(experiment, folds=False), steps, batches, loss, validate)
+    # As in the other trainings, folds and seeds are not properties of a single training.
+    task = Task(replace(experiment, folds=False, seeds=1), steps, batches, loss, validate)
     return Trainer(model, task, folder).fit(on_epoch)

@@ -16,7 +16,7 @@ GROUP: Final = "registry"
 DESCRIPTION: Final = """`{model}@champion`: the {task} network in use.
 
 Registers the newest training in MLflow and compares it with the champion on the same validation
-clips: better than the trivial rows, not worse than the champion, no style lost, left and right
+clips: better than the trivial rows and not worse than the champion, no style lost, left and right
 treated alike, fast enough, same signature. The alias `champion` moves last. The test split has no
 part in the decision; its scores are only recorded. Materializing again is harmless.
 """
@@ -46,7 +46,7 @@ def _champion_stage(task: Task) -> Stage:
         config=gate,
         reuse=False,  # the aliases are in MLflow, and may have been moved by hand
         group=GROUP,
-        version="1",
+        version="2",
         kinds={"mlflow"},
     )
     def champion(context: StageContext[GateConfig]) -> Metadata:

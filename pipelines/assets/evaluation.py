@@ -1,4 +1,4 @@
-"""The reports: every method on the test split, with trivial rows and intervals over clips."""
+"""The reports: every method on the test split, with trivial rows and intervals over takes."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from dance_models.report_tables.results import Provenance
 
 GROUP: Final = "evaluation"
-CODE_VERSION: Final = "2"
-PAGE_VERSION: Final = "5"
+CODE_VERSION: Final = "3"
+PAGE_VERSION: Final = "6"
 SPLIT_TABLES: Final = tuple(split.name for split in SPLITS)
 REPORTS: Final = ("recognition_report", "prediction_report")
 REFINER: Final = "mkff_st_gcn"  # of the cascade: its poses are an input of the forecasts
@@ -35,9 +35,10 @@ DESCRIPTIONS: Final[dict[Task, str]] = {
     "recognition": """PCK of the raw estimator, tuned filters, calibration and the networks.
 
 Filters and calibration are tuned on validation. `pck_torso` divides by the clip's median annotated
-torso (neck to mid-hip). 95 % intervals resample clips; a win is marked only where the paired
-interval excludes zero. Every network that was trained on today's splits is a row; those trained on
-folds are also scored on all clips, each clip by the network that never saw its group.
+torso (neck to mid-hip). 95 % intervals resample takes. A win is marked only over the folds, where
+the paired interval excludes zero and a sign-flip test over takes gives p of at most 0.05. Every
+network that was trained on today's splits is a row; those trained on folds are also scored on all
+clips, each clip by the network that never saw its group.
 """,
     "prediction": """Forecast errors at 80-400 ms, from annotated, refined and raw poses.
 
@@ -90,8 +91,9 @@ def _trained(store: Store, asset: str) -> "Trained":
     from dance_models.evaluation.divisions import Trained
 
     current = store.training(asset)
-    folds = tuple(store.path / file["path"] for file in current["folds"])
-    return Trained(store.path / current["best"]["path"], folds)
+    seeds = [current["folds"], *current.get("fold_seeds", [])]
+    first, *further = (tuple(store.path / file["path"] for file in folds) for folds in seeds)
+    return Trained(store.path / current["best"]["path"], first, fold_seeds=tuple(further))
 
 
 def _crops(store: Store, rows: Iterable[Row]) -> "Crops | None":
@@ -228,7 +230,7 @@ def _score(task: Task, context: StageContext[EvaluationConfig], rows: list[Row])
     kinds={"parquet"},
 )
 def paired_comparisons(context: StageContext[None]) -> Metadata:
-    """Every paired comparison of both reports in one table, with Holm-corrected p values."""
+    """Every paired comparison of both reports in one table, with Holm-corrected p-values."""
     store = context.store
     table = pl.concat([pl.read_parquet(store.paired(report)) for report in REPORTS])
     path = store.output("paired_comparisons")

@@ -1,7 +1,8 @@
 """The networks, one stage each. Training runs in a separate process and resumes exactly.
 
 A network is trained on the fixed split and, when its configuration says ``folds``, on every
-grouped fold. All of it is one asset, one folder and one MLflow run, and finished parts are kept.
+grouped fold, from one or several seeds. All of it is one asset, one folder and one MLflow run, and
+finished parts are kept.
 """
 
 import json
@@ -222,10 +223,13 @@ def _write_current(
         return {"path": store.relative(Path(file["path"])), "sha256": file["sha256"]}
 
     splits = [split for split in _splits(asset, config) if split != "test_split"]
+    first, *others = result["folds"] or [[]]
+    further = [[located(file) for file in seed] for seed in others]
     current = {
         "best": located(result["best"]),
         "last": located(result["last"]),
-        "folds": [located(file) for file in result["folds"]],
+        "folds": [located(file) for file in first],
+        **({"fold_seeds": further} if further else {}),
         "config": asdict(config),
         "splits": {split: store.digest(split) for split in splits},
         **({"initial": initial} if initial else {}),

@@ -13,6 +13,7 @@ import polars as pl
 from rich.console import Console
 
 from dance_models.config import EstimatorConfig, JointDefinition
+from dance_models.data.splits import group_column
 from dance_models.errors import InputError
 from dance_models.rows import row_of
 from dance_models.tables import SPLIT_ROWS, conform, write_table, write_text
@@ -98,7 +99,7 @@ def _training_rows(store: Store, split: str) -> pl.DataFrame:
 def _as_test(corpus: Store) -> pl.DataFrame:
     """The new corpus as rows of a test split."""
     rows = corpus.read("pose_dataset").with_columns(
-        group=pl.col("clip"), split=pl.lit("test"), fold=pl.lit(0), variant=pl.lit(0)
+        group=group_column(), split=pl.lit("test"), fold=pl.lit(0), variant=pl.lit(0)
     )
     return conform(rows, SPLIT_ROWS).sort("clip", "frame")
 
@@ -113,7 +114,7 @@ def _score(
     from dance_models.checkpoint import experiment_from_plain, load_checkpoint
     from dance_models.config import PredictionExperiment
     from dance_models.data.assemble import pose_runs_from_rows
-    from dance_models.evaluation.divisions import Trained
+    from dance_models.evaluation.divisions import TEST, Trained
     from dance_models.evaluation.report import prediction_report, recognition_report
     from dance_models.report_tables.results import Provenance
 
@@ -135,12 +136,18 @@ def _score(
             networks=networks,
             config=config,
             provenance=provenance,
+            tested=(TEST,),  # of all its clips: not the few of a study's fixed split
             crops=_crops(session.store) if row_of(model.method).needs_crops else None,
             joints=joints,
         )
     refiner = Trained(store.path / store.training("mkff_st_gcn")["best"]["path"])
     return prediction_report(
-        splits, networks=networks, refiner=refiner, config=config, provenance=provenance
+        splits,
+        networks=networks,
+        refiner=refiner,
+        config=config,
+        provenance=provenance,
+        tested=(TEST,),
     )
 
 

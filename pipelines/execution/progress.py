@@ -91,7 +91,7 @@ def shown_progress(run: DatasetRun, bars: Progress) -> Iterator[None]:
 
 
 def _epochs(request: Request, stage: Stage) -> tuple[int, int] | None:
-    """Finished and total epochs over all folds of a training; None before the first one."""
+    """Finished and total epochs over all folds and seeds; None before the first one."""
     store, profile = request.opened, request.profile
     context = stage.context(store, profile)
     config = context.config
@@ -101,5 +101,5 @@ def _epochs(request: Request, stage: Stage) -> tuple[int, int] | None:
     states = [json.loads(p.read_text("utf-8")) for p in folder.rglob("progress.json")]
     if not states:
         return None
-    parts = 1 + (profile.split.folds if config.folds else 0)
+    parts = 1 + (profile.split.folds * config.seeds if config.folds else 0)
     return sum(state["epoch"] for state in states), parts * states[0]["epochs"]

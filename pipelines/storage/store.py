@@ -144,7 +144,9 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         path = self.output(asset)
         if path.is_file():
             training = json.loads(path.read_text("utf-8"))
-            for file in (training["best"], training["last"], *training.get("folds", [])):
+            further = [file for seed in training.get("fold_seeds", []) for file in seed]
+            folds = [*training.get("folds", []), *further]
+            for file in (training["best"], training["last"], *folds):
                 yield self.path / file["path"]
 
     def weights_digest(self, asset: str) -> str:

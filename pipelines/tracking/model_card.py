@@ -76,7 +76,7 @@ def render_card(facts: CardFacts) -> str:
 
 def _scores_section(facts: CardFacts) -> str:
     note = (
-        "In brackets: 95 % intervals, from resampling clips. PCK is a fraction, MPJPE is in "
+        "In brackets: 95 % intervals, from resampling takes. PCK is a fraction, MPJPE is in "
         "percent of the torso length."
     )
     lines = ["## Scores\n", f"{note}\n"]

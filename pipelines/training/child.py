@@ -9,6 +9,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +26,7 @@ from pipelines.storage.store import Store
 from pipelines.tracking.tracker import Tracker, short_digest
 
 DATASETS_LOCK: Final = ".datasets.lock"
-OnEpoch = Callable[[str | None, EpochRecord], None]  # fold or None, and the epoch
+OnEpoch = Callable[[str | None, EpochRecord], None]  # seed and fold, or None, and the epoch
 
 
 def _train_once(
@@ -52,9 +53,8 @@ def _train_once(
 
 def _train(
     job: dict[str, Any], folder: Path, on_epoch: OnEpoch
-) -> tuple[TrainingResult, list[TrainingResult]]:
-    """The training on the fixed split, and on every fold when the experiment has folds."""
-    from dance_models.data.folds import fold_count, fold_runs
+) -> tuple[TrainingResult, list[list[TrainingResult]]]:
+    """The training on the fixed split and, with folds, for each seed those on every fold."""
     from dance_models.data.frame_split import leaking_runs
 
     runs = load_pose_runs(Path(job["runs"]))
@@ -67,20 +67,33 @@ def _train(
     initial = Path(job["initial"]) if job["initial"] else None
     result = _train_once(fixed, experiment, folder, partial(on_epoch, None), crops, initial)
     folds = []
-    if experiment.folds:
-        for fold in range(fold_count(runs)):
-            name = f"fold_{fold}"
-            folds.append(
-                _train_once(
-                    [run for run in fold_runs(runs, fold) if run.split != "test"],
-                    experiment,
-                    folder / name,
-                    partial(on_epoch, name),
-                    crops,
-                    initial,
-                )
-            )
+    for seed in range(experiment.seeds if experiment.folds else 0):
+        training = replace(experiment.training, seed=experiment.training.seed + seed)
+        own = replace(experiment, training=training)
+        prefix = f"seed_{seed}/" if seed else ""
+        folds.append(_train_folds(runs, own, folder, prefix, on_epoch, crops, initial))
     return result, folds
+
+
+def _train_folds(
+    runs: list[PoseRun],
+    experiment: Experiment,
+    folder: Path,
+    prefix: str,
+    on_epoch: OnEpoch,
+    crops: Path,
+    initial: Path | None,
+) -> list[TrainingResult]:
+    """The training on every fold, from one seed; in ``folder`` and logged below ``prefix``."""
+    from dance_models.data.folds import fold_count, fold_runs
+
+    results = []
+    for fold in range(fold_count(runs)):
+        name = f"{prefix}fold_{fold}"
+        learn = [run for run in fold_runs(runs, fold) if run.split != "test"]
+        logged = partial(on_epoch, name.replace("/", "."))
+        results.append(_train_once(learn, experiment, folder / name, logged, crops, initial))
+    return results
 
 
 def _log_model(job: dict[str, Any], result: TrainingResult) -> str:
@@ -170,7 +183,7 @@ def run(pipes: PipesContext, job: dict[str, Any]) -> None:
             "export_difference": difference,
             "best": _located(result.best),
             "last": _located(result.last),
-            "folds": [_located(fold.best) for fold in folds],
+            "folds": [[_located(fold.best) for fold in seed] for seed in folds],
             "best_epoch": result.best_epoch,
             "best_score": result.best_score,
             "history": [record.metrics() for record in result.history],

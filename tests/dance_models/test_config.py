@@ -30,6 +30,7 @@ def test_identity_omits_only_later_fields_at_their_default() -> None:
         whole,
         net=replace(whole.net, dct_inputs=5),
         training=replace(whole.training, estimate_probability=0.5),
+        seeds=3,
     )
     assert identity(changed) == asdict(changed)
 

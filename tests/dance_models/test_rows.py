@@ -22,6 +22,7 @@ BY_KIND = {
     "seed": [
         "mkff_st_gcn.seed_1", "mkff_st_gcn.seed_2", "stga_net.seed_1", "stga_net.seed_2",
     ],
+    "whole": ["mkff_st_gcn.whole", "stga_net.whole"],
     "estimated": ["stga_net.estimated"],
     "control": ["traj_gcn.estimated", "simlpe.estimated"],
     "pretrained": ["mkff_st_gcn.pretrained", "stga_net.pretrained"],
@@ -65,7 +66,7 @@ def test_seeds_are_those_of_the_recipe() -> None:
 
 def test_a_further_seed_differs_from_its_network_in_nothing_else() -> None:
     for row in ROWS:
-        if row.kind in ("seed", "frame_split", "pretrained"):
+        if row.kind in ("seed", "frame_split", "pretrained", "whole"):
             assert row.experiment.net == row_of(row.network).experiment.net
 
 
@@ -83,10 +84,27 @@ def test_what_single_rows_need() -> None:
     assert (FRAME_SPLIT.asset, FRAME_SPLIT.network) == ("mkff_st_gcn_frame_split", "mkff_st_gcn")
 
 
-def test_only_variants_for_raw_poses_are_trained_on_folds() -> None:
-    variants = [row.id for row in ROWS if row.folded and row.base]
-    assert variants == ["traj_gcn.estimated", "simlpe.estimated", "stga_net.estimated"]
+def test_which_variants_are_trained_on_folds() -> None:
+    variants = {row.kind for row in ROWS if row.folded and row.base}
+    assert variants == {"ablation", "whole", "estimated", "control"}
     assert all(row.folded for row in ROWS if row.base is None)
+
+
+def test_ablations_differ_from_the_network_they_are_compared_with_in_their_part_alone() -> None:
+    for row in ROWS:
+        seeds = row.experiment.seeds
+        if row.whole is None:
+            assert seeds == (3 if row.kind == "whole" else 1)
+            continue
+        whole = row_of(row.whole)
+        assert (row.short, whole.short, whole.kind) == (True, True, "whole")
+        assert seeds == whole.experiment.seeds == 3
+        own, other = row.experiment.training, whole.experiment.training
+        lengths = [(t.epochs, t.steps_per_epoch, t.warmup_steps, t.ema_decay) for t in (own, other)]
+        assert lengths[0] == lengths[1]
+        headline = row_of(row.network).experiment.training
+        assert 4 * other.steps_per_epoch == pytest.approx(headline.steps_per_epoch, abs=2)
+        assert 1 - other.ema_decay == pytest.approx(4 * (1 - headline.ema_decay))
 
 
 def test_an_unknown_row_is_named_with_the_known_ones() -> None:

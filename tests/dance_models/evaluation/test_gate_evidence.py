@@ -9,15 +9,19 @@ import torch
 
 from dance_models.checkpoint import experiment_to_plain, save_checkpoint
 from dance_models.config import (
+    PREDICTION_GATE,
     RECOGNITION_GATE,
     MkffStGcnConfig,
+    PredictionExperiment,
     RecognitionExperiment,
+    StgaNetConfig,
     TrainingConfig,
 )
 from dance_models.errors import InputError
 from dance_models.evaluation.gate import decide
 from dance_models.evaluation.gate_evidence import GateClips, GateModel, measure_evidence
 from dance_models.nets.mkff_st_gcn import MkffStGcn
+from dance_models.nets.stga_net import StgaNet
 from dance_models.training.synthetic import synthetic_runs
 
 SMALL = MkffStGcnConfig(
@@ -58,11 +62,13 @@ def test_fresh_weights_return_the_estimate_and_a_perturbed_network_loses(tmp_pat
     assert gains["calibrated"] < 0  # the estimate has a bias that calibration removes
     assert gains["champion"] > 0.05
     assert evidence.mirror_percent == pytest.approx(0, abs=0.01)
-    assert (evidence.unseen, evidence.clips) == (2, 2)
+    assert (evidence.unseen, evidence.clips, evidence.takes) == (2, 2, 2)
     assert evidence.latency_ms > 0
     assert set(evidence.scores["method"]) == {"raw", "calibrated", "champion", "candidate"}
     refused = [c.name for c in decide(evidence, CONFIG).criteria if not c.passed]
-    assert refused == ["better than raw, PCK@0.1", "better than calibrated, PCK@0.1"]
+    assert refused == [
+        "takes to judge by", "better than raw, PCK@0.1", "better than calibrated, PCK@0.1",
+    ]  # fmt: skip
 
     other_way = measure_evidence("recognition", perturbed, fresh, gate_clips(), CONFIG)
     assert other_way.mirror_percent > 1  # left and right were perturbed differently
@@ -75,7 +81,7 @@ def test_training_clips_of_the_champion_do_not_count(tmp_path: Path) -> None:
     some = measure_evidence(
         "recognition", fresh, fresh, gate_clips(frozenset({runs[0].group})), CONFIG
     )
-    assert (some.unseen, some.clips) == (1, 2)
+    assert (some.unseen, some.clips, some.takes) == (1, 2, 1)
     assert some.scores.filter(pl.col("style") == "all")["n_clips"].max() == 1
     everything = frozenset(run.group for run in runs)
     none = measure_evidence("recognition", fresh, fresh, gate_clips(everything), CONFIG)
@@ -89,3 +95,23 @@ def test_an_unknown_floor_is_named(tmp_path: Path) -> None:
         measure_evidence(
             "recognition", fresh, None, gate_clips(), replace(CONFIG, floors=("magic",))
         )
+
+
+def test_a_forecaster_is_compared_with_all_linear_floors(tmp_path: Path) -> None:
+    """An untrained one is a damped velocity: no better than the damping chosen on these clips."""
+    runs = [
+        replace(run, split="train" if i < 2 else "val")
+        for i, run in enumerate(synthetic_runs(8, 60))
+    ]
+    net = StgaNetConfig(channels=4, hidden=8)
+    experiment = experiment_to_plain(PredictionExperiment(net, TrainingConfig()))
+    path = tmp_path / "fresh.pt"
+    save_checkpoint({"model": StgaNet(net).state_dict(), "experiment": experiment}, path)
+    gate = replace(PREDICTION_GATE, bootstrap_samples=100, latency_ms=1000.0)
+    clips = GateClips(runs[:2], runs[2:])
+    evidence = measure_evidence("prediction", GateModel(path, "in -> out"), None, clips, gate)
+    assert set(evidence.paired["other"]) == {"zero_velocity", "damped_velocity", "ridge"}
+    assert evidence.takes == 6
+    refused = {c.name for c in decide(evidence, gate).criteria if not c.passed}
+    assert "takes to judge by" not in refused
+    assert {f"better than damped_velocity, {ms} ms" for ms in (80, 400)} <= refused

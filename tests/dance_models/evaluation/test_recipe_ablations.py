@@ -10,6 +10,7 @@ import pytest
 from dance_models.__main__ import main
 from dance_models.checkpoint import Initial, load_checkpoint
 from dance_models.config import (
+    EvaluationConfig,
     PredictionExperiment,
     RecognitionExperiment,
     StgaNetConfig,
@@ -27,13 +28,14 @@ from dance_models.evaluation.recipe_ablations import (
     ablation_table,
     cross_validate,
     run_ablations,
-    shortened,
     training_clips,
 )
 from dance_models.profiles import PROFILES
+from dance_models.recipes import at_share
 from dance_models.training.prediction import train_prediction
 from dance_models.training.synthetic import synthetic_runs
 
+CONFIG = EvaluationConfig()
 SHORT = TrainingConfig(epochs=1, steps_per_epoch=3, batch_size=8, warmup_steps=0)
 SMALL = PredictionExperiment(StgaNetConfig(channels=4, hidden=8), SHORT)
 
@@ -51,8 +53,9 @@ def _annotated(found: dict[str, ClipErrors]) -> ClipErrors:
 
 
 def _errors(*values: float) -> ClipErrors:
+    """Of takes of one clip each."""
     clips = tuple(f"clip_{i}" for i in range(len(values)))
-    return ClipErrors(clips, np.array(values) * 10, np.full(len(values), 10.0))
+    return ClipErrors(clips, clips, np.array(values) * 10, np.full(len(values), 10.0))
 
 
 def test_each_training_clip_is_scored_once_and_test_clips_never(tmp_path: Path) -> None:
@@ -83,30 +86,55 @@ def test_a_missing_joint_counts_as_a_miss(tmp_path: Path) -> None:
     assert none.pooled == 100 > whole.pooled
 
 
-def test_the_interval_is_paired_over_clips() -> None:
+def test_the_interval_is_paired_over_takes() -> None:
     easy, hard = _errors(1, 2, 3, 4, 5, 6), _errors(11, 12, 13, 14, 15, 16)
-    value, low, high = hard.difference(easy)
-    assert value == pytest.approx(10)
-    assert (low, high) == (pytest.approx(10), pytest.approx(10)), "clips differ, the pairs do not"
+    found = hard.minus(easy, CONFIG)
+    assert found.value == pytest.approx(10)
+    assert [float(end) for end in found.bounds] == pytest.approx([10, 10]), "the pairs are alike"
+    assert (found.p_values, found.takes) == (2 / 2**6, 6)
     with pytest.raises(ValueError, match="other clips"):
-        easy.difference(_errors(1, 2))
+        easy.minus(_errors(1, 2), CONFIG)
+    pairs = tuple(f"take_{i // 2}" for i in range(6))
+    found = replace(hard, groups=pairs).minus(replace(easy, groups=pairs), CONFIG)
+    assert (found.p_values, found.takes, found.clips) == (2 / 2**3, 3, 6)
 
 
 def test_the_table_reports_worse_better_or_neither() -> None:
     found = {
-        WHOLE: {"near": _errors(5, 5, 5, 5), "far": _errors(9, 9, 9, 9)},
-        "up": {"near": _errors(6, 7, 6, 7), "far": _errors(8, 8, 8, 8)},
-        "down": {"near": _errors(4, 4, 3, 4), "far": _errors(8, 8, 8, 8)},
-        "both": {"near": _errors(4, 6, 3, 7), "far": _errors(8, 8, 8, 8)},
+        WHOLE: {"near": _errors(*[5] * 8), "far": _errors(*[9] * 8)},
+        "up": {"near": _errors(*[6, 7] * 4), "far": _errors(*[8] * 8)},
+        "down": {"near": _errors(*[4, 3] * 4), "far": _errors(*[8] * 8)},
+        "both": {"near": _errors(*[4, 6, 3, 7] * 2), "far": _errors(*[8] * 8)},
     }
-    near, far = (part.splitlines() for part in ablation_table(found).split("\n\n"))
+    near, near_floor, far, _ = (
+        part.splitlines() for part in ablation_table(found, CONFIG).strip().split("\n\n")
+    )
+    assert near_floor == ["8 takes and 3 changes: after Holm's correction p cannot go below 0.023."]
     assert near[0].startswith("| lever | near |")
-    assert near[2] == "| whole recipe | 5.00 | | |"
+    assert near[2] == "| whole recipe | 5.00 | | | |"
+    assert near[3] == "| up | 6.50 | +1.50 [+1.12, +1.88] | 0.023 | worse |"
     assert [line.split(" | ")[-1].strip(" |") for line in near[3:]] == [
         "worse", "better", "inconclusive",
     ]  # fmt: skip
     assert far[0].startswith("| lever | far |")
     assert [line.split(" | ")[-1].strip(" |") for line in far[3:]] == ["better"] * 3
+
+
+def test_few_takes_are_inconclusive_whatever_the_interval() -> None:
+    found = {WHOLE: {"near": _errors(*[5] * 5)}, "up": {"near": _errors(*[6] * 5)}}
+    table = ablation_table(found, CONFIG)
+    assert "| up | 6.00 | +1.00 [+1.00, +1.00] | 0.062 | inconclusive |" in table
+
+
+def test_several_seeds_are_pooled_inside_each_clip(tmp_path: Path) -> None:
+    runs = training_clips(_runs())
+    one = _annotated(cross_validate(runs, SMALL, 1, tmp_path / "one", _quiet))
+    both = _annotated(cross_validate(runs, SMALL, 1, tmp_path / "two", _quiet, seeds=2))
+    other = replace(SMALL, training=replace(SHORT, seed=1))
+    second = _annotated(cross_validate(runs, other, 1, tmp_path / "other", _quiet))
+    assert both.clips == one.clips
+    np.testing.assert_allclose(both.sums, one.sums + second.sums)
+    assert (tmp_path / "two" / "seed_1" / "fold_0" / "best.pt").is_file()
 
 
 @pytest.mark.parametrize("task", sorted(RECIPE_CHANGES))
@@ -117,7 +145,7 @@ def test_every_change_changes_the_headline_network(task: str) -> None:
     for name, change in RECIPE_CHANGES[task].items():
         assert (change.applied_to(whole) == whole) == change.needs_no_training, name
         assert change != RecipeChange(), name
-    short = shortened(whole, 0.1).training
+    short = at_share(whole.training, 0.1)
     assert short.steps_per_epoch * 10 == whole.training.steps_per_epoch
     assert short.warmup_steps * 10 == whole.training.warmup_steps
     assert short.ema_decay == pytest.approx(1 - 10 * (1 - whole.training.ema_decay))

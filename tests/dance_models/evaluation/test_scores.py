@@ -1,5 +1,6 @@
 """The long tables: columns, hand-computed values, intervals, pooling, comparisons."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ def test_recognition_columns_are_the_contract() -> None:
     table = recognition_scores(RUNS, {"raw": raw(RUNS)}, CONFIG, "test", seed=0)
     assert table.columns == [
         "method", "input", "style", "joint", "metric", "threshold", "value",
-        "ci_low", "ci_high", "n_clips", "n_frames", "seed", "split",
+        "ci_low", "ci_high", "n_clips", "n_takes", "n_frames", "seed", "split",
     ]  # fmt: skip
     assert table.schema == pl.DataFrame(schema=dict(RECOGNITION_SCORES)).schema
     assert set(table["style"]) == {"all", "ballet", "street"}
@@ -72,7 +73,7 @@ def test_recognition_values_by_hand() -> None:
     where = {"metric": "pck_torso", "threshold": 0.1}
     head = one(table, style="all", joint="head_top", **where)
     assert head["value"] == pytest.approx(40 / 60)  # frames are pooled over clips
-    assert (head["n_clips"], head["n_frames"], head["seed"]) == (3, 60, 3)
+    assert (head["n_clips"], head["n_takes"], head["n_frames"], head["seed"]) == (3, 3, 60, 3)
     assert one(table, style="street", joint="head_top", **where)["value"] == 0.5
     assert one(table, style="all", joint="all", **where)["value"] == pytest.approx(
         (13 + 40 / 60) / 14
@@ -114,7 +115,7 @@ def test_missing_detections_and_masked_joints() -> None:
     assert one(table, style="all", joint="neck", metric="mpjpe_px")["value"] == 0
 
 
-def test_one_clip_has_a_value_and_no_interval() -> None:
+def test_one_take_has_a_value_and_no_interval() -> None:
     table = recognition_scores(RUNS, {"raw": raw(RUNS)}, CONFIG, "test")
     street = one(table, style="street", joint="all", metric="pck_torso", threshold=0.1)
     assert (street["ci_low"], street["ci_high"]) == (None, None)
@@ -214,8 +215,69 @@ def test_holm_covers_styles_and_thresholds_of_one_comparison() -> None:
     table = paired_recognition_scores(runs, {"raw": raw(runs), "net": perfect}, CONFIG, "test")
     ps = table.filter(metric="pck_torso").sort("style", "threshold")
     # two scopes (all, ballet) x three thresholds; 0.2 accepts the raw head top, so p is 1 there
-    smallest = 2 / (CONFIG.bootstrap_samples + 1)
-    assert ps["p_holm"].to_list() == pytest.approx([6 * smallest, 6 * smallest, 1] * 2)
+    assert ps["p_holm"].to_list() == [6 * 2 / 2**8, 6 * 2 / 2**8, 1] * 2
+    assert ps["p_floor"].to_list() == [6 * 2 / 2**8] * 6
+
+
+def test_without_a_test_there_are_intervals_alone() -> None:
+    methods = {"raw": raw(RUNS), "net": [run.annotation for run in RUNS]}
+    table = paired_recognition_scores(RUNS, methods, CONFIG, "test", tested=False)
+    assert table["p_holm"].is_null().all() and table["p_floor"].is_null().all()
+    assert one(table, style="all", metric="pck_torso", threshold=0.1)["ci_low"] is not None
+
+
+def twice(runs: list[PoseRun], clip: str) -> list[PoseRun]:
+    """The runs and a copy of one clip, filmed by another camera in the same take."""
+    return [*runs, *(replace(run, clip=f"{clip}, again") for run in runs if run.clip == clip)]
+
+
+def test_takes_are_resampled_and_not_their_clips() -> None:
+    """Copying every clip within its take changes neither interval nor p; copies as takes would."""
+    rng = np.random.default_rng(0)
+    runs = [still_run(20, f"clip{i}", wrong=int(rng.integers(1, 20))) for i in range(8)]
+    copied = runs
+    for run in runs:
+        copied = twice(copied, run.clip)
+    of_new_takes = [replace(run, group=run.clip) for run in copied]
+    where = {"style": "all", "metric": "pck_torso", "threshold": 0.1}
+
+    def values(given: list[PoseRun]) -> tuple[Any, ...]:
+        methods = {"raw": raw(given), "net": [run.annotation for run in given]}
+        alone = one(
+            recognition_scores(given, methods, CONFIG, "folds"), method="raw", joint="all", **where
+        )
+        paired = one(paired_recognition_scores(given, methods, CONFIG, "folds"), **where)
+        names = ("ci_low", "ci_high", "n_takes")
+        return (*(alone[n] for n in names), *(paired[n] for n in (*names, "p_holm")))
+
+    assert values(copied) == pytest.approx(values(runs))
+    assert values(runs)[2] == 8
+    low, high, takes, *_ = values(of_new_takes)
+    assert takes == 16
+    assert high - low < 0.8 * (values(runs)[1] - values(runs)[0])
+
+
+def test_one_take_of_two_clips_has_no_interval() -> None:
+    table = recognition_scores(
+        twice(RUNS[:1], "a"), {"raw": raw(twice(RUNS[:1], "a"))}, CONFIG, "test"
+    )
+    row = one(table, style="all", joint="all", metric="pck_torso", threshold=0.1)
+    assert (row["n_clips"], row["n_takes"], row["ci_low"]) == (2, 1, None)
+
+
+def test_the_parts_of_takes_sum_to_the_pooled_difference() -> None:
+    """Three takes: the p-value counts the signs of hits over the hits of all takes, by hand."""
+    runs = [
+        still_run(10, "a", wrong=8), still_run(40, "b", wrong=4), still_run(20, "c", wrong=10),
+    ]  # fmt: skip
+    better = [run.annotation if run.clip != "b" else run.estimate for run in runs]
+    worse = [run.estimate if run.clip != "b" else run.annotation for run in runs]
+    table = paired_recognition_scores(runs, {"worse": worse, "better": better}, CONFIG, "folds")
+    row = one(table, style="all", metric="pck_torso", threshold=0.1)
+    # Takes add (8, -4, 10) / 70 / 14. |sum| is 14 at least with 4 of 8 signs: all but -4 alike.
+    assert row["difference"] == pytest.approx(14 / 70 / 14)
+    others = table.filter(metric="pck_torso").height
+    assert row["p_holm"] == pytest.approx(min(1, others * 4 / 8))
 
 
 def test_only_requested_pairs_are_compared() -> None:
@@ -251,7 +313,7 @@ def test_prediction_columns_are_the_contract() -> None:
     table = prediction_scores(WINDOWS, MOVING, forecasts(WINDOWS), CONFIG, "test", seed=1)
     assert table.columns == [
         "method", "input", "style", "horizon_ms", "metric", "value",
-        "ci_low", "ci_high", "n_clips", "n_windows", "seed", "split",
+        "ci_low", "ci_high", "n_clips", "n_takes", "n_windows", "seed", "split",
     ]  # fmt: skip
     assert table.schema == pl.DataFrame(schema=dict(PREDICTION_SCORES)).schema
     assert set(table["horizon_ms"]) == {80, 160, 320, 400}

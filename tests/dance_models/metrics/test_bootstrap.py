@@ -1,20 +1,40 @@
-"""Cluster bootstrap, paired p-values and Holm's correction."""
+"""Resamples of takes, and BCa intervals against known ones."""
+
+import math
+from statistics import NormalDist
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import stats
 
 from dance_models.metrics.bootstrap import (
-    holm,
-    interval,
+    bca_interval,
+    expanded_score,
+    leave_one_out_weights,
     pooled_ratio,
     resample_weights,
-    two_sided_p,
 )
 
+Array = NDArray[np.float64]
 
-def test_every_resample_has_the_original_number_of_clips() -> None:
+
+def of_means(values: Array, samples: int = 400) -> tuple[Array, Array]:
+    """Intervals of the means of takes (K, cells)."""
+    counts = np.ones_like(values)
+    return of_ratios(values, counts, samples)
+
+
+def of_ratios(sums: Array, counts: Array, samples: int = 400) -> tuple[Array, Array]:
+    takes = len(sums)
+    weights = (np.ones((1, takes)), resample_weights(takes, samples, 0))
+    value, drawn, left = (
+        pooled_ratio(w, sums, counts) for w in (*weights, leave_one_out_weights(takes))
+    )
+    return bca_interval(value[0], drawn, left, takes)
+
+
+def test_every_resample_has_the_original_number_of_takes() -> None:
     weights = resample_weights(7, 500, seed=0)
     assert weights.shape == (500, 7)
     assert (weights.sum(axis=1) == 7).all()
@@ -40,70 +60,76 @@ def test_cells_keep_their_shape() -> None:
     sums = np.arange(24.0).reshape(2, 3, 4)
     ratio = pooled_ratio(np.ones((5, 2)), sums, np.ones_like(sums))
     np.testing.assert_allclose(ratio[0], sums.mean(axis=0))
-    low, high = interval(ratio, 2)
+    low, high = bca_interval(ratio[0], ratio, ratio, 2)
     assert low.shape == high.shape == (3, 4)
 
 
-def test_interval_is_the_central_95_percent() -> None:
-    samples = np.arange(1001.0)[:, None]
-    low, high = interval(samples, 5)
-    assert (low[0], high[0]) == pytest.approx((25, 975))
+@pytest.mark.parametrize("takes", [2, 3, 4, 5, 6, 17, 30])
+def test_the_score_of_few_takes_is_students(takes: int) -> None:
+    expected = math.sqrt(takes / (takes - 1)) * stats.t.ppf(0.975, takes - 1)
+    assert expanded_score(takes) == pytest.approx(expected)
 
 
-def test_interval_covers_the_truth_about_95_times_in_100() -> None:
-    rng = np.random.default_rng(0)
-    weights = resample_weights(30, 400, seed=0)
-    covered = 0
-    for _ in range(300):
-        clips = rng.normal(5, 1, (30, 1)) * 100
-        low, high = interval(pooled_ratio(weights, clips, np.full((30, 1), 100.0)), 30)
-        covered += bool(low[0] <= 5 <= high[0])
-    assert 0.89 < covered / 300 < 0.98
+def test_many_takes_have_the_score_of_a_normal_distribution() -> None:
+    assert expanded_score(5000) == pytest.approx(1.96, abs=0.002)
 
 
-def test_frames_of_one_clip_do_not_narrow_the_interval() -> None:
-    """The same clips with a hundred times the frames give the same interval."""
-    weights = resample_weights(6, 300, seed=0)
+@pytest.mark.parametrize("takes", [12, 18, 25])
+def test_the_interval_is_that_of_scipy_at_the_expanded_level(takes: int) -> None:
+    """On scipy's own resamples of skewed values, so that no chance is left."""
+    values = np.random.default_rng(takes).exponential(size=takes)
+    level = 2 * NormalDist().cdf(expanded_score(takes)) - 1
+    scipys = stats.bootstrap(
+        (values,), np.mean, n_resamples=999, confidence_level=level, rng=np.random.default_rng(0)
+    )
+    left_out = (values.sum() - values) / (takes - 1)
+    drawn = scipys.bootstrap_distribution[:, None]
+    low, high = bca_interval(np.array([values.mean()]), drawn, left_out[:, None], takes)
+    expected = scipys.confidence_interval
+    assert (low[0], high[0]) == pytest.approx((expected.low, expected.high), rel=1e-6)
+
+
+@pytest.mark.parametrize(("takes", "least"), [(6, 0.90), (25, 0.93)])
+def test_the_interval_covers_the_truth_about_95_times_in_100(takes: int, least: float) -> None:
+    """The percentile interval covers 86 % with six takes."""
+    values = np.random.default_rng(0).normal(5, 1, (takes, 1000))
+    low, high = of_means(values, samples=1000)
+    assert least < ((low <= 5) & (high >= 5)).mean() < 0.97
+
+
+def test_more_frames_in_every_take_do_not_narrow_the_interval() -> None:
     hits = np.array([[3.0], [5], [8], [2], [9], [6]])
-    few = interval(pooled_ratio(weights, hits, np.full((6, 1), 10.0)), 6)
-    many = interval(pooled_ratio(weights, 100 * hits, np.full((6, 1), 1000.0)), 6)
+    few = of_ratios(hits, np.full((6, 1), 10.0))
+    many = of_ratios(100 * hits, np.full((6, 1), 1000.0))
     np.testing.assert_allclose(few, many)
 
 
-def test_one_clip_has_no_interval() -> None:
-    low, high = interval(np.ones((10, 2)), np.array([1, 2]))
+def test_values_that_do_not_differ_have_an_interval_of_no_width() -> None:
+    low, high = of_means(np.full((7, 1), 0.1))
+    assert (low[0], high[0]) == (pytest.approx(0.1), pytest.approx(0.1))
+
+
+def test_the_ends_stay_among_the_resamples_where_the_values_are_very_skewed() -> None:
+    values = np.zeros((30, 2))
+    values[0] = 1, -1
+    low, high = of_means(values)
+    assert (low <= 0).tolist() == [True, True] and (high >= 0).tolist() == [True, True]
+    assert (low[0] == 0) and (high[1] == 0)
+    assert (0 < high[0] < 0.5) and (-0.5 < low[1] < 0)
+
+
+def test_one_take_has_no_interval() -> None:
+    ones = np.ones((10, 2))
+    low, high = bca_interval(ones[0], ones, ones, np.array([1, 2]))
     assert np.isnan([low[0], high[0]]).all() and (low[1], high[1]) == (1, 1)
-    assert np.isnan(two_sided_p(np.ones((10, 1)), 1)).all()
 
 
 def test_unknown_resamples_are_left_out() -> None:
-    samples = np.concatenate([np.full((500, 1), np.nan), np.arange(1001.0)[:, None]])
-    low, high = interval(samples, 3)
-    assert (low[0], high[0]) == pytest.approx((25, 975))
-    assert np.isnan(interval(np.full((4, 1), np.nan), 3)[0][0])
-
-
-def test_p_values() -> None:
-    differences = np.stack([np.ones(999), np.r_[np.ones(500), -np.ones(499)], np.zeros(999)], 1)
-    p = two_sided_p(differences, 5)
-    assert p[0] == pytest.approx(2 / 1000)
-    assert p[1] == pytest.approx(1, abs=0.01)
-    assert p[2] == 1
-
-
-def test_holm_by_hand() -> None:
-    assert holm(np.array([0.01, 0.04, 0.03, 0.005])) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm(np.array([0.5, 0.9])).tolist() == [1.0, 1.0]
-    with_gap = holm(np.array([0.02, np.nan, 0.03]))
-    assert with_gap[[0, 2]] == pytest.approx([0.04, 0.04]) and np.isnan(with_gap[1])
-    assert holm(np.zeros(0)).size == 0
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
-def test_holm_never_lowers_a_p_value_and_keeps_their_order(values: list[float]) -> None:
-    p = np.array(values)
-    adjusted = holm(p)
-    assert (adjusted >= p - 1e-12).all() and (adjusted <= 1).all()
-    order = np.argsort(p, kind="stable")
-    assert (np.diff(adjusted[order]) >= 0).all()
-    assert adjusted.min() <= p.min() * len(p) + 1e-12
+    drawn = np.random.default_rng(0).normal(size=(999, 1))
+    some = np.concatenate([np.full((500, 1), np.nan), drawn])
+    value, left = np.zeros(1), np.array([[-0.1], [0.0], [0.1]])
+    np.testing.assert_array_equal(
+        bca_interval(value, some, left, 3), bca_interval(value, drawn, left, 3)
+    )
+    unknown = bca_interval(np.full(1, np.nan), np.full((4, 1), np.nan), left, 3)
+    assert np.isnan(unknown).all()

@@ -72,7 +72,7 @@ def _scores(metric: str, values: dict[str, float], **fixed: object) -> pl.DataFr
 
 
 def _paired(method: str, other: str, **fixed: object) -> pl.DataFrame:
-    row = {"method": method, "other": other, "style": "all", "split": "test", "n_clips": 6}
+    row = {"method": method, "other": other, "style": "all", "split": "test", "n_takes": 6}
     return pl.DataFrame([row | {"difference": -0.02, "ci_low": -0.03, "ci_high": 0.01} | fixed])
 
 
@@ -84,11 +84,11 @@ def test_a_refiner_worse_than_the_raw_estimator_is_reported() -> None:
     (found,) = below_raw(scores, paired, ["st_gcn", "mkff_st_gcn", "hbrnn"], CONFIG)
     assert found.clip == "st_gcn"
     assert found.severity == "warn"
-    assert "95 % interval -0.03 to +0.01 over 6 clips" in found.message
-    # A single test clip says nothing about how clips differ.
+    assert "95 % interval -0.03 to +0.01 over 6 takes" in found.message
+    # A single test take says nothing about how takes differ.
     alone = paired.with_columns(ci_low=pl.lit(None, pl.Float64), ci_high=pl.lit(None, pl.Float64))
     (found,) = below_raw(scores, alone, ["st_gcn"], CONFIG)
-    assert "paired difference -0.02 on one clip, no interval" in found.message
+    assert "paired difference -0.02 on one take, no interval" in found.message
 
 
 @pytest.mark.parametrize(("value", "count"), [(9.0, 0), (10.0, 3), (12.0, 3)])

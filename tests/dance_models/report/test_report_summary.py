@@ -10,8 +10,8 @@ def _paired(*rows: dict[str, Any]) -> pl.DataFrame:
     fixed = {
         "task": "prediction", "method": "stga_net", "other": "ar", "input": "annotated",
         "style": "all", "horizon_ms": 80, "threshold": None, "metric": "mpjpe_torso",
-        "difference": -1.0, "ci_low": -2.0, "ci_high": -0.5, "p_holm": 0.001, "n_clips": 30,
-        "split": "folds",
+        "difference": -1.0, "ci_low": -2.0, "ci_high": -0.5, "p_holm": 0.001, "p_floor": 0.001,
+        "n_clips": 30, "n_takes": 25, "split": "folds",
     }  # fmt: skip
     return pl.DataFrame([{**fixed, **row} for row in rows], schema=PAIRED_SCORES)
 
@@ -74,8 +74,17 @@ def test_the_direction_of_a_pair_and_of_a_metric_do_not_matter() -> None:
     assert summary(pck, "folds") == ["mkff_st_gcn is better than raw at threshold 0.05."]
 
 
-def test_few_clips_support_no_claim() -> None:
-    assert "nothing is claimed" in summary(_paired({"n_clips": 3}), "folds")[0]
+def test_few_takes_support_no_claim() -> None:
+    few = {"n_takes": 4, "p_holm": 0.125, "p_floor": 0.125}
+    assert summary(_paired(few), "folds") == [
+        "stga_net: 4 takes: p cannot go below 0.12, 0.12 after Holm's correction, so nothing is "
+        "claimed."
+    ]
+    untested = {"n_takes": 4, "p_holm": None, "p_floor": None}
+    assert summary(_paired(untested), "folds") == [
+        "stga_net: 4 takes: values and intervals alone, nothing was tested."
+    ]
+    assert by_input(_paired({**untested, "input": "raw"}), "folds") == []
 
 
 def test_losses_in_a_style_are_named() -> None:

@@ -33,6 +33,7 @@ def scores(
             "ci_low": None if value is None or clips < 2 else value - 0.05,
             "ci_high": None if value is None or clips < 2 else value + 0.05,
             "n_clips": clips,
+            "n_takes": clips,
             "n_frames": 1234,
             "seed": 0,
             "split": "test",
@@ -67,7 +68,9 @@ def comparisons(
             "ci_low": low,
             "ci_high": high,
             "p_holm": 0.01,
+            "p_floor": 0.005,
             "n_clips": clips,
+            "n_takes": clips,
             "split": "test",
         }
         for (method, other), (low, high) in differences.items()
@@ -92,7 +95,8 @@ def test_markdown_of_a_clear_win() -> None:
     assert "| mkff_st_gcn | **70.0 [65.0, 75.0]** |" in text
     assert text.count("**") == 2 + 2 * 3  # the title and three cells
     assert "torso (neck to mid-hip" in text and "higher is better" in text and "%" in text
-    assert "12 clips, 1234 frames, split: test, split manifest 0123456789ab" in text
+    assert "12 clips of 12 takes, 1234 frames, split: test, split manifest 0123456789ab" in text
+    assert "12 takes: p cannot go below 0.00049, 0.005 after Holm's correction." in text
     assert "synthetic demo corpus" in text and "Not pre-trained." in text
 
 
@@ -105,10 +109,11 @@ def test_nothing_is_bold_without_support() -> None:
         }
     )
     incomplete = CLEAR.filter(pl.col("other") != "calibrated")
-    few = CLEAR.with_columns(n_clips=pl.lit(5, pl.Int64))
+    unlikely = CLEAR.with_columns(p_holm=pl.lit(0.06))
+    untested = CLEAR.with_columns(p_holm=pl.lit(None, pl.Float64))
     unknown = CLEAR.with_columns(ci_low=pl.lit(None, pl.Float64), ci_high=pl.lit(None, pl.Float64))
     elsewhere = CLEAR.with_columns(split=pl.lit("folds"))
-    for paired in (unsure, incomplete, few, unknown, elsewhere, CLEAR.clear()):
+    for paired in (unsure, incomplete, unlikely, untested, unknown, elsewhere, CLEAR.clear()):
         table = recognition_table(scores(PCK), paired, FROM)
         assert not any(win for row in table.rows for _, win in row)
 
@@ -158,9 +163,39 @@ def test_a_missing_value_is_shown_as_not_available() -> None:
     assert recognition_table(scores(PCK), CLEAR, FROM, style="street").rows[0][1][0] == "n/a"
 
 
-def test_one_clip_is_printed_without_an_interval() -> None:
+def test_one_take_is_printed_without_an_interval() -> None:
     text = recognition_table(scores(PCK, clips=1), CLEAR.clear(), FROM).markdown()
-    assert "| raw | 50.0 | 50.0 | 50.0 |" in text and "one clip" in text
+    assert "| raw | 50.0 | 50.0 | 50.0 |" in text and "one take" in text
+
+
+def test_a_table_says_how_small_p_can_get() -> None:
+    few = CLEAR.with_columns(n_takes=pl.lit(4, pl.Int64), p_holm=0.375, p_floor=0.375)
+    text = recognition_table(scores(PCK), few, FROM).markdown()
+    assert (
+        "4 takes: p cannot go below 0.12, 0.38 after Holm's correction, so nothing is claimed."
+        in text
+    )
+    untested = few.with_columns(p_holm=pl.lit(None, pl.Float64), p_floor=pl.lit(None, pl.Float64))
+    text = recognition_table(scores(PCK), untested, FROM).markdown()
+    assert "4 takes: values and intervals alone, nothing was tested." in text
+
+
+WHOLE, PART = "mkff_st_gcn.whole", "mkff_st_gcn.no_attention"
+
+
+def test_ablations_are_compared_with_the_whole_network_of_their_length_alone() -> None:
+    values = scores({**PCK, PART: 0.75, WHOLE: 0.72})
+    paired = pl.concat([CLEAR, comparisons({(PART, WHOLE): (0.01, 0.05)})])
+    tables = recognition_tables(values, paired, FROM)
+    assert [row[0][0] for row in tables[0].rows] == list(PCK)
+    assert tables[0].rows[2][1].win, "an ablation takes no win away"
+    ablations = tables[1]
+    assert "ablations, points of PCK" in ablations.title
+    assert [cell.text for cell in ablations.rows[0]] == [WHOLE, "72.0", "72.0", "72.0"]
+    assert ablations.rows[1][1] == ("+3.0 [+1.0, +5.0], p 0.010", True)
+    assert "12 takes: p cannot go below" in ablations.markdown()
+    without = recognition_tables(scores(PCK), CLEAR, FROM)
+    assert not any("ablations" in table.title for table in without)
 
 
 def test_each_seed_has_a_row_and_only_the_pooled_one_may_win() -> None:
@@ -184,6 +219,7 @@ def horizon_scores(values: dict[str, float], metric: str = "mpjpe_torso") -> pl.
             "ci_low": value * ms / 80 - 1,
             "ci_high": value * ms / 80 + 1,
             "n_clips": 12,
+            "n_takes": 11,
             "n_windows": 300 if given == "annotated" else 290,
             "seed": 0,
             "split": "test",
@@ -207,7 +243,7 @@ def test_prediction_lower_is_better_and_inputs_are_compared_apart() -> None:
     )
     assert not any(win for row in (table.rows[0], table.rows[1], table.rows[3]) for _, win in row)
     assert "lower is better" in table.title and "% of torso" in table.title
-    assert "12 clips, 290-300 windows" in table.markdown()
+    assert "12 clips of 11 takes, 290-300 windows" in table.markdown()
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,16 @@ def test_a_missing_checkpoint_is_an_error_with_a_remedy(tmp_path: Path) -> None:
         store.training("stga_net")
 
 
+def test_the_checkpoints_of_further_seeds_count_too(tmp_path: Path) -> None:
+    store = Store(root=str(tmp_path))
+    store.output("stga_net_no_b").parent.mkdir(parents=True)
+    named = [{"path": f"models/{name}.pt"} for name in ("best", "a0", "a1", "b0", "b1")]
+    current = {"best": named[0], "last": named[0], "folds": named[1:3], "fold_seeds": [named[3:]]}
+    store.output("stga_net_no_b").write_text(json.dumps(current))
+    names = [path.stem for path in store.checkpoints("stga_net_no_b")]
+    assert names == ["best", "best", "a0", "a1", "b0", "b1"]
+
+
 def test_an_unwritable_store_is_one_clear_error(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")

@@ -15,7 +15,7 @@ def write_report(case: Case, values: dict[int | None, float]) -> None:
     """A report of one horizon with one row per seed."""
     row = {
         "method": ASSET, "input": "annotated", "style": "all", "horizon_ms": 400,
-        "metric": "mpjpe_torso", "split": "test", "n_clips": 1,
+        "metric": "mpjpe_torso", "split": "test", "n_clips": 1, "n_takes": 1,
     }  # fmt: skip
     rows = [{**row, "seed": seed, "value": value} for seed, value in values.items()]
     rows.append({**row, "method": "zero_velocity", "seed": 0, "value": 99.0})

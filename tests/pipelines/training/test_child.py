@@ -1,13 +1,20 @@
-"""What the training process writes to MLflow beside the metrics."""
+"""What the training process trains, and writes to MLflow beside the metrics."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import polars as pl
 import pytest
 from filelock import FileLock, Timeout
 
+from dance_models.checkpoint import experiment_to_plain
+from dance_models.data.pose_runs import save_pose_runs
+from dance_models.profiles import PROFILES
+from dance_models.training.synthetic import synthetic_runs
 from pipelines.storage.store import Store
+from pipelines.training import child
 from pipelines.training.child import DATASETS_LOCK, _log_datasets
 
 
@@ -31,3 +38,36 @@ def test_only_one_training_at_a_time_logs_its_data_set(
         {"store": str(store.path), "datasets": {"train_split": known, "val_split": known}}
     )
     assert noted == ["training", "validation"]
+
+
+def test_every_fold_is_trained_from_every_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fixed split has the first seed alone; names in MLflow have the seed before the fold."""
+    runs = [replace(run, fold=i % 3) for i, run in enumerate(synthetic_runs(6, 20))]
+    save_pose_runs(runs, tmp_path / "runs.npz")
+    experiment = replace(PROFILES["smoke"].networks["stga_net.no_b"], folds=True)
+    assert experiment.seeds == 3
+    trained: list[tuple[str, int, int]] = []
+    logged: list[str | None] = []
+
+    def train_once(runs: Any, experiment: Any, folder: Path, on_epoch: Any, *_: Any) -> str:
+        place = folder.relative_to(tmp_path).as_posix()
+        trained.append((place, experiment.training.seed, len(runs)))
+        on_epoch(None)
+        return place
+
+    monkeypatch.setattr(child, "_train_once", train_once)
+    job = {
+        "runs": str(tmp_path / "runs.npz"),
+        "experiment": experiment_to_plain(experiment),
+        "frame_split": False, "crops": "", "initial": None,
+    }  # fmt: skip
+    best, folds = child._train(job, tmp_path, lambda name, record: logged.append(name))
+    assert best == "."
+    assert folds == [
+        [f"{seed}fold_{k}" for k in range(3)] for seed in ("", "seed_1/", "seed_2/")
+    ]  # fmt: skip
+    assert [seed for _, seed, _ in trained] == [0, 0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert {count for _, _, count in trained[1:]} == {4}
+    assert logged[0] is None and logged[1] == "fold_0" and logged[-1] == "seed_2.fold_2"
