@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
 from dance_models.config import (
+    CmuProtocolConfig,
     Experiment,
     HrnetExperiment,
     PredictionExperiment,
@@ -22,6 +23,7 @@ from dance_models.data.crops import Crops
 from dance_models.data.pose_runs import PoseRun, load_pose_runs
 from dance_models.errors import InputError
 from dance_models.profiles import PROFILES
+from dance_models.recipes import CMU_NETWORKS
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -199,6 +201,37 @@ def bench(arguments: argparse.Namespace) -> None:
         )
 
 
+def protocol(arguments: argparse.Namespace) -> None:
+    """Train on the CMU motion-prediction benchmark (3-D) and print its table; resumes."""
+    from dance_models.evaluation.cmu_protocol import (
+        CmuBenchmark,
+        protocol_tables,
+        score_rows,
+        train_rows,
+        trivial_rows,
+        write_scores,
+    )
+    from dance_models.motion.cmu_protocol import read_motion, read_skeleton
+
+    known = CMU_NETWORKS[arguments.profile]
+    chosen = {
+        name: replace(known[name], training=_override(known[name].training, arguments.training))
+        for name in arguments.network or known
+    }
+    benchmark = CmuBenchmark(
+        read_motion(arguments.data),
+        read_skeleton(arguments.skeleton),
+        CmuProtocolConfig(),
+        arguments.held_out,
+    )
+    rows = trivial_rows(benchmark) | train_rows(benchmark, chosen, arguments.out, _say)
+    scores = score_rows(benchmark, rows)
+    for table in protocol_tables(benchmark, scores):
+        _say("\n" + table.markdown())
+    name = "held_out.json" if arguments.held_out else "test.json"
+    write_scores(benchmark, scores, arguments.out / name)
+
+
 def _add_settings(parser: argparse.ArgumentParser, name: str, example: str) -> None:
     parser.add_argument(name, nargs="*", default=[], metavar="NAME=VALUE", help=f"e.g. {example}")
 
@@ -235,6 +268,19 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=int, default=120, help="frames per synthetic clip")
 
 
+def _add_protocol(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True, help=".npz of the sequences")
+    parser.add_argument("--skeleton", type=Path, required=True, help="JSON of the 38 joints")
+    parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints and scores")
+    names = sorted(CMU_NETWORKS["study"])
+    parser.add_argument("--network", nargs="*", choices=names, default=[], help="default: all")
+    parser.add_argument("--profile", choices=sorted(CMU_NETWORKS), default="study")
+    parser.add_argument(
+        "--held-out", action="store_true", help="score held-out training files, not the test"
+    )
+    _add_settings(parser, "--training", "epochs=5")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dance_models", description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -245,6 +291,9 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--runs", type=Path, required=command is not bench, help="exported .npz")
         _add_settings(sub, "--training", "epochs=5")
         add_own(sub)
+    sub = commands.add_parser(protocol.__name__, help=protocol.__doc__)
+    sub.set_defaults(command=protocol)
+    _add_protocol(sub)
     return parser
 
 

@@ -226,6 +226,7 @@ class TrajGcnConfig:
     hidden: int = 128
     blocks: int = 6
     dropout: float = 0.1
+    observed: int = _added(27, was=27)  # frames that are read, the last ones; published: 10
 
 
 @dataclass(frozen=True)
@@ -283,6 +284,21 @@ class MotionConfig:
     cameras: int = 3  # virtual views of each BVH file
     val_share: float = 0.1  # share of the files that select the pre-trained weights
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class CmuProtocolConfig:
+    """The motion-prediction benchmark on CMU motion capture (docs/usage/public_protocol.md).
+
+    The first four are the benchmark's. The others say what our networks are trained on.
+    """
+
+    history: int = 50  # frames of a test window of which the last ones are observed
+    future: int = 25  # frames after them; ten are scored
+    windows: int = 8  # test windows an action
+    seed: int = 1_234_567_890  # of their starts; every action begins with it anew
+    frames_per_action: int = 2500  # longer actions are cut to it, shorter ones repeated
+    held_out_stride: int = 3  # frames between the windows of held-out training files
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,11 @@ from dance_models.config import (
     HrnetConfig,
     HrnetExperiment,
     MkffStGcnConfig,
+    PredictionExperiment,
+    SimlpeConfig,
     StgaNetConfig,
     TrainingConfig,
+    TrajGcnConfig,
     paper_training,
 )
 from dance_models.skeleton import DANCE_14
@@ -96,3 +99,31 @@ HRNET: Final = HrnetExperiment(
         axis_scale=(0.85, 1.2),
     ),
 )
+
+# The public benchmark on CMU motion capture. Its bones have one length in all files, and its
+# figures mostly face the front: neither scale nor rotation is drawn. Minutes on one core.
+_CMU_TRAINING: Final = TrainingConfig(
+    epochs=10,
+    steps_per_epoch=200,
+    learning_rate=3e-3,
+    rotation_rad=0.0,
+    axis_scale=(1.0, 1.0),
+)
+_CMU_STUDY: Final = {
+    "traj_gcn": PredictionExperiment(TrajGcnConfig(hidden=64), _CMU_TRAINING),
+    "simlpe": PredictionExperiment(SimlpeConfig(), _CMU_TRAINING),
+    "stga_net": PredictionExperiment(
+        replace(STGA, dct_inputs=10), replace(_CMU_TRAINING, epochs=8, velocity_weight=0.0)
+    ),
+}
+# Profile -> row -> what is trained.
+CMU_NETWORKS: Final = {
+    "study": _CMU_STUDY,
+    "smoke": {
+        name: replace(
+            experiment,
+            training=replace(experiment.training, epochs=2, steps_per_epoch=5, batch_size=8),
+        )
+        for name, experiment in _CMU_STUDY.items()
+    },
+}

@@ -1,6 +1,6 @@
 """Trivial prediction rows: zero velocity, constant velocity, and linear regression.
 
-A forecaster maps observed windows (N, 27, J, 2) in pixels to forecasts (N, 10, J, 2). Like the
+A forecaster maps observed windows (N, 27, J, D) in pixels to forecasts (N, 10, J, D). Like the
 networks, the regressions read poses centred on the last observed pelvis and divided by the median
 torso of the observed window, and forecast the offset from the last observed pose.
 """
@@ -16,6 +16,7 @@ from dance_models.data.forecast_windows import FUTURE, ForecastWindows
 from dance_models.geometry import pelvis
 from dance_models.metrics.horizon import at_horizons, joint_distance
 from dance_models.metrics.torso import window_torso
+from dance_models.skeleton import DANCE_14, Skeleton
 
 Array = NDArray[np.floating]
 Forecaster = Callable[[Array], NDArray[np.float32]]
@@ -29,23 +30,23 @@ STRENGTHS: Final = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the ridge, as a share of 
 class WindowScale:
     """Origin and unit of each window, from the observed frames alone."""
 
-    centre: NDArray[np.float64]  # (N, 2) pelvis of the last observed frame, pixels
+    centre: NDArray[np.float64]  # (N, D) pelvis of the last observed frame, pixels
     torso: NDArray[np.float64]  # (N,) median torso over the observed frames, pixels, >= 1
 
     @classmethod
-    def of(cls, observed: Array) -> "WindowScale":
-        """Scale of windows (N, T, J, 2)."""
+    def of(cls, observed: Array, skeleton: Skeleton = DANCE_14) -> "WindowScale":
+        """Scale of windows (N, T, J, D)."""
         poses = np.asarray(observed, np.float64)
-        torso = np.asarray(window_torso(poses), np.float64)
-        return cls(np.asarray(pelvis(poses[:, -1]), np.float64), torso)
+        torso = np.asarray(window_torso(poses, skeleton=skeleton), np.float64)
+        return cls(np.asarray(pelvis(poses[:, -1], skeleton=skeleton), np.float64), torso)
 
     def inward(self, poses: Array) -> NDArray[np.float64]:
-        """Pixels (N, T, J, 2) to torsos from the pelvis."""
+        """Pixels (N, T, J, D) to torsos from the pelvis."""
         offset = poses - self.centre[:, None, None]
         return np.asarray(offset / self.torso[:, None, None, None])
 
     def outward(self, poses: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Torsos from the pelvis (N, T, J, 2) to pixels."""
+        """Torsos from the pelvis (N, T, J, D) to pixels."""
         pixels = poses * self.torso[:, None, None, None] + self.centre[:, None, None]
         return pixels.astype(np.float32)
 
@@ -67,7 +68,7 @@ class DampedVelocity:
     gamma: float
 
     def __call__(self, observed: Array) -> NDArray[np.float32]:
-        """Forecast (N, 10, J, 2) pixels."""
+        """Forecast (N, 10, J, D) pixels."""
         step = observed[:, -1:] - observed[:, -2:-1]
         travelled = np.cumsum(self.gamma ** np.arange(1, FUTURE + 1))
         return (observed[:, -1:] + step * travelled[:, None, None]).astype(np.float32)
@@ -81,13 +82,16 @@ def fit_damped_velocity(validation: ForecastWindows) -> DampedVelocity:
     return candidates[int(np.argmin([window_error(c, validation) for c in candidates]))]
 
 
-def window_error(forecaster: Forecaster, windows: ForecastWindows) -> float:
+def window_error(
+    forecaster: Forecaster, windows: ForecastWindows, skeleton: Skeleton = DANCE_14
+) -> float:
     """The score that chooses prediction parameters: mean joint error over the four horizons.
 
     In torsos of the observed window. NaN without windows.
     """
     there, truth = at_horizons(forecaster(windows.observed)), at_horizons(windows.future)
-    distance = joint_distance(there, truth) / WindowScale.of(windows.observed).torso[:, None, None]
+    torso = WindowScale.of(windows.observed, skeleton).torso
+    distance = joint_distance(there, truth) / torso[:, None, None]
     known = np.isfinite(distance)
     return float(distance[known].mean()) if known.any() else np.nan
 
@@ -102,7 +106,7 @@ class LinearAutoregression:
     weights: NDArray[np.float64]  # (8, 10): step (oldest first) -> offset from the last position
 
     def __call__(self, observed: Array) -> NDArray[np.float32]:
-        """Forecast (N, 10, J, 2) pixels."""
+        """Forecast (N, 10, J, D) pixels."""
         last = observed[:, -AR_ORDER:].astype(np.float64)
         offset = np.einsum("ntjc,th->nhjc", np.diff(last, axis=1), self.weights)
         return np.asarray(last[:, -1:] + offset, np.float32)
@@ -129,19 +133,20 @@ def fit_autoregression(train: ForecastWindows) -> LinearAutoregression:
 class RidgeForecast:
     """One linear map from all observed coordinates to all future offsets from the last pose."""
 
-    weights: NDArray[np.float64]  # (27 * 2 J + 1, 10 * 2 J)
+    weights: NDArray[np.float64]  # (27 * D J + 1, 10 * D J)
     strength: float
+    skeleton: Skeleton = DANCE_14
 
     def __call__(self, observed: Array) -> NDArray[np.float32]:
-        """Forecast (N, 10, J, 2) pixels."""
-        scale = WindowScale.of(observed)
+        """Forecast (N, 10, J, D) pixels."""
+        scale = WindowScale.of(observed, self.skeleton)
         past = scale.inward(observed)
         offset = (_design(past) @ self.weights).reshape(len(past), FUTURE, *past.shape[2:])
         return scale.outward(past[:, -1:] + offset)
 
 
 def _design(past: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Last pose, all steps before it and a constant, (N, 27, J, 2) -> (N, 27 * 2 J + 1)."""
+    """Last pose, all steps before it and a constant, (N, 27, J, D) -> (N, 27 * D J + 1)."""
     steps, last = _flat(np.diff(past, axis=1)), _flat(past[:, -1])
     return np.concatenate([steps, last, np.ones((len(past), 1))], axis=1)
 
@@ -151,20 +156,25 @@ def _flat(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return values.reshape(len(values), int(np.prod(values.shape[1:])))
 
 
-def fit_ridge(train: ForecastWindows, validation: ForecastWindows) -> RidgeForecast:
+def fit_ridge(
+    train: ForecastWindows, validation: ForecastWindows, skeleton: Skeleton = DANCE_14
+) -> RidgeForecast:
     """Ridge regression on the training windows; strength chosen on validation.
 
     Joints without annotation are left out of their own regression. Without validation windows the
     strongest ridge is used; without training windows all weights are zero (zero velocity).
     """
-    scale = WindowScale.of(train.observed)
+    scale = WindowScale.of(train.observed, skeleton)
     past = scale.inward(train.observed)
     x = _design(past)
     y = _flat(scale.inward(train.future) - past[:, -1:])
-    candidates = [RidgeForecast(w, s) for w, s in zip(_ridge(x, y), STRENGTHS, strict=True)]
+    candidates = [
+        RidgeForecast(w, s, skeleton) for w, s in zip(_ridge(x, y), STRENGTHS, strict=True)
+    ]
     if not len(validation):
         return candidates[-1]
-    return candidates[int(np.argmin([window_error(c, validation) for c in candidates]))]
+    errors = [window_error(c, validation, skeleton) for c in candidates]
+    return candidates[int(np.argmin(errors))]
 
 
 def _ridge(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[NDArray[np.float64]]:

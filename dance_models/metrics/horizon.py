@@ -31,6 +31,14 @@ def joint_distance(
     return np.asarray(np.linalg.norm(forecast.astype(precision) - truth, axis=-1))
 
 
+def weighted_joint_error(forecast: Array, truth: Array, weights: Array) -> NDArray[np.float64]:
+    """Weighted sum of the joint distances, (..., J, D) with weights (J,) -> (...).
+
+    Weights that add up to 1 give a mean. NaN where a joint's truth is missing.
+    """
+    return np.asarray(joint_distance(forecast, truth) @ weights)
+
+
 def coordinate_error(forecast: Array, truth: Array) -> NDArray[np.float64]:
     """Mean absolute error of the coordinates in pixels, (..., J, D) -> (..., J)."""
     return np.asarray(np.abs(forecast.astype(np.float64) - truth).mean(axis=-1))

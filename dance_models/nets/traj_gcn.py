@@ -4,8 +4,9 @@ After Mao et al. 2019 ("Learning trajectory dependencies"): the last pose is rep
 future, every coordinate's trajectory is transformed by a DCT, a graph convolutional network over
 the coordinates corrects the coefficients, and the inverse DCT gives all frames. Nodes are the J D
 coordinates; the adjacency is learnt without a skeleton. Different from the publication: smaller
-(256 hidden units and 12 blocks there), and the bias is added before the nodes are mixed, which
-matters in the last layer alone, since normalisation follows the others.
+(256 hidden units and 12 blocks there), trained on the future frames alone (there on the observed
+ones too), and the bias is added before the nodes are mixed, which matters in the last layer alone,
+since normalisation follows the others.
 """
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from dance_models.config import TrajGcnConfig
 from dance_models.data.forecast_windows import FUTURE, OBSERVED
+from dance_models.errors import InputError
 from dance_models.nets.layers import NormLast
 from dance_models.nets.simlpe import dct_matrix
 from dance_models.skeleton import DANCE_14, Skeleton
@@ -47,7 +49,11 @@ class Layer(nn.Sequential):
 
 
 class TrajGcn(nn.Module):
-    """Shape: observed (B, 27, J, D) -> forecast (B, 10, J, D), torso lengths."""
+    """Shape: observed (B, 27, J, D) -> forecast (B, 10, J, D), torso lengths.
+
+    It reads the last ``config.observed`` of the observed frames. Raises InputError when these are
+    more than there are.
+    """
 
     dct: Tensor
 
@@ -55,10 +61,12 @@ class TrajGcn(nn.Module):
         self,
         config: TrajGcnConfig,
         skeleton: Skeleton = DANCE_14,
-        frames: int = OBSERVED + FUTURE,
     ) -> None:
         super().__init__()
+        if not 1 <= config.observed <= OBSERVED:
+            raise InputError(f"it cannot read {config.observed} frames", hint=f"1 to {OBSERVED}")
         self.config, self.skeleton = config, skeleton
+        frames = config.observed + FUTURE
         nodes = skeleton.num_joints * skeleton.dimensions
         self.register_buffer("dct", dct_matrix(frames))
         hidden, dropout = config.hidden, config.dropout
@@ -75,11 +83,12 @@ class TrajGcn(nn.Module):
 
     def forward(self, observed: Tensor) -> Tensor:
         """Forecast a batch of windows."""
+        observed = observed[:, -self.config.observed :]
         padded = torch.cat([observed, observed[:, -1:].expand(-1, FUTURE, -1, -1)], dim=1)
         coefficients = padded.flatten(2).transpose(1, 2) @ self.dct.T  # (B, J D, T)
         x = self.first(coefficients)
         for block in self.blocks:
             x = x + block(x)
         corrected = (coefficients + self.last(x)) @ self.dct
-        future: Tensor = corrected.transpose(1, 2)[:, OBSERVED:]
+        future: Tensor = corrected.transpose(1, 2)[:, -FUTURE:]
         return future.reshape(-1, FUTURE, *observed.shape[2:])

@@ -10,10 +10,11 @@ import pytest
 
 from dance_models.geometry import mirror_keypoints, person_box
 from dance_models.skeleton import DANCE_14, Skeleton
+from dance_models.skeletons.cmu_26 import CMU_26
 from dance_models.skeletons.coco_17 import COCO_17
 from dance_models.skeletons.mocap_25 import MOCAP_25
 
-SKELETONS = (DANCE_14, COCO_17, MOCAP_25)
+SKELETONS = (DANCE_14, COCO_17, MOCAP_25, CMU_26)
 INDEX = DANCE_14.index
 
 every_skeleton = pytest.mark.parametrize("skeleton", SKELETONS, ids=lambda s: s.id)
@@ -25,7 +26,8 @@ def _poses(skeleton: Skeleton, frames: int = 5) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("skeleton", "joints", "dimensions"), [(DANCE_14, 14, 2), (COCO_17, 17, 2), (MOCAP_25, 25, 3)]
+    ("skeleton", "joints", "dimensions"),
+    [(DANCE_14, 14, 2), (COCO_17, 17, 2), (MOCAP_25, 25, 3), (CMU_26, 26, 3)],
 )
 def test_sizes(skeleton: Skeleton, joints: int, dimensions: int) -> None:
     assert (skeleton.num_joints, skeleton.dimensions) == (joints, dimensions)

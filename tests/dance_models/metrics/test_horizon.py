@@ -15,6 +15,7 @@ from dance_models.metrics.horizon import (
     mean_speed,
     skill,
     speed_class,
+    weighted_joint_error,
     wrap,
 )
 from dance_models.skeleton import DANCE_14
@@ -30,6 +31,15 @@ def test_distance_and_coordinate_error() -> None:
     truth = figure()
     assert joint_distance(truth + np.array([3, -4]), truth) == pytest.approx([5] * 14)
     assert coordinate_error(truth + np.array([3, -4]), truth) == pytest.approx([3.5] * 14)
+
+
+def test_weighted_error_of_three_joints() -> None:
+    truth = np.zeros((2, 3, 3))
+    forecast = truth.copy()
+    forecast[0, :, 0] = 1, 2, 6
+    assert weighted_joint_error(forecast, truth, np.array([0.5, 0.25, 0])).tolist() == [1, 0]
+    truth[1, 0] = np.nan
+    assert np.isnan(weighted_joint_error(forecast, truth, np.full(3, 1 / 3))[1])
 
 
 def test_bone_angle_of_the_standing_figure() -> None:

@@ -1,10 +1,12 @@
 import numpy as np
+import pytest
 import torch
 from network_cases import chain_skeleton
 from scipy.fft import dct, idct
-from torch import Tensor
+from torch import Tensor, nn
 
 from dance_models.config import TrajGcnConfig
+from dance_models.errors import InputError
 from dance_models.nets.traj_gcn import FreeGraphConv, TrajGcn
 
 SMALL = TrajGcnConfig(hidden=16, blocks=2)
@@ -17,7 +19,7 @@ def _windows(count: int, frames: int = 27) -> Tensor:
 
 def test_published_size() -> None:
     """66 coordinates, 20 coefficients, 12 blocks of 256: the "2.6 M" of the publication."""
-    published = TrajGcn(TrajGcnConfig(hidden=256, blocks=12), chain_skeleton(22, 3), frames=20)
+    published = TrajGcn(TrajGcnConfig(hidden=256, blocks=12, observed=10), chain_skeleton(22, 3))
     assert sum(p.numel() for p in published.parameters()) == 2_547_580
     count = sum(p.numel() for p in TrajGcn(TrajGcnConfig()).parameters())
     assert count == 311_941
@@ -54,6 +56,25 @@ def test_untrained_network_repeats_the_last_pose() -> None:
     forecast = TrajGcn(TrajGcnConfig())(x)
     assert forecast.shape == (3, 10, 14, 2)
     torch.testing.assert_close(forecast, x[:, -1:].expand_as(forecast), atol=1e-5, rtol=0)
+
+
+def test_it_reads_the_last_frames_alone() -> None:
+    torch.manual_seed(0)
+    model = TrajGcn(TrajGcnConfig(hidden=16, blocks=1, observed=10)).eval()
+    nn.init.normal_(model.last.linear.weight)
+    x = _windows(2)
+    changed = x.clone()
+    changed[:, :17] = 9.0
+    assert model(x).shape == (2, 10, 14, 2)
+    torch.testing.assert_close(model(x), model(changed))
+    changed[:, 17] += 1.0
+    assert (model(x) - model(changed)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("frames", [0, 28])
+def test_more_frames_than_there_are_cannot_be_read(frames: int) -> None:
+    with pytest.raises(InputError, match="1 to 27"):
+        TrajGcn(TrajGcnConfig(observed=frames))
 
 
 def test_it_can_learn_one_batch() -> None:

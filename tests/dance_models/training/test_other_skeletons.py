@@ -20,6 +20,7 @@ from dance_models.inference.refine import refine_mirror_gap, refine_runs
 from dance_models.metrics.torso import visible_annotation
 from dance_models.nets.build import skeleton_of
 from dance_models.skeleton import DANCE_14, Skeleton
+from dance_models.skeletons.cmu_26 import CMU_26
 from dance_models.skeletons.coco_17 import COCO_17
 from dance_models.skeletons.mocap_25 import MOCAP_25
 from dance_models.training.loop import TrainingResult
@@ -39,7 +40,7 @@ SHORT = replace(TRAINING, epochs=1, steps_per_epoch=1)
 Train = Callable[..., TrainingResult]
 
 other_skeletons = pytest.mark.parametrize(
-    "skeleton", [COCO_17, MOCAP_25], ids=lambda skeleton: skeleton.id
+    "skeleton", [COCO_17, MOCAP_25, CMU_26], ids=lambda skeleton: skeleton.id
 )
 
 
