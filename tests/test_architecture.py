@@ -46,6 +46,7 @@ LAYERS = {
         "apply",
         "quality",
         "demo",
+        "rendered",
         "bench",
         "__main__",
     ),

@@ -131,14 +131,18 @@ def augment_run(
 
 def _moved(run: PoseRun, draw: Draw, skeleton: Skeleton) -> PoseRun:
     """A copy of the run under the drawn geometry, left and right swapped where it mirrors."""
-    estimate, annotation, landmark_xy = _transform(
-        [run.estimate, run.annotation, run.landmarks[..., :2]], run.width, run.height, draw
+    estimate, annotation, consensus, landmark_xy = _transform(
+        [run.estimate, run.annotation, run.consensus, run.landmarks[..., :2]],
+        run.width,
+        run.height,
+        draw,
     )
     landmarks = np.concatenate([landmark_xy, run.landmarks[..., 2:]], axis=-1)
     score, visibility = run.score.copy(), run.visibility.copy()
     if draw["flip"]:
         swap = list(skeleton.mirror)
         estimate, annotation = estimate[:, swap], annotation[:, swap]
+        consensus = consensus[:, swap]
         score, visibility = score[:, swap], visibility[:, swap]
         landmarks = _mirror_landmarks(landmarks, run.clip, skeleton)
     return replace(
@@ -148,6 +152,7 @@ def _moved(run: PoseRun, draw: Draw, skeleton: Skeleton) -> PoseRun:
         landmarks=landmarks.astype(np.float32),
         annotation=annotation,
         visibility=visibility,
+        consensus=consensus,
     )
 
 

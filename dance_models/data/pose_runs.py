@@ -5,14 +5,17 @@ bare GPU host from one exported file.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.errors import InputError
 from dance_models.skeleton import Skeleton
+
+_NOT_GIVEN: Final[NDArray[np.float32]] = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +25,9 @@ class PoseRun:
     Missing coordinates are NaN, missing scores 0. ``annotation`` is NaN and ``visibility`` 0
     wherever there is no annotation. ``landmarks`` is (T, L, D + 1): coordinates, then visibility;
     L is 0 when the estimator reports none.
+
+    ``consensus`` is the truth in the estimator's own definition of each joint, where it is known:
+    rendered motion alone has it (:mod:`dance_models.rendered.consensus`). Without it, all NaN.
     """
 
     clip: str
@@ -41,6 +47,11 @@ class PoseRun:
     landmarks: NDArray[np.float32]  # (T, L, D + 1)
     annotation: NDArray[np.float32]  # (T, J, D)
     visibility: NDArray[np.uint8]  # (T, J) 0 absent, 1 occluded, 2 visible
+    consensus: NDArray[np.float32] = field(default_factory=lambda: _NOT_GIVEN)  # (T, J, D)
+
+    def __post_init__(self) -> None:
+        if self.consensus is _NOT_GIVEN:
+            object.__setattr__(self, "consensus", np.full_like(self.annotation, np.nan))
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -49,6 +60,16 @@ class PoseRun:
     def annotated(self) -> NDArray[np.bool_]:
         """(T,) whether the frame has at least one annotated joint."""
         return np.asarray((self.visibility > 0).any(axis=1))
+
+
+_ARRAYS = ("frame", "time_s", "estimate", "score", "landmarks", "annotation", "visibility")
+_OPTIONAL = ("consensus",)  # absent from files that were written before there was one
+_SCALARS = tuple(f.name for f in fields(PoseRun) if f.name not in (*_ARRAYS, *_OPTIONAL))
+
+
+def at_frames(run: PoseRun, kept: slice | NDArray[np.integer]) -> PoseRun:
+    """The run with these of its T frames alone."""
+    return replace(run, **{name: getattr(run, name)[kept] for name in (*_ARRAYS, *_OPTIONAL)})
 
 
 def check_skeleton(runs: Sequence[PoseRun], skeleton: Skeleton) -> None:
@@ -64,17 +85,14 @@ def check_skeleton(runs: Sequence[PoseRun], skeleton: Skeleton) -> None:
             )
 
 
-_ARRAYS = ("frame", "time_s", "estimate", "score", "landmarks", "annotation", "visibility")
-_SCALARS = tuple(f.name for f in fields(PoseRun) if f.name not in _ARRAYS)
-
-
 def save_pose_runs(runs: Sequence[PoseRun], path: Path) -> None:
     """Write all runs to one uncompressed ``.npz`` (no pickle). Raises ValueError on no runs."""
     if not runs:
         raise ValueError("no pose runs to save")
     lengths = np.array([len(r) for r in runs], dtype=np.int64)
     arrays: dict[str, NDArray[np.generic]] = {"length": lengths}
-    for name in _ARRAYS:
+    given = [name for name in _OPTIONAL if any(_known(getattr(r, name)) for r in runs)]
+    for name in (*_ARRAYS, *given):
         arrays[name] = np.concatenate([getattr(r, name) for r in runs])
     for name in _SCALARS:
         arrays[name] = np.array([getattr(r, name) for r in runs])
@@ -83,15 +101,20 @@ def save_pose_runs(runs: Sequence[PoseRun], path: Path) -> None:
     part.replace(path)
 
 
+def _known(array: NDArray[np.floating]) -> bool:
+    return bool(np.isfinite(array).any())
+
+
 def load_pose_runs(path: Path) -> list[PoseRun]:
     """Read what :func:`save_pose_runs` wrote."""
     with np.load(path, allow_pickle=False) as stored:
         data = {name: stored[name] for name in stored.files}
+    arrays = [name for name in (*_ARRAYS, *_OPTIONAL) if name in data]
     stops = np.cumsum(data["length"])
     return [
         PoseRun(
             **{name: data[name][i].item() for name in _SCALARS},
-            **{name: data[name][start:stop] for name in _ARRAYS},
+            **{name: data[name][start:stop] for name in arrays},
         )
         for i, (start, stop) in enumerate(zip(stops - data["length"], stops, strict=True))
     ]

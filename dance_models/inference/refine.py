@@ -15,7 +15,7 @@ from dance_models.data.forecast_windows import (
     fill_missing,
     resample,
 )
-from dance_models.data.pose_runs import PoseRun
+from dance_models.data.pose_runs import PoseRun, at_frames
 from dance_models.data.refine_windows import (
     RefineFrames,
     reference_frame,
@@ -36,9 +36,9 @@ def mirrored_run(run: PoseRun, skeleton: Skeleton = DANCE_14) -> PoseRun:
     marks[..., axis] = run.width - 1 - marks[..., axis]
     if marks.shape[1] == skeleton.num_landmarks:
         marks = marks[:, list(skeleton.landmark_mirror)]
-    estimate, annotation = (
+    estimate, annotation, consensus = (
         mirror_keypoints(poses, run.width, skeleton=skeleton).astype(np.float32)
-        for poses in (run.estimate, run.annotation)
+        for poses in (run.estimate, run.annotation, run.consensus)
     )
     return replace(
         run,
@@ -47,6 +47,7 @@ def mirrored_run(run: PoseRun, skeleton: Skeleton = DANCE_14) -> PoseRun:
         landmarks=marks,
         annotation=annotation,
         visibility=run.visibility[:, skeleton.mirror],
+        consensus=consensus,
     )
 
 
@@ -170,5 +171,4 @@ def refine_observed(
 
 def slice_run(run: PoseRun, start: int, stop: int) -> PoseRun:
     """Frames ``start`` to ``stop - 1`` of a run."""
-    names = ("frame", "time_s", "estimate", "score", "landmarks", "annotation", "visibility")
-    return replace(run, **{name: getattr(run, name)[start:stop] for name in names})
+    return at_frames(run, slice(start, stop))

@@ -1,9 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dance_models.data.pose_runs import PoseRun, load_pose_runs, save_pose_runs
+from dance_models.data.pose_runs import PoseRun, at_frames, load_pose_runs, save_pose_runs
 
 
 def _run(clip: str, length: int) -> PoseRun:
@@ -42,6 +43,31 @@ def test_npz_round_trip_keeps_everything(tmp_path: Path) -> None:
         np.testing.assert_array_equal(before.annotation, after.annotation)
         assert not after.annotated.any()
     assert [p.name for p in tmp_path.iterdir()] == ["runs.npz"]
+
+
+def test_a_consensus_is_optional_and_kept(tmp_path: Path) -> None:
+    plain, agreed = _run("a", 3), _run("b", 4)
+    assert plain.consensus.shape == (3, 14, 2)
+    assert np.isnan(plain.consensus).all()
+    save_pose_runs([plain], tmp_path / "old.npz")
+    with np.load(tmp_path / "old.npz") as stored:
+        assert "consensus" not in stored.files  # files without one stay as they were
+    assert np.isnan(load_pose_runs(tmp_path / "old.npz")[0].consensus).all()
+    agreed = replace(agreed, consensus=agreed.estimate + 1)
+    save_pose_runs([plain, agreed], tmp_path / "new.npz")
+    first, second = load_pose_runs(tmp_path / "new.npz")
+    assert np.isnan(first.consensus).all()
+    np.testing.assert_array_equal(second.consensus, agreed.consensus)
+
+
+def test_frames_of_a_run_are_those_of_all_its_arrays() -> None:
+    run = _run("a", 6)
+    run = replace(run, consensus=run.estimate - 1)
+    part, some = at_frames(run, slice(2, 5)), at_frames(run, np.array([0, 4]))
+    assert (len(part), len(some)) == (3, 2)
+    for name in ("frame", "time_s", "estimate", "score", "landmarks", "visibility", "consensus"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(run, name)[2:5])
+        np.testing.assert_array_equal(getattr(some, name), getattr(run, name)[[0, 4]])
 
 
 def test_nothing_to_save_is_an_error(tmp_path: Path) -> None:
