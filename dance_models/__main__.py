@@ -1,6 +1,7 @@
-"""``python -m dance_models``: train, compare recipes and benchmark; needs torch and numpy only.
+"""``python -m dance_models``: train, compare recipes, benchmark, and render motion.
 
-The pipeline exports its pose runs to one ``.npz`` file, which ``train`` and ``levers`` read.
+The pipeline exports its pose runs to one ``.npz`` file, which ``train`` and ``levers`` read; they
+need torch and numpy only. ``rendered`` writes such a file; it needs the whole package.
 """
 
 import argparse
@@ -232,6 +233,31 @@ def protocol(arguments: argparse.Namespace) -> None:
     write_scores(benchmark, scores, arguments.out / name)
 
 
+def rendered(arguments: argparse.Namespace) -> None:
+    """Render motion on bodies, estimate it, and write the pose runs; resumes."""
+    from dance_models.data.pose_runs import save_pose_runs
+    from dance_models.estimators.weights import fetch_weights
+    from dance_models.motion.read import motion_sources
+    from dance_models.rendered.corpus import accuracy, read_takes, render_pieces, rendered_runs
+
+    profile = PROFILES[arguments.profile]
+    config = _override(replace(profile.rendered, pieces=arguments.pieces), arguments.set)
+    takes, problems = read_takes(motion_sources(arguments.motion), config)
+    for source, problem in problems.items():
+        _say(f"not used: {source}: {problem}")
+    folder = arguments.out / "views"
+    weights = fetch_weights(arguments.weights or arguments.out / "weights")
+
+    def report(done: int, total: int) -> None:
+        _say(f"{done} of {total} views")
+
+    pieces = render_pieces(takes, config, profile.estimator, weights, folder, report)
+    runs = rendered_runs(pieces, folder, config)
+    save_pose_runs(runs, arguments.out / "runs.npz")
+    shown = ", ".join(f"{name} {value:.1f}" for name, value in accuracy(runs).items())
+    _say(f"{len(runs)} clips, {sum(map(len, runs))} frames: {shown}")
+
+
 def _add_settings(parser: argparse.ArgumentParser, name: str, example: str) -> None:
     parser.add_argument(name, nargs="*", default=[], metavar="NAME=VALUE", help=f"e.g. {example}")
 
@@ -281,15 +307,26 @@ def _add_protocol(parser: argparse.ArgumentParser) -> None:
     _add_settings(parser, "--training", "epochs=5")
 
 
+def _add_rendered(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--motion", type=Path, required=True, help="BVH and joint positions")
+    parser.add_argument("--out", type=Path, required=True, help="folder of runs.npz and the views")
+    parser.add_argument("--pieces", type=int, required=True, help="how many, in several views each")
+    parser.add_argument("--weights", type=Path, help="the estimator's; default: in the folder")
+    _add_settings(parser, "--set", "views=8 seconds=2.5 seed=1 workers=2")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dance_models", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    for command, add_own in ((train, _add_train), (levers, _add_levers), (bench, _add_bench)):
+    own = {train: _add_train, levers: _add_levers, bench: _add_bench, rendered: _add_rendered}
+    for command, add_own in own.items():
         sub = commands.add_parser(command.__name__, help=command.__doc__)
         sub.set_defaults(command=command)
         sub.add_argument("--profile", choices=sorted(PROFILES), default="demo")
-        sub.add_argument("--runs", type=Path, required=command is not bench, help="exported .npz")
-        _add_settings(sub, "--training", "epochs=5")
+        if command is not rendered:
+            needed = command is not bench
+            sub.add_argument("--runs", type=Path, required=needed, help="exported .npz")
+            _add_settings(sub, "--training", "epochs=5")
         add_own(sub)
     sub = commands.add_parser(protocol.__name__, help=protocol.__doc__)
     sub.set_defaults(command=protocol)

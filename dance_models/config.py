@@ -302,6 +302,29 @@ class CmuProtocolConfig:
 
 
 @dataclass(frozen=True)
+class RenderedMotionConfig:
+    """Captured motion on rendered bodies, seen by the real estimator. 0 pieces: none.
+
+    A piece is one stretch of one take on one body. Each of its views is a clip with a camera,
+    costume, background, light and encoding of its own. More pieces leave those before as they are.
+    """
+
+    pieces: int = 0
+    views: int = 8  # virtual cameras around the dancer; the consensus needs at least 4
+    seconds: float = 2.5  # of a piece
+    bodies: int = 16  # different bodies, at least one
+    lines: tuple[int, int] = (240, 720)  # height of the picture
+    figure: tuple[float, float] = (0.35, 1.0)  # height of the standing dancer, picture heights
+    crf: tuple[int, int] = (20, 38)  # H.264 quality, higher is worse
+    positions_fps: float = 60.0  # of arrays of joint positions that do not say
+    smooth_s: float = 0.5  # standard deviation over which the consensus' offset is averaged
+    most_error_m: float = 0.03  # standard error beyond which a consensus is not trusted
+    val_share: float = 0.1  # share of the takes that select the pre-trained weights
+    seed: int = 0
+    workers: int = 0  # processes; 0: one for each core
+
+
+@dataclass(frozen=True)
 class EvaluationConfig:
     """Confidence intervals and windows of the reports."""
 
@@ -468,6 +491,7 @@ class Profile:
     split: SplitConfig = field(default_factory=SplitConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     motion: MotionConfig = field(default_factory=MotionConfig)
+    rendered: RenderedMotionConfig = field(default_factory=RenderedMotionConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     recognition_gate: GateConfig = RECOGNITION_GATE
     prediction_gate: GateConfig = PREDICTION_GATE

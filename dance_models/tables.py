@@ -133,6 +133,12 @@ SPLIT_ROWS: Final[Schema] = {
     "variant": pl.Int32,
 }
 
+# Of rendered motion: also where the estimator's views of a frame agree that each joint is.
+RENDERED_ROWS: Final[Schema] = {
+    **SPLIT_ROWS,
+    "consensus": KEYPOINTS,  # null where there is none, NaN where it is not trusted
+}
+
 # One row a finding of the checks on an asset: tables/findings/<asset>[/<clip>].parquet
 FINDINGS: Final[Schema] = {
     "check": pl.String,

@@ -21,7 +21,8 @@ from pipelines.assets.pretraining import (
     pretraining_motion,
     raw_motion_asset,
 )
-from pipelines.assets.training import network_stage, pretraining_stage
+from pipelines.assets.rendered import rendered_motion
+from pipelines.assets.training import motion_table_of, network_stage, pretraining_stage
 from pipelines.automation.champions import champion_sensor
 from pipelines.automation.dataset import dataset_sensor
 from pipelines.automation.failures import failure_sensor
@@ -44,8 +45,9 @@ def stages_of(profile: Profile) -> tuple[Stage, ...]:
     """The stages of a profile's graph, upstream before downstream."""
     rows = [row for row in ROWS if row.id in profile.rows]
     networks = {row.id: network_stage(row) for row in rows}
+    motion = {stage.name: stage for stage in (pretraining_motion, rendered_motion)}
     pretrainings = [
-        pretraining_stage(asset, row, pretraining_motion)
+        pretraining_stage(asset, row, motion[motion_table_of(asset, profile)])
         for asset, row in ROW_OF_PRETRAINING.items()
         if any(fine_tuned.pretraining_asset == asset for fine_tuned in rows)
     ]
@@ -69,6 +71,7 @@ def stages_of(profile: Profile) -> tuple[Stage, ...]:
         *([person_crops] if any(row.needs_crops for row in rows) else []),
         *SPLITS,
         pretraining_motion,
+        *([rendered_motion] if profile.rendered.pieces else []),
         *pretrainings,
         *networks.values(),
         *reports,

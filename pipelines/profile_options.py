@@ -21,6 +21,7 @@ class ProfileOptions:
     folds: int = 0  # also train and score on so many grouped folds
     estimator: EstimatorConfig | None = None  # instead of the profile's own
     motion: bool | None = None  # with pre-trained rows; None: if the store holds motion
+    rendered: int | None = None  # pieces of rendered motion; None: as many as the store holds
 
     def resolve(self, store: Store) -> Profile:
         """The profile with the changes.
@@ -37,6 +38,9 @@ class ProfileOptions:
         if self.folds:
             profile = _with_folds(profile, self.folds)
         motion = store.has_motion() if self.motion is None else self.motion
+        pieces = store.rendered_pieces() if self.rendered is None else self.rendered
+        if motion and pieces:
+            profile = replace(profile, rendered=replace(profile.rendered, pieces=pieces))
         return replace(profile, rows=self._rows(profile, pretrained=motion))
 
     def _rows(self, profile: Profile, *, pretrained: bool) -> tuple[str, ...]:

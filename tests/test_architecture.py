@@ -47,6 +47,7 @@ LAYERS = {
         "apply",
         "quality",
         "demo",
+        "rendered",
         "bench",
         "__main__",
     ),

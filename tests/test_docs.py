@@ -108,8 +108,8 @@ def _drawn_edges(page: Path) -> set[tuple[str, str]]:
 
 
 def _dependencies(store: Store) -> dict[str, set[str]]:
-    """Asset -> the assets that it depends on, in the graph of profile demo with motion."""
-    profile = ProfileOptions("demo", motion=True).resolve(store)
+    """Asset -> what it depends on, in the graph of profile demo with (rendered) motion."""
+    profile = ProfileOptions("demo", motion=True, rendered=1).resolve(store)
     graph = build_definitions(profile, store).resolve_asset_graph()
     return {
         key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
@@ -186,6 +186,7 @@ SCHEMAS = {
     "pose_dataset": ("POSE_DATASET", "dance_models.tables"),
     "split_manifest": ("SPLIT_MANIFEST", "dance_models.tables"),
     "split_rows": ("SPLIT_ROWS", "dance_models.tables"),
+    "rendered_motion": ("RENDERED_ROWS", "dance_models.tables"),
     "person_crops": ("PERSON_CROPS", "dance_models.tables"),
     "pretraining_sources": ("SOURCES", "pipelines.assets.pretraining"),
     "pretraining_leaks": ("LEAKS", "pipelines.checks.motion_leak"),

@@ -20,8 +20,7 @@ from dance_models.data.forecast_windows import (
 from dance_models.data.pose_runs import PoseRun
 from dance_models.data.refine_windows import observed_scale
 from dance_models.errors import InputError
-from dance_models.estimators.protocol import PoseEstimate, PoseEstimator
-from dance_models.evidence import NUM_EVIDENCE
+from dance_models.estimators.protocol import PoseEstimate, PoseEstimator, stacked
 from dance_models.inference.forecast import forecast
 from dance_models.inference.refine import refine_observed, refine_runs, slice_run
 from dance_models.metrics.horizon import FORECAST_HZ, HORIZONS_MS, at_horizons, joint_distance
@@ -161,17 +160,7 @@ def _windows(pieces: list[PoseRun]) -> ForecastWindows:
 
 
 def _as_run(clip: str, probe: ClipProbe, found: list[PoseEstimate | None]) -> PoseRun:
-    count = len(found)
-    estimate = np.full((count, DANCE_14.num_joints, 2), np.nan, np.float32)
-    score = np.zeros((count, DANCE_14.num_joints), np.float32)
-    marks = max((len(pose.landmarks) for pose in found if pose is not None), default=0)
-    landmarks = np.full((count, marks, 3), np.nan, np.float32)
-    known = max((len(pose.evidence) for pose in found if pose is not None), default=0)
-    evidence = np.full((count, known, NUM_EVIDENCE), np.nan, np.float32)
-    for frame, pose in enumerate(found):
-        if pose is not None:
-            estimate[frame], score[frame] = pose.keypoints, pose.score
-            landmarks[frame], evidence[frame] = pose.landmarks, pose.evidence
+    count, seen = len(found), stacked(found)
     return PoseRun(
         clip=clip,
         style="",
@@ -185,10 +174,10 @@ def _as_run(clip: str, probe: ClipProbe, found: list[PoseEstimate | None]) -> Po
         height=probe.height,
         frame=np.arange(count),
         time_s=probe.time_s[:count],
-        estimate=estimate,
-        score=score,
-        landmarks=landmarks,
-        evidence=evidence,
-        annotation=np.full_like(estimate, np.nan),
+        estimate=seen.keypoints,
+        score=seen.score,
+        landmarks=seen.landmarks,
+        evidence=seen.evidence,
+        annotation=np.full_like(seen.keypoints, np.nan),
         visibility=np.zeros((count, DANCE_14.num_joints), np.uint8),
     )

@@ -11,7 +11,7 @@ from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.evidence import NUM_EVIDENCE
 from dance_models.skeleton import DANCE_14
-from dance_models.tables import POSE_DATASET, SPLIT_ROWS, TRACKS, conform
+from dance_models.tables import POSE_DATASET, RENDERED_ROWS, SPLIT_ROWS, TRACKS, Schema, conform
 
 _KEY: Final = ("clip", "variant", "run")
 _FROM_TRACKS: Final = (
@@ -64,7 +64,7 @@ def pose_runs_from_rows(rows: pl.DataFrame) -> list[PoseRun]:
     ``evidence`` (T, 0, E) when the whole table has none. Raises InputError when a frame appears
     twice, or when the frames of one run are not contiguous: a window must never cross a gap.
     """
-    rows = conform(rows, SPLIT_ROWS).sort(*_KEY, "frame")
+    rows = conform(rows, _schema("consensus" in rows.columns)).sort(*_KEY, "frame")
     _check_unique(rows, (*_KEY, "frame"), "split")
     arrays = {
         "frame": rows["frame"].to_numpy(),
@@ -78,6 +78,8 @@ def pose_runs_from_rows(rows: pl.DataFrame) -> list[PoseRun]:
         "annotation": dense(rows["annotation"], _POSE, np.nan),
         "visibility": dense(rows["visibility"], (_JOINTS,), 0).astype(np.uint8),
     }
+    if "consensus" in rows.columns:
+        arrays["consensus"] = dense(rows["consensus"], _POSE, np.nan)
     arrays["visibility"][~np.isfinite(arrays["annotation"]).all(axis=-1)] = 0
     arrays["annotation"][arrays["visibility"] == 0] = np.nan
     for name in _OF_LANDMARKS:  # the same for all runs: they are stored as one array
@@ -89,6 +91,11 @@ def pose_runs_from_rows(rows: pl.DataFrame) -> list[PoseRun]:
         runs.append(_one_run(rows.row(start, named=True), arrays, slice(start, start + length)))
         start += length
     return runs
+
+
+def _schema(consensus: bool) -> Schema:
+    """The rows' columns: rendered motion has a consensus too."""
+    return RENDERED_ROWS if consensus else SPLIT_ROWS
 
 
 def dense(series: pl.Series, shape: tuple[int, ...], missing: float) -> NDArray[np.float32]:
@@ -127,17 +134,18 @@ def _one_run(first: dict[str, Any], arrays: dict[str, NDArray[Any]], rows: slice
 
 
 def rows_from_pose_runs(runs: Sequence[PoseRun], originals: pl.DataFrame) -> pl.DataFrame:
-    """Rows (SPLIT_ROWS) of pose runs; take, image and estimator come from their original rows.
+    """Rows of pose runs; take, image and estimator come from their original rows.
 
-    ``originals`` (SPLIT_ROWS) holds the frames the runs were made from. Frames whose joints are
-    all missing become null again. Sorted by clip, variant, frame. Raises InputError when an
-    original frame is not there.
+    Of SPLIT_ROWS, or of RENDERED_ROWS when a run has a consensus. ``originals`` holds the frames
+    the runs were made from. Frames whose joints are all missing become null again. Sorted by clip,
+    variant, frame. Raises InputError when an original frame is not there.
     """
     if not runs:
         return pl.DataFrame(schema=SPLIT_ROWS)
     kept = originals.select("clip", "frame", "take", "image", "estimator").unique(
         ["clip", "frame"], keep="first", maintain_order=True
     )
+    agreed = any(np.isfinite(run.consensus).any() for run in runs)
     rows = pl.concat([_rows_of(run) for run in runs])
     joined = rows.join(kept, on=["clip", "frame"], how="left")
     lost = rows.join(kept, on=["clip", "frame"], how="anti")
@@ -148,7 +156,7 @@ def rows_from_pose_runs(runs: Sequence[PoseRun], originals: pl.DataFrame) -> pl.
             file=first["clip"],
             frame=first["frame"],
         )
-    return conform(joined, SPLIT_ROWS).sort("clip", "variant", "frame")
+    return conform(joined, _schema(agreed)).sort("clip", "variant", "frame")
 
 
 def _rows_of(run: PoseRun) -> pl.DataFrame:
@@ -159,6 +167,9 @@ def _rows_of(run: PoseRun) -> pl.DataFrame:
         **{name: _landmark_column(name, getattr(run, name)) for name in _OF_LANDMARKS},
         "annotation": _nullable("annotation", run.annotation, run.annotated),
         "visibility": _nullable("visibility", run.visibility, run.annotated),
+        "consensus": _nullable(
+            "consensus", run.consensus, np.array(np.isfinite(run.consensus).any(axis=(1, 2)))
+        ),
     }
     single = ("clip", "style", "performer", "group", "split", "fold", "run", "variant")
     return pl.DataFrame({"frame": run.frame, "time_s": run.time_s, **columns}).with_columns(
@@ -177,7 +188,7 @@ def _landmark_column(name: str, values: NDArray[np.float32]) -> pl.Series:
 
 def _nullable(column: str, values: NDArray[Any], known: NDArray[np.bool_]) -> pl.Series:
     """A column of fixed-size arrays that is null where ``known`` is false."""
-    series = pl.Series(column, values, dtype=SPLIT_ROWS[column])
+    series = pl.Series(column, values, dtype=RENDERED_ROWS[column])
     if known.all():
         return series
     mask = pl.Series("known", known)

@@ -132,8 +132,11 @@ def augment_run(
 
 def _moved(run: PoseRun, draw: Draw, skeleton: Skeleton) -> PoseRun:
     """A copy of the run under the drawn geometry, left and right swapped where it mirrors."""
-    moving = [run.estimate, run.annotation, run.landmarks[..., :2], run.evidence[..., MIRRORED_XY]]
-    estimate, annotation, landmark_xy, mirrored_xy = _transform(moving, run.width, run.height, draw)
+    moving = [run.estimate, run.annotation, run.consensus]
+    marks = [run.landmarks[..., :2], run.evidence[..., MIRRORED_XY]]
+    estimate, annotation, consensus, landmark_xy, mirrored_xy = _transform(
+        [*moving, *marks], run.width, run.height, draw
+    )
     landmarks = np.concatenate([landmark_xy, run.landmarks[..., 2:]], axis=-1)
     evidence = turned(run.evidence, _turn(draw), float(draw["scale"]))
     evidence[..., MIRRORED_XY] = mirrored_xy
@@ -141,6 +144,7 @@ def _moved(run: PoseRun, draw: Draw, skeleton: Skeleton) -> PoseRun:
     if draw["flip"]:
         swap = list(skeleton.mirror)
         estimate, annotation = estimate[:, swap], annotation[:, swap]
+        consensus = consensus[:, swap]
         score, visibility = score[:, swap], visibility[:, swap]
         landmarks = _mirror_landmarks(landmarks, run.clip, skeleton)
         evidence = _mirror_landmarks(evidence, run.clip, skeleton)
@@ -152,6 +156,7 @@ def _moved(run: PoseRun, draw: Draw, skeleton: Skeleton) -> PoseRun:
         evidence=evidence,
         annotation=annotation,
         visibility=visibility,
+        consensus=consensus,
     )
 
 

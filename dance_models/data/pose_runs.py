@@ -5,7 +5,7 @@ bare GPU host from one exported file.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from dance_models.errors import InputError
 from dance_models.evidence import no_evidence
 from dance_models.skeleton import Skeleton
+
+_NOT_GIVEN: Final[NDArray[np.float32]] = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +28,9 @@ class PoseRun:
     L is 0 when the estimator reports none. ``evidence`` is (T, L, E), what
     :data:`dance_models.evidence.EVIDENCE` names of each landmark; NaN where it is not known, and
     (T, 0, E) when no frame has any.
+
+    ``consensus`` is the truth in the estimator's own definition of each joint, where it is known:
+    rendered motion alone has it (:mod:`dance_models.rendered.consensus`). Without it, all NaN.
     """
 
     clip: str
@@ -46,6 +51,11 @@ class PoseRun:
     evidence: NDArray[np.float32]  # (T, L, E) or (T, 0, E)
     annotation: NDArray[np.float32]  # (T, J, D)
     visibility: NDArray[np.uint8]  # (T, J) 0 absent, 1 occluded, 2 visible
+    consensus: NDArray[np.float32] = field(default_factory=lambda: _NOT_GIVEN)  # (T, J, D)
+
+    def __post_init__(self) -> None:
+        if self.consensus is _NOT_GIVEN:
+            object.__setattr__(self, "consensus", np.full_like(self.annotation, np.nan))
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -72,7 +82,10 @@ def check_skeleton(runs: Sequence[PoseRun], skeleton: Skeleton) -> None:
 # The fields with an entry for each frame.
 ARRAYS: Final = (
     "frame", "time_s", "estimate", "score", "landmarks", "evidence", "annotation", "visibility",
+    "consensus",
 )  # fmt: skip
+# Absent from files that were written before there was one.
+_OPTIONAL: Final = ("consensus",)
 _SCALARS: Final = tuple(f.name for f in fields(PoseRun) if f.name not in ARRAYS)
 
 
@@ -87,7 +100,8 @@ def save_pose_runs(runs: Sequence[PoseRun], path: Path) -> None:
         raise ValueError("no pose runs to save")
     lengths = np.array([len(r) for r in runs], dtype=np.int64)
     arrays: dict[str, NDArray[np.generic]] = {"length": lengths}
-    for name in ARRAYS:
+    absent = {name for name in _OPTIONAL if not any(_known(getattr(r, name)) for r in runs)}
+    for name in (name for name in ARRAYS if name not in absent):
         arrays[name] = np.concatenate([getattr(r, name) for r in runs])
     for name in _SCALARS:
         arrays[name] = np.array([getattr(r, name) for r in runs])
@@ -96,16 +110,21 @@ def save_pose_runs(runs: Sequence[PoseRun], path: Path) -> None:
     part.replace(path)
 
 
+def _known(array: NDArray[np.floating]) -> bool:
+    return bool(np.isfinite(array).any())
+
+
 def load_pose_runs(path: Path) -> list[PoseRun]:
     """Read what :func:`save_pose_runs` wrote; a file from before the evidence has none."""
     with np.load(path, allow_pickle=False) as stored:
         data = {name: stored[name] for name in stored.files}
     stops = np.cumsum(data["length"])
     data.setdefault("evidence", no_evidence(int(data["length"].sum())))
+    arrays = [name for name in ARRAYS if name in data]
     return [
         PoseRun(
             **{name: data[name][i].item() for name in _SCALARS},
-            **{name: data[name][start:stop] for name in ARRAYS},
+            **{name: data[name][start:stop] for name in arrays},
         )
         for i, (start, stop) in enumerate(zip(stops - data["length"], stops, strict=True))
     ]

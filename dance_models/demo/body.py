@@ -1,7 +1,7 @@
 """A skinned body: limb directions in, vertices and keypoints out (metres, z up)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, Final
 
@@ -36,11 +36,25 @@ def between(first: Array, second: Array, share: float) -> Array:
     return np.asarray(first @ cv2.Rodrigues(vector * share)[0])
 
 
+def nearest_rotation(matrix: Array) -> Array:
+    """The rotation (..., 3, 3) nearest to a matrix, by its singular value decomposition."""
+    left, _, right = np.linalg.svd(matrix)
+    proper = np.linalg.det(left @ right)
+    left[..., :, 2] *= np.sign(proper)[..., None]
+    return np.asarray(left @ right)
+
+
 def about(axis: str, degrees: float) -> Array:
     """Rotation matrix about x, y or z."""
     vector = np.zeros(3)
     vector["xyz".index(axis)] = np.radians(degrees)
     return np.asarray(cv2.Rodrigues(vector)[0])
+
+
+def _mixed(stored: Any, shape: "Shape", what: str) -> Array:
+    """The weighted sum of an array of the stored bodies, float64."""
+    parts = [weight * stored[f"{name}/{what}"] for name, weight in shape.mix.items()]
+    return np.asarray(sum(parts[1:], parts[0]), np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +63,23 @@ class Posed:
 
     vertices: Array  # (V, 3)
     joints: Array  # (J, 3) in the order of DANCE_14.names
+    frames: Array  # (J, 3, 3) rotation of the bones at each joint: a joint's own axes to the world
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A body between or beyond the stored four: their weighted sum, then bone by bone scaled."""
+
+    mix: Mapping[str, float]  # body -> weight; the weights add up to 1
+    length: Mapping[str, float] = field(default_factory=dict)  # bone -> factor along it
+    girth: Mapping[str, float] = field(default_factory=dict)  # bone -> factor across it
 
 
 class Body:
-    """One of the four bodies. The dancer's left is +x and the face looks to -y at rest."""
+    """A stored body by name, or a shape. The dancer's left is +x; at rest the face looks to -y."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, body: str | Shape) -> None:
+        shape = Shape({body: 1.0}) if isinstance(body, str) else body
         with files("dance_models.demo").joinpath("body.npz").open("rb") as handle:
             stored = np.load(handle)
             self.bones = [str(bone) for bone in stored["bones"]]
@@ -62,15 +87,17 @@ class Body:
             self.faces = stored["faces"].astype(int)
             weights = np.concatenate([stored["weights"], stored["joint_weights"]])
             owners = np.concatenate([stored["vertex_bones"], stored["joint_bones"]]).astype(int)
-            vertices = stored[f"{name}/vertices"]
-            joints = stored[f"{name}/joints"]
-            self.heads = stored[f"{name}/heads"].astype(np.float64)
+            vertices = _mixed(stored, shape, "vertices")
+            joints = _mixed(stored, shape, "joints")
+            self.heads = _mixed(stored, shape, "heads")
         self.count = len(vertices)
-        self.rest = np.concatenate([vertices, joints]).astype(np.float64)
+        self.rest = np.concatenate([vertices, joints])
         # Skinning as one product: (V, B) weights.
         self.skin = np.zeros((len(self.rest), len(self.bones)))
         np.add.at(self.skin, (np.arange(len(self.rest))[:, None], owners), weights)
         self.index = {bone: i for i, bone in enumerate(self.bones)}
+        if shape.length or shape.girth:
+            self.rest, self.heads = self._skinned(self._scales(shape), self.heads[0])
         self.main_bone = np.array(self.bones)[self.skin[: self.count].argmax(1)]
 
     def head_of(self, bone: str) -> Array:
@@ -80,17 +107,33 @@ class Body:
     def pose(self, trunk: "Trunk", limbs: Mapping[str, Array], pelvis: Array) -> Posed:
         """Pose by trunk rotations and limb directions (``l_upper_arm`` ... ``r_foot``)."""
         rotations = self._rotations(trunk, limbs)
+        posed, _ = self._skinned(rotations, pelvis)
+        mean = (self.skin[self.count :] @ rotations.reshape(-1, 9)).reshape(-1, 3, 3)
+        return Posed(posed[: self.count], posed[self.count :], nearest_rotation(mean))
+
+    def _skinned(self, matrices: Array, root: Array) -> tuple[Array, Array]:
+        """Rest points and bone heads after each bone's (B, 3, 3) matrix; the first head at root."""
         heads = np.zeros_like(self.heads)
         for i, parent in enumerate(self.parents):
             if parent < 0:
-                heads[i] = pelvis
+                heads[i] = root
             else:
-                heads[i] = heads[parent] + rotations[parent] @ (self.heads[i] - self.heads[parent])
-        shift = heads - np.einsum("bij,bj->bi", rotations, self.heads)
-        affine = np.concatenate([rotations, shift[:, :, None]], axis=2).reshape(len(heads), 12)
-        matrices = (self.skin @ affine).reshape(-1, 3, 4)
-        posed = np.einsum("vij,vj->vi", matrices[:, :, :3], self.rest) + matrices[:, :, 3]
-        return Posed(posed[: self.count], posed[self.count :])
+                heads[i] = heads[parent] + matrices[parent] @ (self.heads[i] - self.heads[parent])
+        shift = heads - np.einsum("bij,bj->bi", matrices, self.heads)
+        affine = np.concatenate([matrices, shift[:, :, None]], axis=2).reshape(len(heads), 12)
+        blended = (self.skin @ affine).reshape(-1, 3, 4)
+        points = np.einsum("vij,vj->vi", blended[:, :, :3], self.rest) + blended[:, :, 3]
+        return points, heads
+
+    def _scales(self, shape: Shape) -> Array:
+        """(B, 3, 3) the shape's factors along and across every bone, in the rest pose."""
+        matrices = np.tile(np.eye(3), (len(self.bones), 1, 1))
+        for i, bone in enumerate(self.bones):
+            along, across = shape.length.get(bone, 1.0), shape.girth.get(bone, 1.0)
+            children = np.flatnonzero(self.parents == i)
+            axis = unit(self.heads[children[0]] - self.heads[i]) if len(children) else np.zeros(3)
+            matrices[i] = across * np.eye(3) + (along - across) * np.outer(axis, axis)
+        return matrices
 
     def _rotations(self, trunk: "Trunk", limbs: Mapping[str, Array]) -> Array:
         table: dict[str, Array] = dict.fromkeys(("Hips", "LHipJoint", "RHipJoint"), trunk.pelvis)

@@ -150,7 +150,7 @@ def perform(body: Body, key: Key) -> Posed:
     posed = body.pose(Trunk(pelvis, chest, head), limbs, place)
     lift = key.scalars["jump"] - posed.vertices[:, 2].min()
     rise = np.array([0.0, 0.0, lift])
-    return Posed(posed.vertices + rise, posed.joints + rise)
+    return Posed(posed.vertices + rise, posed.joints + rise, posed.frames)
 
 
 def motion(

@@ -1,12 +1,14 @@
 """What a pose estimator is, and what it returns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.evidence import no_evidence
+from dance_models.evidence import NUM_EVIDENCE, no_evidence
+from dance_models.skeleton import DANCE_14, Skeleton
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,31 @@ class PoseEstimator(Protocol):
 
         ``frame`` is the index in the source clip.
         """
+
+
+def stacked(found: Sequence[PoseEstimate | None], skeleton: Skeleton = DANCE_14) -> PoseEstimate:
+    """The estimates of T frames as arrays (T, ...); NaN and score 0 in frames without a person."""
+    seen = [pose for pose in found if pose is not None]
+    counts = {
+        name: max((len(getattr(pose, name)) for pose in seen), default=0)
+        for name in ("landmarks", "evidence")
+    }
+    joints, frames = (skeleton.num_joints, skeleton.dimensions), len(found)
+    whole = PoseEstimate(
+        np.full((frames, *joints), np.nan, np.float32),
+        np.zeros((frames, joints[0]), np.float32),
+        np.full((frames, counts["landmarks"], joints[1] + 1), np.nan, np.float32),
+        np.full((frames, counts["evidence"], NUM_EVIDENCE), np.nan, np.float32),
+    )
+    for frame, pose in enumerate(found):
+        if pose is not None:
+            for into, values in zip(_arrays(whole), _arrays(pose), strict=True):
+                into[frame] = values
+    return whole
+
+
+def _arrays(pose: PoseEstimate) -> tuple[NDArray[np.float32], ...]:
+    return pose.keypoints, pose.score, pose.landmarks, pose.evidence
 
 
 def no_landmarks() -> NDArray[np.float32]:

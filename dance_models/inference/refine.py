@@ -46,9 +46,9 @@ def mirrored_run(run: PoseRun, skeleton: Skeleton = DANCE_14) -> PoseRun:
         else values
         for values in (marks, evidence)
     )
-    estimate, annotation = (
+    estimate, annotation, consensus = (
         mirror_keypoints(poses, run.width, skeleton=skeleton).astype(np.float32)
-        for poses in (run.estimate, run.annotation)
+        for poses in (run.estimate, run.annotation, run.consensus)
     )
     return replace(
         run,
@@ -58,6 +58,7 @@ def mirrored_run(run: PoseRun, skeleton: Skeleton = DANCE_14) -> PoseRun:
         evidence=evidence,
         annotation=annotation,
         visibility=run.visibility[:, skeleton.mirror],
+        consensus=consensus,
     )
 
 

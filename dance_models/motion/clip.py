@@ -7,7 +7,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Kind = Literal["bvh", "kinetics", "tracks"]
+Kind = Literal["bvh", "positions", "kinetics", "tracks"]
 
 # 30.3 frames/s count as 30, because files round their frame times.
 _RATE_TOLERANCE: Final = 0.02

@@ -20,6 +20,7 @@ from dance_models.config import CmuProtocolConfig
 from dance_models.data.forecast_windows import FUTURE, OBSERVED, ForecastWindows
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
+from dance_models.evidence import no_evidence
 from dance_models.metrics.horizon import FORECAST_HZ
 from dance_models.skeletons.cmu_26 import CMU_26, SOURCE_JOINTS
 
@@ -207,6 +208,7 @@ def _run(name: str, poses: Motion, split: str, variant: int = 0) -> PoseRun:
         estimate=chosen,
         score=np.ones((frames, joints), np.float32),
         landmarks=np.zeros((frames, 0, axes + 1), np.float32),
+        evidence=no_evidence(frames),
         annotation=chosen,
         visibility=np.full((frames, joints), 2, np.uint8),
     )

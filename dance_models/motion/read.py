@@ -1,4 +1,4 @@
-"""Reading files of motion of any of the three kinds as clips."""
+"""Reading files of motion of any of the four kinds as clips."""
 
 import hashlib
 import json
@@ -15,10 +15,12 @@ from dance_models.errors import InputError
 from dance_models.motion.body_joints import body_joints
 from dance_models.motion.bvh import read_bvh
 from dance_models.motion.camera import CameraRanges, random_camera, upright
+from dance_models.motion.capture import Capture, holds_positions, read_captures
 from dance_models.motion.clip import Kind, MotionClip, frame_step, thin, trim
 from dance_models.motion.kinetics import SIZE as KINETICS_SIZE
 from dance_models.motion.kinetics import is_kinetics, kinetics_keypoints
 from dance_models.motion.tracks import read_array_track, read_json_track
+from dance_models.skeleton import DANCE_14
 
 _ARRAYS: Final = (".npy", ".npz")
 _SUFFIXES: Final = (".bvh", ".json", *_ARRAYS)
@@ -36,6 +38,7 @@ class MotionOptions:
     bvh_skip: int = 1  # first frames of each BVH to drop: often a T-pose
     seed: int = 0  # of the cameras
     ranges: CameraRanges = field(default_factory=CameraRanges)
+    positions_fps: float = 60.0  # of joint positions in 3-D, where the file does not say
     kinetics_size: tuple[int, int] = KINETICS_SIZE
     track_size: tuple[int, int] = (1920, 1080)  # of tracks' pictures; grows with the keypoints
 
@@ -89,6 +92,10 @@ def _read(path: Path, source: str, options: MotionOptions) -> Iterator[MotionCli
     if path.suffix.lower() == ".bvh":
         yield from _bvh_views(path, source, options)
         return
+    if path.suffix.lower() in _ARRAYS and holds_positions(path):
+        for capture in read_captures(path, source, options.positions_fps):
+            yield from _capture_views(capture, options)
+        return
     kind: Kind = "tracks"
     size = options.track_size
     if path.suffix.lower() in _ARRAYS:
@@ -127,11 +134,30 @@ def _bvh_views(path: Path, source: str, options: MotionOptions) -> Iterator[Moti
     bvh = bvh.frames(skip, step)
     points = upright(body_joints(bvh))
     time_s = np.arange(len(points), dtype=np.float64) * bvh.frame_time_s
+    yield from _views(points, time_s, source, "bvh", options)
+
+
+def _capture_views(capture: Capture, options: MotionOptions) -> Iterator[MotionClip]:
+    """Each take is a source of its own."""
+    step = frame_step(capture.fps, options.max_fps)
+    joints = capture.marks[::step, : DANCE_14.num_joints]
+    points = np.stack([joints[..., 0], joints[..., 2], -joints[..., 1]], axis=-1)  # y up
+    time_s = np.arange(len(points), dtype=np.float64) * step / capture.fps
+    yield from _views(points, time_s, capture.name, "positions", options)
+
+
+def _views(
+    points: NDArray[np.float64],
+    time_s: NDArray[np.float64],
+    source: str,
+    kind: Kind,
+    options: MotionOptions,
+) -> Iterator[MotionClip]:
     size = options.ranges.width, options.ranges.height
     for view in range(options.cameras):
         camera = random_camera(points, _generator(options.seed, source, view), options.ranges)
         keypoints = camera.project(points)
-        yield MotionClip(f"{source}:view{view}", source, "bvh", time_s, keypoints, *size)
+        yield MotionClip(f"{source}:view{view}", source, kind, time_s, keypoints, *size)
 
 
 def _generator(seed: int, source: str, view: int) -> np.random.Generator:

@@ -77,14 +77,24 @@ def pretraining_note(store: Store) -> str:
     rows = scored_rows(store, [row for row in ROWS if row.pretraining_asset])
     if not rows:
         return "Not pre-trained."
-    motion = store.training(rows[0].asset)["initial"]["motion"]
+    methods: dict[str, list[str]] = {}
+    for row in rows:
+        motion = _motion_note(store.training(row.asset)["initial"]["motion"])
+        methods.setdefault(motion, []).append(row.id)
+    notes = [
+        f"{', '.join(ids)}: fine-tuned from weights pre-trained on {motion} that share nothing "
+        "with the clips"
+        for motion, ids in methods.items()
+    ]
+    return "; ".join([*notes, "all other rows: not pre-trained."])
+
+
+def _motion_note(motion: Mapping[str, Any]) -> str:
+    """How much motion, in words."""
     hours = motion["hours"]
     long = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.1f} minutes"
-    return (
-        f"{', '.join(row.id for row in rows)}: fine-tuned from weights pre-trained on "
-        f"{motion['files']} motion files, {long} (sha256 {motion['sha256'][:12]}) that share "
-        "nothing with the clips; all other rows: not pre-trained."
-    )
+    what = "rendered takes" if motion.get("rendered") else "motion files"
+    return f"{motion['files']} {what}, {long} (sha256 {motion['sha256'][:12]})"
 
 
 def _trained(store: Store, asset: str) -> "Trained":

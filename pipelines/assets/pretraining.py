@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 GROUP: Final = "pretraining"
 SOURCES: Final[Schema] = {
-    "source": pl.String,
-    "kind": pl.String,  # "bvh", "kinetics" or "tracks"
+    "source": pl.String,  # a file, or a take of a file that holds several
+    "kind": pl.String,  # "bvh", "positions", "kinetics" or "tracks"
     "split": pl.String,
     "clips": pl.Int64,  # views
     "frames": pl.Int64,
@@ -86,21 +86,28 @@ def _inputs(context: StageContext[MotionConfig]) -> Inputs:
     config=lambda profile: profile.motion,
     outputs=lambda store, clip: [store.table("pretraining_sources")],
     group=GROUP,
-    version="2",
+    version="2",  # 2: joint positions in 3-D are read too; runs carry evidence
     kinds={"parquet", "numpy"},
 )
 def pretraining_motion(context: StageContext[MotionConfig]) -> Metadata:
     """Motion as pose runs: the true 2-D poses as annotation, an estimator's errors as estimate.
 
-    BVH is seen through virtual cameras. A file that cannot be read is reported and the others go
-    on. A file that shares motion with **any** clip of the data set is left out with a warning that
-    names both, whether it was renamed, cut, scaled or mirrored: folds evaluate every clip.
+    BVH and joint positions are seen through virtual cameras. A file that cannot be read is
+    reported and the others go on. A file that shares motion with **any** clip of the data set is
+    left out with a warning that names both, whether it was renamed, cut, scaled or mirrored: folds
+    evaluate every clip.
     """
     from dance_models.motion.read import MotionOptions, read_source
     from dance_models.motion.runs import motion_runs
 
     store, config = context.store, context.config
-    options = MotionOptions(config.fps, config.max_fps, config.cameras, seed=config.seed)
+    options = MotionOptions(
+        config.fps,
+        config.max_fps,
+        config.cameras,
+        seed=config.seed,
+        positions_fps=context.profile.rendered.positions_fps,
+    )
     clips, problems = [], {}
     for row in registered_motion(store).iter_rows(named=True):
         try:

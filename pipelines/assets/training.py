@@ -14,15 +14,15 @@ from typing import Any, Final
 import dagster as dg
 import polars as pl
 
-from dance_models.config import Experiment, HrnetExperiment
+from dance_models.config import Experiment, HrnetExperiment, Profile
 from dance_models.errors import InputError
-from dance_models.rows import FRAME_SPLIT, ROW_OF_ASSET, Row
+from dance_models.rows import FRAME_SPLIT, ROW_OF_ASSET, ROW_OF_PRETRAINING, Row
 from dance_models.skeleton import DANCE_14
 from dance_models.tables import write_text
 from pipelines import previews
 from pipelines.assets.dataset import SPLITS
 from pipelines.checks.models import OUTCOME, network_checks
-from pipelines.checks.motion_leak import refuse_shared_motion
+from pipelines.checks.motion_leak import MOTION, RENDERED, refuse_shared_motion
 from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.storage.motion import motion_facts
 from pipelines.storage.store import Store
@@ -34,7 +34,6 @@ HOW_TRAINED: Final = (
     "Trained on the training split, selected on validation, resumed exactly when it was "
     "interrupted; with `folds`, also on every grouped fold."
 )
-MOTION: Final = "pretraining_motion"
 
 
 def network_stage(row: Row) -> Stage:
@@ -94,11 +93,18 @@ def _initial(asset: str) -> str | None:
     return ROW_OF_ASSET[asset].pretraining_asset if asset in ROW_OF_ASSET else None
 
 
-def _splits(asset: str, config: Experiment) -> tuple[str, ...]:
+def motion_table_of(pretraining: str, profile: Profile) -> str:
+    """The table that a pre-training reads: rendered motion for recognition, where there is any."""
+    rendered = profile.rendered.pieces > 0
+    recognition = ROW_OF_PRETRAINING[pretraining].task == "recognition"
+    return RENDERED if rendered and recognition else MOTION
+
+
+def _splits(asset: str, context: StageContext[Experiment]) -> tuple[str, ...]:
     """Tables that a training reads: only folds and the frame split read the test split."""
     if asset not in ROW_OF_ASSET:
-        return (MOTION,)
-    whole = config.folds or asset == FRAME_SPLIT.asset
+        return (motion_table_of(asset, context.profile),)
+    whole = context.config.folds or asset == FRAME_SPLIT.asset
     return ("train_split", "val_split", *(["test_split"] if whole else []))
 
 
@@ -106,7 +112,7 @@ def _inputs(asset: str, context: StageContext[Experiment]) -> Inputs:
     """The tables it reads, the network and the recipe; of a fine-tuned row, its first weights."""
     store, config, initial = context.store, context.config, _initial(asset)
     crops = ["person_crops"] if isinstance(config, HrnetExperiment) else []
-    tables = {table: store.digest(table) for table in (*_splits(asset, config), *crops)}
+    tables = {table: store.digest(table) for table in (*_splits(asset, context), *crops)}
     first = {"initial": store.weights_digest(initial)} if initial else {}
     return {**tables, **first, "config": config, "network": type(config.net).__name__}
 
@@ -116,20 +122,20 @@ def training_folder(store: Store, asset: str, digest: str) -> Path:
     return store.model(asset) / digest[:12]
 
 
-def _initial_weights(store: Store, pretraining: str) -> dict[str, Any]:
+def _initial_weights(store: Store, pretraining: str, motion: str) -> dict[str, Any]:
     """The pre-training that a fine-tuned row starts from, as its ``current.json`` describes it.
 
     Raises InputError when it is missing, when it was trained on other motion than today's, or
     when that motion is in a clip that is evaluated.
     """
     trained = store.training(pretraining)
-    if trained["splits"][MOTION] != store.digest(MOTION):
+    if trained["splits"] != {motion: store.digest(motion)}:
         raise InputError(
             f"{pretraining} was trained on other motion than there is today",
             file=store.output(pretraining),
             hint=f"Materialize {pretraining} again",
         )
-    refuse_shared_motion(store)
+    refuse_shared_motion(store, motion)
     return {"asset": pretraining, **trained["best"], "motion": trained["motion"]}
 
 
@@ -148,9 +154,10 @@ def _runs_file(store: Store, folder: Path, splits: Sequence[str]) -> Path:
 
 def _lineage_tags(context: StageContext[Experiment], asset: str) -> dict[str, str]:
     """Tags that lead from the MLflow run back to Dagster, the code and the data."""
-    tables = _splits(asset, context.config)
+    tables, initial = _splits(asset, context), _initial(asset)
     if asset in ROW_OF_ASSET:
-        tables = (*tables, "split_manifest", *([MOTION] if _initial(asset) else []))
+        motion = [motion_table_of(initial, context.profile)] if initial else []
+        tables = (*tables, "split_manifest", *motion)
     return {
         "dagster/run_id": context.run.run.run_id,
         "dagster/asset_key": asset,
@@ -171,10 +178,13 @@ def _train(asset: str, context: StageContext[Experiment]) -> Metadata:
     from dance_models.checkpoint import experiment_to_plain
 
     store, config = context.store, context.config
-    splits, pretraining = _splits(asset, config), _initial(asset)
-    initial = _initial_weights(store, pretraining) if pretraining else None
-    if splits == (MOTION,):
-        refuse_shared_motion(store)
+    splits, pretraining = _splits(asset, context), _initial(asset)
+    initial = None
+    if pretraining:
+        motion = motion_table_of(pretraining, context.profile)
+        initial = _initial_weights(store, pretraining, motion)
+    if asset not in ROW_OF_ASSET:
+        refuse_shared_motion(store, splits[0])
     folder = training_folder(store, asset, context.digest)
     runs = _runs_file(store, folder, splits)
     tracker = Tracker(store)
@@ -222,7 +232,7 @@ def _write_current(
     def located(file: Mapping[str, str]) -> dict[str, str]:
         return {"path": store.relative(Path(file["path"])), "sha256": file["sha256"]}
 
-    splits = [split for split in _splits(asset, config) if split != "test_split"]
+    splits = [split for split in _splits(asset, context) if split != "test_split"]
     first, *others = result["folds"] or [[]]
     further = [[located(file) for file in seed] for seed in others]
     current = {
@@ -233,7 +243,7 @@ def _write_current(
         "config": asdict(config),
         "splits": {split: store.digest(split) for split in splits},
         **({"initial": initial} if initial else {}),
-        **({"motion": motion_facts(store)} if splits == [MOTION] else {}),
+        **({} if asset in ROW_OF_ASSET else {"motion": motion_facts(store, splits[0])}),
     }
     write_text(store.output(asset), json.dumps(current, indent=2, sort_keys=True) + "\n")
 

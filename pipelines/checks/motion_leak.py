@@ -1,7 +1,8 @@
 """Whether the motion for pre-training shares anything with the evaluated clips.
 
-The comparison takes a minute, so its result is kept in the table ``pretraining_leaks``. The
-metadata of that table name the two tables that were compared, by digest.
+The comparison takes a minute, so its result is kept in a table: ``pretraining_leaks`` for
+``pretraining_motion``, ``rendered_leaks`` for ``rendered_motion``. The metadata of that table name
+the two tables that were compared, by digest.
 """
 
 import json
@@ -24,7 +25,9 @@ LEAKS: Final[Schema] = {
     "evaluated": pl.String,  # clip of the data set
     "message": pl.String,
 }
-VERDICT: Final = "pretraining_leaks"
+MOTION: Final = "pretraining_motion"
+RENDERED: Final = "rendered_motion"
+VERDICTS: Final = {MOTION: "pretraining_leaks", RENDERED: "rendered_leaks"}
 
 
 # --- the two sides of the comparison ----------------------------------------------------------
@@ -40,11 +43,11 @@ def corpus_runs(store: Store) -> "list[PoseRun]":
     return pose_runs_from_rows(conform(rows, SPLIT_ROWS).sort("clip", "frame"))
 
 
-def motion_pose_runs(store: Store) -> "list[PoseRun]":
-    """The runs of ``pretraining_motion``."""
+def motion_pose_runs(store: Store, motion: str = MOTION) -> "list[PoseRun]":
+    """The runs of ``pretraining_motion`` or ``rendered_motion``."""
     from dance_models.data.assemble import pose_runs_from_rows
 
-    rows = store.read("pretraining_motion")
+    rows = store.read(motion)
     return pose_runs_from_rows(rows) if rows.height else []
 
 
@@ -87,7 +90,7 @@ def leak_message(pair: "SharedPair") -> str:
 # --- the verdict ------------------------------------------------------------------------------
 
 
-def write_verdict(store: Store, report: "LeakReport") -> None:
+def write_verdict(store: Store, report: "LeakReport", motion: str = MOTION) -> None:
     """Keep the result of comparing the current two tables."""
     rows = [
         {"pretraining": p.pretraining, "evaluated": p.evaluated, "message": leak_message(p)}
@@ -102,35 +105,38 @@ def write_verdict(store: Store, report: "LeakReport") -> None:
         "motion_windows": report.pretraining_windows,
         "evaluated_windows": report.evaluated_windows,
     }
-    metadata = {**_compared_tables(store), "facts": json.dumps(facts)}
-    write_table(table, store.table(VERDICT), metadata)
+    metadata = {**_compared_tables(store, motion), "facts": json.dumps(facts)}
+    write_table(table, store.table(VERDICTS[motion]), metadata)
 
 
-def _compared_tables(store: Store) -> dict[str, str]:
-    return {name: store.digest(name) for name in ("pretraining_motion", "pose_dataset")}
+def _compared_tables(store: Store, motion: str) -> dict[str, str]:
+    return {name: store.digest(name) for name in (motion, "pose_dataset")}
 
 
-def leak_verdict(store: Store) -> tuple[list[str], dict[str, Any]]:
+def leak_verdict(store: Store, motion: str = MOTION) -> tuple[list[str], dict[str, Any]]:
     """A message for each shared pair of the current tables, and how they were compared.
 
     Compares them only when the stored verdict is of other tables.
     """
     from dance_models.motion.leak import shared_windows
 
-    path = store.table(VERDICT)
+    path = store.table(VERDICTS[motion])
     metadata = pl.read_parquet_metadata(path) if path.is_file() else {}
-    if any(metadata.get(name) != digest for name, digest in _compared_tables(store).items()):
-        write_verdict(store, shared_windows(motion_pose_runs(store), corpus_runs(store)))
+    if any(
+        metadata.get(name) != digest for name, digest in _compared_tables(store, motion).items()
+    ):
+        report = shared_windows(motion_pose_runs(store, motion), corpus_runs(store))
+        write_verdict(store, report, motion)
         metadata = pl.read_parquet_metadata(path)
     return pl.read_parquet(path)["message"].to_list(), json.loads(metadata["facts"])
 
 
-def refuse_shared_motion(store: Store) -> None:
+def refuse_shared_motion(store: Store, motion: str = MOTION) -> None:
     """Raise InputError naming both clips when the motion holds an evaluated clip."""
-    messages, _ = leak_verdict(store)
+    messages, _ = leak_verdict(store, motion)
     if messages:
         raise InputError(
             messages[0],
-            file=store.table("pretraining_motion"),
-            hint="Materialize pretraining_motion again: it leaves such files out",
+            file=store.table(motion),
+            hint=f"Materialize {motion} again: it leaves such files out",
         )

@@ -7,6 +7,14 @@ import typer
 
 from pipelines.commands import common
 
+RenderedOption = Annotated[
+    int | None,
+    typer.Option(help="Render so many pieces of that motion, in eight views each, to learn from."),
+]
+OnnxOption = Annotated[
+    Path | None, typer.Option(help="JSON that describes a top-down ONNX pose model.")
+]
+
 
 def run(
     clips: Annotated[
@@ -18,6 +26,7 @@ def run(
     motion: Annotated[
         Path | None, typer.Option(help="Folder of BVH or pose tracks to pre-train on.")
     ] = None,
+    rendered: RenderedOption = None,
     store: common.StoreOption = common.DEFAULT_STORE,
     profile: common.ProfileOption = "demo",
     only: Annotated[
@@ -28,9 +37,7 @@ def run(
     ] = False,
     person: common.PersonOption = None,
     tracks: common.TracksOption = None,
-    onnx: Annotated[
-        Path | None, typer.Option(help="JSON that describes a top-down ONNX pose model.")
-    ] = None,
+    onnx: OnnxOption = None,
     folds: Annotated[int, typer.Option(help="Also train and score on so many grouped folds.")] = 0,
     ablations: Annotated[
         bool, typer.Option("--ablations", help="Also train the variants of the two networks.")
@@ -46,7 +53,9 @@ def run(
     with common.reported(debug):
         estimator = common.estimator_of(person, tracks, onnx)
         # --only may name assets of motion that is only now being registered.
-        options = ProfileOptions(profile, ablations, folds, estimator, motion is not None or None)
+        options = ProfileOptions(
+            profile, ablations, folds, estimator, motion is not None or None, rendered
+        )
         names = frozenset(name.strip() for name in (only or "").split(",") if name.strip())
         request = Request(common.opened(store).path, options, names, debug)
         request.stages(partitioned=True)  # raises on an unknown profile or asset

@@ -53,13 +53,18 @@ def register_motion(
     return table
 
 
-def motion_facts(store: Store) -> dict[str, Any]:
-    """What ``pretraining_motion`` holds, for reports: files, hours, sha256."""
-    used = store.read("pretraining_sources").filter(pl.col("problem").is_null())
+def motion_facts(store: Store, motion: str = "pretraining_motion") -> dict[str, Any]:
+    """What ``pretraining_motion`` or ``rendered_motion`` holds, for reports: takes, hours, sha256.
+
+    The hours are of all views.
+    """
+    runs = store.read(motion).group_by("group", "clip", "run")
+    seconds = runs.agg((pl.col("time_s").max() - pl.col("time_s").min()).alias("seconds"))
     return {
-        "files": used.height,
-        "hours": round(float(used["seconds"].sum()) / 3600, 4),
-        "sha256": store.digest("pretraining_motion"),
+        "files": seconds["group"].n_unique(),
+        "hours": round(float(seconds["seconds"].sum()) / 3600, 4),
+        "sha256": store.digest(motion),
+        **({"rendered": True} if motion == "rendered_motion" else {}),
     }
 
 

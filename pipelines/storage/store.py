@@ -108,6 +108,16 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         )
         return files > 0 and (used > 0 or looked_at == 0)
 
+    def rendered_pieces(self) -> int:
+        """How many pieces of rendered motion there are."""
+        path = self.table("rendered_motion")
+        return int(pl.read_parquet_metadata(path)["pieces"]) if path.is_file() else 0
+
+    @property
+    def rendered(self) -> Path:
+        """One file for each rendered view: estimate, exact truth and camera."""
+        return self.path / "rendered"
+
     def frames(self, clip: str) -> Path:
         """Folder of a clip's sampled JPEGs."""
         return self.path / "frames" / clip

@@ -136,6 +136,7 @@ def _log_datasets(job: dict[str, Any]) -> None:
         "train_split": "training",
         "val_split": "validation",
         "pretraining_motion": "pre-training",
+        "rendered_motion": "pre-training",
     }
     for split, context in contexts.items():
         if split not in job["datasets"]:

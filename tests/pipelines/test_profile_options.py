@@ -69,3 +69,15 @@ def test_options_round_trip_through_json(store: Store) -> None:
     assert again == options
     assert again.resolve(store).estimator == estimator
     assert ProfileOptions.from_plain(replace(options, estimator=None).to_plain()).estimator is None
+
+
+def test_rendered_motion_is_asked_for_or_what_the_store_holds(store: Store) -> None:
+    assert ProfileOptions("smoke", motion=True).resolve(store).rendered.pieces == 0
+    asked = ProfileOptions("smoke", motion=True, rendered=3)
+    assert asked.resolve(store).rendered.pieces == 3
+    assert ProfileOptions("smoke", rendered=3).resolve(store).rendered.pieces == 0  # no motion
+    assert ProfileOptions.from_plain(asked.to_plain()) == asked
+    table = pl.DataFrame({"clip": ["piece_0000.view0"]})
+    write_table(table, store.table("rendered_motion"), {"pieces": "7"})
+    assert ProfileOptions("smoke", motion=True).resolve(store).rendered.pieces == 7
+    assert ProfileOptions("smoke", motion=True, rendered=0).resolve(store).rendered.pieces == 0

@@ -1,5 +1,6 @@
 """Conversion between Parquet rows and pose runs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,15 @@ from dance_models.data.augment import augment_run
 from dance_models.data.pose_runs import load_pose_runs, save_pose_runs
 from dance_models.errors import InputError
 from dance_models.evidence import NUM_EVIDENCE
-from dance_models.tables import ANNOTATIONS, FRAMES, POSE_DATASET, SPLIT_ROWS, TRACKS, conform
+from dance_models.tables import (
+    ANNOTATIONS,
+    FRAMES,
+    POSE_DATASET,
+    RENDERED_ROWS,
+    SPLIT_ROWS,
+    TRACKS,
+    conform,
+)
 
 Row = dict[str, object]
 
@@ -219,3 +228,16 @@ def test_no_runs_give_no_rows_and_unknown_frames_are_an_error() -> None:
     runs = pose_runs_from_rows(rows)
     with pytest.raises(InputError, match="original rows"):
         rows_from_pose_runs(runs, rows.head(2))
+
+
+def test_a_consensus_survives_the_table_and_other_tables_have_none() -> None:
+    rows = split_rows(simple())
+    runs = pose_runs_from_rows(rows)
+    assert "consensus" not in rows_from_pose_runs(runs, rows).columns
+    agreed = runs[0].annotation + np.float32(0.5)
+    table = rows_from_pose_runs([replace(runs[0], consensus=agreed), runs[1]], rows)
+    assert table.schema == pl.Schema(RENDERED_ROWS)
+    assert table["consensus"].is_null().to_list() == [False, True, False, True, True]
+    first, second = pose_runs_from_rows(table)
+    np.testing.assert_array_equal(first.consensus, agreed)
+    assert np.isnan(second.consensus).all()

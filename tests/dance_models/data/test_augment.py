@@ -266,3 +266,12 @@ def test_another_skeleton_is_mirrored_by_its_own_pairs() -> None:
     np.testing.assert_allclose(
         once.annotation[:, left, 0], run.width - 1 - run.annotation[:, right, 0], atol=1e-3
     )
+
+
+def test_a_consensus_moves_with_the_annotation() -> None:
+    run = make_run()
+    run = replace(run, consensus=run.annotation.copy())
+    for variant in (1, 2, 3):
+        moved, _ = augment_run(run, GEOMETRY, variant)
+        known = np.isfinite(moved.annotation)
+        np.testing.assert_allclose(moved.consensus[known], moved.annotation[known], atol=1e-3)

@@ -1,9 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dance_models.data.pose_runs import PoseRun, frames_of, load_pose_runs, save_pose_runs
+from dance_models.data.pose_runs import ARRAYS, PoseRun, frames_of, load_pose_runs, save_pose_runs
 from dance_models.evidence import NUM_EVIDENCE
 
 
@@ -56,12 +57,29 @@ def test_a_file_from_before_the_evidence_is_still_read(tmp_path: Path) -> None:
     assert [run.evidence.shape for run in loaded] == [(n, 0, NUM_EVIDENCE) for n in (3, 4)]
 
 
-def test_frames_of_a_run_are_cut_from_all_arrays() -> None:
+def test_a_consensus_is_optional_and_kept(tmp_path: Path) -> None:
+    plain, agreed = _run("a", 3), _run("b", 4)
+    assert plain.consensus.shape == (3, 14, 2)
+    assert np.isnan(plain.consensus).all()
+    save_pose_runs([plain], tmp_path / "old.npz")
+    with np.load(tmp_path / "old.npz") as stored:
+        assert "consensus" not in stored.files  # files without one stay as they were
+    assert np.isnan(load_pose_runs(tmp_path / "old.npz")[0].consensus).all()
+    agreed = replace(agreed, consensus=agreed.estimate + 1)
+    save_pose_runs([plain, agreed], tmp_path / "new.npz")
+    first, second = load_pose_runs(tmp_path / "new.npz")
+    assert np.isnan(first.consensus).all()
+    np.testing.assert_array_equal(second.consensus, agreed.consensus)
+
+
+def test_frames_of_a_run_are_those_of_all_its_arrays() -> None:
     run = _run("a", 6)
-    part = frames_of(run, slice(2, 5))
-    assert part.frame.tolist() == [2, 3, 4]
-    for name in ("estimate", "score", "landmarks", "evidence", "annotation", "visibility"):
+    run = replace(run, consensus=run.estimate - 1)
+    part, some = frames_of(run, slice(2, 5)), frames_of(run, np.array([0, 4]))
+    assert (len(part), len(some)) == (3, 2)
+    for name in ARRAYS:
         np.testing.assert_array_equal(getattr(part, name), getattr(run, name)[2:5])
+        np.testing.assert_array_equal(getattr(some, name), getattr(run, name)[[0, 4]])
 
 
 def test_nothing_to_save_is_an_error(tmp_path: Path) -> None:
