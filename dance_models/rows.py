@@ -268,7 +268,7 @@ _PREDICTION: Final = (
         "dmgnn",
         "baseline",
         "DMGNN: three scales, three difference orders, a G-GRU decoder.",
-        PredictionExperiment(DmgnnConfig(), shortened(STGA_TUNED, 2)),
+        PredictionExperiment(DmgnnConfig(), shortened(STGA_TUNED, 8)),
     ),
     Row(
         "traj_gcn",
@@ -314,8 +314,8 @@ _PREDICTION: Final = (
     _stga(
         "gcn",
         "ablation",
-        "Ablation: a fixed graph in place of graph attention.",
-        replace(STGA, graph="gcn", hidden=176),
+        "Ablation: a fixed graph in place of graph attention, in the decoder too.",
+        replace(STGA, graph="gcn", free_decoder=False, hidden=175),
     ),
     _stga(
         "local_sym",

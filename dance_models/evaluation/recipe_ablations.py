@@ -77,8 +77,13 @@ RECIPE_CHANGES: Final[dict[str, dict[str, RecipeChange]]] = {
     "prediction": {
         "positions in alone": RecipeChange(net={"kinematic_inputs": False}),
         "no velocity residual": RecipeChange(net={"velocity_residual": False}),
+        "additive attention": RecipeChange(net={"attention": "additive"}),
+        "learnt graphs decayed": RecipeChange(training={"decay_graphs": True}),
         "DCT of the window as well": RecipeChange(net={"dct_inputs": 10}),
         "no velocity loss": RecipeChange(training={"velocity_weight": 0.0}),
+        "DCT of the window, no velocity loss": RecipeChange(
+            net={"dct_inputs": 10}, training={"velocity_weight": 0.0}
+        ),
         "no reversed time": RecipeChange(training={"reverse_probability": 0.0}),
         "no mirror, rotation, scale": RecipeChange(training=_NO_GEOMETRY),
         "no averaged weights": RecipeChange(training={"ema_decay": 0.0}),
@@ -120,8 +125,8 @@ class ClipErrors:
 def shortened(experiment: Headline, length: float) -> Headline:
     """The experiment with a fraction of its steps: as many epochs, each of them shorter.
 
-    Warm-up and the averaging of weights keep their share of the training; an average over more
-    steps than there are would still hold part of the initial weights.
+    Warm-up and the averaging of weights keep their share of the training. No learning rate is
+    searched for: all changes are compared at one.
     """
     training = experiment.training
     return replace(
@@ -129,6 +134,7 @@ def shortened(experiment: Headline, length: float) -> Headline:
         training=replace(
             training,
             steps_per_epoch=max(1, round(training.steps_per_epoch * length)),
+            rate_factors=(),
             warmup_steps=round(training.warmup_steps * length),
             ema_decay=max(0.0, 1 - (1 - training.ema_decay) / length) if training.ema_decay else 0,
         ),

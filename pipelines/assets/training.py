@@ -226,6 +226,8 @@ def _write_current(
         "best": located(result["best"]),
         "last": located(result["last"]),
         "folds": [located(file) for file in result["folds"]],
+        "plateau": result["plateau"],
+        "learning_rates": result["learning_rates"],
         "config": asdict(config),
         "splits": {split: store.digest(split) for split in splits},
         **({"initial": initial} if initial else {}),
