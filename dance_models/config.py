@@ -234,7 +234,19 @@ class DmgnnConfig:
     dropout: float = 0.1
 
 
-PredictionNet = StgaNetConfig | SimlpeConfig | TGcnConfig | TrajGcnConfig | DmgnnConfig
+@dataclass(frozen=True)
+class EqMotionConfig:
+    """EqMotion: vectors that turn with the pose, weighted by numbers that no rotation changes."""
+
+    channels: int = 32  # geometric features of a joint, vectors
+    hidden: int = 64  # of a joint's pattern, numbers
+    layers: int = 4
+    categories: int = 4  # of interactions between two joints
+
+
+PredictionNet = (
+    StgaNetConfig | SimlpeConfig | TGcnConfig | TrajGcnConfig | DmgnnConfig | EqMotionConfig
+)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from dance_models.config import (
     DmgnnConfig,
+    EqMotionConfig,
     Experiment,
     HbrnnConfig,
     HrnetExperiment,
@@ -281,6 +282,12 @@ _PREDICTION: Final = (
         "baseline",
         "siMLPe-style: DCT and a residual MLP over time.",
         PredictionExperiment(SimlpeConfig(), SIMLPE_TUNED),
+    ),
+    Row(
+        "eqmotion",
+        "baseline",
+        "EqMotion-style: a forecast that turns with the observed motion.",
+        PredictionExperiment(EqMotionConfig(), shortened(STGA_TUNED, 8, 1e-3)),
     ),
     Row(
         "traj_gcn.estimated",

@@ -100,7 +100,8 @@ class KalmanForecast:
         position, velocity = kalman_state(observed.shape[1], step_s, self.acceleration)
         travelled = step_s * np.cumsum(self.gamma ** np.arange(1, FUTURE + 1))
         weights = position + travelled[:, None] * velocity  # (10, 27), each row adds up to one
-        return np.einsum("ht,ntjc->nhjc", weights, observed, optimize=True).astype(np.float32)
+        forecast = np.einsum("ht,ntjc->nhjc", weights, observed, optimize=True)
+        return np.asarray(forecast, np.float32)
 
 
 def fit_kalman(validation: ForecastWindows) -> KalmanForecast:

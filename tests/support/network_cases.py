@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dance_models.config import (
     DmgnnConfig,
+    EqMotionConfig,
     HbrnnConfig,
     HrnetConfig,
     MkffStGcnConfig,
@@ -69,6 +70,7 @@ FORECASTERS: Final[dict[str, PredictionNet]] = {
     "t_gcn_velocity": TGcnConfig(hidden=16, output="velocity"),
     "traj_gcn": TrajGcnConfig(hidden=16, blocks=2),
     "dmgnn": DmgnnConfig(widths=(8, 8, 8, 16), hidden=16),
+    "eqmotion": EqMotionConfig(channels=8, hidden=16, layers=2, categories=2),
 }
 DETECTORS: Final[dict[str, HrnetConfig]] = {"hrnet": HrnetConfig(width=8, stem=8)}
 NETWORKS: Final[dict[str, NetConfig]] = {**REFINERS, **FORECASTERS, **DETECTORS}

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from dance_models.config import (
     DmgnnConfig,
+    EqMotionConfig,
     HbrnnConfig,
     HrnetConfig,
     MkffStGcnConfig,
@@ -273,6 +274,7 @@ PINNED: Final[dict[str, tuple[NetConfig, str]]] = {
     "t_gcn_velocity": (TGcnConfig(output="velocity"), "45c380fa8d710b71"),
     "traj_gcn": (TrajGcnConfig(), "303a4172cc504f68"),
     "dmgnn": (DmgnnConfig(), "7bd4a30924c5bc04"),
+    "eqmotion": (EqMotionConfig(), "e7487db7ff016280"),
     "hrnet": (HrnetConfig(), "a6c7d284086430f9"),
 }
 
