@@ -191,7 +191,9 @@ def bench(arguments: argparse.Namespace) -> None:
     for task in ("recognition", "prediction"):
         experiment = _experiment(arguments.profile, task, arguments.training)
         # The first epoch warms up; the second is timed.
-        timed = replace(experiment.training, epochs=2, steps_per_epoch=arguments.steps)
+        timed = replace(
+            experiment.training, epochs=2, steps_per_epoch=arguments.steps, rate_factors=()
+        )
         with tempfile.TemporaryDirectory() as folder:
             rate = _train(
                 runs, replace(experiment, training=timed), Path(folder), lambda line: None

@@ -201,6 +201,9 @@ class StgaNetConfig:
     velocity_residual: bool = True  # p + gamma v + f(H) (faithful: p + f(H))
     gamma: float = 0.7  # initial value, learnable per joint
     dct_inputs: int = _added(0, was=0)  # DCT coefficients that enter the decoder's first state
+    # How B_k scores a pair of joints; "additive" ranks the joints alike for every query.
+    attention: Literal["dot", "additive"] = _added("dot", was="additive")
+    free_decoder: bool = _added(True, was=True)  # the decoder learns its graph (gcn: it does not)
 
 
 @dataclass(frozen=True)
@@ -240,7 +243,19 @@ class DmgnnConfig:
     dropout: float = 0.1
 
 
-PredictionNet = StgaNetConfig | SimlpeConfig | TGcnConfig | TrajGcnConfig | DmgnnConfig
+@dataclass(frozen=True)
+class EqMotionConfig:
+    """EqMotion: vectors that turn with the pose, weighted by numbers that no rotation changes."""
+
+    channels: int = 32  # geometric features of a joint, vectors
+    hidden: int = 64  # of a joint's pattern, numbers
+    layers: int = 4
+    categories: int = 4  # of interactions between two joints
+
+
+PredictionNet = (
+    StgaNetConfig | SimlpeConfig | TGcnConfig | TrajGcnConfig | DmgnnConfig | EqMotionConfig
+)
 
 
 @dataclass(frozen=True)
@@ -251,6 +266,9 @@ class TrainingConfig:
     optimiser: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = 2e-3
     schedule: Literal["cosine", "exponential"] = "cosine"
+    # Multiples of it that short pilot trainings try, validation picks; none: no search.
+    rate_factors: tuple[float, ...] = _added((), was=())
+    pilot_share: float = _added(0.1, was=0.1)  # of the epochs, for each pilot
     warmup_steps: int = 50
     decay_per_epoch: float = 0.95  # for "exponential"
     weight_decay: float = 1e-2
@@ -261,6 +279,9 @@ class TrainingConfig:
     gradient_clip: float = 1.0
     velocity_weight: float = 1.0  # weight of the velocity term in the prediction loss
     ema_decay: float = 0.0  # exponential moving average of the weights, 0 = off
+    ema_warmup: bool = _added(True, was=False)  # the decay starts low, so that no start stays in it
+    # Weight decay on learnt graphs: it would draw attention masks together, and edges to zero.
+    decay_graphs: bool = _added(False, was=True)
     # on-the-fly geometry, drawn once per window
     mirror_probability: float = 0.5
     rotation_rad: float = 0.3

@@ -39,7 +39,8 @@ def _at_length(epochs: int, steps: int, rate: float, warmup: int = 50) -> Networ
                 experiment.training,
                 epochs=epochs,
                 steps_per_epoch=steps,
-                ema_decay=0.0,  # an average over more steps than there are
+                ema_decay=0.0,
+                rate_factors=(),  # one rate, no search
                 warmup_steps=min(warmup, experiment.training.warmup_steps),
                 learning_rate=rate
                 if experiment.training.recipe == "tuned"

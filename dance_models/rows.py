@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from dance_models.config import (
     DmgnnConfig,
+    EqMotionConfig,
     Experiment,
     HbrnnConfig,
     HrnetExperiment,
@@ -299,7 +300,7 @@ _PREDICTION: Final = (
         "dmgnn",
         "baseline",
         "DMGNN: three scales, three difference orders, a G-GRU decoder.",
-        PredictionExperiment(DmgnnConfig(), shortened(STGA_TUNED, 2)),
+        PredictionExperiment(DmgnnConfig(), shortened(STGA_TUNED, 8)),
     ),
     Row(
         "traj_gcn",
@@ -312,6 +313,12 @@ _PREDICTION: Final = (
         "baseline",
         "siMLPe-style: DCT and a residual MLP over time.",
         PredictionExperiment(SimlpeConfig(), SIMLPE_TUNED),
+    ),
+    Row(
+        "eqmotion",
+        "baseline",
+        "EqMotion-style: a forecast that turns with the observed motion.",
+        PredictionExperiment(EqMotionConfig(), shortened(STGA_TUNED, 8, 1e-3)),
     ),
     Row(
         "traj_gcn.estimated",
@@ -350,8 +357,8 @@ _PREDICTION: Final = (
     _stga(
         "gcn",
         "ablation",
-        "Ablation: a fixed graph in place of graph attention.",
-        replace(STGA, graph="gcn", hidden=176),
+        "Ablation: a fixed graph in place of graph attention, in the decoder too.",
+        replace(STGA, graph="gcn", free_decoder=False, hidden=175),
     ),
     _stga(
         "local_sym",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dance_models.config import RefinerConfig
 from dance_models.data.exchanged_sides import undo_exchanges
-from dance_models.data.pose_runs import PoseRun, frames_of
+from dance_models.data.pose_runs import PoseRun, check_skeleton, frames_of
 from dance_models.data.refine_windows import observed_scale
 from dance_models.evidence import MIRRORED_XY
 from dance_models.skeleton import DANCE_14, Skeleton
@@ -60,8 +60,10 @@ def prepared_runs(
 ) -> list[PoseRun]:
     """One run, or several interleaved ones; part k holds the frames k, k + n, k + 2 n, ...
 
-    A causal network's frames are not averaged with later ones: they are parted as they are.
+    A causal network's frames are not averaged with later ones: they are parted as they are. Raises
+    InputError for a run of another skeleton.
     """
+    check_skeleton([run], skeleton)
     if config.undo_exchanges:
         scale = observed_scale(run.estimate, skeleton=skeleton)
         run, _ = undo_exchanges(run, scale, causal=config.causal, skeleton=skeleton)

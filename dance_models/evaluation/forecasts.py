@@ -1,4 +1,4 @@
-"""Trivial prediction rows: zero velocity, constant velocity, and linear regression.
+"""Trivial prediction rows: zero and constant velocity, a Kalman filter, linear regression.
 
 A forecaster maps observed windows (N, 27, J, D) in pixels to forecasts (N, 10, J, D). Like the
 networks, the regressions read poses centred on the last observed pelvis and divided by the median
@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.data.forecast_windows import FUTURE, ForecastWindows
+from dance_models.evaluation.recursive_filters import kalman_state
 from dance_models.geometry import pelvis
-from dance_models.metrics.horizon import at_horizons, joint_distance
+from dance_models.metrics.horizon import FORECAST_HZ, at_horizons, joint_distance
 from dance_models.metrics.torso import window_torso
 from dance_models.skeleton import DANCE_14, Skeleton
 
@@ -23,6 +24,7 @@ Forecaster = Callable[[Array], NDArray[np.float32]]
 
 AR_ORDER: Final = 9
 GAMMAS: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+ACCELERATIONS: Final = (5.0, 15.0, 50.0, 150.0, 500.0, 1500.0, 5000.0)  # torsos/s^2
 STRENGTHS: Final = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # of the ridge, as a share of the windows
 
 
@@ -79,6 +81,35 @@ def fit_damped_velocity(validation: ForecastWindows) -> DampedVelocity:
     if not len(validation):
         return DampedVelocity(GAMMAS[len(GAMMAS) // 2])
     candidates = [DampedVelocity(gamma) for gamma in GAMMAS]
+    return candidates[int(np.argmin([window_error(c, validation) for c in candidates]))]
+
+
+@dataclass(frozen=True)
+class KalmanForecast:
+    """Position and velocity of a constant-velocity Kalman filter, the velocity going on damped.
+
+    ``acceleration`` is that of the filter, torsos/s^2 at its measurement noise; ``gamma`` damps
+    every step as in :class:`DampedVelocity`.
+    """
+
+    acceleration: float
+    gamma: float
+
+    def __call__(self, observed: Array) -> NDArray[np.float32]:
+        """Forecast (N, 10, J, 2) pixels."""
+        step_s = 1 / FORECAST_HZ
+        position, velocity = kalman_state(observed.shape[1], step_s, self.acceleration)
+        travelled = step_s * np.cumsum(self.gamma ** np.arange(1, FUTURE + 1))
+        weights = position + travelled[:, None] * velocity  # (10, 27), each row adds up to one
+        forecast = np.einsum("ht,ntjc->nhjc", weights, observed, optimize=True)
+        return np.asarray(forecast, np.float32)
+
+
+def fit_kalman(validation: ForecastWindows) -> KalmanForecast:
+    """Acceleration and damping with the least validation error; mid-grid without data."""
+    if not len(validation):
+        return KalmanForecast(ACCELERATIONS[len(ACCELERATIONS) // 2], GAMMAS[len(GAMMAS) // 2])
+    candidates = [KalmanForecast(a, gamma) for a in ACCELERATIONS for gamma in GAMMAS]
     return candidates[int(np.argmin([window_error(c, validation) for c in candidates]))]
 
 
@@ -202,6 +233,7 @@ def trivial_forecasters(
         ("zero_velocity", zero_velocity),
         ("constant_velocity", constant_velocity),
         ("damped_velocity", fit_damped_velocity(validation)),
+        ("kalman", fit_kalman(validation)),
         ("ar", fit_autoregression(train)),
         ("ridge", fit_ridge(train, validation)),
     )

@@ -5,7 +5,7 @@ Same contract as ``filters``: pose runs in, one (T, J, 2) array of pixels a run 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +86,10 @@ def _low_pass(
     return np.asarray(radians / (radians + 1))
 
 
-def kalman(runs: Sequence[PoseRun], *, acceleration: float, noise: float = 0.03) -> Poses:
+NOISE: Final = 0.03  # torsos; the filters depend on its ratio to the acceleration
+
+
+def kalman(runs: Sequence[PoseRun], *, acceleration: float, noise: float = NOISE) -> Poses:
     """Constant-velocity Kalman filter with Rauch-Tung-Striebel smoothing.
 
     White acceleration of ``acceleration`` torsos/s^2 (a step), measurement noise of ``noise``
@@ -104,6 +107,19 @@ def kalman(runs: Sequence[PoseRun], *, acceleration: float, noise: float = 0.03)
     return batch.split(np.where((seen_before & seen_after)[..., None], smoothed, np.nan))
 
 
+def kalman_state(steps: int, step_s: float, acceleration: float) -> NDArray[np.float64]:
+    """How the filter of :func:`kalman` weights ``steps`` evenly spaced positions, (2, steps).
+
+    In the position and in the velocity (a second) that it holds after the last of them, without
+    smoothing. The filter is linear: its weights are its answers to unit impulses.
+    """
+    impulses = np.eye(steps)[:, None, :, None]  # (T, 1 run, T "joints", 1 axis)
+    batch = _Batch(impulses, np.full((steps, 1), step_s), np.ones(1), [steps])
+    known = np.ones(impulses.shape[:-1], bool)
+    mean, *_ = _kalman_forward(batch, known, acceleration, NOISE)
+    return np.asarray(mean[-1, 0, :, :, 0].T)
+
+
 def _transition(step_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """(R,) time steps -> (R, 1, 2, 2), position and velocity."""
     matrix = np.tile(np.eye(2), (len(step_s), 1, 1, 1))
@@ -114,14 +130,14 @@ def _transition(step_s: NDArray[np.float64]) -> NDArray[np.float64]:
 def _kalman_forward(
     batch: _Batch, known: NDArray[np.bool_], acceleration: float, noise: float
 ) -> tuple[Any, Any, Any, Any, Any]:
-    """Filtered and predicted means (T, R, J, 2, 2: state, axis), covariances, transitions."""
-    shape = known.shape
+    """Filtered and predicted means (T, R, J, 2, D: state, axis), covariances, transitions."""
+    shape, axes = known.shape, batch.poses.shape[-1]
     first = np.argmax(known, axis=0)  # start where a joint is first seen, with a vague prior
     start = np.take_along_axis(batch.poses, first[None, ..., None], axis=0)[0]
-    mean = np.zeros((*shape[1:], 2, 2))
+    mean = np.zeros((*shape[1:], 2, axes))
     mean[..., 0, :] = np.nan_to_num(start)
     covariance = np.tile(np.diag([1.0, 100.0]), (*shape[1:], 1, 1))
-    store = [np.zeros((*shape, 2, 2)) for _ in range(4)]
+    store = [np.zeros((*shape, 2, size)) for size in (axes, 2, axes, 2)]
     transitions = np.zeros((shape[0], shape[1], 1, 2, 2))
     for t in range(shape[0]):
         step = batch.step_s[t]

@@ -6,6 +6,7 @@ from torch import nn
 
 from dance_models.config import (
     DmgnnConfig,
+    EqMotionConfig,
     HbrnnConfig,
     MkffStGcnConfig,
     PredictionNet,
@@ -18,6 +19,7 @@ from dance_models.config import (
     TrajGcnConfig,
 )
 from dance_models.nets.dmgnn import Dmgnn
+from dance_models.nets.eqmotion import EqMotion
 from dance_models.nets.hbrnn import Hbrnn
 from dance_models.nets.mkff_st_gcn import MkffStGcn
 from dance_models.nets.simlpe import Simlpe
@@ -31,7 +33,7 @@ from dance_models.skeleton import DANCE_14, Skeleton
 # Packed windows (B, T, packed width) -> refined poses (B, T, J, D).
 Refiner = MkffStGcn | StGcnRefiner | SmoothNet | Hbrnn
 # Observed poses (B, 27, J, D) -> forecast (B, 10, J, D).
-Forecaster = StgaNet | Simlpe | TGcn | TrajGcn | Dmgnn
+Forecaster = StgaNet | Simlpe | TGcn | TrajGcn | Dmgnn | EqMotion
 
 
 def build_refiner(config: RecognitionNet, skeleton: Skeleton = DANCE_14) -> Refiner:
@@ -60,6 +62,8 @@ def build_forecaster(config: PredictionNet, skeleton: Skeleton = DANCE_14) -> Fo
             return TrajGcn(config, skeleton)
         case DmgnnConfig():
             return Dmgnn(config, skeleton)
+        case EqMotionConfig():
+            return EqMotion(config, skeleton)
 
 
 def is_refiner(model: nn.Module) -> "TypeGuard[Refiner]":

@@ -60,6 +60,7 @@ class ScaleLayer(nn.Module):
     Shape: (V, B, T, C_in) -> (V, B, ceil(T / stride), C_out).
     """
 
+    graph_parameters = ("scale", "shift")
     adjacency: Tensor
 
     def __init__(

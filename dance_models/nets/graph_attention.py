@@ -3,7 +3,8 @@
 Layout (C, T, B, V): channels first of all, so that every 1x1 convolution is one matrix product.
 The local attention is GAST-Net's reading of Eq 11: a weight a channel and edge, two channel maps
 (itself, neighbours), and the mask applied before the softmax, because a literal softmax of the
-masked product would give weight to joints that are not linked.
+masked product would give weight to joints that are not linked. The form of the global attention
+B_k is ours: Eq 12 only names it.
 """
 
 from typing import Final
@@ -48,6 +49,7 @@ def mix_joints(x: Tensor, matrices: Tensor) -> Tensor:
 class MaskedGraphConv(nn.Module):
     """out_c = (S_c * I)(W_0 x)_c + (S_c * (1 - I))(W_1 x)_c, S_c a softmax over allowed edges."""
 
+    graph_parameters = ("logits",)
     allowed: Tensor
     identity: Tensor
 
@@ -88,8 +90,49 @@ class LocalAttention(nn.Module):
         return out
 
 
+def attended(score: Tensor, top: Tensor, value: Tensor) -> Tensor:
+    """Softmax of ``score`` (heads, T, B, V, V) over its last joints, times ``value``.
+
+    ``top`` (heads, T, B, V, 1) is at least each row's largest score. ``value`` is
+    (heads, d, T, B, V), and so is the result. Written out, and divided after the product: rows of
+    so few joints are too short for the library's softmax.
+    """
+    share = (score - top.detach()).exp()
+    mixed = value.permute(0, 2, 3, 1, 4) @ share.transpose(-1, -2)  # (heads, T, B, d, V)
+    return (mixed / share.sum(dim=-1)[..., None, :]).permute(0, 3, 1, 2, 4)
+
+
+class DotAttention(nn.Module):
+    """B_k of Eq 12 times X: softmax over joints j of theta_k(x_i)^T phi_k(x_j) / sqrt(d).
+
+    The product depends on i and j together, so every joint can look at other joints.
+    """
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.theta = Pointwise(channels, channels)
+        self.phi = Pointwise(channels, channels, bias=False)  # would be the same for all joints j
+
+    def scores(self, x: Tensor) -> Tensor:
+        """(C, T, B, V) -> (heads, T, B, V, V): how much joint i asks for joint j."""
+        query = self.theta(x).unflatten(0, (self.heads, -1)).permute(0, 2, 3, 4, 1)
+        key = self.phi(x).unflatten(0, (self.heads, -1)).permute(0, 2, 3, 1, 4)
+        score: Tensor = query @ key * query.shape[-1] ** -0.5
+        return score
+
+    def forward(self, x: Tensor, value: Tensor) -> Tensor:
+        """Input (C, T, B, V), value (heads, d, T, B, V) -> (heads, d, T, B, V)."""
+        score = self.scores(x)
+        return attended(score, score.amax(dim=-1, keepdim=True), value)
+
+
 class AdditiveAttention(nn.Module):
-    """B_k of Eq 12 times X: softmax over joints of LeakyReLU(w_k^T [theta(x_i); phi(x_j)])."""
+    """The old form of B_k: softmax over joints of LeakyReLU(w_k^T [theta(x_i); phi(x_j)]).
+
+    LeakyReLU rises with its argument, so all joints i rank the joints j alike: it is a pooling,
+    hardly different from one joint to another. The rows as printed keep it.
+    """
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
@@ -106,18 +149,26 @@ class AdditiveAttention(nn.Module):
         bias = (half * layer.bias.reshape(half.shape)).sum(dim=1)
         return (weight @ x.flatten(1) + bias[:, None]).reshape(-1, *x.shape[1:])
 
+    def _both_terms(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The term of the joint that asks and the term of the joint that is asked."""
+        i = self._terms(x, self.theta, self.halves[0])
+        return i, self._terms(x, self.phi, self.halves[1])
+
+    def scores(self, x: Tensor) -> Tensor:
+        """(C, T, B, V) -> (heads, T, B, V, V)."""
+        i, j = self._both_terms(x)
+        return nn.functional.leaky_relu(i[..., :, None] + j[..., None, :], LEAK)
+
     def forward(self, x: Tensor, value: Tensor) -> Tensor:
         """Input (C, T, B, V), value (heads, d, T, B, V) -> (heads, d, T, B, V)."""
-        i = self._terms(x, self.theta, self.halves[0])
-        j = self._terms(x, self.phi, self.halves[1])
+        i, j = self._both_terms(x)
         score = nn.functional.leaky_relu(i[..., :, None] + j[..., None, :], LEAK)
-        # A softmax written out, divided after the product: rows of so few joints are too short for
-        # the library's. LeakyReLU rises, so the largest score of a row is that of the largest j.
-        top = nn.functional.leaky_relu(i + j.amax(dim=-1, keepdim=True), LEAK).detach()
-        share = (score - top[..., None]).exp()  # (heads, T, B, V, V)
-        mixed = value.permute(0, 2, 3, 1, 4) @ share.transpose(-1, -2)  # (heads, T, B, d, V)
-        out: Tensor = (mixed / share.sum(dim=-1)[..., None, :]).permute(0, 3, 1, 2, 4)
-        return out
+        # LeakyReLU rises, so the largest score of a row is that of the largest j.
+        top = nn.functional.leaky_relu(i + j.amax(dim=-1, keepdim=True), LEAK)
+        return attended(score, top[..., None], value)
+
+
+ATTENTIONS: Final = {"dot": DotAttention, "additive": AdditiveAttention}
 
 
 class GlobalAttention(nn.Module):
@@ -126,25 +177,18 @@ class GlobalAttention(nn.Module):
     B_k is computed from the features of each frame, C_k is a free matrix that starts at zero.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        heads: int,
-        dropout: float,
-        *,
-        use_b: bool,
-        use_c: bool,
-        skeleton: Skeleton = DANCE_14,
-    ) -> None:
+    graph_parameters = ("free",)
+
+    def __init__(self, channels: int, config: StgaNetConfig, skeleton: Skeleton = DANCE_14) -> None:
         super().__init__()
-        joints = skeleton.num_joints
-        if not (use_b or use_c):
+        joints, self.heads = skeleton.num_joints, config.heads
+        if not (config.use_b or config.use_c):
             raise ValueError("global attention needs B_k or C_k")
-        self.heads = heads
         self.value = Pointwise(channels, channels, bias=False)  # W_k of all heads
-        self.attention = AdditiveAttention(channels, heads) if use_b else None
-        self.free = nn.Parameter(torch.zeros(heads, joints, joints)) if use_c else None
-        self.join = joined(channels, channels, dropout)
+        form = ATTENTIONS[config.attention]
+        self.attention = form(channels, self.heads) if config.use_b else None
+        self.free = nn.Parameter(torch.zeros(self.heads, joints, joints)) if config.use_c else None
+        self.join = joined(channels, channels, config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """(C, T, B, V) -> (C, T, B, V)."""
@@ -194,16 +238,7 @@ def graph_branches(
         graphs = [edges(skeleton) for edges in LOCAL_GRAPHS[config.graph]]
         branches.append(LocalAttention(channels, graphs, config.dropout))
     if config.graph in {"global", "both"}:
-        branches.append(
-            GlobalAttention(
-                channels,
-                config.heads,
-                config.dropout,
-                use_b=config.use_b,
-                use_c=config.use_c,
-                skeleton=skeleton,
-            )
-        )
+        branches.append(GlobalAttention(channels, config, skeleton))
     return branches
 
 

@@ -22,6 +22,7 @@ class SpatialGraphConv(nn.Module):
     Shape: (V, B, T, C_in) -> (V, B, T, C_out). No bias: normalisation follows.
     """
 
+    graph_parameters = ("importance",)
     adjacency: Tensor
 
     def __init__(self, channels_in: int, channels_out: int, skeleton: Skeleton = DANCE_14) -> None:

@@ -83,7 +83,7 @@ class StgaNet(nn.Module):
         if config.dct_inputs:  # an addition to the paper
             self.register_buffer("dct", dct_matrix(OBSERVED)[: config.dct_inputs])
         self.from_dct = nn.Linear(axes * config.dct_inputs, hidden) if config.dct_inputs else None
-        self.cell = GraphGru(3 * axes, hidden, skeleton)
+        self.cell = GraphGru(3 * axes, hidden, skeleton, free=config.free_decoder)
         self.head = nn.Sequential(
             nn.Linear(hidden, hidden),
             nn.LeakyReLU(0.1),

@@ -19,12 +19,12 @@ from dance_models.skeleton import DANCE_14, Skeleton
 from dance_models.training.loop import (
     EpochRecord,
     Task,
-    Trainer,
     TrainingResult,
     epoch_indices,
     prepare,
 )
 from dance_models.training.losses import heatmap_loss
+from dance_models.training.rate_search import train_network
 from dance_models.training.selection import refinement_scores, split_runs
 
 VALIDATION_STRIDE: Final = 4  # annotated frames; neighbours are nearly the same
@@ -70,8 +70,9 @@ def train_detection(
         poses = detect_runs(model, select, crops, mirror=False)
         return refinement_scores(select, poses, skeleton=skeleton)
 
-    torch.manual_seed(training.seed)
-    model = Hrnet(experiment.net, skeleton).to(device)
+    def build() -> nn.Module:
+        return Hrnet(experiment.net, skeleton).to(device)
+
     # As in the other trainings, folds and seeds are not properties of a single training.
     task = Task(replace(experiment, folds=False, seeds=1), steps, batches, loss, validate)
-    return Trainer(model, task, folder).fit(on_epoch)
+    return train_network(build, task, folder, on_epoch=on_epoch)

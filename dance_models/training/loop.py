@@ -3,13 +3,14 @@
 import json
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from dance_models.checkpoint import (
     Initial,
@@ -24,6 +25,7 @@ from dance_models.errors import InputError
 from dance_models.nets.build import skeleton_of
 from dance_models.training.averaging import moving_average
 from dance_models.training.optimiser import learning_rate, make_optimiser
+from dance_models.training.plateau import reached_plateau
 
 Batch = TypeVar("Batch")
 
@@ -61,6 +63,17 @@ class TrainingResult:
     best: Path
     last: Path
     history: list[EpochRecord]
+    rates: dict[float, float] = field(default_factory=dict)  # learning rate -> score of its pilot
+
+    @property
+    def plateau(self) -> bool:
+        """Whether the validation score levelled off (:func:`reached_plateau`)."""
+        return reached_plateau([record.score for record in self.history])
+
+    @property
+    def chosen_rate(self) -> float | None:
+        """The learning rate that pilots chose; None where none was searched for."""
+        return min(self.rates, key=self.rates.__getitem__) if self.rates else None
 
     @property
     def best_epoch(self) -> int:
@@ -121,15 +134,18 @@ class Trainer(Generic[Batch]):
         self.config = task.experiment.training
         self.device = next(model.parameters()).device
         self.model = model
-        decay = self.config.ema_decay
-        self.average = moving_average(model, decay) if decay else None
-        self.optimiser = make_optimiser(model.parameters(), self.config)
+        self.average = self._average(updates=0)
+        self.optimiser = make_optimiser(model, self.config)
         self.history: list[EpochRecord] = []
 
     @property
     def evaluated(self) -> nn.Module:
         """The weights that are validated and kept as best: the average if averaging is on."""
         return self.average.module if self.average is not None else self.model
+
+    def _average(self, updates: int) -> AveragedModel | None:
+        decay, warmup = self.config.ema_decay, self.config.ema_warmup
+        return moving_average(self.model, decay, warmup=warmup, updates=updates) if decay else None
 
     def fit(self, on_epoch: Callable[[EpochRecord], None] | None = None) -> TrainingResult:
         """Train to the last epoch, or until validation has not improved for ``patience``."""
@@ -247,6 +263,7 @@ class Trainer(Generic[Batch]):
                 hint="Train in another folder, or delete it",
             )
         self.model.load_state_dict(state["model"])
+        self.average = self._average(len(state["history"]) * self.task.steps_per_epoch)
         if self.average is not None:
             self.evaluated.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])

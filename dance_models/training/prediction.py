@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dance_models.batches.geometry import draw_geometry
-from dance_models.checkpoint import Initial
 from dance_models.config import PredictionExperiment, PredictionNet, TrainingConfig
 from dance_models.data.forecast_windows import ForecastWindows, cut_windows
 from dance_models.data.pose_runs import PoseRun, check_skeleton
@@ -23,12 +22,12 @@ from dance_models.skeleton import DANCE_14, Skeleton
 from dance_models.training.loop import (
     EpochRecord,
     Task,
-    Trainer,
     TrainingResult,
     epoch_indices,
     prepare,
 )
 from dance_models.training.losses import forecast_loss
+from dance_models.training.rate_search import train_network
 from dance_models.training.selection import forecast_scores, split_runs
 
 VALIDATION_STRIDE: Final = 3  # frames between validation windows
@@ -205,9 +204,10 @@ def train_prediction(
     (37 steps of 40 ms), the runs are of another skeleton, or ``initial`` does not fit.
     """
     parts = _Prediction(runs, training, skeleton, prepare(training))
-    torch.manual_seed(training.seed)
-    model = build_forecaster(net, skeleton).to(parts.device)
     experiment = PredictionExperiment(net, training)
     task = Task(experiment, parts.steps, parts.batches, parts.loss, parts.validate)
-    start = Initial(initial) if initial else None
-    return Trainer(model, task, folder, start).fit(on_epoch)
+
+    def build() -> nn.Module:
+        return build_forecaster(net, skeleton).to(parts.device)
+
+    return train_network(build, task, folder, initial, on_epoch)

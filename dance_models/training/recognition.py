@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from dance_models.batches.geometry import draw_geometry
 from dance_models.batches.refine import RefineBatch, RefineTensors, draw_hidden, jittered
-from dance_models.checkpoint import Initial
 from dance_models.config import (
     MkffStGcnConfig,
     RecognitionExperiment,
@@ -28,12 +27,12 @@ from dance_models.skeleton import DANCE_14, Skeleton
 from dance_models.training.loop import (
     EpochRecord,
     Task,
-    Trainer,
     TrainingResult,
     epoch_indices,
     prepare,
 )
 from dance_models.training.losses import laplace_loss, refinement_loss, style_loss
+from dance_models.training.rate_search import train_network
 from dance_models.training.selection import refinement_scores, split_runs
 
 VALIDATION_STRIDE: Final = 3  # frames between the windows that validation averages
@@ -137,8 +136,6 @@ def train_recognition(
     runs are of another skeleton, or ``initial`` does not fit.
     """
     parts = _Recognition(runs, net, training, skeleton, prepare(training))
-    torch.manual_seed(training.seed)
-    model = build_refiner(net, skeleton).to(parts.device)
     task = Task(
         RecognitionExperiment(net, training),
         parts.steps,
@@ -147,5 +144,8 @@ def train_recognition(
         parts.validate,
         parts.labels,
     )
-    start = Initial(initial) if initial else None
-    return Trainer(model, task, folder, start).fit(on_epoch)
+
+    def build() -> nn.Module:
+        return build_refiner(net, skeleton).to(parts.device)
+
+    return train_network(build, task, folder, initial, on_epoch)

@@ -97,6 +97,20 @@ def _motion_note(motion: Mapping[str, Any]) -> str:
     return f"{motion['files']} {what}, {long} (sha256 {motion['sha256'][:12]})"
 
 
+def plateau_note(store: Store, task: Task | None) -> str:
+    """Which rows (of both tasks without one) were trained too briefly, fixed split or a fold.
+
+    Rows trained before this was recorded are not named.
+    """
+    rows = scored_rows(store, ROWS if task is None else rows_of(task))
+    plateau = {row.id: store.training(row.asset).get("plateau", {}) for row in rows}
+    brief = [name for name, reached in plateau.items() if not all(reached.values())]
+    return (
+        "Not trained to their plateau (validation improved by more than 1 % in the last fifth of "
+        f"the steps): {', '.join(brief) or 'none'}."
+    )
+
+
 def _trained(store: Store, asset: str) -> "Trained":
     from dance_models.evaluation.divisions import Trained
 
@@ -113,11 +127,11 @@ def _crops(store: Store, rows: Iterable[Row]) -> "Crops | None":
     return Crops.open(store.crops) if any(row.needs_crops for row in rows) else None
 
 
-def _provenance(store: Store) -> "Provenance":
-    """The facts on the data for the footnotes of the tables."""
+def _provenance(store: Store, task: Task | None = None) -> "Provenance":
+    """The facts on data and trainings for the footnotes of the tables of a task, or of both."""
     from dance_models.report_tables.results import Provenance
 
-    notes = (pretraining_note(store),)
+    notes = (pretraining_note(store), plateau_note(store, task))
     return Provenance(corpus_label(store), store.digest("split_manifest"), notes)
 
 
@@ -211,7 +225,7 @@ def _score(task: Task, context: StageContext[EvaluationConfig], rows: list[Row])
     store, config = context.store, context.config
     splits = [store.read(split) for split in SPLIT_TABLES]
     networks = {row.id: _trained(store, row.asset) for row in rows}
-    provenance = _provenance(store)
+    provenance = _provenance(store, task)
     if task == "recognition":
         return recognition_report(
             splits,

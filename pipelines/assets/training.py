@@ -240,6 +240,8 @@ def _write_current(
         "last": located(result["last"]),
         "folds": [located(file) for file in first],
         **({"fold_seeds": further} if further else {}),
+        "plateau": result["plateau"],
+        "learning_rates": result["learning_rates"],
         "config": asdict(config),
         "splits": {split: store.digest(split) for split in splits},
         **({"initial": initial} if initial else {}),

@@ -8,7 +8,7 @@ datasets, initial.
 import logging
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from pipelines.storage.locks import file_lock
 from pipelines.storage.store import Store
 from pipelines.tracking.tracker import Tracker, short_digest
 
+FIXED: Final = "fixed_split"
 DATASETS_LOCK: Final = ".datasets.lock"
 OnEpoch = Callable[[str | None, EpochRecord], None]  # seed and fold, or None, and the epoch
 
@@ -175,6 +176,8 @@ def run(pipes: PipesContext, job: dict[str, Any]) -> None:
     with mlflow.start_run(run_id=job["run_id"], log_system_metrics=True):
         _log_datasets(job)
         result, folds = _train(job, folder, log_epoch)
+        parts = {FIXED: result, **_named_folds(folds)}
+        mlflow.log_params(_outcome_parameters(parts))
         pipes.log.info(f"Best epoch {result.best_epoch}; logging the model to MLflow.")
         model_id = _log_model(job, result)
         difference = _export_difference(result, model_id)
@@ -188,8 +191,28 @@ def run(pipes: PipesContext, job: dict[str, Any]) -> None:
             "best_epoch": result.best_epoch,
             "best_score": result.best_score,
             "history": [record.metrics() for record in result.history],
+            "plateau": {name: part.plateau for name, part in parts.items()},
+            "learning_rates": {name: list(part.rates.items()) for name, part in parts.items()},
         }
     )
+
+
+def _named_folds(folds: list[list[TrainingResult]]) -> dict[str, TrainingResult]:
+    """The trainings on folds, the first seed's first, by the names that MLflow has them under."""
+    return {
+        f"{f'seed_{seed}.' if seed else ''}fold_{k}": fold
+        for seed, of_seed in enumerate(folds)
+        for k, fold in enumerate(of_seed)
+    }
+
+
+def _outcome_parameters(parts: Mapping[str, TrainingResult]) -> dict[str, str]:
+    """What the trainings decided or turned out to be: they stand beside the configuration."""
+    found = {"reached_plateau": str(all(part.plateau for part in parts.values()))}
+    for name, part in parts.items():
+        if part.chosen_rate is not None:
+            found[f"chosen_learning_rate.{name}"] = f"{part.chosen_rate:g}"
+    return found
 
 
 def _located(path: Path) -> dict[str, str]:

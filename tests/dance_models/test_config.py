@@ -22,14 +22,19 @@ from dance_models.config import (
 
 def test_identity_omits_only_later_fields_at_their_default() -> None:
     assert identity(SamplingConfig()) == asdict(SamplingConfig())
-    whole = PredictionExperiment(StgaNetConfig(), TrainingConfig())
+    earlier = TrainingConfig(ema_warmup=False, decay_graphs=True)
+    whole = PredictionExperiment(StgaNetConfig(attention="additive"), earlier)
     plain = identity(whole)
-    assert set(asdict(whole)["net"]) - set(plain["net"]) == {"dct_inputs"}
-    assert set(asdict(whole)["training"]) - set(plain["training"]) == {"estimate_probability"}
+    assert set(asdict(whole)["net"]) - set(plain["net"]) == {
+        "dct_inputs", "attention", "free_decoder",
+    }  # fmt: skip
+    assert set(asdict(whole)["training"]) - set(plain["training"]) == {
+        "rate_factors", "pilot_share", "ema_warmup", "decay_graphs", "estimate_probability",
+    }  # fmt: skip
     changed = replace(
         whole,
-        net=replace(whole.net, dct_inputs=5),
-        training=replace(whole.training, estimate_probability=0.5),
+        net=StgaNetConfig(attention="dot", free_decoder=False, dct_inputs=5),
+        training=TrainingConfig(rate_factors=(1.0, 2.0), pilot_share=0.3, estimate_probability=0.5),
         seeds=3,
     )
     assert identity(changed) == asdict(changed)

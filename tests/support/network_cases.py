@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dance_models.config import (
     DmgnnConfig,
+    EqMotionConfig,
     HbrnnConfig,
     HrnetConfig,
     MkffStGcnConfig,
@@ -54,19 +55,22 @@ REFINERS: Final[dict[str, RecognitionNet]] = {
 }
 FORECASTERS: Final[dict[str, PredictionNet]] = {
     "stga_net": _STGA,
-    "stga_net, gcn": replace(_STGA, graph="gcn"),
+    "stga_net, gcn": replace(_STGA, graph="gcn", free_decoder=False),
     "stga_net, local-sym": replace(_STGA, graph="local-sym"),
     "stga_net, local-distal": replace(_STGA, graph="local-distal"),
     "stga_net, local": replace(_STGA, graph="local"),
     "stga_net, global": replace(_STGA, graph="global"),
     "stga_net, dct": replace(_STGA, dct_inputs=10),
-    "stga_net, faithful": replace(_STGA, kinematic_inputs=False, velocity_residual=False),
+    "stga_net, faithful": replace(
+        _STGA, kinematic_inputs=False, velocity_residual=False, attention="additive"
+    ),
     "simlpe": SimlpeConfig(blocks=3),
     "t_gcn": TGcnConfig(hidden=16),
     "t_gcn_residual": TGcnConfig(hidden=16, output="residual"),
     "t_gcn_velocity": TGcnConfig(hidden=16, output="velocity"),
     "traj_gcn": TrajGcnConfig(hidden=16, blocks=2),
     "dmgnn": DmgnnConfig(widths=(8, 8, 8, 16), hidden=16),
+    "eqmotion": EqMotionConfig(channels=8, hidden=16, layers=2, categories=2),
 }
 DETECTORS: Final[dict[str, HrnetConfig]] = {"hrnet": HrnetConfig(width=8, stem=8)}
 NETWORKS: Final[dict[str, NetConfig]] = {**REFINERS, **FORECASTERS, **DETECTORS}

@@ -10,15 +10,18 @@ from dance_models.evaluation.forecasts import (
     GAMMAS,
     STRENGTHS,
     DampedVelocity,
+    KalmanForecast,
     WindowScale,
     constant_velocity,
     fit_autoregression,
     fit_damped_velocity,
+    fit_kalman,
     fit_ridge,
     trivial_forecasters,
     window_error,
     zero_velocity,
 )
+from dance_models.evaluation.recursive_filters import kalman_state
 from dance_models.geometry import pelvis
 
 
@@ -55,6 +58,37 @@ def test_damped_velocity_by_hand() -> None:
     forecast = DampedVelocity(0.5)(poses[None, :OBSERVED])[0]
     travelled = forecast[:, 0, 0] - poses[OBSERVED - 1, 0, 0]
     np.testing.assert_allclose(travelled[:4], [4, 6, 7, 7.5])
+
+
+def test_the_weights_of_the_kalman_filter_find_position_and_velocity_of_a_line() -> None:
+    position, velocity = kalman_state(OBSERVED, 0.04, 50.0)
+    time_s = 0.04 * np.arange(OBSERVED)
+    found = [weights @ series for weights in (position, velocity) for series in (time_s**0, time_s)]
+    np.testing.assert_allclose(found, [1, time_s[-1], 0, 1], atol=1e-3)
+    assert position[-1] > 0.5  # the latest position counts most
+
+
+def test_a_kalman_filter_continues_a_line_and_keeps_a_pose() -> None:
+    for step in (0.0, 2.0):
+        poses = line(step)
+        forecast = KalmanForecast(50.0, 1.0)(poses[None, :OBSERVED])[0]
+        np.testing.assert_allclose(forecast, poses[OBSERVED:], atol=0.2)
+
+
+def test_a_kalman_filter_smooths_noise() -> None:
+    noise = np.random.default_rng(0).normal(0, 3, (20, OBSERVED, 14, 2))
+    observed, truth = figure() + noise, np.broadcast_to(figure(), (20, FUTURE, 14, 2))
+    calm, nervous = (np.abs(KalmanForecast(a, 1.0)(observed) - truth).mean() for a in (5.0, 1e5))
+    assert calm < 0.3 * nervous
+
+
+def test_the_kalman_filter_is_tuned_on_validation() -> None:
+    tuned = fit_kalman(VALIDATION)
+    best = window_error(tuned, VALIDATION)
+    assert best < window_error(zero_velocity, VALIDATION)
+    for acceleration in (5.0, 500.0):
+        for gamma in (0.3, 1.0):
+            assert best <= window_error(KalmanForecast(acceleration, gamma), VALIDATION)
 
 
 def test_damping_is_tuned_on_validation() -> None:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from dance_models.config import (
     DmgnnConfig,
+    EqMotionConfig,
     HbrnnConfig,
     HrnetConfig,
     MkffStGcnConfig,
@@ -257,20 +258,23 @@ PINNED: Final[dict[str, tuple[NetConfig, str]]] = {
     "st_gcn": (StGcnConfig(landmarks=33), "390336f2eb0e3158"),
     "smoothnet": (SmoothNetConfig(), "35e2a4410eded496"),
     "hbrnn": (HbrnnConfig(), "08e211b2c23f2523"),
-    "stga_net": (StgaNetConfig(), "a1b6674862fa857d"),
+    "stga_net": (StgaNetConfig(), "abf1e76653deda52"),
+    "stga_net, additive": (StgaNetConfig(attention="additive"), "a1b6674862fa857d"),
     "stga_net.faithful": (
-        StgaNetConfig(kinematic_inputs=False, velocity_residual=False),
+        StgaNetConfig(kinematic_inputs=False, velocity_residual=False, attention="additive"),
         "ed7190569ca291b7",
     ),
-    "stga_net.gcn": (StgaNetConfig(graph="gcn"), "34069aad56ef1046"),
+    "stga_net, gcn with a free decoder": (StgaNetConfig(graph="gcn"), "34069aad56ef1046"),
+    "stga_net.gcn": (StgaNetConfig(graph="gcn", free_decoder=False), "46e235bd5f428665"),
     "stga_net.local": (StgaNetConfig(graph="local"), "8ea39fe9aa48b2df"),
-    "stga_net.global": (StgaNetConfig(graph="global"), "1251977d672fd189"),
-    "stga_net, dct": (StgaNetConfig(dct_inputs=10), "2de982fece0ffb7d"),
+    "stga_net.global": (StgaNetConfig(graph="global"), "5d64c8c022b8eb1a"),
+    "stga_net, dct": (StgaNetConfig(dct_inputs=10), "6e96de6f329aa4c6"),
     "simlpe": (SimlpeConfig(), "5471c663b9f3b906"),
     "t_gcn": (TGcnConfig(), "90e389e854314126"),
     "t_gcn_velocity": (TGcnConfig(output="velocity"), "45c380fa8d710b71"),
     "traj_gcn": (TrajGcnConfig(), "303a4172cc504f68"),
     "dmgnn": (DmgnnConfig(), "7bd4a30924c5bc04"),
+    "eqmotion": (EqMotionConfig(), "e7487db7ff016280"),
     "hrnet": (HrnetConfig(), "a6c7d284086430f9"),
 }
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from dance_models.config import StgaNetConfig
 from dance_models.nets.graph_attention import GraphAttentionBlock
 from dance_models.nets.stga_net import StgaNet, TemporalBlock, ThreeFrames, differences
+from dance_models.rows import row_of, rows_of
 
 SMALL = StgaNetConfig(channels=8, hidden=16)
 
@@ -31,6 +32,44 @@ def test_untrained_faithful_variant_repeats_the_last_pose() -> None:
     x = _windows(3)
     forecast = StgaNet(replace(SMALL, velocity_residual=False, kinematic_inputs=False))(x)
     assert torch.equal(forecast, x[:, -1:].expand_as(forecast))
+
+
+def _reached(model: StgaNet, joint: int) -> set[int]:
+    """The joints whose forecast depends on one joint's observed poses."""
+    x = _windows(2).requires_grad_()
+    found = set()
+    for other in range(14):
+        (gradient,) = torch.autograd.grad(model(x)[:, :, other].square().sum(), x)
+        if gradient[:, :, joint].abs().max() > 0:
+            found.add(other)
+    return found
+
+
+def test_no_weight_of_the_ablation_gcn_mixes_joints() -> None:
+    """Its joints meet along the fixed skeleton alone: without that, each is on its own."""
+    net = row_of("stga_net.gcn").experiment.net
+    assert isinstance(net, StgaNetConfig)
+    small = replace(net, channels=8, hidden=16)
+    for config, cut, reached in (
+        (small, True, {3}),
+        (small, False, set(range(14))),
+        (replace(small, free_decoder=True), True, set(range(14))),
+    ):
+        model = perturbed(StgaNet(config)).eval()
+        if cut:
+            for name, buffer in model.named_buffers():
+                if name.endswith("adjacency"):
+                    buffer.copy_(torch.eye(14).expand_as(buffer))
+        assert _reached(model, 3) == reached
+
+
+def test_the_variants_of_the_graph_have_as_many_weights_as_the_whole_network() -> None:
+    whole = sum(p.numel() for p in StgaNet(StgaNetConfig()).parameters())
+    for row in rows_of("prediction"):
+        if row.kind == "ablation":
+            assert isinstance(row.experiment.net, StgaNetConfig)
+            count = sum(p.numel() for p in StgaNet(row.experiment.net).parameters())
+            assert abs(count / whole - 1) < 0.02, row.id
 
 
 @pytest.mark.parametrize(

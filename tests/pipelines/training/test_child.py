@@ -12,10 +12,11 @@ from filelock import FileLock, Timeout
 from dance_models.checkpoint import experiment_to_plain
 from dance_models.data.pose_runs import save_pose_runs
 from dance_models.profiles import PROFILES
+from dance_models.training.loop import EpochRecord, TrainingResult
 from dance_models.training.synthetic import synthetic_runs
 from pipelines.storage.store import Store
 from pipelines.training import child
-from pipelines.training.child import DATASETS_LOCK, _log_datasets
+from pipelines.training.child import DATASETS_LOCK, _log_datasets, _outcome_parameters
 
 
 def test_only_one_training_at_a_time_logs_its_data_set(
@@ -71,3 +72,19 @@ def test_every_fold_is_trained_from_every_seed(
     assert [seed for _, seed, _ in trained] == [0, 0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert {count for _, _, count in trained[1:]} == {4}
     assert logged[0] is None and logged[1] == "fold_0" and logged[-1] == "seed_2.fold_2"
+
+
+def _result(scores: list[float], rates: dict[float, float]) -> TrainingResult:
+    history = [EpochRecord(i + 1, 1.0, score, 0.1, 1.0, {}) for i, score in enumerate(scores)]
+    return TrainingResult(Path("best.pt"), Path("last.pt"), history, rates)
+
+
+def test_the_chosen_rates_and_the_plateau_stand_beside_the_parameters() -> None:
+    flat, falling = [3.0, 2.0, 1.0, 1.0, 1.0], [5.0, 4.0, 3.0, 2.0, 1.0]
+    parts = {"fixed_split": _result(flat, {0.01: 2.0, 0.001: 1.5}), "fold_0": _result(flat, {})}
+    assert _outcome_parameters(parts) == {
+        "reached_plateau": "True",
+        "chosen_learning_rate.fixed_split": "0.001",
+    }
+    parts["fold_0"] = _result(falling, {})
+    assert _outcome_parameters(parts)["reached_plateau"] == "False"
