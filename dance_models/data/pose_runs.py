@@ -62,14 +62,14 @@ class PoseRun:
         return np.asarray((self.visibility > 0).any(axis=1))
 
 
-_ARRAYS = ("frame", "time_s", "estimate", "score", "landmarks", "annotation", "visibility")
+ARRAYS = ("frame", "time_s", "estimate", "score", "landmarks", "annotation", "visibility")
 _OPTIONAL = ("consensus",)  # absent from files that were written before there was one
-_SCALARS = tuple(f.name for f in fields(PoseRun) if f.name not in (*_ARRAYS, *_OPTIONAL))
+_SCALARS = tuple(f.name for f in fields(PoseRun) if f.name not in (*ARRAYS, *_OPTIONAL))
 
 
-def at_frames(run: PoseRun, kept: slice | NDArray[np.integer]) -> PoseRun:
+def frames_of(run: PoseRun, kept: slice | NDArray[np.integer]) -> PoseRun:
     """The run with these of its T frames alone."""
-    return replace(run, **{name: getattr(run, name)[kept] for name in (*_ARRAYS, *_OPTIONAL)})
+    return replace(run, **{name: getattr(run, name)[kept] for name in (*ARRAYS, *_OPTIONAL)})
 
 
 def check_skeleton(runs: Sequence[PoseRun], skeleton: Skeleton) -> None:
@@ -92,7 +92,7 @@ def save_pose_runs(runs: Sequence[PoseRun], path: Path) -> None:
     lengths = np.array([len(r) for r in runs], dtype=np.int64)
     arrays: dict[str, NDArray[np.generic]] = {"length": lengths}
     given = [name for name in _OPTIONAL if any(_known(getattr(r, name)) for r in runs)]
-    for name in (*_ARRAYS, *given):
+    for name in (*ARRAYS, *given):
         arrays[name] = np.concatenate([getattr(r, name) for r in runs])
     for name in _SCALARS:
         arrays[name] = np.array([getattr(r, name) for r in runs])
@@ -109,7 +109,7 @@ def load_pose_runs(path: Path) -> list[PoseRun]:
     """Read what :func:`save_pose_runs` wrote."""
     with np.load(path, allow_pickle=False) as stored:
         data = {name: stored[name] for name in stored.files}
-    arrays = [name for name in (*_ARRAYS, *_OPTIONAL) if name in data]
+    arrays = [name for name in (*ARRAYS, *_OPTIONAL) if name in data]
     stops = np.cumsum(data["length"])
     return [
         PoseRun(

@@ -15,7 +15,7 @@ from dance_models.data.forecast_windows import (
     fill_missing,
     resample,
 )
-from dance_models.data.pose_runs import PoseRun, at_frames
+from dance_models.data.pose_runs import PoseRun, frames_of
 from dance_models.data.refine_windows import (
     RefineFrames,
     reference_frame,
@@ -171,4 +171,4 @@ def refine_observed(
 
 def slice_run(run: PoseRun, start: int, stop: int) -> PoseRun:
     """Frames ``start`` to ``stop - 1`` of a run."""
-    return at_frames(run, slice(start, stop))
+    return frames_of(run, slice(start, stop))

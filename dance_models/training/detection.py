@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dance_models.batches.crops import CropBatch, CropTensors, draw_warp
 from dance_models.config import HrnetExperiment
 from dance_models.data.crops import Crops
-from dance_models.data.pose_runs import PoseRun, at_frames, check_skeleton
+from dance_models.data.pose_runs import PoseRun, check_skeleton, frames_of
 from dance_models.inference.crops import detect_runs
 from dance_models.nets.hrnet import Hrnet
 from dance_models.skeleton import DANCE_14, Skeleton
@@ -33,7 +33,7 @@ VALIDATION_STRIDE: Final = 4  # annotated frames; neighbours are nearly the same
 def _validation_frames(run: PoseRun) -> PoseRun:
     """Every fourth annotated frame of a run, used only for scoring."""
     kept = run.annotated.nonzero()[0][::VALIDATION_STRIDE]
-    return at_frames(run, kept)
+    return frames_of(run, kept)
 
 
 def train_detection(

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dance_models.data.pose_runs import PoseRun, at_frames, load_pose_runs, save_pose_runs
+from dance_models.data.pose_runs import PoseRun, frames_of, load_pose_runs, save_pose_runs
 
 
 def _run(clip: str, length: int) -> PoseRun:
@@ -63,7 +63,7 @@ def test_a_consensus_is_optional_and_kept(tmp_path: Path) -> None:
 def test_frames_of_a_run_are_those_of_all_its_arrays() -> None:
     run = _run("a", 6)
     run = replace(run, consensus=run.estimate - 1)
-    part, some = at_frames(run, slice(2, 5)), at_frames(run, np.array([0, 4]))
+    part, some = frames_of(run, slice(2, 5)), frames_of(run, np.array([0, 4]))
     assert (len(part), len(some)) == (3, 2)
     for name in ("frame", "time_s", "estimate", "score", "landmarks", "visibility", "consensus"):
         np.testing.assert_array_equal(getattr(part, name), getattr(run, name)[2:5])

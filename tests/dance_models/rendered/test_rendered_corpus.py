@@ -8,7 +8,9 @@ import pytest
 from motion_cases import person_bvh
 from rendered_cases import TINY, Brightness
 
+import dance_models.estimators.weights as weights_module
 import dance_models.rendered.clip as clip_module
+from dance_models.__main__ import main
 from dance_models.config import EstimatorConfig, RenderedMotionConfig
 from dance_models.data.pose_runs import PoseRun, load_pose_runs, save_pose_runs
 from dance_models.errors import InputError
@@ -167,3 +169,25 @@ def test_a_missing_view_is_named(motion: Path, tmp_path: Path) -> None:
     takes, _ = read_takes(motion_sources(motion), TINY)
     with pytest.raises(InputError, match=r"piece_0000.view1.npz: not a whole rendered view"):
         rendered_runs(plan_pieces(takes, TINY), tmp_path / "out", TINY)
+
+
+def test_the_command_writes_one_file_and_says_what_it_did_not_use(
+    motion: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(weights_module, "fetch_weights", lambda folder: folder)
+    out = tmp_path / "out"
+    command = ["rendered", "--motion", str(motion), "--out", str(out), "--pieces", "1", "--set"]
+    settings = ["views=2", "seconds=0.35", "lines=[48, 64]", "workers=1"]
+    assert main([*command, *settings]) == 0
+    said = capsys.readouterr().out
+    assert "not used: short.bvh: no take of 0.35 s" in said
+    assert "2 of 2 views" in said
+    assert [run.clip for run in load_pose_runs(out / "runs.npz")] == [
+        "piece_0000.view0",
+        "piece_0000.view1",
+    ]
+    assert main([*command, "view=2"]) == 2
+    assert "there is no setting view" in capsys.readouterr().err
