@@ -169,8 +169,9 @@ def rendered_runs(
 ) -> list[PoseRun]:
     """The pose runs of all views, with their consensus, ordered by piece and view.
 
-    Groups are takes and performers are bodies, so that either can be held out. Raises InputError
-    naming the file when one is missing or not whole.
+    A view in which the estimator never found the dancer is left out. Groups are takes and
+    performers are bodies, so that either can be held out. Raises InputError naming the file when
+    one is missing or not whole.
     """
     splits = source_splits(
         (piece.take for piece in pieces), val_share=config.val_share, seed=config.seed
@@ -180,7 +181,8 @@ def rendered_runs(
         views = list(_files(piece, folder, config))
         points = piece_consensus(views, config)
         for number, (view, agreed) in enumerate(zip(views, points, strict=True)):
-            runs.append(_run(piece, number, view, agreed, splits[piece.take]))
+            if np.isfinite(view.estimate).any():
+                runs.append(_run(piece, number, view, agreed, splits[piece.take]))
     return runs
 
 

@@ -163,6 +163,23 @@ def test_four_views_have_a_consensus_and_files_keep_it(motion: Path, tmp_path: P
         assert (after.performer, after.group) == (before.performer, before.group)
 
 
+def test_a_view_in_which_nobody_is_found_is_left_out(motion: Path, tmp_path: Path) -> None:
+    config = replace(TINY, views=4)
+    runs, files = _made(motion, tmp_path / "out", config)
+    view = load_view(files[1])
+    blind = replace(
+        view,
+        estimate=np.full_like(view.estimate, np.nan),
+        score=np.zeros_like(view.score),
+        landmarks=view.landmarks[:, :0],
+    )
+    clip_module.save_view(blind, files[1])
+    takes, _ = read_takes(motion_sources(motion), config)
+    left = rendered_runs(plan_pieces(takes, config), tmp_path / "out", config)
+    assert [run.clip for run in left] == [run.clip for i, run in enumerate(runs) if i != 1]
+    save_pose_runs(left, tmp_path / "runs.npz")
+
+
 def test_a_missing_view_is_named(motion: Path, tmp_path: Path) -> None:
     _, files = _made(motion, tmp_path / "out")
     files[1].unlink()
