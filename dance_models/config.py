@@ -337,6 +337,9 @@ class RenderedMotionConfig:
     lines: tuple[int, int] = (240, 720)  # height of the picture
     figure: tuple[float, float] = (0.35, 1.0)  # height of the standing dancer, picture heights
     crf: tuple[int, int] = (20, 38)  # H.264 quality, higher is worse
+    cut: float = 0.15  # share of views with a dancer larger than that, cut by the picture's edge
+    props: float = 0.38  # share of views with something standing before the dancer
+    passers: float = 0.14  # share of views with something that passes before the dancer
     positions_fps: float = 60.0  # of arrays of joint positions that do not say
     smooth_s: float = 0.5  # standard deviation over which the consensus' offset is averaged
     most_error_m: float = 0.03  # standard error beyond which a consensus is not trusted

@@ -3,11 +3,12 @@
 import math
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from zipfile import BadZipFile
 
 import cv2
@@ -133,25 +134,34 @@ def render_pieces(
         for piece in pieces
         for view in range(config.views)
     ]
-    workers = config.workers or os.cpu_count() or 1
-    if workers == 1:
-        for done, job in enumerate(jobs, 1):
-            make_view(*job)
+    # Closed at once when the caller is interrupted between two views: then no worker goes on.
+    with closing(_carried_out(jobs, config.workers or os.cpu_count() or 1)) as views:
+        for done, _ in enumerate(views, 1):
             if on_view:
                 on_view(done, len(jobs))
-        return pieces
+    return pieces
+
+
+def _carried_out(jobs: Sequence[tuple[Any, ...]], workers: int) -> Generator[None, None, None]:
+    """Call :func:`make_view` with each job, in parallel; yields after each."""
+    if workers == 1:
+        for job in jobs:
+            make_view(*job)
+            yield
+        return
+    others = set(multiprocessing.active_children())
     # spawn: the caller's polars and arrow threads do not survive a fork
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         futures = [pool.submit(make_view, *job) for job in jobs]
         try:
-            for done, future in enumerate(as_completed(futures), 1):
+            for future in as_completed(futures):
                 future.result()
-                if on_view:
-                    on_view(done, len(jobs))
-        except BaseException:  # the queued views are made the next time
+                yield
+        except BaseException:  # interrupted or failed: the next run makes the other views
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.kill()
             pool.shutdown(cancel_futures=True)
             raise
-    return pieces
 
 
 def rendered_runs(
@@ -159,8 +169,9 @@ def rendered_runs(
 ) -> list[PoseRun]:
     """The pose runs of all views, with their consensus, ordered by piece and view.
 
-    Groups are takes and performers are bodies, so that either can be held out. Raises InputError
-    naming the file when one is missing or not whole.
+    A view in which the estimator never found the dancer is left out. Groups are takes and
+    performers are bodies, so that either can be held out. Raises InputError naming the file when
+    one is missing or not whole.
     """
     splits = source_splits(
         (piece.take for piece in pieces), val_share=config.val_share, seed=config.seed
@@ -170,7 +181,8 @@ def rendered_runs(
         views = list(_files(piece, folder, config))
         points = piece_consensus(views, config)
         for number, (view, agreed) in enumerate(zip(views, points, strict=True)):
-            runs.append(_run(piece, number, view, agreed, splits[piece.take]))
+            if np.isfinite(view.estimate).any():
+                runs.append(_run(piece, number, view, agreed, splits[piece.take]))
     return runs
 
 

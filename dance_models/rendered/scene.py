@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dance_models.config import RenderedMotionConfig
 from dance_models.demo.stage import Camera, draw_stage
 
 Array = NDArray[Any]
@@ -110,13 +111,16 @@ class Prop:
 
 
 def draw_props(
-    box: tuple[float, float, float, float], seconds: float, rng: np.random.Generator
+    box: tuple[float, float, float, float],
+    seconds: float,
+    config: RenderedMotionConfig,
+    rng: np.random.Generator,
 ) -> list[Prop]:
-    """Props before a dancer who moves in ``box`` (x0, y0, x1, y1 pixels): none in half of clips."""
+    """Props before a dancer who moves in ``box`` (x0, y0, x1, y1 pixels); none in many views."""
     props = []
-    if rng.random() < 0.38:
+    if rng.random() < config.props:
         props.append(_standing(box, rng))
-    if rng.random() < 0.14:
+    if rng.random() < config.passers:
         props.append(_passing(box, seconds, rng))
     return props
 

@@ -27,7 +27,6 @@ _STANDING_M: Final = 1.75
 _SHUTTER: Final = 0.5  # of a frame's time
 _BLUR_STEP: Final = 2.5  # pixels between the exposures that are averaged into one picture
 _MOST_EXPOSURES: Final = 4
-_CUT_ODDS: Final = 0.15  # of a dancer larger than the picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +155,7 @@ def draw_shot(
         camera,
         _about_middles(centred, canvas, size) if border else None,
         Renderer(performance.body, colours, camera, background, light),
-        draw_props(box, frames / fps, rng),
+        draw_props(box, frames / fps, config, rng),
         draw_tone(size, rng),
     )
 
@@ -183,7 +182,7 @@ def _draw_camera(
     distance = rng.uniform(2.2, 6.0)
     elevation = np.radians(rng.uniform(-4, 22) if rng.random() < 0.85 else rng.uniform(22, 45))
     share = rng.uniform(*config.figure)
-    if rng.random() < _CUT_ODDS:
+    if rng.random() < config.cut:
         share = rng.uniform(1.0, 1.5) * config.figure[1]
     tall = share * size[1] if size[1] <= 1.2 * size[0] else share * 1.2 * size[0]
     focal = tall * distance / _STANDING_M

@@ -8,7 +8,9 @@ import pytest
 from motion_cases import person_bvh
 from rendered_cases import TINY, Brightness
 
+import dance_models.estimators.weights as weights_module
 import dance_models.rendered.clip as clip_module
+from dance_models.__main__ import main
 from dance_models.config import EstimatorConfig, RenderedMotionConfig
 from dance_models.data.pose_runs import PoseRun, load_pose_runs, save_pose_runs
 from dance_models.errors import InputError
@@ -161,9 +163,48 @@ def test_four_views_have_a_consensus_and_files_keep_it(motion: Path, tmp_path: P
         assert (after.performer, after.group) == (before.performer, before.group)
 
 
+def test_a_view_in_which_nobody_is_found_is_left_out(motion: Path, tmp_path: Path) -> None:
+    config = replace(TINY, views=4)
+    runs, files = _made(motion, tmp_path / "out", config)
+    view = load_view(files[1])
+    blind = replace(
+        view,
+        estimate=np.full_like(view.estimate, np.nan),
+        score=np.zeros_like(view.score),
+        landmarks=view.landmarks[:, :0],
+    )
+    clip_module.save_view(blind, files[1])
+    takes, _ = read_takes(motion_sources(motion), config)
+    left = rendered_runs(plan_pieces(takes, config), tmp_path / "out", config)
+    assert [run.clip for run in left] == [run.clip for i, run in enumerate(runs) if i != 1]
+    save_pose_runs(left, tmp_path / "runs.npz")
+
+
 def test_a_missing_view_is_named(motion: Path, tmp_path: Path) -> None:
     _, files = _made(motion, tmp_path / "out")
     files[1].unlink()
     takes, _ = read_takes(motion_sources(motion), TINY)
     with pytest.raises(InputError, match=r"piece_0000.view1.npz: not a whole rendered view"):
         rendered_runs(plan_pieces(takes, TINY), tmp_path / "out", TINY)
+
+
+def test_the_command_writes_one_file_and_says_what_it_did_not_use(
+    motion: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(weights_module, "fetch_weights", lambda folder: folder)
+    out = tmp_path / "out"
+    command = ["rendered", "--motion", str(motion), "--out", str(out), "--pieces", "1", "--set"]
+    settings = ["views=2", "seconds=0.35", "lines=[48, 64]", "workers=1"]
+    assert main([*command, *settings]) == 0
+    said = capsys.readouterr().out
+    assert "not used: short.bvh: no take of 0.35 s" in said
+    assert "2 of 2 views" in said
+    assert [run.clip for run in load_pose_runs(out / "runs.npz")] == [
+        "piece_0000.view0",
+        "piece_0000.view1",
+    ]
+    assert main([*command, "view=2"]) == 2
+    assert "there is no setting view" in capsys.readouterr().err

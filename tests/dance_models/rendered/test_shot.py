@@ -137,7 +137,7 @@ def test_what_is_drawn_follows_from_the_generator() -> None:
 
     def drawn(seed: int) -> list[np.ndarray]:
         rng = np.random.default_rng(seed)
-        props = draw_props((20.0, 5.0, 60.0, 60.0), 1.0, rng)
+        props = draw_props((20.0, 5.0, 60.0, 60.0), 1.0, CONFIG, rng)
         return [draw_outfit(body, rng), draw_background(camera, rng), *[p.patch for p in props]]
 
     for one, other in zip(drawn(3), drawn(3), strict=True):
