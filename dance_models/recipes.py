@@ -127,7 +127,7 @@ _CMU_STUDY: Final = {
     "traj_gcn": PredictionExperiment(TrajGcnConfig(hidden=64), _CMU_TRAINING),
     "simlpe": PredictionExperiment(SimlpeConfig(), _CMU_TRAINING),
     "stga_net": PredictionExperiment(
-        replace(STGA, dct_inputs=10), replace(_CMU_TRAINING, epochs=8, velocity_weight=0.0)
+        replace(STGA, dct_inputs=10), replace(_CMU_TRAINING, epochs=12, velocity_weight=0.0)
     ),
 }
 # Profile -> row -> what is trained.
