@@ -113,6 +113,7 @@ class RefinerConfig:
     sample_interval: int = 1  # N: every N-th frame is observed
     kinematics_of_flow: bool = False  # velocity of F ("based on the keypoint flow") instead of P
     landmarks: int = 0  # extra estimator landmarks as input (BlazePose: 33), 0 = none
+    evidence: bool = _added(False, was=False)  # the estimator's evidence for each joint as input
     test_mirror: bool = True  # at test time, average with the refinement of the mirrored run
     top_k: int = 7
     top_k_weight: float = 1.0  # lambda of Eq 10
@@ -138,7 +139,7 @@ class MkffStGcnConfig(RefinerConfig):
 
 @dataclass(frozen=True)
 class StGcnConfig(RefinerConfig):
-    """ST-GCN without MKFF: as many blocks as MKFF-ST-GCN; reads pose and confidence only."""
+    """ST-GCN without MKFF: as many blocks as MKFF-ST-GCN, and no velocity and acceleration."""
 
     channels: int = 64
     blocks: int = 4
@@ -177,7 +178,16 @@ class HrnetConfig:
     modules: tuple[int, int, int] = (1, 1, 1)  # exchanges of two, three and four branches
 
 
-RecognitionNet = MkffStGcnConfig | StGcnConfig | SmoothNetConfig | HbrnnConfig
+@dataclass(frozen=True)
+class FrameMlpConfig(RefinerConfig):
+    """An MLP on the estimate of one frame: no graph and no time."""
+
+    hidden: int = 256
+    blocks: int = 2
+    dropout: float = 0.1
+
+
+RecognitionNet = MkffStGcnConfig | StGcnConfig | SmoothNetConfig | HbrnnConfig | FrameMlpConfig
 
 
 @dataclass(frozen=True)
