@@ -116,6 +116,7 @@ class RefinerConfig:
     sample_interval: int = 1  # N: every N-th frame is observed
     kinematics_of_flow: bool = False  # velocity of F ("based on the keypoint flow") instead of P
     landmarks: int = 0  # extra estimator landmarks as input (BlazePose: 33), 0 = none
+    evidence: bool = _added(False, was=False)  # the estimator's evidence for each joint as input
     undo_exchanges: bool = _added(True, was=False)  # restore exchanged sides before refining
     # Frames a second that the network sees: a faster run is refined as interleaved slower ones.
     frame_rate: float = _added(30.0, was=0.0)  # 0: any
@@ -144,7 +145,7 @@ class MkffStGcnConfig(RefinerConfig):
 
 @dataclass(frozen=True)
 class StGcnConfig(RefinerConfig):
-    """ST-GCN without MKFF: as many blocks as MKFF-ST-GCN; reads pose and confidence only."""
+    """ST-GCN without MKFF: as many blocks as MKFF-ST-GCN, and no velocity and acceleration."""
 
     channels: int = 64
     blocks: int = 4
@@ -183,7 +184,16 @@ class HrnetConfig:
     modules: tuple[int, int, int] = (1, 1, 1)  # exchanges of two, three and four branches
 
 
-RecognitionNet = MkffStGcnConfig | StGcnConfig | SmoothNetConfig | HbrnnConfig
+@dataclass(frozen=True)
+class FrameMlpConfig(RefinerConfig):
+    """An MLP on the estimate of one frame: no graph and no time."""
+
+    hidden: int = 256
+    blocks: int = 2
+    dropout: float = 0.1
+
+
+RecognitionNet = MkffStGcnConfig | StGcnConfig | SmoothNetConfig | HbrnnConfig | FrameMlpConfig
 
 
 @dataclass(frozen=True)

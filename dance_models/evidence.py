@@ -66,7 +66,46 @@ WORLD: Final = columns("world_x", "world_y", "world_z")
 MIRRORED_WORLD: Final = columns("mirrored_world_x", "mirrored_world_y", "mirrored_world_z")
 # Pairs that turn with the image, and lengths that grow with it.
 WORLD_XY: Final = (WORLD[:2], MIRRORED_WORLD[:2])
-LENGTHS: Final = columns("depth", "spread")
+_PIXELS: Final = ("depth", "spread")
+LENGTHS: Final = columns(*_PIXELS)
+
+
+# The F numbers of each joint that networks read, made from the evidence by :func:`joint_evidence`.
+# 0 where not known; ``known`` and ``mirrored_known`` say which are.
+JOINT_EVIDENCE: Final[tuple[str, ...]] = (
+    "shift_x",  # torso lengths, from the straight to the mirrored pass
+    "shift_y",
+    "world_x",  # metres, mean of the passes there are
+    "world_y",
+    "world_z",
+    "depth",  # torso lengths
+    "presence",
+    "peak",
+    "spread",  # torso lengths
+    "shift",  # torso lengths, how far the passes are apart
+    "world_shift",  # metres
+    "mirrored_visibility",
+    "known",  # 0 or 1
+    "mirrored_known",  # 0 or 1
+)
+NUM_JOINT_EVIDENCE: Final = len(JOINT_EVIDENCE)
+_JOINT: Final = {name: i for i, name in enumerate(JOINT_EVIDENCE)}
+# Places in it: pairs that turn with the window, lengths, and what the mirrored pass alone tells.
+JOINT_VECTORS: Final = (
+    [_JOINT["shift_x"], _JOINT["shift_y"]],
+    [_JOINT["world_x"], _JOINT["world_y"]],
+)
+JOINT_LENGTHS: Final = [_JOINT[n] for n in ("shift_x", "shift_y", "depth", "spread", "shift")]
+OF_MIRRORED: Final = [
+    _JOINT[n] for n in ("shift_x", "shift_y", "shift", "world_shift", "mirrored_visibility")
+]
+_OF_STRAIGHT: Final = [
+    _JOINT[n] for n in ("world_x", "world_y", "world_z", "presence", "peak", *_PIXELS)
+]
+KNOWN, MIRRORED_KNOWN = _JOINT["known"], _JOINT["mirrored_known"]
+# What says which frame to trust: how wide the peak is, how far the passes are apart, and whether
+# that is known.
+TRUST: Final = [_JOINT[name] for name in ("spread", "shift", "known", "mirrored_known")]
 
 
 def no_evidence(*frames: int) -> NDArray[np.float32]:
@@ -102,6 +141,8 @@ def joint_sources(skeleton: Skeleton) -> tuple[NDArray[np.float32], NDArray[np.f
     value = dict(position)
     for derivation in skeleton.derivations:
         group = derivation.sources[0]
+        if not position.keys() >= {*group, *([derivation.origin] if derivation.origin else [])}:
+            continue
         middle = np.mean([position[name] for name in group], axis=0)
         value[derivation.joint] = np.mean([value[name] for name in group], axis=0)
         origin = position[derivation.origin] if derivation.origin else middle
@@ -112,6 +153,48 @@ def joint_sources(skeleton: Skeleton) -> tuple[NDArray[np.float32], NDArray[np.f
         for found in (position, value)
     )
     return of_position, of_value
+
+
+def joint_evidence(
+    landmarks: NDArray[np.floating],
+    evidence: NDArray[np.floating],
+    scale: NDArray[np.floating],
+    skeleton: Skeleton,
+) -> NDArray[np.float32]:
+    """(T, J, F), what :data:`JOINT_EVIDENCE` names, of landmarks (T, L, 3) and evidence (T, L, E).
+
+    ``scale`` (T,) is in pixels a torso length. All 0 where the landmarks are not BlazePose's.
+    """
+    found = np.zeros((len(landmarks), skeleton.num_joints, NUM_JOINT_EVIDENCE), np.float32)
+    if landmarks.shape[1] != len(LANDMARKS) or evidence.shape[1] != len(LANDMARKS):
+        return found
+    of_position, of_value = joint_sources(skeleton)
+
+    def put(values: NDArray[np.floating], *names: str) -> None:
+        found[..., [_JOINT[name] for name in names]] = values
+
+    for name in ("presence", "peak", "mirrored_visibility", *_PIXELS):
+        mixed = _mixed(of_value, evidence[..., EVIDENCE.index(name), None])
+        put(mixed / (scale[:, None, None] if name in _PIXELS else 1), name)
+    apart = evidence[..., MIRRORED_XY] - landmarks[..., :2]
+    apart = _mixed(of_position, apart) / scale[:, None, None]
+    put(apart, "shift_x", "shift_y")
+    put(np.linalg.norm(apart, axis=-1, keepdims=True), "shift")
+    world, other = (_mixed(of_position, evidence[..., at]) for at in (WORLD, MIRRORED_WORLD))
+    twice = np.isfinite(other).all(axis=-1, keepdims=True)
+    put(np.where(twice, (world + other) / 2, world), "world_x", "world_y", "world_z")
+    put(np.linalg.norm(other - world, axis=-1, keepdims=True), "world_shift")
+    known = np.asarray(np.isfinite(found[..., _OF_STRAIGHT]).all(axis=-1)) & of_value.any(axis=1)
+    mirrored = known & np.asarray(np.isfinite(found[..., OF_MIRRORED]).all(axis=-1))
+    found[..., OF_MIRRORED] = np.where(mirrored[..., None], found[..., OF_MIRRORED], 0)
+    found[..., KNOWN], found[..., MIRRORED_KNOWN] = known, mirrored
+    return np.where(known[..., None], found, 0).astype(np.float32)
+
+
+def _mixed(weights: NDArray[np.floating], values: NDArray[np.floating]) -> NDArray[np.floating]:
+    """(J, L) weights of (T, L, C) values; NaN only where a landmark that counts is NaN."""
+    unknown = (weights != 0).astype(np.float32) @ np.isnan(values).astype(np.float32) > 0
+    return np.where(unknown, np.nan, weights @ np.nan_to_num(values))
 
 
 def shown_landmarks(skeleton: Skeleton) -> NDArray[np.bool_]:

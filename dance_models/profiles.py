@@ -59,6 +59,7 @@ def _smoke() -> Networks:
     assert isinstance(prediction, PredictionExperiment)
     small = MkffStGcnConfig(
         landmarks=DANCE_14.num_landmarks,
+        evidence=True,
         spatial_channels=16,
         kinematic_channels=32,
         spatial_blocks=2,

@@ -16,7 +16,7 @@ from dance_models.config import (
 )
 from dance_models.skeleton import DANCE_14
 
-MKFF: Final = MkffStGcnConfig(landmarks=DANCE_14.num_landmarks)
+MKFF: Final = MkffStGcnConfig(landmarks=DANCE_14.num_landmarks, evidence=True)
 MKFF_AS_PRINTED: Final = MkffStGcnConfig(test_mirror=False)
 STGA: Final = StgaNetConfig()
 STGA_AS_PRINTED: Final = StgaNetConfig(

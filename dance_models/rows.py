@@ -10,6 +10,7 @@ from dance_models.config import (
     DmgnnConfig,
     EqMotionConfig,
     Experiment,
+    FrameMlpConfig,
     HbrnnConfig,
     HrnetExperiment,
     MkffStGcnConfig,
@@ -189,7 +190,17 @@ _RECOGNITION: Final = (
         "st_gcn",
         "baseline",
         "ST-GCN without MKFF, on the same input as MKFF-ST-GCN.",
-        RecognitionExperiment(StGcnConfig(landmarks=DANCE_14.num_landmarks), MKFF_TUNED),
+        RecognitionExperiment(
+            StGcnConfig(landmarks=DANCE_14.num_landmarks, evidence=True), MKFF_TUNED
+        ),
+    ),
+    Row(
+        "mlp",
+        "baseline",
+        "An MLP on the same input as MKFF-ST-GCN, frame by frame: no graph and no motion.",
+        RecognitionExperiment(
+            FrameMlpConfig(landmarks=DANCE_14.num_landmarks, evidence=True), MKFF_TUNED
+        ),
     ),
     _mkff(
         "paper",
@@ -244,6 +255,12 @@ _RECOGNITION: Final = (
         "ablation",
         "Ablation: the estimator's other landmarks are not read.",
         replace(MKFF, landmarks=0),
+    ),
+    _mkff(
+        "no_evidence",
+        "ablation",
+        "Ablation: of the estimator the positions and the confidence alone are read.",
+        replace(MKFF, evidence=False),
     ),
     _mkff(
         "no_augmentation",

@@ -34,7 +34,7 @@ class ProfileOptions:
             )
         profile = PROFILES[self.name]
         if self.estimator:
-            profile = replace(profile, estimator=self.estimator)
+            profile = replace(profile, estimator=_estimator(self.estimator, profile))
         if self.folds:
             profile = _with_folds(profile, self.folds)
         motion = store.has_motion() if self.motion is None else self.motion
@@ -68,3 +68,10 @@ def _with_folds(profile: Profile, folds: int) -> Profile:
         split=replace(profile.split, folds=folds),
         networks={row.id: replace(profile.networks[row.id], folds=row.folded) for row in ROWS},
     )
+
+
+def _estimator(chosen: EstimatorConfig, profile: Profile) -> EstimatorConfig:
+    """The chosen estimator; options about the person leave the profile's second pass as it is."""
+    if chosen.name != "blazepose":
+        return chosen
+    return replace(chosen, mirrored_pass=chosen.mirrored_pass or profile.estimator.mirrored_pass)

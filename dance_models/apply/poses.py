@@ -18,7 +18,6 @@ from dance_models.data.forecast_windows import (
     resample,
 )
 from dance_models.data.pose_runs import PoseRun
-from dance_models.data.refine_windows import observed_scale
 from dance_models.errors import InputError
 from dance_models.estimators.protocol import PoseEstimate, PoseEstimator, stacked
 from dance_models.inference.forecast import forecast
@@ -95,8 +94,7 @@ def _exchanged(pieces: list[PoseRun], refiner: Refiner) -> tuple[Span, ...]:
     """The exchanged spans that refining undoes, in frames of the video."""
     found = []
     for piece in pieces:
-        scale = observed_scale(piece.estimate)
-        _, exchanges = undo_exchanges(piece, scale, causal=refiner.config.causal)
+        _, exchanges = undo_exchanges(piece, causal=refiner.config.causal)
         first = int(piece.frame[0])
         found += [
             Span(span.part, first + span.start, first + span.stop) for span in exchanges.spans()

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from dance_models.batches.geometry import Geometry
 from dance_models.config import RefinerConfig, TrainingConfig
 from dance_models.data.refine_windows import RefineFrames, reference_frame
+from dance_models.evidence import JOINT_LENGTHS, JOINT_VECTORS, joint_sources, shown_landmarks
 from dance_models.nets.refiner_input import joint_features, joint_width
 from dance_models.skeleton import DANCE_14, Skeleton
 
@@ -20,6 +22,48 @@ class RefineBatch(NamedTuple):
     target: Tensor  # (B, T, J, D)
     visible: Tensor  # (B, T, J)
     frames: Tensor  # (B, T) frame numbers, on the CPU
+
+
+class _Windows(NamedTuple):
+    """What is cut from the frames for a batch, in torso lengths about each window's centre."""
+
+    pose: Tensor  # (B, T, J, D)
+    flow: Tensor  # (B, T, J, D)
+    velocity: Tensor  # (B, T, J, D)
+    acceleration: Tensor  # (B, T, J, D)
+    confidence: Tensor  # (B, T, J)
+    marks: Tensor  # (B, T, L, D + 1)
+    evidence: Tensor  # (B, T, J, F)
+    target: Tensor  # (B, T, J, D)
+    visible: Tensor  # (B, T, J)
+
+    def packed(self) -> Tensor:
+        """(B, T, width), as the networks read it."""
+        motion = [self.pose, self.flow, self.velocity, self.acceleration]
+        joints = torch.cat([*motion, self.confidence[..., None]], dim=-1)
+        parts = [part.flatten(2) for part in (joints, self.marks, self.evidence)]
+        return torch.cat(parts, dim=-1)
+
+    def moved(self, geometry: Geometry) -> "_Windows":
+        """Turned, scaled and mirrored, left and right swapped where mirrored."""
+        axes = self.pose.shape[-1]
+        places = geometry.vectors(self.marks[..., :axes])
+        evidence = self.evidence
+        if evidence.shape[-1]:
+            evidence = evidence.clone()
+            for pair in JOINT_VECTORS:
+                evidence[..., pair] = geometry.vectors(evidence[..., pair])
+        return _Windows(
+            pose=geometry.poses(self.pose),
+            flow=geometry.poses(self.flow),
+            velocity=geometry.poses(self.velocity),
+            acceleration=geometry.poses(self.acceleration),
+            confidence=geometry.swap_joints(self.confidence, 2),
+            marks=geometry.swap_landmarks(torch.cat([places, self.marks[..., axes:]], dim=-1), 2),
+            evidence=geometry.swap_joints(evidence, 2),
+            target=geometry.poses(self.target),
+            visible=geometry.swap_joints(self.visible, 2),
+        )
 
 
 class RefineTensors:
@@ -34,8 +78,14 @@ class RefineTensors:
         self.velocity = tensor(frames.velocity)
         self.acceleration = tensor(frames.acceleration)
         self.confidence, self.landmarks = tensor(frames.confidence), tensor(frames.landmarks)
+        self.evidence = tensor(frames.evidence)
         self.target, self.visible = tensor(frames.target), tensor(frames.visible)
-        self.centre = tensor(frames.centre)
+        self.centre, self.scale = tensor(frames.centre), tensor(frames.scale)
+        # Which landmarks show a joint (J, L), and which joints are made from those (J, J).
+        shown = shown_landmarks(self.skeleton)
+        made = shown @ (joint_sources(self.skeleton)[0] != 0).T | np.eye(len(shown), dtype=bool)
+        self._shown = tensor(shown.astype(np.float32))
+        self._made = tensor(made.astype(np.float32))
 
     def batch(
         self,
@@ -46,32 +96,81 @@ class RefineTensors:
         """Windows (B, T) of frame numbers as a packed batch.
 
         ``geometry`` is applied about each window's centre; ``hidden`` (B, T, J) marks joints that
-        are masked as missing.
+        are masked as missing, and with them those that the estimator derives from them: nothing in
+        the packed input follows from their estimate there.
         """
-        frames = windows
-        windows = windows.to(self.device)
-        centre = self.centre[windows[:, reference_frame(self.config)]][:, None, None]
-        pose, flow = self.pose[windows] - centre, self.flow[windows] - centre
-        target, visible = self.target[windows] - centre, self.visible[windows]
-        velocity, acceleration = self.velocity[windows], self.acceleration[windows]
-        confidence, marks = self.confidence[windows], self.landmarks[windows]
-        axes = self.skeleton.dimensions
-        marks = torch.cat([marks[..., :axes] - centre, marks[..., axes:]], dim=-1)
+        cut = self._cut(windows.to(self.device))
         if geometry is not None:
-            pose, flow, target = (geometry.poses(x) for x in (pose, flow, target))
-            velocity, acceleration = geometry.poses(velocity), geometry.poses(acceleration)
-            confidence = geometry.swap_joints(confidence, 2)
-            visible = geometry.swap_joints(visible, 2)
-            marks = torch.cat([geometry.vectors(marks[..., :axes]), marks[..., axes:]], dim=-1)
-            marks = geometry.swap_landmarks(marks, 2)
+            cut = cut.moved(geometry)
         if hidden is not None:
-            pose, flow = _held(pose, hidden), _held(flow, hidden)
-            velocity = velocity.masked_fill(hidden[..., None], 0)
-            acceleration = acceleration.masked_fill(hidden[..., None], 0)
-            confidence = confidence.masked_fill(hidden, 0)
-        joints = torch.cat([pose, flow, velocity, acceleration, confidence[..., None]], dim=-1)
-        packed = torch.cat([joints.flatten(2), marks.flatten(2)], dim=-1)
-        return RefineBatch(packed, target, visible, frames)
+            cut = self._hide(cut, hidden)
+        return RefineBatch(cut.packed(), cut.target, cut.visible, windows)
+
+    def _cut(self, windows: Tensor) -> _Windows:
+        reference = windows[:, reference_frame(self.config)]
+        # Of a causal network each frame has its own scale: all of a window go by the last one.
+        factor = (self.scale[windows] / self.scale[reference][:, None])[..., None, None]
+        centre = self.centre[reference][:, None, None]
+        marks, axes = self.landmarks[windows], self.skeleton.dimensions
+        evidence = self.evidence[windows]
+        if evidence.shape[-1]:
+            lengths = evidence[..., JOINT_LENGTHS] * factor
+            evidence[..., JOINT_LENGTHS] = lengths
+        return _Windows(
+            pose=self.pose[windows] * factor - centre,
+            flow=self.flow[windows] * factor - centre,
+            velocity=self.velocity[windows] * factor,
+            acceleration=self.acceleration[windows] * factor,
+            confidence=self.confidence[windows],
+            marks=torch.cat([marks[..., :axes] * factor - centre, marks[..., axes:]], dim=-1),
+            evidence=evidence,
+            target=self.target[windows] * factor - centre,
+            visible=self.visible[windows],
+        )
+
+    def _hide(self, cut: _Windows, hidden: Tensor) -> _Windows:
+        """Mask joints as gaps in the estimate would be, wherever their estimate is read."""
+        config, ahead = self.config, 0 if self.config.causal else 1
+        hidden = (hidden.float() @ self._made) > 0
+        held = _held(cut.pose, hidden)
+        # Differences and means over frames beside a hidden one hold its estimate too.
+        flow_hidden = _near(hidden, 1, ahead)
+        step = _near(hidden, 2, ahead) if config.kinematics_of_flow else _near(hidden, 1, 0)
+        step[:, 0] |= hidden[:, 1] if hidden.shape[1] > 1 else hidden[:, 0]  # repeats the second's
+        turn = _near(step, 1, 0)
+        hips = held[:, :, list(self.skeleton.hips)].mean(dim=2)  # (B, T, D)
+        marks = self._without(cut.marks, hidden, hips)
+        hidden_hips = hidden[:, :, list(self.skeleton.hips)].any(dim=2)
+        at = reference_frame(config)
+        # The window lies about its pelvis, which would tell where a hidden hip is.
+        shift = torch.where(hidden_hips[:, at, None], hips[:, at], 0)[:, None, None]
+        axes = self.skeleton.dimensions
+        return _Windows(
+            pose=held - shift,
+            flow=torch.where(flow_hidden[..., None], held, cut.flow) - shift,
+            velocity=cut.velocity.masked_fill(step[..., None], 0),
+            acceleration=cut.acceleration.masked_fill(turn[..., None], 0),
+            confidence=cut.confidence.masked_fill(hidden, 0),
+            marks=torch.cat([marks[..., :axes] - shift, marks[..., axes:]], dim=-1),
+            evidence=cut.evidence.masked_fill(hidden[..., None], 0),
+            target=cut.target - shift,
+            visible=cut.visible,
+        )
+
+    def _without(self, marks: Tensor, hidden: Tensor, hips: Tensor) -> Tensor:
+        """Landmarks (B, T, L, D + 1) with those that show a hidden joint where missing ones lie."""
+        if marks.shape[2] != self._shown.shape[1]:
+            return marks
+        gone = (hidden.float() @ self._shown) > 0  # (B, T, L)
+        absent = torch.cat([hips, torch.zeros_like(hips[..., :1])], dim=-1)[:, :, None]
+        return torch.where(gone[..., None], absent, marks)
+
+
+def _near(hidden: Tensor, before: int, after: int) -> Tensor:
+    """(B, T, J) whether any of the frames from ``before`` earlier to ``after`` later is hidden."""
+    padded = nn.functional.pad(hidden.float().transpose(1, 2), (before, after))
+    width = before + after + 1
+    return nn.functional.max_pool1d(padded, width, stride=1).transpose(1, 2) > 0
 
 
 def _held(values: Tensor, hidden: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from dance_models.data.forecast_windows import fill_missing
 from dance_models.data.pose_runs import PoseRun
+from dance_models.data.refine_windows import frame_scales
 from dance_models.skeleton import DANCE_14, Joints, Skeleton
 
 Part = Literal["body", "arms", "legs"]
@@ -99,7 +100,8 @@ def exchanged_states(
     frames = len(sides)
     if not frames:
         return np.zeros(0, bool)
-    held = np.asarray(fill_missing(sides.reshape(frames, -1, sides.shape[-1])), np.float64)
+    flat = sides.reshape(frames, -1, sides.shape[-1])
+    held = np.asarray(fill_missing(flat, causal=causal), np.float64)
     step = _step_costs(held.reshape(sides.shape))
     lasting = np.diff(time_s, prepend=time_s[0] - (time_s[1] - time_s[0] if frames > 1 else 0))
     price = EXCHANGED_PRICE * sides.shape[2] * lasting
@@ -122,18 +124,14 @@ def exchanged_states(
 
 
 def undo_exchanges(
-    run: PoseRun,
-    scale: float | NDArray[np.floating],
-    *,
-    causal: bool = False,
-    skeleton: Skeleton = DANCE_14,
+    run: PoseRun, *, causal: bool = False, skeleton: Skeleton = DANCE_14
 ) -> tuple[PoseRun, Exchanges]:
     """The run with the estimate's sides as they move most steadily, and what was exchanged.
 
-    ``scale`` is the length of a torso in pixels, one for the run or one a frame (T,). Estimate,
-    scores, landmarks and evidence change; the annotation does not.
+    Estimate, scores, landmarks and evidence change; the annotation does not. With ``causal`` what
+    is decided of a frame follows from the frames up to it.
     """
-    unit = np.broadcast_to(np.asarray(scale, np.float64), (len(run),))[:, None, None, None]
+    unit = frame_scales(run.estimate, causal=causal, skeleton=skeleton)[:, None, None, None]
     states: dict[Part, NDArray[np.bool_]] = {}
     for part in PARTS:
         pairs = _pairs(part, skeleton)

@@ -60,16 +60,17 @@ def resample(
     return mixed
 
 
-def fill_missing(poses: NDArray[np.floating]) -> NDArray[np.floating]:
+def fill_missing(poses: NDArray[np.floating], *, causal: bool = False) -> NDArray[np.floating]:
     """Fill NaN joints of (..., T, J, D) with the last known value, before the first with that.
 
-    A joint that is never known stays NaN.
+    A joint that is never known stays NaN; with ``causal`` also one that is not known yet.
     """
     seen = np.isfinite(poses).all(axis=-1)  # (..., T, J)
     steps = np.arange(poses.shape[-3])[:, None]
     last = np.maximum.accumulate(np.where(seen, steps, -1), axis=-2)
     source = np.where(last < 0, seen.argmax(axis=-2)[..., None, :], last)
-    return np.asarray(np.take_along_axis(poses, source[..., None], axis=-3))
+    filled = np.take_along_axis(poses, source[..., None], axis=-3)
+    return np.where((last < 0)[..., None], np.nan, filled) if causal else np.asarray(filled)
 
 
 def anchors_of(run: PoseRun, stride: int = 1) -> NDArray[np.int64]:

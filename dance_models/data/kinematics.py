@@ -28,11 +28,13 @@ def keypoint_kinematics(
 
     Computed on the whole run, so that only the run's own ends are replicated: windows cut from it
     do not start with a false acceleration. The flow is the mean of the known poses. ``causal``
-    uses F_t = (P_{t-1} + 2 P_t) / 3; ``of_flow`` takes the velocity of F instead of P.
+    uses F_t = (P_{t-1} + 2 P_t) / 3, and the first frame's velocity and acceleration are 0 instead
+    of the second's; ``of_flow`` takes the velocity of F instead of P.
     """
     flow = _flow(poses, causal=causal)
-    velocity = _backward_difference(flow if of_flow else poses, time_s)
-    return Kinematics(flow, velocity, _backward_difference(velocity, time_s))
+    velocity = _backward_difference(flow if of_flow else poses, time_s, causal=causal)
+    acceleration = _backward_difference(velocity, time_s, causal=causal)
+    return Kinematics(flow, velocity, acceleration)
 
 
 def _flow(poses: Array, *, causal: bool) -> Array:
@@ -45,10 +47,11 @@ def _flow(poses: Array, *, causal: bool) -> Array:
     return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
 
 
-def _backward_difference(values: Array, time_s: NDArray[np.float64]) -> Array:
-    """(x_t - x_{t-d}) / d; the first frame, which has no past, repeats the second's."""
+def _backward_difference(values: Array, time_s: NDArray[np.float64], *, causal: bool) -> Array:
+    """(x_t - x_{t-d}) / d; the first frame, which has no past, repeats the second's or is 0."""
     if len(values) < 2:
         return np.zeros_like(values)
     step = np.diff(time_s)[:, None, None] / UNIT_S
     difference = np.diff(values, axis=0) / step
-    return np.concatenate([difference[:1], difference])
+    first = np.zeros_like(difference[:1]) if causal else difference[:1]
+    return np.concatenate([first, difference])

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from dance_models.config import RefinerConfig
 from dance_models.data.exchanged_sides import undo_exchanges
 from dance_models.data.pose_runs import PoseRun, check_skeleton, frames_of
-from dance_models.data.refine_windows import observed_scale
 from dance_models.evidence import MIRRORED_XY
 from dance_models.skeleton import DANCE_14, Skeleton
 
@@ -65,8 +64,7 @@ def prepared_runs(
     """
     check_skeleton([run], skeleton)
     if config.undo_exchanges:
-        scale = observed_scale(run.estimate, skeleton=skeleton)
-        run, _ = undo_exchanges(run, scale, causal=config.causal, skeleton=skeleton)
+        run, _ = undo_exchanges(run, causal=config.causal, skeleton=skeleton)
     count = min(interleaved_count(run.time_s, config.frame_rate), max(len(run), 1))
     if count == 1:
         return [run]

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from dance_models.data.exchanged_sides import undo_exchanges
 from dance_models.data.kinematics import keypoint_kinematics
 from dance_models.data.pose_runs import PoseRun
-from dance_models.data.refine_windows import observed_scale
 from dance_models.evaluation.recursive_filters import kalman, one_euro
 from dance_models.metrics.pck import THRESHOLDS, joint_errors, pck_sums
 from dance_models.metrics.torso import torso_by_clip, visible_annotation
@@ -32,7 +31,7 @@ def raw(runs: Sequence[PoseRun]) -> Poses:
 
 def sides(runs: Sequence[PoseRun]) -> Poses:
     """The estimate with exchanged sides restored: what the networks refine."""
-    return [undo_exchanges(run, observed_scale(run.estimate))[0].estimate.copy() for run in runs]
+    return [undo_exchanges(run)[0].estimate.copy() for run in runs]
 
 
 def flow(runs: Sequence[PoseRun]) -> Poses:

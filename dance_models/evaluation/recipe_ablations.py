@@ -64,6 +64,7 @@ RECIPE_CHANGES: Final[dict[str, dict[str, RecipeChange]]] = {
     "recognition": {
         "no confidence of the estimator": RecipeChange(net={"use_confidence": False}),
         "no other landmarks": RecipeChange(net={"landmarks": 0}),
+        "no evidence of the estimator": RecipeChange(net={"evidence": False}),
         "no velocity and acceleration": RecipeChange(net={"use_kinematics": False}),
         "no attention blocks": RecipeChange(net={"attention_blocks": 0}),
         "residual on the flow": RecipeChange(net={"residual_on_flow": True}),

@@ -26,7 +26,7 @@ def exportable(checkpoint: Path) -> tuple[nn.Module, Tensor]:
     experiment, skeleton = experiment_from_plain(state["experiment"]), checkpoint_skeleton(state)
     generator = torch.Generator().manual_seed(0)
     if isinstance(experiment, RecognitionExperiment):
-        width = packed_width(experiment.net.landmarks, skeleton)
+        width = packed_width(experiment.net.landmarks, skeleton, experiment.net.evidence)
         shape = (EXAMPLE_BATCH, experiment.net.window, width)
         return load_refiner(checkpoint), torch.randn(shape, generator=generator)
     if isinstance(experiment, HrnetExperiment):

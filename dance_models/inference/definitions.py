@@ -16,8 +16,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from dance_models.data.refine_windows import frame_scales
 from dance_models.geometry import middle, pelvis
-from dance_models.metrics.torso import torso_scale
 from dance_models.skeleton import DANCE_14, Skeleton
 
 Array = NDArray[np.floating]
@@ -37,8 +37,8 @@ def definition_part(
     missing. 0 where the body's directions are not known. With ``causal`` the numbers of a frame are
     fitted on the frames up to it.
     """
-    scale = torso_scale(pose, skeleton=skeleton)
-    directions = np.nan_to_num(_directions(pose, skeleton) / scale)  # (T, J, 3, D)
+    scale = frame_scales(pose, causal=causal, skeleton=skeleton)[:, None, None]
+    directions = np.nan_to_num(_directions(pose, skeleton) / scale[..., None])  # (T, J, 3, D)
     wanted = np.asarray(correction, np.float64) / scale
     length = np.linalg.norm(wanted, axis=-1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -1,5 +1,6 @@
 """Loading trained networks from their checkpoints, in evaluation mode on the CPU."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -7,6 +8,7 @@ from torch import nn
 
 from dance_models.checkpoint import checkpoint_skeleton, experiment_from_plain, load_checkpoint
 from dance_models.config import (
+    EstimatorConfig,
     Experiment,
     HrnetExperiment,
     PredictionExperiment,
@@ -14,6 +16,7 @@ from dance_models.config import (
 )
 from dance_models.errors import InputError
 from dance_models.nets.build import Refiner, build_forecaster, build_refiner
+from dance_models.nets.evidence_norm import EvidenceNorm
 from dance_models.nets.hrnet import Hrnet
 from dance_models.skeleton import Skeleton
 
@@ -26,6 +29,14 @@ def load_refiner(checkpoint: Path) -> Refiner:
     what = "a recognition network"
     experiment, skeleton, weights = _read(checkpoint, RecognitionExperiment, what)
     return _ready(build_refiner(experiment.net, skeleton), weights)
+
+
+def estimator_for(refiner: Refiner, estimator: EstimatorConfig) -> EstimatorConfig:
+    """``estimator`` with the mirrored pass as in the training of ``refiner``, if it reads that."""
+    norms = [part for part in refiner.modules() if isinstance(part, EvidenceNorm)]
+    if not norms or estimator.name != "blazepose":
+        return estimator
+    return replace(estimator, mirrored_pass=any(norm.learnt_mirrored for norm in norms))
 
 
 def load_forecaster(checkpoint: Path) -> nn.Module:

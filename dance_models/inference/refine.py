@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from dance_models.batches.refine import RefineTensors
-from dance_models.config import JointDefinition
+from dance_models.config import JointDefinition, RefinerConfig
 from dance_models.data.forecast_windows import (
     GRID_S,
     OBSERVED,
@@ -77,7 +77,8 @@ def refine_runs(
     Every ``stride``-th window is refined, and the windows that cover a frame are averaged. When
     the configuration asks for it, so is the refinement of the mirrored run. Without ``overlap``
     each frame is taken from the window centred on it. Gaps in the estimate are filled and refined;
-    a run in which no person was ever found stays NaN.
+    a run in which no person was ever found stays NaN. A causal network gives each frame from that
+    frame and those before it alone, and NaN until a person is found.
     """
     parts = [prepared_runs(run, model.config, model.skeleton) for run in runs]
     prepared = [part for of_run in parts for part in of_run]
@@ -135,18 +136,21 @@ def _refine(
 ) -> list[NDArray[np.float32]]:
     if not runs:
         return []
-    frames = refine_frames(runs, model.config, model.skeleton)
+    config = model.config
+    frames = refine_frames(runs, config, model.skeleton)
     # A causal network refines the last frame of a window: it needs one window for each frame.
-    alone = model.config.causal or not overlap
-    windows = window_indices(frames, model.config.window, 1 if alone else stride)
+    alone = config.causal or not overlap
+    windows = window_indices(frames, config.window, 1 if alone else stride, causal=config.causal)
     poses = np.concatenate(list(_refined_windows(model, frames, windows)))
-    averaged = _average(frames, windows, poses, reference_frame(model.config), alone=alone)
-    found = [np.isfinite(run.estimate).any() for run in runs]
-    parts = np.split(averaged * frames.scale[:, None, None], frames.start[1:-1])
-    return [
-        part.astype(np.float32) if any_found else np.full_like(run.estimate, np.nan)
-        for run, part, any_found in zip(runs, parts, found, strict=True)
-    ]
+    pixels = _average(frames, windows, poses, config, alone=alone)
+    parts = np.split(pixels.astype(np.float32), frames.start[1:-1])
+    observed = np.split(frames.observed > 0, frames.start[1:-1])
+    for part, seen in zip(parts, observed, strict=True):
+        if config.causal:
+            part[~np.logical_or.accumulate(seen)] = np.nan  # nothing is known yet
+        elif not seen.any():
+            part[:] = np.nan
+    return parts
 
 
 def _refined_windows(
@@ -164,15 +168,21 @@ def _average(
     frames: RefineFrames,
     windows: NDArray[np.int64],
     outputs: NDArray[np.float32],
-    reference: int,
+    config: RefinerConfig,
     *,
     alone: bool,
 ) -> NDArray[np.float64]:
-    """Mean over the windows that hold a frame, or (``alone``) the window whose reference it is."""
-    poses = outputs + frames.centre[windows[:, reference]][:, None, None]
+    """Pixels, the mean over the windows that hold a frame.
+
+    With ``alone`` it is of the window whose reference the frame is.
+    """
+    reference = reference_frame(config)
+    at = windows[:, reference]
+    poses = (outputs + frames.centre[at][:, None, None]) * frames.scale[at][:, None, None, None]
     weight = np.ones(windows.shape)
     if alone:
         weight[:] = np.arange(windows.shape[1]) == reference
+    if alone and not config.causal:
         # Frames near the ends of a run are the reference of no window.
         weight[np.isin(windows[:, 0], frames.start), :reference] = 1
         weight[np.isin(windows[:, -1], frames.start[1:] - 1), reference + 1 :] = 1

@@ -7,6 +7,7 @@ from torch import nn
 from dance_models.config import (
     DmgnnConfig,
     EqMotionConfig,
+    FrameMlpConfig,
     HbrnnConfig,
     MkffStGcnConfig,
     PredictionNet,
@@ -20,6 +21,7 @@ from dance_models.config import (
 )
 from dance_models.nets.dmgnn import Dmgnn
 from dance_models.nets.eqmotion import EqMotion
+from dance_models.nets.frame_mlp import FrameMlp
 from dance_models.nets.hbrnn import Hbrnn
 from dance_models.nets.mkff_st_gcn import MkffStGcn
 from dance_models.nets.simlpe import Simlpe
@@ -31,7 +33,7 @@ from dance_models.nets.traj_gcn import TrajGcn
 from dance_models.skeleton import DANCE_14, Skeleton
 
 # Packed windows (B, T, packed width) -> refined poses (B, T, J, D).
-Refiner = MkffStGcn | StGcnRefiner | SmoothNet | Hbrnn
+Refiner = MkffStGcn | StGcnRefiner | SmoothNet | Hbrnn | FrameMlp
 # Observed poses (B, 27, J, D) -> forecast (B, 10, J, D).
 Forecaster = StgaNet | Simlpe | TGcn | TrajGcn | Dmgnn | EqMotion
 
@@ -47,6 +49,8 @@ def build_refiner(config: RecognitionNet, skeleton: Skeleton = DANCE_14) -> Refi
             return SmoothNet(config, skeleton)
         case HbrnnConfig():
             return Hbrnn(config, skeleton)
+        case FrameMlpConfig():
+            return FrameMlp(config, skeleton)
 
 
 def build_forecaster(config: PredictionNet, skeleton: Skeleton = DANCE_14) -> Forecaster:

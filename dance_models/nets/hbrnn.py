@@ -33,7 +33,7 @@ class Hbrnn(nn.Module):
     def __init__(self, config: HbrnnConfig, skeleton: Skeleton = DANCE_14) -> None:
         super().__init__()
         self.config, self.skeleton = config, skeleton
-        self.input_width = packed_width(config.landmarks, skeleton)
+        self.input_width = packed_width(config.landmarks, skeleton, config.evidence)
         features = skeleton.dimensions + 1  # the coordinates and the confidence
         limbs = skeleton.parts.limbs
         self.joints = [list(part) for part in (*limbs, skeleton.parts.trunk)]
@@ -49,7 +49,7 @@ class Hbrnn(nn.Module):
 
     def forward(self, packed: Tensor) -> Tensor:
         """Refine a batch of windows."""
-        x = unpack(packed, self.config.landmarks, self.skeleton)
+        x = unpack(packed, self.config.landmarks, self.skeleton, self.config.evidence)
         given = torch.cat([x.pose, x.confidence[..., None]], dim=-1)  # (B, T, J, D + 1)
         *limbs, trunk = (
             layer(given[:, :, part].flatten(2))

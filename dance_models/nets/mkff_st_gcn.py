@@ -1,7 +1,9 @@
 """MKFF-ST-GCN: refines estimated keypoints with kinematic features, attention and ST-GCN.
 
 Spatial stream: ST-GCN blocks on pose, keypoint flow and confidence. MKFF stream (Eq 7-9): one
-token a frame from velocity and acceleration through three pre-norm attention blocks. The decoder,
+token a frame from velocity and acceleration through three pre-norm attention blocks. An addition:
+the estimator's evidence for each joint enters the spatial stream, where it can say which joint is
+wrong, and the tokens get of it what says which frame to trust. The decoder,
 which the paper leaves open, joins both in one ST-GCN block and adds a zero-initialised correction
 to the pose, so that an untrained network returns its input pose.
 """
@@ -14,8 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from dance_models.config import MkffStGcnConfig
+from dance_models.evidence import TRUST
+from dance_models.nets.evidence_norm import LARGEST, EvidenceNorm
 from dance_models.nets.layers import NormLast
-from dance_models.nets.refiner_input import landmark_features, packed_width, unpack
+from dance_models.nets.refiner_input import (
+    RefinerInput,
+    evidence_features,
+    landmark_features,
+    packed_width,
+    unpack,
+)
 from dance_models.nets.st_gcn import StGcnBlock
 from dance_models.skeleton import DANCE_14, Skeleton
 
@@ -66,10 +76,32 @@ class KinematicAttention(nn.Module):
         return refined
 
 
+class EvidenceInput(nn.Module):
+    """The evidence for both streams: normalised, and what of it the frame tokens get."""
+
+    def __init__(self, joints: int, channels: int, *, confidence: bool) -> None:
+        super().__init__()
+        self.norm = EvidenceNorm(joints)
+        self.confidence_norm = NormLast(joints) if confidence else None
+        self.tokens = nn.Linear(joints * (int(confidence) + len(TRUST)), channels)
+
+    def trust_tokens(self, confidence: Tensor, normed: Tensor) -> Tensor:
+        """(B, T, J) and normalised evidence (B, T, J, F) -> (B, T, C): which frame to trust.
+
+        The estimator's confidence, the width of its peak, and how far its two passes are apart.
+        """
+        trust = normed[..., TRUST].flatten(2)
+        if self.confidence_norm is not None:
+            sure = self.confidence_norm(confidence).clamp(-LARGEST, LARGEST)
+            trust = torch.cat([sure, trust], dim=-1)
+        tokens: Tensor = self.tokens(trust)
+        return tokens
+
+
 class MkffStGcn(nn.Module):
     """Recognition network (docs/method.md, "MKFF-ST-GCN").
 
-    Shape: packed input (B, T, ``packed_width(landmarks)``) -> refined pose (B, T, J, D), or a
+    Shape: packed input (B, T, ``packed_width``) -> refined pose (B, T, J, D), or a
     pair with style logits (B, classes) when the style head is on. Units: torso lengths about the
     window's centre.
     """
@@ -79,10 +111,10 @@ class MkffStGcn(nn.Module):
         self.config, self.skeleton = config, skeleton
         c, k = config.spatial_channels, config.kinematic_channels
         joints, axes = skeleton.num_joints, skeleton.dimensions
-        self.input_width = packed_width(config.landmarks, skeleton)
+        self.input_width = packed_width(config.landmarks, skeleton, config.evidence)
         spatial_in = 2 * axes + int(config.use_confidence)  # P, F and confidence
         self.spatial_norm = NormLast(joints * spatial_in)
-        widths = [spatial_in] + [c] * config.spatial_blocks
+        widths = [spatial_in + evidence_features(config.evidence)] + [c] * config.spatial_blocks
         self.spatial = nn.Sequential(
             *(
                 StGcnBlock(a, b, config.temporal_kernel, config.dropout, skeleton)
@@ -93,6 +125,9 @@ class MkffStGcn(nn.Module):
         extra = config.landmarks * landmark_features(skeleton)
         # Other landmarks of the estimator: an addition to the paper.
         self.landmark_tokens = nn.Linear(extra, k) if config.landmarks else None
+        self.evidence = (
+            EvidenceInput(joints, k, confidence=config.use_confidence) if config.evidence else None
+        )
         self.attention = nn.Sequential(
             *(
                 KinematicAttention(k, config.attention_heads, config.window, config.dropout)
@@ -118,9 +153,10 @@ class MkffStGcn(nn.Module):
 
     def refine(self, packed: Tensor) -> Refinement:
         """Refine a batch of windows, with each joint's scale of error when that is learnt."""
-        x = unpack(packed, self.config.landmarks, self.skeleton)
-        spatial = self._spatial_stream(x.pose, x.flow, x.confidence)  # (V, B, T, C)
-        kinematic = self._kinematic_stream(x.velocity, x.acceleration, x.landmarks)
+        x = unpack(packed, self.config.landmarks, self.skeleton, self.config.evidence)
+        evidence = self.evidence.norm(x.evidence) if self.evidence else None
+        spatial = self._spatial_stream(x, evidence)  # (V, B, T, C)
+        kinematic = self._kinematic_stream(x, evidence)
         decoded = self.decoder(torch.cat([spatial, kinematic], dim=-1))
         delta = self.correction(decoded).permute(1, 2, 0, 3)  # (B, T, V, D)
         refined: Tensor = (x.flow if self.config.residual_on_flow else x.pose) + delta
@@ -130,20 +166,23 @@ class MkffStGcn(nn.Module):
             self.style(spatial.mean(dim=(0, 2))) if self.style else None,
         )
 
-    def _spatial_stream(self, pose: Tensor, flow: Tensor, confidence: Tensor) -> Tensor:
-        parts = [pose, flow] + ([confidence[..., None]] if self.config.use_confidence else [])
-        x = torch.cat(parts, dim=-1)  # (B, T, V, F)
-        normed = self.spatial_norm(x.flatten(2)).reshape(x.shape)
+    def _spatial_stream(self, x: RefinerInput, evidence: Tensor | None) -> Tensor:
+        given = [x.pose, x.flow] + ([x.confidence[..., None]] if self.config.use_confidence else [])
+        features = torch.cat(given, dim=-1)  # (B, T, V, F)
+        parts = [self.spatial_norm(features.flatten(2)).reshape(features.shape)]
+        normed = torch.cat(parts + ([] if evidence is None else [evidence]), dim=-1)
         out: Tensor = self.spatial(normed.permute(2, 0, 1, 3))
         return out
 
-    def _kinematic_stream(self, velocity: Tensor, acceleration: Tensor, extra: Tensor) -> Tensor:
-        motion = torch.cat([velocity, acceleration], dim=-1).flatten(2)
+    def _kinematic_stream(self, x: RefinerInput, evidence: Tensor | None) -> Tensor:
+        motion = torch.cat([x.velocity, x.acceleration], dim=-1).flatten(2)
         if not self.config.use_kinematics:
             motion = torch.zeros_like(motion)
         z = self.tokens(motion)  # Z_0, Eq 7
         if self.landmark_tokens is not None:
-            z = z + self.landmark_tokens(extra.flatten(2))
+            z = z + self.landmark_tokens(x.landmarks.flatten(2))
+        if self.evidence is not None and evidence is not None:
+            z = z + self.evidence.trust_tokens(x.confidence, evidence)
         z = self.activation(self.attention(z))
         joints = self.skeleton.num_joints
         spread: Tensor = self.spread(z).reshape(*z.shape[:2], joints, -1).permute(2, 0, 1, 3)

@@ -39,7 +39,7 @@ class SmoothNet(nn.Module):
     def __init__(self, config: SmoothNetConfig, skeleton: Skeleton = DANCE_14) -> None:
         super().__init__()
         self.config, self.skeleton = config, skeleton
-        self.input_width = packed_width(config.landmarks, skeleton)
+        self.input_width = packed_width(config.landmarks, skeleton, config.evidence)
         self.encoder = nn.Sequential(nn.Linear(config.window, config.hidden), nn.LeakyReLU(0.1))
         self.blocks = nn.Sequential(
             *(
@@ -53,7 +53,7 @@ class SmoothNet(nn.Module):
 
     def forward(self, packed: Tensor) -> Tensor:
         """Refine a batch of windows."""
-        pose = unpack(packed, self.config.landmarks, self.skeleton).pose
+        pose = unpack(packed, self.config.landmarks, self.skeleton, self.config.evidence).pose
         tracks = pose.permute(0, 2, 3, 1)  # (B, J, D, T)
         correction = self.decoder(self.blocks(self.encoder(tracks)))
         return torch.add(pose, correction.permute(0, 3, 1, 2))

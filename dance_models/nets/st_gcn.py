@@ -10,9 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from dance_models.config import StGcnConfig
+from dance_models.nets.evidence_norm import EvidenceNorm
 from dance_models.nets.graph import spatial_partition
 from dance_models.nets.layers import LockedDropout, NormLast
-from dance_models.nets.refiner_input import landmark_features, packed_width, unpack
+from dance_models.nets.refiner_input import (
+    evidence_features,
+    landmark_features,
+    packed_width,
+    unpack,
+)
 from dance_models.skeleton import DANCE_14, Skeleton
 
 
@@ -92,8 +98,8 @@ class StGcnBlock(nn.Module):
 class StGcnRefiner(nn.Module):
     """ST-GCN without MKFF: the recognition network's spatial stream alone, as an ablation.
 
-    Blocks on pose and confidence, then a zero-initialised correction. Other landmarks of the
-    estimator, when there are any, reach every joint through one linear layer, as they reach
+    Blocks on pose, confidence and evidence, then a zero-initialised correction. Other landmarks of
+    the estimator, when there are any, reach every joint through one linear layer, as they reach
     MKFF-ST-GCN's tokens, so that the two are compared on the same input. Shape: packed input
     (B, T, width) -> refined pose (B, T, J, D).
     """
@@ -101,12 +107,13 @@ class StGcnRefiner(nn.Module):
     def __init__(self, config: StGcnConfig, skeleton: Skeleton = DANCE_14) -> None:
         super().__init__()
         self.config, self.skeleton = config, skeleton
-        self.input_width = packed_width(config.landmarks, skeleton)
+        self.input_width = packed_width(config.landmarks, skeleton, config.evidence)
         c, joints, features = config.channels, skeleton.num_joints, skeleton.dimensions + 1
         self.norm = NormLast(joints * features)
         extra = config.landmarks * landmark_features(skeleton)
         self.landmarks = nn.Linear(extra, joints * c) if config.landmarks else None
-        widths = [features] + [c] * config.blocks
+        self.evidence_norm = EvidenceNorm(joints) if config.evidence else None
+        widths = [features + evidence_features(config.evidence)] + [c] * config.blocks
         self.first, *rest = (
             StGcnBlock(a, b, config.temporal_kernel, config.dropout, skeleton)
             for a, b in pairwise(widths)
@@ -118,9 +125,11 @@ class StGcnRefiner(nn.Module):
 
     def forward(self, packed: Tensor) -> Tensor:
         """Refine a batch of windows."""
-        x = unpack(packed, self.config.landmarks, self.skeleton)
+        x = unpack(packed, self.config.landmarks, self.skeleton, self.config.evidence)
         given = torch.cat([x.pose, x.confidence[..., None]], dim=-1)  # (B, T, V, D + 1)
         normed = self.norm(given.flatten(2)).reshape(given.shape)
+        if self.evidence_norm is not None:
+            normed = torch.cat([normed, self.evidence_norm(x.evidence)], dim=-1)
         features = self.first(normed.permute(2, 0, 1, 3))  # (V, B, T, C)
         if self.landmarks is not None:
             joints = self.skeleton.num_joints

@@ -110,11 +110,12 @@ def _poses(
     from dance_models.config import EstimatorConfig
     from dance_models.estimators.factory import make_estimator
     from dance_models.estimators.weights import fetch_weights
-    from dance_models.inference.loading import load_forecaster, load_refiner
+    from dance_models.inference.loading import estimator_for, load_forecaster, load_refiner
 
     refiner, forecaster = load_refiner(models[0].checkpoint), load_forecaster(models[1].checkpoint)
     weights = fetch_weights(store.weights)
-    tracker = make_estimator(estimator or EstimatorConfig(), weights, video.stem)
+    options = estimator_for(refiner, estimator or EstimatorConfig())
+    tracker = make_estimator(options, weights, video.stem)
     with Progress(console=console, refresh_per_second=2) as progress:
         task = progress.add_task(video.name, total=None)
 

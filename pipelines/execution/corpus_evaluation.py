@@ -15,6 +15,7 @@ from rich.console import Console
 from dance_models.config import EstimatorConfig, JointDefinition
 from dance_models.data.splits import group_column
 from dance_models.errors import InputError
+from dance_models.profiles import PROFILES
 from dance_models.rows import row_of
 from dance_models.tables import SPLIT_ROWS, conform, write_table, write_text
 from pipelines.assets.dataset import pose_dataset
@@ -53,7 +54,7 @@ def evaluate_on(
 
     Raises InputError when the corpus shares clips or motion with what the model was trained on.
     """
-    session = _prepared(store, console, corpus, debug)
+    session = _prepared(store, console, model, corpus, debug)
     session.register(corpus.clips, corpus.annotations)
     _refuse_known_files(store, session.store)
     if session.run().failed:
@@ -69,14 +70,27 @@ def evaluate_on(
     return report
 
 
-def _prepared(store: Store, console: Console, corpus: Corpus, debug: bool) -> Session:
+def _estimator(corpus: Corpus, model: TrackedModel) -> EstimatorConfig | None:
+    """As the corpus asks for, with the passes that the model's training data had."""
+    from dance_models.inference.loading import estimator_for, load_refiner
+
+    row = row_of(model.method)
+    if row.task != "recognition" or row.needs_crops or corpus.profile not in PROFILES:
+        return corpus.estimator
+    chosen = corpus.estimator or PROFILES[corpus.profile].estimator
+    return estimator_for(load_refiner(model.checkpoint), chosen)
+
+
+def _prepared(
+    store: Store, console: Console, model: TrackedModel, corpus: Corpus, debug: bool
+) -> Session:
     """A session in a separate store for the corpus, named after its folders."""
     folder = corpus.clips.resolve()
     name = f"{folder.parent.name}-{folder.name}"
     own = Store(root=str(store.path / "evaluations" / name)).initialise()
     if store.weights.is_dir() and not own.weights.is_dir():
         shutil.copytree(store.weights, own.weights)
-    options = ProfileOptions(corpus.profile, estimator=corpus.estimator)
+    options = ProfileOptions(corpus.profile, estimator=_estimator(corpus, model))
     return Session(Request(own.path, options, STAGES, debug), console)
 
 

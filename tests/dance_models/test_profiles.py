@@ -46,7 +46,7 @@ def test_short_profiles_compare_the_headline_networks() -> None:
 
 def test_long_profiles_compare_all_rows_except_ablations_and_fine_tuned_ones() -> None:
     expected = (
-        "smoothnet", "hbrnn", "hrnet", "st_gcn", "mkff_st_gcn.paper", "mkff_st_gcn.faithful",
+        "smoothnet", "hbrnn", "hrnet", "st_gcn", "mlp", "mkff_st_gcn.paper", "mkff_st_gcn.faithful",
         "mkff_st_gcn.frame_split", "mkff_st_gcn", "t_gcn", "t_gcn_residual", "t_gcn_velocity",
         "dmgnn", "traj_gcn", "simlpe", "eqmotion", "stga_net.paper", "stga_net.faithful",
         "stga_net",

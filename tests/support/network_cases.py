@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from dance_models.config import (
     DmgnnConfig,
     EqMotionConfig,
+    FrameMlpConfig,
     HbrnnConfig,
     HrnetConfig,
     MkffStGcnConfig,
@@ -37,6 +38,7 @@ _MKFF: Final = MkffStGcnConfig(
 )
 _ST_GCN: Final = StGcnConfig(channels=8, blocks=2)
 _SMOOTHNET: Final = SmoothNetConfig(hidden=32, bottleneck=8, blocks=2)
+_MLP: Final = FrameMlpConfig(hidden=16)
 _HBRNN: Final = HbrnnConfig(part=6, fused=8, half=10, body=12)
 _STGA: Final = StgaNetConfig(channels=8, hidden=16)
 
@@ -46,8 +48,13 @@ REFINERS: Final[dict[str, RecognitionNet]] = {
     "mkff_st_gcn, style head": replace(_MKFF, style_classes=3),
     "mkff_st_gcn, no confidence": replace(_MKFF, use_confidence=False),
     "mkff_st_gcn, uncertainty": replace(_MKFF, uncertainty=True),
+    "mkff_st_gcn, evidence": replace(_MKFF, evidence=True),
+    "mkff_st_gcn, evidence, no confidence": replace(_MKFF, evidence=True, use_confidence=False),
     "st_gcn": _ST_GCN,
     "st_gcn, landmarks": replace(_ST_GCN, landmarks=33),
+    "st_gcn, evidence": replace(_ST_GCN, landmarks=33, evidence=True),
+    "mlp": _MLP,
+    "mlp, evidence": replace(_MLP, landmarks=33, evidence=True),
     "smoothnet": _SMOOTHNET,
     "smoothnet, landmarks": replace(_SMOOTHNET, landmarks=33),
     "hbrnn": _HBRNN,
@@ -89,10 +96,13 @@ def all_kinds() -> set[str]:
 
 
 def on_skeleton(config: NetConfig, skeleton: Skeleton) -> NetConfig:
-    """The configuration with the number of landmarks that the skeleton's estimator reports."""
-    if isinstance(config, RefinerConfig) and config.landmarks:
-        return replace(config, landmarks=skeleton.num_landmarks)
-    return config
+    """The configuration with what the skeleton's estimator reports: landmarks and evidence."""
+    if not isinstance(config, RefinerConfig):
+        return config
+    landmarks = skeleton.num_landmarks if config.landmarks else 0
+    return replace(
+        config, landmarks=landmarks, evidence=config.evidence and bool(skeleton.num_landmarks)
+    )
 
 
 def build(config: NetConfig, skeleton: Skeleton = DANCE_14, seed: int = 0) -> nn.Module:
@@ -111,7 +121,7 @@ def inputs(config: NetConfig, batch: int, skeleton: Skeleton = DANCE_14) -> Tens
     if isinstance(config, HrnetConfig):
         return torch.randn(batch, 3, 64, 64, generator=generator)
     if isinstance(config, RefinerConfig):
-        width = packed_width(config.landmarks, skeleton)
+        width = packed_width(config.landmarks, skeleton, config.evidence)
         return torch.randn(batch, config.window, width, generator=generator)
     shape = (batch, OBSERVED, skeleton.num_joints, skeleton.dimensions)
     return torch.randn(shape, generator=generator).cumsum(dim=1) * 0.1

@@ -1,6 +1,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -8,8 +9,10 @@ from dance_models.batches.crops import draw_warp
 from dance_models.batches.geometry import Geometry, draw_geometry
 from dance_models.batches.refine import RefineTensors, draw_hidden, jittered
 from dance_models.config import CropJitterConfig, MkffStGcnConfig, TrainingConfig
+from dance_models.data import refine_windows
 from dance_models.data.refine_windows import refine_frames, window_indices
 from dance_models.errors import InputError
+from dance_models.evidence import JOINT_EVIDENCE, JOINT_VECTORS, LANDMARKS
 from dance_models.nets.refiner_input import unpack
 from dance_models.skeleton import DANCE_14
 from dance_models.skeletons.coco_17 import COCO_17
@@ -22,7 +25,7 @@ CPU = torch.device("cpu")
 STILL = TrainingConfig(
     mirror_probability=0.0, rotation_rad=0.0, axis_scale=(1.0, 1.0), joint_mask_probability=0.0
 )
-NET = MkffStGcnConfig(landmarks=33)
+NET = MkffStGcnConfig(landmarks=33, evidence=True)
 
 
 def _draw(config: TrainingConfig, batch: int = 64) -> Geometry:
@@ -94,8 +97,10 @@ def test_mirroring_a_batch_twice_is_the_identity_landmarks_included() -> None:
     data.visible[:, 3] = 0
     mirror = _draw(replace(STILL, mirror_probability=1.0), 16)
     plain, once = data.batch(windows), data.batch(windows, mirror)
-    x, y = unpack(plain.packed, 33), unpack(once.packed, 33)
+    x, y = (unpack(batch.packed, 33, evidence=True) for batch in (plain, once))
     order = list(DANCE_14.mirror)
+    turned = torch.tensor([-1.0 if n in ("shift_x", "world_x") else 1.0 for n in JOINT_EVIDENCE])
+    assert torch.equal(y.evidence, x.evidence[:, :, order] * turned)
     assert torch.equal(y.confidence, x.confidence[:, :, order])
     assert torch.equal(once.visible, plain.visible[:, :, order])
     # BlazePose: 11 and 12 are the shoulders, 0 the nose.
@@ -124,6 +129,53 @@ def test_hidden_joints_look_missing() -> None:
     assert (y.acceleration[hidden] == 0).all()
     assert torch.equal(y.pose[~hidden], x.pose[~hidden])
     assert torch.equal(data.batch(windows, None, hidden).target, data.batch(windows).target)
+
+
+def test_rotation_turns_the_vectors_of_the_evidence() -> None:
+    data, windows = _data()
+    geometry = _draw(replace(STILL, rotation_rad=0.3, axis_scale=(0.8, 1.2)), 16)
+    x, y = (unpack(data.batch(windows, g).packed, 33, evidence=True) for g in (None, geometry))
+    for pair in JOINT_VECTORS:
+        moved = geometry.vectors(x.evidence[..., pair])
+        torch.testing.assert_close(y.evidence[..., pair], moved)
+    turning = {place for pair in JOINT_VECTORS for place in pair}
+    rest = [i for i in range(len(JOINT_EVIDENCE)) if i not in turning]
+    assert torch.equal(y.evidence[..., rest], x.evidence[..., rest])
+
+
+# Landmarks that show a joint, where it is not the one of its name; joints that are derived from it.
+SHOWN = {"head_top": ["left_ear", "right_ear", "nose"], "neck": []}
+DERIVED = {"right_shoulder": ["neck", "head_top"]}
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("of_flow", [False, True])
+@pytest.mark.parametrize("joint", ["left_elbow", "right_shoulder", "left_hip", "head_top", "neck"])
+def test_nothing_follows_from_the_estimate_of_a_hidden_joint(
+    joint: str, of_flow: bool, causal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run's estimate, landmarks and evidence are changed where the joint is hidden."""
+    # The unit is of the whole run.
+    monkeypatch.setattr(refine_windows, "observed_scale", lambda *_, **__: 60.0)
+    monkeypatch.setattr(refine_windows, "running_scale", lambda poses, **_: np.full(len(poses), 60))
+    net = replace(NET, causal=causal, kinematics_of_flow=of_flow)
+    run, other = (synthetic_runs(1, 30)[0] for _ in range(2))
+    frames = slice(12, 19)
+    joints = [INDEX[name] for name in (joint, *DERIVED.get(joint, []))]
+    marks = [LANDMARKS.index(name) for name in SHOWN.get(joint, [joint])]
+    other.estimate[frames, joints] += 50
+    other.landmarks[frames, marks] *= 1.5
+    other.evidence[frames, marks] += 7
+    hidden = torch.zeros(1, 11, 14, dtype=torch.bool)
+    hidden[:, 2:9, joints[0]] = True  # of the window that starts at frame 10
+    window = torch.arange(10, 21)[None]
+    one, two = (
+        RefineTensors(refine_frames([given], net), net, CPU).batch(window, None, hidden)
+        for given in (run, other)
+    )
+    torch.testing.assert_close(one.packed, two.packed, atol=1e-5, rtol=1e-5)
+    plain = RefineTensors(refine_frames([other], net), net, CPU).batch(window)
+    assert (plain.packed - two.packed).abs().max() > 0.5
 
 
 def test_hidden_spans_are_contiguous_and_as_frequent_as_configured() -> None:

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from dance_models.data.exchanged_sides import Span, exchange, undo_exchanges
 from dance_models.data.pose_runs import PoseRun
-from dance_models.metrics.torso import torso_scale
 from dance_models.skeleton import DANCE_14
 
 LEFT_WRIST, RIGHT_WRIST = DANCE_14.index["left_wrist"], DANCE_14.index["right_wrist"]
@@ -35,7 +34,7 @@ def test_an_exchanged_body_is_found_and_restored(
 ) -> None:
     run = _run(fps=fps)
     seen = exchange(run, "body", _between(run, start, stop))
-    restored, found = undo_exchanges(seen, torso_scale(run.estimate), causal=causal)
+    restored, found = undo_exchanges(seen, causal=causal)
     assert list(found.spans()) == [Span("body", start, stop)]
     for name in ("estimate", "score", "landmarks"):
         np.testing.assert_array_equal(getattr(restored, name), getattr(run, name))
@@ -48,7 +47,7 @@ def test_limbs_are_exchanged_apart_from_the_body(part: str) -> None:
     limb = LEFT_WRIST if part == "arms" else DANCE_14.index["left_ankle"]
     assert (seen.estimate[12, limb] != run.estimate[12, limb]).any()
     np.testing.assert_array_equal(seen.estimate[:, LEFT_HIP], run.estimate[:, LEFT_HIP])
-    restored, found = undo_exchanges(seen, torso_scale(run.estimate))
+    restored, found = undo_exchanges(seen)
     assert list(found.spans()) == [Span(part, 10, 25)]  # type: ignore[arg-type]
     np.testing.assert_array_equal(restored.landmarks, run.landmarks)
     assert found.any().sum() == 15
@@ -56,18 +55,18 @@ def test_limbs_are_exchanged_apart_from_the_body(part: str) -> None:
 
 def test_a_steady_run_and_its_annotation_stay_as_they_are() -> None:
     run = _run()
-    restored, found = undo_exchanges(run, torso_scale(run.estimate))
+    restored, found = undo_exchanges(run)
     assert not list(found.spans())
     assert restored is run
     seen = exchange(run, "body", _between(run, 20, 50))
-    restored, _ = undo_exchanges(seen, torso_scale(run.estimate))
+    restored, _ = undo_exchanges(seen)
     np.testing.assert_array_equal(restored.annotation, run.annotation)
 
 
 def test_most_of_the_run_decides_which_side_is_which() -> None:
     run = _run()
     seen = exchange(run, "body", _between(run, 0, 60))
-    _, found = undo_exchanges(seen, torso_scale(run.estimate))
+    _, found = undo_exchanges(seen)
     assert list(found.spans()) == [Span("body", 60, 80)]
 
 
@@ -76,7 +75,7 @@ def test_an_exchange_during_a_gap_is_found_after_it() -> None:
     seen = exchange(run, "body", _between(run, 40, 55))
     estimate = seen.estimate.copy()
     estimate[36:42] = np.nan
-    restored, found = undo_exchanges(replace(seen, estimate=estimate), torso_scale(run.estimate))
+    restored, found = undo_exchanges(replace(seen, estimate=estimate))
     assert found.states["body"][42:55].all()
     assert not found.states["body"][:36].any()
     np.testing.assert_array_equal(restored.estimate[42:], run.estimate[42:])
@@ -87,9 +86,8 @@ def test_a_causal_decision_ignores_the_future() -> None:
     seen = exchange(run, "body", _between(run, 20, 50))
     changed = seen.estimate.copy()
     changed[51:] += 40
-    scale = torso_scale(run.estimate)
-    _, first = undo_exchanges(seen, scale, causal=True)
-    _, second = undo_exchanges(replace(seen, estimate=changed), scale, causal=True)
+    _, first = undo_exchanges(seen, causal=True)
+    _, second = undo_exchanges(replace(seen, estimate=changed), causal=True)
     np.testing.assert_array_equal(first.states["body"][:51], second.states["body"][:51])
 
 
@@ -101,5 +99,5 @@ def test_crossed_arms_are_not_taken_for_an_exchange() -> None:
     middle = estimate[:, [LEFT_WRIST, RIGHT_WRIST]].mean(axis=1)
     estimate[:, LEFT_WRIST] = middle + np.stack([swing, np.full(60, 6.0)], axis=1)
     estimate[:, RIGHT_WRIST] = middle - np.stack([swing, np.full(60, 6.0)], axis=1)
-    _, found = undo_exchanges(replace(run, estimate=estimate), torso_scale(run.estimate))
+    _, found = undo_exchanges(replace(run, estimate=estimate))
     assert not list(found.spans())

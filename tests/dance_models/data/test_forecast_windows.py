@@ -122,3 +122,5 @@ def test_filling_takes_the_last_value_seen_and_at_first_the_first() -> None:
     filled = fill_missing(poses)
     assert filled[:, 0, 0].tolist() == [1, 1, 1, 3, 3]
     assert np.isnan(filled[:, 9]).all()
+    causal = fill_missing(poses, causal=True)
+    np.testing.assert_array_equal(causal[:, 0, 0], [np.nan, 1, 1, 3, 3])

@@ -62,3 +62,9 @@ def test_one_frame_has_zero_velocity() -> None:
     kinematics = keypoint_kinematics(_poses([7]), np.zeros(1))
     assert (kinematics.velocity == 0).all()
     assert (kinematics.acceleration == 0).all()
+
+
+def test_a_causal_run_starts_without_motion() -> None:
+    kinematics = keypoint_kinematics(_poses([0, 1, 4, 9]), np.arange(4) / 25, causal=True)
+    np.testing.assert_allclose(kinematics.velocity[:, 0, 0], [0, 1, 3, 5])
+    np.testing.assert_allclose(kinematics.acceleration[:, 0, 0], [0, 1, 2, 2])

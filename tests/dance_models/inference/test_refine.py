@@ -96,14 +96,27 @@ def test_a_run_without_a_person_stays_missing() -> None:
     assert refine_runs(small_refiner(), []) == []
 
 
-def test_a_causal_refiner_does_not_see_the_future() -> None:
-    model = small_refiner(causal=True)
+@pytest.mark.parametrize("first_seen", [0, 4])
+def test_a_causal_refiner_does_not_see_the_future(first_seen: int) -> None:
+    """Bit for bit, whatever comes later: another size, another place, nobody, the first wrist."""
+    model = small_refiner(causal=True, evidence=True)
     run = one_run(40)
-    # The scale is the median torso of the run; a shifted copy keeps it.
-    later = replace(run, estimate=run.estimate.copy())
-    later.estimate[26:] += 40
+    run.estimate[:first_seen] = np.nan
+    run.estimate[:26, 6] = np.nan  # a wrist is not seen before frame 26
+    later = replace(
+        run,
+        estimate=run.estimate.copy(),
+        landmarks=run.landmarks.copy(),
+        evidence=run.evidence.copy(),
+        score=run.score.copy(),
+    )
+    for values in (later.estimate, later.landmarks, later.evidence, later.score):
+        values[26:] *= 3
+    later.estimate[33:] = np.nan
     (before,), (after,) = refine_runs(model, [run]), refine_runs(model, [later])
-    np.testing.assert_allclose(after[11:26], before[11:26], atol=0.01)
+    np.testing.assert_array_equal(after[:26], before[:26])
+    assert np.isnan(after[:first_seen]).all()
+    assert np.isfinite(after[first_seen:]).all()
     assert np.abs(after[26:] - before[26:]).max() > 10
 
 

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from dance_models.config import (
     DmgnnConfig,
     EqMotionConfig,
+    FrameMlpConfig,
     HbrnnConfig,
     HrnetConfig,
     MkffStGcnConfig,
@@ -95,7 +96,7 @@ def test_output_has_the_poses_of_the_skeleton(config: NetConfig, skeleton: Skele
 def test_an_untrained_refiner_returns_the_pose(config: RecognitionNet, training: bool) -> None:
     x = inputs(config, 4)
     refined = outputs(build(config).train(training)(x))[0]
-    assert torch.equal(refined, unpack(x, config.landmarks).pose)
+    assert torch.equal(refined, unpack(x, config.landmarks, evidence=config.evidence).pose)
 
 
 # --- what reaches the output ------------------------------------------------------------------
@@ -255,7 +256,10 @@ PINNED: Final[dict[str, tuple[NetConfig, str]]] = {
         MkffStGcnConfig(style_classes=3, uncertainty=True),
         "0d0f27a46fb66f04",
     ),
+    "mkff_st_gcn, evidence": (MkffStGcnConfig(landmarks=33, evidence=True), "eccc78794b58e45b"),
     "st_gcn": (StGcnConfig(landmarks=33), "390336f2eb0e3158"),
+    "st_gcn, evidence": (StGcnConfig(landmarks=33, evidence=True), "ec0025435458e386"),
+    "mlp": (FrameMlpConfig(landmarks=33, evidence=True), "4c41c8135134d715"),
     "smoothnet": (SmoothNetConfig(), "35e2a4410eded496"),
     "hbrnn": (HbrnnConfig(), "08e211b2c23f2523"),
     "stga_net": (StgaNetConfig(), "abf1e76653deda52"),

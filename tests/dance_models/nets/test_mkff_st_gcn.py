@@ -6,6 +6,7 @@ from network_cases import perturbed
 from torch import nn
 
 from dance_models.config import MkffStGcnConfig
+from dance_models.evidence import JOINT_EVIDENCE, NUM_JOINT_EVIDENCE
 from dance_models.nets.mkff_st_gcn import FIRST_SCALE, KinematicAttention, MkffStGcn
 from dance_models.nets.refiner_input import joint_width, packed_width, unpack
 
@@ -22,7 +23,8 @@ JOINT_WIDTH = joint_width()
 
 def _windows(count: int, config: MkffStGcnConfig) -> torch.Tensor:
     torch.manual_seed(3)
-    return torch.randn(count, config.window, packed_width(config.landmarks))
+    width = packed_width(config.landmarks, evidence=config.evidence)
+    return torch.randn(count, config.window, width)
 
 
 def test_packed_layout() -> None:
@@ -34,6 +36,40 @@ def test_packed_layout() -> None:
     assert x.acceleration[0, 0, 0].tolist() == [6, 7]
     assert x.confidence[0, 0, 13].item() == JOINT_WIDTH - 1
     assert x.landmarks[0, 0, 1].tolist() == [JOINT_WIDTH + 3, JOINT_WIDTH + 4, JOINT_WIDTH + 5]
+
+
+def test_the_evidence_comes_last_in_the_packed_input() -> None:
+    plain, width = packed_width(2), packed_width(2, evidence=True)
+    assert width == plain + 14 * NUM_JOINT_EVIDENCE
+    x = unpack(torch.arange(float(width))[None, None], 2, evidence=True)
+    assert x.evidence[0, 0, 1].tolist() == list(
+        range(plain + NUM_JOINT_EVIDENCE, plain + 2 * NUM_JOINT_EVIDENCE)
+    )
+    assert unpack(torch.zeros(1, 1, plain), 2).evidence.shape == (1, 1, 14, 0)
+
+
+@pytest.mark.parametrize("feature", range(NUM_JOINT_EVIDENCE))
+def test_every_number_of_the_evidence_reaches_the_output(feature: int) -> None:
+    config = replace(SMALL, evidence=True)
+    model = perturbed(MkffStGcn(config), 0.05).eval()
+    x = _windows(2, config)
+    changed = x.clone()
+    changed[:, :, packed_width(33) + 4 * NUM_JOINT_EVIDENCE + feature] += 1  # of the fifth joint
+    assert (model(changed) - model(x)).abs().max() > 1e-6
+
+
+def test_the_tokens_get_what_says_which_frame_to_trust() -> None:
+    """With a spatial stream that is cut off, spread and shift still reach the output."""
+    config = replace(SMALL, evidence=True)
+    model = perturbed(MkffStGcn(config), 0.05).eval()
+    for parameter in model.spatial.parameters():
+        parameter.data.zero_()
+    x = _windows(2, config)
+    place = packed_width(33) + 4 * NUM_JOINT_EVIDENCE
+    for name, reaches in {"spread": True, "shift": True, "depth": False}.items():
+        changed = x.clone()
+        changed[:, :, place + JOINT_EVIDENCE.index(name)] += 1
+        assert (not torch.equal(model(changed), model(x))) == reaches, name
 
 
 def test_untrained_network_returns_the_flow_in_that_variant() -> None:
