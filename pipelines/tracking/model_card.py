@@ -21,8 +21,8 @@ INPUT: Final = {
     "recognition": """`(B, T, W)` float32: T consecutive frames of one run. Each frame has 14 \
 joints x 9 numbers: position x, y; keypoint flow x, y; velocity x, y; acceleration x, y; \
 confidence. Then x, y, visibility of each further landmark of the estimator; then, for a network \
-that reads it, the evidence of each joint (`dance_models.evidence.JOINT_EVIDENCE`). Coordinates are in \
-torso lengths (median neck to mid-hip distance of the estimate), y down, relative to the pelvis in \
+that reads it, the evidence of each joint (`dance_models.evidence.JOINT_EVIDENCE`). Coordinates \
+are in torso lengths (median neck to mid-hip distance of the estimate), y down, relative to the pelvis in \
 the window's middle frame (in the last frame for a causal network). Velocities are in torso \
 lengths per 1/25 s. `dance_models.inference.refine.refine_runs` computes this input from pixels \
 and averages overlapping windows. Output: 14 joints x 2 per frame in the same unit and origin.""",
