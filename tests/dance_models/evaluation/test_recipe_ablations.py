@@ -159,8 +159,8 @@ def test_an_empty_fold_is_an_error(tmp_path: Path) -> None:
 
 
 def test_without_overlap_the_same_network_is_applied_differently(tmp_path: Path) -> None:
-    net = replace(PROFILES["smoke"].recognition.net, evidence=False)  # learns faster
-    experiment = RecognitionExperiment(net, SHORT)
+    longer = replace(SHORT, steps_per_epoch=30)  # until the corrections are seen in the score
+    experiment = RecognitionExperiment(PROFILES["smoke"].recognition.net, longer)
     runs = [replace(run, fold=i % 3) for i, run in enumerate(synthetic_runs(5, 40))]
     found = run_ablations(
         runs, experiment, {"alone": RecipeChange(overlap=False)}, 1, tmp_path, _quiet
