@@ -22,18 +22,11 @@ INPUT: Final = {
 joints x 9 numbers: position x, y; keypoint flow x, y; velocity x, y; acceleration x, y; \
 confidence. Then x, y, visibility of each further landmark of the estimator; then, for a network \
 that reads it, the evidence of each joint (`dance_models.evidence.JOINT_EVIDENCE`). Coordinates \
-<<<<<<< HEAD
 are in torso lengths (median neck to mid-hip distance of the estimate), y down, relative to the \
 pelvis in the window's middle frame (in the last frame for a causal network). Velocities are in \
 torso lengths per 1/25 s. `dance_models.inference.refine.refine_runs` computes this input from \
 pixels and averages overlapping windows. Output: 14 joints x 2 per frame in the same unit and \
 origin.""",
-=======
-are in torso lengths (median neck to mid-hip distance of the estimate), y down, relative to the pelvis in \
-the window's middle frame (in the last frame for a causal network). Velocities are in torso \
-lengths per 1/25 s. `dance_models.inference.refine.refine_runs` computes this input from pixels \
-and averages overlapping windows. Output: 14 joints x 2 per frame in the same unit and origin.""",
->>>>>>> est
     "prediction": """`(B, 27, 14, 2)` float32: 27 poses at 25 Hz, oldest first, without gaps. \
 Coordinates are in torso lengths (median neck to mid-hip distance of the 27 poses), y down, \
 relative to the pelvis of the last pose. Output `(B, 10, 14, 2)`: the next 10 poses, 40 ms apart, \
