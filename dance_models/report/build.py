@@ -34,17 +34,29 @@ from dance_models.report_tables.paper import (
 from dance_models.report_tables.results import (
     Provenance,
     leak_table,
+    prediction_table,
     prediction_tables,
+    recognition_table,
     recognition_tables,
     without_ablations,
 )
 from dance_models.report_tables.table import Table
-from dance_models.rows import row_of
+from dance_models.rows import Task, row_of
 
 SPLIT_NAMES = {
     "folds": "Grouped cross-validation over all clips",
     "test": "Fixed split",
 }
+
+
+@dataclass(frozen=True, eq=False)
+class Elsewhere:
+    """The scores of a network on a corpus that it never saw, such as real video."""
+
+    task: Task
+    scores: pl.DataFrame  # RECOGNITION_SCORES or PREDICTION_SCORES
+    paired: pl.DataFrame  # PAIRED_SCORES
+    provenance: Provenance
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +73,7 @@ class Results:
     facts: Mapping[str, str]  # digests and the like
     image_of: Callable[[str, int], Path | None]
     crops: Crops | None = None  # for networks that read images
+    elsewhere: Sequence["Elsewhere"] = ()
 
 
 def build_page(results: Results) -> Page:
@@ -79,9 +92,23 @@ def build_page(results: Results) -> Page:
         page.heading("What a leak looks like")
         paired = results.paired.filter(split="frames")
         page.table(leak_table(leak, paired, results.provenance))
+    _other_corpora(page, results.elsewhere)
     page.heading("Size and speed")
     page.side_by_side(speed_table({**results.refiners, **results.forecasters}))
     return page
+
+
+def _other_corpora(page: Page, elsewhere: Sequence[Elsewhere]) -> None:
+    """The headline table of each evaluation; nothing without one."""
+    if not elsewhere:
+        return
+    page.heading("On corpora that the networks never saw")
+    page.paragraph(
+        "Scored with `dance evaluate`. Nothing was trained, tuned or selected on these clips."
+    )
+    for found in elsewhere:
+        table = recognition_table if found.task == "recognition" else prediction_table
+        page.table(table(found.scores, found.paired, found.provenance))
 
 
 def _summary(page: Page, results: Results) -> None:

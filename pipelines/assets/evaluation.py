@@ -8,13 +8,14 @@ import dagster as dg
 import polars as pl
 
 from dance_models.config import EvaluationConfig
-from dance_models.rows import FRAME_SPLIT, ROWS, Row, Task, rows_of
-from dance_models.tables import write_table, write_text
+from dance_models.rows import FRAME_SPLIT, ROWS, Row, Task, row_of, rows_of
+from dance_models.tables import file_digest, write_table, write_text
 from pipelines import previews
 from pipelines.assets.dataset import SPLITS
 from pipelines.checks.models import REPORT_CHECKS
 from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.storage.clips import corpus_label
+from pipelines.storage.evaluations import StoredEvaluation, evaluations
 from pipelines.storage.store import Store
 from pipelines.tracking.report_scores import ReportScores, log_scores
 from pipelines.tracking.tracker import Tracker, git_commit
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from dance_models.data.crops import Crops
     from dance_models.evaluation.divisions import Trained
     from dance_models.evaluation.report import Report
+    from dance_models.report.build import Elsewhere
     from dance_models.report_tables.results import Provenance
 
 GROUP: Final = "evaluation"
@@ -266,7 +268,34 @@ def _html_report_inputs(context: StageContext[None]) -> Inputs:
     """All scores, and the networks whose cases are drawn."""
     networks = [row.asset for row in scored_rows(context.store, ROWS)]
     tables = (*REPORTS, "paired_comparisons", *SPLIT_TABLES)
-    return {name: context.store.digest(name) for name in (*tables, *networks)}
+    return {
+        **{name: context.store.digest(name) for name in (*tables, *networks)},
+        **{
+            str(found.facts.relative_to(context.store.path)): file_digest(found.facts)
+            for found in _evaluations(context.store)
+        },
+    }
+
+
+def _evaluations(store: Store) -> list[StoredEvaluation]:
+    """The evaluations of today's networks on corpora that they never saw."""
+    rows = scored_rows(store, ROWS)
+    return evaluations(store, {row.id: store.weights_digest(row.asset) for row in rows})
+
+
+def _elsewhere(store: Store) -> "list[Elsewhere]":
+    from dance_models.report.build import Elsewhere
+    from dance_models.report_tables.results import Provenance
+
+    return [
+        Elsewhere(
+            row_of(found.about.method).task,
+            found.scores,
+            found.paired,
+            Provenance(found.about.corpus, found.about.split_sha256, found.about.notes),
+        )
+        for found in _evaluations(store)
+    ]
 
 
 @Stage(
@@ -280,7 +309,8 @@ def html_report(context: StageContext[None]) -> Metadata:
     """`reports/report.html`: everything on one page that opens without a network.
 
     A summary in plain words, the tables beside the paper's in its own shape, error against
-    horizon, loss curves, best, median and worst cases, size and speed.
+    horizon, loss curves, best, median and worst cases, size and speed; and what `dance evaluate`
+    found on corpora that the networks never saw.
     """
     page = _page(context.store)
     path = context.store.output("html_report")
@@ -315,5 +345,6 @@ def _page(store: Store) -> str:
         facts={**digests, "code": git_commit()},
         image_of=image_of,
         crops=_crops(store, scored_rows(store, rows_of("recognition"))),
+        elsewhere=_elsewhere(store),
     )
     return build_page(results).render()

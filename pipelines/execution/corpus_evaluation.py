@@ -17,13 +17,14 @@ from dance_models.data.splits import group_column
 from dance_models.errors import InputError
 from dance_models.profiles import PROFILES
 from dance_models.rows import row_of
-from dance_models.tables import SPLIT_ROWS, conform, write_table, write_text
+from dance_models.tables import SPLIT_ROWS, conform, file_digest
 from pipelines.assets.dataset import pose_dataset
 from pipelines.checks.motion_leak import motion_pose_runs
 from pipelines.execution.request import Request
 from pipelines.execution.session import Session
 from pipelines.profile_options import ProfileOptions
 from pipelines.storage.clips import corpus_label, registered_clips
+from pipelines.storage.evaluations import Evaluation, own_store, write_evaluation
 from pipelines.storage.store import Store
 from pipelines.tracking.tracked_models import TrackedModel
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from dance_models.data.crops import Crops
     from dance_models.data.pose_runs import PoseRun
     from dance_models.evaluation.report import Report
+    from dance_models.report_tables.results import Provenance
 
 SPLITS = ("train_split", "val_split")
 STAGES = frozenset({pose_dataset.name, *(stage.name for stage in pose_dataset.upstream())})
@@ -60,13 +62,20 @@ def evaluate_on(
     if session.run().failed:
         raise InputError("a stage failed on the new corpus; see above", file=session.store.path)
     splits = [*(_training_rows(store, split) for split in SPLITS), _as_test(session.store)]
-    report = _score(store, model, splits, session, corpus.joints)
-    folder = session.store.reports
-    write_table(report.scores, folder / f"{model.method}_scores.parquet", {})
-    write_table(report.paired, folder / f"{model.method}_paired.parquet", {})
-    write_text(folder / f"{model.method}.md", report.markdown)
+    provenance = _provenance(store, session.store, corpus.joints)
+    report = _score(store, model, splits, session, corpus.joints, provenance)
+    about = Evaluation(
+        model.method,
+        corpus.joints,
+        file_digest(model.checkpoint),
+        provenance.corpus,
+        provenance.split_digest,
+        provenance.notes,
+    )
+    tables = {"scores": report.scores, "paired": report.paired}
+    page = write_evaluation(session.store, about, tables, report.markdown)
     console.print(report.text, markup=False, highlight=False, soft_wrap=True)
-    console.print(f"All tables: {folder / f'{model.method}.md'}")
+    console.print(f"All tables: {page}")
     return report
 
 
@@ -87,7 +96,7 @@ def _prepared(
     """A session in a separate store for the corpus, named after its folders."""
     folder = corpus.clips.resolve()
     name = f"{folder.parent.name}-{folder.name}"
-    own = Store(root=str(store.path / "evaluations" / name)).initialise()
+    own = own_store(store, name)
     if store.weights.is_dir() and not own.weights.is_dir():
         shutil.copytree(store.weights, own.weights)
     options = ProfileOptions(corpus.profile, estimator=_estimator(corpus, model))
@@ -118,29 +127,34 @@ def _as_test(corpus: Store) -> pl.DataFrame:
     return conform(rows, SPLIT_ROWS).sort("clip", "frame")
 
 
+def _provenance(store: Store, corpus: Store, joints: JointDefinition) -> "Provenance":
+    from dance_models.report_tables.results import Provenance
+
+    notes = (
+        f"Trained on {corpus_label(store)}; trivial rows fitted there too.",
+        f"Refined joints as the {joints} defines them.",
+    )
+    return Provenance(corpus_label(corpus), store.digest("split_manifest"), notes)
+
+
 def _score(
     store: Store,
     model: TrackedModel,
     splits: list[pl.DataFrame],
     session: Session,
     joints: JointDefinition,
+    provenance: "Provenance",
 ) -> "Report":
     from dance_models.checkpoint import experiment_from_plain, load_checkpoint
     from dance_models.config import PredictionExperiment
     from dance_models.data.assemble import pose_runs_from_rows
     from dance_models.evaluation.divisions import TEST, Trained
     from dance_models.evaluation.report import prediction_report, recognition_report
-    from dance_models.report_tables.results import Provenance
 
     known, evaluated = (pose_runs_from_rows(table) for table in (splits[0], splits[2]))
     if row_of(model.method).pretraining_asset:
         known = [*known, *motion_pose_runs(store)]
     _refuse_known_motion(known, evaluated)
-    notes = (
-        f"Trained on {corpus_label(store)}; trivial rows fitted there too.",
-        f"Refined joints as the {joints} defines them.",
-    )
-    provenance = Provenance(corpus_label(session.store), store.digest("split_manifest"), notes)
     networks = {model.method: Trained(model.checkpoint)}
     config = session.profile.evaluation
     experiment = experiment_from_plain(load_checkpoint(model.checkpoint)["experiment"])

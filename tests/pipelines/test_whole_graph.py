@@ -148,6 +148,10 @@ def test_the_lineage_leads_back_to_the_clips(finished: Finished) -> None:
     assert "0 differ" in output
 
 
+def _report(finished: Finished) -> str:
+    return (finished.root / "reports" / "report.html").read_text("utf-8")
+
+
 def test_a_model_is_scored_on_unseen_clips(finished: Finished, make_corpus: MakeCorpus) -> None:
     """Its training clips under another name are refused."""
 
@@ -166,6 +170,10 @@ def test_a_model_is_scored_on_unseen_clips(finished: Finished, make_corpus: Make
     assert "mkff_st_gcn" in output
     assert "calibrated" in output
     assert "3 clips" in output
+    assert "On corpora that the networks never saw" not in _report(finished)
+    code, output = run(finished.root, finished.corpus, "--folds", "3")
+    assert code == 0, output
+    assert "On corpora that the networks never saw" in _report(finished)
 
 
 def test_a_second_run_recomputes_nothing_and_a_new_clip_only_its_own_tables(

@@ -1,0 +1,82 @@
+"""What ``dance evaluate`` left: the tables of networks on corpora that they never saw."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from dance_models.config import JointDefinition
+from dance_models.tables import write_table, write_text
+from pipelines.storage.store import Store
+
+FOLDER: Final = "evaluations"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A checkpoint scored on one corpus."""
+
+    method: str  # row id
+    joints: JointDefinition  # whose definition its poses have
+    checkpoint_sha256: str
+    corpus: str  # label of the corpus
+    split_sha256: str  # of the manifest of the splits that the trivial rows were fitted on
+    notes: tuple[str, ...]
+
+    @property
+    def stem(self) -> str:
+        """The beginning of the names of its files."""
+        return self.method if self.joints == "annotation" else f"{self.method}.{self.joints}"
+
+
+@dataclass(frozen=True, eq=False)
+class StoredEvaluation:
+    """An evaluation with its files."""
+
+    about: Evaluation
+    facts: Path  # JSON
+
+    @property
+    def scores(self) -> pl.DataFrame:
+        """RECOGNITION_SCORES or PREDICTION_SCORES."""
+        return pl.read_parquet(self._table("scores"))
+
+    @property
+    def paired(self) -> pl.DataFrame:
+        """PAIRED_SCORES."""
+        return pl.read_parquet(self._table("paired"))
+
+    def _table(self, name: str) -> Path:
+        return self.facts.with_name(f"{self.about.stem}_{name}.parquet")
+
+
+def own_store(store: Store, name: str) -> Store:
+    """The separate store of one evaluated corpus."""
+    return Store(root=str(store.path / FOLDER / name)).initialise()
+
+
+def write_evaluation(
+    corpus: Store, about: Evaluation, tables: Mapping[str, pl.DataFrame], markdown: str
+) -> Path:
+    """Write the tables, then what they are about; returns the Markdown file."""
+    folder, page = corpus.reports, corpus.reports / f"{about.stem}.md"
+    for name, table in tables.items():
+        write_table(table, folder / f"{about.stem}_{name}.parquet", {})
+    write_text(page, markdown)
+    facts = {**vars(about), "notes": list(about.notes)}
+    write_text(folder / f"{about.stem}.json", json.dumps(facts, indent=2, sort_keys=True) + "\n")
+    return page
+
+
+def evaluations(store: Store, checkpoints: Mapping[str, str]) -> list[StoredEvaluation]:
+    """Those of today's checkpoints, ``checkpoints`` being row id -> sha256; by corpus and row."""
+    found = []
+    for path in sorted((store.path / FOLDER).glob("*/reports/*.json")):
+        plain = json.loads(path.read_text("utf-8"))
+        about = Evaluation(**{**plain, "notes": tuple(plain["notes"])})
+        if checkpoints.get(about.method) == about.checkpoint_sha256:
+            found.append(StoredEvaluation(about, path))
+    return found
