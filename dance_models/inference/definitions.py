@@ -9,6 +9,9 @@ A definition is fixed in the body. Of a joint's correction, the part that it exp
 sum of three directions of the body, each times one number for the whole run: from the hips to the
 neck, from the right hip (or shoulder) to the left one, and along the bone that ends in the joint.
 The numbers are fitted by ridge regression.
+
+What is left of the correction is applied by a share (:data:`APPLIED`): a network is surer of itself
+on pictures of another kind than it should be.
 """
 
 from typing import Final
@@ -26,6 +29,23 @@ Array = NDArray[np.floating]
 RIDGE: Final = 1e-3
 # Torso lengths: a larger correction repairs an error, and tells less of the definition.
 LARGEST: Final = 0.1
+# Share of the repair that is applied. Chosen on rendered motion that the network never saw, with
+# the consensus as truth: PCK of the limbs, mean of 0.05 and 0.1, is 54.9 for raw, 55.9 for
+# the whole repair, 56.2 for three quarters and for a half. Of equals, the smaller change.
+APPLIED: Final = 0.5
+
+
+def repaired(
+    estimate: Array, pose: Array, *, causal: bool = False, skeleton: Skeleton = DANCE_14
+) -> NDArray[np.float32]:
+    """A run's refined ``pose`` in the estimator's definition of the joints, (T, J, D) pixels.
+
+    ``estimate`` is what was refined; where it is missing, the refined pose stays.
+    """
+    correction = np.asarray(pose, np.float64) - estimate
+    part = definition_part(estimate, correction, causal=causal, skeleton=skeleton)
+    moved = estimate + APPLIED * (correction - part)
+    return np.where(np.isfinite(moved), moved, pose - part).astype(np.float32)
 
 
 def definition_part(

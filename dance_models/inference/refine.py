@@ -26,7 +26,7 @@ from dance_models.data.refine_windows import (
 from dance_models.data.refiner_runs import joined, prepared_runs
 from dance_models.evidence import MIRRORED_XY, turned
 from dance_models.geometry import mirror_keypoints
-from dance_models.inference.definitions import definition_part
+from dance_models.inference.definitions import repaired
 from dance_models.nets.build import Refiner
 from dance_models.nets.mkff_st_gcn import outputs
 from dance_models.skeleton import DANCE_14, Skeleton
@@ -89,7 +89,7 @@ def refine_runs(
     seen = [joined([part.estimate for part in of_run]) for of_run in parts]
     causal, skeleton = model.config.causal, model.skeleton
     return [
-        pose - definition_part(estimate, pose - estimate, causal=causal, skeleton=skeleton)
+        repaired(estimate, pose, causal=causal, skeleton=skeleton)
         for pose, estimate in zip(poses, seen, strict=True)
     ]
 

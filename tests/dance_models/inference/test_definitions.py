@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from small_networks import one_run, small_refiner
 
 from dance_models.geometry import pelvis
-from dance_models.inference.definitions import definition_part
+from dance_models.inference.definitions import APPLIED, definition_part, repaired
 from dance_models.inference.refine import refine_runs
 from dance_models.metrics.torso import torso_scale
 from dance_models.skeleton import DANCE_14
@@ -55,6 +55,17 @@ def test_missing_joints_have_no_definition() -> None:
     assert not part[5:9].any()
 
 
+def test_a_joint_that_the_estimator_missed_keeps_its_refined_place() -> None:
+    pose = _turning()
+    refined = pose + 4.0
+    seen = pose.copy()
+    seen[7, WRIST] = np.nan
+    result = repaired(seen, refined)
+    assert np.isfinite(result).all()
+    part = definition_part(seen, refined - seen)
+    np.testing.assert_allclose(result[7, WRIST], (refined - part)[7, WRIST], atol=1e-3)
+
+
 def test_a_causal_part_does_not_see_later_frames() -> None:
     pose, rng = _turning(), np.random.default_rng(0)
     correction = rng.normal(0, 3, pose.shape)
@@ -71,6 +82,7 @@ def test_refined_poses_in_either_definition(frames: int) -> None:
     (annotation,) = refine_runs(model, [run])
     (estimator,) = refine_runs(model, [run], joints="estimator")
     correction = annotation - run.estimate
-    expected = annotation - definition_part(run.estimate, correction)
+    repair = correction - definition_part(run.estimate, correction)
+    expected = run.estimate + APPLIED * repair
     np.testing.assert_allclose(estimator, expected, atol=1e-3)
     assert estimator.dtype == np.float32
