@@ -16,7 +16,6 @@ from dance_models.config import (
     Profile,
     RecognitionExperiment,
     SamplingConfig,
-    StgaNetConfig,
 )
 from dance_models.recipes import MKFF_AS_PRINTED, PAPER_RECIPE, STGA, STGA_AS_PRINTED, STGA_TUNED
 from dance_models.rows import HEADLINE, ROWS
@@ -66,7 +65,7 @@ def _smoke() -> Networks:
         attention_blocks=2,
     )
     networks["mkff_st_gcn"] = replace(recognition, net=small)
-    networks["stga_net"] = replace(prediction, net=StgaNetConfig(channels=8, hidden=32))
+    networks["stga_net"] = replace(prediction, net=replace(STGA, channels=8, hidden=32))
     return networks
 
 

@@ -28,6 +28,7 @@ from dance_models.errors import InputError
 from dance_models.recipes import (
     ABLATION_SEEDS,
     ABLATION_SHARE,
+    FORECAST_TUNED,
     HRNET,
     MKFF,
     MKFF_AS_PRINTED,
@@ -299,25 +300,25 @@ _PREDICTION: Final = (
         "t_gcn",
         "baseline",
         "T-GCN as published: a graph convolution in a GRU cell, absolute output.",
-        PredictionExperiment(TGcnConfig(), shortened(STGA_TUNED, 6)),
+        PredictionExperiment(TGcnConfig(), shortened(FORECAST_TUNED, 6)),
     ),
     Row(
         "t_gcn_residual",
         "baseline",
         "T-GCN whose output is an offset from the last pose.",
-        PredictionExperiment(TGcnConfig(output="residual"), shortened(STGA_TUNED, 6)),
+        PredictionExperiment(TGcnConfig(output="residual"), shortened(FORECAST_TUNED, 6)),
     ),
     Row(
         "t_gcn_velocity",
         "baseline",
         "T-GCN that reads velocity and adds its output to the damped velocity.",
-        PredictionExperiment(TGcnConfig(output="velocity"), shortened(STGA_TUNED, 6)),
+        PredictionExperiment(TGcnConfig(output="velocity"), shortened(FORECAST_TUNED, 6)),
     ),
     Row(
         "dmgnn",
         "baseline",
         "DMGNN: three scales, three difference orders, a G-GRU decoder.",
-        PredictionExperiment(DmgnnConfig(), shortened(STGA_TUNED, 8)),
+        PredictionExperiment(DmgnnConfig(), shortened(FORECAST_TUNED, 8)),
     ),
     Row(
         "traj_gcn",
@@ -335,7 +336,7 @@ _PREDICTION: Final = (
         "eqmotion",
         "baseline",
         "EqMotion-style: a forecast that turns with the observed motion.",
-        PredictionExperiment(EqMotionConfig(), shortened(STGA_TUNED, 8, 1e-3)),
+        PredictionExperiment(EqMotionConfig(), shortened(FORECAST_TUNED, 8, 1e-3)),
     ),
     Row(
         "traj_gcn.estimated",

@@ -82,11 +82,8 @@ RECIPE_CHANGES: Final[dict[str, dict[str, RecipeChange]]] = {
         "no velocity residual": RecipeChange(net={"velocity_residual": False}),
         "additive attention": RecipeChange(net={"attention": "additive"}),
         "learnt graphs decayed": RecipeChange(training={"decay_graphs": True}),
-        "DCT of the window as well": RecipeChange(net={"dct_inputs": 10}),
-        "no velocity loss": RecipeChange(training={"velocity_weight": 0.0}),
-        "DCT of the window, no velocity loss": RecipeChange(
-            net={"dct_inputs": 10}, training={"velocity_weight": 0.0}
-        ),
+        "no DCT of the window": RecipeChange(net={"dct_inputs": 0}),
+        "velocity loss": RecipeChange(training={"velocity_weight": 1.0}),
         "no reversed time": RecipeChange(training={"reverse_probability": 0.0}),
         "no mirror, rotation, scale": RecipeChange(training=_NO_GEOMETRY),
         "no averaged weights": RecipeChange(training={"ema_decay": 0.0}),
