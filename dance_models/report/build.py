@@ -104,7 +104,7 @@ def _other_corpora(page: Page, elsewhere: Sequence[Elsewhere]) -> None:
         return
     page.heading("On corpora that the networks never saw")
     page.paragraph(
-        "Scored with `dance evaluate`. Nothing was trained, tuned or selected on these clips."
+        "Scored with dance evaluate. Nothing was trained, tuned or selected on these clips."
     )
     for found in elsewhere:
         table = recognition_table if found.task == "recognition" else prediction_table
