@@ -195,4 +195,7 @@ def test_a_second_run_recomputes_nothing_and_a_new_clip_only_its_own_tables(
     assert made["pose_dataset"] == 1
     assert made["split_manifest"] == made["mkff_st_gcn"] == made["stga_net"] == 0
     assert made["recognition_champion"] == made["prediction_champion"] == 0
-    assert runs_of(root) == {"ingest_clips": 10, "retrain_all": 2}
+    assert runs_of(root) == {
+        "ingest_clips": runs["ingest_clips"] + 1,
+        "retrain_all": runs["retrain_all"] + 1,
+    }
