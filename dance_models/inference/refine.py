@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dance_models.batches.refine import RefineTensors
 from dance_models.config import JointDefinition, RefinerConfig
+from dance_models.data.exchanged_sides import undo_exchanges
 from dance_models.data.forecast_windows import (
     GRID_S,
     OBSERVED,
@@ -69,8 +70,11 @@ def refine_runs(
     stride: int = 1,
     overlap: bool = True,
     joints: JointDefinition = "annotation",
+    restored: bool = False,
 ) -> list[NDArray[np.float32]]:
     """Refine every run; (T, J, D) in pixels each.
+
+    ``restored``: exchanged sides were restored before, and are not looked for.
 
     ``joints``: as the annotators of the training clips define them, or as the estimator does.
 
@@ -80,7 +84,8 @@ def refine_runs(
     a run in which no person was ever found stays NaN. A causal network gives each frame from that
     frame and those before it alone, and NaN until a person is found.
     """
-    parts = [prepared_runs(run, model.config, model.skeleton) for run in runs]
+    config = replace(model.config, undo_exchanges=False) if restored else model.config
+    parts = [prepared_runs(run, config, model.skeleton) for run in runs]
     prepared = [part for of_run in parts for part in of_run]
     refined = iter(_refine_mirrored(model, prepared, stride, overlap=overlap))
     poses = [joined([next(refined) for _ in of_run]) for of_run in parts]
@@ -208,6 +213,10 @@ def refine_observed(
     person was found in those frames. ``stride`` and ``joints`` are those of :func:`refine_runs`: a
     stride of 3 gives forecasts as good as 1 does in a third of the time.
     """
+    if model.config.undo_exchanges:
+        # On whole runs: a window that is exchanged for the most part would be taken for the right
+        # way round. Each frame by those before it, so that no window sees what comes after it.
+        runs = [undo_exchanges(run, causal=True, skeleton=model.skeleton)[0] for run in runs]
     pieces, grids = [], []
     for index, anchor in zip(windows.run, windows.anchor, strict=True):
         run = runs[index]
@@ -215,7 +224,7 @@ def refine_observed(
         first = max(int(np.searchsorted(run.time_s, grid[0] + 1e-6, side="right")) - 1, 0)
         pieces.append(slice_run(run, first, int(anchor) + 1))
         grids.append(grid)
-    refined = refine_runs(model, pieces, stride=stride, joints=joints)
+    refined = refine_runs(model, pieces, stride=stride, joints=joints, restored=True)
     observed = [
         fill_missing(resample(piece.time_s, pose, grid))
         for piece, pose, grid in zip(pieces, refined, grids, strict=True)

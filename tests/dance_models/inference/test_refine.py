@@ -6,6 +6,7 @@ import torch
 from small_networks import SMALL, changed_after, one_run, small_forecaster, small_refiner
 
 from dance_models.batches.refine import RefineTensors
+from dance_models.data.exchanged_sides import exchange
 from dance_models.data.forecast_windows import cut_windows
 from dance_models.data.refine_windows import refine_frames
 from dance_models.geometry import mirror_keypoints
@@ -162,3 +163,16 @@ def test_observed_frames_are_refined_on_the_grid() -> None:
     refined = refine_observed(MkffStGcn(SMALL), [run], windows)
     np.testing.assert_allclose(refined, windows.observed, atol=0.02)
     assert refine_observed(MkffStGcn(SMALL), [], cut_windows([], [])).shape == (0, 27, 14, 2)
+
+
+def test_a_window_that_is_mostly_exchanged_has_its_sides_restored() -> None:
+    """By what came before it; and what comes after the window changes nothing."""
+    model, run = small_refiner(), one_run(90)
+    frames = np.arange(90)
+    seen = exchange(run, "body", (frames >= 40) & (frames < 62))
+    windows = cut_windows([run], [visible_annotation(run)])
+    at = int(np.flatnonzero(windows.anchor == 60)[0])  # observes frames 28 to 60
+    expected, restored = (refine_observed(model, [r], windows) for r in (run, seen))
+    np.testing.assert_allclose(restored[at], expected[at], atol=1e-3)
+    later = refine_observed(model, [changed_after(seen, 60)], windows)
+    np.testing.assert_array_equal(later[at], restored[at])
