@@ -9,6 +9,7 @@ never by index: AI Challenger and CrowdPose have the same joints in other orders
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -169,6 +170,14 @@ def joint_numbers(names: Sequence[str], wanted: Iterable[str]) -> Joints:
     """The numbers of the joints called ``wanted``. Raises KeyError for a name that is not there."""
     place = {name: i for i, name in enumerate(names)}
     return tuple(place[name] for name in wanted)
+
+
+def chain_edges(
+    names: Sequence[str], chains: Iterable[Sequence[str]]
+) -> tuple[tuple[int, int], ...]:
+    """(parent, child) along chains of joint names. Raises KeyError for a name that is not there."""
+    pairs = (pair for chain in chains for pair in pairwise(joint_numbers(names, chain)))
+    return tuple(pairs)
 
 
 def both_sides(*parts: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

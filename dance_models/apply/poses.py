@@ -78,10 +78,10 @@ def poses_of_video(
     stretches = seen_stretches(run)
     pieces = [slice_run(run, start, stop) for start, stop in stretches]
     refined = np.full_like(run.estimate, np.nan)
-    every = refine_runs(refiner, pieces, joints=joints)
+    sides, exchanged = _with_sides_restored(pieces, refiner)
+    every = refine_runs(refiner, sides, joints=joints, restored=True)
     for (start, stop), poses in zip(stretches, every, strict=True):
         refined[start:stop] = poses
-    exchanged = _exchanged(pieces, refiner) if refiner.config.undo_exchanges else ()
     windows = _windows(pieces)
     observed = refine_observed(refiner, pieces, windows, joints=joints)
     forecasts = forecast(forecaster, observed)
@@ -90,16 +90,19 @@ def poses_of_video(
     return VideoPoses(run, refined, anchor, forecasts, probe, exchanged)
 
 
-def _exchanged(pieces: list[PoseRun], refiner: Refiner) -> tuple[Span, ...]:
-    """The exchanged spans that refining undoes, in frames of the video."""
-    found = []
+def _with_sides_restored(
+    pieces: list[PoseRun], refiner: Refiner
+) -> tuple[list[PoseRun], tuple[Span, ...]]:
+    """The pieces as the network refines them, and the exchanged spans in frames of the video."""
+    if not refiner.config.undo_exchanges:
+        return pieces, ()
+    restored, spans = [], []
     for piece in pieces:
-        _, exchanges = undo_exchanges(piece, causal=refiner.config.causal)
+        run, exchanges = undo_exchanges(piece, causal=refiner.config.causal)
+        restored.append(run)
         first = int(piece.frame[0])
-        found += [
-            Span(span.part, first + span.start, first + span.stop) for span in exchanges.spans()
-        ]
-    return tuple(found)
+        spans += [Span(s.part, first + s.start, first + s.stop) for s in exchanges.spans()]
+    return restored, tuple(spans)
 
 
 def video_frames(path: Path, probe: ClipProbe) -> Iterator[tuple[int, NDArray[np.uint8]]]:

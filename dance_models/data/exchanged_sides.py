@@ -52,10 +52,6 @@ class Exchanges:
             for start, stop in edges.reshape(-1, 2):
                 yield Span(part, int(start), int(stop))
 
-    def any(self) -> NDArray[np.bool_]:
-        """(T,) whether any part is exchanged."""
-        return np.asarray(np.any(list(self.states.values()), axis=0))
-
 
 def _pairs(part: Part, skeleton: Skeleton) -> NDArray[np.int64]:
     """(P, 2) joint numbers, left and right. A limb is without the joint that it hangs on."""

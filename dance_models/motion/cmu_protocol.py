@@ -22,9 +22,10 @@ from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.evidence import no_evidence
 from dance_models.metrics.horizon import FORECAST_HZ
+from dance_models.motion.capture import CMU_38
 from dance_models.skeletons.cmu_26 import CMU_26, SOURCE_JOINTS
 
-JOINTS: Final = 38
+JOINTS: Final = len(CMU_38)
 TRAIN, TEST = "train", "test"
 _SOURCE: Final = list(SOURCE_JOINTS)
 

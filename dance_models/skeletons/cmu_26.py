@@ -5,13 +5,13 @@ and copies of a joint at the same place (:data:`SOURCE_JOINTS` says which of the
 Knees and lower spine hang on the root here. Axes: x to the left, y up, z to the front; millimetres.
 """
 
-from itertools import pairwise
 from typing import Final
 
 from dance_models.skeleton import (
     Skeleton,
     body_parts,
     both_sides,
+    chain_edges,
     joint_numbers,
     side_colours,
     side_pairs,
@@ -39,7 +39,7 @@ def _edges() -> tuple[tuple[int, int], ...]:
     chains: list[tuple[str, ...]] = [_SPINE, *(("root", *leg) for leg in _LEGS)]
     for *arm, thumb in _ARMS:
         chains += [("chest", *arm), (arm[2], thumb)]
-    return tuple((_NAMES.index(a), _NAMES.index(b)) for chain in chains for a, b in pairwise(chain))
+    return chain_edges(_NAMES, chains)
 
 
 CMU_26: Final = Skeleton(

@@ -4,7 +4,6 @@ Neck and pelvis are no joints here: the torso goes from the middle of the should
 of the hips. The tree grows from the nose, as in PYSKL's graph of these joints.
 """
 
-from itertools import pairwise
 from typing import Final
 
 from dance_models.skeleton import (
@@ -12,6 +11,7 @@ from dance_models.skeleton import (
     Skeleton,
     body_parts,
     both_sides,
+    chain_edges,
     joint_numbers,
     side_colours,
     side_pairs,
@@ -39,12 +39,12 @@ def _edges() -> tuple[tuple[int, int], ...]:
         ("nose", "shoulder", "elbow", "wrist"),
         ("shoulder", "hip", "knee", "ankle"),
     )
-    edges = []
-    for chain in chains:
-        for side in ("left", "right"):
-            named = [part if part == "nose" else f"{side}_{part}" for part in chain]
-            edges += [_numbers(a, b) for a, b in pairwise(named)]
-    return tuple((parent, child) for parent, child in edges)
+    named = (
+        [part if part == "nose" else f"{side}_{part}" for part in chain]
+        for chain in chains
+        for side in ("left", "right")
+    )
+    return chain_edges(_NAMES, named)
 
 
 COCO_17: Final = Skeleton(

@@ -4,13 +4,13 @@ The tree grows from the hips. Axes: x to one side, y up, z to the front; a unit 
 file's own. A mirror negates x, and augmentation turns poses about the vertical.
 """
 
-from itertools import pairwise
 from typing import Final
 
 from dance_models.skeleton import (
     Skeleton,
     body_parts,
     both_sides,
+    chain_edges,
     joint_numbers,
     side_colours,
     side_pairs,
@@ -29,7 +29,7 @@ def _numbers(*wanted: str) -> tuple[int, ...]:
 def _edges() -> tuple[tuple[int, int], ...]:
     """Hips up the spine to the head; hips to the legs; chest to the arms."""
     chains = [_SPINE, *(("hips", *leg) for leg in _LEGS), *(("chest", *arm) for arm in _ARMS)]
-    return tuple((_NAMES.index(a), _NAMES.index(b)) for chain in chains for a, b in pairwise(chain))
+    return chain_edges(_NAMES, chains)
 
 
 MOCAP_25: Final = Skeleton(
