@@ -122,7 +122,7 @@ class RefinerConfig:
     frame_rate: float = _added(30.0, was=0.0)  # 0: any
     test_mirror: bool = True  # at test time, average with the refinement of the mirrored run
     top_k: int = 7
-    top_k_weight: float = 1.0  # lambda of Eq 10
+    top_k_weight: float = 0.0  # lambda of Eq 10; 1 as printed
 
 
 @dataclass(frozen=True)

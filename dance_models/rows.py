@@ -40,8 +40,8 @@ from dance_models.recipes import (
     STGA_TUNED,
     TRAJ_GCN_TUNED,
     at_share,
+    on_annotations,
     shortened,
-    with_estimated_windows,
     without_augmentation,
 )
 from dance_models.skeleton import DANCE_14
@@ -55,19 +55,16 @@ Kind = Literal[
     "ablation",  # a headline network without one of its parts, trained for a share of its steps
     "whole",  # the headline network trained as its ablations are, for comparison with them
     "seed",  # a headline network from another seed; reports average over the seeds
-    "estimated",  # trained on windows as the estimator saw them
-    "control",  # a baseline trained on the windows of the estimated row
+    "annotated",  # a forecaster trained on annotated windows alone
     "pretrained",  # fine-tuned from weights that were pre-trained on motion
 ]
 # Trained on the folds too, when folds are requested: the fixed split has too few takes for a test.
-# Rows as printed, pre-trained ones and further seeds of the headline are on the fixed split alone.
-# The estimated rows are about forecasts from raw poses, where the headline network loses in
-# cross-validation; their controls separate the effect of the network from that of the windows.
+# Rows as printed and further seeds of the headline are on the fixed split alone.
 _FOLDED: Final = frozenset[Kind](
-    {"headline", "baseline", "estimated", "control", "ablation", "whole"}
+    {"headline", "baseline", "annotated", "ablation", "whole", "pretrained"}
 )
 # Rows of no profile: trained with ``--ablations`` alone.
-_ABLATIONS: Final = frozenset[Kind]({"ablation", "whole", "seed", "estimated", "control"})
+_ABLATIONS: Final = frozenset[Kind]({"ablation", "whole", "seed", "annotated"})
 # Trained for a share of the steps, on each fold from several seeds; compared with each other alone.
 _SHORT: Final = frozenset[Kind]({"ablation", "whole"})
 
@@ -246,10 +243,10 @@ _RECOGNITION: Final = (
         replace(MKFF, attention_blocks=0),
     ),
     _mkff(
-        "no_top_k",
+        "top_k",
         "ablation",
-        "Ablation: no top-k term in the loss.",
-        replace(MKFF, top_k_weight=0.0),
+        "Ablation: with the top-k term of the printed loss.",
+        replace(MKFF, top_k_weight=1.0),
     ),
     _mkff(
         "no_landmarks",
@@ -339,17 +336,10 @@ _PREDICTION: Final = (
         PredictionExperiment(EqMotionConfig(), shortened(FORECAST_TUNED, 8, 1e-3)),
     ),
     Row(
-        "traj_gcn.estimated",
-        "control",
-        "Control of stga_net.estimated: Traj-GCN trained on the same windows.",
-        PredictionExperiment(TrajGcnConfig(), with_estimated_windows(TRAJ_GCN_TUNED)),
-        "traj_gcn",
-    ),
-    Row(
-        "simlpe.estimated",
-        "control",
-        "Control of stga_net.estimated: siMLPe-style trained on the same windows.",
-        PredictionExperiment(SimlpeConfig(), with_estimated_windows(SIMLPE_TUNED)),
+        "simlpe.annotated",
+        "annotated",
+        "siMLPe-style trained on annotated windows alone, for forecasts from annotated poses.",
+        PredictionExperiment(SimlpeConfig(), on_annotations(SIMLPE_TUNED)),
         "simlpe",
     ),
     _stga(
@@ -421,11 +411,10 @@ _PREDICTION: Final = (
         training=without_augmentation(STGA_TUNED),
     ),
     _stga(
-        "estimated",
-        "estimated",
-        "For poses without annotation: half of the training windows show the past as the "
-        "estimator saw it.",
-        training=with_estimated_windows(STGA_TUNED),
+        "annotated",
+        "annotated",
+        "STGA-Net trained on annotated windows alone, for forecasts from annotated poses.",
+        training=on_annotations(STGA_TUNED),
     ),
     _stga(
         "seed_1",

@@ -72,7 +72,7 @@ RECIPE_CHANGES: Final[dict[str, dict[str, RecipeChange]]] = {
         "no mirrored test pass": RecipeChange(net={"test_mirror": False}),
         "no average of overlapping windows": RecipeChange(overlap=False),
         "scale of each joint's error learnt": RecipeChange(net={"uncertainty": True}),
-        "no top-k term": RecipeChange(net={"top_k_weight": 0.0}),
+        "top-k term": RecipeChange(net={"top_k_weight": 1.0}),
         "no hidden joints": RecipeChange(training={"joint_mask_probability": 0.0}),
         "no mirror, rotation, scale": RecipeChange(training=_NO_GEOMETRY),
         "no averaged weights": RecipeChange(training={"ema_decay": 0.0}),
@@ -87,7 +87,7 @@ RECIPE_CHANGES: Final[dict[str, dict[str, RecipeChange]]] = {
         "no reversed time": RecipeChange(training={"reverse_probability": 0.0}),
         "no mirror, rotation, scale": RecipeChange(training=_NO_GEOMETRY),
         "no averaged weights": RecipeChange(training={"ema_decay": 0.0}),
-        "half of the windows as estimated": RecipeChange(training={"estimate_probability": 0.5}),
+        "annotated windows alone": RecipeChange(training={"estimate_probability": 0.0}),
     },
 }
 # The measures; there is a table for each.

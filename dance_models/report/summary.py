@@ -13,7 +13,6 @@ HEADLINES: Final = (
     ("recognition", "mkff_st_gcn", "pck_torso", "threshold", (0.05, 0.1, 0.2), "raw"),
     ("prediction", "stga_net", "mpjpe_torso", "horizon_ms", (80, 160, 320, 400), "annotated"),
 )
-TRAINED_ON_ESTIMATES: Final = "stga_net.estimated"
 
 
 def summary(paired: pl.DataFrame, split: str) -> list[str]:
@@ -131,41 +130,22 @@ def _error(rows: pl.DataFrame, method: str, given: str, metric: str) -> float | 
 
 
 def by_input(paired: pl.DataFrame, split: str) -> list[str]:
-    """Forecasts from poses without annotation.
-
-    Rows that are significantly better than the forecaster, and a comparison of the row that was
-    trained on such poses with all others.
-    """
+    """Forecasts from poses without annotation: the headline network compared with all rows."""
     _, method, metric, column, points, _ = HEADLINES[1]
     sentences = []
     for given in ("refined", "raw"):
-        rows = paired.filter(
+        own = paired.filter(
             pl.col(column).is_in(points),
             pl.col("p_floor") <= SIGNIFICANT,
+            (pl.col("method") == method) | (pl.col("other") == method),
             task="prediction",
             metric=metric,
             split=split,
             input=given,
             style="all",
         ).sort(column, maintain_order=True)
-        own, trained = (
-            rows.filter((pl.col("method") == name) | (pl.col("other") == name))
-            for name in (method, TRAINED_ON_ESTIMATES)
-        )
-        if own.is_empty():
-            continue
-        worse: dict[str, list[str]] = {}
-        for row in own.iter_rows(named=True):
-            if _verdict(row, method, metric) == "worse":
-                other = row["other"] if row["method"] == method else row["method"]
-                worse.setdefault(other, []).append(f"{row[column]:g}")
         sentences += [
-            f"From {given} poses {method} is worse than {', '.join(others)} at {', '.join(at)} ms."
-            for others, at in _alike(worse)
-        ] or [f"From {given} poses no row is better than {method} beyond doubt."]
-        sentences += [
-            f"From {given} poses {sentence}"
-            for sentence in _sentences(trained, TRAINED_ON_ESTIMATES, metric, column)
+            f"From {given} poses {sentence}" for sentence in _sentences(own, method, metric, column)
         ]
     return sentences
 

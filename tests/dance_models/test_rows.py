@@ -23,8 +23,7 @@ BY_KIND = {
         "mkff_st_gcn.seed_1", "mkff_st_gcn.seed_2", "stga_net.seed_1", "stga_net.seed_2",
     ],
     "whole": ["mkff_st_gcn.whole", "stga_net.whole"],
-    "estimated": ["stga_net.estimated"],
-    "control": ["traj_gcn.estimated", "simlpe.estimated"],
+    "annotated": ["simlpe.annotated", "stga_net.annotated"],
     "pretrained": ["mkff_st_gcn.pretrained", "stga_net.pretrained"],
 }  # fmt: skip
 
@@ -86,7 +85,7 @@ def test_what_single_rows_need() -> None:
 
 def test_which_variants_are_trained_on_folds() -> None:
     variants = {row.kind for row in ROWS if row.folded and row.base}
-    assert variants == {"ablation", "whole", "estimated", "control"}
+    assert variants == {"ablation", "whole", "annotated", "pretrained"}
     assert all(row.folded for row in ROWS if row.base is None)
 
 

@@ -33,13 +33,13 @@ def test_an_unknown_profile_is_named(store: Store) -> None:
         ProfileOptions("big").resolve(store)
 
 
-def test_ablations_and_variants_for_raw_poses_train_on_the_folds_too(store: Store) -> None:
+def test_ablations_and_variants_of_the_windows_train_on_the_folds_too(store: Store) -> None:
     profile = ProfileOptions("study", folds=5, ablations=True).resolve(store)
     assert profile.split.folds == 5
     folded = {m for m, experiment in profile.networks.items() if experiment.folds}
     varied = {method for method in folded if row_of(method).base}
-    estimated = {f"{network}.estimated" for network in ("stga_net", "traj_gcn", "simlpe")}
-    assert varied == estimated | set(SHORT)
+    annotated = {f"{network}.annotated" for network in ("stga_net", "simlpe")}
+    assert varied == annotated | FINE_TUNED | set(SHORT)
     assert {"stga_net", "simlpe"} <= folded
 
 
