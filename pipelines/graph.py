@@ -9,7 +9,11 @@ import dagster as dg
 
 from dance_models.config import Profile
 from dance_models.rows import ROW_OF_PRETRAINING, ROWS, Task
-from pipelines.assets.annotations import pose_annotations, raw_annotations_asset
+from pipelines.assets.annotations import (
+    annotation_report_stage,
+    pose_annotations,
+    raw_annotations_asset,
+)
 from pipelines.assets.champion_exports import champion_exports
 from pipelines.assets.champions import prediction_champion, recognition_champion
 from pipelines.assets.clips import clip_probe, pose_tracks, raw_clips_asset, sampled_frames
@@ -63,6 +67,7 @@ def stages_of(profile: Profile) -> tuple[Stage, ...]:
     stages = (
         clip_probe,
         pose_annotations,
+        annotation_report_stage,
         sampled_frames,
         pose_tracks,
         pose_dataset,
