@@ -93,7 +93,8 @@ class _Collected:
         for parsed in files:
             self.problems += [p for p in parsed.problems if p.clip in (self.clip, None)]
             poses = [pose for pose in parsed.poses if pose.clip == self.clip]
-            single = len(parsed.frames.get(self.clip, ())) == 1
+            frames = {*parsed.frames.get(self.clip, ()), *(pose.frame for pose in poses)}
+            single = len(frames) == 1
             key = parsed.file.rpartition("/")[0] if single else parsed.file
             self.groups.setdefault(key, _Counted()).add(parsed, poses)
 

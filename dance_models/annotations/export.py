@@ -137,7 +137,8 @@ def _label_studio(rows: list[dict[str, Any]], estimated: _Poses) -> str:
     tasks = []
     for row in rows:
         name = image_name(row["clip"], row["image"])
-        task: dict[str, Any] = {"data": {"image": f"/data/local-files/?d={name}"}}
+        image = f"/data/local-files/?d={name}"
+        task: dict[str, Any] = {"data": {"image": image}, "predictions": []}
         pose = estimated.get((row["clip"], row["frame"]))
         if pose is not None:
             result = _results(pose, row["width"], row["height"])
