@@ -178,7 +178,7 @@ def test_files_and_folders_named_in_the_docs_exist(page: Path) -> None:
 
 # Section of docs/data_contracts.md -> where its schema is.
 SCHEMAS = {
-    "annotation_report": ("ANNOTATION_REPORT", "pipelines.storage.annotation_report"),
+    "annotation_report": ("ANNOTATION_REPORT", "pipelines.storage.annotation_problems"),
     "raw_clips": ("RAW_CLIPS", "pipelines.storage.clips"),
     "raw_annotations": ("RAW_ANNOTATIONS", "pipelines.storage.annotations"),
     "raw_motion": ("RAW_MOTION", "pipelines.storage.motion"),

@@ -1,39 +1,42 @@
 """Which annotation files of a folder mention which clips."""
 
-from collections import Counter
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
-from dance_models.annotations.detect_format import SUFFIXES, parse_file
+from dance_models.annotations.archives import ARCHIVE, OTHER_ARCHIVES, parse_files
+from dance_models.annotations.detect_format import SUFFIXES
+from dance_models.annotations.image_names import Reading
+from dance_models.annotations.parsed_file import ParsedFile, Problem
 from dance_models.errors import AnnotationError, InputError
 from dance_models.tables import file_digest
+
+READ_SUFFIXES: Final = SUFFIXES | {ARCHIVE} | OTHER_ARCHIVES
 
 
 @dataclass(frozen=True)
 class AnnotationFile:
-    """One file: its content's digest and the clips it mentions, or why it cannot be used.
-
-    ``poses`` counts the annotated people of each clip; 0 where everything of it was dropped.
-    """
+    """One file: its content's digest and the clips it mentions, or why it cannot be used."""
 
     path: Path
     sha256: str
-    poses: Mapping[str, int] = field(default_factory=dict)
+    # Each clip that it mentions, registered or not, with a digest of what was read of it: which
+    # frames its images were taken for.
+    clips: Mapping[str, str] = field(default_factory=dict)
     problem: str | None = None
-
-    @property
-    def clips(self) -> frozenset[str]:
-        """The clips that it mentions."""
-        return frozenset(self.poses)
+    problems: tuple[Problem, ...] = ()  # those that the import of no registered clip reports
 
 
 def index_annotations(
-    directory: Path, wanted: Callable[[Path], bool] = lambda path: True
+    directory: Path,
+    wanted: Callable[[Path], bool] = lambda path: True,
+    reading: Callable[[Path], Reading] = lambda path: Reading(),
 ) -> list[AnnotationFile]:
     """All ``wanted`` annotation files below a folder, in the order of their paths.
 
-    Raises InputError when the folder cannot be read.
+    ``reading`` says what is known of a file. Raises InputError when the folder cannot be read.
     """
     directory = directory.resolve()
     if not directory.is_dir():
@@ -41,24 +44,51 @@ def index_annotations(
     paths = [
         p
         for p in sorted(directory.rglob("*"))
-        if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()
+        if p.suffix.lower() in READ_SUFFIXES and not p.name.startswith(".") and p.is_file()
     ]
-    return [_index(path) for path in paths if wanted(path)]
+    return [index_file(path, reading(path)) for path in paths if wanted(path)]
 
 
-def _index(path: Path) -> AnnotationFile:
+def index_file(path: Path, reading: Reading) -> AnnotationFile:
+    """What one file has annotations of, or why it cannot be used."""
     try:
         digest = file_digest(path)
-        parsed = parse_file(path)
+        files = parse_files(path, reading)
     except AnnotationError as error:
-        return AnnotationFile(path, "", problem=error.message)
+        return AnnotationFile(path, "", problem=error.advice)
     except OSError as error:
         return AnnotationFile(path, "", problem=f"cannot be read ({error.strerror})")
     # Frames that were exported and not annotated yet do not count as a mention of their clip.
-    relevant = [p for p in parsed.problems if p.action != "empty"]
-    poses = Counter(pose.clip for pose in parsed.poses)
-    poses.update({p.clip: 0 for p in relevant if p.clip})
-    if relevant and not poses:  # no clip's report would show these problems
+    relevant = [p for parsed in files for p in parsed.problems if p.action != "empty"]
+    named = {pose.clip for parsed in files for pose in parsed.poses}
+    clips = {clip: _digest(files, clip) for clip in named | {p.clip for p in relevant if p.clip}}
+    known = None if reading.clips is None else set(reading.clips.values())
+    unknown = [clip for clip in sorted(clips) if known is not None and clip not in known]
+    problems = [p for p in relevant if p.clip is None or p.clip in {*unknown} - named]
+    problems += [p for clip in unknown for p in _unregistered(files, clip, reading)]
+    if relevant and not clips:  # no clip's report would show these problems
         first = f"{len(relevant)} problems and no clip; the first: {relevant[0].message}"
-        return AnnotationFile(path, digest, problem=first)
-    return AnnotationFile(path, digest, dict(poses))
+        return AnnotationFile(path, digest, problem=first, problems=tuple(problems))
+    return AnnotationFile(path, digest, clips, problems=tuple(problems))
+
+
+def _unregistered(files: list[ParsedFile], clip: str, reading: Reading) -> list[Problem]:
+    """One problem for each file that has annotations of a clip that is not registered."""
+    found = []
+    for parsed in files:
+        count = sum(pose.clip == clip for pose in parsed.poses)
+        if count:
+            text = f"{count} annotations are of a clip that is not registered"
+            found.append(Problem(parsed.file, f"{text}. {reading.hint(clip)}", clip, rows=count))
+    return found
+
+
+def _digest(files: list[ParsedFile], clip: str) -> str:
+    """Start of the sha256 of the frames and image names that were read as those of a clip."""
+    read = [
+        (parsed.file, pose.frame, pose.image.name)
+        for parsed in files
+        for pose in parsed.poses
+        if pose.clip == clip
+    ]
+    return hashlib.sha256(repr(read).encode("utf-8", "backslashreplace")).hexdigest()[:16]

@@ -1,11 +1,10 @@
 """Label Studio: key points in percent of the original image, joint names as labels."""
 
-import re
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlparse
 
-from dance_models.annotations.canonical import Columns, identity_of, image_size, number, shown
+from dance_models.annotations.canonical import Columns, image_size, number, shown
+from dance_models.annotations.image_names import UnnamedImageError
 from dance_models.annotations.parsed_file import Image, ParsedFile
 from dance_models.errors import InputError
 
@@ -25,7 +24,10 @@ def parse_label_studio(data: list[Any], parsed: ParsedFile) -> None:
     for index, task in parsed.objects(data, "tasks"):
         try:
             name = _image_name(task)
-            image = Image(*identity_of(name), name)
+            image = Image(*parsed.identity_of(name), name)
+        except UnnamedImageError as error:
+            parsed.count_unnamed(error, "tasks")
+            continue
         except InputError as error:
             which = shown(task.get("id", f"number {index}"))
             parsed.add_problem(f"task {which} was left out: {error}")
@@ -37,18 +39,12 @@ def parse_label_studio(data: list[Any], parsed: ParsedFile) -> None:
 
 
 def _image_name(task: dict[str, Any]) -> str:
-    """The image's path without the address or the prefix that an upload gets."""
+    """The image's path or address."""
     data = task.get("data")
     values = [v for v in data.values() if isinstance(v, str)] if isinstance(data, dict) else []
     if not values:
         raise InputError("the task names no image")
-    try:
-        url = urlparse(values[0])
-        name = parse_qs(url.query).get("d", [unquote(url.path)])[0]
-    except ValueError as error:
-        raise InputError(f"{shown(values[0])} is not an address") from error
-    folder, _, stem = name.rpartition("/")
-    return f"{folder}/{re.sub(r'^[0-9a-f]{8}-', '', stem)}"
+    return values[0]
 
 
 def _parse_task(task: dict[str, Any], image: Image, parsed: ParsedFile) -> None:

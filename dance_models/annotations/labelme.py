@@ -4,7 +4,8 @@ import json
 from functools import partial
 from typing import Any
 
-from dance_models.annotations.canonical import Columns, identity_of, image_size, shown
+from dance_models.annotations.canonical import Columns, image_size, shown
+from dance_models.annotations.image_names import UnnamedImageError
 from dance_models.annotations.parsed_file import Image, ParsedFile
 from dance_models.errors import InputError
 
@@ -20,7 +21,10 @@ def parse_labelme(data: dict[str, Any], parsed: ParsedFile) -> None:
     Raises InputError when the shapes are no list.
     """
     try:
-        image = _image(data, parsed.file)
+        image = _image(data, parsed)
+    except UnnamedImageError as error:
+        parsed.count_unnamed(error, "annotations")
+        return
     except InputError as error:
         shapes = data["shapes"]
         lost = len(shapes) if isinstance(shapes, list) else 0
@@ -38,13 +42,13 @@ def parse_labelme(data: dict[str, Any], parsed: ParsedFile) -> None:
         parsed.add_pose(image, partial(_columns, points))
 
 
-def _image(data: dict[str, Any], file: str) -> Image:
+def _image(data: dict[str, Any], parsed: ParsedFile) -> Image:
     size = image_size(data.get("imageWidth"), data.get("imageHeight"))
-    try:
-        clip, frame = identity_of(data["imagePath"])
-    except InputError:  # labelme keeps the bare name; its own file is in the clip's folder
-        clip, frame = identity_of(file.rsplit(".", 1)[0] + ".jpg")
     name = data["imagePath"]
+    # labelme keeps the bare name; its own file is in the clip's folder. Among registered clips that
+    # is found in any format.
+    others = [parsed.file] if parsed.reading.clips is None else []
+    clip, frame = parsed.identity_of(name, others=others)
     return Image(clip, frame, name if isinstance(name, str) else "", size)
 
 

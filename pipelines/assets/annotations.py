@@ -1,7 +1,7 @@
 """Annotations: files in five formats into one canonical table for each clip."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import polars as pl
@@ -12,22 +12,30 @@ from pipelines.assets.clips import clip_probe
 from pipelines.assets.conditions import WHEN_INPUT_CHANGED
 from pipelines.checks.annotations import ANNOTATION_CHECKS
 from pipelines.stage import Inputs, Metadata, Stage, StageContext
+from pipelines.storage.annotation_problems import write_problems
 from pipelines.storage.annotation_report import (
     annotation_report,
     report_lines,
     report_sum,
-    write_problems,
     write_report,
 )
-from pipelines.storage.annotations import register_annotations, registered_annotations
+from pipelines.storage.annotations import (
+    reading_of,
+    register_annotations,
+    registered_annotations,
+)
 from pipelines.storage.store import Store
+
+if TYPE_CHECKING:
+    from dance_models.annotations.image_names import Reading
+    from dance_models.annotations.parsed_file import Problem
 
 GROUP = "annotations"
 
 RAW_ANNOTATIONS_DESCRIPTION = """Keypoint annotation files.
 
-COCO, CVAT XML, Label Studio, labelme and PoseTrack18. *Observe* looks into `raw/annotations` of the
-store; `dance run --annotations DIR` registers files that lie elsewhere.
+COCO, CVAT XML, Label Studio, labelme and PoseTrack18, alone or in a `.zip`. *Observe* looks into
+`raw/annotations` of the store; `dance run --annotations DIR` registers files that lie elsewhere.
 """
 
 
@@ -54,10 +62,19 @@ def _files(store: Store, clip: str) -> list[dict[str, Any]]:
 
 
 def _inputs(context: StageContext[None]) -> Inputs:
-    """The clip's size and length, and the content of the files that mention it."""
+    """The clip's size and length, the files that mention it, and how they are read."""
+    clip = context.clip
     return {
-        "clip_probe": context.store.digest("clip_probe", context.clip),
-        "files": [row["sha256"] for row in _files(context.store, context.clip)],
+        "clip_probe": context.store.digest("clip_probe", clip),
+        "files": [
+            {
+                "sha256": row["sha256"],
+                # Which of its images were taken for the clip's.
+                "reading": dict(zip(row["clips"], row["readings"] or [], strict=False)).get(clip),
+                "first_frame": row["chosen_first_frame"],
+            }
+            for row in _files(context.store, clip)
+        ],
     }
 
 
@@ -78,23 +95,20 @@ def pose_annotations(context: StageContext[None]) -> Metadata:
     what to do about it. A clip without annotations has an empty table.
     """
     from dance_models.annotations.clip_import import ClipInfo, import_clip
-    from dance_models.annotations.parsed_file import Problem
 
     store, clip = context.store, context.clip
     probe = store.read("clip_probe", clip).row(0, named=True)
-    files = [Path(row["path"]) for row in _files(store, clip)]
+    rows, reading = _files(store, clip), reading_of(store)
+    readings = {Path(row["path"]): reading(row) for row in rows}
+    files = list(readings)
     table = pl.DataFrame(schema=ANNOTATIONS)
     problems: list[Problem] = []
     if probe["status"] == "ok" and files:
         info = ClipInfo(probe["width"], probe["height"], probe["decoded_frames"])
-        imported = import_clip(clip, files, info)
+        imported = import_clip(clip, files, info, readings)
         table, problems = imported.table, imported.problems
     elif files:
-        message = "the clip is quarantined, so its annotations are not used; mend its file"
-        problems = [
-            Problem(row["path"], message, clip, rows=_count(row, clip))
-            for row in _files(store, clip)
-        ]
+        problems = [_of_quarantined(clip, path, of) for path, of in readings.items()]
     for problem in problems:
         context.log.warning(str(problem))
     write_problems(store, clip, problems)
@@ -108,9 +122,15 @@ def pose_annotations(context: StageContext[None]) -> Metadata:
     }
 
 
-def _count(file: dict[str, Any], clip: str) -> int:
-    """How many annotated people of a clip a registered file has."""
-    return int(dict(zip(file["clips"], file["poses"] or [], strict=False)).get(clip, 0))
+def _of_quarantined(clip: str, path: Path, reading: "Reading") -> "Problem":
+    """The loss of a file's annotations of a clip that cannot be used."""
+    from dance_models.annotations.archives import parse_files
+    from dance_models.annotations.parsed_file import Problem
+
+    files = parse_files(path, reading)
+    lost = sum(pose.clip == clip for parsed in files for pose in parsed.poses)
+    message = "the clip is quarantined, so its annotations are not used; mend its file"
+    return Problem(str(path), message, clip, rows=lost)
 
 
 # --- annotation_report ------------------------------------------------------------------------

@@ -6,65 +6,39 @@ shows it as the asset ``annotation_report``.
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
-from dance_models.annotations.parsed_file import Problem, frame_list
-from dance_models.tables import Schema, write_table
+from dance_models.annotations.parsed_file import frame_list
+from dance_models.tables import write_table
+from pipelines.storage.annotation_problems import (
+    ANNOTATION_REPORT,
+    file_problems,
+    report_row,
+)
 from pipelines.storage.annotations import registered_annotations
 from pipelines.storage.clips import CORPUS_FILE, registered_clips
 from pipelines.storage.folders import registered_folders
 from pipelines.storage.store import Store
 
-ANNOTATION_REPORT: Final[Schema] = {
-    "file": pl.String,
-    "clip": pl.String,  # null: of no clip, or of all
-    "frame": pl.Int64,
-    "joint": pl.String,
-    # "dropped", "repaired", "empty" (nothing was annotated yet), "not read" (a file),
-    # "not registered" (annotations of a clip that is not in the store)
-    "action": pl.String,
-    "rows": pl.Int64,  # annotated rows that are lost; 0 for a joint, a file or a repair
-    "message": pl.String,  # why, and what to do
-}
 # A repair that names a joint made the joint absent.
-LOST: Final = pl.col("action").is_in(("dropped", "not read", "not registered")) | (
+LOST: Final = pl.col("action").is_in(("dropped", "not read")) | (
     (pl.col("action") == "repaired") & pl.col("joint").is_not_null()
 )
 MOST_LINES: Final = 40
 _READ_ELSEWHERE: Final = frozenset({"clips.csv", CORPUS_FILE, "fps"})
 
 
-def write_problems(store: Store, clip: str, problems: Iterable[Problem]) -> pl.DataFrame:
-    """Write what importing a clip dropped or repaired; returns the table."""
-    rows = [
-        {
-            "file": p.file,
-            "clip": p.clip,
-            "frame": p.frame,
-            "joint": p.joint,
-            "action": p.action,
-            "rows": p.rows if p.action == "dropped" else 0,
-            "message": p.message,
-        }
-        for p in problems
-    ]
-    table = pl.DataFrame(rows, schema=ANNOTATION_REPORT)
-    write_table(table, store.table("annotation_problems", clip), {})
-    return table
-
-
 def annotation_report(store: Store) -> pl.DataFrame:
     """Everything that is not used (schema ``ANNOTATION_REPORT``), from what the store holds now."""
     clips = registered_clips(store)["clip"].to_list()
     tables = [store.table("annotation_problems", clip) for clip in clips]
-    rows = [*_unusable_files(store), *_of_unknown_clips(store, clips), *_unread_files(store)]
     found = [
-        pl.DataFrame(rows, schema=ANNOTATION_REPORT),
+        pl.DataFrame(_unread_files(store), schema=ANNOTATION_REPORT),
+        file_problems(store).select(*ANNOTATION_REPORT),
         *(pl.read_parquet(table) for table in tables if table.is_file()),
     ]
     # A problem of a file as a whole is in the import of every clip that the file mentions.
@@ -76,39 +50,6 @@ def write_report(store: Store, report: pl.DataFrame) -> None:
     write_table(report, store.table("annotation_report"), {})
 
 
-def _row(file: str, action: str, message: str, **more: Any) -> dict[str, Any]:
-    blank = dict.fromkeys(ANNOTATION_REPORT) | {"rows": 0}
-    return {**blank, "file": file, "action": action, "message": message, **more}
-
-
-def _unusable_files(store: Store) -> Iterator[dict[str, Any]]:
-    """Annotation files that cannot be used as a whole."""
-    for row in registered_annotations(store).to_dicts():
-        if row["problem"]:
-            yield _row(row["path"], "not read", row["problem"])
-
-
-def _of_unknown_clips(store: Store, clips: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Annotations of clips that are not registered."""
-    for row in registered_annotations(store).to_dicts():
-        counts = dict(zip(row["clips"], row.get("poses") or [], strict=False))
-        for clip in row["clips"]:
-            if clip not in clips:
-                message = unregistered(clip, clips)
-                lost = counts.get(clip, 0)
-                yield _row(row["path"], "not registered", message, clip=clip, rows=lost)
-
-
-def unregistered(clip: str, clips: Sequence[str]) -> str:
-    """Why annotations of a clip are not used, with the registered clip of the nearest name."""
-    near = get_close_matches(clip, clips, n=1, cutoff=0.5)
-    named = f"; the nearest name is {near[0]!r}" if near else ""
-    return (
-        f"no clip {clip!r} is registered{named}. Give its video with --clips, or name the file's "
-        "images or folder after the clip"
-    )
-
-
 def _unread_files(store: Store) -> Iterator[dict[str, Any]]:
     """Files in the named folders that nothing reads."""
     used = {*registered_clips(store)["path"], *registered_annotations(store)["path"]}
@@ -117,7 +58,7 @@ def _unread_files(store: Store) -> Iterator[dict[str, Any]]:
         for path in map(str, _files(Path(folder))):
             if path not in used | seen and not any(p in used for p in map(str, Path(path).parents)):
                 seen.add(path)
-                yield _row(path, "not read", "nothing reads files of this kind")
+                yield report_row(path, "not read", "nothing reads files of this kind")
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -157,7 +98,7 @@ def _line(rows: list[dict[str, Any]]) -> str:
     where = [first["file"] + (f" and {_plural(more, 'more file')}" if more else "")]
     if first["action"] == "not read":
         where.append("not read")
-    if first["clip"] and first["action"] != "not registered":
+    if first["clip"]:
         where.append(f"clip {first['clip']}")
     if len(frames) == 1:
         where.append(f"frame {frames[0]}")

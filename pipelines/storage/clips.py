@@ -155,7 +155,10 @@ def _row(clip: str, entry: ClipEntry, corpus: str, sha256: str) -> dict[str, str
 
 
 def _name_taken(entry: ClipEntry, key: str, other: str) -> Problem:
-    message = f"the name {entry.clip!r} is taken by {other}; this file is the clip {key!r}"
+    message = (
+        f"the name {entry.clip!r} is taken by {other}, as are annotations of that name; this file "
+        f"is the clip {key!r}"
+    )
     return Problem(str(entry.path), message)
 
 

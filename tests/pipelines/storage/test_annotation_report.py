@@ -10,13 +10,12 @@ import pytest
 
 from dance_models.annotations.parsed_file import Problem
 from dance_models.tables import write_table
+from pipelines.storage.annotation_problems import write_problems
 from pipelines.storage.annotation_report import (
     annotation_report,
     lost_anything,
     report_lines,
     report_sum,
-    unregistered,
-    write_problems,
 )
 from pipelines.storage.annotations import register_annotations
 from pipelines.storage.clips import register_clips
@@ -68,16 +67,15 @@ def test_annotations_of_an_unregistered_clip_name_the_nearest_one(
     coco_file(folder / "a.json", {"salsa_1": [0, 1, 2]})
     report = annotations(store, instance, folder)
     (row,) = report.to_dicts()
-    assert (row["action"], row["clip"], row["rows"]) == ("not registered", "salsa_1", 3)
+    assert (row["action"], row["clip"], row["rows"]) == ("dropped", "salsa_1", 3)
     assert report_lines(report) == [
-        f"{folder / 'a.json'}: no clip 'salsa_1' is registered; the nearest name is 'salsa_01'. "
-        "Give its video with --clips, or name the file's images or folder after the clip [3 rows]"
+        f"{folder / 'a.json'}: clip salsa_1: 3 annotations are of a clip that is not registered. "
+        "The nearest registered clip is 'salsa_01': rename one of them [3 rows]"
     ]
     table = store.table("annotation_report")
     expected = f"0 annotated frames read; 3 rows dropped, see {table}"
     assert report_sum(store, report) == expected
     assert lost_anything(report)
-    assert "nearest" not in unregistered("waltz", ["salsa_01"])
 
 
 def test_files_that_nothing_reads_are_named_once(
@@ -152,13 +150,23 @@ def test_a_problem_of_a_whole_file_counts_once_for_all_its_clips(
     assert annotation_report(store)["rows"].to_list() == [2]
 
 
-def test_tables_from_before_are_read(
+def test_a_clip_that_is_registered_later_takes_its_annotations(
     tmp_path: Path, store: Store, instance: dg.DagsterInstance
 ) -> None:
     folder = tmp_path / "ann"
-    coco_file(folder / "a.json", {"salsa_1": [0]})
-    annotations(store, instance, folder)
-    path = store.table("raw_annotations")
-    write_table(pl.read_parquet(path).drop("poses"), path, {})
-    assert annotation_report(store)["rows"].to_list() == [0]
-    assert json.loads((folder / "a.json").read_text())["images"]
+    coco_file(folder / "a.json", {"duo": [0]})
+    assert annotations(store, instance, folder)["rows"].to_list() == [1]
+    (tmp_path / "clips" / "duo.mp4").write_text("another film")
+    register_clips(store, instance, [tmp_path / "clips"])
+    register_annotations(store, instance, [])
+    assert annotation_report(store).is_empty()
+
+
+def test_a_file_that_is_gone_is_in_no_report(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    folder = tmp_path / "ann"
+    coco_file(folder / "a.json", {"duo": [0]})
+    assert annotations(store, instance, folder).height == 1
+    (folder / "a.json").unlink()
+    assert annotations(store, instance, folder).is_empty()
