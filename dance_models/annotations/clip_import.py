@@ -9,7 +9,12 @@ import numpy as np
 import polars as pl
 
 from dance_models.annotations.detect_format import parse_file
-from dance_models.annotations.fitting import ClipInfo, suspicious_unit, to_clip_size
+from dance_models.annotations.fitting import (
+    ClipInfo,
+    from_fractions,
+    suspicious_unit,
+    to_clip_size,
+)
 from dance_models.annotations.parsed_file import Action, Problem, RawPose, frame_list, printable
 from dance_models.errors import AnnotationError
 from dance_models.skeleton import DANCE_14
@@ -54,7 +59,7 @@ class _Collected:
             self.problems.append(Problem(file, error.message))
             return
         self.problems += [p for p in parsed.problems if p.clip in (self.clip, None)]
-        poses = [pose for pose in parsed.poses if pose.clip == self.clip]
+        poses = [from_fractions(p, self.info) for p in parsed.poses if p.clip == self.clip]
         unit = suspicious_unit(poses, self.info)
         if unit:
             self.problems.append(Problem(file, unit, self.clip))

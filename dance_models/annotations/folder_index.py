@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dance_models.annotations.detect_format import SUFFIXES, parse_file
+from dance_models.annotations.detect_format import is_candidate, parse_file
 from dance_models.errors import AnnotationError, InputError
 from dance_models.tables import file_digest
 
@@ -29,12 +29,8 @@ def index_annotations(
     directory = directory.resolve()
     if not directory.is_dir():
         raise InputError("there is no such folder", file=directory)
-    paths = [
-        p
-        for p in sorted(directory.rglob("*"))
-        if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()
-    ]
-    return [_index(path) for path in paths if wanted(path)]
+    paths = [p for p in sorted(directory.rglob("*")) if not p.name.startswith(".") and p.is_file()]
+    return [_index(path) for path in paths if wanted(path) and is_candidate(path)]
 
 
 def _index(path: Path) -> AnnotationFile:
