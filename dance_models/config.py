@@ -365,6 +365,8 @@ class EvaluationConfig:
     bootstrap_samples: int = 2000
     window_stride: int = 2  # 25 Hz steps between prediction windows
     seed: int = 0
+    # Whether joints that annotations lack and that were derived from others count in the scores
+    derived_joints: bool = _added(True, was=True)
 
 
 @dataclass(frozen=True)

@@ -27,14 +27,18 @@ class InputError(ValueError):
         )
         super().__init__(message)
 
+    @property
+    def advice(self) -> str:
+        """What is wrong and what to do, without where."""
+        return f"{self.message}. {self.hint}" if self.hint else self.message
+
     def __str__(self) -> str:
         where = [self.file] if self.file else []
         if self.frame is not None:
             where.append(f"frame {self.frame}")
         if self.joint is not None:
             where.append(f"joint {self.joint}")
-        text = ": ".join([*where, self.message])
-        return f"{text}. {self.hint}" if self.hint else text
+        return ": ".join([*where, self.advice])
 
     def __reduce__(self) -> tuple[object, ...]:  # keyword arguments survive process boundaries
         return (_rebuild, (type(self), self.message, self.file, self.frame, self.joint, self.hint))

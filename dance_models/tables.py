@@ -25,12 +25,13 @@ _JOINTS, _AXES = DANCE_14.num_joints, DANCE_14.dimensions
 KEYPOINTS: Final = pl.Array(pl.Float32, (_JOINTS, _AXES))  # pixels; NaN or null where missing
 SCORES: Final = pl.Array(pl.Float32, _JOINTS)  # the estimator's confidence, 0..1
 VISIBILITY: Final = pl.Array(pl.UInt8, _JOINTS)  # 0 absent, 1 occluded, 2 visible
+DERIVED: Final = pl.Array(pl.Boolean, _JOINTS)  # joints that follow from others, as neck and head
 # The estimator's own landmarks (BlazePose's 33): x, y (pixels), visibility
 LANDMARKS: Final = pl.Array(pl.Float32, (DANCE_14.num_landmarks, _AXES + 1))
 # What dance_models.evidence.EVIDENCE names, for each of them
 EVIDENCE: Final = pl.Array(pl.Float32, (DANCE_14.num_landmarks, NUM_EVIDENCE))
 # Columns that were added later: tables from before lack them, and they read as null there.
-_ADDED: Final = frozenset({"evidence"})
+_ADDED: Final = frozenset({"evidence", "derived"})
 
 # One row a clip, one file a clip: tables/clip_probe/<clip>.parquet
 CLIP_PROBE: Final[Schema] = {
@@ -92,6 +93,7 @@ ANNOTATIONS: Final[Schema] = {
     "frame": pl.Int64,
     "keypoints": KEYPOINTS,  # NaN where visibility is 0
     "visibility": VISIBILITY,
+    "derived": DERIVED,  # not annotated themselves; null where no joint is
     "source_file": pl.String,
     "annotator": pl.String,
 }
@@ -102,6 +104,7 @@ POSE_DATASET: Final[Schema] = {
     **{k: TRACKS[k] for k in ("keypoints", "score", "landmarks", "evidence", "estimator")},
     "annotation": KEYPOINTS,
     "visibility": VISIBILITY,
+    "derived": DERIVED,
 }
 
 # One row a sampled frame of an annotated clip; the pixels are in person_crops.npy beside it.

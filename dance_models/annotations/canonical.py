@@ -1,15 +1,13 @@
-"""How joints, clips, coordinates and sizes are recognised in any format."""
+"""How joints, coordinates and sizes are recognised in any format."""
 
 import math
 import re
 import reprlib
-from collections.abc import Sequence
-from pathlib import PurePosixPath
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from dance_models.errors import InputError
 from dance_models.skeleton import DANCE_14
-from dance_models.video.names import clip_slug
 
 # Names that other tools and data sets give to our joints, after :func:`_plain`.
 _ALIASES: Final[dict[str, str]] = {
@@ -22,6 +20,9 @@ _ALIASES: Final[dict[str, str]] = {
     "bottomhead": "neck",
 }
 _PARTS: Final = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+_FACE_PARTS: Final = ("eye", "ear")
+# Joints of larger skeletons; some are what DANCE_14's derivations start from.
+FACE: Final = frozenset({"nose", "left_eye", "right_eye", "left_ear", "right_ear"})
 
 
 # Joint names and, in the same order, x, y and visibility as the file states them.
@@ -47,36 +48,32 @@ def canonical_joint(name: object) -> str | None:
     plain = _plain(name)
     if plain in _ALIASES:
         return _ALIASES[plain]
-    if plain in DANCE_14.index:
-        return plain
-    for part in _PARTS:
+    return plain if plain in DANCE_14.index else _sided(plain, _PARTS)
+
+
+def face_joint(name: object) -> str | None:
+    """The name of a joint of ``FACE``, None for others."""
+    if not isinstance(name, str):
+        return None
+    plain = _plain(name)
+    return plain if plain in FACE else _sided(plain, _FACE_PARTS)
+
+
+def _sided(plain: str, parts: Sequence[str]) -> str | None:
+    for part in parts:
         for side in ("left", "right"):
             if plain in {f"{side}{part}", f"{side[0]}{part}", f"{part}{side}", f"{part}{side[0]}"}:
                 return f"{side}_{part}"
     return None
 
 
-def identity_of(name: object) -> tuple[str, int]:
-    """Clip and frame from an image name as we export them: ``<clip>/<000123>.jpg``.
-
-    Also ``<clip>_000123.jpg`` flat, with or without folders before it. Only the last two parts of
-    the path are read, and they are turned into a slug. Raises InputError for other names.
-    """
-    if not isinstance(name, str):
-        raise InputError(f"{shown(name)} is not an image name")
-    path = PurePosixPath(name.replace("\\", "/"))
-    if ".." in path.parts:
-        raise InputError(f"the image name {shown(name)} leads out of its folder")
-    # A frame number has at most 18 digits; Python refuses to convert very long ones.
-    digits = re.fullmatch(r"(?:frame[_-]?)?(\d{1,18})", path.stem, re.IGNORECASE)
-    if digits and path.parent.name:
-        return clip_slug(path.parent.name + ".x"), int(digits[1])
-    flat = re.fullmatch(r"(.+?)[_-](?:frame[_-]?)?(\d{4,18})", path.stem, re.IGNORECASE)
-    if flat:
-        return clip_slug(flat[1] + ".x"), int(flat[2])
-    raise InputError(
-        f"the image name {shown(name)} does not name clip and frame",
-        hint="Expected CLIP/000123.jpg",
+def _is_source(joint: str | None, declared: Collection[str | None]) -> bool:
+    """Whether a joint that the ``declared`` ones lack is derived from this one."""
+    return any(
+        joint in group
+        for derivation in DANCE_14.derivations
+        if derivation.joint not in declared
+        for group in derivation.sources
     )
 
 
@@ -112,14 +109,18 @@ def image_size(width: object, height: object) -> tuple[float, float] | None:
 def named_joints(
     names: Sequence[object], points: Sequence[tuple[object, object, object]]
 ) -> dict[str, tuple[float, float, int]]:
-    """Joints by canonical name; joints of other skeletons are left out.
+    """Joints by canonical name; of other skeletons, only those that ours are derived from.
 
     Raises InputError on wrong counts, coordinates that are no numbers, an unknown visibility, or
     when no name is one of ours.
     """
     if len(names) != len(points):
         raise InputError(f"{len(points)} keypoints where {len(names)} joint names are declared")
-    known = [canonical_joint(name) for name in names]
+    ours = [canonical_joint(name) for name in names]
+    known = [
+        joint or (face if _is_source(face := face_joint(name), ours) else None)
+        for joint, name in zip(ours, names, strict=True)
+    ]
     joints: dict[str, tuple[float, float, int]] = {}
     for joint, (x, y, visibility) in zip(known, points, strict=True):
         if joint is None:
@@ -129,7 +130,7 @@ def named_joints(
             raise InputError("the joint is given twice", joint=joint)
         if seen:
             joints[joint] = (number(x, joint), number(y, joint), seen)
-    if not any(known):
+    if not any(ours):
         raise InputError(f"none of the joint names {shown(list(names)[:4])} is known")
     return joints
 

@@ -1,23 +1,35 @@
 """The annotations of one clip from all files that mention it, checked against the clip."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from dance_models.annotations.detect_format import parse_file
+from dance_models.annotations.archives import parse_files
 from dance_models.annotations.fitting import (
     ClipInfo,
     from_fractions,
     suspicious_unit,
     to_clip_size,
 )
-from dance_models.annotations.parsed_file import Action, Problem, RawPose, frame_list, printable
+from dance_models.annotations.image_names import Reading
+from dance_models.annotations.numbering import counted_from_zero
+from dance_models.annotations.parsed_file import (
+    Action,
+    ParsedFile,
+    Problem,
+    RawPose,
+    frame_list,
+    printable,
+)
 from dance_models.errors import AnnotationError
 from dance_models.skeleton import DANCE_14
+from dance_models.skeletons.by_name import to_skeleton
 from dance_models.tables import ANNOTATIONS, conform
 
 __all__ = ["AnnotationImport", "ClipInfo", "import_clip"]
@@ -31,14 +43,39 @@ class AnnotationImport:
     problems: list[Problem]
 
 
-def import_clip(clip: str, files: Sequence[Path], info: ClipInfo) -> AnnotationImport:
-    """Import ``clip`` from ``files``; a bad file or entry does not stop the others."""
+def import_clip(
+    clip: str,
+    files: Sequence[Path],
+    info: ClipInfo,
+    readings: Mapping[Path, Reading] | None = None,
+) -> AnnotationImport:
+    """Import ``clip`` from ``files``; a bad file or entry does not stop the others.
+
+    ``readings`` say for each file what was known and chosen when it was registered.
+    """
     collected = _Collected(clip, info)
     for path in files:
-        collected.add_file(path)
+        collected.parse(path, (readings or {}).get(path))
+    collected.add_all()
     rows = [collected.rows[frame] for frame in sorted(collected.rows)]
     table = pl.DataFrame(rows, schema=ANNOTATIONS)
     return AnnotationImport(conform(table, ANNOTATIONS), collected.problems)
+
+
+@dataclass
+class _Counted:
+    """Files whose frames are numbered alike: one of several frames, or a folder of single ones."""
+
+    files: list[tuple[ParsedFile, list[RawPose]]] = field(default_factory=list)
+
+    def add(self, parsed: ParsedFile, poses: list[RawPose]) -> None:
+        self.files.append((parsed, poses))
+
+    @property
+    def declared(self) -> frozenset[str]:
+        """The joints that any of the files has a place for."""
+        every = [pose.declared for _, poses in self.files for pose in poses]
+        return frozenset().union(*every)
 
 
 @dataclass
@@ -47,31 +84,51 @@ class _Collected:
 
     clip: str
     info: ClipInfo
+    groups: dict[str, _Counted] = field(default_factory=dict)
     rows: dict[int, dict[str, Any]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def add_file(self, path: Path) -> None:
-        """Add the poses and problems that one file has of the clip."""
-        file = str(path)
+    def parse(self, path: Path, reading: Reading | None) -> None:
+        """Collect the poses and problems that one file, or an archive, has of the clip."""
         try:
-            parsed = parse_file(path)
+            files = parse_files(path, reading)
         except AnnotationError as error:
-            self.problems.append(Problem(file, error.message))
+            self.problems.append(Problem(str(path), error.advice))
             return
-        self.problems += [p for p in parsed.problems if p.clip in (self.clip, None)]
-        poses = [from_fractions(p, self.info) for p in parsed.poses if p.clip == self.clip]
+        for parsed in files:
+            self.problems += [p for p in parsed.problems if p.clip in (self.clip, None)]
+            poses = [from_fractions(p, self.info) for p in parsed.poses if p.clip == self.clip]
+            single = len(parsed.frames.get(self.clip, ())) == 1
+            key = parsed.file.rpartition("/")[0] if single else parsed.file
+            self.groups.setdefault(key, _Counted()).add(parsed, poses)
+
+    def add_all(self) -> None:
+        """Add the rows of all collected files."""
+        for group in self.groups.values():
+            poses = [pose for _, some in group.files for pose in some]
+            named = {f for parsed, _ in group.files for f in parsed.frames.get(self.clip, ())}
+            first = group.files[0][0]
+            chosen = first.reading.first_frame
+            moved, said = counted_from_zero(poses, named, self.info.frames, chosen)
+            if said is not None:
+                self.problems.append(replace(said, file=first.file))
+            declared, left = group.declared, iter(moved)
+            for parsed, own in group.files:
+                self._add_file(parsed.file, list(islice(left, len(own))), declared)
+
+    def _add_file(self, file: str, poses: list[RawPose], declared: frozenset[str]) -> None:
         unit = suspicious_unit(poses, self.info)
         if unit:
-            self.problems.append(Problem(file, unit, self.clip))
+            self.problems.append(Problem(file, unit, self.clip, rows=len(poses)))
             return
         poses = to_clip_size(poses, file, self.info, self.problems)
         repeated: dict[str, list[int]] = {}
         for pose in self._one_a_frame(poses, file, repeated):
-            self._add(pose, file, repeated)
+            self._add(replace(pose, declared=declared), file, repeated)
         for kept_in, frames in repeated.items():
             frame = frames[0] if len(frames) == 1 else None
             what = f"{len(frames)} left out: repeated from {kept_in}{frame_list(frames)}"
-            self.problems.append(Problem(file, what, self.clip, frame))
+            self.problems.append(Problem(file, what, self.clip, frame, rows=len(frames)))
 
     def _one_a_frame(
         self, poses: Sequence[RawPose], file: str, repeated: dict[str, list[int]]
@@ -88,7 +145,8 @@ class _Collected:
                 repeated.setdefault(_name(file), []).extend(again)
             if len(distinct) > 1:
                 message = f"{len(distinct)} people are annotated; the largest was kept"
-                self.problems.append(Problem(file, message, self.clip, frame))
+                rows = len(distinct) - 1
+                self.problems.append(Problem(file, message, self.clip, frame, rows=rows))
             chosen.append(max(distinct, key=lambda p: (_area(p), -p.order)))
         return chosen
 
@@ -116,25 +174,43 @@ class _Collected:
         if not 0 <= pose.frame < info.frames:
             report(f"the clip has no such frame (it has {info.frames}); the annotation was dropped")
             return None
-        keypoints = np.full((DANCE_14.num_joints, 2), np.nan, np.float32)
-        visibility = np.zeros(DANCE_14.num_joints, np.uint8)
+        inside: dict[str, tuple[float, float, int]] = {}
         for joint, (x, y, seen) in pose.joints.items():
-            index = DANCE_14.names.index(joint)
-            if not (-0.5 <= x <= info.width - 0.5 and -0.5 <= y <= info.height - 0.5):
+            if info.shows(x, y):
+                inside[joint] = x, y, seen
+            else:
                 report(f"({x:g}, {y:g}) lies outside the image; the joint was made absent", joint)
-                continue
-            keypoints[index], visibility[index] = (x, y), seen
-        if not visibility.any():
+        if not inside.keys() & DANCE_14.index.keys():
             report("no joint lies inside the image; the annotation was dropped")
             return None
+        keypoints, visibility, derived = _arrays(inside, pose.declared, info)
         return {
             "clip": self.clip,
             "frame": pose.frame,
             "keypoints": keypoints.tolist(),
             "visibility": visibility.tolist(),
+            "derived": derived.tolist() if derived.any() else None,
             "source_file": _name(file),
             "annotator": pose.annotator,
         }
+
+
+def _arrays(
+    joints: Mapping[str, tuple[float, float, int]], declared: frozenset[str], info: ClipInfo
+) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.bool_]]:
+    """Keypoints (J, 2), visibility (J,) and which joints were derived (J,).
+
+    Joints that the file has no place for are derived as for the estimators. One that would lie
+    outside the image stays absent.
+    """
+    names = sorted(joints.keys() | declared)
+    lacking = (np.nan, np.nan, 0)
+    values = np.array([joints.get(name, lacking) for name in names], np.float64)
+    keypoints, seen = to_skeleton(names, values[:, :2], values[:, 2])
+    derived = np.isfinite(keypoints).all(axis=1) & ~np.isin(DANCE_14.names, names)
+    absent = [d and not info.shows(*map(float, p)) for d, p in zip(derived, keypoints, strict=True)]
+    keypoints[absent], seen[absent], derived[absent] = np.nan, 0, False
+    return keypoints, seen.astype(np.uint8), derived
 
 
 def _name(file: str) -> str:

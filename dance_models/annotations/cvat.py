@@ -1,16 +1,29 @@
-"""CVAT XML (images 1.1 and video 1.1): skeletons whose points carry joint names."""
+"""CVAT XML (images 1.1, video 1.1): skeletons whose points carry joint names, or single points.
+
+Points without a skeleton belong to one person, or to one for each value of ``group_id``. In a video
+each has a track of its own, labelled with its joint.
+"""
 
 from functools import partial
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from dance_models.annotations.canonical import Columns, identity_of, image_size, shown
+from dance_models.annotations.canonical import (
+    Columns,
+    canonical_joint,
+    face_joint,
+    image_size,
+    shown,
+)
+from dance_models.annotations.image_names import UnnamedImageError
 from dance_models.annotations.parsed_file import Image, ParsedFile
 from dance_models.errors import InputError
-from dance_models.video.names import clip_slug
 
 OTHER: Final = "shapes that are neither skeletons nor points"
 OUTSIDE: Final = "skeletons that are outside the picture"
+
+# Points of tracks by frame and person.
+_Loose = dict[tuple[Image, str], list[Element]]
 
 
 def is_cvat(root: Element) -> bool:
@@ -20,40 +33,62 @@ def is_cvat(root: Element) -> bool:
 
 def parse_cvat(root: Element, parsed: ParsedFile) -> None:
     """Parse images and tracks; ``outside`` is absent, ``occluded`` is visibility 1."""
+    loose: _Loose = {}
     for element in root:
         if element.tag == "image":
-            _parse_image(element, parsed)
+            _parse_image(root, element, parsed)
         elif element.tag == "track":
-            _parse_track(root, element, parsed)
+            _parse_track(root, element, parsed, loose)
         elif element.tag not in {"version", "meta", "source", "dumped"}:
             parsed.count(f"elements <{element.tag}>")
+    for (image, _), points in loose.items():
+        parsed.add_pose(image, partial(_columns, points))
 
 
-def _parse_image(element: Element, parsed: ParsedFile) -> None:
+def _parse_image(root: Element, element: Element, parsed: ParsedFile) -> None:
     name = element.get("name", "")
     try:
-        image = Image(*identity_of(name), name, _size(element.get("width"), element.get("height")))
+        videos = _videos(_task(root, element))
+    except InputError:
+        videos = []  # then the image's own name has to do
+    try:
+        clip, frame = parsed.identity_of(name, videos=videos)
+        image = Image(clip, frame, name, _size(element.get("width"), element.get("height")))
+    except UnnamedImageError as error:
+        if len(element):
+            parsed.count_unnamed(error, "shapes", len(element))
+        return
     except InputError as error:
         parsed.add_problem(f"image {shown(name)} was left out with {len(element)} shapes: {error}")
         return
+    people: dict[str, list[Element]] = {}
     for shape in element:
         if shape.tag == "skeleton":
             _parse_skeleton(shape, image, parsed)
-        elif shape.tag != "points":
+        elif shape.tag == "points":
+            people.setdefault(_group(shape), []).append(shape)
+        else:
             parsed.count(f"{OTHER} (but <{shape.tag}>)", image)
-    loose = element.findall("points")
-    if loose:
-        parsed.add_pose(image, partial(_columns, loose))
+    for points in people.values():
+        parsed.add_pose(image, partial(_columns, points))
 
 
-def _parse_track(root: Element, track: Element, parsed: ParsedFile) -> None:
+def _group(element: Element) -> str:
+    """The number that CVAT gives to the shapes of one person; "0" where none was grouped."""
+    return element.get("group_id") or "0"
+
+
+def _parse_track(root: Element, track: Element, parsed: ParsedFile, loose: _Loose) -> None:
     what = f"track {shown(track.get('id'))}"
     try:
         task = _task(root, track)
-        source = task.findtext(".//source") or task.findtext(".//name") or ""
-        clip = clip_slug(source)
+        videos = _videos(task)
+        clip = parsed.clip_of(*videos)
         sides = (task.findtext(f".//original_size/{side}") for side in ("width", "height"))
         size = _size(*sides)
+    except UnnamedImageError as error:
+        parsed.count_unnamed(error, "shapes", len(track))
+        return
     except InputError as error:
         parsed.add_problem(f"{what} was left out with {len(track)} shapes: {error}")
         return
@@ -63,26 +98,45 @@ def _parse_track(root: Element, track: Element, parsed: ParsedFile) -> None:
             of = shown(shape.get("frame"))
             parsed.add_problem(f"{what}: a <{shape.tag}> of frame {of} of clip {clip} was left out")
             continue
-        image = Image(clip, int(frame), source, size)
+        image = Image(clip, int(frame), next(filter(None, videos), ""), size)
+        parsed.frames.setdefault(clip, set()).add(image.frame)
         if shape.tag == "skeleton":
             _parse_skeleton(shape, image, parsed)
         elif shape.tag == "points":
-            parsed.count(f"points of {what}, which belong to no skeleton", image)
+            _add_loose(shape, track, image, parsed, loose)
         else:
             parsed.count(f"{OTHER} (but <{shape.tag}> of {what})", image)
 
 
-def _task(root: Element, track: Element) -> Element:
-    """The element that names a track's video: the root, or one of several tasks.
+def _add_loose(
+    shape: Element, track: Element, image: Image, parsed: ParsedFile, loose: _Loose
+) -> None:
+    """Collect a point whose track is called like its joint, by frame and person."""
+    label = track.get("label", "")
+    if canonical_joint(label) is None and face_joint(label) is None:
+        what = f"points of track {shown(track.get('id'))} labelled {shown(label)}, which is none of"
+        parsed.count(f"{what} our joints", image)
+        return
+    shape.set("label", label)
+    loose.setdefault((image, _group(track)), []).append(shape)
 
-    Raises InputError when the track does not name its task.
+
+def _videos(task: Element) -> list[str]:
+    """The file that a task was made of, "" where it does not say, and the task's name."""
+    return [task.findtext(".//source") or "", task.findtext(".//name") or ""]
+
+
+def _task(root: Element, element: Element) -> Element:
+    """The element that names the video of a track or image: the root, or one of several tasks.
+
+    Raises InputError when it does not name its task.
     """
     tasks = root.findall("meta//task")
     if len(tasks) < 2:
         return root
-    own = [task for task in tasks if task.findtext("id", "") == track.get("task_id")]
+    own = [task for task in tasks if task.findtext("id", "") == element.get("task_id")]
     if len(own) != 1:
-        raise InputError("the file has several tasks, and the track does not name its own")
+        raise InputError(f"the file has several tasks, and the {element.tag} does not name its own")
     return own[0]
 
 

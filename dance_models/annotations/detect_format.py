@@ -6,7 +6,7 @@ and one that parses it, declare it in ``formats.py`` and add a line to ``READERS
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 from dance_models.annotations.beside import IMAGE_SUFFIXES
@@ -27,6 +27,7 @@ from dance_models.annotations.deeplabcut import (
     parse_deeplabcut_hdf,
 )
 from dance_models.annotations.formats import ANNOTATION_FORMATS
+from dance_models.annotations.image_names import Reading
 from dance_models.annotations.label_studio import (
     is_label_studio,
     is_label_studio_min,
@@ -84,27 +85,28 @@ _BY_ID: Final = {known.id: known for known in ANNOTATION_FORMATS}
 # Files of these suffixes are meant to be annotations: what is wrong with them is reported.
 _MEANT: Final = frozenset({".json", ".xml", ".slp"})
 # Read with other files: clips, corpus names, and what data sets and Label Studio add to labels.
-_COMPANIONS: Final = frozenset(
+COMPANIONS: Final = frozenset(
     {"clips.csv", "corpus", "fps", "fps.txt", "classes.txt", "notes.json"}
 )
-_SKIPPED: Final = frozenset({*IMAGE_SUFFIXES, *VIDEO_SUFFIXES, ".zip"})
+SUFFIXES: Final = frozenset(s for known in ANNOTATION_FORMATS if known.read for s in known.suffixes)
+_SKIPPED: Final = frozenset({*IMAGE_SUFFIXES, *VIDEO_SUFFIXES})
 
 
-def parse_file(path: Path) -> ParsedFile:
+def parse_file(path: Path, reading: Reading | None = None) -> ParsedFile:
     """Parse one file. Raises AnnotationError when it cannot be used as a whole."""
-    return _parse(read_content(path), str(path))
+    return _parse(read_content(path), str(path), reading)
 
 
-def parse_content(data: bytes, file: str) -> ParsedFile:
+def parse_content(data: bytes, file: str, reading: Reading | None = None) -> ParsedFile:
     """Parse the content of a file, on disk or in an archive.
 
     Raises AnnotationError when it cannot be used as a whole.
     """
-    return _parse(load_content(data, file), file)
+    return _parse(load_content(data, file), file, reading)
 
 
-def _parse(content: Content, file: str) -> ParsedFile:
-    parsed = ParsedFile(file)
+def _parse(content: Content, file: str, reading: Reading | None) -> ParsedFile:
+    parsed = ParsedFile(file, reading or Reading())
     try:
         _reader_of(content, file).parse(content.value, parsed)
     except RecursionError as error:
@@ -148,6 +150,16 @@ def is_candidate(path: Path) -> bool:
         return False
 
 
+def holds_annotations(data: bytes, file: str) -> bool:
+    """Whether a content is to be parsed: it has a format that is read, or its name promises one."""
+    if PurePath(file).suffix.lower() in _MEANT:
+        return True
+    try:
+        return _reader(load_content(data, file)) is not None
+    except AnnotationError:
+        return False
+
+
 def is_companion(path: Path) -> bool:
     """Whether a file is read with others, and by itself says nothing."""
     if path.suffix.lower() in {".yaml", ".yml"}:
@@ -155,7 +167,7 @@ def is_companion(path: Path) -> bool:
             return is_description(path.read_bytes())
         except OSError:
             return False
-    return path.name.lower() in _COMPANIONS
+    return path.name.lower() in COMPANIONS
 
 
 def copy_of(path: Path) -> Path | None:

@@ -22,6 +22,10 @@ class ClipInfo:
     height: int
     frames: int
 
+    def shows(self, x: float, y: float) -> bool:
+        """Whether a point in pixels lies inside the image."""
+        return -0.5 <= x <= self.width - 0.5 and -0.5 <= y <= self.height - 0.5
+
 
 def from_fractions(pose: RawPose, info: ClipInfo) -> RawPose:
     """A pose whose coordinates are fractions of the image, in pixels of the clip."""
@@ -90,4 +94,5 @@ def _report(size: tuple[float, float], poses: list[RawPose], file: str, info: Cl
         poses[0].clip,
         frames[0] if len(frames) == 1 else None,
         action=action,
+        rows=len(poses),
     )

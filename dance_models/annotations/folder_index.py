@@ -1,10 +1,14 @@
 """Which annotation files of a folder mention which clips."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dance_models.annotations.detect_format import is_candidate, parse_file
+from dance_models.annotations.archives import is_archive, parse_files
+from dance_models.annotations.detect_format import is_candidate
+from dance_models.annotations.image_names import Reading
+from dance_models.annotations.parsed_file import ParsedFile, Problem
 from dance_models.errors import AnnotationError, InputError
 from dance_models.tables import file_digest
 
@@ -15,36 +19,73 @@ class AnnotationFile:
 
     path: Path
     sha256: str
-    clips: frozenset[str] = field(default_factory=frozenset)
+    # Each clip that it mentions, registered or not, with a digest of what was read of it: which
+    # frames its images were taken for.
+    clips: Mapping[str, str] = field(default_factory=dict)
     problem: str | None = None
+    problems: tuple[Problem, ...] = ()  # those that the import of no registered clip reports
 
 
 def index_annotations(
-    directory: Path, wanted: Callable[[Path], bool] = lambda path: True
+    directory: Path,
+    wanted: Callable[[Path], bool] = lambda path: True,
+    reading: Callable[[Path], Reading] = lambda path: Reading(),
 ) -> list[AnnotationFile]:
     """All ``wanted`` annotation files below a folder, in the order of their paths.
 
-    Raises InputError when the folder cannot be read.
+    ``reading`` says what is known of a file. Raises InputError when the folder cannot be read.
     """
     directory = directory.resolve()
     if not directory.is_dir():
         raise InputError("there is no such folder", file=directory)
-    paths = [p for p in sorted(directory.rglob("*")) if not p.name.startswith(".") and p.is_file()]
-    return [_index(path) for path in paths if wanted(path) and is_candidate(path)]
+    paths = [
+        p
+        for p in sorted(directory.rglob("*"))
+        if not p.name.startswith(".") and p.is_file() and wanted(p)
+    ]
+    return [index_file(p, reading(p)) for p in paths if is_archive(p) or is_candidate(p)]
 
 
-def _index(path: Path) -> AnnotationFile:
+def index_file(path: Path, reading: Reading) -> AnnotationFile:
+    """What one file has annotations of, or why it cannot be used."""
     try:
         digest = file_digest(path)
-        parsed = parse_file(path)
+        files = parse_files(path, reading)
     except AnnotationError as error:
-        return AnnotationFile(path, "", problem=error.message)
+        return AnnotationFile(path, "", problem=error.advice)
     except OSError as error:
         return AnnotationFile(path, "", problem=f"cannot be read ({error.strerror})")
     # Frames that were exported and not annotated yet do not count as a mention of their clip.
-    relevant = [p for p in parsed.problems if p.action != "empty"]
-    clips = {pose.clip for pose in parsed.poses} | {p.clip for p in relevant if p.clip}
+    relevant = [p for parsed in files for p in parsed.problems if p.action != "empty"]
+    named = {pose.clip for parsed in files for pose in parsed.poses}
+    clips = {clip: _digest(files, clip) for clip in named | {p.clip for p in relevant if p.clip}}
+    known = None if reading.clips is None else set(reading.clips.values())
+    unknown = [clip for clip in sorted(clips) if known is not None and clip not in known]
+    problems = [p for p in relevant if p.clip is None or p.clip in {*unknown} - named]
+    problems += [p for clip in unknown for p in _unregistered(files, clip, reading)]
     if relevant and not clips:  # no clip's report would show these problems
         first = f"{len(relevant)} problems and no clip; the first: {relevant[0].message}"
-        return AnnotationFile(path, digest, problem=first)
-    return AnnotationFile(path, digest, frozenset(clips))
+        return AnnotationFile(path, digest, problem=first, problems=tuple(problems))
+    return AnnotationFile(path, digest, clips, problems=tuple(problems))
+
+
+def _unregistered(files: list[ParsedFile], clip: str, reading: Reading) -> list[Problem]:
+    """One problem for each file that has annotations of a clip that is not registered."""
+    found = []
+    for parsed in files:
+        count = sum(pose.clip == clip for pose in parsed.poses)
+        if count:
+            text = f"{count} annotations are of a clip that is not registered"
+            found.append(Problem(parsed.file, f"{text}. {reading.hint(clip)}", clip, rows=count))
+    return found
+
+
+def _digest(files: list[ParsedFile], clip: str) -> str:
+    """Start of the sha256 of the frames and image names that were read as those of a clip."""
+    read = [
+        (parsed.file, pose.frame, pose.image.name)
+        for parsed in files
+        for pose in parsed.poses
+        if pose.clip == clip
+    ]
+    return hashlib.sha256(repr(read).encode("utf-8", "backslashreplace")).hexdigest()[:16]

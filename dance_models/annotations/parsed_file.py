@@ -2,14 +2,28 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from dance_models.annotations.canonical import Columns, canonical_joint, named_joints, shown
+from dance_models.annotations.canonical import (
+    FACE,
+    Columns,
+    canonical_joint,
+    face_joint,
+    named_joints,
+    shown,
+)
+from dance_models.annotations.image_names import (
+    Reading,
+    UnnamedImageError,
+    clip_of,
+    identity_of,
+)
 from dance_models.errors import InputError
 
 # "empty": there was nothing to read, as in a frame that was exported and not annotated yet.
-Action = Literal["dropped", "repaired", "empty"]
+# "noted": nothing was lost or changed, but a person should know.
+Action = Literal["dropped", "repaired", "empty", "noted"]
 FRAMES_LISTED: Final = 10
 
 
@@ -29,7 +43,7 @@ def frame_list(frames: Sequence[int]) -> str:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that was dropped or repaired: where, and why."""
+    """Something that was dropped or repaired, or that a person should know: where, and why."""
 
     file: str
     message: str
@@ -37,7 +51,7 @@ class Problem:
     frame: int | None = None
     joint: str | None = None
     action: Action = "dropped"
-    rows: int = 1  # how many annotated people it is about
+    rows: int = 1  # how many annotations (frames of a person) it stands for
 
     def __str__(self) -> str:
         where = [self.file]
@@ -58,6 +72,7 @@ class Image:
     frame: int
     name: str = ""
     size: tuple[float, float] | None = None  # width, height in pixels; None where not stated
+    fractions: bool = False  # coordinates are fractions of the image, whatever its size
 
 
 @dataclass(frozen=True)
@@ -65,7 +80,9 @@ class RawPose:
     """One person in one frame as a file states it; joints by canonical name, pixels."""
 
     image: Image
-    joints: Mapping[str, tuple[float, float, int]]  # x, y, visibility 0/1/2
+    # x, y, visibility 0/1/2 of the skeleton's joints and of those that others derive from
+    joints: Mapping[str, tuple[float, float, int]]
+    declared: frozenset[str] = frozenset()  # the joints that the file has a place for
     annotator: str = ""
     order: int = 0  # position in the file, to break ties
 
@@ -89,9 +106,10 @@ class Tally:
     def problem(self, file: str, what: str, clip: str | None, action: Action) -> Problem:
         """``12 left out: what (frames 3, 4, 5)``, located by frame when there is only one."""
         known = sorted(frame for frame in self.frames if frame is not None)
-        text = f"{self.frames.total()} left out: {what}{frame_list(known)}"
+        total = self.frames.total()
+        text = f"{total} {'not used' if action == 'noted' else 'left out'}: {what}"
         frame = known[0] if len(known) == 1 else None
-        return Problem(file, text, clip, frame, action=action, rows=self.frames.total())
+        return Problem(file, text + frame_list(known), clip, frame, action=action, rows=total)
 
 
 @dataclass
@@ -99,17 +117,55 @@ class ParsedFile:
     """The poses and problems of one file; complete after :meth:`finish`."""
 
     file: str
+    reading: Reading = field(default_factory=Reading)
     poses: list[RawPose] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     tallies: dict[tuple[str, str | None, Action], Tally] = field(default_factory=dict)
+    # The frames of each clip that the file names, annotated or not.
+    frames: dict[str, set[int]] = field(default_factory=dict)
+    # The first name that gives no clip, and the first that gives no frame either.
+    _unnamed: dict[str, UnnamedImageError] = field(default_factory=dict)
+
+    def identity_of(
+        self, name: object, *, others: Sequence[object] = (), videos: Sequence[object] = ()
+    ) -> tuple[str, int]:
+        """Clip and frame of an image: :func:`image_names.identity_of` for this file.
+
+        Raises InputError, for :meth:`count_unnamed`.
+        """
+        clip, frame = identity_of(name, self.reading, file=self.file, others=others, videos=videos)
+        self.frames.setdefault(clip, set()).add(frame)
+        return clip, frame
+
+    def clip_of(self, *names: object) -> str:
+        """The clip of a video: :func:`image_names.clip_of` for this file. Raises InputError."""
+        return clip_of(names, self.reading, file=self.file)
+
+    def count_unnamed(self, error: InputError, what: str, times: int = 1) -> None:
+        """Count entries (``what``) of images whose names give no clip or frame, as one problem.
+
+        Other errors are reported one by one.
+        """
+        if not isinstance(error, UnnamedImageError):
+            self.add_problem(f"{what} left out: {error}", rows=times)
+            return
+        first = self._unnamed.setdefault(error.what, error)
+        text = f"{what} of images whose names give no {error.what}, such as {shown(first.name)}"
+        self.count(f"{text}. {first.hint}", times=times)
 
     def add_problem(
-        self, message: str, image: Image | None = None, joint: str | None = None
+        self,
+        message: str,
+        image: Image | None = None,
+        joint: str | None = None,
+        rows: int = 1,
+        action: Action = "dropped",
     ) -> None:
         """Report one entry that was dropped."""
         clip, frame = (image.clip, image.frame) if image else (None, None)
         name = None if joint is None else printable(joint)
-        self.problems.append(Problem(self.file, printable(message), clip, frame, name))
+        text = printable(message)
+        self.problems.append(Problem(self.file, text, clip, frame, name, action, rows))
 
     def count(
         self, what: str, image: Image | None = None, times: int = 1, action: Action = "dropped"
@@ -144,18 +200,58 @@ class ParsedFile:
             message += f". {error.hint}" if error.hint else ""
             self.add_problem(message, image, error.joint)
             return
-        for name, (_, _, visibility) in zip(names, points, strict=True):
-            if canonical_joint(name) is None and visibility != 0:
-                what = f"points of {shown(name)}, which is none of our joints"
-                self.count(what, image)
-        if not joints:
+        self._count_other_points(names, points, joints, image)
+        if not joints.keys() - FACE:
             self.count("annotations without a visible joint", image, action="empty")
             return
+        declared = frozenset(joint for name in names if (joint := canonical_joint(name)))
         by = printable(str(annotator))[:200] if isinstance(annotator, str | int | float) else ""
-        self.poses.append(RawPose(image, joints, by, len(self.poses)))
+        self.poses.append(RawPose(image, joints, declared, by, len(self.poses)))
+
+    def _count_other_points(
+        self,
+        names: Sequence[object],
+        points: Sequence[tuple[object, object, object]],
+        joints: Mapping[str, object],
+        image: Image,
+    ) -> None:
+        for name, (_, _, visibility) in zip(names, points, strict=True):
+            face = face_joint(name)
+            if visibility == 0 or canonical_joint(name) is not None or face in joints:
+                continue
+            # The eyes and the like of a larger skeleton are no loss.
+            action: Action = "noted" if face else "dropped"
+            what = f"points of {shown(name)}, which is none of our joints"
+            self.count(what, image, action=action)
 
     def finish(self) -> None:
-        """Turn the counts into problems."""
+        """Turn the counts into problems, and apply ``reading.clip`` to a file of one other clip."""
+        self._apply_clip()
         for (what, clip, action), tally in self.tallies.items():
             self.problems.append(tally.problem(self.file, what, clip, action))
         self.tallies.clear()
+
+    def _apply_clip(self) -> None:
+        """Read a file whose only clip is not registered as one of ``reading.clip``."""
+        reading, found = self.reading, {pose.clip for pose in self.poses}
+        if reading.clip is None or reading.clips is None or len(found) != 1:
+            return
+        (other,) = found
+        if other == reading.clip or other in reading.clips.values():
+            return
+
+        def moved(clip: str | None) -> str | None:
+            return reading.clip if clip == other else clip
+
+        message = (
+            f"its {len(self.poses)} annotations are of {other!r}, which is not registered; they "
+            f"were read as clip {reading.clip}, as chosen with --clip"
+        )
+        self.poses = [replace(p, image=replace(p.image, clip=reading.clip)) for p in self.poses]
+        self.problems = [replace(p, clip=moved(p.clip)) for p in self.problems]
+        self.tallies = {(w, moved(c), a): tally for (w, c, a), tally in self.tallies.items()}
+        self.frames[reading.clip] = self.frames.pop(other, set())
+        rows = len(self.poses)
+        self.problems.append(
+            Problem(self.file, message, reading.clip, action="repaired", rows=rows)
+        )

@@ -1,14 +1,13 @@
 """Loading XML safely: files that declare a document type are refused."""
 
-from pathlib import Path
 from xml.etree import ElementTree
 from xml.parsers import expat
 
 from dance_models.errors import AnnotationError
 
 
-def load_xml(path: Path) -> ElementTree.Element:
-    """Load a file that declares no document type: entities can expand to gigabytes.
+def load_xml(data: bytes, file: str) -> ElementTree.Element:
+    """Load the content of a file that declares no document type: entities can fill the memory.
 
     The parser detects the declaration itself, because it knows the file's encoding. Raises
     AnnotationError.
@@ -16,7 +15,7 @@ def load_xml(path: Path) -> ElementTree.Element:
 
     def refuse(*_: object) -> None:
         raise AnnotationError(
-            "XML with a document type is refused", file=path, hint="Export it again from CVAT"
+            "XML with a document type is refused", file=file, hint="Export it again from CVAT"
         )
 
     builder = ElementTree.TreeBuilder()
@@ -27,10 +26,10 @@ def load_xml(path: Path) -> ElementTree.Element:
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.data
     try:
-        parser.Parse(path.read_bytes(), True)
+        parser.Parse(data, True)
         return builder.close()
     except AnnotationError:
         raise
     # An encoding that Python does not know is a LookupError; one expat cannot use, a ValueError.
     except (expat.ExpatError, LookupError, ValueError) as error:
-        raise AnnotationError(f"this is not XML ({error})", file=path) from error
+        raise AnnotationError(f"this is not XML ({error})", file=file) from error

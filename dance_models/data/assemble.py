@@ -37,7 +37,11 @@ def join_pose_dataset(
         _check_unique(table, ("clip", "frame"), name)
     found = conform(tracks, {name: TRACKS[name] for name in _FROM_TRACKS})
     truth = annotations.select(
-        "clip", "frame", pl.col("keypoints").alias("annotation"), "visibility"
+        "clip",
+        "frame",
+        pl.col("keypoints").alias("annotation"),
+        "visibility",
+        *(["derived"] if "derived" in annotations.columns else []),
     )
     key = ["clip", "frame"]
     joined = frames.join(found, on=key, how="left").join(truth, on=key, how="left")
@@ -77,6 +81,7 @@ def pose_runs_from_rows(rows: pl.DataFrame) -> list[PoseRun]:
         },
         "annotation": dense(rows["annotation"], _POSE, np.nan),
         "visibility": dense(rows["visibility"], (_JOINTS,), 0).astype(np.uint8),
+        "derived": dense(rows["derived"], (_JOINTS,), 0).astype(np.bool_),
     }
     if "consensus" in rows.columns:
         arrays["consensus"] = dense(rows["consensus"], _POSE, np.nan)
@@ -167,6 +172,7 @@ def _rows_of(run: PoseRun) -> pl.DataFrame:
         **{name: _landmark_column(name, getattr(run, name)) for name in _OF_LANDMARKS},
         "annotation": _nullable("annotation", run.annotation, run.annotated),
         "visibility": _nullable("visibility", run.visibility, run.annotated),
+        "derived": _nullable("derived", run.derived, np.array(run.derived.any(axis=1))),
         "consensus": _nullable(
             "consensus", run.consensus, np.array(np.isfinite(run.consensus).any(axis=(1, 2)))
         ),

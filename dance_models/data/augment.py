@@ -140,12 +140,12 @@ def _moved(run: PoseRun, draw: Draw, skeleton: Skeleton) -> PoseRun:
     landmarks = np.concatenate([landmark_xy, run.landmarks[..., 2:]], axis=-1)
     evidence = turned(run.evidence, _turn(draw), float(draw["scale"]))
     evidence[..., MIRRORED_XY] = mirrored_xy
-    score, visibility = run.score.copy(), run.visibility.copy()
+    score, visibility, derived = run.score.copy(), run.visibility.copy(), run.derived
     if draw["flip"]:
         swap = list(skeleton.mirror)
         estimate, annotation = estimate[:, swap], annotation[:, swap]
         consensus = consensus[:, swap]
-        score, visibility = score[:, swap], visibility[:, swap]
+        score, visibility, derived = score[:, swap], visibility[:, swap], derived[:, swap]
         landmarks = _mirror_landmarks(landmarks, run.clip, skeleton)
         evidence = _mirror_landmarks(evidence, run.clip, skeleton)
     return replace(
@@ -157,6 +157,7 @@ def _moved(run: PoseRun, draw: Draw, skeleton: Skeleton) -> PoseRun:
         annotation=annotation,
         visibility=visibility,
         consensus=consensus,
+        derived=derived,
     )
 
 

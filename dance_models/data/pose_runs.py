@@ -17,6 +17,7 @@ from dance_models.evidence import no_evidence
 from dance_models.skeleton import Skeleton
 
 _NOT_GIVEN: Final[NDArray[np.float32]] = np.zeros(0, np.float32)
+_NONE_DERIVED: Final[NDArray[np.bool_]] = np.zeros(0, np.bool_)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,8 @@ class PoseRun:
 
     ``consensus`` is the truth in the estimator's own definition of each joint, where it is known:
     rendered motion alone has it (:mod:`dance_models.rendered.consensus`). Without it, all NaN.
+
+    ``derived`` says which annotated joints were derived from others.
     """
 
     clip: str
@@ -52,10 +55,13 @@ class PoseRun:
     annotation: NDArray[np.float32]  # (T, J, D)
     visibility: NDArray[np.uint8]  # (T, J) 0 absent, 1 occluded, 2 visible
     consensus: NDArray[np.float32] = field(default_factory=lambda: _NOT_GIVEN)  # (T, J, D)
+    derived: NDArray[np.bool_] = field(default_factory=lambda: _NONE_DERIVED)  # (T, J)
 
     def __post_init__(self) -> None:
         if self.consensus is _NOT_GIVEN:
             object.__setattr__(self, "consensus", np.full_like(self.annotation, np.nan))
+        if self.derived is _NONE_DERIVED:
+            object.__setattr__(self, "derived", np.zeros_like(self.visibility, np.bool_))
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -82,10 +88,10 @@ def check_skeleton(runs: Sequence[PoseRun], skeleton: Skeleton) -> None:
 # The fields with an entry for each frame.
 ARRAYS: Final = (
     "frame", "time_s", "estimate", "score", "landmarks", "evidence", "annotation", "visibility",
-    "consensus",
+    "consensus", "derived",
 )  # fmt: skip
 # Absent from files that were written before there was one.
-_OPTIONAL: Final = ("consensus",)
+_OPTIONAL: Final = ("consensus", "derived")
 _SCALARS: Final = tuple(f.name for f in fields(PoseRun) if f.name not in ARRAYS)
 
 
@@ -110,8 +116,8 @@ def save_pose_runs(runs: Sequence[PoseRun], path: Path) -> None:
     part.replace(path)
 
 
-def _known(array: NDArray[np.floating]) -> bool:
-    return bool(np.isfinite(array).any())
+def _known(array: NDArray[np.generic]) -> bool:
+    return bool(array.any() if array.dtype == np.bool_ else np.isfinite(array).any())
 
 
 def load_pose_runs(path: Path) -> list[PoseRun]:

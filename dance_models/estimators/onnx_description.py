@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from dance_models.errors import InputError
-from dance_models.estimators.joints import missing_joints
+from dance_models.skeletons.by_name import missing_joints
 from dance_models.tables import file_digest
 
 _REQUIRED: Final = ("name", "model", "input_size", "channel_order", "output", "joints")

@@ -11,7 +11,6 @@ from dance_models.errors import InputError
 from dance_models.estimators.blazepose.detector import PersonDetector
 from dance_models.estimators.blazepose.region import MARGIN
 from dance_models.estimators.follow import PersonFollower
-from dance_models.estimators.joints import to_skeleton
 from dance_models.estimators.onnx_decode import (
     crop_to_image,
     decode_heatmaps,
@@ -21,6 +20,7 @@ from dance_models.estimators.onnx_decode import (
 from dance_models.estimators.onnx_description import TopDownDescription, read_description
 from dance_models.estimators.protocol import PoseEstimate, no_landmarks
 from dance_models.estimators.weights import missing_weights
+from dance_models.skeletons.by_name import to_skeleton
 from dance_models.tables import file_digest
 
 

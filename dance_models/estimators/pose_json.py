@@ -32,9 +32,8 @@ from dance_models.estimators.joints import (
     COCO17,
     OPENPOSE_BODY25,
     OPENPOSE_COCO18,
-    missing_joints,
-    to_skeleton,
 )
+from dance_models.skeletons.by_name import missing_joints, to_skeleton
 
 
 @dataclass(frozen=True, eq=False)

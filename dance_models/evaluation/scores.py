@@ -114,7 +114,7 @@ def recognition_scores(
     For folds, pass the runs of all folds with what the model that never saw them predicts.
     Raises InputError for shapes that do not match and for augmented runs.
     """
-    clips = Clips.of(runs)
+    clips = Clips.of(runs, derived_joints=config.derived_joints)
     rows: list[dict[str, Any]] = []
     for method, totals in _recognition(runs, predictions, clips).items():
         for style, members in clips.scopes():
@@ -144,7 +144,7 @@ def prediction_scores(
     gaps), pass a mapping by input. ``skill`` rows need ``zero_velocity`` on the same input. Raises
     InputError for shapes that do not match, forecasts that are not finite and augmented runs.
     """
-    clips = Clips.of(runs)
+    clips = Clips.of(runs, derived_joints=config.derived_joints)
     by_method = _prediction(windows, runs, forecasts, clips)
     rows: list[dict[str, Any]] = []
     for (method, given), totals in by_method.items():
@@ -179,7 +179,7 @@ def paired_recognition_scores(
     Without ``pairs`` every method is compared with every one listed before it. Unless ``tested``
     there are intervals and no p-values.
     """
-    clips = Clips.of(runs)
+    clips = Clips.of(runs, derived_joints=config.derived_joints)
     by_method = _recognition(runs, predictions, clips)
     rows: list[dict[str, Any]] = []
     whole = JOINT_ROWS.index(ALL)
@@ -210,7 +210,7 @@ def paired_prediction_scores(
     Without ``pairs`` every method is compared with every one listed before it. Unless ``tested``
     there are intervals and no p-values.
     """
-    clips = Clips.of(runs)
+    clips = Clips.of(runs, derived_joints=config.derived_joints)
     totals = _prediction(windows, runs, forecasts, clips)
     wanted = None if pairs is None else list(pairs)
     rows: list[dict[str, Any]] = []

@@ -72,9 +72,10 @@ class Clips:
     styles: tuple[str, ...]
     groups: tuple[str, ...]  # the take of each clip, or the clip when its take is not known
     torso: Mapping[str, float]
+    derived_joints: bool = True  # whether derived joints of the annotation count
 
     @classmethod
-    def of(cls, runs: Sequence[PoseRun]) -> "Clips":
+    def of(cls, runs: Sequence[PoseRun], *, derived_joints: bool = True) -> "Clips":
         """Raises InputError when an augmented copy is among the runs."""
         for run in runs:
             if run.variant != 0:
@@ -85,8 +86,13 @@ class Clips:
             names,
             tuple(of_clip[name].style for name in names),
             tuple(of_clip[name].group for name in names),
-            torso_by_clip(runs),
+            torso_by_clip(runs),  # of derived necks too: the unit is needed in any case
+            derived_joints,
         )
+
+    def left_out(self, run: PoseRun) -> NDArray[np.bool_]:
+        """(T, J) joints of a run that do not count."""
+        return run.derived & (not self.derived_joints)
 
     def scopes(self) -> list[tuple[str, NDArray[np.int64]]]:
         """``all`` and every style, with the clips in it; nothing when there are no clips."""
@@ -112,7 +118,7 @@ def recognition_totals(runs: Sequence[PoseRun], poses: Poses, clips: Clips, name
             raise InputError(f"{name} gives poses of shape {pose.shape}", file=run.clip)
         clip, torso = clips.names.index(run.clip), clips.torso[run.clip]
         truth = visible_annotation(run)
-        errors = joint_errors(pose, truth)
+        errors = np.where(clips.left_out(run), np.nan, joint_errors(pose, truth))
         own = np.where(np.isfinite(errors)[..., None], pose, np.nan)  # no other person's motion
         values, counted = _recognition_cells(errors, own, truth, torso)
         sums[clip] += np.where(counted, values, 0).sum(axis=1)
@@ -162,7 +168,9 @@ def prediction_totals(
     clip_of_run = np.array([index[run.clip] for run in runs], np.int64)
     clip = clip_of_run[windows.run]
     torso = np.array([clips.torso[c] for c in clips.names])[clip]
-    values, counted = _prediction_cells(windows, forecast, torso)
+    left_out = np.array([clips.left_out(run).any(axis=0) for run in runs], np.bool_)
+    left_out = left_out.reshape(len(runs), DANCE_14.num_joints)[windows.run]
+    values, counted = _prediction_cells(windows, forecast, torso, left_out)
     shape = (len(clips.names), len(PREDICTION_METRICS), len(horizon.HORIZON_STEPS))
     sums, counts, frames = np.zeros(shape), np.zeros(shape), np.zeros(shape, np.int64)
     for c in np.unique(clip):
@@ -173,10 +181,17 @@ def prediction_totals(
 
 
 def _prediction_cells(
-    windows: ForecastWindows, forecast: NDArray[np.floating], torso: NDArray[np.float64]
+    windows: ForecastWindows,
+    forecast: NDArray[np.floating],
+    torso: NDArray[np.float64],
+    left_out: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sum over joints and number of joints of every metric, window and horizon, (K, N, 4)."""
+    """Sum over joints and number of joints of every metric, window and horizon, (K, N, 4).
+
+    ``left_out`` (N, J) are joints that do not count.
+    """
     there, truth = horizon.at_horizons(forecast), horizon.at_horizons(windows.future)
+    truth = np.where(left_out[:, None, :, None], np.nan, truth)
     percent = 100 * horizon.joint_distance(there, truth) / torso[:, None, None]
     angle = horizon.bone_angle_error(there, truth)
     speed = horizon.speed_class(horizon.mean_speed(windows.future, torso))

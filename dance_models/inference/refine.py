@@ -60,6 +60,7 @@ def mirrored_run(run: PoseRun, skeleton: Skeleton = DANCE_14) -> PoseRun:
         annotation=annotation,
         visibility=run.visibility[:, skeleton.mirror],
         consensus=consensus,
+        derived=run.derived[:, skeleton.mirror],
     )
 
 

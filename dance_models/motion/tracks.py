@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.errors import InputError
-from dance_models.estimators.joints import COCO17, to_skeleton
+from dance_models.estimators.joints import COCO17
 from dance_models.estimators.pose_json import read_people
 from dance_models.motion.people import main_person
+from dance_models.skeletons.by_name import to_skeleton
 
 _FARTHEST: Final = 1e6  # pixels; no image is that large
 

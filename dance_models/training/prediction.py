@@ -48,6 +48,7 @@ def reversed_run(run: PoseRun) -> PoseRun:
         time_s=run.time_s[-1] - run.time_s[::-1],
         annotation=run.annotation[::-1],
         visibility=run.visibility[::-1],
+        derived=run.derived[::-1],
     )
 
 

@@ -11,15 +11,19 @@ from pipelines import previews
 from pipelines.assets.clips import clip_probe
 from pipelines.checks.annotations import ANNOTATION_CHECKS
 from pipelines.stage import Inputs, Metadata, Stage, StageContext
-from pipelines.storage.annotations import register_annotations, registered_annotations
+from pipelines.storage.annotations import (
+    reading_of,
+    register_annotations,
+    registered_annotations,
+)
 from pipelines.storage.store import Store
 
 GROUP = "annotations"
 
 RAW_ANNOTATIONS_DESCRIPTION = """Keypoint annotation files.
 
-COCO, CVAT XML, Label Studio, labelme and PoseTrack18. *Observe* looks into `raw/annotations` of the
-store; `dance run --annotations DIR` registers files that lie elsewhere.
+COCO, CVAT XML, Label Studio, labelme and PoseTrack18, alone or in a `.zip`. *Observe* looks into
+`raw/annotations` of the store; `dance run --annotations DIR` registers files that lie elsewhere.
 """
 
 
@@ -46,10 +50,19 @@ def _files(store: Store, clip: str) -> list[dict[str, Any]]:
 
 
 def _inputs(context: StageContext[None]) -> Inputs:
-    """The clip's size and length, and the content of the files that mention it."""
+    """The clip's size and length, the files that mention it, and how they are read."""
+    clip = context.clip
     return {
-        "clip_probe": context.store.digest("clip_probe", context.clip),
-        "files": [row["sha256"] for row in _files(context.store, context.clip)],
+        "clip_probe": context.store.digest("clip_probe", clip),
+        "files": [
+            {
+                "sha256": row["sha256"],
+                # Which of its images were taken for the clip's.
+                "reading": dict(zip(row["clips"], row["readings"] or [], strict=False)).get(clip),
+                "first_frame": row["chosen_first_frame"],
+            }
+            for row in _files(context.store, clip)
+        ],
     }
 
 
@@ -59,7 +72,7 @@ def _inputs(context: StageContext[None]) -> Inputs:
     checks=ANNOTATION_CHECKS,
     partitioned=True,
     group=GROUP,
-    version="2",
+    version="3",
     kinds={"parquet"},
 )
 def pose_annotations(context: StageContext[None]) -> Metadata:
@@ -72,12 +85,14 @@ def pose_annotations(context: StageContext[None]) -> Metadata:
 
     store, clip = context.store, context.clip
     probe = store.read("clip_probe", clip).row(0, named=True)
-    files = [Path(row["path"]) for row in _files(store, clip)]
+    rows, reading = _files(store, clip), reading_of(store)
+    readings = {Path(row["path"]): reading(row) for row in rows}
+    files = list(readings)
     table = pl.DataFrame(schema=ANNOTATIONS)
     report: list[str] = []
     if probe["status"] == "ok" and files:
         info = ClipInfo(probe["width"], probe["height"], probe["decoded_frames"])
-        imported = import_clip(clip, files, info)
+        imported = import_clip(clip, files, info, readings)
         table = imported.table
         report = [str(problem) for problem in imported.problems]
     for line in report:

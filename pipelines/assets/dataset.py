@@ -41,7 +41,7 @@ def _pose_dataset_inputs(context: StageContext[None]) -> Inputs:
     inputs=_pose_dataset_inputs,
     checks=DATASET_CHECKS,
     group=GROUP,
-    version="3",
+    version="4",
     kinds={"parquet"},
     automation_condition=WHEN_CLIPS_ARE_DONE,
 )

@@ -99,6 +99,7 @@ def _register(
     for problem in found.problems:
         context.log.warning(f"{problem.file}: {problem.message}")
     update_digests(store, context.instance, elsewhere)
+    register_annotations(store, context.instance, [])  # their images may be those of a new clip
     return touched | elsewhere
 
 

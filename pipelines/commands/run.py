@@ -1,16 +1,28 @@
 """``dance run``: register clips and annotations and run the graph on them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from pipelines.commands import common
 
+if TYPE_CHECKING:
+    from dance_models.annotations.image_names import FirstFrame, Reading
+
 RenderedOption = Annotated[
     int | None,
     typer.Option(help="Render so many pieces of that motion, in eight views each, to learn from."),
 ]
+ClipOption = Annotated[
+    str | None,
+    typer.Option(help="The clip of annotated images whose names give none, as frame_000001."),
+]
+FirstFrameOption = Annotated[
+    int | None,
+    typer.Option(min=0, max=1, help="The number of a clip's first frame in the annotations."),
+]
+OnlyOption = Annotated[str | None, typer.Option(help="Run just these assets, separated by commas.")]
 OnnxOption = Annotated[
     Path | None, typer.Option(help="JSON that describes a top-down ONNX pose model.")
 ]
@@ -23,15 +35,15 @@ def run(
     annotations: Annotated[
         Path | None, typer.Option(help="Folder of annotation files, any of the known formats.")
     ] = None,
+    clip: ClipOption = None,
+    first_frame: FirstFrameOption = None,
     motion: Annotated[
         Path | None, typer.Option(help="Folder of BVH or pose tracks to pre-train on.")
     ] = None,
     rendered: RenderedOption = None,
     store: common.StoreOption = common.DEFAULT_STORE,
     profile: common.ProfileOption = "demo",
-    only: Annotated[
-        str | None, typer.Option(help="Run just these assets, separated by commas.")
-    ] = None,
+    only: OnlyOption = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 3 when a clip was quarantined.")
     ] = False,
@@ -60,9 +72,22 @@ def run(
         request = Request(common.opened(store).path, options, names, debug)
         request.stages(partitioned=True)  # raises on an unknown profile or asset
         session = Session(request, common.console(), workers)
-        session.register(clips, annotations, motion)
+        session.register(clips, annotations, motion, _reading(annotations, clip, first_frame))
         outcome = session.run()
         if outcome.failed:
             raise typer.Exit(common.EXIT_FAILED)
         if outcome.quarantined and strict:
             raise typer.Exit(common.EXIT_QUARANTINED)
+
+
+def _reading(annotations: Path | None, clip: str | None, first_frame: int | None) -> "Reading":
+    """How the files below ``--annotations`` are read."""
+    from dance_models.annotations.image_names import Reading
+    from dance_models.errors import InputError
+
+    if annotations is None and (clip is not None or first_frame is not None):
+        raise InputError(
+            "--clip and --first-frame say how annotation files are read",
+            hint="Name their folder too: --annotations DIR",
+        )
+    return Reading(clip=clip, first_frame=cast("FirstFrame | None", first_frame))

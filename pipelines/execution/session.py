@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from dance_models.annotations.image_names import Reading
 from dance_models.errors import InputError
 from pipelines.assets.pretraining import pretraining_motion
 from pipelines.execution.outcomes import StageOutcome
@@ -73,10 +74,15 @@ class Session:
 
     # --- input ----------------------------------------------------------------------------------
     def register(
-        self, clips: Path | None, annotations: Path | None, motion: Path | None = None
+        self,
+        clips: Path | None,
+        annotations: Path | None,
+        motion: Path | None = None,
+        chosen: Reading | None = None,
     ) -> None:
         """Register folders, and the store's own raw folders.
 
+        ``chosen`` says how the files of the folder of annotations are read.
         Raises InputError when a folder does not exist or there is no clip at all.
         """
         for folder in (clips, annotations, motion):
@@ -85,7 +91,10 @@ class Session:
         found = register_clips(self.store, self.instance, [self.store.raw_clips, *_given(clips)])
         problems = list(found.problems)
         problems += register_annotations(
-            self.store, self.instance, [self.store.raw_annotations, *_given(annotations)]
+            self.store,
+            self.instance,
+            [self.store.raw_annotations, *_given(annotations)],
+            chosen=chosen,
         )
         for problem in problems:
             self._warn(f"{problem.file}: {problem.message}")

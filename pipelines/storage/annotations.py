@@ -1,15 +1,23 @@
 """Registered annotation files: by reference, with the sha256 of their content."""
 
-from collections.abc import Callable, Sequence
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 import polars as pl
 
-from dance_models.annotations.folder_index import index_annotations
-from dance_models.tables import Schema, conform, write_table
+from dance_models.annotations.folder_index import AnnotationFile, index_annotations, index_file
+from dance_models.annotations.image_names import Reading
+from dance_models.errors import InputError
+from dance_models.tables import Schema, conform, file_digest, write_table
+from dance_models.video.names import clip_slug
 from dance_models.video.scan import Problem
+from pipelines.storage.clips import registered_clips
 from pipelines.storage.registration import (
     accept_all,
     one_at_a_time,
@@ -23,12 +31,34 @@ RAW_ANNOTATIONS: Final[Schema] = {
     "sha256": pl.String,
     "clips": pl.List(pl.String),  # the clips that the file has annotations of
     "problem": pl.String,  # why the file cannot be used, else null
+    "readings": pl.List(pl.String),  # a digest of what was read of each of these clips
+    "chosen_clip": pl.String,  # with --clip: the clip of images that name none
+    "chosen_first_frame": pl.Int64,  # with --first-frame
 }
+# Key of the table's metadata: a digest of the names of the clips that the files were read with.
+CLIPS_KEY: Final = "clips"
 
 
 def registered_annotations(store: Store) -> pl.DataFrame:
     """One row an annotation file (schema ``RAW_ANNOTATIONS``)."""
-    return read_registered(store, "raw_annotations", RAW_ANNOTATIONS)
+    table = read_registered(store, "raw_annotations", RAW_ANNOTATIONS)
+    lacking = RAW_ANNOTATIONS.keys() - set(table.columns)  # in a table from before
+    return conform(table.with_columns(pl.lit(None).alias(c) for c in lacking), RAW_ANNOTATIONS)
+
+
+def reading_of(store: Store) -> Callable[[Mapping[str, Any]], Reading]:
+    """How the file of a row of ``RAW_ANNOTATIONS`` is read, among the clips registered today."""
+    clips = _clip_names(store)
+    return lambda row: _kept(row, clips)
+
+
+def _clip_names(store: Store) -> dict[str, str]:
+    """The keys of the registered clips, by key and by the slug of the file's name."""
+    rows = registered_clips(store).select("clip", "path").iter_rows()
+    named = [(clip, clip_slug(path)) for clip, path in rows]
+    keys = {clip: clip for clip, _ in named}
+    counts = Counter(slug for _, slug in named)
+    return {slug: clip for clip, slug in named if counts[slug] == 1} | keys
 
 
 @one_at_a_time
@@ -37,28 +67,109 @@ def register_annotations(
     instance: dg.DagsterInstance,
     directories: Sequence[Path],
     ready: Callable[[Path], bool] = accept_all,
+    chosen: Reading | None = None,
 ) -> list[Problem]:
     """Register the annotation files of ``directories``; drop missing files.
 
-    Files that are not ``ready`` are skipped. Returns the files that cannot be used, each with the
-    reason.
+    Files that are not ``ready`` are skipped. What is ``chosen`` for the files of the last directory
+    (``clip``, ``first_frame``) is kept with them and holds until something else is chosen. Files
+    registered before are read again when their content is the same and the clips are others, since
+    they may name a new one. Returns what cannot be used, with the reason. Raises InputError when a
+    directory cannot be read or the chosen clip is not registered.
     """
-    index = [entry for directory in directories for entry in index_annotations(directory, ready)]
+    clips = _clip_names(store)
+    chosen = _checked(chosen or Reading(), clips)
     rows = {
         row["path"]: row
         for row in registered_annotations(store).to_dicts()
         if Path(row["path"]).is_file()
     }
-    for entry in index:
-        rows[str(entry.path)] = {
-            "path": str(entry.path),
-            "sha256": entry.sha256,
-            "clips": sorted(entry.clips),
-            "problem": entry.problem,
-        }
+    index: dict[str, AnnotationFile] = {}
+    for directory in directories:
+        given = chosen if directory == directories[-1] else Reading()
+
+        def reading(path: Path, given: Reading = given) -> Reading:
+            row = rows.get(str(path), _NEW)
+            first = given.first_frame
+            if first is None:
+                first = row["chosen_first_frame"]
+            return Reading(clips, given.clip or row["chosen_clip"], first)
+
+        for entry in index_annotations(directory, ready, reading):
+            index[str(entry.path)] = entry
+            rows[str(entry.path)] = _row(entry, reading(entry.path))
+    known = _digest(clips)
+    if known != _clips_read_with(store):
+        for path in sorted(rows.keys() - index.keys()):
+            again = _read_again(rows[path], clips)
+            if again is not None:
+                index[path], rows[path] = again, _row(again, _kept(rows[path], clips))
     table = conform(pl.DataFrame(list(rows.values()), schema=RAW_ANNOTATIONS), RAW_ANNOTATIONS)
     before = store.digest("raw_annotations")
-    version = write_table(table.sort("path"), store.table("raw_annotations"), {})
+    metadata = {CLIPS_KEY: known}
+    version = write_table(table.sort("path"), store.table("raw_annotations"), metadata)
     if version != before:
         report_version(instance, "raw_annotations", version)
-    return [Problem(str(e.path), e.problem) for e in index if e.problem]
+    return [problem for _, entry in sorted(index.items()) for problem in _unused(entry)]
+
+
+_NEW: Final[Mapping[str, Any]] = {"chosen_clip": None, "chosen_first_frame": None}
+
+
+def _kept(row: Mapping[str, Any], clips: Mapping[str, str]) -> Reading:
+    """How a registered file is read when nothing new is chosen."""
+    return Reading(clips, row["chosen_clip"], row["chosen_first_frame"])
+
+
+def _clips_read_with(store: Store) -> str | None:
+    path = store.table("raw_annotations")
+    return pl.read_parquet_metadata(path).get(CLIPS_KEY) if path.is_file() else None
+
+
+def _digest(clips: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(clips, sort_keys=True).encode()).hexdigest()
+
+
+def _read_again(row: Mapping[str, Any], clips: Mapping[str, str]) -> AnnotationFile | None:
+    """The index of a registered file among other clips; None when its content changed."""
+    path = Path(row["path"])
+    try:
+        same = file_digest(path) == row["sha256"]
+    except OSError:
+        return None
+    return index_file(path, _kept(row, clips)) if same else None
+
+
+def _checked(chosen: Reading, clips: Mapping[str, str]) -> Reading:
+    """What was chosen, with the key of the clip."""
+    if chosen.clip is None:
+        return chosen
+    known = Reading(clips)
+    key = known.registered(chosen.clip)
+    if key is None:
+        nearest = known.nearest(chosen.clip)
+        raise InputError(
+            f"there is no clip {chosen.clip!r} for --clip",
+            hint=f"The nearest is {nearest!r}" if nearest else "Register it with --clips",
+        )
+    return replace(chosen, clip=key)
+
+
+def _row(entry: AnnotationFile, reading: Reading) -> dict[str, Any]:
+    clips = sorted(entry.clips)
+    return {
+        "path": str(entry.path),
+        "sha256": entry.sha256,
+        "clips": clips,
+        "problem": entry.problem,
+        "readings": [entry.clips[clip] for clip in clips],
+        "chosen_clip": reading.clip,
+        "chosen_first_frame": reading.first_frame,
+    }
+
+
+def _unused(entry: AnnotationFile) -> list[Problem]:
+    """What no clip's own report shows, for people."""
+    if entry.problem and not entry.problems:
+        return [Problem(str(entry.path), entry.problem)]
+    return [Problem(p.file, str(p).removeprefix(f"{p.file}: ")) for p in entry.problems]

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from dance_models.estimators.joints import to_skeleton
 from dance_models.evidence import (
     EVIDENCE,
     LANDMARKS,
@@ -13,6 +12,7 @@ from dance_models.evidence import (
     turned,
 )
 from dance_models.skeleton import DANCE_14
+from dance_models.skeletons.by_name import to_skeleton
 from dance_models.skeletons.coco_17 import COCO_17
 from dance_models.skeletons.mocap_25 import MOCAP_25
 

@@ -9,10 +9,10 @@ from dance_models.estimators.blazepose.detector import PersonDetector
 from dance_models.estimators.blazepose.landmarks import LandmarkModel, Landmarks
 from dance_models.estimators.blazepose.region import Region
 from dance_models.estimators.follow import PersonFollower
-from dance_models.estimators.joints import to_skeleton
 from dance_models.estimators.protocol import PoseEstimate
 from dance_models.estimators.weights import BLAZEPOSE_VERSION
 from dance_models.evidence import LANDMARKS
+from dance_models.skeletons.by_name import to_skeleton
 
 
 class BlazePose:

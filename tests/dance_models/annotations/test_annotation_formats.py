@@ -10,10 +10,11 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 
-from dance_models.annotations.canonical import canonical_joint, identity_of
+from dance_models.annotations.canonical import canonical_joint
 from dance_models.annotations.clip_import import ClipInfo, import_clip
 from dance_models.annotations.export import export_coco
 from dance_models.annotations.folder_index import index_annotations
+from dance_models.annotations.image_names import identity_of
 from dance_models.errors import InputError
 from dance_models.skeleton import DANCE_14
 from dance_models.tables import FRAMES
@@ -127,7 +128,7 @@ def test_every_format_is_imported(tmp_path: Path, write: Any) -> None:
     truth = _truth()
     write(tmp_path, truth)
     index = index_annotations(tmp_path)
-    assert all(entry.problem is None and entry.clips == {"solo"} for entry in index)
+    assert all(entry.problem is None and set(entry.clips) == {"solo"} for entry in index)
     imported = import_clip("solo", [entry.path for entry in index], INFO)
     assert imported.problems == []
     assert imported.table["frame"].to_list() == sorted(truth)
@@ -162,7 +163,7 @@ def _sampled() -> pl.DataFrame:
 def test_exported_frames_are_annotated_elsewhere_and_imported_back(tmp_path: Path) -> None:
     path = export_coco(_sampled(), tmp_path)
     (before,) = index_annotations(tmp_path)
-    assert before.clips == frozenset()  # nothing is annotated yet
+    assert before.clips == {}  # nothing is annotated yet
     document = json.loads(path.read_text())
     truth = _truth()
     frames = {image["id"]: image["frame_index"] for image in document["images"]}
@@ -202,7 +203,7 @@ def test_image_names_give_clip_and_frame(name: str) -> None:
     assert identity_of(name) == ("solo", 12)
 
 
-@pytest.mark.parametrize("name", ["../../etc/passwd/000001.jpg", "holiday.jpg", ""])
+@pytest.mark.parametrize("name", ["../../000001.jpg", "holiday.jpg", ""])
 def test_image_names_without_clip_and_frame_are_refused(name: str) -> None:
     with pytest.raises(InputError):
         identity_of(name)

@@ -74,7 +74,7 @@ def test_points_of_other_skeletons_are_counted_by_name(tmp_path: Path) -> None:
         annotation["keypoints"] += [5, 5, 2]
     result, report = _import(tmp_path, document)
     assert result.table.height == 2
-    expected = "2 left out: points of 'nose', which is none of our joints (frames 0, 1)"
+    expected = "2 not used: points of 'nose', which is none of our joints (frames 0, 1)"
     assert report == f"clip solo: {expected}"
 
 
@@ -226,9 +226,13 @@ def test_a_file_without_any_clip_has_its_reason_in_the_index(tmp_path: Path) -> 
         image["file_name"] = "holiday.jpg"
     _import(tmp_path, document)
     (entry,) = index_annotations(tmp_path)
-    assert entry.clips == frozenset()
+    assert entry.clips == {}
     assert entry.problem is not None
-    assert "4 problems and no clip; the first: image 0 was left out" in entry.problem
+    assert entry.problem == (
+        "1 problems and no clip; the first: 2 left out: annotations of images whose names give no "
+        "clip and frame, such as 'holiday.jpg'. Expected CLIP_000123.jpg or CLIP/000123.jpg"
+    )
+    assert [problem.rows for problem in entry.problems] == [2]
 
 
 def test_text_that_utf8_cannot_hold_is_escaped(tmp_path: Path) -> None:

@@ -7,11 +7,10 @@ from dance_models.estimators.joints import (
     COCO17,
     OPENPOSE_BODY25,
     OPENPOSE_COCO18,
-    missing_joints,
-    to_skeleton,
 )
 from dance_models.evidence import LANDMARKS
 from dance_models.skeleton import DANCE_14
+from dance_models.skeletons.by_name import missing_joints, to_skeleton
 from dance_models.skeletons.coco_17 import COCO_17
 
 LAYOUTS = (COCO17, OPENPOSE_BODY25, OPENPOSE_COCO18, LANDMARKS)
