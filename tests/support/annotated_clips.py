@@ -122,7 +122,7 @@ def studio_results(clip: Annotated, frame: int, person: str = "") -> list[dict[s
     ]
 
 
-def studio_task(clip: Annotated, frame: int, **data: Any) -> dict[str, Any]:
+def studio_task(clip: Annotated, frame: int, /, **data: Any) -> dict[str, Any]:
     image = f"/data/upload/3/1f2e3d4c-{clip.image(frame)}"
     annotation = {"completed_by": 1, "result": studio_results(clip, frame)}
     return {"id": 100 + frame, "data": data or {"image": image}, "annotations": [annotation]}
