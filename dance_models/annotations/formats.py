@@ -209,7 +209,7 @@ ANNOTATION_FORMATS: Final[tuple[Format, ...]] = (
     ),
     Format(
         "trc", "OpenSim", "TRC markers", "annotations", (".trc",),
-        "`PathFileType` in the first line", "nothing", "PathFileType\t4\t(X/Y/Z)", "", _FORM,
+        "`PathFileType` in the first line", "nothing", "PathFileType 4 (X/Y/Z)", "", _FORM,
         _TRACKS,
     ),
     Format(

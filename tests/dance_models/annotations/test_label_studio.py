@@ -179,5 +179,5 @@ def test_csv_says_to_export_json(tmp_path: Path, separator: str) -> None:
     cell = json.dumps(studio_min(_clip(), 4)["kp"]).replace('"', '""')
     rows = [["id", "image", "kp"], ["104", "/data/upload/3/1f2e3d4c-solo_000004.jpg", f'"{cell}"']]
     path.write_text("\n".join(separator.join(row) for row in rows))
-    with pytest.raises(AnnotationError, match="CSV or TSV of Label Studio, .* export JSON"):
+    with pytest.raises(AnnotationError, match=r"CSV or TSV of Label Studio, .* export JSON"):
         parse_file(path)

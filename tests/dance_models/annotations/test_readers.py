@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,9 @@ COCO_ORDER = (
 )  # fmt: skip
 
 
+COCO_FLIP = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
+
+
 def _line_of_17(step: int = 3) -> str:
     values = ["0", "0.5", "0.5", "0.4", "0.8"]
     for index in range(17):
@@ -136,7 +140,7 @@ def _line_of_17(step: int = 3) -> str:
     [
         None,
         "kpt_shape: [17, 3]\n",
-        "kpt_shape: [17, 3]\nflip_idx: [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]\n",
+        f"kpt_shape: [17, 3]\nflip_idx: {COCO_FLIP}\n",
         "kpt_shape: [17, 2]\n",
     ],
 )
@@ -174,7 +178,7 @@ def test_ultralytics_without_joint_names_is_refused(
         problems = [p.message for p in parse_file(tmp_path / "solo_000004.txt").problems]
     except AnnotationError as error:
         problems = [error.message]
-    assert any(__import__("re").search(reason, problem) for problem in problems), problems
+    assert any(re.search(reason, problem) for problem in problems), problems
 
 
 def test_predictions_of_a_model_are_no_annotations(tmp_path: Path) -> None:
@@ -255,7 +259,7 @@ def test_deeplabcut_predictions_are_poses(tmp_path: Path) -> None:
     path.write_text(
         "scorer,D,D,D\nbodyparts,nose,nose,nose\ncoords,x,y,likelihood\n0,1.0,2.0,0.9\n"
     )
-    with pytest.raises(AnnotationError, match="predictions of DeepLabCut, .* as --tracks"):
+    with pytest.raises(AnnotationError, match=r"predictions of DeepLabCut, .* as --tracks"):
         parse_file(path)
 
 
@@ -289,7 +293,8 @@ def test_sleap_of_images_is_read_by_their_names(tmp_path: Path) -> None:
     clip = _clip()
     names = [f"frames/{clip.image(frame)}" for frame in clip.frames]
     skeleton = sleap_io.Skeleton(list(ORDER))
-    video = sleap_io.Video(names, open_backend=False)
+    shown = {"type": "ImageVideo", "filename": names[0], "filenames": names}
+    video = sleap_io.Video(names, backend_metadata=shown, open_backend=False)
     frames = [
         sleap_io.LabeledFrame(
             video=video,
@@ -310,5 +315,5 @@ def test_a_damaged_file_of_sleap_is_refused(tmp_path: Path) -> None:
     write_sleap(tmp_path, _clip())
     path = tmp_path / "labels.slp"
     path.write_bytes(path.read_bytes()[:3000])
-    with pytest.raises(AnnotationError, match="damaged HDF5|cannot read it"):
+    with pytest.raises(AnnotationError, match=r"damaged HDF5|cannot read it"):
         parse_file(path)

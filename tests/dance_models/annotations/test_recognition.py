@@ -142,7 +142,8 @@ def test_all_other_tools_are_tried() -> None:
 
 
 def test_files_that_nothing_reads_are_listed(tmp_path: Path) -> None:
-    write_ultralytics(tmp_path / "yolo", CLIP) if (tmp_path / "yolo").mkdir() is None else None
+    (tmp_path / "yolo").mkdir()
+    write_ultralytics(tmp_path / "yolo", CLIP)
     write_deeplabcut(tmp_path, CLIP)
     for name in ("notes.txt", "table.xlsx", "a.pkl", "b.rar", "README.md", ".hidden", "clips.csv"):
         (tmp_path / name).write_text("x")
