@@ -98,7 +98,8 @@ class _Collected:
         for parsed in files:
             self.problems += [p for p in parsed.problems if p.clip in (self.clip, None)]
             poses = [from_fractions(p, self.info) for p in parsed.poses if p.clip == self.clip]
-            single = len(parsed.frames.get(self.clip, ())) == 1
+            frames = {*parsed.frames.get(self.clip, ()), *(pose.frame for pose in poses)}
+            single = len(frames) == 1
             key = parsed.file.rpartition("/")[0] if single else parsed.file
             self.groups.setdefault(key, _Counted()).add(parsed, poses)
 

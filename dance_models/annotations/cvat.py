@@ -56,10 +56,11 @@ def _parse_image(root: Element, element: Element, parsed: ParsedFile) -> None:
         image = Image(clip, frame, name, _size(element.get("width"), element.get("height")))
     except UnnamedImageError as error:
         if len(element):
-            parsed.count_unnamed(error, "shapes", len(element))
+            parsed.count_unnamed(error, "annotations", _people(element))
         return
     except InputError as error:
-        parsed.add_problem(f"image {shown(name)} was left out with {len(element)} shapes: {error}")
+        what = f"image {shown(name)} was left out with {len(element)} shapes: {error}"
+        parsed.add_problem(what, rows=_people(element))
         return
     people: dict[str, list[Element]] = {}
     for shape in element:
@@ -71,6 +72,12 @@ def _parse_image(root: Element, element: Element, parsed: ParsedFile) -> None:
             parsed.count(f"{OTHER} (but <{shape.tag}>)", image)
     for points in people.values():
         parsed.add_pose(image, partial(_columns, points))
+
+
+def _people(image: Element) -> int:
+    """How many annotations the shapes of an image are, at least one."""
+    groups = {_group(shape) for shape in image if shape.tag == "points"}
+    return max(len(image.findall("skeleton")) + len(groups), 1)
 
 
 def _group(element: Element) -> str:
@@ -90,7 +97,8 @@ def _parse_track(root: Element, track: Element, parsed: ParsedFile, loose: _Loos
         parsed.count_unnamed(error, "shapes", len(track))
         return
     except InputError as error:
-        parsed.add_problem(f"{what} was left out with {len(track)} shapes: {error}")
+        left = f"{what} was left out with {len(track)} shapes: {error}"
+        parsed.add_problem(left, rows=len(track))
         return
     for shape in track:
         frame = shape.get("frame", "")

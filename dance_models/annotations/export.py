@@ -1,34 +1,65 @@
-"""Sampled frames as a COCO file for annotation tools: images, joints, empty keypoints."""
+"""Sampled frames for annotation tools: images, joints, and keypoints that are empty or estimated.
+
+Images are called ``CLIP_000123.jpg``, in one folder: the name alone says clip and frame, so it
+survives tools that drop folders, add prefixes or rename.
+"""
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Final, Literal
+from xml.etree import ElementTree
 
 import polars as pl
 
 from dance_models.skeleton import DANCE_14
 from dance_models.tables import write_text
 
+Tool = Literal["coco", "cvat", "label-studio"]
+FILES: Final[Mapping[Tool, str]] = {
+    "coco": "annotations.json",
+    "cvat": "annotations.xml",
+    "label-studio": "tasks.json",
+}
+_Poses = dict[tuple[str, int], list[list[float]]]  # by clip and frame, pixels
 
-def export_coco(
-    frames: pl.DataFrame, directory: Path, *, tracks: pl.DataFrame | None = None
+
+def image_name(clip: str, image: str) -> str:
+    """Path of an exported image in the export's folder, from its path in the store."""
+    return f"images/{clip}_{PurePosixPath(image).name}"
+
+
+def export_frames(
+    frames: pl.DataFrame,
+    directory: Path,
+    *,
+    tracks: pl.DataFrame | None = None,
+    tool: Tool = "coco",
 ) -> Path:
-    """Write ``annotations.json`` for FRAMES rows whose images lie in ``directory/images/<clip>``.
+    """Write what ``tool`` reads of FRAMES rows, whose images lie at :func:`image_name`.
 
-    With TRACKS the estimator's keypoints are filled in, to be corrected; else they are all zero.
+    With TRACKS the estimator's keypoints are filled in, to be corrected; else there are none.
     """
-    estimated: dict[tuple[str, int], Any] = {}
+    estimated: _Poses = {}
     if tracks is not None:
         known = tracks.filter(pl.col("keypoints").is_not_null())
         for clip, frame, pose in known.select("clip", "frame", "keypoints").iter_rows():
             estimated[clip, frame] = pose
+    rows = list(frames.sort("clip", "frame").iter_rows(named=True))
+    writers = {"coco": _coco, "cvat": _cvat, "label-studio": _label_studio}
+    path = directory / FILES[tool]
+    write_text(path, writers[tool](rows, estimated) + "\n")
+    return path
+
+
+def _coco(rows: list[dict[str, Any]], estimated: _Poses) -> str:
     images, annotations = [], []
-    for number, row in enumerate(frames.sort("clip", "frame").iter_rows(named=True), start=1):
+    for number, row in enumerate(rows, start=1):
         images.append(
             {
                 "id": number,
-                "file_name": f"images/{row['clip']}/{PurePosixPath(row['image']).name}",
+                "file_name": image_name(row["clip"], row["image"]),
                 "video": f"{row['clip']}.mp4",
                 "frame_index": row["frame"],
                 "time_s": row["time_s"],
@@ -36,7 +67,7 @@ def export_coco(
                 "height": row["height"],
             }
         )
-        annotations.append(_annotation(number, estimated.get((row["clip"], row["frame"]))))
+        annotations.append(_coco_annotation(number, estimated.get((row["clip"], row["frame"]))))
     document = {
         "info": {"description": "Sampled frames; fill in the keypoints and bring the file back"},
         "images": images,
@@ -50,12 +81,10 @@ def export_coco(
             }
         ],
     }
-    path = directory / "annotations.json"
-    write_text(path, json.dumps(document) + "\n")
-    return path
+    return json.dumps(document)
 
 
-def _annotation(number: int, pose: list[list[float]] | None) -> dict[str, Any]:
+def _coco_annotation(number: int, pose: list[list[float]] | None) -> dict[str, Any]:
     values: list[float] = [0.0, 0.0, 0] * DANCE_14.num_joints
     if pose is not None:
         values = [v for x, y in pose for v in ((x, y, 2) if math.isfinite(x) else (0.0, 0.0, 0))]
@@ -67,3 +96,74 @@ def _annotation(number: int, pose: list[list[float]] | None) -> dict[str, Any]:
         "num_keypoints": sum(1 for v in values[2::3] if v),
         "iscrowd": 0,
     }
+
+
+def _cvat(rows: list[dict[str, Any]], estimated: _Poses) -> str:
+    """The format "CVAT for images 1.1", of the label ``person`` with a skeleton of our joints."""
+    root = ElementTree.Element("annotations")
+    ElementTree.SubElement(root, "version").text = "1.1"
+    for number, row in enumerate(rows):
+        image = ElementTree.SubElement(
+            root,
+            "image",
+            id=str(number),
+            name=PurePosixPath(image_name(row["clip"], row["image"])).name,
+            width=str(row["width"]),
+            height=str(row["height"]),
+        )
+        pose = estimated.get((row["clip"], row["frame"]))
+        if pose is None:
+            continue
+        skeleton = ElementTree.SubElement(
+            image, "skeleton", label="person", source="auto", z_order="0"
+        )
+        for joint, (x, y) in zip(DANCE_14.names, pose, strict=True):
+            known = math.isfinite(x)
+            ElementTree.SubElement(
+                skeleton,
+                "points",
+                label=joint,
+                source="auto",
+                occluded="0",
+                outside="0" if known else "1",
+                points=f"{x:.2f},{y:.2f}" if known else "0.00,0.00",
+            )
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, "unicode", xml_declaration=True)
+
+
+def _label_studio(rows: list[dict[str, Any]], estimated: _Poses) -> str:
+    """Tasks whose images are served from the export's folder, with predictions."""
+    tasks = []
+    for row in rows:
+        name = image_name(row["clip"], row["image"])
+        image = f"/data/local-files/?d={name}"
+        task: dict[str, Any] = {"data": {"image": image}, "predictions": []}
+        pose = estimated.get((row["clip"], row["frame"]))
+        if pose is not None:
+            result = _results(pose, row["width"], row["height"])
+            task["predictions"] = [{"model_version": "estimate", "result": result}]
+        tasks.append(task)
+    return json.dumps(tasks)
+
+
+def _results(pose: list[list[float]], width: int, height: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": joint,
+            "type": "keypointlabels",
+            "from_name": "keypoint",
+            "to_name": "image",
+            "original_width": width,
+            "original_height": height,
+            "image_rotation": 0,
+            "value": {
+                "x": 100 * x / width,
+                "y": 100 * y / height,
+                "width": 0.5,  # of the dot, percent
+                "keypointlabels": [joint],
+            },
+        }
+        for joint, (x, y) in zip(DANCE_14.names, pose, strict=True)
+        if math.isfinite(x)
+    ]

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Final, Literal
 from urllib.parse import parse_qs, unquote, urlparse
 
@@ -70,9 +71,16 @@ class Reading:
         slug = clip_slug(text + ".x")
         if slug in self.clips:
             return self.clips[slug]
-        folded = _folded(slug)
-        alike = {key for name, key in self.clips.items() if _folded(name) == folded}
-        return alike.pop() if len(alike) == 1 else None
+        alike = self._by_folded.get(_folded(slug), set())
+        return next(iter(alike)) if len(alike) == 1 else None
+
+    @cached_property
+    def _by_folded(self) -> dict[str, set[str]]:
+        """The keys of the clips whose names are the same where - and _ are."""
+        found: dict[str, set[str]] = {}
+        for name, key in (self.clips or {}).items():
+            found.setdefault(_folded(name), set()).add(key)
+        return found
 
     def nearest(self, text: str) -> str | None:
         """The registered clip whose name is most like a text; None when none is."""
@@ -119,19 +127,19 @@ def identity_of(
     ``others`` are further names of the same image, ``videos`` names of the video that it is from
     (the first is its file's), and ``file`` is the annotation file. In this order, the clip is: a
     registered one that the base name begins with; one that is not registered but stands there; for
-    a bare number a registered one that a folder or a video is called like, then an unregistered
-    one; ``reading.clip``; a registered one that the annotation file or a folder of it is called
-    like. Raises UnnamedImageError when there is none.
+    a bare number a registered one that a folder or a video is called like, also by a word that
+    tools use, then an unregistered one; ``reading.clip``; a registered one that the annotation file
+    or a folder of it is called like. Raises UnnamedImageError when there is none.
     """
     reading = reading or Reading()
     if not isinstance(name, str):
         raise InputError(f"{shown(name)} is not an image name")
     texts = [name, *(other for other in others if isinstance(other, str))]
     ways = [list(_readings(text)) for text in texts]
-    for one in (one for group in ways for one in group):
-        key = next((k for head in one.heads() if (k := reading.registered(head))), None)
-        if key is not None:
-            return key, one.frame
+    every = [one for group in ways for one in group]
+    found = _registered(every, reading, generic=False)
+    if found is not None:
+        return found
     likely = [group[0] for group in ways if group]
     named = next((one for one in likely if one.text and one.sure), None)
     if named is not None:
@@ -140,8 +148,12 @@ def identity_of(
     if not bare:
         stem = likely[0].text if likely else "".join(_parts(name)[-1:])
         raise UnnamedImageError(name, "clip and frame", _expected(reading, stem or ""))
+    clip = _registered_video(videos, reading)
+    word = None if clip else _registered(every, reading, generic=True)
+    if word is not None:
+        return word
     clip = (
-        _registered_video(videos, reading)
+        clip
         or next((clip_slug(f"{one.folder}.x") for one in bare if one.folder), None)
         or _other_video(videos, reading)
         or reading.clip
@@ -197,9 +209,23 @@ class _NameReading:
         return next((f for f in self.folders if not _is_generic(f)), None)
 
     def heads(self) -> list[str]:
-        """What a registered clip may be called, the likeliest first; words of tools come last."""
-        found = [*self.texts, *(() if self.text else self.folders)]
-        return sorted(found, key=_is_generic)
+        """What a registered clip may be called, the likeliest first."""
+        return [*self.texts, *(() if self.text else self.folders)]
+
+
+def _registered(
+    ways: Sequence[_NameReading], reading: Reading, *, generic: bool
+) -> tuple[str, int] | None:
+    """A registered clip that a name begins with or is in, and the frame.
+
+    ``generic`` asks for those called like a word that tools use for any image.
+    """
+    for one in ways:
+        for head in one.heads():
+            key = reading.registered(head) if _is_generic(head) is generic else None
+            if key is not None:
+                return key, one.frame
+    return None
 
 
 def _is_generic(text: str) -> bool:

@@ -9,7 +9,6 @@ frame follows from that frame and those before it: its scale is the median torso
 from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +19,17 @@ from dance_models.data.kinematics import keypoint_kinematics
 from dance_models.data.pose_runs import PoseRun, check_skeleton
 from dance_models.errors import InputError
 from dance_models.evidence import joint_evidence
-from dance_models.geometry import pelvis, person_box
-from dance_models.metrics.torso import LEAST_SCALE, torso_length, torso_scale
+from dance_models.geometry import pelvis
+from dance_models.metrics.torso import (
+    LEAST_SCALE,
+    TORSOS_TALL,
+    longest_side,
+    torso_length,
+    torso_scale,
+)
 from dance_models.skeleton import DANCE_14, Skeleton
 
 FloatArray = NDArray[np.float32]
-
-# A standing person is about this many torso lengths (neck to mid-hip) tall.
-TORSOS_TALL: Final = 3.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,26 +79,13 @@ def _known_centre(
     return np.asarray(np.where(np.isfinite(filled), filled, start))
 
 
-def observed_scale(estimate: NDArray[np.floating], *, skeleton: Skeleton = DANCE_14) -> float:
-    """Pixels a torso length of one run (T, J, D), from the estimate.
-
-    The median torso. When the estimator never shows neck and hips at once, the longest side of the
-    person's box over ``TORSOS_TALL``.
-    """
-    torso_known = np.isfinite(torso_length(estimate, skeleton=skeleton)).any()
-    if torso_known or not np.isfinite(estimate).any():
-        return torso_scale(estimate, skeleton=skeleton)
-    return max(float(np.nanmedian(_box_side(estimate))) / TORSOS_TALL, LEAST_SCALE)
-
-
 def running_scale(
     estimate: NDArray[np.floating], *, skeleton: Skeleton = DANCE_14
 ) -> NDArray[np.float64]:
-    """:func:`observed_scale` of the frames up to each, (T, J, D) -> (T,): without the future."""
+    """:func:`torso_scale` of the frames up to each, (T, J, D) -> (T,): without the future."""
     torso = _running_median(torso_length(estimate, skeleton=skeleton))
-    tall = _running_median(_box_side(estimate)) / TORSOS_TALL
-    scale = np.where(torso > 0, torso, np.where(np.isfinite(torso), LEAST_SCALE, tall))
-    return np.asarray(np.fmax(scale, LEAST_SCALE))
+    tall = _running_median(longest_side(estimate)) / TORSOS_TALL
+    return np.asarray(np.fmax(np.where(torso > 0, torso, tall), LEAST_SCALE))
 
 
 def frame_scales(
@@ -105,13 +94,7 @@ def frame_scales(
     """Pixels a torso length of each frame, (T, J, D) -> (T,): of the whole run, or of it so far."""
     if causal:
         return running_scale(estimate, skeleton=skeleton)
-    return np.full(len(estimate), observed_scale(estimate, skeleton=skeleton))
-
-
-def _box_side(estimate: NDArray[np.floating]) -> NDArray[np.floating]:
-    """(T, J, D) -> (T,) the longest side of the person's box; NaN without a person."""
-    low, high = np.split(person_box(estimate), 2, axis=-1)
-    return np.asarray((high - low).max(axis=-1))
+    return np.full(len(estimate), torso_scale(estimate, skeleton=skeleton))
 
 
 def _running_median(values: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -158,7 +141,7 @@ def _features(
     if config.causal:
         scale = running_scale(seen, skeleton=skeleton)
     else:
-        scale = np.full(len(run), observed_scale(run.estimate[sampled], skeleton=skeleton))
+        scale = np.full(len(run), torso_scale(run.estimate[sampled], skeleton=skeleton))
     of_sampled = keypoint_kinematics(
         seen[sampled], run.time_s[sampled], causal=config.causal, of_flow=config.kinematics_of_flow
     )

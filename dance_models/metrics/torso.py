@@ -1,8 +1,8 @@
 """Torso lengths: the unit of every metric, and of what the networks see.
 
 A torso reaches from the neck to the middle of the hips. A pose that lacks one of these joints has
-none: NaN. Nothing is ever divided by a made-up torso in a metric; only what normalises the input
-of a network, which must be finite, falls back to one pixel (:func:`torso_scale`).
+none: NaN. Nothing is ever divided by a made-up torso in a metric. What normalises the input of a
+network, which must be finite, takes it from the person's size (:func:`torso_scale`).
 """
 
 from collections.abc import Iterable
@@ -11,12 +11,14 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.geometry import middle, pelvis
+from dance_models.geometry import middle, pelvis, person_box
 from dance_models.skeleton import DANCE_14, Skeleton
 
 Array = NDArray[np.floating]
 
 LEAST_SCALE: Final = 1.0  # pixels
+# A standing person is about this many torso lengths (neck to mid-hip) tall.
+TORSOS_TALL: Final = 3.3
 
 
 class AnnotatedRun(Protocol):
@@ -59,20 +61,36 @@ def median_torso(keypoints: Array, *, skeleton: Skeleton = DANCE_14) -> float:
 
 
 def torso_scale(keypoints: Array, *, skeleton: Skeleton = DANCE_14) -> float:
-    """Pixels by which poses are divided: the median torso, at least one pixel and never NaN."""
+    """Pixels by which poses (..., J, D) are divided: the median torso, at least one pixel.
+
+    Where no frame shows neck and both hips, or they coincide: the median of the longest sides of
+    the person's box over ``TORSOS_TALL``. One pixel when no joint is known at all.
+    """
     median = median_torso(keypoints, skeleton=skeleton)
-    return max(median, LEAST_SCALE) if np.isfinite(median) else LEAST_SCALE
+    if np.isfinite(median):
+        return max(median, LEAST_SCALE)
+    sides = longest_side(keypoints)
+    known = sides[np.isfinite(sides)]
+    return max(float(np.median(known)) / TORSOS_TALL, LEAST_SCALE) if known.size else LEAST_SCALE
+
+
+def longest_side(keypoints: Array) -> Array:
+    """The longest side of the person's box, (..., J, D) -> (...); NaN without a person."""
+    low, high = np.split(person_box(keypoints), 2, axis=-1)
+    return np.asarray((high - low).max(axis=-1))
 
 
 def window_torso(observed: Array, *, skeleton: Skeleton = DANCE_14) -> NDArray[np.floating[Any]]:
     """Pixels by which each window is divided, (N, T, J, D) without gaps -> (N,).
 
-    The median torso over the T observed frames, at least one pixel.
+    The median torso over the T observed frames, at least one pixel; where it is 0, as
+    :func:`torso_scale`.
     """
     if not len(observed):
         return np.zeros(0, observed.dtype)
-    lengths = torso_length(observed, skeleton=skeleton)
-    return np.asarray(np.maximum(np.median(lengths, axis=1), LEAST_SCALE))
+    torso = np.median(torso_length(observed, skeleton=skeleton), axis=1)
+    tall = np.median(longest_side(observed), axis=1) / np.asarray(TORSOS_TALL, observed.dtype)
+    return np.asarray(np.maximum(np.where(torso > 0, torso, tall), LEAST_SCALE))
 
 
 def torso_by_clip(

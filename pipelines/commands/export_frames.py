@@ -1,6 +1,7 @@
 """``dance export-frames``: frames for an annotation tool; labels return through ``dance run``."""
 
 import shutil
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,20 +13,34 @@ from pipelines.commands import common
 if TYPE_CHECKING:
     import polars as pl
 
+    from dance_models.annotations.export import Tool
     from pipelines.storage.store import Store
 
 
+class AnnotationTool(StrEnum):
+    """What the file beside the images is for."""
+
+    COCO = "coco"
+    CVAT = "cvat"
+    LABEL_STUDIO = "label-studio"
+
+
 def export_frames(
-    directory: Annotated[Path, typer.Argument(help="Folder to write images and COCO JSON to.")],
+    directory: Annotated[Path, typer.Argument(help="Folder to write images and annotations to.")],
     store: common.StoreOption = common.DEFAULT_STORE,
     prefill: Annotated[
         bool, typer.Option("--prefill", help="Start from the estimator's keypoints.")
     ] = False,
+    tool: Annotated[
+        AnnotationTool, typer.Option(help="Which tool's file to write beside the images.")
+    ] = AnnotationTool.COCO,
     debug: common.DebugOption = False,
 ) -> None:
-    """Export the sampled frames for an annotation tool: images and a COCO file."""
+    """Export the sampled frames for an annotation tool: images and a file that it reads."""
     with common.reported(debug):
-        path, frames = export_for_annotation(common.opened(store), directory, prefill=prefill)
+        path, frames = export_for_annotation(
+            common.opened(store), directory, prefill=prefill, tool=tool.value
+        )
         common.console().print(
             f"{frames} frames in {path}. Annotate them, then "
             "`dance run --annotations FOLDER_OF_THE_RESULT`."
@@ -47,19 +62,22 @@ def _tables(store: "Store", asset: str) -> "pl.DataFrame":
     return pl.concat(filled)
 
 
-def export_for_annotation(store: "Store", directory: Path, *, prefill: bool) -> tuple[Path, int]:
-    """Copy the sampled frames of all clips and write a COCO file with empty keypoints.
+def export_for_annotation(
+    store: "Store", directory: Path, *, prefill: bool, tool: "Tool" = "coco"
+) -> tuple[Path, int]:
+    """Copy the sampled frames of all clips and write a file for a tool, without keypoints.
 
-    With ``prefill`` the keypoints are the estimator's, to be corrected. Returns the COCO file and
-    the number of frames. Raises InputError when nothing was sampled.
+    With ``prefill`` the keypoints are the estimator's, to be corrected. Returns the file and the
+    number of frames. Raises InputError when nothing was sampled.
     """
-    from dance_models.annotations.export import export_coco
+    from dance_models.annotations import export
 
     frames = _tables(store, "sampled_frames")
     for clip, name in frames.select("clip", "image").iter_rows():
-        target = directory / "images" / clip / Path(name).name
+        target = directory / export.image_name(clip, name)
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():
             shutil.copyfile(store.path / name, target)
     tracks = _tables(store, "pose_tracks") if prefill else None
-    return export_coco(frames, directory, tracks=tracks), frames.height
+    path = export.export_frames(frames, directory, tracks=tracks, tool=tool)
+    return path, frames.height

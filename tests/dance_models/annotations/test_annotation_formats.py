@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dance_models.annotations.canonical import canonical_joint
 from dance_models.annotations.clip_import import ClipInfo, import_clip
-from dance_models.annotations.export import export_coco
+from dance_models.annotations.export import export_frames
 from dance_models.annotations.folder_index import index_annotations
 from dance_models.annotations.image_names import identity_of
 from dance_models.errors import InputError
@@ -161,7 +161,7 @@ def _sampled() -> pl.DataFrame:
 
 
 def test_exported_frames_are_annotated_elsewhere_and_imported_back(tmp_path: Path) -> None:
-    path = export_coco(_sampled(), tmp_path)
+    path = export_frames(_sampled(), tmp_path)
     (before,) = index_annotations(tmp_path)
     assert before.clips == {}  # nothing is annotated yet
     document = json.loads(path.read_text())

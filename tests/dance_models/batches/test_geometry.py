@@ -156,7 +156,7 @@ def test_nothing_follows_from_the_estimate_of_a_hidden_joint(
 ) -> None:
     """The run's estimate, landmarks and evidence are changed where the joint is hidden."""
     # The unit is of the whole run.
-    monkeypatch.setattr(refine_windows, "observed_scale", lambda *_, **__: 60.0)
+    monkeypatch.setattr(refine_windows, "torso_scale", lambda *_, **__: 60.0)
     monkeypatch.setattr(refine_windows, "running_scale", lambda poses, **_: np.full(len(poses), 60))
     net = replace(NET, causal=causal, kinematics_of_flow=of_flow)
     run, other = (synthetic_runs(1, 30)[0] for _ in range(2))

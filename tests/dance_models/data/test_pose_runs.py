@@ -85,3 +85,16 @@ def test_frames_of_a_run_are_those_of_all_its_arrays() -> None:
 def test_nothing_to_save_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no pose runs"):
         save_pose_runs([], tmp_path / "runs.npz")
+
+
+def test_derived_joints_are_optional_and_kept(tmp_path: Path) -> None:
+    derived = np.zeros((3, 14), np.bool_)
+    derived[1, :2] = True
+    runs = [replace(_run("a", 3), derived=derived), _run("b", 4)]
+    save_pose_runs(runs, tmp_path / "runs.npz")
+    loaded = load_pose_runs(tmp_path / "runs.npz")
+    assert [run.derived.tolist() for run in loaded] == [run.derived.tolist() for run in runs]
+    save_pose_runs(runs[1:], tmp_path / "none.npz")
+    with np.load(tmp_path / "none.npz") as stored:
+        assert "derived" not in stored.files
+    assert not load_pose_runs(tmp_path / "none.npz")[0].derived.any()

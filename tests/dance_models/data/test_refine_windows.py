@@ -7,17 +7,15 @@ from dance_models.config import MkffStGcnConfig
 from dance_models.data.kinematics import keypoint_kinematics
 from dance_models.data.pose_runs import PoseRun
 from dance_models.data.refine_windows import (
-    TORSOS_TALL,
     RefineFrames,
     annotated_windows,
-    observed_scale,
     refine_frames,
     running_scale,
     window_indices,
 )
 from dance_models.errors import InputError
 from dance_models.evidence import EVIDENCE, JOINT_EVIDENCE, LANDMARKS, no_evidence
-from dance_models.metrics.torso import median_torso
+from dance_models.metrics.torso import TORSOS_TALL, median_torso, torso_scale
 from dance_models.skeleton import DANCE_14
 from dance_models.skeletons.mocap_25 import MOCAP_25
 from dance_models.training.synthetic import synthetic_runs
@@ -228,7 +226,7 @@ def test_scale_without_torso_comes_from_the_person_box() -> None:
     estimate[:, [DANCE_14.centre, *DANCE_14.hips]] = np.nan
     box = np.nanmax(estimate, axis=1) - np.nanmin(estimate, axis=1)
     expected = np.median(box.max(axis=1)) / TORSOS_TALL
-    assert observed_scale(estimate) == pytest.approx(expected)
+    assert torso_scale(estimate) == pytest.approx(expected)
 
 
 def test_estimators_without_landmarks_leave_them_blank() -> None:

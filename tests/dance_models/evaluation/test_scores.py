@@ -431,3 +431,34 @@ def test_the_tables_are_deterministic() -> None:
         a = prediction_scores(WINDOWS, MOVING, forecasts(WINDOWS), CONFIG, "test")
         b = prediction_scores(WINDOWS, MOVING, forecasts(WINDOWS), CONFIG, "test")
         assert a.equals(b)
+
+
+def test_derived_joints_count_unless_they_are_left_out() -> None:
+    head, neck = DANCE_14.index["head_top"], DANCE_14.index["neck"]
+    derived = np.zeros((30, 14), np.bool_)
+    derived[:, [head, neck]] = True
+    runs = [replace(still_run(30, "a", wrong=10), derived=derived), still_run(30, "b", wrong=10)]
+    without = replace(CONFIG, derived_joints=False)
+    where = {"metric": "pck_torso", "threshold": 0.1, "style": "all"}
+    for config, share, frames in ((CONFIG, 40 / 60, 60), (without, 20 / 30, 30)):
+        table = recognition_scores(runs, {"raw": raw(runs)}, config, "test")
+        row = one(table, joint="head_top", **where)
+        assert (row["value"], row["n_frames"]) == (pytest.approx(share), frames)
+        # The torso, of a derived neck, stays the unit.
+        assert one(table, joint="left_knee", **where)["n_frames"] == 60
+        assert one(table, joint="neck", **where)["n_frames"] == frames
+
+
+def test_forecasts_of_derived_joints_are_left_out_too() -> None:
+    truth = swaying(60)
+    derived = np.zeros((60, 14), np.bool_)
+    derived[:, DANCE_14.index["head_top"]] = True
+    runs = [replace(make_run(truth, truth, clip="a"), derived=derived)]
+    windows = cut_windows(runs, [truth.astype(np.float32)])
+    forecasts = {("zero_velocity", "annotated"): zero_velocity(windows.observed)}
+    where = {"style": "all", "horizon_ms": 80, "metric": "mpjpe_torso.head_top"}
+    for kept in (True, False):
+        config = replace(CONFIG, derived_joints=kept)
+        table = prediction_scores(windows, runs, forecasts, config, "test")
+        assert (one(table, **where)["n_windows"] > 0) is kept
+        assert one(table, **{**where, "metric": "mpjpe_torso.neck"})["n_windows"] == len(windows)

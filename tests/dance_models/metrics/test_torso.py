@@ -37,6 +37,20 @@ def test_an_unseen_torso_is_unknown_and_as_a_scale_one_pixel() -> None:
     assert window_torso(np.zeros((0, 27, 14, 2))).shape == (0,)
 
 
+def test_where_no_torso_is_known_the_scale_comes_from_the_size_of_the_person() -> None:
+    pose = figure()[None].astype(np.float64)
+    tall = np.ptp(pose[0], axis=0).max()
+    without = pose.copy()
+    without[:, DANCE_14.index["neck"]] = np.nan
+    assert torso_scale(without) == pytest.approx(
+        np.ptp(without[0, [0, *range(2, 14)]], axis=0).max() / 3.3
+    )
+    collapsed = pose.copy()
+    collapsed[:, [DANCE_14.index["left_hip"], DANCE_14.index["right_hip"]]] = pose[0, 1]
+    assert torso_scale(collapsed) == pytest.approx(tall / 3.3)
+    assert window_torso(collapsed[None]).tolist() == pytest.approx([tall / 3.3])
+
+
 def test_torso_is_the_median_over_all_runs_of_the_clip() -> None:
     tall, bent = figure(), figure()
     for hip in ("left_hip", "right_hip"):

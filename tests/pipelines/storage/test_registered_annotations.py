@@ -1,0 +1,175 @@
+"""Annotation files are registered with what was chosen for them, and read again for new clips."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from dance_models.annotations.folder_index import AnnotationFile
+from dance_models.annotations.image_names import Reading
+from dance_models.errors import InputError
+from dance_models.skeleton import DANCE_14
+from dance_models.tables import write_table
+from pipelines.storage import annotations
+from pipelines.storage.annotations import (
+    reading_of,
+    register_annotations,
+    registered_annotations,
+)
+from pipelines.storage.clips import register_clips
+from pipelines.storage.store import Store
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as made:
+        yield made
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(root=str(tmp_path / "store"))
+
+
+def _clips(store: Store, instance: dg.DagsterInstance, folder: Path, *names: str) -> None:
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / f"{name}.mp4").write_text(name)
+    register_clips(store, instance, [folder])
+
+
+def _file(path: Path, name: str, frames: int = 2) -> Path:
+    values = [value for i in range(14) for value in (100 + i, 60 + i, 2)]
+    document = {
+        "categories": [{"id": 1, "keypoints": list(DANCE_14.names)}],
+        "images": [{"id": i, "file_name": name.format(i)} for i in range(frames)],
+        "annotations": [
+            {"id": i, "image_id": i, "category_id": 1, "keypoints": values} for i in range(frames)
+        ],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document))
+    return path
+
+
+def _row(store: Store) -> dict[str, object]:
+    return registered_annotations(store).row(0, named=True)
+
+
+def test_clips_that_are_registered_later_are_found_in_files_from_before(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    _clips(store, instance, tmp_path / "clips", "duet")
+    _file(tmp_path / "ann" / "solo" / "a.json", "frame_{:06d}.PNG")
+    (problem,) = register_annotations(store, instance, [tmp_path / "ann"])
+    assert problem.message.startswith("2 left out: annotations of images whose names give no clip")
+    assert (_row(store)["clips"], _row(store)["readings"]) == ([], [])
+    _clips(store, instance, tmp_path / "clips", "solo")
+    assert register_annotations(store, instance, []) == []
+    assert _row(store)["clips"] == ["solo"]
+    assert _row(store)["problem"] is None
+
+
+def test_files_are_read_again_only_when_the_clips_are_others(
+    tmp_path: Path,
+    store: Store,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _clips(store, instance, tmp_path / "clips", "solo")
+    path = _file(tmp_path / "ann" / "a.json", "solo_{:06d}.jpg")
+    register_annotations(store, instance, [tmp_path / "ann"])
+    before = store.digest("raw_annotations")
+    read: list[Path] = []
+    index_file = annotations.index_file
+
+    def counted(path: Path, reading: Reading) -> AnnotationFile:
+        read.append(path)
+        return index_file(path, reading)
+
+    monkeypatch.setattr(annotations, "index_file", counted)
+    register_annotations(store, instance, [])
+    assert (read, store.digest("raw_annotations")) == ([], before)
+    first = _row(store)["readings"]
+    _clips(store, instance, tmp_path / "clips", "duet")
+    register_annotations(store, instance, [])
+    assert read == [path]
+    assert _row(store)["readings"] == first, "what is read of the clip is the same"
+
+
+def test_a_longer_name_that_is_registered_later_takes_its_images(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    _clips(store, instance, tmp_path / "clips", "salsa")
+    _file(tmp_path / "ann" / "a.json", "salsa_1_frame_{}.jpg")
+    (problem,) = register_annotations(store, instance, [tmp_path / "ann"])
+    assert "2 annotations are of a clip that is not registered" in problem.message
+    _clips(store, instance, tmp_path / "clips", "salsa_1")
+    assert register_annotations(store, instance, []) == []
+    assert _row(store)["clips"] == ["salsa_1"]
+
+
+def test_what_was_chosen_is_kept_until_something_else_is(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    _clips(store, instance, tmp_path / "clips", "Solo A", "duet")
+    _file(tmp_path / "ann" / "a.json", "frame_{:06d}.PNG")
+    folders = [tmp_path / "ann"]
+    chosen = Reading(clip="solo_a", first_frame=1)
+    assert register_annotations(store, instance, folders, chosen=chosen) == []
+    for _ in range(2):
+        row = _row(store)
+        assert (row["clips"], row["chosen_clip"]) == (["solo-a"], "solo-a")
+        assert row["chosen_first_frame"] == 1
+        reading = reading_of(store)(row)
+        assert (reading.clip, reading.first_frame) == ("solo-a", 1)
+        register_annotations(store, instance, folders)
+    register_annotations(store, instance, folders, chosen=Reading(clip="duet", first_frame=0))
+    row = _row(store)
+    assert (row["clips"], row["chosen_first_frame"]) == (["duet"], 0)
+
+
+def test_the_choice_is_of_the_last_folder(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    _clips(store, instance, tmp_path / "clips", "solo")
+    _file(tmp_path / "raw" / "a.json", "frame_{:06d}.PNG")
+    _file(tmp_path / "ann" / "b.json", "frame_{:06d}.PNG")
+    folders = [tmp_path / "raw", tmp_path / "ann"]
+    (problem,) = register_annotations(store, instance, folders, chosen=Reading(clip="solo"))
+    assert problem.file == str(tmp_path / "raw" / "a.json")
+
+
+def test_an_unknown_choice_names_the_nearest_clip(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    _clips(store, instance, tmp_path / "clips", "salsa_01")
+    (tmp_path / "ann").mkdir()
+    with pytest.raises(
+        InputError, match=r"no clip 'salsa_1' for --clip\. The nearest is 'salsa_01'"
+    ):
+        register_annotations(store, instance, [tmp_path / "ann"], chosen=Reading(clip="salsa_1"))
+
+
+def test_a_table_from_before_is_read(store: Store) -> None:
+    old = pl.DataFrame(
+        {"path": ["/a.json"], "sha256": ["0"], "clips": [["solo"]], "problem": [None]},
+        schema_overrides={"problem": pl.String},
+    )
+    write_table(old, store.table("raw_annotations"), {})
+    row = _row(store)
+    assert (row["clips"], row["readings"], row["chosen_clip"]) == (["solo"], None, None)
+
+
+def test_a_clip_is_found_by_its_files_name_when_its_key_is_another(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    _clips(store, instance, tmp_path / "clips", "вальс")
+    table = store.read("raw_clips").with_columns(clip=pl.lit("old"))
+    write_table(table, store.table("raw_clips"), {})
+    _file(tmp_path / "ann" / "a.json", "вальс_{:06d}.jpg")
+    assert register_annotations(store, instance, [tmp_path / "ann"]) == []
+    assert _row(store)["clips"] == ["old"]
