@@ -2,6 +2,7 @@
 
 import zipfile
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -20,26 +21,39 @@ def read_above(file: str, suffixes: tuple[str, ...], levels: int) -> Iterator[tu
     archive, mark, inside = file.partition(ARCHIVE_MARK)
     try:
         if mark and Path(archive).is_file():
-            yield from _in_archive(Path(archive), inside, suffixes, levels)
+            of = _in_archive(Path(archive), Path(archive).stat().st_mtime_ns, suffixes)
+            for inner in list(PurePosixPath(inside).parents)[: levels + 1]:
+                yield from of.get(inner, ())
             return
         for folder in list(Path(file).parents)[: levels + 1]:
-            for path in sorted(folder.iterdir()):
-                if path.suffix.lower() in suffixes and path.stat().st_size <= _DESCRIPTION_LIMIT:
+            for path in _in_folder(folder, folder.stat().st_mtime_ns, suffixes):
+                if path.stat().st_size <= _DESCRIPTION_LIMIT:
                     yield path.name, path.read_bytes()
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, RuntimeError, zipfile.BadZipFile) as error:
         raise InputError(f"the files beside it cannot be read ({error})") from error
 
 
+# A data set has a label file an image: its folders and its archive are listed once, not for each.
+@lru_cache(maxsize=32)
+def _in_folder(folder: Path, changed: int, suffixes: tuple[str, ...]) -> list[Path]:
+    """Files of these suffixes in a folder that was last changed then."""
+    del changed
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+
+
+@lru_cache(maxsize=2)
 def _in_archive(
-    archive: Path, inside: str, suffixes: tuple[str, ...], levels: int
-) -> Iterator[tuple[str, bytes]]:
+    archive: Path, changed: int, suffixes: tuple[str, ...]
+) -> dict[PurePosixPath, list[tuple[str, bytes]]]:
+    """By folder, the small files of these suffixes in an archive that was last changed then."""
+    del changed
+    found: dict[PurePosixPath, list[tuple[str, bytes]]] = {}
     with zipfile.ZipFile(archive) as opened:
-        for folder in list(PurePosixPath(inside).parents)[: levels + 1]:
-            for info in opened.infolist():
-                path = PurePosixPath(info.filename)
-                small = info.file_size <= _DESCRIPTION_LIMIT
-                if path.parent == folder and path.suffix.lower() in suffixes and small:
-                    yield path.name, opened.read(info)
+        for info in opened.infolist():
+            path = PurePosixPath(info.filename)
+            if path.suffix.lower() in suffixes and info.file_size <= _DESCRIPTION_LIMIT:
+                found.setdefault(path.parent, []).append((path.name, opened.read(info)))
+    return found
 
 
 def size_beside(file: str, names: Iterator[str]) -> tuple[float, float] | None:

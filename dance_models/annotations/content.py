@@ -22,6 +22,8 @@ Kind = Literal["json", "xml", "text", "hdf", "binary"]
 SIZE_LIMIT: Final = 256 * 1024 * 1024
 HDF_MAGIC: Final = b"\x89HDF\r\n\x1a\n"
 _GZIP_MAGIC: Final = b"\x1f\x8b"
+_TEXT: Final = frozenset({".json", ".xml", ".csv", ".txt", ".tsv", ".gz"})
+_HEAD: Final = 4096
 # Of text without a byte order mark so much is looked at for the zeros of UTF-16.
 _LOOKED_AT: Final = 256
 
@@ -31,7 +33,7 @@ class Hdf:
     """An HDF5 file, on disk or in memory."""
 
     file: str
-    data: bytes
+    data: bytes | None  # None: it is read from the disk
 
     @contextmanager
     def opened(self) -> Iterator["h5py.File"]:
@@ -39,9 +41,9 @@ class Hdf:
         import h5py
 
         try:
-            with h5py.File(io.BytesIO(self.data), "r") as file:
+            with h5py.File(self.file if self.data is None else io.BytesIO(self.data), "r") as file:
                 yield file
-        except OSError as error:
+        except (OSError, RuntimeError, KeyError) as error:
             raise AnnotationError(f"is a damaged HDF5 file ({error})", file=self.file) from error
 
 
@@ -64,13 +66,26 @@ def check_size(size: int, file: str) -> None:
 
 
 def read_content(path: Path) -> Content:
-    """The content of a file on disk. Raises AnnotationError when it cannot be loaded."""
+    """The content of a file on disk, of binary data the head. Raises AnnotationError."""
     try:
-        check_size(path.stat().st_size, str(path))
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+            if head.startswith(HDF_MAGIC):
+                return Content("hdf", Hdf(str(path), None))
+            if _is_binary(head) and path.suffix.lower() not in _TEXT:
+                return Content("binary", head)
+            check_size(path.stat().st_size, str(path))
+            data = head + file.read()
     except OSError as error:
         raise AnnotationError(f"cannot be read ({error.strerror})", file=path) from error
     return load_content(data, str(path))
+
+
+def _is_binary(head: bytes) -> bool:
+    """Whether the first bytes are no text; a letter of several bytes may be cut at their end."""
+    return not head.startswith(_GZIP_MAGIC) and all(
+        decoded(head[: len(head) - cut]) is None for cut in range(4)
+    )
 
 
 def load_content(data: bytes, file: str) -> Content:

@@ -108,7 +108,9 @@ def parse_content(data: bytes, file: str, reading: Reading | None = None) -> Par
 def _parse(content: Content, file: str, reading: Reading | None) -> ParsedFile:
     parsed = ParsedFile(file, reading or Reading())
     try:
-        _reader_of(content, file).parse(content.value, parsed)
+        reader = _reader_of(content, file)
+        parsed.format = reader.format
+        reader.parse(content.value, parsed)
     except RecursionError as error:
         raise AnnotationError("is nested too deeply to be annotations", file=file) from error
     except AnnotationError:

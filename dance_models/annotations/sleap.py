@@ -60,7 +60,7 @@ def _load(source: Hdf) -> "Labels":
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(source.file)
-        if not path.is_file():
+        if source.data is not None:
             path = Path(folder) / "labels.slp"
             path.write_bytes(source.data)
         try:

@@ -8,7 +8,7 @@ called.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import PurePath
 from typing import Any, Final
 
@@ -149,15 +149,10 @@ def _data_set(file: str, rows: list[list[float]]) -> _DataSet:
 
     Raises InputError when neither fits.
     """
-    import yaml
-
     for name, data in read_above(file, _YAML, _LEVELS):
-        try:
-            document = yaml.safe_load(data)
-        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-            raise InputError(f"{name} is not YAML ({type(error).__name__})") from error
-        if isinstance(document, dict) and "kpt_shape" in document:
-            return _described(document, name)
+        described = _described_in(data, name)
+        if described is not None:
+            return described
     if all(len(row) == _BOX + 3 * len(COCO_17) for row in rows):
         return _DataSet(len(COCO_17), 3, {-1: list(COCO_17)})
     raise InputError(
@@ -169,6 +164,23 @@ def _data_set(file: str, rows: list[list[float]]) -> _DataSet:
 def is_description(data: bytes) -> bool:
     """Whether this is the YAML of a pose data set, which is read with its labels."""
     return re.search(rb"^kpt_shape\s*:", data, re.MULTILINE) is not None
+
+
+@lru_cache(maxsize=8)
+def _described_in(data: bytes, name: str) -> _DataSet | None:
+    """What a YAML says; None for one of another kind. Raises InputError.
+
+    The labels of a data set share it, so it is loaded once.
+    """
+    import yaml
+
+    try:
+        document = yaml.safe_load(data)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{name} is not YAML ({type(error).__name__})") from error
+    if isinstance(document, dict) and "kpt_shape" in document:
+        return _described(document, name)
+    return None
 
 
 def _described(document: dict[Any, Any], name: str) -> _DataSet:

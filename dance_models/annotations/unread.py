@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from dance_models.annotations.archives import is_archive
 from dance_models.annotations.beside import IMAGE_SUFFIXES
 from dance_models.annotations.content import Content, read_content
 from dance_models.annotations.detect_format import (
@@ -57,7 +58,7 @@ def unread_files(directory: Path, used: Collection[Path] | None = None) -> list[
     found: list[UnreadFile] = []
     images: Counter[Path] = Counter()
     for path in _files(directory):
-        if known is None and (is_candidate(path) or path.suffix.lower() == ".zip"):
+        if known is None and (is_archive(path) or is_candidate(path)):
             continue
         if known is not None and (path in known or not known.isdisjoint(path.parents)):
             continue

@@ -208,6 +208,40 @@ def write_cvat_video(folder: Path, clip: Annotated) -> None:
     ElementTree.ElementTree(root).write(folder / "annotations.xml")
 
 
+def write_cvat_point_tracks(folder: Path, clip: Annotated) -> None:
+    root = ElementTree.Element("annotations")
+    ElementTree.SubElement(root, "source").text = f"{clip.clip}.mp4"
+    for name in ORDER:
+        track = ElementTree.SubElement(root, "track", label=name, group_id="1")
+        for frame in sorted(clip.frames):
+            x, y, seen = clip.frames[frame][name]
+            ElementTree.SubElement(
+                track,
+                "points",
+                frame=str(frame),
+                points=f"{x},{y}",
+                occluded=str(int(seen == 1)),
+                outside=str(int(seen == 0)),
+            )
+    ElementTree.ElementTree(root).write(folder / "annotations.xml")
+
+
+FACE = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
+DERIVED = ("neck", "head_top")
+
+
+def write_coco_17(folder: Path, clip: Annotated) -> None:
+    """Without a face that is seen, so that the head top cannot be derived."""
+    document = coco(clip)
+    kept = [index for index, name in enumerate(ORDER) if name not in DERIVED]
+    document["categories"][0]["keypoints"] = [*FACE, *(ORDER[index] for index in kept)]
+    for annotation in document["annotations"]:
+        values = annotation["keypoints"]
+        own = [value for index in kept for value in values[3 * index : 3 * index + 3]]
+        annotation["keypoints"] = [0] * 3 * len(FACE) + own
+    _dump(folder, document, "person_keypoints_default.json")
+
+
 def yolo_line(clip: Annotated, frame: int) -> str:
     values = ["0", "0.5", "0.5", "0.4", "0.8"]
     for _, x, y, seen in clip.points(frame):
@@ -316,6 +350,8 @@ WRITERS: dict[str, Writer] = {
     "labelme": write_labelme,
     "cvat-images": write_cvat_images,
     "cvat-video": write_cvat_video,
+    "cvat-point-tracks": write_cvat_point_tracks,
+    "coco-17": write_coco_17,
     "ultralytics-pose": write_ultralytics,
     "deeplabcut-csv": write_deeplabcut,
     "deeplabcut-csv three cells": write_deeplabcut_three_cells,

@@ -72,10 +72,13 @@ def test_every_format_is_read_out_of_an_archive(tmp_path: Path, name: str) -> No
                 opened.write(path, path.relative_to(folder).as_posix())
     (entry,) = index_annotations(archive.parent)
     imported = import_clip("solo", [entry.path], ClipInfo(480, 360, 20))
-    assert imported.problems == []
+    assert [p.message for p in imported.problems if p.action != "noted"] == []
     (row,) = imported.table.to_dicts()
-    expected = [CLIP.frames[4][joint][:2] for joint in DANCE_14.names]
-    np.testing.assert_allclose(row["keypoints"], expected, atol=0.01)
+    for index, joint in enumerate(DANCE_14.names):
+        if not (row["derived"] and row["derived"][index]) and row["visibility"][index]:
+            place = CLIP.frames[4][joint][:2]
+            np.testing.assert_allclose(row["keypoints"][index], place, atol=0.01)
+    assert sum(v > 0 for v in row["visibility"]) >= 12
 
 
 def _hdf(path: Path, **content: Any) -> bytes:
@@ -145,7 +148,7 @@ def test_files_that_nothing_reads_are_listed(tmp_path: Path) -> None:
     (tmp_path / "yolo").mkdir()
     write_ultralytics(tmp_path / "yolo", CLIP)
     write_deeplabcut(tmp_path, CLIP)
-    for name in ("notes.txt", "table.xlsx", "a.pkl", "b.rar", "README.md", ".hidden", "clips.csv"):
+    for name in ("notes.txt", "table.xlsx", "a.pkl", "README.md", ".hidden", "clips.csv"):
         (tmp_path / name).write_text("x")
     (tmp_path / "empty.dat").touch()
     (tmp_path / "dance.mp4").write_bytes(b"x")
@@ -155,7 +158,6 @@ def test_files_that_nothing_reads_are_listed(tmp_path: Path) -> None:
     found = {path.relative_to(tmp_path).as_posix(): why for path, why in unread_files(tmp_path)}
     assert found == {
         "a.pkl": "is a Python pickle, which is never opened: export the annotations as COCO JSON",
-        "b.rar": "is an archive: unpack it",
         "dance.mp4": "is a video: give its folder as --clips",
         "empty.dat": "is empty",
         "images": "holds 3 images, which are not used by themselves",
