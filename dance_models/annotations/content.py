@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from dance_models.annotations.xml import load_xml
-from dance_models.errors import AnnotationError
+from dance_models.errors import AnnotationError, InputError
 
 if TYPE_CHECKING:
     import h5py
@@ -24,6 +24,8 @@ HDF_MAGIC: Final = b"\x89HDF\r\n\x1a\n"
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _TEXT: Final = frozenset({".json", ".xml", ".csv", ".txt", ".tsv", ".gz"})
 _HEAD: Final = 4096
+# What h5py raises, and what follows from values that are not as they should be.
+_DAMAGE: Final = (OSError, RuntimeError, LookupError, TypeError, AttributeError, ValueError)
 # Of text without a byte order mark so much is looked at for the zeros of UTF-16.
 _LOOKED_AT: Final = 256
 
@@ -43,7 +45,9 @@ class Hdf:
         try:
             with h5py.File(self.file if self.data is None else io.BytesIO(self.data), "r") as file:
                 yield file
-        except (OSError, RuntimeError, KeyError) as error:
+        except InputError:
+            raise
+        except _DAMAGE as error:
             raise AnnotationError(f"is a damaged HDF5 file ({error})", file=self.file) from error
 
 

@@ -143,7 +143,7 @@ def parse_deeplabcut_hdf(source: Hdf, parsed: ParsedFile) -> None:
             columns = [_column(names) for names in _items(group)]
             images = ["/".join(parts) for parts in _labels(group, "axis1")]
             values = group["block0_values"][()].tolist()
-        except (KeyError, IndexError, ValueError, AttributeError, UnicodeDecodeError) as error:
+        except (LookupError, ValueError, AttributeError) as error:
             raise InputError(
                 f"its table is not as DeepLabCut writes it ({error})",
                 hint="Give the CollectedData CSV, which DeepLabCut writes beside it",
@@ -179,7 +179,7 @@ def _labels(group: Any, axis: str) -> list[tuple[str, ...]]:
 
 
 def _text(label: Any) -> str:
-    return label.decode("utf-8") if isinstance(label, bytes) else str(label)
+    return label.decode("utf-8", "backslashreplace") if isinstance(label, bytes) else str(label)
 
 
 def _parse(table: _Table, parsed: ParsedFile) -> None:

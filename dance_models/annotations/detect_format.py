@@ -86,7 +86,10 @@ _BY_ID: Final = {known.id: known for known in ANNOTATION_FORMATS}
 _MEANT: Final = frozenset({".json", ".xml", ".slp"})
 # Read with other files: clips, corpus names, and what data sets and Label Studio add to labels.
 COMPANIONS: Final = frozenset(
-    {"clips.csv", "corpus", "fps", "fps.txt", "classes.txt", "notes.json"}
+    [
+        *("clips.csv", "corpus", "fps", "fps.txt", "classes.txt", "notes.json"),
+        *("train.txt", "val.txt", "test.txt"),  # lists of a data set's images
+    ]
 )
 SUFFIXES: Final = frozenset(s for known in ANNOTATION_FORMATS if known.read for s in known.suffixes)
 _SKIPPED: Final = frozenset({*IMAGE_SUFFIXES, *VIDEO_SUFFIXES})
@@ -117,9 +120,9 @@ def _parse(content: Content, file: str, reading: Reading | None) -> ParsedFile:
         raise
     except InputError as error:
         raise AnnotationError(
-            f"does not hold what its format requires ({error})",
+            f"does not hold what its format requires ({error.message})",
             file=file,
-            hint="Export it again from the annotation tool",
+            hint=error.hint or "Export it again from the annotation tool",
         ) from error
     parsed.finish()
     return parsed
