@@ -51,8 +51,10 @@ def _is_point(shape: dict[str, Any]) -> bool:
 def _image(data: dict[str, Any], parsed: ParsedFile) -> Image:
     size = image_size(data.get("imageWidth"), data.get("imageHeight"))
     name = data["imagePath"]
-    # labelme keeps the bare name; its own file is in the clip's folder.
-    clip, frame = parsed.identity_of(name, others=[parsed.file])
+    # labelme keeps the bare name; its own file is in the clip's folder. Among registered clips that
+    # is found in any format.
+    others = [parsed.file] if parsed.reading.clips is None else []
+    clip, frame = parsed.identity_of(name, others=others)
     return Image(clip, frame, name if isinstance(name, str) else "", size)
 
 

@@ -242,3 +242,22 @@ def test_annotations_of_other_clips_name_the_nearest_registered_one(tmp_path: Pa
     (said,) = result.problems
     assert (said.action, said.rows) == ("repaired", 3)
     assert "were read as clip salsa_01, as chosen with --clip" in said.message
+
+
+# --- labelme --------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["000012.jpg", "..\\frames\\000012.jpg"])
+def test_labelme_files_in_the_folder_of_their_clip(tmp_path: Path, name: str) -> None:
+    shapes = [
+        {"label": joint, "shape_type": "point", "points": [[x, y]]}
+        for joint, (x, y) in _pose(12).items()
+    ]
+    document = {"imagePath": name, "shapes": shapes}
+    for folder in ("salsa_01", "other"):
+        (tmp_path / folder).mkdir()
+    _is_exact(_import(tmp_path / "salsa_01" / "000012.json", document), [12])
+    path = tmp_path / "other" / "000012.json"
+    path.write_text(json.dumps(document))
+    chosen = Reading(CLIPS.clips, clip="duet")
+    result = import_clip("duet", [path], INFO, {path: chosen})
+    _is_exact(result, [12])
+    assert result.problems == []
