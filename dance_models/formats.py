@@ -4,6 +4,7 @@ Each reader declares its formats beside itself (``annotations/formats.py``,
 ``estimators/formats.py``); nothing else says which formats there are.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,3 +31,33 @@ class Format:
     def read(self) -> bool:
         """Whether its files are read, rather than named in an error."""
         return bool(self.since)
+
+
+def not_read(known: Format) -> str:
+    """What to tell a user who gives a file of a format that is not read."""
+    return f"this looks like {known.export} of {known.tool}, which is not read; {known.instead}"
+
+
+def markdown(formats: Sequence[Format]) -> str:
+    """The tables of the documentation: what is read, by content, and what is recognised only."""
+    parts = []
+    titles: dict[Content, str] = {"annotations": "Annotations", "poses": "Poses of estimators"}
+    for content, title in titles.items():
+        read = [known for known in formats if known.read and known.content == content]
+        if read:
+            head = ("tool", "export", "recognised by", "what is read", "since", "tested with")
+            rows = [
+                (f.tool, f.export, f.recognised_by, f.reads, f.since, f.tested_with) for f in read
+            ]
+            parts.append(f"## {title}\n\n{_table(head, rows)}")
+    others = [known for known in formats if not known.read]
+    if others:
+        told = [(f.tool, f.export, f.recognised_by, f.instead) for f in others]
+        table = _table(("tool", "export", "recognised by", "what to do"), told)
+        parts.append(f"## Recognised and not read\n\n{table}")
+    return "\n".join(parts)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -11,6 +11,7 @@ from pipelines.commands.clean import clean
 from pipelines.commands.demo import demo
 from pipelines.commands.evaluate import evaluate
 from pipelines.commands.export_frames import export_frames
+from pipelines.commands.formats import formats
 from pipelines.commands.lineage import lineage
 from pipelines.commands.promote import promote
 from pipelines.commands.rollback import rollback
@@ -30,7 +31,7 @@ def make_app() -> typer.Typer:
     )
     commands: list[Callable[..., None]] = [
         *(run, status, tables, demo, evaluate, apply, promote, rollback, lineage),
-        *(export_frames, ui, bench, clean),
+        *(export_frames, formats, ui, bench, clean),
     ]
     for command in commands:
         app.command()(command)

@@ -1,1 +1,1 @@
-"""Keypoint annotations of five formats into one canonical table, by joint name."""
+"""Keypoint annotations of many tools into one canonical table, by joint name."""

@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from dance_models.annotations.detect_format import SUFFIXES, check_size, parse_content, parse_file
+from dance_models.annotations.content import check_size
+from dance_models.annotations.detect_format import (
+    COMPANIONS,
+    SUFFIXES,
+    holds_annotations,
+    parse_content,
+    parse_file,
+)
 from dance_models.annotations.image_names import Reading
 from dance_models.annotations.parsed_file import ParsedFile
 from dance_models.errors import AnnotationError
@@ -22,7 +29,20 @@ _PICTURES: Final = frozenset(
 MOST_ENTRIES: Final = 500_000
 # Of all annotation files in an archive together, uncompressed.
 MOST_BYTES: Final = 1024**3
+_OTHERS: Final = "files that hold no annotations"
 ENCRYPTED: Final = 0x1  # bit of an entry's flags
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file's name is that of an archive, read or not."""
+    return path.suffix.lower() == ARCHIVE or _is_other(path)
+
+
+def _is_other(path: Path) -> bool:
+    """Whether this is an archive of another kind; ``a.json.gz`` is one file and no archive."""
+    inner = PurePosixPath(path.stem).suffix.lower()
+    single = path.suffix.lower() == ".gz" and inner in SUFFIXES
+    return path.suffix.lower() in OTHER_ARCHIVES and not single
 
 
 def parse_files(path: Path, reading: Reading | None = None) -> list[ParsedFile]:
@@ -31,7 +51,7 @@ def parse_files(path: Path, reading: Reading | None = None) -> list[ParsedFile]:
     Bad files in an archive are problems. Raises AnnotationError when the file or the archive cannot
     be used as a whole.
     """
-    if path.suffix.lower() in OTHER_ARCHIVES:
+    if _is_other(path):
         raise AnnotationError(
             "an archive of this kind is not read", file=path, hint="Unpack it, or pack it as .zip"
         )
@@ -69,7 +89,11 @@ def _parsed(path: Path, archive: zipfile.ZipFile, reading: Reading) -> Iterator[
     if not wanted and not whole.tallies:
         raise AnnotationError("has no annotation file in it", file=path)
     for entry in sorted(wanted, key=lambda entry: entry.filename):
-        yield _entry(path, archive, entry, reading)
+        parsed = _entry(path, archive, entry, reading)
+        if parsed is None:
+            whole.count(f"{_OTHERS}, such as {entry.filename}", action="noted")
+        else:
+            yield parsed
     whole.finish()
     if whole.problems:
         yield whole
@@ -81,18 +105,21 @@ def _is_wanted(entry: zipfile.ZipInfo, whole: ParsedFile) -> bool:
     suffix = name.suffix.lower()
     if entry.is_dir() or name.name.startswith(".") or "__MACOSX" in name.parts:
         return False
+    if suffix in {".yaml", ".yml"} or name.name.lower() in COMPANIONS:
+        return False  # they are read with others
     if suffix in SUFFIXES:
         return True
     if suffix == ARCHIVE or suffix in OTHER_ARCHIVES:
         whole.count(f"archives inside the archive, such as {name}: unpack them")
     elif suffix not in _PICTURES:
-        whole.count(f"files that hold no annotations, such as {name}", action="noted")
+        whole.count(f"{_OTHERS}, such as {name}", action="noted")
     return False
 
 
 def _entry(
     path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, reading: Reading
-) -> ParsedFile:
+) -> ParsedFile | None:
+    """What an entry holds; None for one without annotations whose name promises none."""
     file = f"{path}!{entry.filename}"
     try:
         if entry.flag_bits & ENCRYPTED:
@@ -101,6 +128,8 @@ def _entry(
         with archive.open(entry) as handle:
             # With a limit, no more is unpacked than the list of contents says, which was checked.
             data = handle.read(entry.file_size + 1)
+        if not holds_annotations(data, file):
+            return None
         return parse_content(data, file, reading)
     except AnnotationError as error:
         failed = ParsedFile(file, reading)

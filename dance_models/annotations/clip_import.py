@@ -11,7 +11,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dance_models.annotations.archives import parse_files
-from dance_models.annotations.fitting import ClipInfo, suspicious_unit, to_clip_size
+from dance_models.annotations.fitting import (
+    ClipInfo,
+    from_fractions,
+    suspicious_unit,
+    to_clip_size,
+)
 from dance_models.annotations.image_names import Reading
 from dance_models.annotations.numbering import counted_from_zero
 from dance_models.annotations.parsed_file import (
@@ -92,7 +97,7 @@ class _Collected:
             return
         for parsed in files:
             self.problems += [p for p in parsed.problems if p.clip in (self.clip, None)]
-            poses = [pose for pose in parsed.poses if pose.clip == self.clip]
+            poses = [from_fractions(p, self.info) for p in parsed.poses if p.clip == self.clip]
             frames = {*parsed.frames.get(self.clip, ()), *(pose.frame for pose in poses)}
             single = len(frames) == 1
             key = parsed.file.rpartition("/")[0] if single else parsed.file

@@ -27,6 +27,11 @@ class ClipInfo:
         return -0.5 <= x <= self.width - 0.5 and -0.5 <= y <= self.height - 0.5
 
 
+def from_fractions(pose: RawPose, info: ClipInfo) -> RawPose:
+    """A pose whose coordinates are fractions of the image, in pixels of the clip."""
+    return _scaled(pose, info.width, info.height) if pose.image.fractions else pose
+
+
 def suspicious_unit(poses: Sequence[RawPose], info: ClipInfo) -> str | None:
     """Why the coordinates of a file cannot be pixels, None when they can."""
     values = [abs(v) for pose in poses for x, y, _ in pose.joints.values() for v in (x, y)]

@@ -4,16 +4,13 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
-from dance_models.annotations.archives import ARCHIVE, OTHER_ARCHIVES, parse_files
-from dance_models.annotations.detect_format import SUFFIXES
+from dance_models.annotations.archives import is_archive, parse_files
+from dance_models.annotations.detect_format import is_candidate
 from dance_models.annotations.image_names import Reading
 from dance_models.annotations.parsed_file import ParsedFile, Problem
 from dance_models.errors import AnnotationError, InputError
 from dance_models.tables import file_digest
-
-READ_SUFFIXES: Final = SUFFIXES | {ARCHIVE} | OTHER_ARCHIVES
 
 
 @dataclass(frozen=True)
@@ -44,9 +41,9 @@ def index_annotations(
     paths = [
         p
         for p in sorted(directory.rglob("*"))
-        if p.suffix.lower() in READ_SUFFIXES and not p.name.startswith(".") and p.is_file()
+        if not p.name.startswith(".") and p.is_file() and wanted(p)
     ]
-    return [index_file(path, reading(path)) for path in paths if wanted(path)]
+    return [index_file(p, reading(p)) for p in paths if is_archive(p) or is_candidate(p)]
 
 
 def index_file(path: Path, reading: Reading) -> AnnotationFile:

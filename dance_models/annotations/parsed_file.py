@@ -72,6 +72,7 @@ class Image:
     frame: int
     name: str = ""
     size: tuple[float, float] | None = None  # width, height in pixels; None where not stated
+    fractions: bool = False  # coordinates are fractions of the image, whatever its size
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,7 @@ class ParsedFile:
 
     file: str
     reading: Reading = field(default_factory=Reading)
+    format: str = ""  # the id of its format, once recognised
     poses: list[RawPose] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     tallies: dict[tuple[str, str | None, Action], Tally] = field(default_factory=dict)

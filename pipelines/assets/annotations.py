@@ -1,4 +1,4 @@
-"""Annotations: files in five formats into one canonical table for each clip."""
+"""Annotations: files of many tools into one canonical table for each clip."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ GROUP = "annotations"
 
 RAW_ANNOTATIONS_DESCRIPTION = """Keypoint annotation files.
 
-COCO, CVAT XML, Label Studio, labelme and PoseTrack18, alone or in a `.zip`. *Observe* looks into
+In the formats that `dance formats` lists, alone or in a `.zip`. *Observe* looks into
 `raw/annotations` of the store; `dance run --annotations DIR` registers files that lie elsewhere.
 """
 

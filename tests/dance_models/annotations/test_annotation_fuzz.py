@@ -1,19 +1,30 @@
 """Valid documents of every format, corrupted in one place: read or reported, never a crash."""
 
+import contextlib
 import copy
 import json
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from annotated_clips import (
+    Annotated,
+    write_deeplabcut,
+    write_deeplabcut_hdf,
+    write_deeplabcut_multi,
+    write_sleap,
+    write_ultralytics,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dance_models.annotations.clip_import import ClipInfo, import_clip
 from dance_models.annotations.detect_format import parse_file
 from dance_models.annotations.folder_index import index_annotations
+from dance_models.annotations.unread import unread_files
 from dance_models.errors import AnnotationError
 from dance_models.skeleton import DANCE_14
 
@@ -66,8 +77,26 @@ LABEL_STUDIO: list[Any] = [
         ],
     }
 ]
+LABEL_STUDIO_MIN: list[Any] = [
+    {
+        "id": 1,
+        "image": "/data/upload/1/solo_000003.jpg",
+        "annotator": 4,
+        "kp": [
+            {
+                "x": x / 3.2,
+                "y": y / 2.4,
+                "keypointlabels": [joint],
+                "original_width": 320,
+                "original_height": 240,
+            }
+            for joint, (x, y) in zip(DANCE_14.names, POINTS, strict=True)
+        ],
+    }
+]
 DOCUMENTS = {
-    "coco": COCO, "posetrack": POSETRACK, "labelme": LABELME, "label_studio": LABEL_STUDIO
+    "coco": COCO, "posetrack": POSETRACK, "labelme": LABELME, "label_studio": LABEL_STUDIO,
+    "label_studio_min": LABEL_STUDIO_MIN,
 }  # fmt: skip
 
 JUNK = st.sampled_from(
@@ -203,3 +232,59 @@ def test_one_corrupted_value_in_xml_is_read_or_reported(
     file = tmp_path / "a.xml"
     ElementTree.ElementTree(root).write(file)
     nothing_is_silent(file, nothing_left=not list(root.iter("points")))
+
+
+ANNOTATED = Annotated(
+    "solo", 320, 240, {3: {j: (*p, 2) for j, p in zip(DANCE_14.names, POINTS, strict=True)}}
+)
+TABLES = {
+    "deeplabcut": (write_deeplabcut, ","),
+    "deeplabcut_multi": (write_deeplabcut_multi, ","),
+    "ultralytics": (write_ultralytics, " "),
+}
+
+
+@pytest.mark.parametrize("name", sorted(TABLES))
+@FUZZ
+@given(data=st.data())
+def test_one_corrupted_cell_is_read_or_reported(name: str, data: Any) -> None:
+    write, separator = TABLES[name]
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder), ANNOTATED)
+        file = next(p for p in Path(folder).rglob("*") if p.suffix in {".csv", ".txt"})
+        lines = [line.split(separator) for line in file.read_text().splitlines()]
+        row = data.draw(st.integers(0, len(lines) - 1))
+        column = data.draw(st.integers(0, len(lines[row]) - 1))
+        change = data.draw(st.sampled_from(["cell", "drop", "double"]))
+        if change == "cell":
+            lines[row][column] = data.draw(TEXT)
+        elif change == "drop":
+            del lines[row][column]
+        else:
+            lines.insert(row, lines[row])
+        file.write_text("\n".join(separator.join(line) for line in lines))
+        read_or_reported(file)
+
+
+@pytest.mark.parametrize("write", [write_deeplabcut_hdf, write_sleap])
+@FUZZ
+@given(data=st.data())
+def test_damaged_hdf_is_read_or_reported(write: Any, data: Any) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder), ANNOTATED)
+        (file,) = Path(folder).iterdir()
+        content = bytearray(file.read_bytes())
+        for _ in range(data.draw(st.integers(1, 5))):
+            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+        file.write_bytes(content[: data.draw(st.integers(8, len(content)))])
+        read_or_reported(file)
+
+
+def read_or_reported(file: Path) -> None:
+    """Rows, problems, an error of ours, or a file that is listed as read by nothing."""
+    with contextlib.suppress(AnnotationError):
+        parse_file(file)
+    index_annotations(file.parent)
+    result = import_clip("solo", [file], INFO)
+    said = result.problems or unread_files(file.parent)
+    assert result.table.height == 1 or said

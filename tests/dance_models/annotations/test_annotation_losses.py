@@ -217,7 +217,7 @@ def test_cvat_shapes_with_several_points_name_the_joint(tmp_path: Path) -> None:
 
 def test_xml_of_other_tools_is_refused(tmp_path: Path) -> None:
     _, report = _import(tmp_path, "<annotation><object/></annotation>")
-    assert "is in none of the known formats (CVAT)" in report
+    assert "looks like VOC XML of Pascal VOC, which is not read; it has boxes" in report
 
 
 def test_a_file_without_any_clip_has_its_reason_in_the_index(tmp_path: Path) -> None:

@@ -1,0 +1,114 @@
+"""Files below a folder that nothing reads, with what they look like and what to do."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from dance_models.annotations.archives import is_archive
+from dance_models.annotations.beside import IMAGE_SUFFIXES
+from dance_models.annotations.content import Content, read_content
+from dance_models.annotations.detect_format import (
+    copy_of,
+    format_of,
+    is_candidate,
+    is_companion,
+)
+from dance_models.errors import AnnotationError
+from dance_models.formats import not_read
+from dance_models.video.scan import VIDEO_SUFFIXES
+
+_IMAGES: Final = frozenset({*IMAGE_SUFFIXES, ".gif", ".avif", ".heic", ".svg", ".psd", ".dng"})
+_UNPACK: Final = "is an archive: unpack it"
+_TABLE: Final = "is a spreadsheet: give the annotations as their tool exports them"
+_PICKLE: Final = "is a Python pickle, which is never opened: export the annotations as COCO JSON"
+_ARRAY: Final = "holds arrays without joint names: give motion with --motion"
+_MODEL: Final = "is a model, not data"
+_SOUND: Final = "is a sound file"
+# What is said of a file that is not recognised by its content.
+_BY_SUFFIX: Final = {
+    **dict.fromkeys((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst"), _UNPACK),
+    **dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), _TABLE),
+    **dict.fromkeys((".pkl", ".pickle"), _PICKLE),
+    **dict.fromkeys((".npy", ".npz"), _ARRAY),
+    **dict.fromkeys((".pt", ".pth", ".onnx", ".tflite", ".task", ".ckpt", ".safetensors"), _MODEL),
+    **dict.fromkeys((".wav", ".mp3", ".aac", ".m4a", ".flac", ".ogg"), _SOUND),
+    ".bvh": "is motion: give its folder with --motion",
+}
+_OTHER: Final = "is in no known format; `dance formats` lists those that are read"
+_NO_DATA: Final = ("readme", "license", "licence", "notice", "changelog")
+
+
+class UnreadFile(NamedTuple):
+    """A file that is not used, and what it looks like and what to do; or a folder's images."""
+
+    path: Path
+    why: str
+
+
+def unread_files(directory: Path, used: Collection[Path] | None = None) -> list[UnreadFile]:
+    """Files below ``directory`` that nothing reads, in the order of their paths.
+
+    ``used`` are the files and folders that were read, by default the annotation files. Images are
+    counted for each folder. Hidden files, readme and licence files, and files that are read with
+    others (``clips.csv``, a data set's YAML) are left out.
+    """
+    directory = directory.resolve()
+    known = None if used is None else {path.resolve() for path in used}
+    found: list[UnreadFile] = []
+    images: Counter[Path] = Counter()
+    for path in _files(directory):
+        if known is None and (is_archive(path) or is_candidate(path)):
+            continue
+        if known is not None and (path in known or not known.isdisjoint(path.parents)):
+            continue
+        if is_companion(path) or _is_no_data(path) or copy_of(path) is not None:
+            continue
+        if path.suffix.lower() in _IMAGES:
+            images[path.parent] += 1
+        else:
+            found.append(UnreadFile(path, _why(path)))
+    found += [
+        UnreadFile(folder, f"holds {count} images, which are not used by themselves")
+        for folder, count in images.items()
+    ]
+    return sorted(found)
+
+
+def _files(directory: Path) -> Iterator[Path]:
+    for path in sorted(directory.rglob("*")):
+        parts = path.relative_to(directory).parts
+        if not any(part.startswith((".", "__MACOSX")) for part in parts) and path.is_file():
+            yield path
+
+
+def _is_no_data(path: Path) -> bool:
+    return path.name.lower().startswith(_NO_DATA) or path.suffix.lower() in {".md", ".db", ".ini"}
+
+
+def _why(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix in VIDEO_SUFFIXES:
+        return "is a video: give its folder as --clips"
+    try:
+        if path.stat().st_size == 0:
+            return "is empty"
+        content = read_content(path)
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    except AnnotationError as error:
+        return _BY_SUFFIX.get(suffix, error.message)
+    return _what(content) or _BY_SUFFIX.get(suffix, _OTHER)
+
+
+def _what(content: Content) -> str | None:
+    """What a content looks like, None when that is not known."""
+    try:
+        known = format_of(content)
+    except AnnotationError as error:
+        return error.message
+    if known is None:
+        return None
+    if known.read:
+        return f"looks like {known.export} of {known.tool}: give its folder as --annotations"
+    return not_read(known)
