@@ -44,12 +44,11 @@ def _print_list(console: Console) -> None:
 
     table = Table(title="Formats that are read")
     table.add_column("format", no_wrap=True)
-    for title in ("tool", "export", "read since", "recognised by", "tested with"):
+    for title in ("tool", "export", "read since"):
         table.add_column(title)
     for known in known_formats():
         if known.read:
-            cells = (known.id, known.tool, known.export, known.since)
-            table.add_row(*cells, known.recognised_by, known.tested_with)
+            table.add_row(known.id, known.tool, known.export, known.since)
     console.print(table)
     others = ", ".join(known.id for known in known_formats() if not known.read)
     console.print(f"Recognised and not read: {others}", highlight=False)

@@ -4,7 +4,6 @@ One row for each thing: :data:`ANNOTATION_REPORT`. The command line prints it in
 shows it as the asset ``annotation_report``.
 """
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Final
 import polars as pl
 
 from dance_models.annotations.parsed_file import frame_list
+from dance_models.annotations.unread import unread_files
 from dance_models.tables import write_table
 from pipelines.storage.annotation_problems import (
     ANNOTATION_REPORT,
@@ -20,7 +20,7 @@ from pipelines.storage.annotation_problems import (
     report_row,
 )
 from pipelines.storage.annotations import registered_annotations
-from pipelines.storage.clips import CORPUS_FILE, registered_clips
+from pipelines.storage.clips import registered_clips
 from pipelines.storage.folders import registered_folders
 from pipelines.storage.store import Store
 
@@ -29,7 +29,6 @@ LOST: Final = pl.col("action").is_in(("dropped", "not read")) | (
     (pl.col("action") == "repaired") & pl.col("joint").is_not_null()
 )
 MOST_LINES: Final = 40
-_READ_ELSEWHERE: Final = frozenset({"clips.csv", CORPUS_FILE, "fps"})
 
 
 def annotation_report(store: Store) -> pl.DataFrame:
@@ -51,22 +50,20 @@ def write_report(store: Store, report: pl.DataFrame) -> None:
 
 
 def _unread_files(store: Store) -> Iterator[dict[str, Any]]:
-    """Files in the named folders that nothing reads."""
-    used = {*registered_clips(store)["path"], *registered_annotations(store)["path"]}
-    seen: set[str] = set()
-    for folder in registered_folders(store)["folder"]:
-        for path in map(str, _files(Path(folder))):
-            if path not in used | seen and not any(p in used for p in map(str, Path(path).parents)):
-                seen.add(path)
-                yield report_row(path, "not read", "nothing reads files of this kind")
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and name not in _READ_ELSEWHERE:
-                yield Path(place) / name
+    """Files in the named folders that nothing reads; images beside annotations are no loss."""
+    paths = [*registered_clips(store)["path"], *registered_annotations(store)["path"]]
+    used = [Path(path) for path in paths]
+    folders = registered_folders(store)
+    of_clips = [Path(folder) for folder in folders.filter(content="clips")["folder"]]
+    seen: set[Path] = set()
+    for folder in map(Path, folders["folder"]):
+        for path, why in unread_files(folder, used) if folder.is_dir() else ():
+            if path in seen:
+                continue
+            seen.add(path)
+            among_clips = any(path.is_relative_to(clips) for clips in of_clips)
+            noted = path.is_dir() and not among_clips
+            yield report_row(str(path), "noted" if noted else "not read", why)
 
 
 # --- for the command line ---------------------------------------------------------------------

@@ -82,7 +82,7 @@ def test_files_that_nothing_reads_are_named_once(
     tmp_path: Path, store: Store, instance: dg.DagsterInstance
 ) -> None:
     folder = tmp_path / "clips"  # named as that of annotations too
-    for name in ("b.xyz", "a.xyz", "deep/c.xyz", ".hidden.xyz", "clips.csv"):
+    for name in ("b.xyz", "a.xyz", "deep/c.xyz", ".hidden.xyz", "clips.csv", "README.md"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("clip\nsalsa_01\n")
     report = annotations(store, instance, folder)
