@@ -1,7 +1,7 @@
 """Annotations: files of many tools into one canonical table for each clip."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import polars as pl
@@ -9,14 +9,26 @@ import polars as pl
 from dance_models.tables import ANNOTATIONS, conform, write_table
 from pipelines import previews
 from pipelines.assets.clips import clip_probe
+from pipelines.assets.conditions import WHEN_INPUT_CHANGED
 from pipelines.checks.annotations import ANNOTATION_CHECKS
 from pipelines.stage import Inputs, Metadata, Stage, StageContext
+from pipelines.storage.annotation_problems import write_problems
+from pipelines.storage.annotation_report import (
+    annotation_report,
+    report_lines,
+    report_sum,
+    write_report,
+)
 from pipelines.storage.annotations import (
     reading_of,
     register_annotations,
     registered_annotations,
 )
 from pipelines.storage.store import Store
+
+if TYPE_CHECKING:
+    from dance_models.annotations.image_names import Reading
+    from dance_models.annotations.parsed_file import Problem
 
 GROUP = "annotations"
 
@@ -70,9 +82,10 @@ def _inputs(context: StageContext[None]) -> Inputs:
     deps=["raw_annotations", clip_probe],
     inputs=_inputs,
     checks=ANNOTATION_CHECKS,
+    outputs=lambda store, clip: [store.table("annotation_problems", clip)],
     partitioned=True,
     group=GROUP,
-    version="3",
+    version="3",  # 3: what is not used is a table too
     kinds={"parquet"},
 )
 def pose_annotations(context: StageContext[None]) -> Metadata:
@@ -89,19 +102,65 @@ def pose_annotations(context: StageContext[None]) -> Metadata:
     readings = {Path(row["path"]): reading(row) for row in rows}
     files = list(readings)
     table = pl.DataFrame(schema=ANNOTATIONS)
-    report: list[str] = []
+    problems: list[Problem] = []
     if probe["status"] == "ok" and files:
         info = ClipInfo(probe["width"], probe["height"], probe["decoded_frames"])
         imported = import_clip(clip, files, info, readings)
-        table = imported.table
-        report = [str(problem) for problem in imported.problems]
-    for line in report:
-        context.log.warning(line)
+        table, problems = imported.table, imported.problems
+    elif files:
+        problems = [_of_quarantined(clip, path, of) for path, of in readings.items()]
+    for problem in problems:
+        context.log.warning(str(problem))
+    write_problems(store, clip, problems)
     path = store.table("pose_annotations", clip)
     write_table(conform(table, ANNOTATIONS), path)
     return {
         **previews.table_metadata(table, path, partition=True),
         "files": previews.markdown_list(str(f) for f in files),
-        "problems": len(report),
-        "report": previews.markdown_list(report),
+        "problems": len(problems),
+        "report": previews.markdown_list(str(problem) for problem in problems),
+    }
+
+
+def _of_quarantined(clip: str, path: Path, reading: "Reading") -> "Problem":
+    """The loss of a file's annotations of a clip that cannot be used."""
+    from dance_models.annotations.archives import parse_files
+    from dance_models.annotations.parsed_file import Problem
+
+    files = parse_files(path, reading)
+    lost = sum(pose.clip == clip for parsed in files for pose in parsed.poses)
+    message = "the clip is quarantined, so its annotations are not used; mend its file"
+    return Problem(str(path), message, clip, rows=lost)
+
+
+# --- annotation_report ------------------------------------------------------------------------
+
+
+@Stage(
+    deps=["raw_annotations", "raw_clips", pose_annotations],
+    inputs=lambda context: {"report": annotation_report(context.store).rows()},
+    group="dataset",
+    automation_condition=WHEN_INPUT_CHANGED,
+    version="1",
+    kinds={"parquet"},
+    name="annotation_report",
+)
+def annotation_report_stage(context: StageContext[None]) -> Metadata:
+    """What is not used of the annotations and of the folders that were named.
+
+    A row for each annotation, frame, joint, file or folder: where, why, what to do. `dance run` and
+    `dance status` print it in groups.
+    """
+    store = context.store
+    report = annotation_report(store)
+    path = store.table("annotation_report")
+    write_report(store, report)
+    lines = report_lines(report)
+    for line in lines:
+        context.log.warning(line)
+    return {
+        **previews.table_metadata(report, path),
+        "summary": report_sum(store, report),
+        "not_used": previews.markdown_list(lines),
+        "rows": previews.records(report, limit=100),
     }

@@ -45,7 +45,7 @@ def run(
     profile: common.ProfileOption = "demo",
     only: OnlyOption = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 3 when a clip was quarantined.")
+        bool, typer.Option("--strict", help="Exit with 3 when anything that was given is not used.")
     ] = False,
     person: common.PersonOption = None,
     tracks: common.TracksOption = None,
@@ -76,8 +76,8 @@ def run(
         outcome = session.run()
         if outcome.failed:
             raise typer.Exit(common.EXIT_FAILED)
-        if outcome.quarantined and strict:
-            raise typer.Exit(common.EXIT_QUARANTINED)
+        if strict and (outcome.quarantined or not outcome.lossless):
+            raise typer.Exit(common.EXIT_NOT_USED)
 
 
 def _reading(annotations: Path | None, clip: str | None, first_frame: int | None) -> "Reading":

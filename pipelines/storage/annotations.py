@@ -17,7 +17,9 @@ from dance_models.errors import InputError
 from dance_models.tables import Schema, conform, file_digest, write_table
 from dance_models.video.names import clip_slug
 from dance_models.video.scan import Problem
+from pipelines.storage.annotation_problems import write_file_problems
 from pipelines.storage.clips import registered_clips
+from pipelines.storage.folders import remember_folders
 from pipelines.storage.registration import (
     accept_all,
     one_at_a_time,
@@ -41,9 +43,7 @@ CLIPS_KEY: Final = "clips"
 
 def registered_annotations(store: Store) -> pl.DataFrame:
     """One row an annotation file (schema ``RAW_ANNOTATIONS``)."""
-    table = read_registered(store, "raw_annotations", RAW_ANNOTATIONS)
-    lacking = RAW_ANNOTATIONS.keys() - set(table.columns)  # in a table from before
-    return conform(table.with_columns(pl.lit(None).alias(c) for c in lacking), RAW_ANNOTATIONS)
+    return read_registered(store, "raw_annotations", RAW_ANNOTATIONS)
 
 
 def reading_of(store: Store) -> Callable[[Mapping[str, Any]], Reading]:
@@ -98,19 +98,28 @@ def register_annotations(
         for entry in index_annotations(directory, ready, reading):
             index[str(entry.path)] = entry
             rows[str(entry.path)] = _row(entry, reading(entry.path))
+    remember_folders(store, "annotations", directories)
     known = _digest(clips)
     if known != _clips_read_with(store):
         for path in sorted(rows.keys() - index.keys()):
             again = _read_again(rows[path], clips)
             if again is not None:
                 index[path], rows[path] = again, _row(again, _kept(rows[path], clips))
+    write_file_problems(store, index, rows.keys())
+    _write(store, instance, rows, known)
+    return [problem for _, entry in sorted(index.items()) for problem in _unused(entry)]
+
+
+def _write(
+    store: Store, instance: dg.DagsterInstance, rows: Mapping[str, dict[str, Any]], known: str
+) -> None:
+    """Write the table, and report it to Dagster when it changed."""
     table = conform(pl.DataFrame(list(rows.values()), schema=RAW_ANNOTATIONS), RAW_ANNOTATIONS)
     before = store.digest("raw_annotations")
     metadata = {CLIPS_KEY: known}
     version = write_table(table.sort("path"), store.table("raw_annotations"), metadata)
     if version != before:
         report_version(instance, "raw_annotations", version)
-    return [problem for _, entry in sorted(index.items()) for problem in _unused(entry)]
 
 
 _NEW: Final[Mapping[str, Any]] = {"chosen_clip": None, "chosen_first_frame": None}

@@ -15,6 +15,7 @@ import polars as pl
 from dance_models.tables import Schema, file_digest, write_table
 from dance_models.video.names import distinct_slug
 from dance_models.video.scan import ClipEntry, Problem, scan_clips
+from pipelines.storage.folders import remember_folders
 from pipelines.storage.registration import (
     accept_all,
     one_at_a_time,
@@ -86,6 +87,7 @@ def register_clips(
             if key != entry.clip and not same_file:
                 taken = {**known, **found}[entry.clip]["path"]
                 result.problems.append(_name_taken(entry, key, taken))
+    remember_folders(store, "clips", directories)
     _write(store, instance, known, found, result)
     return result
 
@@ -153,7 +155,10 @@ def _row(clip: str, entry: ClipEntry, corpus: str, sha256: str) -> dict[str, str
 
 
 def _name_taken(entry: ClipEntry, key: str, other: str) -> Problem:
-    message = f"the name {entry.clip!r} is taken by {other}; this file is the clip {key!r}"
+    message = (
+        f"the name {entry.clip!r} is taken by {other}, as are annotations of that name; this file "
+        f"is the clip {key!r}"
+    )
     return Problem(str(entry.path), message)
 
 

@@ -46,7 +46,7 @@ def test_bad_clips_are_quarantined_and_do_not_stop_the_run(
     assert code == 0
     for clip in ("text", "empty", "truncated"):
         assert f"quarantined {clip}:" in output
-    assert "broken.json: is not JSON" in output
+    assert "broken.json: not read: is not JSON" in output
     opened = Store(root=str(store))
     assert opened.read("pose_tracks", "ballet_01").height == 50
     assert opened.read("pose_tracks", "text").height == 0

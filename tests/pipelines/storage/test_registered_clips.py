@@ -76,7 +76,7 @@ def test_two_files_with_the_same_name(
     paths = [write_clip(folder / "ballet" / "solo.mp4", folder.name) for folder in folders]
     found = register_clips(store, instance, folders)
     assert [problem.file for problem in found.problems] == [str(path) for path in paths[1:]]
-    assert found.problems[0].message.startswith(f"the name 'solo' is taken by {paths[0]}; ")
+    assert found.problems[0].message.startswith(f"the name 'solo' is taken by {paths[0]}, as")
     keys = dict(registered_clips(store).select("path", "clip").rows())
     assert keys[str(paths[0])] == "solo"
     assert all(re.fullmatch("solo-[0-9a-f]{6}", keys[str(path)]) for path in paths[1:])

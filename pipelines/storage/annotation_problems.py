@@ -1,0 +1,77 @@
+"""What was dropped or repaired of annotations, as rows: of each clip, and of files as a whole."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final
+
+import polars as pl
+
+from dance_models.annotations.folder_index import AnnotationFile
+from dance_models.annotations.parsed_file import Problem
+from dance_models.tables import Schema, write_table
+from pipelines.storage.registration import read_registered
+from pipelines.storage.store import Store
+
+ANNOTATION_REPORT: Final[Schema] = {
+    "file": pl.String,
+    "clip": pl.String,  # null: of no clip, or of all
+    "frame": pl.Int64,
+    "joint": pl.String,
+    # "dropped", "repaired", "noted", "empty" (nothing was annotated yet), "not read" (a file)
+    "action": pl.String,
+    "rows": pl.Int64,  # annotated people that are lost; 0 for a joint, a file or a repair
+    "message": pl.String,  # why, and what to do
+}
+# Problems that the import of no clip reports, with the registered file that they are of.
+FILE_PROBLEMS: Final[Schema] = {"path": pl.String, **ANNOTATION_REPORT}
+
+
+def report_row(file: str, action: str, message: str) -> dict[str, Any]:
+    """A row of ``ANNOTATION_REPORT`` about a whole file."""
+    blank = dict.fromkeys(ANNOTATION_REPORT) | {"rows": 0}
+    return {**blank, "file": file, "action": action, "message": message}
+
+
+def _row(problem: Problem) -> dict[str, Any]:
+    return {
+        **report_row(problem.file, problem.action, problem.message),
+        "clip": problem.clip,
+        "frame": problem.frame,
+        "joint": problem.joint,
+        "rows": problem.rows if problem.action == "dropped" else 0,
+    }
+
+
+def write_problems(store: Store, clip: str, problems: Iterable[Problem]) -> None:
+    """Write what importing a clip dropped or repaired."""
+    table = pl.DataFrame([_row(problem) for problem in problems], schema=ANNOTATION_REPORT)
+    write_table(table, store.table("annotation_problems", clip), {})
+
+
+def file_problems(store: Store) -> pl.DataFrame:
+    """Problems of files as a whole (schema ``FILE_PROBLEMS``)."""
+    return read_registered(store, "annotation_file_problems", FILE_PROBLEMS)
+
+
+def write_file_problems(
+    store: Store, read: Mapping[str, AnnotationFile], registered: Collection[str]
+) -> None:
+    """Write the problems of the files that were ``read``; those of other ``registered`` files stay.
+
+    The caller holds the lock of the registrations.
+    """
+    kept = file_problems(store).filter(
+        pl.col("path").is_in(list(registered)), ~pl.col("path").is_in(list(read))
+    )
+    rows = [
+        {"path": path, **row}
+        for path, entry in sorted(read.items())
+        for row in (
+            [report_row(path, "not read", entry.problem)]
+            if entry.problem and not entry.problems
+            else map(_row, entry.problems)
+        )
+    ]
+    table = pl.concat([kept, pl.DataFrame(rows, schema=FILE_PROBLEMS)])
+    write_table(
+        table.sort("path", maintain_order=True), store.table("annotation_file_problems"), {}
+    )

@@ -1,0 +1,135 @@
+"""What was not used of the annotations and of the folders that were named, and why.
+
+One row for each thing: :data:`ANNOTATION_REPORT`. The command line prints it in groups, the web UI
+shows it as the asset ``annotation_report``.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from dance_models.annotations.parsed_file import frame_list
+from dance_models.tables import write_table
+from pipelines.storage.annotation_problems import (
+    ANNOTATION_REPORT,
+    file_problems,
+    report_row,
+)
+from pipelines.storage.annotations import registered_annotations
+from pipelines.storage.clips import CORPUS_FILE, registered_clips
+from pipelines.storage.folders import registered_folders
+from pipelines.storage.store import Store
+
+# A repair that names a joint made the joint absent.
+LOST: Final = pl.col("action").is_in(("dropped", "not read")) | (
+    (pl.col("action") == "repaired") & pl.col("joint").is_not_null()
+)
+MOST_LINES: Final = 40
+_READ_ELSEWHERE: Final = frozenset({"clips.csv", CORPUS_FILE, "fps"})
+
+
+def annotation_report(store: Store) -> pl.DataFrame:
+    """Everything that is not used (schema ``ANNOTATION_REPORT``), from what the store holds now."""
+    clips = registered_clips(store)["clip"].to_list()
+    tables = [store.table("annotation_problems", clip) for clip in clips]
+    found = [
+        pl.DataFrame(_unread_files(store), schema=ANNOTATION_REPORT),
+        file_problems(store).select(*ANNOTATION_REPORT),
+        *(pl.read_parquet(table) for table in tables if table.is_file()),
+    ]
+    # A problem of a file as a whole is in the import of every clip that the file mentions.
+    return pl.concat(found).unique(maintain_order=True)
+
+
+def write_report(store: Store, report: pl.DataFrame) -> None:
+    """Write the table of the asset ``annotation_report``."""
+    write_table(report, store.table("annotation_report"), {})
+
+
+def _unread_files(store: Store) -> Iterator[dict[str, Any]]:
+    """Files in the named folders that nothing reads."""
+    used = {*registered_clips(store)["path"], *registered_annotations(store)["path"]}
+    seen: set[str] = set()
+    for folder in registered_folders(store)["folder"]:
+        for path in map(str, _files(Path(folder))):
+            if path not in used | seen and not any(p in used for p in map(str, Path(path).parents)):
+                seen.add(path)
+                yield report_row(path, "not read", "nothing reads files of this kind")
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and name not in _READ_ELSEWHERE:
+                yield Path(place) / name
+
+
+# --- for the command line ---------------------------------------------------------------------
+
+
+def report_lines(report: pl.DataFrame) -> list[str]:
+    """The report in groups, one line each, losses first; at most ``MOST_LINES``."""
+    groups: dict[tuple[object, ...], list[dict[str, Any]]] = {}
+    shown = report.filter(pl.col("action") != "empty").sort(LOST, descending=True)
+    for row in shown.to_dicts():
+        groups.setdefault(_group(row), []).append(row)
+    lines = [_line(rows) for rows in groups.values()]
+    more = len(lines) - MOST_LINES
+    return [*lines[:MOST_LINES], *([f"and {more} more kinds of losses"] if more > 0 else [])]
+
+
+def _group(row: dict[str, Any]) -> tuple[object, ...]:
+    """Rows of one line: same folder, kind of file, clip, joint and message but for its numbers."""
+    file = Path(row["file"])
+    message = re.sub(r"-?\d+(\.\d+)?", "#", row["message"])
+    kind = (file.parent, file.suffix.lower())
+    return (row["action"], *kind, row["clip"], row["joint"], message)
+
+
+def _line(rows: list[dict[str, Any]]) -> str:
+    first = rows[0]
+    frames = sorted({row["frame"] for row in rows if row["frame"] is not None})
+    more = len({row["file"] for row in rows}) - 1
+    where = [first["file"] + (f" and {_plural(more, 'more file')}" if more else "")]
+    if first["action"] == "not read":
+        where.append("not read")
+    if first["clip"]:
+        where.append(f"clip {first['clip']}")
+    if len(frames) == 1:
+        where.append(f"frame {frames[0]}")
+    if first["joint"]:
+        where.append(f"joint {first['joint']}")
+    lost = sum(row["rows"] for row in rows)
+    count = f" [{_plural(lost, 'row')}]" if lost else ""
+    return f"{': '.join(where)}: {first['message']}{frame_list(frames)}{count}"
+
+
+def _plural(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def report_sum(store: Store, report: pl.DataFrame) -> str:
+    """What was read and what was lost, in one line."""
+    clips = registered_clips(store)["clip"]
+    tables = [store.table("pose_annotations", clip) for clip in clips]
+    read = sum(pl.scan_parquet(t).select(pl.len()).collect().item() for t in tables if t.is_file())
+    repaired = report.filter(action="repaired")
+    counts = (
+        (int(report["rows"].sum()), "row", " dropped"),
+        (repaired.filter(LOST).height, "joint", " dropped"),
+        (report.filter(action="not read")["file"].n_unique(), "file", " not read"),
+        (repaired.filter(~LOST).height, "repair", ""),
+    )
+    parts = [_plural(count, what) + done for count, what, done in counts if count]
+    line = f"{_plural(read, 'annotated frame')} read; {', '.join(parts) or 'nothing dropped'}"
+    return f"{line}, see {store.table('annotation_report')}" if parts else line
+
+
+def lost_anything(report: pl.DataFrame) -> bool:
+    """Whether anything that the user gave is not used."""
+    return not report.filter(LOST).is_empty()
