@@ -6,9 +6,10 @@ Each reader declares its formats beside itself (``annotations/formats.py``,
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 Content = Literal["annotations", "poses"]
+_OPTION: Final[dict[Content, str]] = {"annotations": "`--annotations`", "poses": "`--tracks`"}
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ def markdown(formats: Sequence[Format]) -> str:
             parts.append(f"## {title}\n\n{_table(head, rows)}")
     others = [known for known in formats if not known.read]
     if others:
-        told = [(f.tool, f.export, f.recognised_by, f.instead) for f in others]
-        table = _table(("tool", "export", "recognised by", "what to do"), told)
+        told = [(f.tool, f.export, _OPTION[f.content], f.recognised_by, f.instead) for f in others]
+        table = _table(("tool", "export", "given with", "recognised by", "what to do"), told)
         parts.append(f"## Recognised and not read\n\n{table}")
     return "\n".join(parts)
 

@@ -229,6 +229,12 @@ ANNOTATION_FORMATS: Final[tuple[Format, ...]] = (
         '[{"frame_id": 0, "instances": [{"keypoints": ...}]}]', "", _FORM, _TRACKS,
     ),
     Format(
+        "ultralytics-results", "Ultralytics", "results JSON", "annotations", (".json",),
+        "`box`, `confidence` and `keypoints`", "nothing",
+        '[{"name": "person", "confidence": 0.9, "box": {...}, "keypoints": {"x": [...], ...}}]',
+        "", _FORM, _TRACKS,
+    ),
+    Format(
         "mediapipe", "MediaPipe", "landmark JSON", "annotations", (".json",),
         "landmarks with `x`, `y`, `z` and `visibility`", "nothing",
         '[{"landmarks": [{"x": 0.5, "y": 0.2, "z": 0.1, "visibility": 0.9}]}]', "", _FORM, _TRACKS,

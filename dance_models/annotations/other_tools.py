@@ -100,6 +100,10 @@ def _is_mmpose(document: Any) -> bool:
     return _has(document, "instance_info") or _has(document, "instances")
 
 
+def _is_ultralytics_results(document: Any) -> bool:
+    return _has(document, "box", "confidence", "keypoints")
+
+
 def _is_mediapipe(document: Any) -> bool:
     names = ("landmarks", "pose_landmarks", "poseLandmarks", "worldLandmarks")
     return any(_has(document, name) for name in names) or _has(document, "x", "y", "visibility")
@@ -148,6 +152,7 @@ OTHER_TOOLS: Final[Mapping[str, tuple[tuple[Kind, Callable[[Any], bool]], ...]]]
     "openpose": (("json", _is_openpose),),
     "mmpose": (("json", _is_mmpose),),
     "coco-results": (("json", _is_coco_results),),
+    "ultralytics-results": (("json", _is_ultralytics_results),),
     "mediapipe": (("json", _is_mediapipe),),
     "pascal-voc": (("xml", _is_voc),),
     "kinovea": (("xml", _is_kinovea),),

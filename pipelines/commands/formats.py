@@ -50,16 +50,21 @@ def _print_list(console: Console) -> None:
         if known.read:
             table.add_row(known.id, known.tool, known.export, known.since)
     console.print(table)
-    others = ", ".join(known.id for known in known_formats() if not known.read)
+    others = ", ".join({known.id: 0 for known in known_formats() if not known.read})
     console.print(f"Recognised and not read: {others}", highlight=False)
     console.print("`dance formats FORMAT` describes one.", highlight=False)
 
 
 def _print_one(console: Console, name: str) -> None:
-    """Print all that is declared. Raises InputError for a name that is not known."""
-    known = next((one for one in known_formats() if one.id == name.lower()), None)
-    if known is None:
+    """Print all that is declared of it. Raises InputError for a name that is not known."""
+    found = [one for one in known_formats() if one.id == name.lower()]
+    if not found:
         raise InputError(f"there is no format {name!r}", hint="`dance formats` lists them")
+    for known in found:  # a tool may write annotations and poses alike
+        _print_format(console, known)
+
+
+def _print_format(console: Console, known: "Format") -> None:
     lines = {
         "tool": known.tool,
         "export": known.export,

@@ -109,6 +109,7 @@ OTHERS: dict[str, tuple[str, object]] = {
     "openpose": ("a.json", {"version": 1.3, "people": [{"pose_keypoints_2d": [1.0]}]}),
     "coco-results": ("a.json", [{"image_id": "0.jpg", "keypoints": [1.0], "score": 2.9}]),
     "mmpose": ("a.json", {"meta_info": {}, "instance_info": [{"frame_id": 0, "instances": []}]}),
+    "ultralytics-results": ("a.json", [{"confidence": 0.9, "box": {}, "keypoints": {"x": []}}]),
     "mediapipe": ("a.json", [{"landmarks": [{"x": 0, "y": 0, "z": 0, "visibility": 1}]}]),
     "deeplabcut-predictions": ("a.csv", b"scorer,D,D\nbodyparts,a,a\ncoords,x,likelihood\n0,1,1\n"),
     "label-studio-csv": ("a.csv", b'id,image,kp\n1,a.jpg,"[{""keypointlabels"": []}]"\n'),
