@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.errors import InputError
-from dance_models.estimators.joints import OPENPOSE_COCO18, to_skeleton
-from dance_models.estimators.pose_json import People, Person
+from dance_models.estimators.joints import to_skeleton
+from dance_models.estimators.pose_models import OPENPOSE_COCO18
+from dance_models.estimators.pose_track import People, Person
 from dance_models.motion.people import main_person
 
 SIZE: Final = (340, 256)  # width and height of the pictures that the fractions refer to

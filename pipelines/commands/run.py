@@ -37,6 +37,7 @@ def run(
     ] = False,
     person: common.PersonOption = None,
     tracks: common.TracksOption = None,
+    pose_model: common.PoseModelOption = None,
     onnx: OnnxOption = None,
     folds: Annotated[int, typer.Option(help="Also train and score on so many grouped folds.")] = 0,
     ablations: Annotated[
@@ -51,7 +52,7 @@ def run(
     from pipelines.profile_options import ProfileOptions
 
     with common.reported(debug):
-        estimator = common.estimator_of(person, tracks, onnx)
+        estimator = common.estimator_of(person, tracks, onnx, pose_model)
         # --only may name assets of motion that is only now being registered.
         options = ProfileOptions(
             profile, ablations, folds, estimator, motion is not None or None, rendered

@@ -8,7 +8,7 @@ import pytest
 from dance_models.config import EstimatorConfig
 from dance_models.errors import InputError
 from dance_models.estimators.factory import estimator_fingerprint, make_estimator
-from dance_models.estimators.precomputed import PrecomputedPoses, find_track
+from dance_models.estimators.precomputed import PrecomputedPoses, files_of_clip
 from dance_models.skeleton import DANCE_14
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
@@ -73,23 +73,25 @@ def test_scores_and_no_landmarks(tmp_path) -> None:
 def test_the_file_is_found_by_the_slug_of_the_clip(tmp_path, name) -> None:
     write_track(tmp_path / name, [(0, 200, 80)])
     write_track(tmp_path / "my_clip_11.json", [(0, 200, 80)])
-    assert find_track(tmp_path, "my_clip_1").name == name
+    assert files_of_clip(tmp_path, "my_clip_1")[0].name == name
 
 
 def test_a_folder_belongs_to_its_clip(tmp_path) -> None:
-    (tmp_path / "my_clip_1").mkdir()
-    assert find_track(tmp_path, "my_clip_1") == tmp_path / "my_clip_1"
+    folder = tmp_path / "my_clip_1"
+    folder.mkdir()
+    write_track(folder / "f_000001.json", [(0, 200, 80)])
+    assert files_of_clip(tmp_path, "my_clip_1") == (folder, [folder / "f_000001.json"])
 
 
 def test_a_missing_or_ambiguous_track_is_an_error(tmp_path) -> None:
     with pytest.raises(InputError, match=r"'a'.*found nothing.*a\.json"):
-        find_track(tmp_path, "a")
+        files_of_clip(tmp_path, "a")
     write_track(tmp_path / "a.coco.json", [(0, 200, 80)])
     write_track(tmp_path / "a.openpose.json", [(0, 200, 80)])
     with pytest.raises(InputError, match=r"found a\.coco\.json, a\.openpose\.json"):
-        find_track(tmp_path, "a")
+        files_of_clip(tmp_path, "a")
     with pytest.raises(InputError, match="does not exist"):
-        find_track(tmp_path / "gone", "a")
+        files_of_clip(tmp_path / "gone", "a")
 
 
 def test_version_and_fingerprint_follow_the_content(tmp_path) -> None:
