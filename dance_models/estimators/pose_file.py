@@ -274,8 +274,9 @@ def _read_document(document: Any, reading: Reading) -> None:
         _read_frames([(stated_frame(document) or 0, document, None)], reading)
         return
     entries = frame_entries(document)
-    if entries is None:
-        raise unknown_form(_json_form(document))
+    refused = _json_form(document)
+    if entries is None or refused:
+        raise unknown_form(refused)
     _read_frames([(frame, entry, None) for frame, entry in entries], reading)
 
 

@@ -84,7 +84,8 @@ _BONES: Final = (
     )),
     *(("left_shoulder", "right_shoulder"), ("left_hip", "right_hip"), ("neck", "head_top")),
 )  # fmt: skip
-# Mean bone over the joints' spread. Right orders lie at 0.3 to 0.82 (median 0.5), drawn ones at 1.2.
+# Mean bone over the joints' spread. Measured: 0.3 to 0.82 of right orders (median 0.5), 1.2 of
+# drawn ones.
 PLAUSIBLE: Final = 0.9
 # The order that is listed first of a number of joints is the usual one. Another one is taken when
 # it has at most this share of its bones. Measured: 0.3 to 0.4 (BODY_25 and BODY_25B).

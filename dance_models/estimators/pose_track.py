@@ -78,7 +78,7 @@ class Reading:
     bad: list[InputError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     may_be_fractions: bool = False  # of the image, rather than pixels
-    model: str | None = None  # the model that the user or the format names
+    doubtful: bool = False  # whether the order of the joints is
 
     @contextmanager
     def attempt(self, frame: int | None = None, file: Path | None = None) -> Iterator[None]:
@@ -109,8 +109,7 @@ class Reading:
         Raises InputError when they are no numbers of that kind.
         """
         self.frames.add(frame)
-        expected = names or (POSE_MODELS[self.model] if self.model else None)
-        self.people.append(RawPerson(frame, triples_of(values, expected), names, size))
+        self.people.append(RawPerson(frame, triples_of(values, names), names, size))
 
 
 def triples_of(values: Any, names: Sequence[str] | None = None) -> NDArray[np.float64]:
@@ -186,7 +185,8 @@ def finished(
     if empty and people:
         listed = frame_list(empty) or f" (frame {empty[0]})"
         notes.append(f"{len(empty)} frames without a person{listed}")
-    notes += _upright_notes(scaled)
+    if not reading.doubtful:
+        notes += _upright_notes(scaled)
     placed = _from_zero(reading, scaled, num_frames, notes)
     file = reading.path.name
     return PoseTrack(placed, reading.format, model, tuple(f"{file}: {note}" for note in notes))
@@ -204,21 +204,21 @@ def _settle_models(reading: Reading, pose_model: str | None) -> str:
             )
         return ""
     counts = Counter(len(raw.triples) for raw in unnamed)
-    model = pose_model or reading.model
-    usual = len(named_model(model)) if model else _usual(counts)
+    usual = len(named_model(pose_model)) if pose_model else _usual(counts)
     for raw in unnamed:
         if len(raw.triples) != usual:
             reading.bad.append(_miscounted(reading, raw, usual, pose_model))
     unfit = {id(raw) for raw in unnamed if len(raw.triples) != usual}
     reading.people = [raw for raw in reading.people if id(raw) not in unfit]
     fitting = [raw.triples for raw in unnamed if id(raw) not in unfit]
-    if model:
-        return model
+    if pose_model:
+        return pose_model
     if not fitting:
         return ""
     points = np.stack(fitting)[..., :2]
     chosen, doubt = choose_model(points)
     if doubt is not None:
+        reading.doubtful = True
         reading.notes.append(doubt)
     return chosen
 

@@ -26,7 +26,11 @@ _AFTER: Final = (
     r"|openpose|alphapose|mediapipe|predictions?|results|analysis|px_person\d+))"
 )
 
-_FRAME_NUMBER: Final = re.compile(r"(.+?)[_-]?\d+(?:_keypoints)?", re.IGNORECASE)
+# Short numbers alone may be those of takes: dance_02.json is no frame of a clip named dance.
+_FRAME_NUMBER: Final = {
+    ".json": re.compile(r"(.+?)[_-](?:\d{6,}|\d+_keypoints)", re.IGNORECASE),
+    ".txt": re.compile(r"(.+)_\d+"),
+}
 
 
 class PrecomputedPoses:
@@ -177,8 +181,8 @@ def _loose_frames(folder: Path, clip: str) -> list[Path]:
     return [
         entry
         for entry in _entries(folder)
-        if entry.suffix.lower() in (".json", ".txt")
-        and (name := _FRAME_NUMBER.fullmatch(entry.stem))
+        if (pattern := _FRAME_NUMBER.get(entry.suffix.lower()))
+        and (name := pattern.fullmatch(entry.stem))
         and clip in _slug(name[1])
     ]
 

@@ -38,7 +38,7 @@ def body(
 
 
 def in_order(names: Sequence[str], of: Body) -> np.ndarray:
-    """(J, 2) in an order of joints; those that a body does not have (hands, face) are at the nose."""
+    """(J, 2) in an order of joints; those of hands and face are at the nose."""
     return np.array([of.get(name, of["nose"]) for name in names])
 
 
