@@ -6,6 +6,7 @@ pixels, joints are matched by name.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -149,8 +150,9 @@ def _read_json_files(files: Sequence[Path], reading: Reading) -> None:
     if clips:
         _read_document(documents[clips[0]], reading)
         return
-    frames = _frames_of_files(files)
-    for file, found in broken:
+    frames = _frames_of_files(files, reading)
+    documents = {file: document for file, document in documents.items() if file in frames}
+    for file, found in ((file, found) for file, found in broken if file in frames):
         reading.frames.add(frames[file])
         reading.bad.append(InputError(found.message, file=file, frame=frames[file]))
     entries = [(frames[file], document, file) for file, document in documents.items()]
@@ -165,11 +167,12 @@ def _read_json_files(files: Sequence[Path], reading: Reading) -> None:
     _read_frames(single, reading)
 
 
-def _frames_of_files(files: Sequence[Path]) -> dict[Path, int]:
-    try:
-        return dict(zip(files, numbers_in([file.name for file in files]), strict=True))
-    except InputError as error:
-        raise InputError(error.message, file=files[0]) from error
+def _frames_of_files(files: Sequence[Path], reading: Reading) -> dict[Path, int]:
+    """The frame of each file; those without a number in the name are noted and left out."""
+    numbered = [file for file in files if re.search(r"\d", file.stem)]
+    for file in sorted(set(files) - set(numbered)):
+        reading.bad.append(InputError(f"{file.name!r} holds no frame number", file=file))
+    return dict(zip(numbered, numbers_in([file.name for file in numbered]), strict=True))
 
 
 def _is_clip(document: Any) -> bool:
@@ -178,14 +181,12 @@ def _is_clip(document: Any) -> bool:
         return True
     if coco_json.is_results(document):
         return len({str(e.get("image_id")) for e in document if isinstance(e, dict)}) > 1
-    return mmpose.is_track(document) and len(document["instance_info"] or ()) > 1
+    return mmpose.is_track(document) and len(document["instance_info"]) > 1
 
 
 def _of_one_frame(document: Any) -> Any:
-    """MMPose's demos wrap the instances of an image as those of a video."""
-    if mmpose.is_track(document) and document["instance_info"]:
-        return document["instance_info"][0]
-    return document
+    """The only frame of a video that has one, as some save every frame of a clip."""
+    return document["instance_info"][0] if mmpose.is_track(document) else document
 
 
 # --- files ------------------------------------------------------------------------------------

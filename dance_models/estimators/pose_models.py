@@ -50,6 +50,7 @@ POSE_MODELS: Final[Mapping[str, tuple[str, ...]]] = {
     "body_19": OPENPOSE_BODY25[:19],
     "body_135": (*OPENPOSE_BODY25B, *_others(110)),
     "mpi_15": ("head_top", "neck", *_OPENPOSE_ARMS, *_OPENPOSE_LEGS, "chest"),
+    "dwpose_134": (*OPENPOSE_COCO18, *_others(116)),
     "halpe_26": HALPE26,
     "halpe_68": (*HALPE26, *_others(42)),
     "halpe_136": (*HALPE26, *_others(110)),
@@ -131,13 +132,13 @@ def bone_length(joints: Sequence[str], points: NDArray[np.floating]) -> float:
     return float(np.median(mean / np.maximum(spread, 1e-9)))
 
 
-def choose_model(points: NDArray[np.floating]) -> tuple[str, str | None]:
+def choose_model(points: NDArray[np.floating], named: str | None = None) -> tuple[str, str | None]:
     """The model whose order fits people (P, J, 2), and a warning where that is doubtful.
 
-    Raises InputError when no known model has J joints.
+    A ``named`` model is taken however it fits. Raises InputError when no known model has J joints.
     """
     count = points.shape[1]
-    names = models_of(count)
+    names = [named] if named else models_of(count)
     if not names:
         raise InputError(
             f"{count} joints are of no known model",
@@ -154,9 +155,10 @@ def choose_model(points: NDArray[np.floating]) -> tuple[str, str | None]:
     usual = next(name for name in names if name in known)
     best = shortest if known[shortest] < _CLEARLY * known[usual] else usual
     if known[best] > PLAUSIBLE:
+        what = named or f"every known model of {count} joints ({', '.join(names)})"
         return best, (
-            f"the order of the joints is implausible for every known model of {count} joints "
-            f"({', '.join(names)}); read as {best}. Look at the poses; --pose-model names the model"
+            f"the order of the joints is implausible for {what}; read as {best}. Look at the "
+            "poses; --pose-model names the model"
         )
     if shortest != best:
         return best, (

@@ -26,10 +26,12 @@ _FARTHEST: Final = 1e6  # pixels; no image is that large
 _BAD_LISTED: Final = 3
 # Median coordinate of a clip in fractions of the image; landmarks may lie outside of it.
 _MOST_FRACTION: Final = 1.5
-_ANKLES, _SHOULDERS = (
+_ANKLES, _SHOULDERS, _HIPS = (
     [DANCE_14.index[f"{side}_{part}"] for side in ("left", "right")]
-    for part in ("ankle", "shoulder")
+    for part in ("ankle", "shoulder", "hip")
 )
+_NECK: Final = DANCE_14.index["neck"]
+_FAR_NECK: Final = 0.5  # torso lengths, from the middle of the shoulders; the top of the head: 0.7
 _UPSIDE_DOWN: Final = 0.9  # share of people with the ankles above the shoulders
 
 
@@ -55,6 +57,13 @@ class PoseTrack:
     format: str  # an id of dance_models.estimators.formats.POSE_FORMATS
     model: str  # a key of POSE_MODELS; "" where the files name the joints
     notes: tuple[str, ...] = ()
+
+    @property
+    def described(self) -> str:
+        """What was read, in words."""
+        most = max(map(len, self.people.values()), default=0)
+        joints = self.model or "joints by name"
+        return f"{self.format}, {joints}: {len(self.people)} frames, at most {most} people"
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,9 +122,11 @@ class Reading:
 
 
 def triples_of(values: Any, names: Sequence[str] | None = None) -> NDArray[np.float64]:
-    """(J, 3) from a flat list; null becomes NaN. Raises InputError for anything else."""
+    """(J, 3) from a flat list or rows of three; null becomes NaN. Raises InputError otherwise."""
     if not isinstance(values, list):
         raise InputError("the keypoints are not a list")
+    if values and all(isinstance(row, list) and len(row) == 3 for row in values):
+        values = [value for row in values for value in row]
     if names is not None and len(values) != 3 * len(names):
         raise InputError(
             f"{len(values)} values where {len(names)} joints need {3 * len(names)}",
@@ -186,7 +197,7 @@ def finished(
         listed = frame_list(empty) or f" (frame {empty[0]})"
         notes.append(f"{len(empty)} frames without a person{listed}")
     if not reading.doubtful:
-        notes += _upright_notes(scaled)
+        notes += _posture_notes(scaled)
     placed = _from_zero(reading, scaled, num_frames, notes)
     file = reading.path.name
     return PoseTrack(placed, reading.format, model, tuple(f"{file}: {note}" for note in notes))
@@ -211,12 +222,9 @@ def _settle_models(reading: Reading, pose_model: str | None) -> str:
     unfit = {id(raw) for raw in unnamed if len(raw.triples) != usual}
     reading.people = [raw for raw in reading.people if id(raw) not in unfit]
     fitting = [raw.triples for raw in unnamed if id(raw) not in unfit]
-    if pose_model:
-        return pose_model
     if not fitting:
-        return ""
-    points = np.stack(fitting)[..., :2]
-    chosen, doubt = choose_model(points)
+        return pose_model or ""
+    chosen, doubt = choose_model(np.stack(fitting)[..., :2], pose_model)
     if doubt is not None:
         reading.doubtful = True
         reading.notes.append(doubt)
@@ -288,16 +296,28 @@ def _from_zero(
     return people
 
 
-def _upright_notes(people: People) -> list[str]:
-    """A warning when nearly all people stand on their heads: y may count upwards."""
-    keypoints = np.array([p.keypoints for persons in people.values() for p in persons])
-    if not len(keypoints):
+def _posture_notes(people: People) -> list[str]:
+    """Warnings when nearly all people stand on their heads, or the neck is no neck."""
+    found = [person.keypoints for persons in people.values() for person in persons]
+    if not found:
         return []
-    heights = keypoints[:, _ANKLES, 1].mean(1) - keypoints[:, _SHOULDERS, 1].mean(1)
-    known = heights[np.isfinite(heights)]
+    keypoints = np.stack(found).astype(np.float64)
+    shoulders, hips = (keypoints[:, ends].mean(axis=1) for ends in (_SHOULDERS, _HIPS))
+    notes = []
+    below = keypoints[:, _ANKLES, 1].mean(axis=1) - shoulders[:, 1]
+    known = below[np.isfinite(below)]
     if len(known) and np.mean(known < 0) > _UPSIDE_DOWN:
-        return ["the ankles are above the shoulders in nearly all frames; y must count downwards"]
-    return []
+        notes.append("the ankles are above the shoulders in nearly all frames: y counts downwards")
+    torso = np.linalg.norm(shoulders - hips, axis=1)
+    away = np.linalg.norm(keypoints[:, _NECK] - shoulders, axis=1) / np.maximum(torso, 1e-9)
+    known = away[np.isfinite(away)]
+    if len(known) and np.median(known) > _FAR_NECK:
+        notes.append(
+            f"the neck is {np.median(known):.1f} torso lengths from the middle of the shoulders. "
+            "AlphaPose's --format cmu and open write the head there for its Halpe models: export "
+            "its default format"
+        )
+    return notes
 
 
 def _all_bad(reading: Reading) -> InputError:

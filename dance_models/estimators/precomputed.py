@@ -38,7 +38,7 @@ class PrecomputedPoses:
 
     Of several people it takes the largest (or the one of rank ``person``) at the start of a run
     and stays with that person. A frame that is not in the track has no person. ``notes`` says what
-    of the files was not used, and what is doubtful.
+    of the files was not used, and what is doubtful; ``described`` says what was read.
     """
 
     name = "precomputed"
@@ -46,6 +46,7 @@ class PrecomputedPoses:
     def __init__(self, track: PoseTrack, version: str, *, person: int | None = None) -> None:
         self.version = version
         self.notes = track.notes
+        self.described = track.described
         self._people = track.people
         self._follower = PersonFollower(person)
 

@@ -276,10 +276,11 @@ def pose_tracks(context: StageContext[EstimatorConfig]) -> Metadata:
     store, clip = context.store, context.clip
     frames = store.read("sampled_frames", clip)
     notes: tuple[str, ...] = ()
+    described = ""
     if frames.height:
         counted = store.read("clip_probe", clip)["decoded_frames"][0]
         estimator = make_estimator(context.config, store.weights, clip, counted)
-        notes = notes_of(estimator)
+        notes, described = notes_of(estimator), getattr(estimator, "described", "")
         table = track_clip(frames, store.path, estimator, clip)
     else:
         table = pl.DataFrame(schema=TRACKS)
@@ -294,7 +295,7 @@ def pose_tracks(context: StageContext[EstimatorConfig]) -> Metadata:
     return {
         **previews.table_metadata(table, path, partition=True),
         "person_found": f"{found} of {table.height} frames",
-        **({"track_files": "; ".join(notes)} if notes else {}),
+        **({"track_files": "; ".join([described, *notes])} if described else {}),
         **_skeleton_preview(store, frames, table, clip),
     }
 

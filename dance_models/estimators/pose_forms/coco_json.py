@@ -49,7 +49,7 @@ def read_results(document: list[Any], reading: Reading) -> None:
         with reading.attempt():
             frame = frame_index(entry_field(entry, "image_id", position), "image_id")
             with reading.attempt(frame):
-                reading.add(frame, _flattened(entry_field(entry, "keypoints", position)))
+                reading.add(frame, entry_field(entry, "keypoints", position))
                 without_origin(reading)
 
 
@@ -82,15 +82,6 @@ def read_keypoints_file(document: dict[str, Any], reading: Reading) -> None:
         for raw in reading.people:
             raw.triples[raw.triples[:, 2] == 0, :2] = np.nan
             raw.triples[:, 2] /= 2
-
-
-def _flattened(values: Any) -> Any:
-    """Rows [x, y, score] as one list; anything else as it is."""
-    if not isinstance(values, list) or not values:
-        return values
-    if not all(isinstance(row, list) and len(row) == 3 for row in values):
-        return values
-    return [value for row in values for value in row]
 
 
 def without_origin(reading: Reading) -> None:

@@ -27,12 +27,15 @@ def _are_rows(keypoints: Any) -> bool:
 
 
 def is_track(document: Any) -> bool:
-    """Whether a JSON document has MMPose's ``instance_info``."""
-    return isinstance(document, dict) and "instance_info" in document
+    """Whether a JSON document has ``instance_info`` of the frames of a video."""
+    info = document.get("instance_info") if isinstance(document, dict) else None
+    return isinstance(info, list) and any(isinstance(e, dict) and "instances" in e for e in info)
 
 
 def _instances(document: Any) -> Any:
-    return document.get("instances") if isinstance(document, dict) else document
+    if not isinstance(document, dict):
+        return document
+    return document.get("instances", document.get("instance_info"))
 
 
 def names_of(document: dict[str, Any]) -> tuple[str, ...] | None:
@@ -50,6 +53,8 @@ def read_frame(
     document: Any, frame: int, reading: Reading, names: tuple[str, ...] | None = None
 ) -> None:
     """Add the people of a frame. Raises InputError when it has no instances."""
+    if names is None and isinstance(document, dict):
+        names = names_of(document)
     reading.format = "mmpose-json"
     reading.frames.add(frame)
     instances = _instances(document)
