@@ -9,9 +9,13 @@ import dagster as dg
 
 from dance_models.config import Profile
 from dance_models.rows import ROW_OF_PRETRAINING, ROWS, Task
-from pipelines.assets.annotations import pose_annotations, raw_annotations_asset
+from pipelines.assets.annotations import (
+    annotation_report_stage,
+    pose_annotations,
+    raw_annotations_asset,
+)
 from pipelines.assets.champion_exports import champion_exports
-from pipelines.assets.champions import prediction_champion, recognition_champion
+from pipelines.assets.champions import champion_stage
 from pipelines.assets.clips import clip_probe, pose_tracks, raw_clips_asset, sampled_frames
 from pipelines.assets.crops import person_crops
 from pipelines.assets.dataset import SPLITS, augmented_train, pose_dataset, split_manifest
@@ -63,6 +67,7 @@ def stages_of(profile: Profile) -> tuple[Stage, ...]:
     stages = (
         clip_probe,
         pose_annotations,
+        annotation_report_stage,
         sampled_frames,
         pose_tracks,
         pose_dataset,
@@ -77,8 +82,7 @@ def stages_of(profile: Profile) -> tuple[Stage, ...]:
         *reports,
         paired_comparisons,
         html_report,
-        recognition_champion,
-        prediction_champion,
+        *(champion_stage(task, {network.name for network in networks.values()}) for task in tasks),
         champion_exports,
     )
     by_name = {stage.name: stage for stage in stages}

@@ -9,7 +9,7 @@ from typing import Final
 
 from dance_models.errors import InputError
 from dance_models.skeleton import DANCE_14
-from dance_models.video.scan import clip_slug
+from dance_models.video.names import clip_slug
 
 # Names that other tools and data sets give to our joints, after :func:`_plain`.
 _ALIASES: Final[dict[str, str]] = {

@@ -10,7 +10,7 @@ from typing import Any
 from dance_models.annotations.canonical import Columns, identity_of, image_size, shown
 from dance_models.annotations.parsed_file import Image, ParsedFile
 from dance_models.errors import InputError
-from dance_models.video.scan import clip_slug
+from dance_models.video.names import clip_slug
 
 
 def is_coco(data: Any) -> bool:

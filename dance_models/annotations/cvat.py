@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 from dance_models.annotations.canonical import Columns, identity_of, image_size, shown
 from dance_models.annotations.parsed_file import Image, ParsedFile
 from dance_models.errors import InputError
-from dance_models.video.scan import clip_slug
+from dance_models.video.names import clip_slug
 
 OTHER: Final = "shapes that are neither skeletons nor points"
 OUTSIDE: Final = "skeletons that are outside the picture"

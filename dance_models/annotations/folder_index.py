@@ -1,6 +1,7 @@
 """Which annotation files of a folder mention which clips."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,12 +12,20 @@ from dance_models.tables import file_digest
 
 @dataclass(frozen=True)
 class AnnotationFile:
-    """One file: its content's digest and the clips it mentions, or why it cannot be used."""
+    """One file: its content's digest and the clips it mentions, or why it cannot be used.
+
+    ``poses`` counts the annotated people of each clip; 0 where everything of it was dropped.
+    """
 
     path: Path
     sha256: str
-    clips: frozenset[str] = field(default_factory=frozenset)
+    poses: Mapping[str, int] = field(default_factory=dict)
     problem: str | None = None
+
+    @property
+    def clips(self) -> frozenset[str]:
+        """The clips that it mentions."""
+        return frozenset(self.poses)
 
 
 def index_annotations(
@@ -47,8 +56,9 @@ def _index(path: Path) -> AnnotationFile:
         return AnnotationFile(path, "", problem=f"cannot be read ({error.strerror})")
     # Frames that were exported and not annotated yet do not count as a mention of their clip.
     relevant = [p for p in parsed.problems if p.action != "empty"]
-    clips = {pose.clip for pose in parsed.poses} | {p.clip for p in relevant if p.clip}
-    if relevant and not clips:  # no clip's report would show these problems
+    poses = Counter(pose.clip for pose in parsed.poses)
+    poses.update({p.clip: 0 for p in relevant if p.clip})
+    if relevant and not poses:  # no clip's report would show these problems
         first = f"{len(relevant)} problems and no clip; the first: {relevant[0].message}"
         return AnnotationFile(path, digest, problem=first)
-    return AnnotationFile(path, digest, frozenset(clips))
+    return AnnotationFile(path, digest, dict(poses))

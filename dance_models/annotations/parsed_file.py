@@ -37,6 +37,7 @@ class Problem:
     frame: int | None = None
     joint: str | None = None
     action: Action = "dropped"
+    rows: int = 1  # how many annotated people it is about
 
     def __str__(self) -> str:
         where = [self.file]
@@ -89,7 +90,8 @@ class Tally:
         """``12 left out: what (frames 3, 4, 5)``, located by frame when there is only one."""
         known = sorted(frame for frame in self.frames if frame is not None)
         text = f"{self.frames.total()} left out: {what}{frame_list(known)}"
-        return Problem(file, text, clip, known[0] if len(known) == 1 else None, action=action)
+        frame = known[0] if len(known) == 1 else None
+        return Problem(file, text, clip, frame, action=action, rows=self.frames.total())
 
 
 @dataclass

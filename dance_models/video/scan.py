@@ -2,14 +2,13 @@
 
 import csv
 import os
-import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from dance_models.errors import InputError
+from dance_models.video.names import clip_slug
 
 VIDEO_SUFFIXES: Final = frozenset(
     [
@@ -36,11 +35,12 @@ UNKNOWN_STYLE: Final = "unknown"
 class ClipEntry:
     """One clip in a folder."""
 
-    clip: str  # slug of the file stem
+    clip: str  # slug of the file stem; two files can have the same
     path: Path
     style: str
     performer: str
     take: str  # "" when no manifest gives one
+    name: str  # of the file below the folder that was scanned, with forward slashes
 
 
 @dataclass(frozen=True)
@@ -53,23 +53,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class ScanResult:
-    """Clips in the order of their slugs, and what was left out."""
+    """Clips in the order of slugs and file names, and what was left out."""
 
     entries: list[ClipEntry] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-
-
-def clip_slug(path: str | Path) -> str:
-    """A clip's key: the file stem in ``[a-z0-9_-]+``; folders never become part of it.
-
-    Raises InputError when nothing of the name is left.
-    """
-    stem = Path(str(path).replace("\\", "/")).stem
-    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().lower()
-    slug = re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-")
-    if not slug:
-        raise InputError("the file name has no letter or digit to name the clip by", file=path)
-    return slug
 
 
 def is_video(path: Path) -> bool:
@@ -86,27 +73,21 @@ def scan_clips(directory: Path) -> ScanResult:
     directory = directory.resolve()
     result = ScanResult()
     manifest = _read_manifest(directory, result.problems)
-    found: dict[str, ClipEntry] = {}
     for path in sorted(_video_files(directory, result.problems)):
-        try:
-            slug = clip_slug(path)
-        except InputError as error:
-            result.problems.append(Problem(str(path), error.message))
-            continue
-        if slug in found:
-            message = f"its clip name {slug!r} is taken by {found[slug].path}; rename one of them"
-            result.problems.append(Problem(str(path), message))
-            continue
+        slug = clip_slug(path)
         row = manifest.get(slug, {})
-        folder = clip_slug(path.parent.name) if path.parent != directory else UNKNOWN_STYLE
-        found[slug] = ClipEntry(
+        # "x": a folder's name has no suffix
+        folder = clip_slug(path.parent.name + ".x") if path.parent != directory else UNKNOWN_STYLE
+        entry = ClipEntry(
             slug,
             path,
             row.get("style") or folder,
             row.get("performer", ""),
             row.get("take", ""),
+            path.relative_to(directory).as_posix(),
         )
-    result.entries.extend(found[slug] for slug in sorted(found))
+        result.entries.append(entry)
+    result.entries.sort(key=lambda entry: (entry.clip, entry.name))
     return result
 
 
@@ -143,13 +124,11 @@ def _read_manifest(directory: Path, problems: list[Problem]) -> dict[str, dict[s
                 return {}
             for row in reader:
                 name = (row["clip"] or "").strip()
-                try:
-                    slug = clip_slug(name + ".x")
-                except InputError:
+                if not name:
                     message = f"line {reader.line_num}: no clip name; the line was not used"
                     problems.append(Problem(str(path), message))
                     continue
-                rows[slug] = {
+                rows[clip_slug(name + ".x")] = {
                     k: v.strip() for k, v in row.items() if isinstance(k, str) and v is not None
                 }
     except (OSError, UnicodeDecodeError, csv.Error) as error:

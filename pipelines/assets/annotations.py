@@ -9,8 +9,16 @@ import polars as pl
 from dance_models.tables import ANNOTATIONS, conform, write_table
 from pipelines import previews
 from pipelines.assets.clips import clip_probe
+from pipelines.assets.conditions import WHEN_INPUT_CHANGED
 from pipelines.checks.annotations import ANNOTATION_CHECKS
 from pipelines.stage import Inputs, Metadata, Stage, StageContext
+from pipelines.storage.annotation_report import (
+    annotation_report,
+    report_lines,
+    report_sum,
+    write_problems,
+    write_report,
+)
 from pipelines.storage.annotations import register_annotations, registered_annotations
 from pipelines.storage.store import Store
 
@@ -57,9 +65,10 @@ def _inputs(context: StageContext[None]) -> Inputs:
     deps=["raw_annotations", clip_probe],
     inputs=_inputs,
     checks=ANNOTATION_CHECKS,
+    outputs=lambda store, clip: [store.table("annotation_problems", clip)],
     partitioned=True,
     group=GROUP,
-    version="2",
+    version="3",  # 3: what is not used is a table too
     kinds={"parquet"},
 )
 def pose_annotations(context: StageContext[None]) -> Metadata:
@@ -69,24 +78,69 @@ def pose_annotations(context: StageContext[None]) -> Metadata:
     what to do about it. A clip without annotations has an empty table.
     """
     from dance_models.annotations.clip_import import ClipInfo, import_clip
+    from dance_models.annotations.parsed_file import Problem
 
     store, clip = context.store, context.clip
     probe = store.read("clip_probe", clip).row(0, named=True)
     files = [Path(row["path"]) for row in _files(store, clip)]
     table = pl.DataFrame(schema=ANNOTATIONS)
-    report: list[str] = []
+    problems: list[Problem] = []
     if probe["status"] == "ok" and files:
         info = ClipInfo(probe["width"], probe["height"], probe["decoded_frames"])
         imported = import_clip(clip, files, info)
-        table = imported.table
-        report = [str(problem) for problem in imported.problems]
-    for line in report:
-        context.log.warning(line)
+        table, problems = imported.table, imported.problems
+    elif files:
+        message = "the clip is quarantined, so its annotations are not used; mend its file"
+        problems = [
+            Problem(row["path"], message, clip, rows=_count(row, clip))
+            for row in _files(store, clip)
+        ]
+    for problem in problems:
+        context.log.warning(str(problem))
+    write_problems(store, clip, problems)
     path = store.table("pose_annotations", clip)
     write_table(conform(table, ANNOTATIONS), path)
     return {
         **previews.table_metadata(table, path, partition=True),
         "files": previews.markdown_list(str(f) for f in files),
-        "problems": len(report),
-        "report": previews.markdown_list(report),
+        "problems": len(problems),
+        "report": previews.markdown_list(str(problem) for problem in problems),
+    }
+
+
+def _count(file: dict[str, Any], clip: str) -> int:
+    """How many annotated people of a clip a registered file has."""
+    return int(dict(zip(file["clips"], file["poses"] or [], strict=False)).get(clip, 0))
+
+
+# --- annotation_report ------------------------------------------------------------------------
+
+
+@Stage(
+    deps=["raw_annotations", "raw_clips", pose_annotations],
+    inputs=lambda context: {"report": annotation_report(context.store).rows()},
+    group="dataset",
+    automation_condition=WHEN_INPUT_CHANGED,
+    version="1",
+    kinds={"parquet"},
+    name="annotation_report",
+)
+def annotation_report_stage(context: StageContext[None]) -> Metadata:
+    """What is not used of the annotations and of the folders that were named.
+
+    A row for each annotation, frame, joint, file or folder: where, why, what to do. `dance run` and
+    `dance status` print it in groups.
+    """
+    store = context.store
+    report = annotation_report(store)
+    path = store.table("annotation_report")
+    write_report(store, report)
+    lines = report_lines(report)
+    for line in lines:
+        context.log.warning(line)
+    return {
+        **previews.table_metadata(report, path),
+        "summary": report_sum(store, report),
+        "not_used": previews.markdown_list(lines),
+        "rows": previews.records(report, limit=100),
     }

@@ -7,10 +7,9 @@ from typing import Final
 import dagster as dg
 
 from dance_models.tables import file_digest, write_text
-from pipelines.assets.champions import prediction_champion, recognition_champion
 from pipelines.stage import Metadata, Stage, StageContext
 from pipelines.storage.store import Store
-from pipelines.tracking.registry import CHAMPION, MODELS, Registry
+from pipelines.tracking.registry import CHAMPION, CHAMPION_ASSETS, MODELS, Registry
 from pipelines.tracking.tracker import Tracker
 
 PROGRAM: Final = "data/model.pt2"  # in the folder of a logged model
@@ -26,7 +25,7 @@ def champions(store: Store) -> dict[str, str]:
 
 
 @Stage(
-    deps=[recognition_champion, prediction_champion],
+    deps=[*CHAMPION_ASSETS.values()],
     inputs=lambda context: champions(context.store),
     outputs=lambda store, clip: [
         store.exports / f"{task}{suffix}"

@@ -1,5 +1,6 @@
 """The champions: the trained headline networks, registered, evaluated by the gate and promoted."""
 
+from collections.abc import Container
 from typing import Final
 
 import dagster as dg
@@ -9,7 +10,7 @@ from dance_models.rows import Task
 from pipelines.assets.dataset import train_split, val_split
 from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.tracking.promotion_gate import approval, run_gate
-from pipelines.tracking.registry import CHAMPION_ASSETS, MODELS, NETWORK_OF_TASK
+from pipelines.tracking.registry import CHAMPION_ASSETS, MODELS, candidate_asset
 from pipelines.tracking.tracker import UI_ADDRESS, Tracker
 
 GROUP: Final = "registry"
@@ -22,8 +23,9 @@ part in the decision; its scores are only recorded. Materializing again is harml
 """
 
 
-def _champion_stage(task: Task) -> Stage:
-    network = NETWORK_OF_TASK[task]
+def champion_stage(task: Task, networks: Container[str]) -> Stage:
+    """The champion of a task, with its candidate among the assets of the profile's ``networks``."""
+    network = candidate_asset(task, networks)
 
     def inputs(context: StageContext[GateConfig]) -> Inputs:
         """Training, splits, thresholds and the approval of a person, if required."""
@@ -50,7 +52,7 @@ def _champion_stage(task: Task) -> Stage:
         kinds={"mlflow"},
     )
     def champion(context: StageContext[GateConfig]) -> Metadata:
-        outcome = run_gate(context.store, task, context.config, context.log.info)
+        outcome = run_gate(context.store, task, network, context.config, context.log.info)
         context.log.info(outcome.line())
         url = f"{UI_ADDRESS}/#/models/{MODELS[task]}/versions/{outcome.version}"
         return {
@@ -61,7 +63,3 @@ def _champion_stage(task: Task) -> Stage:
         }
 
     return champion
-
-
-recognition_champion: Final = _champion_stage("recognition")
-prediction_champion: Final = _champion_stage("prediction")

@@ -23,6 +23,13 @@ WHEN_CLIPS_ARE_DONE: Final = (
     & _CHECKED
 ).with_label("when clips or annotations changed, all are done and no blocking check failed")
 
+# A report needs no clip to be complete.
+WHEN_INPUT_CHANGED: Final = (
+    _CONDITION.any_deps_updated().since_last_handled()
+    & ~_CONDITION.any_deps_in_progress()
+    & ~_CONDITION.in_progress()
+).with_label("when clips or annotations changed")
+
 WHEN_DATASET_CHANGED: Final = (_CONDITION.eager() & _CHECKED).with_label(
     "when an upstream table changed and no blocking check failed"
 )

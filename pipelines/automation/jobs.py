@@ -4,7 +4,7 @@ One job for each partition domain: a job that mixes them would run the data set 
 clip.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final
 
 import dagster as dg
@@ -12,7 +12,7 @@ import dagster as dg
 from pipelines.assets.champion_exports import champion_exports
 from pipelines.assets.dataset import pose_dataset
 from pipelines.stage import Stage
-from pipelines.tracking.registry import CHAMPION_ASSETS, NETWORK_OF_TASK
+from pipelines.tracking.registry import CHAMPION_ASSETS, NETWORK_OF_TASK, candidate_asset
 
 INGEST_CLIPS: Final = "ingest_clips"
 RETRAIN_ALL: Final = "retrain_all"
@@ -20,7 +20,7 @@ EXPORT_CHAMPIONS: Final = "export_champions"
 TRAINING: Final = {"dance/kind": "training"}
 
 
-def jobs_of(stages: Iterable[Stage]) -> list[Any]:
+def jobs_of(stages: Sequence[Stage]) -> list[Any]:
     """The jobs over the stages of a graph."""
     ingest_clips = dg.define_asset_job(
         INGEST_CLIPS,
@@ -45,7 +45,8 @@ def jobs_of(stages: Iterable[Stage]) -> list[Any]:
         dg.AssetSelection.assets(champion_exports.name),
         description="The champions as programs with a description, in the store's `exports/`.",
     )
-    retrainings = [_retrain(task, network) for task, network in NETWORK_OF_TASK.items()]
+    names = {stage.name for stage in stages}
+    retrainings = [_retrain(task, candidate_asset(task, names)) for task in NETWORK_OF_TASK]
     return [ingest_clips, build_dataset, retrain_all, export_champions, *retrainings, _smoke()]
 
 

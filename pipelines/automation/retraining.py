@@ -5,13 +5,14 @@ from typing import Final
 import dagster as dg
 
 from dance_models.config import Profile
-from dance_models.rows import HEADLINE, row_of
+from dance_models.rows import ROW_OF_ASSET, row_of
 from pipelines.assets.dataset import pose_dataset
 from pipelines.assets.training import network_stage
 from pipelines.automation.jobs import RETRAIN_ALL
 from pipelines.automation.switches import CRON_VARIABLE, AutomationSettings
 from pipelines.recovery import close_orphaned_runs
 from pipelines.storage.store import Store
+from pipelines.tracking.registry import NETWORK_OF_TASK, candidate_asset
 
 UNFINISHED: Final = (
     dg.DagsterRunStatus.QUEUED,
@@ -23,8 +24,10 @@ UNFINISHED: Final = (
 
 
 def stale_networks(instance: dg.DagsterInstance, store: Store, profile: Profile) -> list[str]:
-    """The headline networks that the current splits, configuration or code would retrain."""
-    stages = [network_stage(row_of(method)) for method in HEADLINE]
+    """The candidates that the current splits, configuration or code would retrain."""
+    assets = {row_of(method).asset for method in profile.rows}
+    candidates = [ROW_OF_ASSET[candidate_asset(task, assets)] for task in NETWORK_OF_TASK]
+    stages = [network_stage(row) for row in candidates]
     return [stage.name for stage in stages if not stage.is_fresh(instance, store, profile)]
 
 

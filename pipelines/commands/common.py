@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 EXIT_FAILED: Final = 1  # a stage failed
 EXIT_INPUT: Final = 2  # the command or its input cannot be used
-EXIT_QUARANTINED: Final = 3  # with --strict: a clip was quarantined
+EXIT_NOT_USED: Final = 3  # with --strict: something that was given is not used
 EXIT_INTERRUPTED: Final = 130  # as shells report SIGINT
 
 PersonOption = Annotated[

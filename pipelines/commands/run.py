@@ -33,7 +33,7 @@ def run(
         str | None, typer.Option(help="Run just these assets, separated by commas.")
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 3 when a clip was quarantined.")
+        bool, typer.Option("--strict", help="Exit with 3 when anything that was given is not used.")
     ] = False,
     person: common.PersonOption = None,
     tracks: common.TracksOption = None,
@@ -65,5 +65,5 @@ def run(
         outcome = session.run()
         if outcome.failed:
             raise typer.Exit(common.EXIT_FAILED)
-        if outcome.quarantined and strict:
-            raise typer.Exit(common.EXIT_QUARANTINED)
+        if strict and (outcome.quarantined or not outcome.lossless):
+            raise typer.Exit(common.EXIT_NOT_USED)

@@ -35,6 +35,7 @@ def print_status(store: "Store", profile: str, out: Console) -> None:
     from pipelines.partitions import clip_keys
     from pipelines.profile_options import ProfileOptions
     from pipelines.stage import last_materialization
+    from pipelines.storage.annotation_report import annotation_report, report_lines, report_sum
     from pipelines.storage.annotations import registered_annotations
     from pipelines.storage.clips import corpus_label
     from pipelines.storage.registration import VERSION_TAG
@@ -64,3 +65,7 @@ def print_status(store: "Store", profile: str, out: Console) -> None:
     out.print(table)
     for clip, reason in sorted(quarantined_clips(store, clips).items()):
         out.print(f"quarantined {clip}: {reason}", markup=False)
+    report = annotation_report(store)
+    for line in report_lines(report):
+        out.print(line, markup=False, soft_wrap=True)
+    out.print(report_sum(store, report), highlight=False, soft_wrap=True)

@@ -22,6 +22,13 @@ from pipelines.execution.runner import ClipRuns, DatasetRun
 from pipelines.graph import stages_of
 from pipelines.partitions import clip_keys
 from pipelines.recovery import close_orphaned_runs
+from pipelines.storage.annotation_report import (
+    annotation_report,
+    lost_anything,
+    report_lines,
+    report_sum,
+    write_report,
+)
 from pipelines.storage.annotations import register_annotations
 from pipelines.storage.clips import register_clips
 from pipelines.storage.motion import register_motion, unused_motion
@@ -37,6 +44,7 @@ class RunOutcome:
 
     outcomes: list[StageOutcome] = field(default_factory=list)
     quarantined: dict[str, str] = field(default_factory=dict)  # clip -> reason
+    lossless: bool = True  # every annotation, frame and file that was given is used
 
     @property
     def failed(self) -> list[StageOutcome]:
@@ -83,11 +91,10 @@ class Session:
             if folder is not None and not folder.is_dir():
                 raise InputError("there is no such folder", file=folder)
         found = register_clips(self.store, self.instance, [self.store.raw_clips, *_given(clips)])
-        problems = list(found.problems)
-        problems += register_annotations(
+        register_annotations(
             self.store, self.instance, [self.store.raw_annotations, *_given(annotations)]
         )
-        for problem in problems:
+        for problem in found.problems:
             self._warn(f"{problem.file}: {problem.message}")
         for clip in found.missing:
             self._warn(f"{clip}: the file is missing; its tables are kept")
@@ -183,7 +190,7 @@ class Session:
 
     # --- output ---------------------------------------------------------------------------------
     def _warn(self, text: str) -> None:
-        self.console.print(f"[yellow]warning:[/] {escape(text)}")
+        self.console.print(f"[yellow]warning:[/] {escape(text)}", soft_wrap=True)
 
     def _summarise(self, result: RunOutcome, seconds: float) -> None:
         table = Table("asset", "made", "fresh", "failed", "seconds", title="What was run")
@@ -197,6 +204,7 @@ class Session:
         for clip, reason in sorted(result.quarantined.items()):
             self._warn(f"quarantined {clip}: {reason}")
         self._print_warnings(result)
+        self._print_losses(result)
         for outcome in result.failed:
             where = f"{outcome.asset}[{outcome.clip}]" if outcome.clip else outcome.asset
             self.console.print(
@@ -204,6 +212,15 @@ class Session:
                 highlight=False,
             )
         self.console.print(f"Done in {seconds:.0f} s.")
+
+    def _print_losses(self, result: RunOutcome) -> None:
+        """What was given and is not used, in groups, and the sum."""
+        report = annotation_report(self.store)
+        result.lossless = not lost_anything(report)
+        for line in report_lines(report):
+            self._warn(line)
+        write_report(self.store, report)
+        self.console.print(report_sum(self.store, report), highlight=False, soft_wrap=True)
 
     def _print_warnings(self, result: RunOutcome) -> None:
         """One line for each check and clip; the web UI shows every frame with its picture."""

@@ -10,6 +10,7 @@ import polars as pl
 from dance_models.annotations.folder_index import index_annotations
 from dance_models.tables import Schema, conform, write_table
 from dance_models.video.scan import Problem
+from pipelines.storage.folders import remember_folders
 from pipelines.storage.registration import (
     accept_all,
     one_at_a_time,
@@ -22,6 +23,7 @@ RAW_ANNOTATIONS: Final[Schema] = {
     "path": pl.String,
     "sha256": pl.String,
     "clips": pl.List(pl.String),  # the clips that the file has annotations of
+    "poses": pl.List(pl.Int64),  # how many of each; null in tables from before
     "problem": pl.String,  # why the file cannot be used, else null
 }
 
@@ -53,9 +55,11 @@ def register_annotations(
         rows[str(entry.path)] = {
             "path": str(entry.path),
             "sha256": entry.sha256,
-            "clips": sorted(entry.clips),
+            "clips": sorted(entry.poses),
+            "poses": [entry.poses[clip] for clip in sorted(entry.poses)],
             "problem": entry.problem,
         }
+    remember_folders(store, "annotations", directories)
     table = conform(pl.DataFrame(list(rows.values()), schema=RAW_ANNOTATIONS), RAW_ANNOTATIONS)
     before = store.digest("raw_annotations")
     version = write_table(table.sort("path"), store.table("raw_annotations"), {})

@@ -13,7 +13,9 @@ import dagster as dg
 import polars as pl
 
 from dance_models.tables import Schema, file_digest, write_table
+from dance_models.video.names import distinct_slug
 from dance_models.video.scan import ClipEntry, Problem, scan_clips
+from pipelines.storage.folders import remember_folders
 from pipelines.storage.registration import (
     accept_all,
     one_at_a_time,
@@ -66,7 +68,9 @@ def register_clips(
     """Register the clips of ``directories``: in the table, as Dagster partitions and in its log.
 
     Files that are not ``ready`` are skipped. Files that have not ``changed`` keep the digest that
-    is registered. Raises InputError when a directory cannot be read.
+    is registered. A registered file keeps its key, whatever its name would give today; where two
+    files' names give the same key, the second one's ends in a hash, which is reported. Raises
+    InputError when a directory cannot be read.
     """
     known = {row["clip"]: row for row in registered_clips(store).to_dicts()}
     result = ClipChanges()
@@ -76,14 +80,14 @@ def register_clips(
         corpus = _corpus_of(directory)
         result.problems.extend(scan.problems)
         for entry in filter(lambda entry: ready(entry.path), scan.entries):
-            same_name = found.get(entry.clip) or known.get(entry.clip)
-            same_file = same_name is not None and same_name["path"] == str(entry.path)
-            if same_name and not same_file and Path(same_name["path"]).exists():
-                result.problems.append(_name_taken(entry, same_name["path"]))
-                continue
-            registered = same_name["sha256"] if same_name and same_file else ""
-            digest = "" if changed(entry.path) else registered
-            found[entry.clip] = _row(entry, corpus, digest or _digest(entry.path))
+            key = _key(entry, {**known, **found})
+            same_file = key in known and known[key]["path"] == str(entry.path)
+            digest = known[key]["sha256"] if same_file and not changed(entry.path) else ""
+            found[key] = _row(key, entry, corpus, digest or _digest(entry.path))
+            if key != entry.clip and not same_file:
+                taken = {**known, **found}[entry.clip]["path"]
+                result.problems.append(_name_taken(entry, key, taken))
+    remember_folders(store, "clips", directories)
     _write(store, instance, known, found, result)
     return result
 
@@ -128,9 +132,19 @@ def _write(
         report_version(instance, "raw_clips", version, clip, {"path": row["path"]})
 
 
-def _row(entry: ClipEntry, corpus: str, sha256: str) -> dict[str, str]:
+def _key(entry: ClipEntry, clips: Mapping[str, dict[str, str]]) -> str:
+    """The key of a file among ``clips``: its own, a free one, or that of a file that was moved."""
+    path = str(entry.path)
+    own = [clip for clip, row in clips.items() if row["path"] == path]
+    if own:
+        return own[0]
+    keys = [entry.clip, *(distinct_slug(entry.clip, name) for name in (entry.name, path))]
+    return next(key for key in keys if key not in clips or not Path(clips[key]["path"]).exists())
+
+
+def _row(clip: str, entry: ClipEntry, corpus: str, sha256: str) -> dict[str, str]:
     return {
-        "clip": entry.clip,
+        "clip": clip,
         "style": entry.style,
         "performer": entry.performer,
         "take": entry.take,
@@ -140,8 +154,8 @@ def _row(entry: ClipEntry, corpus: str, sha256: str) -> dict[str, str]:
     }
 
 
-def _name_taken(entry: ClipEntry, other: str) -> Problem:
-    message = f"the name {entry.clip!r} is taken by {other}; rename one of the files"
+def _name_taken(entry: ClipEntry, key: str, other: str) -> Problem:
+    message = f"the name {entry.clip!r} is taken by {other}; this file is the clip {key!r}"
     return Problem(str(entry.path), message)
 
 

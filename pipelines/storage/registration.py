@@ -22,9 +22,16 @@ VERSION_TAG: Final = "dagster/data_version"  # Dagster's own tag of a data versi
 
 
 def read_registered(store: Store, asset: str, schema: Schema) -> pl.DataFrame:
-    """A table of registered files, empty before the first registration."""
+    """A table of registered files, empty before the first registration.
+
+    Columns that were added after it was written read as null.
+    """
     path = store.table(asset)
-    return pl.read_parquet(path) if path.is_file() else pl.DataFrame(schema=schema)
+    if not path.is_file():
+        return pl.DataFrame(schema=schema)
+    table = pl.read_parquet(path)
+    added = [pl.lit(None, kind).alias(c) for c, kind in schema.items() if c not in table.columns]
+    return table.with_columns(added).select(*schema)
 
 
 def accept_all(path: Path) -> bool:

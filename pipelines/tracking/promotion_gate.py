@@ -33,7 +33,6 @@ from pipelines.tracking.registry import (
     CHAMPION_ASSETS,
     COMPARED_WITH_TAG,
     MODEL_TAG,
-    NETWORK_OF_TASK,
     NO_CHAMPION,
     ROLLED_BACK_TAG,
     Registry,
@@ -105,14 +104,18 @@ def approval(store: Store, task: str) -> str:
 
 
 def run_gate(
-    store: Store, task: str, config: GateConfig, log: Callable[[str], None] = print
+    store: Store,
+    task: str,
+    asset: str,
+    config: GateConfig,
+    log: Callable[[str], None] = print,
 ) -> GateResult:
-    """Register the current training of a task's network, and promote it if the gate passes it.
+    """Register the current training of a task's ``asset``, and promote it if the gate passes it.
 
     Raises InputError when the network was not trained on the current splits.
     """
     registry = Registry(Tracker(store), task)
-    candidate = _register_candidate(registry)
+    candidate = _register_candidate(registry, asset)
     champion = registry.aliases().get(CHAMPION)
     if champion == candidate.number:
         registry.clear_challenger(candidate.number)
@@ -132,8 +135,8 @@ def run_gate(
 # --- the candidate ----------------------------------------------------------------------------
 
 
-def _register_candidate(registry: Registry) -> Candidate:
-    store, asset = registry.tracker.store, NETWORK_OF_TASK[registry.task]
+def _register_candidate(registry: Registry, asset: str) -> Candidate:
+    store = registry.tracker.store
     training = store.training(asset)
     current = {split: store.digest(split) for split in ("train_split", "val_split")}
     if training.get("splits") != current:

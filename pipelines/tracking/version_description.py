@@ -5,6 +5,7 @@ from typing import Final
 import polars as pl
 
 from dance_models.evaluation.gate import CANDIDATE, Decision, Evidence
+from dance_models.rows import ROW_OF_ASSET
 from pipelines.storage.clips import corpus_label
 from pipelines.tracking.lineage_record import read_record
 from pipelines.tracking.model_card import INTENDED_USE, CardFacts, render_card, score_rows
@@ -30,7 +31,7 @@ def describe_version(
     tracker, task = registry.tracker, registry.task
     run_id = registry.run_id(number)
     run = tracker.client.get_run(run_id)
-    method = NETWORK_OF_TASK[task]
+    method = ROW_OF_ASSET[run.data.tags.get("dagster/asset_key", NETWORK_OF_TASK[task])].id
     test = read_scores(tracker.store, f"{task}_report", method, run.data.tags, checkpoint_sha256)
     facts = CardFacts(
         task=task,

@@ -23,6 +23,7 @@ from dance_models.errors import InputError
 from dance_models.profiles import PROFILES
 from dance_models.rows import row_of
 from pipelines.assets.pretraining import no_shared_motion_check, pretraining_motion
+from pipelines.automation.jobs import jobs_of
 from pipelines.checks.motion_leak import refuse_shared_motion
 from pipelines.graph import stages_of
 from pipelines.profile_options import ProfileOptions
@@ -176,6 +177,20 @@ def test_trainings_without_pre_training_keep_their_digests(store: Store) -> None
     current.parent.mkdir(parents=True)
     current.write_text(json.dumps({"best": {"sha256": "abc"}}))
     assert inputs("stga_net_pretrained")["initial"] == "abc"
+
+
+@pytest.mark.parametrize("motion", [False, True])
+def test_the_fine_tuned_forecaster_is_the_candidate(store: Store, motion: bool) -> None:
+    profile = ProfileOptions("smoke", motion=motion).resolve(store)
+    stages = {stage.name: stage for stage in stages_of(profile)}
+    forecaster = "stga_net_pretrained" if motion else "stga_net"
+    candidates = {"recognition_champion": "mkff_st_gcn", "prediction_champion": forecaster}
+    for champion, candidate in candidates.items():
+        assert {str(d) for d in stages[champion].dependencies} & {
+            "mkff_st_gcn", "mkff_st_gcn_pretrained", "stga_net", "stga_net_pretrained",
+        } == {candidate}  # fmt: skip
+    jobs = {job.name: job for job in jobs_of(tuple(stages.values()))}
+    assert forecaster in str(jobs["retrain_prediction"].selection)
 
 
 # --- end to end -------------------------------------------------------------------------------

@@ -1,14 +1,16 @@
 """Clips and annotation files: registered by reference, in the store's tables and in Dagster."""
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 import pytest
 
-from dance_models.tables import file_digest
+from dance_models.tables import file_digest, write_table
 from pipelines.partitions import clip_keys
 from pipelines.storage.annotations import register_annotations, registered_annotations
 from pipelines.storage.clips import corpus_label, register_clips, registered_clips, update_digests
@@ -70,12 +72,55 @@ def test_clips_are_reported_as_new_changed_or_missing(
 def test_two_files_with_the_same_name(
     tmp_path: Path, store: Store, instance: dg.DagsterInstance
 ) -> None:
-    for folder in ("one", "two"):
-        write_clip(tmp_path / folder / "ballet" / "solo.mp4")
-    found = register_clips(store, instance, [tmp_path / "one", tmp_path / "two"])
-    (problem,) = found.problems
-    assert problem.message.startswith("the name 'solo' is taken by ")
-    assert registered_clips(store).height == 1
+    folders = [tmp_path / name for name in ("one", "two", "three")]
+    paths = [write_clip(folder / "ballet" / "solo.mp4", folder.name) for folder in folders]
+    found = register_clips(store, instance, folders)
+    assert [problem.file for problem in found.problems] == [str(path) for path in paths[1:]]
+    assert found.problems[0].message.startswith(f"the name 'solo' is taken by {paths[0]}; ")
+    keys = dict(registered_clips(store).select("path", "clip").rows())
+    assert keys[str(paths[0])] == "solo"
+    assert all(re.fullmatch("solo-[0-9a-f]{6}", keys[str(path)]) for path in paths[1:])
+    assert len(keys) == 3
+    again = register_clips(store, instance, folders[::-1])
+    assert (again.new, again.changed, again.problems) == ([], [], [])
+
+
+def test_names_of_other_scripts_are_clips_of_their_own(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    names = ("舞蹈", "舞1", "другой1", "танец_вальс", "вальс_танго")
+    for name in names:
+        write_clip(tmp_path / "clips" / f"{name}.mp4", name)
+    assert register_clips(store, instance, [tmp_path / "clips"]).problems == []
+    found = registered_clips(store)["clip"].to_list()
+    assert found == ["drugoy1", "tanets_vals", "vals_tango", "wu1", "wudao"]
+
+
+def test_a_registered_file_keeps_its_key(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    path = write_clip(tmp_path / "clips" / "другой1.mp4")
+    register_clips(store, instance, [tmp_path / "clips"])
+    table = registered_clips(store).with_columns(clip=pl.lit("1"))  # as an earlier version named it
+    write_table(table, store.table("raw_clips"), {})
+    write_clip(tmp_path / "clips" / "1.mp4", "another")
+    found = register_clips(store, instance, [tmp_path / "clips"])
+    keys = dict(registered_clips(store).select("path", "clip").rows())
+    assert keys[str(path)] == "1"
+    assert found.new == [next(key for key in keys.values() if key.startswith("1-"))]
+
+
+def test_a_moved_file_keeps_its_key(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    for name in ("a/solo.mp4", "b/Solo.mp4"):
+        write_clip(tmp_path / "old" / name, name)
+    register_clips(store, instance, [tmp_path / "old"])
+    before = registered_clips(store).select("clip", "sha256")
+    (tmp_path / "old").rename(tmp_path / "new")
+    found = register_clips(store, instance, [tmp_path / "new"])
+    assert (found.new, found.missing) == ([], [])
+    assert registered_clips(store).select("clip", "sha256").equals(before)
 
 
 def test_concurrent_registrations_lose_nothing(

@@ -34,7 +34,7 @@ def test_lineage_leads_from_the_alias_to_the_files_and_reports_changes(
     case: Case, tmp_path: Path
 ) -> None:
     run_id = case.train("first")
-    run_gate(case.store, "prediction", gate())
+    run_gate(case.store, "prediction", "stga_net", gate())
     drawing = tmp_path / "lineage.md"
     code, output = lineage(case, CHAMPION, "--check", "--out", str(drawing))
     assert code == 0, output
@@ -68,7 +68,7 @@ def test_lineage_leads_from_the_alias_to_the_files_and_reports_changes(
 
 def test_a_tampered_model_is_reported(case: Case) -> None:
     run_id = case.train("first")
-    run_gate(case.store, "prediction", gate())
+    run_gate(case.store, "prediction", "stga_net", gate())
     assert differences(trace(case.store, "dance-prediction/1")) == []
     checkpoint = case.tracker.artifact(run_id, "checkpoints/best.pt")
     checkpoint.write_bytes(checkpoint.read_bytes() + b"x")

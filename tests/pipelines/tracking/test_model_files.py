@@ -68,7 +68,7 @@ def test_another_store_in_the_same_process_does_not_matter(case: Case, tmp_path:
     """MLflow has one store per process; the gate uses the store that it is given."""
     case.train("first")
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'other.db'}")
-    assert run_gate(case.store, "prediction", gate()).state == PROMOTED
+    assert run_gate(case.store, "prediction", "stga_net", gate()).state == PROMOTED
     assert not (tmp_path / "other.db").exists()
 
 

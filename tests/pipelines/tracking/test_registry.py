@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from dance_models.config import GateConfig
 from dance_models.profiles import PROFILES
-from pipelines.assets.champions import prediction_champion
+from pipelines.assets.champions import champion_stage
 from pipelines.cli import make_app
 from pipelines.commands.clean import _replaced_mlflow_runs
 from pipelines.stage import Inputs, StageContext
@@ -24,7 +24,9 @@ NAME = MODELS["prediction"]
 
 def inputs(case: Case, config: GateConfig) -> Inputs:
     """The current inputs of the champion."""
-    return prediction_champion.inputs(StageContext(case.store, PROFILES["smoke"], config))
+    return champion_stage("prediction", ()).inputs(
+        StageContext(case.store, PROFILES["smoke"], config)
+    )
 
 
 def dance(case: Case, *arguments: str) -> tuple[int, str]:
@@ -41,23 +43,23 @@ def versions(case: Case) -> int:
 def test_versions_are_promoted_refused_and_rolled_back(case: Case) -> None:
     """Promote the first and an equal one, refuse a worse one, then roll back."""
     first = case.train("first")
-    outcome = run_gate(case.store, "prediction", gate())
+    outcome = run_gate(case.store, "prediction", "stga_net", gate())
     assert (outcome.state, outcome.version, outcome.run_id) == (PROMOTED, "1", first)
     assert case.registry.aliases() == {"champion": "1"}
     _check_tags_and_card(case, first)
 
-    again = run_gate(case.store, "prediction", gate())
+    again = run_gate(case.store, "prediction", "stga_net", gate())
     assert (again.state, again.version) == (KEPT, "1")
     assert versions(case) == 1
     assert "better than zero_velocity" in again.table
 
     case.train("second", noise=1e-4)
-    assert run_gate(case.store, "prediction", gate()).state == PROMOTED
+    assert run_gate(case.store, "prediction", "stga_net", gate()).state == PROMOTED
     assert case.registry.aliases() == {"champion": "2", "previous": "1"}
     assert case.registry.tags("2")["promoted_over"] == "1"
 
     worse = case.train("worse", noise=0.3)
-    outcome = run_gate(case.store, "prediction", gate())
+    outcome = run_gate(case.store, "prediction", "stga_net", gate())
     assert outcome.state == REFUSED
     assert any(line.startswith("not worse than champion, 400 ms") for line in outcome.refusals)
     assert case.registry.aliases() == {"champion": "2", "previous": "1", "challenger": "3"}
@@ -110,7 +112,7 @@ def _check_rollbacks(case: Case) -> None:
     assert case.registry.aliases() == {"champion": "2", "previous": "1"}
     # The training of version 3 is still the newest: materializing does not bring it back.
     generous = gate(champion_margin=1e6, style_margin=1e6, mirror_percent=1e6)
-    outcome = run_gate(case.store, "prediction", gate(floors=(), **vars_of(generous)))
+    outcome = run_gate(case.store, "prediction", "stga_net", gate(floors=(), **vars_of(generous)))
     assert outcome.state == REFUSED
     assert outcome.refusals[0].startswith("not rolled back")
     assert dance(case, "rollback", "prediction")[0] == 0
@@ -128,7 +130,7 @@ def vars_of(config: object) -> dict[str, object]:
 def test_a_version_can_wait_for_approval_by_a_person(case: Case) -> None:
     config = gate(require_approval=True)
     case.train("first")
-    outcome = run_gate(case.store, "prediction", config)
+    outcome = run_gate(case.store, "prediction", "stga_net", config)
     assert outcome.state == AWAITING
     assert case.registry.aliases() == {"challenger": "1"}
     code, output = dance(case, "promote", "prediction")
@@ -138,14 +140,14 @@ def test_a_version_can_wait_for_approval_by_a_person(case: Case) -> None:
     case.registry.tag("1", {"approved_by": "Ada"})
     after = inputs(case, config)
     assert (before["approval"], after["approval"]) == ("", "Ada")  # so it is materialized again
-    outcome = run_gate(case.store, "prediction", config)
+    outcome = run_gate(case.store, "prediction", "stga_net", config)
     assert (outcome.state, outcome.approved_by) == (PROMOTED, "Ada")
     assert inputs(case, config) == after  # and then fresh
 
 
 def test_dance_promote_takes_an_approved_challenger(case: Case) -> None:
     case.train("first")
-    run_gate(case.store, "prediction", gate(require_approval=True))
+    run_gate(case.store, "prediction", "stga_net", gate(require_approval=True))
     case.registry.tag("1", {"approved_by": "Ada"})
     code, output = dance(case, "promote", "prediction")
     assert (code, output) == (0, "dance-prediction version 1 is champion.")
@@ -188,7 +190,7 @@ def test_a_promotion_killed_between_any_two_steps_converges(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case.train("first")
-    run_gate(case.store, "prediction", gate())
+    run_gate(case.store, "prediction", "stga_net", gate())
     case.train("second", noise=1e-4)
     client = case.tracker.client
     deaths = 0
@@ -197,7 +199,7 @@ def test_a_promotion_killed_between_any_two_steps_converges(
         dying = Dying(client, lives)
         monkeypatch.setattr(Tracker, "client", dying, raising=False)
         try:
-            outcome = run_gate(case.store, "prediction", gate())
+            outcome = run_gate(case.store, "prediction", "stga_net", gate())
         except Killed:
             deaths += 1
             monkeypatch.setattr(Tracker, "client", client, raising=False)
@@ -247,7 +249,7 @@ def test_an_interrupted_rollback_resumes(case: Case, monkeypatch: pytest.MonkeyP
 def test_a_champion_trained_on_validation_clips_is_not_compared(case: Case) -> None:
     """The splits were redrawn: some of its training clips are now validation clips."""
     case.train("first")
-    run_gate(case.store, "prediction", gate())
+    run_gate(case.store, "prediction", "stga_net", gate())
     manifest = case.store.table("split_manifest")
     for name in ("train_split", "val_split"):
         other = "val_split" if name == "train_split" else "train_split"
@@ -256,7 +258,7 @@ def test_a_champion_trained_on_validation_clips_is_not_compared(case: Case) -> N
         case.store.table(f"{name}.new").rename(case.store.table(name))
     assert manifest.is_file()
     case.train("second")
-    outcome = run_gate(case.store, "prediction", gate())
+    outcome = run_gate(case.store, "prediction", "stga_net", gate())
     assert outcome.state == REFUSED
     assert outcome.refusals == (
         "clips to compare on: 0 of 3 validation clips new to the champion (required: at least one)",
@@ -267,7 +269,7 @@ def test_a_network_trained_on_other_splits_is_not_evaluated(case: Case) -> None:
     case.train("first")
     case.write_data(seed=3)
     with pytest.raises(ValueError, match="trained on other splits"):
-        run_gate(case.store, "prediction", gate())
+        run_gate(case.store, "prediction", "stga_net", gate())
 
 
 def test_promoting_without_a_registry(tmp_path: Path) -> None:

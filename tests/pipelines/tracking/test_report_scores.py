@@ -49,7 +49,7 @@ def test_scores_of_the_checkpoint_are_on_the_card_and_in_the_tags(case: Case) ->
     run = case.tracker.client.get_run(run_id)
     assert run.data.tags[f"scored_checkpoint/{REPORT}"] == case.store.weights_digest(ASSET)
     assert run.data.metrics["test_stga_net_mpjpe_torso_400"] == 12.5
-    run_gate(case.store, "prediction", gate())
+    run_gate(case.store, "prediction", "stga_net", gate())
     assert case.registry.tags("1")["test/mpjpe_torso_400"] == "12.5000"
     card = case.tracker.artifact(run_id, "model_card.md").read_text()
     assert "| test, not used by the gate: mpjpe_torso | clips | 400 ms |" in card
@@ -64,7 +64,7 @@ def test_equal_scores_of_another_checkpoint_do_not_count(case: Case) -> None:
     case.tracker.log_metrics(second, {"test_stga_net_mpjpe_torso_400": 12.5})
     assert read(case, second) is None
     assert read(case, first) is None, "the run's tag names another checkpoint than the current"
-    run_gate(case.store, "prediction", gate())
+    run_gate(case.store, "prediction", "stga_net", gate())
     assert "test/mpjpe_torso_400" not in case.registry.tags("1")
 
 

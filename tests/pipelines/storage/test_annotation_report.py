@@ -1,0 +1,164 @@
+"""What is not used: one row each, printed in groups, and summed in one line."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from dance_models.annotations.parsed_file import Problem
+from dance_models.tables import write_table
+from pipelines.storage.annotation_report import (
+    annotation_report,
+    lost_anything,
+    report_lines,
+    report_sum,
+    unregistered,
+    write_problems,
+)
+from pipelines.storage.annotations import register_annotations
+from pipelines.storage.clips import register_clips
+from pipelines.storage.store import Store
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as made:
+        yield made
+
+
+@pytest.fixture
+def store(tmp_path: Path, instance: dg.DagsterInstance) -> Store:
+    """A store with the clip ``salsa_01``."""
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    (clips / "salsa_01.mp4").write_text("film")
+    store = Store(root=str(tmp_path / "store"))
+    register_clips(store, instance, [clips])
+    return store
+
+
+def coco_file(path: Path, frames: dict[str, list[int]]) -> None:
+    """A COCO file with one person in each of the frames of each clip."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    images = [
+        {"id": f"{clip} {frame}", "file_name": f"{clip}/{frame:06d}.jpg"}
+        for clip, numbers in frames.items()
+        for frame in numbers
+    ]
+    poses = [
+        {"id": i, "image_id": image["id"], "category_id": 1, "keypoints": [5, 6, 2]}
+        for i, image in enumerate(images)
+    ]
+    categories = [{"id": 1, "name": "person", "keypoints": ["neck"]}]
+    path.write_text(json.dumps({"images": images, "annotations": poses, "categories": categories}))
+
+
+def annotations(store: Store, instance: dg.DagsterInstance, folder: Path) -> pl.DataFrame:
+    register_annotations(store, instance, [folder])
+    return annotation_report(store)
+
+
+def test_annotations_of_an_unregistered_clip_name_the_nearest_one(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    folder = tmp_path / "ann"
+    coco_file(folder / "a.json", {"salsa_1": [0, 1, 2]})
+    report = annotations(store, instance, folder)
+    (row,) = report.to_dicts()
+    assert (row["action"], row["clip"], row["rows"]) == ("not registered", "salsa_1", 3)
+    assert report_lines(report) == [
+        f"{folder / 'a.json'}: no clip 'salsa_1' is registered; the nearest name is 'salsa_01'. "
+        "Give its video with --clips, or name the file's images or folder after the clip [3 rows]"
+    ]
+    table = store.table("annotation_report")
+    expected = f"0 annotated frames read; 3 rows dropped, see {table}"
+    assert report_sum(store, report) == expected
+    assert lost_anything(report)
+    assert "nearest" not in unregistered("waltz", ["salsa_01"])
+
+
+def test_files_that_nothing_reads_are_named_once(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    folder = tmp_path / "clips"  # named as that of annotations too
+    for name in ("b.xyz", "a.xyz", "deep/c.xyz", ".hidden.xyz", "clips.csv"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("clip\nsalsa_01\n")
+    report = annotations(store, instance, folder)
+    assert report["file"].to_list() == [str(folder / n) for n in ("a.xyz", "b.xyz", "deep/c.xyz")]
+    assert set(report["action"]) == {"not read"}
+    lines = report_lines(report)
+    assert [line.split(": ")[0] for line in lines] == [
+        f"{folder / 'a.xyz'} and 1 more file", str(folder / "deep/c.xyz"),
+    ]  # fmt: skip
+    assert report_sum(store, report).startswith("0 annotated frames read; 3 files not read, see ")
+    (folder / "deep" / "c.xyz").unlink()
+    assert annotation_report(store).height == 2
+
+
+def test_a_file_that_cannot_be_used_is_in_the_report(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    (tmp_path / "ann").mkdir()
+    (tmp_path / "ann" / "broken.json").write_text("{")
+    (row,) = annotations(store, instance, tmp_path / "ann").to_dicts()
+    assert row["action"] == "not read"
+    assert row["message"].startswith("is not JSON")
+
+
+def test_losses_inside_a_clip_are_grouped_and_summed(store: Store) -> None:
+    at = {"file": "/a/x.json", "clip": "salsa_01"}
+    problems = [
+        *(Problem(**at, message=f"({x}, 3) lies outside", frame=x, joint="neck", action="repaired")
+          for x in (4, 9)),
+        Problem(**at, message="12 left out: crowds", rows=12),
+        Problem(**at, message="5 annotations were scaled", action="repaired"),
+        Problem(**at, message="3 left out: nothing annotated yet", action="empty", rows=3),
+        Problem("/a/y.json", "3 left out: boxes", None, rows=3),
+    ]  # fmt: skip
+    write_problems(store, "salsa_01", problems)
+    frames = pl.DataFrame({"frame": [0, 1]})
+    write_table(frames, store.table("pose_annotations", "salsa_01"), {})
+    report = annotation_report(store)
+    assert report_lines(report) == [
+        "/a/x.json: clip salsa_01: joint neck: (4, 3) lies outside (frames 4, 9)",
+        "/a/x.json: clip salsa_01: 12 left out: crowds [12 rows]",
+        "/a/y.json: 3 left out: boxes [3 rows]",
+        "/a/x.json: clip salsa_01: 5 annotations were scaled",
+    ]
+    assert report_sum(store, report).startswith(
+        "2 annotated frames read; 15 rows dropped, 2 joints dropped, 1 repair, see "
+    )
+
+
+def test_nothing_lost(store: Store) -> None:
+    report = annotation_report(store)
+    assert report.is_empty()
+    assert report_lines(report) == []
+    assert not lost_anything(report)
+    assert report_sum(store, report) == "0 annotated frames read; nothing dropped"
+
+
+def test_a_problem_of_a_whole_file_counts_once_for_all_its_clips(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    (tmp_path / "clips" / "duo.mp4").write_text("another film")
+    register_clips(store, instance, [tmp_path / "clips"])
+    for clip in ("salsa_01", "duo"):
+        write_problems(store, clip, [Problem("/a.json", "2 left out: of no image", rows=2)])
+    assert annotation_report(store)["rows"].to_list() == [2]
+
+
+def test_tables_from_before_are_read(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    folder = tmp_path / "ann"
+    coco_file(folder / "a.json", {"salsa_1": [0]})
+    annotations(store, instance, folder)
+    path = store.table("raw_annotations")
+    write_table(pl.read_parquet(path).drop("poses"), path, {})
+    assert annotation_report(store)["rows"].to_list() == [0]
+    assert json.loads((folder / "a.json").read_text())["images"]
