@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from dance_models.estimators.follow import PersonFollower
 from dance_models.estimators.pose_file import POSE_SUFFIXES, read_track, track_files
 from dance_models.estimators.pose_track import Person, PoseTrack
 from dance_models.estimators.protocol import PoseEstimate, no_landmarks
-from dance_models.video.scan import clip_slug
+from dance_models.video.names import clip_slug
 
 # Of the readers; raised when they read something differently, so that tracks are read again.
 READERS: Final = "2"
@@ -98,7 +99,7 @@ def _in_image(person: Person, image: NDArray[np.uint8]) -> Person:
 def files_of_clip(directory: Path, clip: str) -> tuple[Path, list[Path]]:
     """The file or folder in ``directory`` that belongs to ``clip``, and the files that are read.
 
-    A name belongs when its :func:`~dance_models.video.scan.clip_slug` is ``clip``: as it is, then
+    A name belongs when its :func:`~dance_models.video.names.clip_slug` is ``clip``: as it is, then
     without what tools add (``NAME_json/``, ``NAME.predictions.slp``, ``NAMEDLC_resnet50....csv``,
     ``results_NAME.json``), then without regard to ``-`` and ``_``. Where nothing belongs, frames
     may lie in the folder itself (``NAME_000012_keypoints.json``, ``labels/NAME_12.txt``). Folders
@@ -153,7 +154,7 @@ def _belonging(entries: list[Path], clip: str) -> list[Path]:
 
 
 def _own_name(entry: Path) -> Iterator[str]:
-    yield from _slug(entry.name if entry.is_dir() else entry.stem)
+    yield _slug(entry.name if entry.is_dir() else entry.stem)
 
 
 def _without_additions(entry: Path) -> Iterator[str]:
@@ -161,16 +162,13 @@ def _without_additions(entry: Path) -> Iterator[str]:
     name = entry.name if entry.is_dir() else entry.stem
     first = name.split(".")[0]
     for text in (name, first):
-        yield from _slug(re.sub(rf"{_AFTER}$", "", text, flags=re.IGNORECASE))
-        yield from _slug(re.sub(rf"^{_BEFORE}", "", text, flags=re.IGNORECASE))
-    yield from _slug(first)
+        yield _slug(re.sub(rf"{_AFTER}$", "", text, flags=re.IGNORECASE))
+        yield _slug(re.sub(rf"^{_BEFORE}", "", text, flags=re.IGNORECASE))
+    yield _slug(first)
 
 
-def _slug(name: str) -> Iterator[str]:
-    try:
-        yield clip_slug(name + ".x")
-    except InputError:  # nothing is left of the name
-        return
+def _slug(name: str) -> str:
+    return clip_slug(name + ".x")
 
 
 def _bare(slug: str) -> str:
@@ -184,8 +182,34 @@ def _loose_frames(folder: Path, clip: str) -> list[Path]:
         for entry in _entries(folder)
         if (pattern := _FRAME_NUMBER.get(entry.suffix.lower()))
         and (name := pattern.fullmatch(entry.stem))
-        and clip in _slug(name[1])
+        and clip == _slug(name[1])
     ]
+
+
+def unused_tracks(directory: Path, clips: Sequence[str]) -> list[str]:
+    """A line for each entry of the folder that is read for none of the clips."""
+    used: set[Path] = set()
+    for clip in clips:
+        try:
+            path, files = files_of_clip(directory, clip)
+        except InputError:
+            continue
+        used |= {path, *files, *(parent for file in files for parent in file.parents)}
+    entries = _entries(directory) if directory.is_dir() else []
+    idle = [e for e in entries if e not in used and track_files(e)]
+    # Frames of one clip lie side by side: one line for all.
+    groups: dict[str, list[Path]] = {}
+    for entry in idle:
+        groups.setdefault(re.sub(r"[_-]?\d+(_keypoints)?$", "", entry.stem), []).append(entry)
+    return [_unused_line(group, clips) for group in groups.values()]
+
+
+def _unused_line(group: list[Path], clips: Sequence[str]) -> str:
+    first, more = group[0], len(group) - 1
+    near = get_close_matches(_slug(first.name if first.is_dir() else first.stem), clips, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    others = f" and {more} more" if more else ""
+    return f"{first}{others}: of no registered clip, so it is not read{hint}"
 
 
 def content_digest(path: Path, files: list[Path]) -> str:

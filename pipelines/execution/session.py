@@ -148,6 +148,8 @@ class Session:
         result.quarantined = quarantined_clips(self.store, clips)
         for source, problem in unused_motion(self.store).items():
             self._warn(f"motion {source}: {problem}")
+        for line in self._unused_tracks(clips):
+            self._warn(line)
         self._summarise(result, perf_counter() - started)
         return result
 
@@ -189,6 +191,14 @@ class Session:
                 fetch_weights(self.store.weights)
 
     # --- output ---------------------------------------------------------------------------------
+    def _unused_tracks(self, clips: Sequence[str]) -> list[str]:
+        """What of the folder of ``--tracks`` is of no registered clip."""
+        from dance_models.estimators.precomputed import unused_tracks
+
+        estimator = self.request.options.estimator
+        folder = estimator.precomputed_dir if estimator is not None else None
+        return unused_tracks(Path(folder), clips) if folder else []
+
     def _warn(self, text: str) -> None:
         self.console.print(f"[yellow]warning:[/] {escape(text)}", soft_wrap=True)
 

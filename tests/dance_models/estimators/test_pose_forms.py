@@ -500,3 +500,27 @@ def test_a_folder_with_a_number_after_the_frame(tmp_path) -> None:
         for i, document in enumerate(frames_of("halpe_26", 3).values())
     }
     assert sorted(read_track(save_all(tmp_path / "a", documents)).people) == [0, 1, 2]
+
+
+def test_a_head_in_place_of_the_neck_is_said(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    people = [body(rng) for _ in range(3)]
+    frames = [
+        {"bodies": [{"joints": flat("coco_18", {**p, "neck": p["head_top"]})}]} for p in people
+    ]
+    track = read_track(save(tmp_path / "a.json", frames))
+    assert "torso lengths from the middle of the shoulders. AlphaPose's" in track.notes[0]
+
+
+def test_files_of_an_image_with_their_meta_and_one_without_a_number(tmp_path) -> None:
+    people = [body(np.random.default_rng(0))]
+    info = {"meta_info": {}, "instance_info": instances(people, COCO17, False)}
+    save_all(tmp_path / "a", {"f_000000.json": info, "f_000001.json": info, "config.json": {}})
+    track = read_track(tmp_path / "a")
+    assert sorted(track.people) == [0, 1]
+    assert "config.json: 'config.json' holds no frame number" in track.notes[0]
+
+
+def test_what_was_read_is_described(tmp_path) -> None:
+    track = read_track(save_all(tmp_path / "a", frames_of("halpe_26", 3)))
+    assert track.described == "openpose-json, halpe_26: 3 frames, at most 1 people"

@@ -10,10 +10,10 @@ from pose_files import body, flat
 from dance_models.config import EstimatorConfig
 from dance_models.errors import InputError
 from dance_models.estimators.factory import estimator_fingerprint, make_estimator
-from dance_models.estimators.precomputed import PrecomputedPoses, files_of_clip
+from dance_models.estimators.precomputed import PrecomputedPoses, files_of_clip, unused_tracks
 from dance_models.estimators.protocol import notes_of
 from dance_models.skeleton import DANCE_14
-from dance_models.video.scan import clip_slug
+from dance_models.video.names import clip_slug
 
 IMAGE = np.zeros((4, 4, 3), np.uint8)
 
@@ -146,6 +146,8 @@ def test_openpose_of_a_real_clip(real_clips) -> None:
         ("solo_000001_keypoints.json", "solo"),
         ("labels/solo_12.txt", "solo"),
         ("Süß & Co.json", clip_slug("Süß & Co.mp4")),
+        ("舞蹈_json/舞蹈_000001.json", clip_slug("舞蹈.mp4")),
+        ("танец_вальс.json", clip_slug("танец_вальс.mp4")),
     ],
 )
 def test_names_that_tools_give(tmp_path, name, clip) -> None:
@@ -181,6 +183,20 @@ def test_the_pose_model_of_the_configuration_is_used(tmp_path) -> None:
     other = replace(config, pose_model="body_25")
     wrong = make_estimator(other, tmp_path, "a", 1).estimate(IMAGE, 0)
     assert not np.allclose(found.keypoints, wrong.keypoints)
-    assert notes_of(make_estimator(other, tmp_path, "a", 9)) == (
+    assert notes_of(make_estimator(config, tmp_path, "a", 9)) == (
         "a.json: there are no poses after frame 0; the clip has 9 frames",
     )
+    assert "implausible for body_25" in notes_of(make_estimator(other, tmp_path, "a", 1))[0]
+
+
+def test_tracks_of_no_clip_are_named(tmp_path) -> None:
+    for name in ("solo.json", "duett.json", "other_000001_keypoints.json"):
+        write_track(tmp_path / name, [(0, 200, 80)])
+    write_track(tmp_path / "other_000002_keypoints.json", [(0, 200, 80)])
+    lines = unused_tracks(tmp_path, ["solo", "duet"])
+    assert lines == [
+        f"{tmp_path / 'duett.json'}: of no registered clip, so it is not read; "
+        "did you mean 'duet'?",
+        f"{tmp_path / 'other_000001_keypoints.json'} and 1 more: of no registered clip, so it is "
+        "not read",
+    ]
