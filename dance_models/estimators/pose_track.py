@@ -57,6 +57,7 @@ class PoseTrack:
     format: str  # an id of dance_models.estimators.formats.POSE_FORMATS
     model: str  # a key of POSE_MODELS; "" where the files name the joints
     notes: tuple[str, ...] = ()
+    lost: int = 0  # entries that were left out; notes tell of them and of doubts
 
     @property
     def described(self) -> str:
@@ -200,7 +201,9 @@ def finished(
         notes += _posture_notes(scaled)
     placed = _from_zero(reading, scaled, num_frames, notes)
     file = reading.path.name
-    return PoseTrack(placed, reading.format, model, tuple(f"{file}: {note}" for note in notes))
+    return PoseTrack(
+        placed, reading.format, model, tuple(f"{file}: {note}" for note in notes), len(reading.bad)
+    )
 
 
 def _settle_models(reading: Reading, pose_model: str | None) -> str:

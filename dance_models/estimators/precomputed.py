@@ -39,14 +39,15 @@ class PrecomputedPoses:
 
     Of several people it takes the largest (or the one of rank ``person``) at the start of a run
     and stays with that person. A frame that is not in the track has no person. ``notes`` says what
-    of the files was not used, and what is doubtful; ``described`` says what was read.
+    of the files was not used and what is doubtful, ``lost`` counts what was not used, and
+    ``described`` says what was read.
     """
 
     name = "precomputed"
 
     def __init__(self, track: PoseTrack, version: str, *, person: int | None = None) -> None:
         self.version = version
-        self.notes = track.notes
+        self.notes, self.lost = track.notes, track.lost
         self.described = track.described
         self._people = track.people
         self._follower = PersonFollower(person)

@@ -276,18 +276,19 @@ def pose_tracks(context: StageContext[EstimatorConfig]) -> Metadata:
     store, clip = context.store, context.clip
     frames = store.read("sampled_frames", clip)
     notes: tuple[str, ...] = ()
-    described = ""
+    described, lost = "", 0
     if frames.height:
         counted = store.read("clip_probe", clip)["decoded_frames"][0]
         estimator = make_estimator(context.config, store.weights, clip, counted)
         notes, described = notes_of(estimator), getattr(estimator, "described", "")
+        lost = getattr(estimator, "lost", 0)
         table = track_clip(frames, store.path, estimator, clip)
     else:
         table = pl.DataFrame(schema=TRACKS)
     for note in notes:
         context.log.warning(f"{clip}: {note}")
     path = store.table("pose_tracks", clip)
-    stated = {TRACK_NOTES: json.dumps(notes)} if notes else {}
+    stated = {TRACK_NOTES: json.dumps([lost, *notes])} if notes else {}
     write_table(conform(table, TRACKS), path, table_metadata(**stated))
     found = table["keypoints"].is_not_null().sum()
     if frames.height and not found:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from dance_models.quality.poses import ClipPoses
 
 
-# Key of the metadata of pose_tracks: what the estimator said about the files that it read.
+# Key of the metadata of pose_tracks: the number of entries that the estimator left out of the files
+# that it read, then what it said about them.
 TRACK_NOTES: Final = "track_notes"
 
 
@@ -64,10 +65,12 @@ def _track_files(store: Store, clip: str) -> "list[Finding]":
     from dance_models.quality.findings import Finding
 
     stated = pl.read_parquet_metadata(store.table("pose_tracks", clip)).get(TRACK_NOTES)
-    notes = json.loads(stated) if stated else []
-    if not notes:
+    if stated is None:
         return []
-    return [Finding("track_files", clip, "; ".join(notes), value=len(notes), limit=0)]
+    lost, first, *others = json.loads(stated)
+    file = first.partition(": ")[0] + ": "  # named once
+    message = "; ".join([first, *(note.removeprefix(file) for note in others)])
+    return [Finding("track_files", clip, message, value=lost, limit=0)]
 
 
 ANNOTATION_CHECKS = AssetChecks(

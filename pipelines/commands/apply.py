@@ -115,8 +115,8 @@ def _poses(
     from dance_models.estimators.protocol import notes_of
     from dance_models.estimators.weights import fetch_weights
     from dance_models.inference.loading import estimator_for, load_forecaster, load_refiner
-    from dance_models.video.probe import probe_clip
     from dance_models.video.names import clip_slug
+    from dance_models.video.probe import probe_clip
 
     refiner, forecaster = load_refiner(models[0].checkpoint), load_forecaster(models[1].checkpoint)
     options = estimator_for(refiner, estimator or EstimatorConfig())

@@ -148,9 +148,13 @@ class Session:
         result.quarantined = quarantined_clips(self.store, clips)
         for source, problem in unused_motion(self.store).items():
             self._warn(f"motion {source}: {problem}")
-        for line in self._unused_tracks(clips):
+        unused = self._unused_tracks(clips)
+        for line in unused:
             self._warn(line)
         self._summarise(result, perf_counter() - started)
+        found = (f for outcome in result.outcomes for f in outcome.findings)
+        lost = any(f.check == "track_files" and f.value > 0 for f in found)
+        result.lossless = result.lossless and not unused and not lost
         return result
 
     def _run_dataset(self) -> list[StageOutcome]:
