@@ -78,7 +78,9 @@ class EstimatorConfig:
     min_presence: float = 0.5
     # BlazePose: a second pass on the mirrored crop, whose disagreement is evidence of errors
     mirrored_pass: bool = _added(False, was=False)
-    precomputed_dir: str | None = None  # for "precomputed": one JSON a clip
+    precomputed_dir: str | None = None  # for "precomputed": one file or folder a clip
+    # for "precomputed": the order of joints without names; None: as the files look
+    pose_model: str | None = _added(None, was=None)
     onnx_description: str | None = None  # for "onnx": the JSON that describes the model
     threads: int = 1
 

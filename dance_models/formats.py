@@ -33,6 +33,11 @@ class Format:
         """Whether its files are read, rather than named in an error."""
         return bool(self.since)
 
+    @property
+    def option(self) -> str:
+        """The option of the command line that its folder is given with."""
+        return _OPTION[self.content]
+
 
 def not_read(known: Format) -> str:
     """What to tell a user who gives a file of a format that is not read."""
@@ -53,7 +58,7 @@ def markdown(formats: Sequence[Format]) -> str:
             parts.append(f"## {title}\n\n{_table(head, rows)}")
     others = [known for known in formats if not known.read]
     if others:
-        told = [(f.tool, f.export, _OPTION[f.content], f.recognised_by, f.instead) for f in others]
+        told = [(f.tool, f.export, f.option, f.recognised_by, f.instead) for f in others]
         table = _table(("tool", "export", "given with", "recognised by", "what to do"), told)
         parts.append(f"## Recognised and not read\n\n{table}")
     return "\n".join(parts)

@@ -22,18 +22,22 @@ ABSENT: Final = "absent"  # the fingerprint of an estimator whose files are miss
 class EstimatorEntry:
     """One estimator."""
 
-    build: Callable[[EstimatorConfig, Path, str], PoseEstimator]  # config, weights folder, clip
+    # config, weights folder, clip, its number of frames where known
+    build: Callable[[EstimatorConfig, Path, str, int | None], PoseEstimator]
     fingerprint: Callable[[EstimatorConfig, str], str]  # config, clip
     needs_weights: bool  # whether the downloaded BlazePose weights must be there
 
 
-def make_estimator(config: EstimatorConfig, weights: Path, clip: str) -> PoseEstimator:
+def make_estimator(
+    config: EstimatorConfig, weights: Path, clip: str, num_frames: int | None = None
+) -> PoseEstimator:
     """Build the estimator that ``config`` names, for one clip.
 
-    ``weights`` is the folder that :func:`weights.fetch_weights` filled. Raises InputError when
-    a file the estimator needs is missing or unreadable.
+    ``weights`` is the folder that :func:`weights.fetch_weights` filled. With the ``num_frames`` of
+    the clip, precomputed tracks are found to count from 1. Raises InputError when a file the
+    estimator needs is missing or unreadable.
     """
-    return _entry(config).build(config, weights, clip)
+    return _entry(config).build(config, weights, clip, num_frames)
 
 
 def estimator_fingerprint(config: EstimatorConfig, clip: str) -> str:
@@ -65,7 +69,9 @@ def _entry(config: EstimatorConfig) -> EstimatorEntry:
 # --- BlazePose --------------------------------------------------------------------------------
 
 
-def _blazepose(config: EstimatorConfig, weights: Path, clip: str) -> PoseEstimator:
+def _blazepose(
+    config: EstimatorConfig, weights: Path, clip: str, num_frames: int | None
+) -> PoseEstimator:
     from dance_models.estimators.blazepose.tracker import BlazePose
 
     return BlazePose(
@@ -91,21 +97,29 @@ def _tracks_folder(config: EstimatorConfig) -> Path:
     if config.precomputed_dir is None:
         raise InputError(
             "estimator 'precomputed' needs a folder of tracks",
-            hint="Set precomputed_dir to the folder that holds one JSON a clip",
+            hint="Set precomputed_dir to the folder that holds one file or folder a clip",
         )
     return Path(config.precomputed_dir)
 
 
-def _precomputed(config: EstimatorConfig, weights: Path, clip: str) -> PoseEstimator:
+def _precomputed(
+    config: EstimatorConfig, weights: Path, clip: str, num_frames: int | None
+) -> PoseEstimator:
     from dance_models.estimators.precomputed import PrecomputedPoses
 
-    return PrecomputedPoses.for_clip(_tracks_folder(config), clip, person=config.person)
+    return PrecomputedPoses.for_clip(
+        _tracks_folder(config),
+        clip,
+        person=config.person,
+        pose_model=config.pose_model,
+        num_frames=num_frames,
+    )
 
 
 def _precomputed_fingerprint(config: EstimatorConfig, clip: str) -> str:
-    from dance_models.estimators.precomputed import content_digest, find_track
+    from dance_models.estimators.precomputed import content_digest, files_of_clip
 
-    return content_digest(find_track(_tracks_folder(config), clip))
+    return content_digest(*files_of_clip(_tracks_folder(config), clip))
 
 
 # --- a model in ONNX --------------------------------------------------------------------------
@@ -120,7 +134,9 @@ def _description_file(config: EstimatorConfig) -> Path:
     return Path(config.onnx_description)
 
 
-def _onnx(config: EstimatorConfig, weights: Path, clip: str) -> PoseEstimator:
+def _onnx(
+    config: EstimatorConfig, weights: Path, clip: str, num_frames: int | None
+) -> PoseEstimator:
     from dance_models.estimators.onnx_topdown import OnnxTopDown
 
     return OnnxTopDown(

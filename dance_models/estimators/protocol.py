@@ -43,6 +43,12 @@ class PoseEstimator(Protocol):
         """
 
 
+def notes_of(estimator: PoseEstimator) -> tuple[str, ...]:
+    """What an estimator says about the files that it reads; most say nothing."""
+    notes: tuple[str, ...] = getattr(estimator, "notes", ())
+    return notes
+
+
 def stacked(found: Sequence[PoseEstimate | None], skeleton: Skeleton = DANCE_14) -> PoseEstimate:
     """The estimates of T frames as arrays (T, ...); NaN and score 0 in frames without a person."""
     seen = [pose for pose in found if pose is not None]

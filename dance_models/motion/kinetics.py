@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.errors import InputError
-from dance_models.estimators.joints import OPENPOSE_COCO18
-from dance_models.estimators.pose_json import People, Person
+from dance_models.estimators.pose_models import OPENPOSE_COCO18
+from dance_models.estimators.pose_track import People, Person
 from dance_models.motion.people import main_person
 from dance_models.skeletons.by_name import to_skeleton
 

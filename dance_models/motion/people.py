@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.estimators.follow import PATIENCE, PersonFollower
-from dance_models.estimators.pose_json import People, Person
+from dance_models.estimators.pose_track import People, Person
 from dance_models.skeleton import DANCE_14, Skeleton
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dance_models.errors import InputError
 from dance_models.estimators.joints import COCO17
-from dance_models.estimators.pose_json import read_people
+from dance_models.estimators.pose_file import read_people
 from dance_models.motion.people import main_person
 from dance_models.skeletons.by_name import to_skeleton
 
@@ -40,7 +40,7 @@ def read_array_track(path: Path) -> NDArray[np.float32]:
 def read_json_track(path: Path) -> NDArray[np.float32]:
     """(T, 14, 2) pixels of one person, from that person's first frame on; NaN where missing.
 
-    Reads the formats of :func:`dance_models.estimators.pose_json.read_people` (COCO-17, OpenPose
+    Reads the formats of :func:`dance_models.estimators.pose_file.read_people` (COCO-17, OpenPose
     and our own, a file or a folder of them) and takes the person who is visible longest and
     largest. Raises InputError.
     """

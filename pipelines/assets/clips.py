@@ -1,5 +1,6 @@
 """Clips: probing, sampling, and the estimator's pose tracks (one partition a clip)."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from dance_models.config import EstimatorConfig, SamplingConfig
 from dance_models.errors import InputError, VideoError
 from dance_models.tables import CLIP_PROBE, FRAMES, TRACKS, conform, table_metadata, write_table
 from pipelines import previews
-from pipelines.checks.annotations import TRACK_CHECKS
+from pipelines.checks.annotations import TRACK_CHECKS, TRACK_NOTES
 from pipelines.checks.clips import FRAMES_CHECKS, PROBE_CHECKS
 from pipelines.known_warnings import known_warnings_ignored
 from pipelines.partitions import CLIPS
@@ -269,23 +270,33 @@ def pose_tracks(context: StageContext[EstimatorConfig]) -> Metadata:
     null, not zeros.
     """
     from dance_models.estimators.factory import make_estimator
+    from dance_models.estimators.protocol import notes_of
     from dance_models.estimators.tracks import track_clip
 
     store, clip = context.store, context.clip
     frames = store.read("sampled_frames", clip)
+    notes: tuple[str, ...] = ()
+    described, lost = "", 0
     if frames.height:
-        estimator = make_estimator(context.config, store.weights, clip)
+        counted = store.read("clip_probe", clip)["decoded_frames"][0]
+        estimator = make_estimator(context.config, store.weights, clip, counted)
+        notes, described = notes_of(estimator), getattr(estimator, "described", "")
+        lost = getattr(estimator, "lost", 0)
         table = track_clip(frames, store.path, estimator, clip)
     else:
         table = pl.DataFrame(schema=TRACKS)
+    for note in notes:
+        context.log.warning(f"{clip}: {note}")
     path = store.table("pose_tracks", clip)
-    write_table(conform(table, TRACKS), path)
+    stated = {TRACK_NOTES: json.dumps([lost, *notes])} if notes else {}
+    write_table(conform(table, TRACKS), path, table_metadata(**stated))
     found = table["keypoints"].is_not_null().sum()
     if frames.height and not found:
         context.log.warning(f"{clip}: no person was detected on any of {frames.height} frames")
     return {
         **previews.table_metadata(table, path, partition=True),
         "person_found": f"{found} of {table.height} frames",
+        **({"track_files": "; ".join([described, *notes])} if described else {}),
         **_skeleton_preview(store, frames, table, clip),
     }
 

@@ -1,8 +1,10 @@
 """Checks on the annotated and on the estimated poses of one clip."""
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import polars as pl
 
 from dance_models.config import QualityConfig
 from pipelines.checks.asset_checks import AssetChecks, Check
@@ -12,6 +14,11 @@ from pipelines.storage.store import Store
 if TYPE_CHECKING:
     from dance_models.quality.findings import Finding
     from dance_models.quality.poses import ClipPoses
+
+
+# Key of the metadata of pose_tracks: the number of entries that the estimator left out of the files
+# that it read, then what it said about them.
+TRACK_NOTES: Final = "track_notes"
 
 
 def _poses(store: Store, asset: str, clip: str) -> "ClipPoses":
@@ -49,7 +56,21 @@ def _tracks(store: Store, config: QualityConfig, clip: str | None) -> "list[Find
         *poses.missing_joints(of, config),
         *poses.lasting(poses.long_limbs(of, config), of, config),
         *poses.lasting(poses.jumps(of, config), of, config),
+        *_track_files(store, clip or ""),
     ]
+
+
+def _track_files(store: Store, clip: str) -> "list[Finding]":
+    """What the estimator said about the files that it read."""
+    from dance_models.quality.findings import Finding
+
+    stated = pl.read_parquet_metadata(store.table("pose_tracks", clip)).get(TRACK_NOTES)
+    if stated is None:
+        return []
+    lost, first, *others = json.loads(stated)
+    file = first.partition(": ")[0] + ": "  # named once
+    message = "; ".join([first, *(note.removeprefix(file) for note in others)])
+    return [Finding("track_files", clip, message, value=lost, limit=0)]
 
 
 ANNOTATION_CHECKS = AssetChecks(
@@ -79,6 +100,7 @@ TRACK_CHECKS = AssetChecks(
         Check("joint_coverage", "Every joint is found in half of the frames: warns."),
         Check("limb_length", "Estimated limbs keep their length in most frames: warns."),
         Check("temporal_jumps", "The estimate does not jump in a fifth of the frames: warns."),
+        Check("track_files", "The files of --tracks were read without a loss or a doubt: warns."),
     ),
     _tracks,
     drawing("pose_tracks"),

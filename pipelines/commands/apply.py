@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
 from dance_models.errors import InputError
@@ -29,6 +30,8 @@ def apply(
     prediction: Annotated[str, typer.Option(help="Likewise.")] = "stga_net",
     store: common.StoreOption = common.DEFAULT_STORE,
     person: common.PersonOption = None,
+    tracks: common.TracksOption = None,
+    pose_model: common.PoseModelOption = None,
     joints: common.JointsOption = "estimator",
     draw: Annotated[bool, typer.Option(help="Also draw the skeletons onto the video.")] = True,
     debug: common.DebugOption = False,
@@ -36,7 +39,7 @@ def apply(
     """Refine and forecast the poses of a video with tracked models."""
     with common.reported(debug):
         models = (recognition, prediction)
-        estimator = common.estimator_of(person)
+        estimator = common.estimator_of(person, tracks, pose_model=pose_model)
         apply_to_video(
             common.opened(store),
             common.console(),
@@ -108,14 +111,21 @@ def _poses(
     """Poses of all frames, and the name and version of the estimator."""
     from dance_models.apply.poses import poses_of_video
     from dance_models.config import EstimatorConfig
-    from dance_models.estimators.factory import make_estimator
+    from dance_models.estimators.factory import make_estimator, needs_weights
+    from dance_models.estimators.protocol import notes_of
     from dance_models.estimators.weights import fetch_weights
     from dance_models.inference.loading import estimator_for, load_forecaster, load_refiner
+    from dance_models.video.names import clip_slug
+    from dance_models.video.probe import probe_clip
 
     refiner, forecaster = load_refiner(models[0].checkpoint), load_forecaster(models[1].checkpoint)
-    weights = fetch_weights(store.weights)
     options = estimator_for(refiner, estimator or EstimatorConfig())
-    tracker = make_estimator(options, weights, video.stem)
+    weights = fetch_weights(store.weights) if needs_weights(options) else store.weights
+    # The number of frames says whether the poses of a file are counted from 0 or from 1.
+    counted = probe_clip(video).decoded_frames if options.name == "precomputed" else None
+    tracker = make_estimator(options, weights, clip_slug(video), counted)
+    for note in notes_of(tracker):
+        console.print(f"[yellow]warning:[/] {escape(note)}")
     with Progress(console=console, refresh_per_second=2) as progress:
         task = progress.add_task(video.name, total=None)
 

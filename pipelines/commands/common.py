@@ -35,7 +35,15 @@ ProfileOption = Annotated[
     str, typer.Option(envvar="DANCE_PROFILE", help="smoke, demo, study or paper.")
 ]
 TracksOption = Annotated[
-    Path | None, typer.Option(help="Folder of pose tracks computed elsewhere, one JSON a clip.")
+    Path | None,
+    typer.Option(help="Folder of poses computed elsewhere, one file or folder a clip."),
+]
+PoseModelOption = Annotated[
+    str | None,
+    typer.Option(
+        help="With --tracks: whose order of joints the files have, such as body_25b or halpe_26; "
+        "default: as they look."
+    ),
 ]
 StoreOption = Annotated[
     str,  # not a path: a URL has to reach the store as it is
@@ -88,16 +96,27 @@ def opened(store: str) -> "Store":
 
 
 def estimator_of(
-    person: int | None = None, tracks: Path | None = None, onnx: Path | None = None
+    person: int | None = None,
+    tracks: Path | None = None,
+    onnx: Path | None = None,
+    pose_model: str | None = None,
 ) -> "EstimatorConfig | None":
     """The estimator that the options select, None for the profile's own."""
     from dance_models.config import EstimatorConfig
+    from dance_models.estimators.pose_models import named_model
+
+    if pose_model is not None:
+        if tracks is None:
+            raise InputError("--pose-model says how to read --tracks, which is not given")
+        named_model(pose_model)
 
     if tracks is not None and onnx is not None:
         raise InputError("--tracks and --onnx exclude each other")
     if tracks is not None:
         folder = str(tracks.resolve())
-        return EstimatorConfig(name="precomputed", person=person, precomputed_dir=folder)
+        return EstimatorConfig(
+            name="precomputed", person=person, precomputed_dir=folder, pose_model=pose_model
+        )
     if onnx is not None:
         description = str(onnx.resolve())
         return EstimatorConfig(name="onnx", person=person, onnx_description=description)

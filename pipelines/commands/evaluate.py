@@ -16,6 +16,7 @@ def evaluate(
     profile: common.ProfileOption = "demo",
     joints: common.JointsOption = "annotation",
     tracks: common.TracksOption = None,
+    pose_model: common.PoseModelOption = None,
     debug: common.DebugOption = False,
 ) -> None:
     """Score a tracked model on a corpus it never saw; prints the same tables."""
@@ -24,5 +25,6 @@ def evaluate(
 
     with common.reported(debug):
         folder = common.opened(store)
-        corpus = Corpus(clips, annotations, profile, common.estimator_of(tracks=tracks), joints)
+        estimator = common.estimator_of(tracks=tracks, pose_model=pose_model)
+        corpus = Corpus(clips, annotations, profile, estimator, joints)
         evaluate_on(folder, common.console(), find_model(folder, model), corpus, debug=debug)

@@ -35,8 +35,9 @@ def formats(
 def known_formats() -> "tuple[Format, ...]":
     """All declared formats."""
     from dance_models.annotations.formats import ANNOTATION_FORMATS
+    from dance_models.estimators.formats import POSE_FORMATS
 
-    return (*ANNOTATION_FORMATS,)
+    return (*ANNOTATION_FORMATS, *POSE_FORMATS)
 
 
 def _print_list(console: Console) -> None:
@@ -44,14 +45,17 @@ def _print_list(console: Console) -> None:
 
     table = Table(title="Formats that are read")
     table.add_column("format", no_wrap=True)
-    for title in ("tool", "export", "read since"):
+    for title in ("tool", "export", "given with", "since"):
         table.add_column(title)
     for known in known_formats():
         if known.read:
-            table.add_row(known.id, known.tool, known.export, known.since)
+            table.add_row(known.id, known.tool, known.export, known.option, known.since)
     console.print(table)
-    others = ", ".join({known.id: 0 for known in known_formats() if not known.read})
-    console.print(f"Recognised and not read: {others}", highlight=False)
+    for option in dict.fromkeys(known.option for known in known_formats()):
+        others = [f.id for f in known_formats() if not f.read and f.option == option]
+        console.print(
+            f"Recognised and not read with {option}: {', '.join(others)}", highlight=False
+        )
     console.print("`dance formats FORMAT` describes one.", highlight=False)
 
 
@@ -68,7 +72,7 @@ def _print_format(console: Console, known: "Format") -> None:
     lines = {
         "tool": known.tool,
         "export": known.export,
-        "holds": known.content,
+        "given with": known.option,
         "files": ", ".join(known.suffixes),
         "recognised by": known.recognised_by,
         "what is read": known.reads,

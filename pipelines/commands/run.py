@@ -49,6 +49,7 @@ def run(
     ] = False,
     person: common.PersonOption = None,
     tracks: common.TracksOption = None,
+    pose_model: common.PoseModelOption = None,
     onnx: OnnxOption = None,
     folds: Annotated[int, typer.Option(help="Also train and score on so many grouped folds.")] = 0,
     ablations: Annotated[
@@ -63,13 +64,12 @@ def run(
     from pipelines.profile_options import ProfileOptions
 
     with common.reported(debug):
-        estimator = common.estimator_of(person, tracks, onnx)
+        estimator = common.estimator_of(person, tracks, onnx, pose_model)
         # --only may name assets of motion that is only now being registered.
-        options = ProfileOptions(
-            profile, ablations, folds, estimator, motion is not None or None, rendered
-        )
-        names = frozenset(name.strip() for name in (only or "").split(",") if name.strip())
-        request = Request(common.opened(store).path, options, names, debug)
+        moving = motion is not None or None
+        options = ProfileOptions(profile, ablations, folds, estimator, moving, rendered)
+        names = {name.strip() for name in (only or "").split(",")} - {""}
+        request = Request(common.opened(store).path, options, frozenset(names), debug)
         request.stages(partitioned=True)  # raises on an unknown profile or asset
         session = Session(request, common.console(), workers)
         session.register(clips, annotations, motion, _reading(annotations, clip, first_frame))

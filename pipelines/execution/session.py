@@ -157,7 +157,13 @@ class Session:
         result.quarantined = quarantined_clips(self.store, clips)
         for source, problem in unused_motion(self.store).items():
             self._warn(f"motion {source}: {problem}")
+        unused = self._unused_tracks(clips)
+        for line in unused:
+            self._warn(line)
         self._summarise(result, perf_counter() - started)
+        found = (f for outcome in result.outcomes for f in outcome.findings)
+        lost = any(f.check == "track_files" and f.value > 0 for f in found)
+        result.lossless = result.lossless and not unused and not lost
         return result
 
     def _run_dataset(self) -> list[StageOutcome]:
@@ -198,6 +204,14 @@ class Session:
                 fetch_weights(self.store.weights)
 
     # --- output ---------------------------------------------------------------------------------
+    def _unused_tracks(self, clips: Sequence[str]) -> list[str]:
+        """What of the folder of ``--tracks`` is of no registered clip."""
+        from dance_models.estimators.precomputed import unused_tracks
+
+        estimator = self.request.options.estimator
+        folder = estimator.precomputed_dir if estimator is not None else None
+        return unused_tracks(Path(folder), clips) if folder else []
+
     def _warn(self, text: str) -> None:
         self.console.print(f"[yellow]warning:[/] {escape(text)}", soft_wrap=True)
 

@@ -13,7 +13,7 @@ from dance_models.apply.poses import VideoPoses, poses_of_video, seen_stretches
 from dance_models.config import MkffStGcnConfig, StgaNetConfig
 from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
 from dance_models.errors import InputError
-from dance_models.estimators.pose_json import read_people
+from dance_models.estimators.pose_file import read_people
 from dance_models.estimators.protocol import PoseEstimate, no_landmarks
 from dance_models.nets.build import build_forecaster, build_refiner
 from dance_models.skeleton import DANCE_14

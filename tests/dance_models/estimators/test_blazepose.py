@@ -8,7 +8,7 @@ import pytest
 from dance_models.config import EstimatorConfig
 from dance_models.estimators.blazepose.tracker import BlazePose
 from dance_models.estimators.factory import make_estimator
-from dance_models.estimators.pose_json import read_people
+from dance_models.estimators.pose_file import read_people
 from dance_models.evidence import EVIDENCE, MIRRORED_WORLD, MIRRORED_XY, WORLD
 from dance_models.geometry import pelvis
 from dance_models.metrics.torso import median_torso

@@ -5,9 +5,8 @@ import pytest
 
 from dance_models.estimators.joints import (
     COCO17,
-    OPENPOSE_BODY25,
-    OPENPOSE_COCO18,
 )
+from dance_models.estimators.pose_models import OPENPOSE_BODY25, OPENPOSE_COCO18
 from dance_models.evidence import LANDMARKS
 from dance_models.skeleton import DANCE_14
 from dance_models.skeletons.by_name import missing_joints, to_skeleton

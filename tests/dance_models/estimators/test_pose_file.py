@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dance_models.errors import InputError
-from dance_models.estimators.joints import COCO17, OPENPOSE_BODY25, OPENPOSE_COCO18
-from dance_models.estimators.pose_json import read_people
+from dance_models.estimators.joints import COCO17
+from dance_models.estimators.pose_file import read_people, read_track
+from dance_models.estimators.pose_models import OPENPOSE_BODY25, OPENPOSE_COCO18
 from dance_models.skeleton import DANCE_14
 
 
@@ -146,16 +147,16 @@ TEXT_KNEE = [*triples(13), "left", 1, 1, *triples(3)]
         ([{"keypoints": triples(17)}], "entry 0 has no 'image_id'"),
         ([{"image_id": -1, "keypoints": triples(17)}], "image_id is -1"),
         ([{"image_id": "first.jpg", "keypoints": triples(17)}], "no frame number"),
-        ([RESULT, {"image_id": 4, "keypoints": triples(16)}], "frame 4: 48 values.*need 51"),
-        ([{"image_id": 4, "keypoints": TEXT_KNEE}], "frame 4: joint left_knee: 'left' is not"),
-        ([{"image_id": 4, "keypoints": 3}], "frame 4: 'keypoints' is not a list"),
+        ([{"image_id": 4, "keypoints": [*triples(16), 1]}], "frame 4: 49 values"),
+        ([{"image_id": 4, "keypoints": TEXT_KNEE}], "frame 4: joint number 13: 'left' is not"),
+        ([{"image_id": 4, "keypoints": 3}], "frame 4: the keypoints are not a list"),
         ({"joints": ["nose"], "frames": []}, "left_shoulder.*neither be read nor derived"),
         ({"joints": [*DANCE_14.names, "neck"], "frames": []}, "named twice"),
         (
             {"joints": DANCE_14.names, "frames": [{"frame": 1, "keypoints": [[1, 2]]}]},
             "frame 1: a keypo",
         ),
-        ({"d_3_keypoints.json": openpose(triples(24))}, "frame 3: 72 values"),
+        ({"d_3_keypoints.json": openpose(triples(24))}, "24 joints are of no known model"),
         ({**coco_file(), "images": []}, "unknown image 5"),
         ([{"image_id": 0, "keypoints": [0.5, 0.5, 0.9] * 17}], "fractions.*not pixels"),
     ],
@@ -217,8 +218,15 @@ def test_absent_file_and_empty_folder(tmp_path) -> None:
 
 
 def test_a_damaged_file_in_a_folder_is_named(tmp_path) -> None:
-    write(tmp_path / "clip" / "d_000000000001_keypoints.json", openpose(triples(25)))
+    write(tmp_path / "clip" / "d_000000000001_keypoints.json", openpose(triples(18)))
     bad = write(tmp_path / "clip" / "d_000000000002_keypoints.json", '{"people": [')
+    track = read_track(tmp_path / "clip")
+    assert list(track.people) == [1]
+    assert track.notes == (
+        "clip: 1 bad entries were left out: d_000000000002_keypoints.json: frame 2: "
+        "not valid JSON (Expecting value: line 1 column 13 (char 12))",
+    )
+    bad.rename(tmp_path / "alone_2.json")
     with pytest.raises(InputError, match="not valid JSON") as caught:
-        read_people(tmp_path / "clip")
-    assert caught.value.file == str(bad)
+        read_people(tmp_path / "alone_2.json")
+    assert caught.value.file == str(tmp_path / "alone_2.json")

@@ -1,0 +1,89 @@
+"""What the forms share: fields of JSON objects, frame numbers, frames in lists."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from dance_models.errors import InputError
+
+_FRAME_KEYS: Final = (
+    *("frame", "frame_id", "frame_index", "frame_idx", "frame_number", "frameIndex"),
+    *("frameNumber", "frameId", "image_id"),
+)
+_LIST_KEYS: Final = ("frames", "results", "poses", "predictions", "data")
+_MOST_DIGITS: Final = 18  # Python refuses to convert very long numbers
+
+
+def entry_field(entry: Any, key: str, position: int) -> Any:
+    """A field of the entry at that position of a list. Raises InputError when it has none."""
+    if not isinstance(entry, dict) or key not in entry:
+        raise InputError(f"entry {position} has no {key!r}")
+    return entry[key]
+
+
+def frame_index(value: Any, what: str) -> int:
+    """A frame index as a number, in digits, or at the end of a file name. Raises InputError."""
+    if isinstance(value, str):
+        return number_in(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InputError(f"{what} is {str(value)[:40]}, not a frame index from 0")
+    return value
+
+
+def number_in(name: str) -> int:
+    """The last number in a file name: ``dance_000012_keypoints.json`` is frame 12."""
+    digits = _numbers(name)
+    if not digits:
+        raise InputError(f"{name!r} holds no frame number")
+    return int(digits[-1])
+
+
+def numbers_in(names: Sequence[str]) -> list[int]:
+    """The frame number in each of a clip's file names: the last number that is not always the same.
+
+    ``a_000012_halpe26.json`` is frame 12. Raises InputError when a name holds no number.
+    """
+    found = [_numbers(name) for name in names]
+    counts = {len(digits) for digits in found}
+    if len(names) > 1 and len(counts) == 1:
+        for place in reversed(range(counts.pop())):
+            if len({digits[place] for digits in found}) > 1:
+                return [int(digits[place]) for digits in found]
+    return [number_in(name) for name in names]
+
+
+def _numbers(name: str) -> list[str]:
+    stem = PurePosixPath(name.replace("\\", "/")).stem
+    return [d[-_MOST_DIGITS:] for d in re.findall(r"\d+", re.sub(r"_keypoints$", "", stem))]
+
+
+def frame_entries(document: Any) -> Iterator[tuple[int | None, Any]] | None:
+    """Frame and content of each frame in a list, an object of lists, or an object of file names.
+
+    The frame is None where the entry does not say it. None when the document is no list of frames.
+    """
+    if isinstance(document, dict):
+        for key in _LIST_KEYS:
+            if isinstance(document.get(key), list):
+                return frame_entries(document[key])
+        if document and all(_numbers(name) for name in document):
+            frames = numbers_in(list(document))
+            return iter(zip(frames, document.values(), strict=True))
+        return None
+    if not isinstance(document, list):
+        return None
+    return ((stated_frame(entry), entry) for entry in document)
+
+
+def stated_frame(entry: Any) -> int | None:
+    """The frame that an object says it is, None where it does not or cannot be."""
+    if not isinstance(entry, dict):
+        return None
+    for key in _FRAME_KEYS:
+        if key in entry:
+            try:
+                return frame_index(entry[key], key)
+            except InputError:
+                return None
+    return None

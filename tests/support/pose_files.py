@@ -1,0 +1,48 @@
+"""People with bones of natural lengths, in the joint orders of other tools."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from dance_models.estimators.pose_models import POSE_MODELS
+
+Body = Mapping[str, tuple[float, float]]
+
+_SIDES = ("left", "right")
+# Joint, the joint it hangs on, length in torsos, usual direction in degrees (0 right, 90 down).
+_BONES = (
+    *(("mid_hip", "neck", 1.0, 90), ("nose", "neck", 0.35, -80), ("head_top", "neck", 0.6, -90)),
+    *(("thorax", "neck", 0.1, 90), ("chest", "neck", 0.4, 90), ("spine", "neck", 0.5, 90)),
+    ("face", "neck", 0.3, -85),
+    *((f"{s}_{j}", p, length, angle if s == "right" else 180 - angle) for s in _SIDES
+      for j, p, length, angle in (("shoulder", "neck", 0.3, 175), ("hip", "mid_hip", 0.2, 170),
+                                  ("eye", "nose", 0.07, 220), ("ear", "nose", 0.14, 200))),
+    *((f"{s}_{j}", f"{s}_{p}", length, angle if s == "right" else 180 - angle) for s in _SIDES
+      for j, p, length, angle in (
+        ("elbow", "shoulder", 0.55, 110), ("wrist", "elbow", 0.5, 80), ("knee", "hip", 0.8, 95),
+        ("ankle", "knee", 0.8, 88), ("heel", "ankle", 0.08, 60), ("big_toe", "ankle", 0.25, 120),
+        ("small_toe", "ankle", 0.24, 130), ("foot_index", "ankle", 0.25, 120))),
+)  # fmt: skip
+
+
+def body(
+    rng: np.random.Generator, x: float = 300.0, torso: float = 120.0
+) -> dict[str, tuple[float, float]]:
+    """Pixels of every named joint of one upright person about ``x``."""
+    points = {"neck": np.array([x, 200.0]) + rng.uniform(-20, 20, 2)}
+    for joint, parent, length, angle in _BONES:
+        turned = np.deg2rad(angle + rng.uniform(-25, 25))
+        reach = torso * length * rng.uniform(0.85, 1.0)
+        points[joint] = points[parent] + reach * np.array([np.cos(turned), np.sin(turned)])
+    return {joint: (round(float(p[0]), 3), round(float(p[1]), 3)) for joint, p in points.items()}
+
+
+def in_order(names: Sequence[str], of: Body) -> np.ndarray:
+    """(J, 2) in an order of joints; those of hands and face are at the nose."""
+    return np.array([of.get(name, of["nose"]) for name in names])
+
+
+def flat(model: str, of: Body, score: float = 0.5) -> list[float]:
+    """x, y, score of each joint of a model, in one list."""
+    points = in_order(POSE_MODELS[model], of)
+    return [v for x, y in points.tolist() for v in (x, y, score)]
