@@ -1,6 +1,7 @@
 """Which annotation files of a folder mention which clips."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,17 @@ from dance_models.tables import file_digest
 
 
 @dataclass(frozen=True)
+class FileContent:
+    """What was read of one file."""
+
+    format: str = ""  # ids of ``dance formats``, of an archive several
+    people: int = 0  # the most in one frame
+    frames: int = 0
+    joints: int = 0  # of the skeleton, that any person has
+    dropped: int = 0  # annotated people that were left out, whatever their clip
+
+
+@dataclass(frozen=True)
 class AnnotationFile:
     """One file: its content's digest and the clips it mentions, or why it cannot be used."""
 
@@ -22,6 +34,7 @@ class AnnotationFile:
     # Each clip that it mentions, registered or not, with a digest of what was read of it: which
     # frames its images were taken for.
     clips: Mapping[str, str] = field(default_factory=dict)
+    content: FileContent = FileContent()
     problem: str | None = None
     problems: tuple[Problem, ...] = ()  # those that the import of no registered clip reports
 
@@ -65,8 +78,20 @@ def index_file(path: Path, reading: Reading) -> AnnotationFile:
     problems += [p for clip in unknown for p in _unregistered(files, clip, reading)]
     if relevant and not clips:  # no clip's report would show these problems
         first = f"{len(relevant)} problems and no clip; the first: {relevant[0].message}"
-        return AnnotationFile(path, digest, problem=first, problems=tuple(problems))
-    return AnnotationFile(path, digest, clips, problems=tuple(problems))
+        return AnnotationFile(path, digest, {}, _content(files), first, tuple(problems))
+    return AnnotationFile(path, digest, clips, _content(files), problems=tuple(problems))
+
+
+def _content(files: list[ParsedFile]) -> FileContent:
+    poses = [pose for parsed in files for pose in parsed.poses]
+    people = Counter((pose.clip, pose.frame) for pose in poses)
+    return FileContent(
+        ", ".join(dict.fromkeys(parsed.format for parsed in files if parsed.format)),
+        max(people.values(), default=0),
+        len(people),
+        len({joint for pose in poses for joint in pose.joints}),
+        sum(p.rows for parsed in files for p in parsed.problems if p.action == "dropped"),
+    )
 
 
 def _unregistered(files: list[ParsedFile], clip: str, reading: Reading) -> list[Problem]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dance_models.annotations.parsed_file import Problem
 
 GROUP = "annotations"
+FILE_COLUMNS = ("path", "format", "people", "frames", "joints", "dropped", "problem")
 
 RAW_ANNOTATIONS_DESCRIPTION = """Keypoint annotation files.
 
@@ -163,4 +164,5 @@ def annotation_report_stage(context: StageContext[None]) -> Metadata:
         "summary": report_sum(store, report),
         "not_used": previews.markdown_list(lines),
         "rows": previews.records(report, limit=100),
+        "files": previews.records(registered_annotations(store).select(*FILE_COLUMNS), limit=100),
     }

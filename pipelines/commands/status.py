@@ -9,6 +9,8 @@ from dance_models.errors import InputError
 from pipelines.commands import common
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from pipelines.storage.store import Store
 
 
@@ -65,7 +67,26 @@ def print_status(store: "Store", profile: str, out: Console) -> None:
     out.print(table)
     for clip, reason in sorted(quarantined_clips(store, clips).items()):
         out.print(f"quarantined {clip}: {reason}", markup=False)
+    _print_files(registered_annotations(store), out)
     report = annotation_report(store)
     for line in report_lines(report):
         out.print(line, markup=False, soft_wrap=True)
     out.print(report_sum(store, report), highlight=False, soft_wrap=True)
+
+
+def _print_files(files: "pl.DataFrame", out: Console) -> None:
+    """What was read of the annotation files, by format; ``raw_annotations`` has a row a file."""
+    import polars as pl
+    from rich.table import Table
+
+    if files.is_empty():
+        return
+    counts = ("people", "frames", "joints", "dropped")
+    how = (pl.max("people"), pl.sum("frames"), pl.max("joints"), pl.sum("dropped"))
+    named = files.with_columns(
+        format=pl.col("format").fill_null("by an earlier version").replace("", "not read")
+    )
+    table = Table("annotations", "files", *counts)
+    for row in named.group_by("format").agg(pl.len(), *how).sort("format").rows():
+        table.add_row(*("" if value is None else str(value) for value in row))
+    out.print(table)

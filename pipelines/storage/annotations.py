@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +36,12 @@ RAW_ANNOTATIONS: Final[Schema] = {
     "readings": pl.List(pl.String),  # a digest of what was read of each of these clips
     "chosen_clip": pl.String,  # with --clip: the clip of images that name none
     "chosen_first_frame": pl.Int64,  # with --first-frame
+    # What was read of it (``FileContent``).
+    "format": pl.String,
+    "people": pl.Int64,
+    "frames": pl.Int64,
+    "joints": pl.Int64,
+    "dropped": pl.Int64,
 }
 # Key of the table's metadata: a digest of the names of the clips that the files were read with.
 CLIPS_KEY: Final = "clips"
@@ -174,6 +180,7 @@ def _row(entry: AnnotationFile, reading: Reading) -> dict[str, Any]:
         "readings": [entry.clips[clip] for clip in clips],
         "chosen_clip": reading.clip,
         "chosen_first_frame": reading.first_frame,
+        **asdict(entry.content),
     }
 
 

@@ -17,7 +17,7 @@ from pipelines.storage.annotation_report import (
     report_lines,
     report_sum,
 )
-from pipelines.storage.annotations import register_annotations
+from pipelines.storage.annotations import register_annotations, registered_annotations
 from pipelines.storage.clips import register_clips
 from pipelines.storage.store import Store
 
@@ -170,3 +170,15 @@ def test_a_file_that_is_gone_is_in_no_report(
     assert annotations(store, instance, folder).height == 1
     (folder / "a.json").unlink()
     assert annotations(store, instance, folder).is_empty()
+
+
+def test_each_file_says_what_was_read_of_it(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    folder = tmp_path / "ann"
+    coco_file(folder / "a.json", {"salsa_01": [0, 1], "duo": [0]})
+    (folder / "broken.json").write_text("{")
+    annotations(store, instance, folder)
+    columns = ("format", "people", "frames", "joints", "dropped")
+    found = registered_annotations(store).select(*columns).rows()
+    assert found == [("coco-keypoints", 1, 3, 1, 0), ("", 0, 0, 0, 0)]
