@@ -1,7 +1,7 @@
 """Annotations: files in five formats into one canonical table for each clip."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import polars as pl
@@ -13,6 +13,9 @@ from pipelines.checks.annotations import ANNOTATION_CHECKS
 from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.storage.annotations import register_annotations, registered_annotations
 from pipelines.storage.store import Store
+
+if TYPE_CHECKING:
+    from dance_models.annotations.fitting import ClipInfo
 
 GROUP = "annotations"
 
@@ -68,7 +71,7 @@ def pose_annotations(context: StageContext[None]) -> Metadata:
     Everything that is dropped or repaired is in the report: file, frame, joint, what was done and
     what to do about it. A clip without annotations has an empty table.
     """
-    from dance_models.annotations.clip_import import ClipInfo, import_clip
+    from dance_models.annotations.clip_import import import_clip
 
     store, clip = context.store, context.clip
     probe = store.read("clip_probe", clip).row(0, named=True)
@@ -76,8 +79,7 @@ def pose_annotations(context: StageContext[None]) -> Metadata:
     table = pl.DataFrame(schema=ANNOTATIONS)
     report: list[str] = []
     if probe["status"] == "ok" and files:
-        info = ClipInfo(probe["width"], probe["height"], probe["decoded_frames"])
-        imported = import_clip(clip, files, info)
+        imported = import_clip(clip, files, _clip_info(probe))
         table = imported.table
         report = [str(problem) for problem in imported.problems]
     for line in report:
@@ -90,3 +92,12 @@ def pose_annotations(context: StageContext[None]) -> Metadata:
         "problems": len(report),
         "report": previews.markdown_list(report),
     }
+
+
+def _clip_info(probe: dict[str, Any]) -> "ClipInfo":
+    from dance_models.annotations.clip_import import ClipInfo
+    from dance_models.video.probe import ClipProbe
+
+    probed = ClipProbe.from_row(probe)
+    stretched = probed.unstretched != probed.size
+    return ClipInfo(*probed.size, probed.decoded_frames, probed.unstretched if stretched else None)

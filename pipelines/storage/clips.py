@@ -12,7 +12,8 @@ from typing import Final
 import dagster as dg
 import polars as pl
 
-from dance_models.tables import Schema, file_digest, write_table
+from dance_models.tables import Schema, write_table
+from dance_models.video.images import clip_digest, is_clip_on_disk
 from dance_models.video.scan import ClipEntry, Problem, scan_clips
 from pipelines.storage.registration import (
     accept_all,
@@ -28,8 +29,9 @@ RAW_CLIPS: Final[Schema] = {
     "performer": pl.String,
     "take": pl.String,
     "path": pl.String,
-    "sha256": pl.String,  # "" when the file cannot be read
+    "sha256": pl.String,  # "" when it cannot be read; of a folder over its images
     "corpus": pl.String,  # name of the corpus that the clip belongs to, for reports
+    "fps": pl.String,  # frame rate of a folder of images by clips.csv, else ""
 }
 CORPUS_FILE: Final = "CORPUS"  # in the folder of clips or above it: one line, the corpus's name
 PARTITIONS: Final = "clips"  # Dagster's dynamic partitions, one key a clip
@@ -47,7 +49,8 @@ class ClipChanges:
 
 def registered_clips(store: Store) -> pl.DataFrame:
     """One row a clip (schema ``RAW_CLIPS``)."""
-    return read_registered(store, "raw_clips", RAW_CLIPS)
+    rows = read_registered(store, "raw_clips", RAW_CLIPS)
+    return rows if "fps" in rows.columns else rows.with_columns(fps=pl.lit(""))
 
 
 def corpus_label(store: Store) -> str:
@@ -78,7 +81,7 @@ def register_clips(
         for entry in filter(lambda entry: ready(entry.path), scan.entries):
             same_name = found.get(entry.clip) or known.get(entry.clip)
             same_file = same_name is not None and same_name["path"] == str(entry.path)
-            if same_name and not same_file and Path(same_name["path"]).exists():
+            if same_name and not same_file and is_clip_on_disk(Path(same_name["path"])):
                 result.problems.append(_name_taken(entry, same_name["path"]))
                 continue
             registered = same_name["sha256"] if same_name and same_file else ""
@@ -118,7 +121,7 @@ def _write(
         elif known[clip] != row:
             result.changed.append(clip)
     rows = {**known, **found}
-    result.missing.extend(clip for clip, row in rows.items() if not Path(row["path"]).exists())
+    result.missing.extend(c for c, row in rows.items() if not is_clip_on_disk(Path(row["path"])))
     table = pl.DataFrame(list(rows.values()), schema=RAW_CLIPS).sort("clip")
     write_table(table, store.table("raw_clips"), {})
     instance.add_dynamic_partitions(PARTITIONS, sorted(rows))
@@ -137,6 +140,7 @@ def _row(entry: ClipEntry, corpus: str, sha256: str) -> dict[str, str]:
         "path": str(entry.path),
         "sha256": sha256,
         "corpus": corpus,
+        "fps": entry.fps,
     }
 
 
@@ -147,7 +151,7 @@ def _name_taken(entry: ClipEntry, other: str) -> Problem:
 
 def _digest(path: Path) -> str:
     try:
-        return file_digest(path)
+        return clip_digest(path)
     except OSError:
         return ""  # probing reports the reason when it opens the file itself
 
