@@ -8,23 +8,21 @@ from itertools import repeat
 from pathlib import Path
 from time import perf_counter
 
-import av
-
 from dance_models.config import EstimatorConfig, SamplingConfig
 from dance_models.data.sampling import frame_share, plan_runs
 from dance_models.estimators.factory import make_estimator
 from dance_models.estimators.tracks import estimate_track
 from dance_models.video.decode import extract_frames, image_path
 from dance_models.video.probe import probe_clip
+from dance_models.video.source import open_source
 
 
 def bare_decode(clips: Sequence[Path]) -> int:
     """Decode every clip once, in order, and return the number of frames."""
     frames = 0
     for path in clips:
-        with av.open(str(path)) as container:
-            stream = container.streams.video[0]
-            frames += sum(1 for _ in container.decode(stream))
+        with open_source(path, mode="careful") as source:
+            frames += sum(1 for _ in source.frames)
     return frames
 
 

@@ -31,7 +31,9 @@ LANDMARKS: Final = pl.Array(pl.Float32, (DANCE_14.num_landmarks, _AXES + 1))
 # What dance_models.evidence.EVIDENCE names, for each of them
 EVIDENCE: Final = pl.Array(pl.Float32, (DANCE_14.num_landmarks, NUM_EVIDENCE))
 # Columns that were added later: tables from before lack them, and they read as null there.
-_ADDED: Final = frozenset({"evidence", "derived"})
+_ADDED: Final = frozenset(
+    {"evidence", "derived", "mirrored", "coded_width", "coded_height", "in_order", "remarks"}
+)
 
 # One row a clip, one file a clip: tables/clip_probe/<clip>.parquet
 CLIP_PROBE: Final[Schema] = {
@@ -43,13 +45,18 @@ CLIP_PROBE: Final[Schema] = {
     "status": pl.String,  # "ok" or "quarantined"
     "reason": pl.String,  # why it was quarantined, else null
     "warnings": pl.List(pl.String),
+    "remarks": pl.List(pl.String),  # those of them that a person should look at
     "codec": pl.String,
-    "width": pl.Int32,  # as displayed, rotation applied
+    "width": pl.Int32,  # as displayed: rotation and the shape of the pixels applied
     "height": pl.Int32,
-    "rotation": pl.Int32,  # degrees of the display matrix
+    "coded_width": pl.Int32,  # of the pictures in the file
+    "coded_height": pl.Int32,
+    "rotation": pl.Int32,  # degrees, counter-clockwise, that displaying applies after mirroring
+    "mirrored": pl.Boolean,  # whether displaying mirrors left to right
     "fps": pl.Float64,  # mean rate from the time stamps
-    "nominal_frames": pl.Int64,  # what the container claims
+    "nominal_frames": pl.Int64,  # what the container claims that a player shows
     "decoded_frames": pl.Int64,  # what decoding gave
+    "in_order": pl.Boolean,  # whether frames are told only by counting from the start of the file
     "variable_rate": pl.Boolean,
     "duration_s": pl.Float64,
     "time_s": pl.List(pl.Float64),  # presentation time of every decoded frame

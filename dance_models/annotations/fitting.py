@@ -18,9 +18,11 @@ _REPAIRED: Final[Action] = "repaired"
 class ClipInfo:
     """The clip that annotations are checked against."""
 
-    width: int
+    width: int  # as displayed
     height: int
     frames: int
+    # Width and height with the pixels of the file; where those are not square it differs.
+    unstretched: tuple[int, int] | None = None
 
     def shows(self, x: float, y: float) -> bool:
         """Whether a point in pixels lies inside the image."""
@@ -56,17 +58,20 @@ def to_clip_size(
 ) -> list[RawPose]:
     """Poses in pixels of the clip: images of another size are scaled, of another shape dropped.
 
-    Both are added to ``problems``, once for every size, with an image and the frames.
+    The shape of the file's own pixels counts as the clip's where they are not square. Whatever is
+    done is added to ``problems``, once for every size, with an image and the frames.
     """
     fitting: list[RawPose] = []
-    others: dict[tuple[float, float], list[RawPose]] = {}
+    others: dict[tuple[float, float] | None, list[RawPose]] = {}
     for pose in poses:
         size = pose.image.size
-        if size is None or size == (info.width, info.height):
+        if size == (info.width, info.height) or (size is None and not info.unstretched):
             fitting.append(pose)
             continue
         others.setdefault(size, []).append(pose)
-        if _same_shape(size, info):
+        if size is None:
+            fitting.append(pose)
+        elif _same_shape(size, info) or _shape_of_file(size, info):
             fitting.append(_scaled(pose, info.width / size[0], info.height / size[1]))
     problems += [_report(size, of, file, info) for size, of in others.items()]
     return fitting
@@ -76,21 +81,40 @@ def _same_shape(size: tuple[float, float], info: ClipInfo) -> bool:
     return abs((info.width / size[0]) / (info.height / size[1]) - 1) <= SHAPE_TOLERANCE
 
 
+def _shape_of_file(size: tuple[float, float], info: ClipInfo) -> bool:
+    """Whether images of that size have the pixels of the file, which are not square."""
+    if info.unstretched is None:
+        return False
+    return _same_shape(size, replace(info, width=info.unstretched[0], height=info.unstretched[1]))
+
+
 def _scaled(pose: RawPose, across: float, down: float) -> RawPose:
     joints = {j: (x * across, y * down, seen) for j, (x, y, seen) in pose.joints.items()}
     return replace(pose, joints=joints)
 
 
-def _report(size: tuple[float, float], poses: list[RawPose], file: str, info: ClipInfo) -> Problem:
-    done, action = "they were dropped; annotate the clip's own frames", _DROPPED
-    if _same_shape(size, info):
-        done, action = "they were scaled (repaired)", _REPAIRED
+def _report(
+    size: tuple[float, float] | None, poses: list[RawPose], file: str, info: ClipInfo
+) -> Problem:
+    shown = f"{info.width}x{info.height}"
+    if size is None:
+        of, done, action = "images of unknown size", f"taken as {shown}, as displayed", _REPAIRED
+    else:
+        of = f"{size[0]:g}x{size[1]:g} images"
+        done, action = "they were dropped; annotate the clip's own frames", _DROPPED
+        if _same_shape(size, info):
+            done, action = "they were scaled (repaired)", _REPAIRED
+        elif _shape_of_file(size, info):
+            done = "they have the pixels of the file, and were stretched as it is displayed"
+            action = _REPAIRED
     frames = sorted({pose.frame for pose in poses})
+    has = shown
+    if info.unstretched:
+        has += f" ({info.unstretched[0]}x{info.unstretched[1]} in the file: pixels not square)"
     return Problem(
         file,
-        f"{len(poses)} annotations are of {size[0]:g}x{size[1]:g} images, the clip has "
-        f"{info.width}x{info.height}: {done}; {poses[0].image.name or 'an image without a name'}"
-        f"{frame_list(frames)}",
+        f"{len(poses)} annotations are of {of}, the clip has {has}: {done}; "
+        f"{poses[0].image.name or 'an image without a name'}{frame_list(frames)}",
         poses[0].clip,
         frames[0] if len(frames) == 1 else None,
         action=action,

@@ -108,7 +108,7 @@ def _with_sides_restored(
 def video_frames(path: Path, probe: ClipProbe) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Every frame (H, W, 3) as displayed."""
     for frame, image in pyav_frames(path, range(probe.decoded_frames)):
-        yield frame, upright(image, probe.rotation)
+        yield frame, upright(image, probe)
 
 
 def seen_stretches(run: PoseRun) -> list[tuple[int, int]]:

@@ -1,6 +1,6 @@
 """Checks on clips: lost frames, time stamps, blank and frozen frames."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,13 @@ def lost_frames(clip: str, nominal: int, decoded: int, config: QualityConfig) ->
             severity="error" if share >= config.lost_frames_error else "warn",
         )
     ]
+
+
+def file_remarks(clip: str, remarks: Sequence[str]) -> list[Finding]:
+    """What probing chose or made up for in the file, as one finding: none of it is a loss."""
+    if not remarks:
+        return []
+    return [Finding("file_remarks", clip, "; ".join(remarks), float(len(remarks)), 0.0)]
 
 
 def time_stamps(clip: str, time_s: NDArray[np.floating], config: QualityConfig) -> list[Finding]:

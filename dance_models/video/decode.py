@@ -4,7 +4,8 @@ decord can return the wrong frame of a damaged stream without an error, keep hun
 after a read, and hang in native code with the interpreter's lock held. So it runs in a process of
 its own that is killed when it does not answer in time, and every frame is compared with the
 signature that probing stored. When anything is amiss the whole extraction is done again by PyAV,
-which counts frames from the start of the file.
+which counts frames from the start of the file. Files whose frames can be told by counting alone
+(trimmed ones, several streams, images) are read by PyAV at once.
 """
 
 import multiprocessing
@@ -19,8 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.errors import VideoError
-from dance_models.video.probe import ClipProbe, open_video
-from dance_models.video.signature import is_frame, signature_of_rgb
+from dance_models.video.orientation import Orientation, as_shown
+from dance_models.video.picture import rgb_of
+from dance_models.video.probe import ClipProbe
+from dance_models.video.signature import (
+    is_frame,
+    is_same,
+    signature_of_frame,
+    signature_of_rgb,
+)
+from dance_models.video.source import shown_frames
 
 Image = NDArray[np.uint8]
 # Opens a file and yields the requested frames in ascending order, RGB as coded (not rotated).
@@ -58,21 +67,22 @@ def decord_frames(path: Path, frames: Sequence[int]) -> Iterator[tuple[int, Imag
 
 def pyav_frames(path: Path, frames: Sequence[int]) -> Iterator[tuple[int, Image]]:
     """Frames by PyAV, counted from the start of the file: slow for late frames, but exact."""
+    return ((index, rgb_of(frame)) for index, frame in _counted(path, frames))
+
+
+def _counted(path: Path, frames: Sequence[int]) -> Iterator[tuple[int, Any]]:
     wanted = set(frames)
-    with open_video(path) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        for index, frame in enumerate(container.decode(stream)):
-            if index in wanted:
-                yield index, frame.to_ndarray(format="rgb24")
-                wanted.remove(index)
-                if not wanted:
-                    return
+    for index, frame in enumerate(shown_frames(path)):
+        if index in wanted:
+            yield index, frame
+            wanted.remove(index)
+            if not wanted:
+                return
 
 
-def upright(image: Image, rotation: int) -> Image:
-    """Turn a coded image as displaying it does; ``rotation`` counter-clockwise in degrees."""
-    return np.ascontiguousarray(np.rot90(image, k=round(rotation / 90) % 4))
+def upright(image: Image, probe: ClipProbe) -> Image:
+    """A coded image (H, W, 3) as a player shows it: mirrored, turned, with square pixels."""
+    return as_shown(image, probe.orientation, probe.size)
 
 
 def image_path(directory: Path, frame: int) -> Path:
@@ -96,8 +106,8 @@ def extract_frames(
     """
     directory.mkdir(parents=True, exist_ok=True)
     order = sorted({int(f) for f in frames})
-    attempts: list[tuple[str, Backend]] = [("decord", first_choice), ("pyav", pyav_frames)]
-    if probe.rotation:  # decord turns some files and not others
+    attempts: list[tuple[str, Backend | None]] = [("decord", first_choice), ("pyav", None)]
+    if probe.in_order or probe.orientation != Orientation():  # decord turns some and not others
         attempts = attempts[1:]
     reason = ""
     for name, backend in attempts:
@@ -112,7 +122,7 @@ def extract_frames(
 
 
 def _attempt(
-    backend: Backend,
+    backend: Backend | None,
     path: Path,
     probe: ClipProbe,
     frames: list[int],
@@ -154,7 +164,7 @@ def _attempt(
 
 def _extract(
     sender: "Connection[Any, Any]",
-    backend: Backend,
+    backend: Backend | None,
     path: Path,
     probe: ClipProbe,
     frames: list[int],
@@ -165,10 +175,8 @@ def _extract(
     cv2.setNumThreads(1)
     try:
         missing = set(frames)
-        for frame, image in backend(path, frames):
-            if not is_frame(signature_of_rgb(image), probe.signature, frame):
-                raise WrongFrameError(f"frame {frame} is not the frame that probing saw")
-            write_jpeg(image_path(directory, frame), upright(image, probe.rotation), jpeg_quality)
+        for frame, image in _checked(backend, path, probe, frames):
+            write_jpeg(image_path(directory, frame), upright(image, probe), jpeg_quality)
             missing.discard(frame)
             sender.send(("frame", frame))
         if missing:
@@ -176,6 +184,26 @@ def _extract(
         sender.send(("done", None))
     except Exception as error:
         sender.send(("failed", f"{type(error).__name__}: {error}"))
+
+
+def _checked(
+    backend: Backend | None, path: Path, probe: ClipProbe, frames: list[int]
+) -> Iterator[tuple[int, Image]]:
+    """Frames of a backend, or counted from the start of the file when there is none.
+
+    The former must resemble what probing saw more than the frames beside it. The latter cannot be
+    another frame, but the file may be another one. Raises WrongFrameError.
+    """
+    if backend is not None:
+        for index, image in backend(path, frames):
+            if not is_frame(signature_of_rgb(image), probe.signature, index):
+                raise WrongFrameError(f"frame {index} is not the frame that probing saw")
+            yield index, image
+        return
+    for index, frame in _counted(path, frames):
+        if not is_same(signature_of_frame(frame), probe.signature[index]):
+            raise WrongFrameError(f"frame {index} is not the frame that probing saw")
+        yield index, rgb_of(frame)
 
 
 def write_jpeg(path: Path, image: Image, quality: int) -> None:

@@ -1,21 +1,26 @@
 """Probing: one sequential decode that determines what a clip really contains.
 
 PyAV reads every packet, so that time stamps, damage and the true number of frames are known before
-anything is sampled. The decoder is set to fail on damage instead of concealing it: a concealed
-frame looks like a frame.
+anything is sampled. The decoder is first set to fail on everything it objects to, since a concealed
+frame looks like a frame. A file that it objects to is decoded once more as a player does:
+``damage`` tells whether pictures are damaged, or the decoder only remarked on something.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.errors import VideoError
-from dance_models.video.signature import SIZE, is_full_range, luma_of_frame, signature
+from dance_models.video.damage import objections_noted, verdict
+from dance_models.video.orientation import Orientation, displayed_size, orientation_of
+from dance_models.video.signature import SIZE, signature_of_frame
+from dance_models.video.source import Mode, Source, hint_for, open_source
+from dance_models.video.times import presentation_times
 
 # A file with a smaller share of its declared frames was cut off.
 ENOUGH: Final = 0.9
@@ -30,7 +35,7 @@ class ClipProbe:
     codec: str
     width: int  # as displayed
     height: int
-    rotation: int  # degrees, counter-clockwise, that displaying applies
+    rotation: int  # degrees, counter-clockwise, that displaying applies after mirroring
     fps: float
     nominal_frames: int
     decoded_frames: int
@@ -40,6 +45,26 @@ class ClipProbe:
     motion: NDArray[np.float32]  # (T,) mean luma change to the frame before, 0..255
     signature: NDArray[np.uint8]  # (T, 432), in the orientation in which the frames are coded
     warnings: list[str] = field(default_factory=list)
+    mirrored: bool = False  # whether displaying mirrors the picture left to right
+    coded_width: int = 0  # of the pictures in the file; 0 in tables from before, as displayed then
+    coded_height: int = 0
+    in_order: bool = False  # whether frames are told only by counting from the start of the file
+    remarks: list[str] = field(default_factory=list)  # the warnings that a person should look at
+
+    @property
+    def orientation(self) -> Orientation:
+        """How displaying turns a coded picture."""
+        return Orientation(self.rotation, self.mirrored)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height as displayed, pixels."""
+        return self.width, self.height
+
+    @property
+    def unstretched(self) -> tuple[int, int]:
+        """Width and height of the upright picture with the pixels of the file."""
+        return unstretched_size(self.size, (self.coded_width, self.coded_height), self.orientation)
 
     def as_row(self) -> dict[str, Any]:
         """Values for a row of ``tables.CLIP_PROBE``."""
@@ -50,8 +75,9 @@ class ClipProbe:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "ClipProbe":
-        """The probe that :meth:`as_row` stored."""
-        plain = {name: row[name] for name in cls.__dataclass_fields__}
+        """The probe that :meth:`as_row` stored; rows from before lack what was added later."""
+        fields = cls.__dataclass_fields__.values()
+        plain = {f.name: row[f.name] for f in fields if row.get(f.name) is not None}
         plain["time_s"] = np.array(row["time_s"], np.float64)
         plain["motion"] = np.array(row["motion"], np.float32)
         joined = b"".join(row["signature"])
@@ -59,99 +85,76 @@ class ClipProbe:
         return cls(**plain)
 
 
-def open_video(path: Path) -> Any:
-    """Open a container. Raises VideoError that names the problem of the file."""
-    try:
-        if path.stat().st_size == 0:
-            raise VideoError("the file is empty", file=path, hint="Copy it again")
-        return av.open(str(path))
-    except OSError as error:  # PyAV's errors are OSErrors or ValueErrors too
-        raise VideoError(_reason(error), file=path, hint=_hint(error)) from error
-    except av.error.FFmpegError as error:
-        raise VideoError(_reason(error), file=path, hint=_hint(error)) from error
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, PermissionError):
-        return "the file may not be read"
-    if isinstance(error, FileNotFoundError):
-        return "the file has gone"
-    if isinstance(error, av.error.InvalidDataError):
-        return "this is not a video that can be opened (text, truncated, or its index is lost)"
-    return f"the file cannot be opened ({error})"
-
-
-def _hint(error: Exception) -> str:
-    if isinstance(error, PermissionError):
-        return "Check its permissions"
-    return "Copy it again from its source, or re-encode it"
-
-
 @dataclass
 class _Pass:
-    """What the decode pass collects."""
+    """What one decode collects."""
 
     pts: list[int | None] = field(default_factory=list)
     signatures: list[NDArray[np.uint8]] = field(default_factory=list)
-    damaged: list[int] = field(default_factory=list)  # frame numbers at which decoding failed
-    rotation: int = 0
+    orientation: Orientation = field(default_factory=Orientation)
     size: tuple[int, int] = (0, 0)
 
 
-def probe_clip(path: Path) -> ClipProbe:
-    """Decode ``path`` once from start to end.
+def probe_clip(path: Path, rate: float | None = None) -> ClipProbe:
+    """Decode a video file or a folder of numbered images from start to end.
 
-    Raises VideoError when it cannot be opened, has no picture, is damaged or was cut off; what can
-    be lived with (variable rate, rotation, a wrong frame count) becomes a warning.
+    ``rate`` is the frame rate of a folder that has none of its own. Raises VideoError when it
+    cannot be opened, has no picture, is damaged or was cut off; what can be lived with (variable
+    rate, rotation, a wrong frame count) becomes a warning.
     """
-    with open_video(path) as container:
-        if not container.streams.video:
-            raise VideoError("there is no picture in the file, only sound", file=path)
-        stream = container.streams.video[0]
-        # Clips are probed side by side by processes: threads within one clip gain no time on frames
-        # of this size and cost 50 % more work.
-        stream.codec_context.thread_count = 1
-        stream.codec_context.options = {"err_detect": "explode"}
-        nominal = int(stream.frames or 0)
-        base = stream.time_base
-        rate = float(stream.average_rate or 0)
-        codec = stream.codec_context.name
-        done = _decode(container, stream, path)
-    count = len(done.signatures)
+    source, done = _decode(path, rate, "strict")
+    remarks = ""
+    if source.reading.remarks or source.reading.corrupt:
+        strict = source.reading
+        source, done = _decode(path, rate, "careful")
+        damaged, remarks = verdict(strict, source.reading, done.pts)
+        if damaged and done.signatures:
+            raise VideoError(
+                f"the stream is damaged (faults: {len(damaged)}, the first at this frame)",
+                file=path,
+                frame=damaged[0],
+                hint="Copy it again from its source, or repair it by re-encoding",
+            )
+    count, declared = len(done.signatures), source.declared
     if not count:
-        raise VideoError("not a single frame could be decoded", file=path, hint=_hint(OSError()))
-    if done.damaged:
+        raise VideoError("not a single frame could be decoded", file=path, hint=hint_for(OSError()))
+    if declared > count:  # pictures that build on ones before the start are not shown
+        declared = max(count, declared - source.reading.leading)
+    if declared and count < ENOUGH * declared:
         raise VideoError(
-            f"the stream is damaged ({len(done.damaged)} errors from this frame on)",
-            file=path,
-            frame=done.damaged[0],
-            hint="Copy it again from its source, or repair it by re-encoding",
-        )
-    if nominal and count < ENOUGH * nominal:
-        raise VideoError(
-            f"the file was cut off: {count} of {nominal} frames are there",
+            f"the file was cut off: {count} of {declared} frames are there",
             file=path,
             hint="Copy it again, or re-encode it to keep what is there",
         )
-    warnings: list[str] = []
-    time_s = _times(done.pts, float(base), rate, path, warnings)
-    return _describe(path, codec, done, nominal, time_s, float(base), warnings)
+    time_s, repaired = presentation_times(done.pts, source.base, source.rate, path)
+    looked_at = [*source.warnings, *filter(None, (repaired, remarks))]
+    if 0 < source.reading.unkeyed < count:
+        looked_at.append(
+            f"the first {source.reading.unkeyed} frames build on pictures that are not in the file"
+        )
+    in_order = source.in_order or bool(repaired or remarks or declared != source.declared)
+    return _describe(source, done, declared, time_s, looked_at, in_order=in_order)
 
 
-def _decode(container: Any, stream: Any, path: Path) -> _Pass:
+def unstretched_size(
+    shown: tuple[int, int], coded: tuple[int, int], orientation: Orientation
+) -> tuple[int, int]:
+    """Width and height of the upright picture with the pixels of the file.
+
+    ``coded`` is (0, 0) in tables from before it was stored: ``shown`` then.
+    """
+    if not coded[0]:
+        return shown
+    return displayed_size(coded, Fraction(1), orientation)
+
+
+def _decode(path: Path, rate: float | None, mode: Mode) -> tuple[Source, _Pass]:
     done = _Pass()
-    for packet in container.demux(stream):
-        try:
-            frames = packet.decode()
-        except av.error.FFmpegError as error:
-            if isinstance(error, MemoryError):
-                raise
-            done.damaged.append(len(done.signatures))
-            continue
-        for frame in frames:
+    with objections_noted(), open_source(path, rate, mode) as source:
+        for frame in source.frames:
             if not done.signatures:
                 done.size = (frame.width, frame.height)
-                done.rotation = int(getattr(frame, "rotation", 0)) % 360
+                done.orientation = orientation_of(frame)
             elif (frame.width, frame.height) != done.size:
                 raise VideoError(
                     f"the size changes from {done.size} to {(frame.width, frame.height)}",
@@ -159,65 +162,35 @@ def _decode(container: Any, stream: Any, path: Path) -> _Pass:
                     frame=len(done.signatures),
                     hint="Re-encode it to one size",
                 )
-            if frame.is_corrupt:
-                done.damaged.append(len(done.signatures))
             done.pts.append(frame.pts)
-            done.signatures.append(signature(luma_of_frame(frame), full_range=is_full_range(frame)))
-    return done
-
-
-def _times(
-    pts: list[int | None], base: float, rate: float, path: Path, warnings: list[str]
-) -> NDArray[np.float64]:
-    """Presentation times from the first frame on, strictly rising."""
-    known = [p for p in pts if p is not None]
-    if len(known) < len(pts):
-        if not rate:
-            raise VideoError("frames have no time stamps and the file no rate", file=path)
-        warnings.append(f"{len(pts) - len(known)} frames have no time stamp; taken from the rate")
-        return np.arange(len(pts)) / rate
-    times = (np.array(known, np.float64) - known[0]) * base
-    backward = np.flatnonzero(np.diff(times) <= 0)
-    if len(backward):
-        raise VideoError(
-            "time stamps do not rise",
-            file=path,
-            frame=int(backward[0]) + 1,
-            hint="Re-encode the clip so that its time stamps are made anew",
-        )
-    return times
+            done.signatures.append(signature_of_frame(frame))
+    return source, done
 
 
 def _describe(
-    path: Path,
-    codec: str,
+    source: Source,
     done: _Pass,
     nominal: int,
     time_s: NDArray[np.float64],
-    base: float,
-    warnings: list[str],
+    remarks: list[str],
+    *,
+    in_order: bool,
 ) -> ClipProbe:
     count = len(time_s)
     steps = np.diff(time_s)
     typical = float(np.median(steps)) if count > 1 else 0.0
-    jitter = max(RATE_TOLERANCE * typical, 2 * base)
+    jitter = max(RATE_TOLERANCE * typical, 2 * source.base)
     variable = bool(count > 1 and (np.abs(steps - typical) > jitter).any())
-    width, height = done.size if done.rotation % 180 == 0 else done.size[::-1]
-    if nominal and nominal != count:
-        warnings.append(f"the file claims {nominal} frames, {count} were decoded")
-    if variable:
-        warnings.append(
-            f"variable frame rate: {1000 * steps.min():.0f} to {1000 * steps.max():.0f} ms a frame"
-        )
-    if done.rotation:
-        warnings.append(f"rotated by {done.rotation} degrees when displayed")
+    width, height = displayed_size(done.size, source.aspect, done.orientation)
+    remarks = [*remarks, *_stretched(source.aspect, done.size, (width, height))]
+    warnings = [*_notes(done, nominal, steps, variable=variable), *remarks]
     signatures = np.stack(done.signatures)
     change = np.abs(np.diff(signatures.astype(np.int16), axis=0)).mean(axis=1)
     return ClipProbe(
-        codec=codec,
+        codec=source.codec,
         width=width,
         height=height,
-        rotation=done.rotation,
+        rotation=done.orientation.rotation,
         fps=float((count - 1) / time_s[-1]) if count > 1 else 0.0,
         nominal_frames=nominal or count,
         decoded_frames=count,
@@ -229,4 +202,34 @@ def _describe(
         else np.zeros(1, np.float32),
         signature=signatures,
         warnings=warnings,
+        mirrored=done.orientation.mirrored,
+        coded_width=done.size[0],
+        coded_height=done.size[1],
+        in_order=in_order,
+        remarks=remarks,
     )
+
+
+def _stretched(aspect: Fraction, coded: tuple[int, int], shown: tuple[int, int]) -> list[str]:
+    if aspect == 1:
+        return []
+    return [
+        f"pixels are not square ({aspect.numerator}:{aspect.denominator}): "
+        f"{coded[0]}x{coded[1]} in the file, {shown[0]}x{shown[1]} as displayed"
+    ]
+
+
+def _notes(done: _Pass, nominal: int, steps: NDArray[np.float64], *, variable: bool) -> list[str]:
+    """What is unusual and needs nobody's attention."""
+    notes = []
+    if nominal and nominal != len(done.signatures):
+        notes.append(f"the file claims {nominal} frames, {len(done.signatures)} were decoded")
+    if variable:
+        notes.append(
+            f"variable frame rate: {1000 * steps.min():.0f} to {1000 * steps.max():.0f} ms a frame"
+        )
+    if done.orientation.mirrored:
+        notes.append("mirrored left to right when displayed")
+    if done.orientation.rotation:
+        notes.append(f"rotated by {done.orientation.rotation} degrees when displayed")
+    return notes

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from dance_models.errors import InputError
+from dance_models.video.images import is_animated_webp, is_image, numbered_images, rate_of
 from dance_models.video.names import clip_slug
 
 VIDEO_SUFFIXES: Final = frozenset(
@@ -26,21 +27,45 @@ VIDEO_SUFFIXES: Final = frozenset(
         ".wmv",
         ".flv",
         ".3gp",
+        ".3g2",
+        ".asf",
+        ".divx",
+        ".dv",
+        ".f4v",
+        ".ivf",
+        ".m2v",
+        ".mxf",
+        ".ogv",
+        ".qt",
+        ".vob",
+        ".y4m",
+        # streams without a container
+        ".264",
+        ".265",
+        ".h264",
+        ".h265",
+        ".hevc",
+        # animations
+        ".apng",
+        ".gif",
     ]
 )
 UNKNOWN_STYLE: Final = "unknown"
+FEWEST_IMAGES: Final = 2  # numbered images that make a folder a clip
+LISTED: Final = 3  # names of unused images that a problem lists
 
 
 @dataclass(frozen=True)
 class ClipEntry:
     """One clip in a folder."""
 
-    clip: str  # slug of the file stem; two files can have the same
+    clip: str  # slug of the file stem, or of a folder of images; two clips can have the same
     path: Path
     style: str
     performer: str
     take: str  # "" when no manifest gives one
-    name: str  # of the file below the folder that was scanned, with forward slashes
+    name: str  # below the folder that was scanned, with forward slashes
+    fps: str = ""  # of a folder of images, frames/s, when the manifest gives it
 
 
 @dataclass(frozen=True)
@@ -60,52 +85,91 @@ class ScanResult:
 
 
 def is_video(path: Path) -> bool:
-    """Whether the file name is that of a video; the content is checked by the probe."""
-    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
+    """Whether the file has the name of a video or is an animated WebP; the probe checks it."""
+    if path.name.startswith("."):
+        return False
+    suffix = path.suffix.lower()
+    return suffix in VIDEO_SUFFIXES or (suffix == ".webp" and is_animated_webp(path))
 
 
 def scan_clips(directory: Path) -> ScanResult:
     """All clips below ``directory``: ``STYLE/CLIP.mp4`` or flat; other files are ignored.
 
-    ``clips.csv`` in the folder or above it may name style, performer and take. Raises InputError
-    when the folder itself cannot be read.
+    A folder of numbered images without a video in it is a clip, too: ``STYLE/CLIP/0001.jpg``.
+    ``clips.csv`` in the folder or above it may name style, performer, take, and the frame rate of
+    a folder of images. Raises InputError when the folder itself cannot be read.
     """
     directory = directory.resolve()
     result = ScanResult()
     manifest = _read_manifest(directory, result.problems)
-    for path in sorted(_video_files(directory, result.problems)):
-        slug = clip_slug(path)
+    for path in sorted(_clip_paths(directory, result.problems)):
+        slug = key_of(path)
         row = manifest.get(slug, {})
-        # "x": a folder's name has no suffix
-        folder = clip_slug(path.parent.name + ".x") if path.parent != directory else UNKNOWN_STYLE
+        flat = directory in (path, path.parent)
         entry = ClipEntry(
             slug,
             path,
-            row.get("style") or folder,
+            row.get("style") or (UNKNOWN_STYLE if flat else key_of(path.parent)),
             row.get("performer", ""),
             row.get("take", ""),
-            path.relative_to(directory).as_posix(),
+            path.relative_to(directory.parent if path == directory else directory).as_posix(),
+            _rate(row, path, result.problems),
         )
         result.entries.append(entry)
     result.entries.sort(key=lambda entry: (entry.clip, entry.name))
     return result
 
 
-def _video_files(directory: Path, problems: list[Problem]) -> Iterator[Path]:
+def key_of(path: Path) -> str:
+    """A clip's key; a dot in the name of a folder begins no suffix."""
+    return clip_slug(f"{path.name}.x" if path.is_dir() else path)
+
+
+def _rate(row: dict[str, str], path: Path, problems: list[Problem]) -> str:
+    """The frame rate that the manifest gives a folder of images; that of a video is its own."""
+    text = row.get("fps", "")
+    if not text or not path.is_dir():
+        return ""
+    try:
+        rate_of(text, path)
+    except InputError as error:
+        problems.append(Problem(str(path), f"clips.csv: {error.message}; it was not used"))
+        return ""
+    return text
+
+
+def _clip_paths(directory: Path, problems: list[Problem]) -> Iterator[Path]:
+    """Video files, and folders of numbered images."""
+
     def unreadable(error: OSError) -> None:
         if Path(error.filename) == directory:
             raise InputError(f"cannot read the folder: {error.strerror}", file=directory)
         problems.append(Problem(error.filename, f"cannot read the folder: {error.strerror}"))
 
-    for folder, _, names in os.walk(directory, onerror=unreadable):
-        for name in names:
-            path = Path(folder) / name
-            if not is_video(path):
-                continue
+    for name, _, names in os.walk(directory, onerror=unreadable):
+        folder = Path(name)
+        videos = [folder / name for name in names if is_video(folder / name)]
+        for path in videos:
             if path.is_symlink() and not path.exists():
                 problems.append(Problem(str(path), "the link leads nowhere"))
                 continue
             yield path
+        if not videos and any(is_image(Path(name)) for name in names):
+            yield from _image_clip(folder, problems)
+
+
+def _image_clip(folder: Path, problems: list[Problem]) -> Iterator[Path]:
+    """The folder when its images are the frames of a clip, and a problem for those that are not."""
+    found = numbered_images(folder)
+    frames = len(found.paths) if len(found.paths) >= FEWEST_IMAGES else 0
+    others = list(found.others) if frames else [p.name for p in found.paths] + list(found.others)
+    if others:
+        listed = ", ".join(others[:LISTED]) + (", ..." if len(others) > LISTED else "")
+        why = f"not of the {frames} numbered frames" if frames else "a clip has numbered images"
+        message = f"images that were not used: {len(others)} ({listed}); {why}"
+        problems.append(Problem(str(folder), message))
+    if frames:
+        yield folder
 
 
 def _read_manifest(directory: Path, problems: list[Problem]) -> dict[str, dict[str, str]]:

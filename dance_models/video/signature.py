@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dance_models.video.picture import rgb_of
+
 CELLS: Final = (24, 18)  # width, height
 SIZE: Final = CELLS[0] * CELLS[1]
 
@@ -20,6 +22,8 @@ SIZE: Final = CELLS[0] * CELLS[1]
 TOLERANCE: Final = 12.0
 MARGIN: Final = 0.25
 NEIGHBOURS: Final = 4
+# Of the same frame from the same decoder.
+SAME: Final = 2.0
 
 SAMPLES: Final = 4  # least number of pixels per side of a cell that are read
 
@@ -33,6 +37,8 @@ Luma = NDArray[np.uint8]
 
 def luma_of_frame(frame: Any) -> Luma:
     """Luma plane of a PyAV frame, without copying it where the format has one. uint8 (H, W)."""
+    if frame.format.is_rgb:
+        return np.asarray(cv2.cvtColor(rgb_of(frame), cv2.COLOR_RGB2GRAY), np.uint8)
     plane = frame.planes[0]
     planar = frame.format.name.startswith(("yuv4", "yuvj4", "nv12", "gray")) and (
         plane.line_size < 2 * plane.width
@@ -46,6 +52,8 @@ def luma_of_frame(frame: Any) -> Luma:
 
 def is_full_range(frame: Any) -> bool:
     """Whether luma runs over 0..255 rather than 16..235."""
+    if frame.format.is_rgb:
+        return True
     return "yuvj" in frame.format.name or int(getattr(frame, "color_range", 1) or 1) == 2
 
 
@@ -67,6 +75,11 @@ def signature(luma: Luma, *, full_range: bool = True) -> NDArray[np.uint8]:
     return np.asarray(cells.ravel(), np.uint8)
 
 
+def signature_of_frame(frame: Any) -> NDArray[np.uint8]:
+    """Signature of a PyAV frame, as coded."""
+    return signature(luma_of_frame(frame), full_range=is_full_range(frame))
+
+
 def signature_of_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Signature of an RGB image (H, W, 3)."""
     return signature(np.asarray(cv2.cvtColor(thinned(image), cv2.COLOR_RGB2GRAY), np.uint8))
@@ -82,3 +95,13 @@ def is_frame(seen: NDArray[np.uint8], signatures: NDArray[np.uint8], index: int)
     distance = np.abs(nearby - seen.astype(np.int16)).mean(axis=1)
     own = distance[index - first]
     return bool(own <= TOLERANCE and own <= distance.min() + MARGIN)
+
+
+def is_same(seen: NDArray[np.uint8], probed: NDArray[np.uint8]) -> bool:
+    """Whether two signatures (432,) that were made from the decoder's own luma are of one frame.
+
+    Frames that are counted from the start of the file cannot be mistaken for a neighbour; this
+    finds a file that is not the one that was probed.
+    """
+    difference = np.abs(seen.astype(np.int16) - probed.astype(np.int16)).mean()
+    return bool(difference <= SAME)

@@ -27,6 +27,7 @@ from pipelines.storage.annotations import (
 from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
+    from dance_models.annotations.fitting import ClipInfo
     from dance_models.annotations.image_names import Reading
     from dance_models.annotations.parsed_file import Problem
 
@@ -95,7 +96,7 @@ def pose_annotations(context: StageContext[None]) -> Metadata:
     Everything that is dropped or repaired is in the report: file, frame, joint, what was done and
     what to do about it. A clip without annotations has an empty table.
     """
-    from dance_models.annotations.clip_import import ClipInfo, import_clip
+    from dance_models.annotations.clip_import import import_clip
 
     store, clip = context.store, context.clip
     probe = store.read("clip_probe", clip).row(0, named=True)
@@ -105,8 +106,7 @@ def pose_annotations(context: StageContext[None]) -> Metadata:
     table = pl.DataFrame(schema=ANNOTATIONS)
     problems: list[Problem] = []
     if probe["status"] == "ok" and files:
-        info = ClipInfo(probe["width"], probe["height"], probe["decoded_frames"])
-        imported = import_clip(clip, files, info, readings)
+        imported = import_clip(clip, files, _clip_info(probe), readings)
         table, problems = imported.table, imported.problems
     elif files:
         problems = [_of_quarantined(clip, path, of) for path, of in readings.items()]
@@ -121,6 +121,15 @@ def pose_annotations(context: StageContext[None]) -> Metadata:
         "problems": len(problems),
         "report": previews.markdown_list(str(problem) for problem in problems),
     }
+
+
+def _clip_info(probe: dict[str, Any]) -> "ClipInfo":
+    from dance_models.annotations.clip_import import ClipInfo
+    from dance_models.video.probe import ClipProbe
+
+    probed = ClipProbe.from_row(probe)
+    stretched = probed.unstretched != probed.size
+    return ClipInfo(*probed.size, probed.decoded_frames, probed.unstretched if stretched else None)
 
 
 def _of_quarantined(clip: str, path: Path, reading: "Reading") -> "Problem":

@@ -20,6 +20,7 @@ from pipelines.storage.clips import register_clips, registered_clips
 from pipelines.storage.store import Store
 
 GROUP = "ingestion"
+IDENTITY = ("clip", "style", "performer", "take", "sha256")
 
 RAW_CLIPS_DESCRIPTION = """Dance clips as they came.
 
@@ -68,7 +69,8 @@ def _registered(store: Store, clip: str) -> dict[str, Any]:
 def _identity(store: Store, clip: str) -> dict[str, Any]:
     """The identity of a clip, which does not depend on its path."""
     row = _registered(store, clip)
-    return {k: row[k] for k in ("clip", "style", "performer", "take", "sha256")}
+    known = {k: row[k] for k in IDENTITY}
+    return {**known, "fps": row["fps"]} if row["fps"] else known
 
 
 @Stage(
@@ -77,24 +79,28 @@ def _identity(store: Store, clip: str) -> dict[str, Any]:
     checks=PROBE_CHECKS,
     partitioned=True,
     group=GROUP,
-    version="2",
+    version="3",
     pool="decode",
     kinds={"parquet"},
 )
 def clip_probe(context: StageContext[None]) -> Metadata:
     """What a clip really holds.
 
-    One sequential decode: codec, size, rotation, frame rate from the time stamps, nominal against
-    decoded frames, motion, and a coarse signature of every frame against which later decoding is
-    checked. A clip that cannot be used is **quarantined** here with its reason; the others go on.
+    One sequential decode of what a player shows: codec, size, rotation, frame rate from the time
+    stamps, nominal against decoded frames, motion, and a coarse signature of every frame against
+    which later decoding is checked. A clip that cannot be used is **quarantined** here with its
+    reason; the others go on.
     """
+    from dance_models.video.images import rate_of
     from dance_models.video.probe import probe_clip
 
     store, clip = context.store, context.clip
     record: dict[str, Any] = dict.fromkeys(CLIP_PROBE)
-    record.update(_identity(store, clip))
+    row = _registered(store, clip)
+    record.update({k: row[k] for k in IDENTITY})
+    source = Path(row["path"])
     try:
-        probe = probe_clip(Path(_registered(store, clip)["path"]))
+        probe = probe_clip(source, rate_of(row["fps"], source) if row["fps"] else None)
         record.update(probe.as_row(), status="ok")
     except VideoError as error:
         context.log.warning(f"Quarantined: {error}")
@@ -168,7 +174,7 @@ def _images(store: Store, clip: str | None) -> list[Path]:
     references=_images,
     partitioned=True,
     group=GROUP,
-    version="1",
+    version="2",
     pool="decode",
     kinds={"parquet"},
 )
@@ -177,7 +183,8 @@ def sampled_frames(context: StageContext[SamplingConfig]) -> Metadata:
 
     Biased to movement; annotated frames come first. Sampling again only adds frames, so ids that
     were handed to annotators stay valid. Decoded with decord in a child process under a time
-    limit, every frame checked against the probe's signature, with PyAV as the fall-back.
+    limit, every frame checked against the probe's signature, with PyAV as the fall-back, which
+    counts from the start of the file.
     """
     store, clip = context.store, context.clip
     probe = store.read("clip_probe", clip).row(0, named=True)

@@ -1,11 +1,13 @@
 """Sensors of the raw folders: new and changed clips and annotations become runs."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import dagster as dg
 
 from dance_models.config import Profile
+from dance_models.video.images import RATE_FILES, is_image
 from pipelines.assets.annotations import pose_annotations
 from pipelines.assets.clips import clip_probe
 from pipelines.assets.dataset import pose_dataset
@@ -75,7 +77,12 @@ def _watched_elsewhere(store: Store) -> list[Path]:
     """Watched files outside of the folder: manifests above it, clips registered elsewhere."""
     folder = store.raw_clips.resolve()
     registered = (Path(path) for path in registered_clips(store)["path"])
-    elsewhere = [path for path in registered if not path.is_relative_to(folder)]
+    elsewhere = [
+        file
+        for path in registered
+        if not path.is_relative_to(folder)
+        for file in (sorted(path.iterdir()) if path.is_dir() else [path])
+    ]
     return [*(folder.parent / name for name in MANIFESTS), *elsewhere]
 
 
@@ -83,16 +90,16 @@ def _register(
     context: dg.SensorEvaluationContext, store: Store, changes: Changes, last: FolderScan
 ) -> set[Path]:
     """Register the settled files; returns those whose clips may have to be ingested."""
-    settled, folder = set(changes.settled), store.raw_clips.resolve()
+    folder = store.raw_clips.resolve()
+    settled = _with_folders(changes.settled) - _with_folders(changes.growing)
     # A command that registers a clip elsewhere ingests it; only later changes are ours.
+    handled = {str(path) for path in _with_folders(map(Path, last.handled))}
     elsewhere = {
-        path
-        for path in settled
-        if not path.is_relative_to(folder.parent) and str(path) in last.handled
+        path for path in settled if not path.is_relative_to(folder.parent) and str(path) in handled
     }
     touched = {path for path in settled if path.is_relative_to(folder)}
     if any(path.name in MANIFESTS for path in settled):  # any clip may be of another style now
-        touched |= {Path(path) for path in changes.scan.handled}
+        touched |= _with_folders(map(Path, changes.scan.handled))
     found = register_clips(
         store, context.instance, [folder], touched.__contains__, settled.__contains__
     )
@@ -101,6 +108,12 @@ def _register(
     update_digests(store, context.instance, elsewhere)
     register_annotations(store, context.instance, [])  # their images may be those of a new clip
     return touched | elsewhere
+
+
+def _with_folders(files: Iterable[Path]) -> set[Path]:
+    """Files, and the folders that are clips because of such images."""
+    paths = set(files)
+    return paths | {p.parent for p in paths if is_image(p) or p.name in RATE_FILES}
 
 
 def is_ingested(store: Store, instance: dg.DagsterInstance, profile: Profile, clip: str) -> bool:

@@ -35,6 +35,7 @@ def _clip_probe(store: Store, config: QualityConfig, clip: str | None) -> "list[
     return [
         *clips.lost_frames(probe["clip"], *counts, config),
         *clips.time_stamps(probe["clip"], probe["time_s"], config),
+        *clips.file_remarks(probe["clip"], probe.get("remarks") or ()),
     ]
 
 
@@ -64,6 +65,11 @@ PROBE_CHECKS = AssetChecks(
             "time_stamps",
             "Time stamps rise (else the clip is stopped) and leave no gap of a frame (warns).",
             blocking=True,
+        ),
+        Check(
+            "file_remarks",
+            "Nothing in the file had to be chosen or made up for: streams, pixels, time stamps, "
+            "remarks of the decoder (warns).",
         ),
     ),
     _clip_probe,

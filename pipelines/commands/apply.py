@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def apply(
-    video: Annotated[Path, typer.Argument(help="Any video with one dancer.")],
+    video: Annotated[Path, typer.Argument(help="A video with one dancer, or a folder of images.")],
     out: Annotated[Path, typer.Option(help="Folder for the JSON and the drawn video.")],
     recognition: Annotated[
         str, typer.Option(help="NAME@ALIAS, an MLflow run id, or a network's asset.")
@@ -73,7 +73,7 @@ def apply_to_video(
     from dance_models.tables import write_text
     from pipelines.tracking.tracked_models import find_model
 
-    if not video.is_file():
+    if not video.exists():
         raise InputError("there is no such video", file=video)
     drawing = out / f"{video.stem}.mp4"
     if drawing.exists() and drawing.samefile(video):

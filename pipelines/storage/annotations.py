@@ -15,8 +15,7 @@ from dance_models.annotations.folder_index import AnnotationFile, index_annotati
 from dance_models.annotations.image_names import Reading
 from dance_models.errors import InputError
 from dance_models.tables import Schema, conform, file_digest, write_table
-from dance_models.video.names import clip_slug
-from dance_models.video.scan import Problem
+from dance_models.video.scan import Problem, key_of
 from pipelines.storage.annotation_problems import write_file_problems
 from pipelines.storage.clips import registered_clips
 from pipelines.storage.folders import remember_folders
@@ -61,7 +60,7 @@ def reading_of(store: Store) -> Callable[[Mapping[str, Any]], Reading]:
 def _clip_names(store: Store) -> dict[str, str]:
     """The keys of the registered clips, by key and by the slug of the file's name."""
     rows = registered_clips(store).select("clip", "path").iter_rows()
-    named = [(clip, clip_slug(path)) for clip, path in rows]
+    named = [(clip, key_of(Path(path))) for clip, path in rows]
     keys = {clip: clip for clip, _ in named}
     counts = Counter(slug for _, slug in named)
     return {slug: clip for clip, slug in named if counts[slug] == 1} | keys

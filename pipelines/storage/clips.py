@@ -12,7 +12,8 @@ from typing import Final
 import dagster as dg
 import polars as pl
 
-from dance_models.tables import Schema, file_digest, write_table
+from dance_models.tables import Schema, write_table
+from dance_models.video.images import clip_digest, is_clip_on_disk
 from dance_models.video.names import distinct_slug
 from dance_models.video.scan import ClipEntry, Problem, scan_clips
 from pipelines.storage.folders import remember_folders
@@ -30,8 +31,9 @@ RAW_CLIPS: Final[Schema] = {
     "performer": pl.String,
     "take": pl.String,
     "path": pl.String,
-    "sha256": pl.String,  # "" when the file cannot be read
+    "sha256": pl.String,  # "" when it cannot be read; of a folder over its images
     "corpus": pl.String,  # name of the corpus that the clip belongs to, for reports
+    "fps": pl.String,  # frame rate of a folder of images by clips.csv, else ""
 }
 CORPUS_FILE: Final = "CORPUS"  # in the folder of clips or above it: one line, the corpus's name
 PARTITIONS: Final = "clips"  # Dagster's dynamic partitions, one key a clip
@@ -49,7 +51,7 @@ class ClipChanges:
 
 def registered_clips(store: Store) -> pl.DataFrame:
     """One row a clip (schema ``RAW_CLIPS``)."""
-    return read_registered(store, "raw_clips", RAW_CLIPS)
+    return read_registered(store, "raw_clips", RAW_CLIPS).with_columns(pl.col("fps").fill_null(""))
 
 
 def corpus_label(store: Store) -> str:
@@ -122,7 +124,7 @@ def _write(
         elif known[clip] != row:
             result.changed.append(clip)
     rows = {**known, **found}
-    result.missing.extend(clip for clip, row in rows.items() if not Path(row["path"]).exists())
+    result.missing.extend(c for c, row in rows.items() if not is_clip_on_disk(Path(row["path"])))
     table = pl.DataFrame(list(rows.values()), schema=RAW_CLIPS).sort("clip")
     write_table(table, store.table("raw_clips"), {})
     instance.add_dynamic_partitions(PARTITIONS, sorted(rows))
@@ -139,7 +141,9 @@ def _key(entry: ClipEntry, clips: Mapping[str, dict[str, str]]) -> str:
     if own:
         return own[0]
     keys = [entry.clip, *(distinct_slug(entry.clip, name) for name in (entry.name, path))]
-    return next(key for key in keys if key not in clips or not Path(clips[key]["path"]).exists())
+    return next(
+        key for key in keys if key not in clips or not is_clip_on_disk(Path(clips[key]["path"]))
+    )
 
 
 def _row(clip: str, entry: ClipEntry, corpus: str, sha256: str) -> dict[str, str]:
@@ -151,6 +155,7 @@ def _row(clip: str, entry: ClipEntry, corpus: str, sha256: str) -> dict[str, str
         "path": str(entry.path),
         "sha256": sha256,
         "corpus": corpus,
+        "fps": entry.fps,
     }
 
 
@@ -164,7 +169,7 @@ def _name_taken(entry: ClipEntry, key: str, other: str) -> Problem:
 
 def _digest(path: Path) -> str:
     try:
-        return file_digest(path)
+        return clip_digest(path)
     except OSError:
         return ""  # probing reports the reason when it opens the file itself
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dance_models.errors import InputError
-from dance_models.tables import file_digest
+from dance_models.video.images import clip_digest
 from pipelines.storage.store import Store
 from pipelines.tracking.lineage_record import CHECKPOINT_TAG, TABLES, Record, read_record
 from pipelines.tracking.model_digest import model_digest
@@ -48,7 +48,9 @@ class Node:
             return None
         if not self.file.exists():
             return f"{self.title}: {self.file} is missing"
-        now = model_digest(self.file) if self.file.is_dir() else file_digest(self.file)
+        # a folder is a logged model, or a clip of numbered images
+        is_model = (self.file / "MLmodel").is_file()
+        now = model_digest(self.file) if is_model else clip_digest(self.file)
         if now == self.digest:
             return None
         return (

@@ -1,0 +1,113 @@
+"""Reading images as a clip: a folder of numbered images, and an animated WebP file."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dance_models.errors import InputError, VideoError
+from dance_models.video.images import NumberedImages, numbered_images, stated_rate
+from dance_models.video.picture import on_white
+
+DEFAULT_RATE: Final = 30.0  # frames/s of a folder that does not say
+MILLISECOND: Final = 1e-3
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Images with their times, read one after the other."""
+
+    codec: str
+    images: Iterator[av.VideoFrame]
+    count: int
+    base: float  # seconds a unit of the time stamps
+    rate: float
+    warnings: list[str]
+
+
+def folder_pictures(folder: Path, rate: float | None) -> Pictures:
+    """The frames of a folder, upright as a viewer shows them (EXIF).
+
+    The rate is that of the file ``fps`` in the folder, else ``rate``, else 30. Raises VideoError
+    when the folder holds no frames or its rate is not a number.
+    """
+    try:
+        found, stated = numbered_images(folder), stated_rate(folder)
+    except OSError as error:
+        raise VideoError(f"the folder cannot be read ({error.strerror})", file=folder) from error
+    except InputError as error:
+        raise VideoError(error.message, file=error.file, hint=error.hint) from error
+    if not found.paths:
+        raise VideoError("there are no numbered images in the folder", file=folder)
+    warnings = []
+    if found.missing:
+        warnings.append(
+            f"{found.missing} of the numbers {found.numbers[0]} to {found.numbers[-1]} have no "
+            "image: frames are counted without them, times with them"
+        )
+    if stated is None and rate is None:
+        warnings.append(
+            f"a folder of images without a frame rate: {DEFAULT_RATE:g} frames/s taken; write it "
+            "into a file `fps` in the folder"
+        )
+    fps = stated or rate or DEFAULT_RATE
+    kind = Counter(path.suffix.lower().lstrip(".") for path in found.paths).most_common(1)[0][0]
+    return Pictures(f"images/{kind}", _read(found), len(found.paths), 1 / fps, fps, warnings)
+
+
+def _read(found: NumberedImages) -> Iterator[av.VideoFrame]:
+    first = found.numbers[0]
+    for index, (number, path) in enumerate(zip(found.numbers, found.paths, strict=True)):
+        try:
+            data = np.frombuffer(path.read_bytes(), np.uint8)
+        except OSError as error:
+            raise VideoError(
+                f"the image cannot be read ({error.strerror})", file=path, frame=index
+            ) from error
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
+        if image is None:
+            raise VideoError(
+                "this is not an image that can be read (text, or truncated)",
+                file=path,
+                frame=index,
+                hint="Copy it again from its source",
+            )
+        yield _frame(np.asarray(image, np.uint8), (number - first) // found.step)
+
+
+def webp_pictures(path: Path) -> Pictures:
+    """The frames of an animated WebP. Raises VideoError when it cannot be decoded."""
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    declared = int.from_bytes(data[4:8].tobytes(), "little") + 8
+    done, animation = cv2.imdecodeanimation(data)
+    if not done or not len(animation.frames) or declared > len(data):
+        raise VideoError(
+            "the animation is damaged or was cut off",
+            file=path,
+            hint="Copy it again from its source",
+        )
+    durations = np.maximum(np.asarray(animation.durations, np.int64), 1)
+    starts = np.concatenate([[0], np.cumsum(durations)[:-1]])
+    rate = 1 / (float(np.mean(durations)) * MILLISECOND)
+    frames = (
+        _frame(_from_bgr(np.asarray(image, np.uint8)), int(start))
+        for image, start in zip(animation.frames, starts, strict=True)
+    )
+    return Pictures("webp", frames, len(starts), MILLISECOND, rate, [])
+
+
+def _from_bgr(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    shown = on_white(image) if image.shape[2] == 4 else image
+    return np.ascontiguousarray(shown[..., ::-1])
+
+
+def _frame(image: NDArray[np.uint8], pts: int) -> av.VideoFrame:
+    frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+    frame.pts = pts
+    return frame

@@ -1,0 +1,228 @@
+"""Opening a clip: the stream that a player chooses, and the frames that it shows.
+
+Everything that reads a clip goes through here, so that frame numbers mean the same everywhere.
+A frame is what a player shows: pictures before the start of an edit list, or that lack the
+pictures they build on, are none.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import av
+from av.stream import Disposition
+
+from dance_models.errors import VideoError
+from dance_models.video.image_frames import folder_pictures, webp_pictures
+from dance_models.video.images import is_animated_webp
+from dance_models.video.orientation import ASPECT_TOLERANCE, WIDEST_PIXEL
+
+# Pictures about the file rather than of it.
+_BESIDE: Final = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+Mode = Literal["fast", "careful", "strict"]
+_WITHOUT_SEEKING: Final = frozenset(["gif", "apng"])
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something that the decoder objected to when it was told to be strict."""
+
+    frame: int  # frames shown before it
+    key: bool  # at a key picture
+    leading: bool  # at a picture that is shown before the key picture it follows in the file
+    text: str
+
+
+@dataclass
+class Reading:
+    """What decoding a stream once gave beside its frames."""
+
+    remarks: list[Remark] = field(default_factory=list)
+    corrupt: list[int] = field(default_factory=list)  # frames that the decoder marks as damaged
+    leading: int = 0  # pictures at the start that build on ones that are not in the file
+    unkeyed: int = 0  # frames shown before the first key picture
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """An open clip; ``frames`` yields PyAV frames as coded, once."""
+
+    codec: str
+    declared: int  # frames that the file claims to show, 0 when it does not say
+    base: float  # seconds a unit of the time stamps
+    rate: float  # frames/s that the file states, 0 when it does not
+    frames: Iterator[av.VideoFrame]
+    reading: Reading
+    aspect: Fraction = Fraction(1)  # width over height of a pixel
+    warnings: tuple[str, ...] = ()
+    in_order: bool = False  # whether frames can only be told by counting from the start
+
+
+@contextmanager
+def open_source(path: Path, rate: float | None = None, mode: Mode = "fast") -> Iterator[Source]:
+    """Open a video file, an animated WebP or a folder of numbered images.
+
+    ``rate`` is the frame rate of a folder that has none of its own. The mode ``strict`` tells the
+    decoder to fail where it would otherwise pass over something; it and ``careful`` decode in one
+    thread, so that faults are noted at their frame. Raises VideoError that names the problem.
+    """
+    if path.is_dir() or is_animated_webp(path):
+        pictures = folder_pictures(path, rate) if path.is_dir() else webp_pictures(path)
+        yield Source(
+            pictures.codec,
+            pictures.count,
+            pictures.base,
+            pictures.rate,
+            pictures.images,
+            Reading(),
+            warnings=tuple(pictures.warnings),
+            in_order=True,
+        )
+        return
+    with open_video(path) as container:
+        warnings: list[str] = []
+        stream = choose_stream(container, path, warnings)
+        samples, declared = int(stream.frames or 0), _declared(container, stream)
+        reading = Reading()
+        yield Source(
+            stream.codec_context.name,
+            declared,
+            float(stream.time_base),
+            float(stream.average_rate or 0),
+            _decoded(container, stream, reading, mode),
+            reading,
+            _aspect(stream, warnings),
+            tuple(warnings),
+            in_order=declared != samples
+            or len(container.streams.video) > 1
+            or stream.codec_context.name in _WITHOUT_SEEKING,
+        )
+
+
+def shown_frames(path: Path) -> Iterator[av.VideoFrame]:
+    """The frames of a clip in order, as coded. Raises VideoError when it cannot be opened."""
+    with open_source(path) as source:
+        yield from source.frames
+
+
+def open_video(path: Path) -> Any:
+    """Open a container. Raises VideoError that names the problem of the file."""
+    try:
+        if path.stat().st_size == 0:
+            raise VideoError("the file is empty", file=path, hint="Copy it again")
+        return av.open(str(path))
+    except OSError as error:  # PyAV's errors are OSErrors or ValueErrors too
+        raise VideoError(_reason(error), file=path, hint=hint_for(error)) from error
+    except av.error.FFmpegError as error:
+        raise VideoError(_reason(error), file=path, hint=hint_for(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return "the file may not be read"
+    if isinstance(error, FileNotFoundError):
+        return "the file has gone"
+    if isinstance(error, av.error.InvalidDataError):
+        return "this is not a video that can be opened (text, truncated, or its index is lost)"
+    return f"the file cannot be opened ({error})"
+
+
+def hint_for(error: Exception) -> str:
+    """What to do about a file that cannot be opened."""
+    if isinstance(error, PermissionError):
+        return "Check its permissions"
+    return "Copy it again from its source, or re-encode it"
+
+
+def choose_stream(container: Any, path: Path, warnings: list[str]) -> Any:
+    """The video stream that a player shows; a warning names the others.
+
+    Covers and thumbnails do not count. Of several streams the one that is marked as the default,
+    then one of more than one picture, the largest, the one of the highest bit rate. Raises
+    VideoError when there is none.
+    """
+    videos = [s for s in container.streams.video if s.codec_context is not None]
+    real = [s for s in videos if not s.disposition & _BESIDE]
+    if not real:
+        and_cover = " and a cover" if videos else ""
+        raise VideoError(f"there is no picture in the file, only sound{and_cover}", file=path)
+
+    def rank(stream: Any) -> tuple[bool, bool, int, int, int]:
+        return (
+            stream.frames != 1,
+            bool(stream.disposition & Disposition.default),
+            stream.width * stream.height,
+            stream.bit_rate or 0,
+            -stream.index,
+        )
+
+    chosen = max(real, key=rank)
+    others = ", ".join(_named(s) for s in real if s is not chosen)
+    if others:
+        warnings.append(
+            f"{len(real)} video streams: {_named(chosen)} is read, as a player would choose it; "
+            f"not {others}"
+        )
+    return chosen
+
+
+def _named(stream: Any) -> str:
+    return f"stream {stream.index} ({stream.codec_context.name} {stream.width}x{stream.height})"
+
+
+def _declared(container: Any, stream: Any) -> int:
+    """Frames that the file claims to show: of an edit list only what lies within it."""
+    samples = int(stream.frames or 0)
+    if samples and "mov" in container.format.name.split(","):
+        entries = stream.index_entries
+        return sum(1 for i in range(len(entries)) if not entries[i].is_discard) or samples
+    return samples
+
+
+def _aspect(stream: Any, warnings: list[str]) -> Fraction:
+    """Width over height of a pixel, and a warning when it is not 1."""
+    aspect = Fraction(stream.sample_aspect_ratio or 1)
+    if aspect <= 0 or abs(aspect - 1) <= ASPECT_TOLERANCE:
+        return Fraction(1)
+    if not Fraction(1, WIDEST_PIXEL) <= aspect <= WIDEST_PIXEL:
+        warnings.append(f"pixels of {aspect.numerator}:{aspect.denominator} cannot be; not applied")
+        return Fraction(1)
+    return aspect
+
+
+def _decoded(container: Any, stream: Any, reading: Reading, mode: Mode) -> Iterator[av.VideoFrame]:
+    """Every frame of a stream; what cannot be decoded is noted in ``reading`` and passed over."""
+    if mode == "fast":
+        stream.thread_type = "AUTO"
+    else:
+        # Clips are probed side by side by processes: threads within one clip gain no time on
+        # frames of this size and cost 50 % more work.
+        stream.codec_context.thread_count = 1
+    if mode == "strict":
+        stream.codec_context.options = {"err_detect": "explode"}
+    count, keys, key, keyed = 0, 0, None, False
+    for packet in container.demux(stream):
+        leading = not packet.is_keyframe and (
+            not keys or (None not in (key, packet.pts) and packet.pts < key)
+        )
+        if packet.is_keyframe:
+            keys, key = keys + 1, packet.pts
+        reading.leading += leading and keys < 2 and not packet.is_discard and packet.size > 0
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError as error:
+            if isinstance(error, MemoryError):
+                raise
+            text = error.log[2].strip() if error.log else ""
+            reading.remarks.append(Remark(count, packet.is_keyframe, leading, text))
+            continue
+        for frame in frames:
+            keyed = keyed or bool(frame.key_frame)
+            reading.unkeyed += not keyed
+            if frame.is_corrupt:
+                reading.corrupt.append(count)
+            yield frame
+            count += 1
