@@ -46,9 +46,14 @@ def verdict(strict: Reading, careful: Reading, pts: Sequence[int | None]) -> tup
     ``strict`` is the reading of a decoder that fails on everything, ``careful`` that of one which
     does as a player; ``pts`` are the time stamps of the frames that the latter gave.
     """
+    unshown = careful.frames <= strict.frames  # a player leaves out what the strict one refused
     damaged = sorted(
-        {*careful.corrupt, *(r.frame for r in careful.remarks if not _at_a_cut(r))}
-        or {r.frame for r in strict.remarks if not _harmless(r, pts)}
+        {*careful.corrupt, *(r.frame for r in careful.remarks if not r.leading)}
+        or {
+            r.frame
+            for r in strict.remarks
+            if not (r.leading and unshown) and not _bookkeeping(r, pts)
+        }
     )
     if damaged:
         return damaged, ""
@@ -61,16 +66,10 @@ def verdict(strict: Reading, careful: Reading, pts: Sequence[int | None]) -> tup
     )
 
 
-def _at_a_cut(remark: Remark) -> bool:
-    """Whether it is about a picture that builds on ones beyond a cut, which is not shown."""
-    return remark.leading
-
-
-def _harmless(remark: Remark, pts: Sequence[int | None]) -> bool:
-    if _at_a_cut(remark):
-        return True
-    about_bookkeeping = bool(_BOOKKEEPING.search(remark.text))
-    return about_bookkeeping and (remark.key or not _has_gap(pts))
+def _bookkeeping(remark: Remark, pts: Sequence[int | None]) -> bool:
+    """Whether it is about the references to pictures, none of which is missing."""
+    about_references = bool(_BOOKKEEPING.search(remark.text))
+    return about_references and (remark.key or not _has_gap(pts))
 
 
 def _has_gap(pts: Sequence[int | None]) -> bool:

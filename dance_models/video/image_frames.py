@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
@@ -13,10 +14,17 @@ from numpy.typing import NDArray
 
 from dance_models.errors import InputError, VideoError
 from dance_models.video.images import NumberedImages, numbered_images, stated_rate
-from dance_models.video.picture import on_white
+from dance_models.video.orientation import (
+    as_shown,
+    displayed_size,
+    orientation_of,
+)
+from dance_models.video.picture import on_white, rgb_of
 
 DEFAULT_RATE: Final = 30.0  # frames/s of a folder that does not say
 MILLISECOND: Final = 1e-3
+# Read by PyAV: where decord is loaded, OpenCV meets decord's zlib and fails.
+_ZLIB: Final = frozenset([".png", ".tif", ".tiff"])
 
 
 @dataclass(frozen=True)
@@ -64,21 +72,41 @@ def folder_pictures(folder: Path, rate: float | None) -> Pictures:
 def _read(found: NumberedImages) -> Iterator[av.VideoFrame]:
     first = found.numbers[0]
     for index, (number, path) in enumerate(zip(found.numbers, found.paths, strict=True)):
-        try:
-            data = np.frombuffer(path.read_bytes(), np.uint8)
-        except OSError as error:
-            raise VideoError(
-                f"the image cannot be read ({error.strerror})", file=path, frame=index
-            ) from error
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
-        if image is None:
-            raise VideoError(
-                "this is not an image that can be read (text, or truncated)",
-                file=path,
-                frame=index,
-                hint="Copy it again from its source",
-            )
-        yield _frame(np.asarray(image, np.uint8), (number - first) // found.step)
+        frame = _image(path, index)
+        frame.pts = (number - first) // found.step
+        yield frame
+
+
+def _image(path: Path, index: int) -> av.VideoFrame:
+    """The upright picture in one file. Raises VideoError when it cannot be read or is damaged."""
+    try:
+        frame = _with_zlib(path) if path.suffix.lower() in _ZLIB else _by_opencv(path)
+    except PermissionError as error:
+        raise VideoError("the image may not be read", file=path, frame=index) from error
+    except (OSError, ValueError, IndexError, StopIteration, av.error.FFmpegError) as error:
+        raise VideoError(
+            "this is not an image that can be read (text, or truncated)",
+            file=path,
+            frame=index,
+            hint="Copy it again from its source",
+        ) from error
+    return frame
+
+
+def _by_opencv(path: Path) -> av.VideoFrame:
+    image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR_RGB)
+    if image is None:
+        raise ValueError("OpenCV cannot read it")
+    return _frame(np.asarray(image, np.uint8))
+
+
+def _with_zlib(path: Path) -> av.VideoFrame:
+    with av.open(str(path)) as container:
+        container.streams.video[0].codec_context.options = {"err_detect": "explode"}
+        frame = next(container.decode(video=0))
+    orientation = orientation_of(frame)
+    size = displayed_size((frame.width, frame.height), Fraction(1), orientation)
+    return _frame(as_shown(rgb_of(frame), orientation, size))
 
 
 def webp_pictures(path: Path) -> Pictures:
@@ -107,7 +135,7 @@ def _from_bgr(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(shown[..., ::-1])
 
 
-def _frame(image: NDArray[np.uint8], pts: int) -> av.VideoFrame:
+def _frame(image: NDArray[np.uint8], pts: int = 0) -> av.VideoFrame:
     frame = av.VideoFrame.from_ndarray(image, format="rgb24")
     frame.pts = pts
     return frame

@@ -32,7 +32,10 @@ class Orientation(NamedTuple):
 def orientation_of(frame: Any) -> Orientation:
     """The orientation of a PyAV frame by its display matrix; as coded when it has none."""
     kind = av.sidedata.sidedata.Type.DISPLAYMATRIX
-    found = next((bytes(data) for data in frame.side_data if data.type == kind), None)
+    try:
+        found = next((bytes(data) for data in frame.side_data if data.type == kind), None)
+    except ValueError:  # beside the matrix there are data of a kind that PyAV does not know
+        return Orientation(round(frame.rotation / 90) * 90 % 360)
     return Orientation() if found is None else orientation_of_matrix(np.frombuffer(found, np.int32))
 
 

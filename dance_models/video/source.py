@@ -22,6 +22,8 @@ from dance_models.video.orientation import ASPECT_TOLERANCE, WIDEST_PIXEL
 
 # Pictures about the file rather than of it.
 _BESIDE: Final = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+# Of a stream that does not state its length, these may be a single picture.
+_STILLS: Final = frozenset(["mjpeg", "png", "bmp", "webp", "tiff"])
 Mode = Literal["fast", "careful", "strict"]
 _WITHOUT_SEEKING: Final = frozenset(["gif", "apng"])
 
@@ -44,6 +46,7 @@ class Reading:
     corrupt: list[int] = field(default_factory=list)  # frames that the decoder marks as damaged
     leading: int = 0  # pictures at the start that build on ones that are not in the file
     unkeyed: int = 0  # frames shown before the first key picture
+    frames: int = 0  # frames in all
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +155,7 @@ def choose_stream(container: Any, path: Path, warnings: list[str]) -> Any:
 
     def rank(stream: Any) -> tuple[bool, bool, int, int, int]:
         return (
-            stream.frames != 1,
+            stream.frames > 1 or (not stream.frames and stream.codec_context.name not in _STILLS),
             bool(stream.disposition & Disposition.default),
             stream.width * stream.height,
             stream.bit_rate or 0,
@@ -210,6 +213,7 @@ def _decoded(container: Any, stream: Any, reading: Reading, mode: Mode) -> Itera
         )
         if packet.is_keyframe:
             keys, key = keys + 1, packet.pts
+            keyed = keyed or packet.is_discard  # the key picture is there, and not shown
         reading.leading += leading and keys < 2 and not packet.is_discard and packet.size > 0
         try:
             frames = packet.decode()
@@ -226,3 +230,4 @@ def _decoded(container: Any, stream: Any, reading: Reading, mode: Mode) -> Itera
                 reading.corrupt.append(count)
             yield frame
             count += 1
+            reading.frames = count

@@ -68,13 +68,15 @@ def presentation_times(
 
 
 def _rising(values: Times) -> NDArray[np.int64]:
-    """Positions of a longest strictly rising part of ``values`` (N,)."""
+    """Positions of a longest strictly rising part of ``values`` (N,); the first of equal ones."""
     tails: list[float] = []
     ends: list[int] = []
     before: list[int] = []
     for i, value in enumerate(values.tolist()):
         place = bisect_left(tails, value)
         before.append(ends[place - 1] if place else -1)
+        if place < len(tails) and tails[place] == value:
+            continue  # of equal stamps the first is right
         tails[place : place + 1] = [value]
         ends[place : place + 1] = [i]
     chosen: list[int] = []

@@ -1,6 +1,6 @@
 """Clips whose frames carry their number as bright and dark blocks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -40,13 +40,23 @@ def write_clip(
     options: dict[str, str] | None = None,
     ticks: Sequence[int] | None = None,
     pix_fmt: str = "yuv420p",
+    codec: str = "libx264",
+    rate: int = 30,
+    aspect: Fraction | None = None,
+    container_options: dict[str, str] | None = None,
 ) -> Path:
-    """Write an H.264 clip at 30 fps, or with presentation times ``ticks`` in milliseconds."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=30)
+    """Write a clip at ``rate`` fps, or with presentation times ``ticks`` in milliseconds.
+
+    ``aspect`` is the width over the height of a pixel.
+    """
+    defaults = {"crf": "18", "preset": "veryfast"} if codec == "libx264" else {}
+    with av.open(str(path), "w", options=container_options or {}) as container:
+        stream = container.add_stream(codec, rate=rate)
         stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
-        stream.options = {"crf": "18", "preset": "veryfast", **(options or {})}
-        base = Fraction(1, 1000) if ticks else Fraction(1, 30)
+        stream.options = {**defaults, **(options or {})}
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
+        base = Fraction(1, 1000) if ticks else Fraction(1, rate)
         stream.codec_context.time_base = stream.time_base = base
         for number in range(frames):
             frame = av.VideoFrame.from_ndarray(numbered(number, size), format="rgb24")
@@ -70,12 +80,55 @@ def write_sound(path: Path) -> Path:
     return path
 
 
+def copy_packets(source: Path, target: Path, keep: Callable[[int], bool]) -> Path:
+    """Copy the packets whose number ``keep`` accepts, without encoding them again."""
+    with av.open(str(source)) as inside, av.open(str(target), "w") as outside:
+        stream = outside.add_stream_from_template(inside.streams.video[0])
+        packets = (p for p in inside.demux(inside.streams.video[0]) if p.dts is not None)
+        for number, packet in enumerate(packets):
+            if keep(number):
+                packet.stream = stream
+                outside.mux(packet)
+    return target
+
+
+def key_packets(path: Path) -> list[int]:
+    """Numbers of the key packets of a clip."""
+    with av.open(str(path)) as container:
+        return [i for i, p in enumerate(container.demux(video=0)) if p.is_keyframe]
+
+
 def rotate_metadata(path: Path, quarter_turns: int) -> None:
     """Patch the display matrix of the first track of an mp4 (tkhd) to a rotation."""
+    set_display_matrix(path, {1: (0, 1, -1, 0), 2: (-1, 0, 0, -1), 3: (0, -1, 1, 0)}[quarter_turns])
+
+
+def set_display_matrix(path: Path, matrix: tuple[int, int, int, int]) -> None:
+    """Patch the display matrix of the first track of an mp4 to ``a, b, c, d`` of ISO 14496-12."""
     data = bytearray(path.read_bytes())
     at = data.index(b"tkhd") + 4 + 4 + 4 * 5 + 8 + 8  # version 0: matrix after 36 bytes
-    matrix = {1: (0, 1, -1, 0), 2: (-1, 0, 0, -1), 3: (0, -1, 1, 0)}[quarter_turns]
     a, b, c, d = (int(v) << 16 for v in matrix)
     values = (a, b, 0, c, d, 0, 0, 0, 1 << 30)
     data[at : at + 36] = b"".join(v.to_bytes(4, "big", signed=True) for v in values)
+    path.write_bytes(bytes(data))
+
+
+def set_edit_list(path: Path, edits: Sequence[tuple[int, int]]) -> None:
+    """Replace the edit list of an mp4 with its index at the end, which a player follows.
+
+    ``edits`` are milliseconds shown, and the time in the track's own units from which on.
+    """
+    data = bytearray(path.read_bytes())
+    entries = b"".join(
+        length.to_bytes(4, "big") + start.to_bytes(4, "big", signed=True) + b"\0\1\0\0"
+        for length, start in edits
+    )
+    body = b"elst" + bytes(4) + len(edits).to_bytes(4, "big") + entries
+    at = data.index(b"elst") - 4
+    old = int.from_bytes(data[at : at + 4], "big")
+    data[at : at + old] = (len(body) + 4).to_bytes(4, "big") + body
+    for parent in (b"moov", b"trak", b"edts"):
+        place = data.index(parent) - 4
+        size = int.from_bytes(data[place : place + 4], "big") + len(body) + 4 - old
+        data[place : place + 4] = size.to_bytes(4, "big")
     path.write_bytes(bytes(data))

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dance_models.annotations.clip_import import AnnotationImport, ClipInfo, import_clip
@@ -249,3 +250,51 @@ def test_a_pose_wholly_outside_the_image_is_reported_as_dropped(tmp_path: Path) 
     result, report = _import(tmp_path, document)
     assert result.table.is_empty()
     assert report.endswith("frame 0: no joint lies inside the image; the annotation was dropped")
+
+
+def _sized(tmp_path: Path, size: tuple[int, int] | None) -> AnnotationImport:
+    """Poses on images of a size, of a clip of 240x240 pixels that is shown as 320x240."""
+    document = _coco(2)
+    for image in document["images"]:
+        if size:
+            image["width"], image["height"] = size
+    shown = size or (320, 240)
+    for annotation in document["annotations"]:
+        annotation["keypoints"] = [
+            value
+            for x, y in PLACES.values()
+            for value in (x * shown[0] / 320, y * shown[1] / 240, 2)
+        ]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(document))
+    return import_clip("solo", [path], ClipInfo(320, 240, 10, unstretched=(240, 240)))
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        ((320, 240), None),
+        ((640, 480), "they were scaled (repaired)"),
+        ((240, 240), "they have the pixels of the file, and were stretched as it is displayed"),
+        ((480, 480), "they have the pixels of the file, and were stretched as it is displayed"),
+        (None, "taken as 320x240, as displayed"),
+    ],
+)
+def test_annotations_of_pixels_that_are_not_square(
+    tmp_path: Path, size: tuple[int, int] | None, words: str | None
+) -> None:
+    result = _sized(tmp_path, size)
+    points = result.table["keypoints"].to_numpy()
+    np.testing.assert_allclose(points, [list(PLACES.values())] * 2, atol=1e-3)
+    text = "\n".join(str(problem) for problem in result.problems)
+    if words is None:
+        assert text == ""
+    else:
+        assert words in text
+        assert "320x240 (240x240 in the file: pixels not square)" in text
+
+
+def test_another_shape_than_either_is_dropped(tmp_path: Path) -> None:
+    result = _sized(tmp_path, (200, 300))
+    assert result.table.height == 0
+    assert "they were dropped" in str(result.problems[0])

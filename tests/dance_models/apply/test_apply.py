@@ -1,10 +1,12 @@
 """Applying models to a rendered clip, with an estimator that returns given keypoints."""
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from clips_made import set_display_matrix, write_clip
 from numpy.typing import NDArray
 
 from dance_models.apply.document import document
@@ -17,6 +19,8 @@ from dance_models.estimators.pose_file import read_people
 from dance_models.estimators.protocol import PoseEstimate, no_landmarks
 from dance_models.nets.build import build_forecaster, build_refiner
 from dance_models.skeleton import DANCE_14
+from dance_models.video.decode import pyav_frames, write_jpeg
+from dance_models.video.orientation import Orientation
 from dance_models.video.probe import probe_clip
 
 FRAMES = 90
@@ -132,6 +136,49 @@ def test_the_overlay_has_the_frames_and_times_of_the_video(
     assert (drawn.width, drawn.height) == (source.width, source.height)
     np.testing.assert_allclose(drawn.time_s, source.time_s, atol=1e-3)
     assert [path.name for path in tmp_path.iterdir()] == ["drawn.mp4"]
+
+
+def test_a_mirrored_video_is_drawn_on_as_it_is_shown(
+    tmp_path: Path, clip: tuple[Path, NDArray[np.float32]]
+) -> None:
+    video, keypoints = clip
+    mirrored = tmp_path / "front.mp4"
+    mirrored.write_bytes(video.read_bytes())
+    set_display_matrix(mirrored, (-1, 0, 0, 1))
+    target = tmp_path / "drawn.mp4"
+    keypoints = keypoints.copy()
+    keypoints[..., 0] = 159 - keypoints[..., 0]
+    write_overlay(mirrored, applied(mirrored, keypoints), target)
+    ((_, drawn),), ((_, source),) = (pyav_frames(path, [50]) for path in (target, video))
+    assert probe_clip(target).orientation == Orientation()
+    shown = np.abs(drawn.astype(int) - source[:, ::-1]).mean(axis=-1)
+    assert np.median(shown) < 4
+    assert np.median(np.abs(drawn.astype(int) - source).mean(axis=-1)) > np.median(shown)
+
+
+def test_the_overlay_of_pixels_that_are_not_square_has_the_displayed_size(
+    tmp_path: Path, clip: tuple[Path, NDArray[np.float32]]
+) -> None:
+    video = write_clip(tmp_path / "dv.mp4", FRAMES, size=(120, 120), aspect=Fraction(4, 3))
+    target = tmp_path / "drawn.mp4"
+    write_overlay(video, applied(video, clip[1]), target)
+    drawn = probe_clip(target)
+    assert (drawn.size, drawn.remarks) == ((160, 120), [])
+
+
+def test_a_folder_of_images_is_applied_to(
+    tmp_path: Path, clip: tuple[Path, NDArray[np.float32]]
+) -> None:
+    video, keypoints = clip
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for index, image in pyav_frames(video, range(FRAMES)):
+        write_jpeg(folder / f"{index + 1:04d}.jpg", image, 92)
+    (folder / "fps").write_text("30")
+    poses = applied(folder, keypoints)
+    write_overlay(folder, poses, tmp_path / "drawn.mp4")
+    drawn = probe_clip(tmp_path / "drawn.mp4")
+    np.testing.assert_allclose(drawn.time_s, np.arange(FRAMES) / 30, atol=1e-3)
 
 
 def test_a_video_without_a_person_is_an_error(clip: tuple[Path, NDArray[np.float32]]) -> None:

@@ -5,7 +5,13 @@ import pytest
 from quality_cases import dancing_pictures
 
 from dance_models.config import QualityConfig
-from dance_models.quality.clips import blank_frames, frozen_frames, lost_frames, time_stamps
+from dance_models.quality.clips import (
+    blank_frames,
+    file_remarks,
+    frozen_frames,
+    lost_frames,
+    time_stamps,
+)
 from dance_models.quality.duplicates import ClipPictures, duplicate_clips
 from dance_models.video.signature import CELLS
 
@@ -21,6 +27,12 @@ def test_lost_frames(nominal: int, decoded: int, severity: str | None) -> None:
     found = lost_frames("a", nominal, decoded, CONFIG)
     assert [f.severity for f in found] == ([severity] if severity else [])
     assert all(f.frame == min(nominal, decoded) for f in found)
+
+
+def test_remarks_of_a_file_are_one_warning() -> None:
+    assert file_remarks("a", []) == []
+    (finding,) = file_remarks("a", ["two streams", "pixels are not square"])
+    assert (str(finding), finding.severity) == ("a: two streams; pixels are not square", "warn")
 
 
 def test_time_stamps() -> None:

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
+import numpy as np
 import polars as pl
 import pytest
 from tiny_corpus import Corpus, MakeCorpus
 
 from dance_models.profiles import PROFILES
 from dance_models.tables import write_table
+from dance_models.video.decode import write_jpeg
+from dance_models.video.images import clip_digest
 from pipelines.automation.ingestion import annotation_sensor, clip_sensor
 from pipelines.automation.switches import AutomationSettings
 from pipelines.graph import stages_of
@@ -191,6 +194,21 @@ def test_clips_registered_from_other_folders_are_watched(watched: Watched) -> No
     path.unlink()
     assert watched.clips() == set()
     assert "street_01.mp4 is missing" in watched.log.text
+
+
+def test_a_folder_of_images_is_ingested_once_all_its_images_are_there(watched: Watched) -> None:
+    watched.clips()
+    folder = watched.store.raw_clips / "salsa" / "images"
+    folder.mkdir(parents=True)
+    for number in (1, 2):
+        write_jpeg(folder / f"{number:04d}.jpg", np.zeros((12, 16, 3), np.uint8), 90)
+    watched.tick(new_clips)
+    write_jpeg(folder / "0003.jpg", np.zeros((12, 16, 3), np.uint8), 90)
+    assert watched.tick(new_clips)[0] == [], "an image is still being written"
+    (request,) = watched.tick(new_clips)[0]
+    assert request.partition_key == "images"
+    (row,) = registered_clips(watched.store).filter(clip="images").to_dicts()
+    assert (row["style"], row["sha256"]) == ("salsa", clip_digest(folder))
 
 
 def test_a_clip_restored_to_an_earlier_version_is_ingested_again(watched: Watched) -> None:

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from dance_models.tables import file_digest, write_table
+from dance_models.video.images import clip_digest
 from pipelines.partitions import clip_keys
 from pipelines.storage.annotations import register_annotations, registered_annotations
 from pipelines.storage.clips import corpus_label, register_clips, registered_clips, update_digests
@@ -67,6 +68,34 @@ def test_clips_are_reported_as_new_changed_or_missing(
     rescan = register_clips(store, instance, [tmp_path / "clips"])
     assert rescan.missing == ["solo"]
     assert registered_clips(store)["clip"].to_list() == ["duo", "solo"], "a clip is never dropped"
+
+
+def test_a_folder_of_images_is_registered_by_its_content(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    folder = tmp_path / "clips" / "salsa" / "solo"
+    images = [write_clip(folder / f"{number:04d}.jpg") for number in range(3)]
+    (tmp_path / "clips" / "clips.csv").write_text("clip,fps\nsolo,25\n")
+    first = register_clips(store, instance, [tmp_path / "clips"])
+    (row,) = registered_clips(store).to_dicts()
+    assert (first.new, row["style"], row["path"]) == (["solo"], "salsa", str(folder))
+    assert (row["fps"], row["sha256"]) == ("25", clip_digest(folder))
+    write_clip(images[1], "another image")
+    assert register_clips(store, instance, [tmp_path / "clips"]).changed == ["solo"]
+    for image in images:
+        image.unlink()
+    assert register_clips(store, instance, [tmp_path / "clips"]).missing == ["solo"]
+
+
+def test_clips_that_were_registered_before_have_no_rate(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    write_clip(tmp_path / "clips" / "solo.mp4")
+    register_clips(store, instance, [tmp_path / "clips"])
+    write_table(registered_clips(store).drop("fps"), store.table("raw_clips"))
+    assert registered_clips(store)["fps"].to_list() == [""]
+    again = register_clips(store, instance, [tmp_path / "clips"])
+    assert (again.new, again.changed) == ([], [])
 
 
 def test_two_files_with_the_same_name(
