@@ -49,6 +49,7 @@ class ClipProbe:
     coded_width: int = 0  # of the pictures in the file; 0 in tables from before, as displayed then
     coded_height: int = 0
     in_order: bool = False  # whether frames are told only by counting from the start of the file
+    image_numbers: list[int] = field(default_factory=list)  # of a folder of images, (T,)
     remarks: list[str] = field(default_factory=list)  # the warnings that a person should look at
 
     @property
@@ -206,6 +207,7 @@ def _describe(
         coded_width=done.size[0],
         coded_height=done.size[1],
         in_order=in_order,
+        image_numbers=list(source.image_numbers),
         remarks=remarks,
     )
 
