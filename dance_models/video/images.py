@@ -76,6 +76,14 @@ def is_clip_on_disk(path: Path) -> bool:
         return True  # it cannot be read, which probing reports
 
 
+def clip_files(path: Path) -> list[Path]:
+    """The file of a clip, or the frames of a folder and its rate. Raises OSError."""
+    if not path.is_dir():
+        return [path]
+    rates = [path / name for name in RATE_FILES if (path / name).is_file()]
+    return [*numbered_images(path).paths, *rates]
+
+
 def clip_digest(path: Path) -> str:
     """sha256 of a clip's file, or over names and contents of a folder's frames and its rate.
 
@@ -84,8 +92,7 @@ def clip_digest(path: Path) -> str:
     if not path.is_dir():
         return file_digest(path)
     total = hashlib.sha256()
-    rates = [path / name for name in RATE_FILES if (path / name).is_file()]
-    for file in (*numbered_images(path).paths, *rates):
+    for file in clip_files(path):
         total.update(f"{file.name} {file_digest(file)}\n".encode("utf-8", "surrogateescape"))
     return total.hexdigest()
 
