@@ -171,6 +171,9 @@ def choose_stream(container: Any, path: Path, warnings: list[str]) -> Any:
             f"{len(real)} video streams: {_named(chosen)} is read, as a player would choose it; "
             f"not {others}"
         )
+    covers = ", ".join(_named(s) for s in videos if s not in real)
+    if covers:
+        warnings.append(f"a cover is no frame of the video: {covers} is not read")
     return chosen
 
 

@@ -49,7 +49,9 @@ def test_a_cover_is_not_the_video(tmp_path: Path) -> None:
     path = _write(tmp_path / "c.mp4", [COVER, DANCE])
     probe = probe_clip(path)
     assert (probe.codec, probe.size, probe.decoded_frames) == ("h264", (320, 240), FRAMES)
-    assert probe.remarks == []
+    assert probe.remarks == [
+        "a cover is no frame of the video: stream 1 (mjpeg 600x600) is not read"
+    ]
     extracted = extract_frames(path, probe, [0, 5, 11], tmp_path / "out")
     assert len(extracted) == 3
 

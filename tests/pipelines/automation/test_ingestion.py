@@ -21,6 +21,7 @@ from pipelines.automation.ingestion import annotation_sensor, clip_sensor
 from pipelines.automation.switches import AutomationSettings
 from pipelines.graph import stages_of
 from pipelines.stage import INPUTS_TAG
+from pipelines.storage.annotation_problems import write_problems
 from pipelines.storage.annotations import register_annotations
 from pipelines.storage.clips import register_clips, registered_clips
 from pipelines.storage.registration import VERSION_TAG
@@ -91,6 +92,7 @@ class Watched:
     def ingest(self, *clips: str) -> None:
         """Write what the runs of clips leave behind: tables and the digests of their inputs."""
         for clip in clips:
+            write_problems(self.store, clip, [])
             for stage in (stage for stage in stages_of(SMOKE) if stage.partitioned):
                 table = pl.DataFrame({"clip": [clip], "stage": [stage.name]})
                 version = write_table(table, self.store.table(stage.name, clip), {})
