@@ -56,6 +56,7 @@ CLIP_PROBE: Final[Schema] = {
     "fps": pl.Float64,  # mean rate from the time stamps
     "nominal_frames": pl.Int64,  # what the container claims that a player shows
     "decoded_frames": pl.Int64,  # what decoding gave
+    "image_numbers": pl.List(pl.Int64),  # of a folder of images, else empty
     "in_order": pl.Boolean,  # whether frames are told only by counting from the start of the file
     "variable_rate": pl.Boolean,
     "duration_s": pl.Float64,

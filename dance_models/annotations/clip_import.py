@@ -18,6 +18,7 @@ from dance_models.annotations.fitting import (
     to_clip_size,
 )
 from dance_models.annotations.image_names import Reading
+from dance_models.annotations.image_numbers import frames_of_images, names_its_image
 from dance_models.annotations.numbering import counted_from_zero
 from dance_models.annotations.parsed_file import (
     Action,
@@ -110,12 +111,22 @@ class _Collected:
             named = {f for parsed, _ in group.files for f in parsed.frames.get(self.clip, ())}
             first = group.files[0][0]
             chosen = first.reading.first_frame
+            if self.info.numbers and any(map(names_its_image, poses)):
+                chosen, poses = 0, self._of_images(group)  # numbers of images say which is first
             moved, said = counted_from_zero(poses, named, self.info.frames, chosen)
             if said is not None:
                 self.problems.append(replace(said, file=first.file))
             declared, left = group.declared, iter(moved)
             for parsed, own in group.files:
                 self._add_file(parsed.file, list(islice(left, len(own))), declared)
+
+    def _of_images(self, group: _Counted) -> list[RawPose]:
+        """The poses of files that name the images of the clip's folder, at their frames."""
+        group.files = [
+            (parsed, frames_of_images(poses, self.info.numbers, parsed.file, self.problems))
+            for parsed, poses in group.files
+        ]
+        return [pose for _, poses in group.files for pose in poses]
 
     def _add_file(self, file: str, poses: list[RawPose], declared: frozenset[str]) -> None:
         unit = suspicious_unit(poses, self.info)

@@ -23,6 +23,7 @@ class ClipInfo:
     frames: int
     # Width and height with the pixels of the file; where those are not square it differs.
     unstretched: tuple[int, int] | None = None
+    numbers: tuple[int, ...] = ()  # of a folder of images: the number of each frame's image
 
     def shows(self, x: float, y: float) -> bool:
         """Whether a point in pixels lies inside the image."""

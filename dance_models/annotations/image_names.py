@@ -164,6 +164,11 @@ def identity_of(
     return clip, bare[0].frame
 
 
+def frame_numbers(name: str) -> set[int]:
+    """The frame numbers that an image's name may stand for."""
+    return {one.frame for one in _readings(name)}
+
+
 def _expected(reading: Reading, text: str) -> str:
     nearest = reading.nearest(text) if text else None
     near = f"; the nearest registered clip is {nearest!r}" if nearest else ""

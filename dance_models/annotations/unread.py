@@ -1,5 +1,6 @@
 """Files below a folder that nothing reads, with what they look like and what to do."""
 
+import os
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from dance_models.errors import AnnotationError
 from dance_models.formats import not_read
 from dance_models.video.scan import VIDEO_SUFFIXES
 
-_IMAGES: Final = frozenset({*IMAGE_SUFFIXES, ".gif", ".avif", ".heic", ".svg", ".psd", ".dng"})
+_IMAGES: Final = frozenset({*IMAGE_SUFFIXES, ".avif", ".heic", ".svg", ".psd", ".dng"})
 _UNPACK: Final = "is an archive: unpack it"
 _TABLE: Final = "is a spreadsheet: give the annotations as their tool exports them"
 _PICKLE: Final = "is a Python pickle, which is never opened: export the annotations as COCO JSON"
@@ -36,31 +37,36 @@ _BY_SUFFIX: Final = {
     ".bvh": "is motion: give its folder with --motion",
 }
 _OTHER: Final = "is in no known format; `dance formats` lists those that are read"
+_LINKED: Final = "is a link to a folder, and links to folders are not followed: name that folder"
 _NO_DATA: Final = ("readme", "license", "licence", "notice", "changelog")
 
 
 class UnreadFile(NamedTuple):
-    """A file that is not used, and what it looks like and what to do; or a folder's images."""
+    """A file or folder that is not used, and what it looks like and what to do."""
 
     path: Path
     why: str
 
 
-def unread_files(directory: Path, used: Collection[Path] | None = None) -> list[UnreadFile]:
-    """Files below ``directory`` that nothing reads, in the order of their paths.
+class UnusedImages(UnreadFile):
+    """A folder with images that are not used: beside annotations they are no loss."""
 
-    ``used`` are the files and folders that were read, by default the annotation files. Images are
+
+def unread_files(directory: Path, used: Collection[Path] | None = None) -> list[UnreadFile]:
+    """Files and folders below ``directory`` that nothing reads, in the order of their paths.
+
+    ``used`` are the files that were read, by default the annotation files. Images are
     counted for each folder. Hidden files, readme and licence files, and files that are read with
     others (``clips.csv``, a data set's YAML) are left out.
     """
     directory = directory.resolve()
-    known = None if used is None else {path.resolve() for path in used}
+    known = None if used is None else {*used, *(path.resolve() for path in used)}
     found: list[UnreadFile] = []
     images: Counter[Path] = Counter()
-    for path in _files(directory):
+    for path in _files(directory, found):
         if known is None and (is_archive(path) or is_candidate(path)):
             continue
-        if known is not None and (path in known or not known.isdisjoint(path.parents)):
+        if known is not None and path in known:
             continue
         if is_companion(path) or _is_no_data(path) or copy_of(path) is not None:
             continue
@@ -69,17 +75,31 @@ def unread_files(directory: Path, used: Collection[Path] | None = None) -> list[
         else:
             found.append(UnreadFile(path, _why(path)))
     found += [
-        UnreadFile(folder, f"holds {count} images, which are not used by themselves")
+        UnusedImages(folder, f"holds {count} images, which are not used by themselves")
         for folder, count in images.items()
     ]
     return sorted(found)
 
 
-def _files(directory: Path) -> Iterator[Path]:
-    for path in sorted(directory.rglob("*")):
-        parts = path.relative_to(directory).parts
-        if not any(part.startswith((".", "__MACOSX")) for part in parts) and path.is_file():
-            yield path
+def _files(directory: Path, unseen: list[UnreadFile]) -> Iterator[Path]:
+    """Files that are not hidden; folders and links that lead to none are added to ``unseen``."""
+
+    def unreadable(error: OSError) -> None:
+        unseen.append(UnreadFile(Path(error.filename), f"cannot be read ({error.strerror})"))
+
+    for name, folders, files in os.walk(directory, onerror=unreadable):
+        folders[:] = sorted(folder for folder in folders if not _is_hidden(folder))
+        paths = [Path(name) / folder for folder in folders]
+        unseen.extend(UnreadFile(path, _LINKED) for path in paths if path.is_symlink())
+        for path in (Path(name) / file for file in sorted(files) if not _is_hidden(file)):
+            if path.is_symlink() and not path.exists():
+                unseen.append(UnreadFile(path, "is a link that leads nowhere"))
+            elif path.is_file():
+                yield path
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith((".", "__MACOSX"))
 
 
 def _is_no_data(path: Path) -> bool:

@@ -37,6 +37,7 @@ class Pictures:
     base: float  # seconds a unit of the time stamps
     rate: float
     warnings: list[str]
+    numbers: tuple[int, ...] = ()  # of the images of a folder
 
 
 def folder_pictures(folder: Path, rate: float | None) -> Pictures:
@@ -66,7 +67,8 @@ def folder_pictures(folder: Path, rate: float | None) -> Pictures:
         )
     fps = stated or rate or DEFAULT_RATE
     kind = Counter(path.suffix.lower().lstrip(".") for path in found.paths).most_common(1)[0][0]
-    return Pictures(f"images/{kind}", _read(found), len(found.paths), 1 / fps, fps, warnings)
+    frames, count = _read(found), len(found.paths)
+    return Pictures(f"images/{kind}", frames, count, 1 / fps, fps, warnings, found.numbers)
 
 
 def _read(found: NumberedImages) -> Iterator[av.VideoFrame]:
@@ -102,7 +104,8 @@ def _by_opencv(path: Path) -> av.VideoFrame:
 
 def _with_zlib(path: Path) -> av.VideoFrame:
     with av.open(str(path)) as container:
-        container.streams.video[0].codec_context.options = {"err_detect": "explode"}
+        if container.format.name == "png_pipe":  # a strict decoder refuses tags of whole TIFFs
+            container.streams.video[0].codec_context.options = {"err_detect": "explode"}
         frame = next(container.decode(video=0))
     orientation = orientation_of(frame)
     size = displayed_size((frame.width, frame.height), Fraction(1), orientation)

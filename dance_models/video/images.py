@@ -15,7 +15,7 @@ IMAGE_SUFFIXES: Final = frozenset(
     [".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".jp2"]
 )
 RATE_FILES: Final = ("fps", "fps.txt")  # beside the images: one number
-_NUMBERED: Final = re.compile(r"(.*?)(\d+)", re.DOTALL)
+_NUMBER: Final = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,19 @@ class NumberedImages:
 
 
 def numbered_images(folder: Path) -> NumberedImages:
-    """The frames in ``folder``: the most images that have one name, one type and a number.
+    """The frames in ``folder``: the most images whose names differ by one number alone.
 
-    ``0001.jpg`` and ``dance_17.png`` have a number; leading zeros do not matter. Raises OSError
-    when the folder cannot be read.
+    ``0001.jpg``, ``dance_17.png``, ``cam2_0001_rgb.png`` and ``dance (3).jpg`` have a number;
+    leading zeros do not matter. Raises OSError when the folder cannot be read.
     """
-    series: dict[tuple[str, str], dict[int, Path]] = {}
+    series: dict[tuple[str, str, str], dict[int, Path]] = {}
     images = sorted(p for p in folder.iterdir() if is_image(p))
     for path in images:
-        found = _NUMBERED.fullmatch(path.stem)
-        if found:
-            kind = path.suffix.lower().replace("jpeg", "jpg")
-            series.setdefault((found[1], kind), {}).setdefault(int(found[2]), path)
+        kind = path.suffix.lower().replace("jpeg", "jpg")
+        # Of numbers that give as many frames the last one counts, so it comes first.
+        for found in reversed(list(_NUMBER.finditer(path.stem))):
+            name = (path.stem[: found.start()], path.stem[found.end() :], kind)
+            series.setdefault(name, {}).setdefault(int(found[0]), path)
     if not series:
         return NumberedImages(others=tuple(path.name for path in images))
     chosen = max(series.values(), key=len)
@@ -75,6 +76,14 @@ def is_clip_on_disk(path: Path) -> bool:
         return True  # it cannot be read, which probing reports
 
 
+def clip_files(path: Path) -> list[Path]:
+    """The file of a clip, or the frames of a folder and its rate. Raises OSError."""
+    if not path.is_dir():
+        return [path]
+    rates = [path / name for name in RATE_FILES if (path / name).is_file()]
+    return [*numbered_images(path).paths, *rates]
+
+
 def clip_digest(path: Path) -> str:
     """sha256 of a clip's file, or over names and contents of a folder's frames and its rate.
 
@@ -83,8 +92,7 @@ def clip_digest(path: Path) -> str:
     if not path.is_dir():
         return file_digest(path)
     total = hashlib.sha256()
-    rates = [path / name for name in RATE_FILES if (path / name).is_file()]
-    for file in (*numbered_images(path).paths, *rates):
+    for file in clip_files(path):
         total.update(f"{file.name} {file_digest(file)}\n".encode("utf-8", "surrogateescape"))
     return total.hexdigest()
 

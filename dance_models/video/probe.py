@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from dance_models.errors import VideoError
 from dance_models.video.damage import objections_noted, verdict
+from dance_models.video.ending import share_there
 from dance_models.video.orientation import Orientation, displayed_size, orientation_of
 from dance_models.video.signature import SIZE, signature_of_frame
 from dance_models.video.source import Mode, Source, hint_for, open_source
@@ -49,6 +50,7 @@ class ClipProbe:
     coded_width: int = 0  # of the pictures in the file; 0 in tables from before, as displayed then
     coded_height: int = 0
     in_order: bool = False  # whether frames are told only by counting from the start of the file
+    image_numbers: list[int] = field(default_factory=list)  # of a folder of images, (T,)
     remarks: list[str] = field(default_factory=list)  # the warnings that a person should look at
 
     @property
@@ -120,14 +122,17 @@ def probe_clip(path: Path, rate: float | None = None) -> ClipProbe:
         raise VideoError("not a single frame could be decoded", file=path, hint=hint_for(OSError()))
     if declared > count:  # pictures that build on ones before the start are not shown
         declared = max(count, declared - source.reading.leading)
-    if declared and count < ENOUGH * declared:
+    whole = 1.0 if path.is_dir() else share_there(path)
+    if (declared and count < ENOUGH * declared) or whole < ENOUGH:
+        frames = f"{count} of {declared}" if declared > count else f"only {count}"
         raise VideoError(
-            f"the file was cut off: {count} of {declared} frames are there",
+            f"the file was cut off: {frames} frames are there",
             file=path,
             hint="Copy it again, or re-encode it to keep what is there",
         )
     time_s, repaired = presentation_times(done.pts, source.base, source.rate, path)
-    looked_at = [*source.warnings, *filter(None, (repaired, remarks))]
+    ending = "" if whole == 1 else f"the file lacks {1 - whole:.1%} of its bytes, at its end"
+    looked_at = [*source.warnings, *filter(None, (repaired, remarks, ending))]
     if 0 < source.reading.unkeyed < count:
         looked_at.append(
             f"the first {source.reading.unkeyed} frames build on pictures that are not in the file"
@@ -206,6 +211,7 @@ def _describe(
         coded_width=done.size[0],
         coded_height=done.size[1],
         in_order=in_order,
+        image_numbers=list(source.image_numbers),
         remarks=remarks,
     )
 

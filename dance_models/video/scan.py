@@ -4,6 +4,7 @@ import csv
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -104,7 +105,7 @@ def scan_clips(directory: Path) -> ScanResult:
     manifest = _read_manifest(directory, result.problems)
     for path in sorted(_clip_paths(directory, result.problems)):
         slug = key_of(path)
-        row = manifest.get(slug, {})
+        row = manifest[slug].values if slug in manifest else {}
         flat = directory in (path, path.parent)
         entry = ClipEntry(
             slug,
@@ -117,6 +118,7 @@ def scan_clips(directory: Path) -> ScanResult:
         )
         result.entries.append(entry)
     result.entries.sort(key=lambda entry: (entry.clip, entry.name))
+    result.problems.extend(_of_no_clip(manifest, result.entries, directory))
     return result
 
 
@@ -172,14 +174,42 @@ def _image_clip(folder: Path, problems: list[Problem]) -> Iterator[Path]:
         yield folder
 
 
-def _read_manifest(directory: Path, problems: list[Problem]) -> dict[str, dict[str, str]]:
-    """Rows of ``clips.csv`` by slug; malformed ones are reported and left out."""
+@dataclass(frozen=True)
+class _Line:
+    """One line of ``clips.csv``."""
+
+    file: Path
+    number: int
+    name: str
+    values: dict[str, str]
+
+
+def _of_no_clip(
+    manifest: dict[str, _Line], entries: list[ClipEntry], directory: Path
+) -> Iterator[Problem]:
+    """Lines about clips that are not there; a manifest above the folder is for others too."""
+    slugs = {entry.clip for entry in entries}
+    unused = [line for slug, line in manifest.items() if slug not in slugs]
+    if unused and unused[0].file.parent != directory:
+        slugs |= {key_of(path) for path in _clip_paths(unused[0].file.parent, [])}
+    for line in unused:
+        slug = clip_slug(line.name + ".x")
+        if slug in slugs:
+            continue
+        nearest = get_close_matches(slug, sorted(slugs), 1)
+        near = f"; the nearest is {nearest[0]!r}" if nearest else ""
+        text = f"line {line.number}: there is no clip {line.name!r}{near}; the line was not used"
+        yield Problem(str(line.file), text)
+
+
+def _read_manifest(directory: Path, problems: list[Problem]) -> dict[str, _Line]:
+    """Lines of ``clips.csv`` by slug; malformed ones are reported and left out."""
     path = next(
         (p for p in (directory / "clips.csv", directory.parent / "clips.csv") if p.is_file()), None
     )
     if path is None:
         return {}
-    rows: dict[str, dict[str, str]] = {}
+    rows: dict[str, _Line] = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as handle:
             reader = csv.DictReader(handle)
@@ -192,9 +222,14 @@ def _read_manifest(directory: Path, problems: list[Problem]) -> dict[str, dict[s
                     message = f"line {reader.line_num}: no clip name; the line was not used"
                     problems.append(Problem(str(path), message))
                     continue
-                rows[clip_slug(name + ".x")] = {
+                values = {
                     k: v.strip() for k, v in row.items() if isinstance(k, str) and v is not None
                 }
+                line = _Line(path, reader.line_num, name, values)
+                before = rows.setdefault(clip_slug(name + ".x"), line)
+                if before is not line:
+                    message = f"line {line.number}: {name!r} is in line {before.number} already"
+                    problems.append(Problem(str(path), f"{message}; the line was not used"))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         problems.append(Problem(str(path), f"cannot be read ({error}); it was not used"))
         return {}

@@ -61,6 +61,7 @@ class Source:
     reading: Reading
     aspect: Fraction = Fraction(1)  # width over height of a pixel
     warnings: tuple[str, ...] = ()
+    image_numbers: tuple[int, ...] = ()  # of a folder of images
     in_order: bool = False  # whether frames can only be told by counting from the start
 
 
@@ -82,6 +83,7 @@ def open_source(path: Path, rate: float | None = None, mode: Mode = "fast") -> I
             pictures.images,
             Reading(),
             warnings=tuple(pictures.warnings),
+            image_numbers=pictures.numbers,
             in_order=True,
         )
         return

@@ -129,7 +129,12 @@ def _clip_info(probe: dict[str, Any]) -> "ClipInfo":
 
     probed = ClipProbe.from_row(probe)
     stretched = probed.unstretched != probed.size
-    return ClipInfo(*probed.size, probed.decoded_frames, probed.unstretched if stretched else None)
+    return ClipInfo(
+        *probed.size,
+        probed.decoded_frames,
+        probed.unstretched if stretched else None,
+        tuple(probed.image_numbers),
+    )
 
 
 def _of_quarantined(clip: str, path: Path, reading: "Reading") -> "Problem":

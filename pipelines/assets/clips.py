@@ -79,7 +79,7 @@ def _identity(store: Store, clip: str) -> dict[str, Any]:
     checks=PROBE_CHECKS,
     partitioned=True,
     group=GROUP,
-    version="3",
+    version="4",  # 4: numbers of images, files that were cut off
     pool="decode",
     kinds={"parquet"},
 )

@@ -62,6 +62,22 @@ def _tables(store: "Store", asset: str) -> "pl.DataFrame":
     return pl.concat(filled)
 
 
+def _named_by_number(store: "Store", frames: "pl.DataFrame") -> "pl.DataFrame":
+    """FRAMES rows, images of a folder of images called by their number there.
+
+    The number in an annotated image's name is taken for that of the folder's own image.
+    """
+    import polars as pl
+
+    probes = _tables(store, "clip_probe")
+    numbers = dict(probes.select("clip", "image_numbers").iter_rows())
+    images = [
+        f"{numbers[clip][frame]:06d}.jpg" if numbers[clip] else image
+        for clip, frame, image in frames.select("clip", "frame", "image").iter_rows()
+    ]
+    return frames.with_columns(image=pl.Series(images, dtype=pl.String))
+
+
 def export_for_annotation(
     store: "Store", directory: Path, *, prefill: bool, tool: "Tool" = "coco"
 ) -> tuple[Path, int]:
@@ -73,11 +89,13 @@ def export_for_annotation(
     from dance_models.annotations import export
 
     frames = _tables(store, "sampled_frames")
-    for clip, name in frames.select("clip", "image").iter_rows():
-        target = directory / export.image_name(clip, name)
+    named = _named_by_number(store, frames)
+    pairs = zip(frames["image"], named.select("clip", "image").iter_rows(), strict=True)
+    for name, (clip, called) in pairs:
+        target = directory / export.image_name(clip, called)
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():
             shutil.copyfile(store.path / name, target)
     tracks = _tables(store, "pose_tracks") if prefill else None
-    path = export.export_frames(frames, directory, tracks=tracks, tool=tool)
+    path = export.export_frames(named, directory, tracks=tracks, tool=tool)
     return path, frames.height

@@ -103,12 +103,12 @@ class Session:
             [self.store.raw_annotations, *_given(annotations)],
             chosen=chosen,
         )
-        for problem in found.problems:
-            self._warn(f"{problem.file}: {problem.message}")
         for clip in found.missing:
             self._warn(f"{clip}: the file is missing; its tables are kept")
         keys = clip_keys(self.instance)
         if not keys:
+            for problem in found.problems:  # else they are among what is not used, at the end
+                self._warn(f"{problem.file}: {problem.message}")
             raise InputError(
                 "there is no clip to work on",
                 file=clips or self.store.raw_clips,

@@ -23,6 +23,8 @@ ANNOTATION_REPORT: Final[Schema] = {
 }
 # Problems that the import of no clip reports, with the registered file that they are of.
 FILE_PROBLEMS: Final[Schema] = {"path": pl.String, **ANNOTATION_REPORT}
+# Problems of the folders of clips: of ``clips.csv``, and files that are no clips.
+FOLDER_PROBLEMS: Final[Schema] = {"folder": pl.String, **ANNOTATION_REPORT}
 
 
 def report_row(file: str, action: str, message: str) -> dict[str, Any]:
@@ -45,6 +47,22 @@ def write_problems(store: Store, clip: str, problems: Iterable[Problem]) -> None
     """Write what importing a clip dropped or repaired."""
     table = pl.DataFrame([_row(problem) for problem in problems], schema=ANNOTATION_REPORT)
     write_table(table, store.table("annotation_problems", clip), {})
+
+
+def folder_problems(store: Store) -> pl.DataFrame:
+    """Problems of the folders of clips (schema ``FOLDER_PROBLEMS``)."""
+    return read_registered(store, "clip_folder_problems", FOLDER_PROBLEMS)
+
+
+def write_folder_problems(store: Store, found: Mapping[str, Iterable[dict[str, Any]]]) -> None:
+    """Write rows of ``ANNOTATION_REPORT`` by folder; those of other folders stay.
+
+    The caller holds the lock of the registrations.
+    """
+    kept = folder_problems(store).filter(~pl.col("folder").is_in(list(found)))
+    rows = [{"folder": folder, **row} for folder, problems in found.items() for row in problems]
+    table = pl.concat([kept, pl.DataFrame(rows, schema=FOLDER_PROBLEMS)])
+    write_table(table, store.table("clip_folder_problems"), {})
 
 
 def file_problems(store: Store) -> pl.DataFrame:

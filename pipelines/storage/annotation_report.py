@@ -12,11 +12,13 @@ from typing import Any, Final
 import polars as pl
 
 from dance_models.annotations.parsed_file import frame_list
-from dance_models.annotations.unread import unread_files
+from dance_models.annotations.unread import UnusedImages, unread_files
 from dance_models.tables import write_table
+from dance_models.video.images import clip_files
 from pipelines.storage.annotation_problems import (
     ANNOTATION_REPORT,
     file_problems,
+    folder_problems,
     report_row,
 )
 from pipelines.storage.annotations import registered_annotations
@@ -36,6 +38,7 @@ def annotation_report(store: Store) -> pl.DataFrame:
     clips = registered_clips(store)["clip"].to_list()
     tables = [store.table("annotation_problems", clip) for clip in clips]
     found = [
+        folder_problems(store).select(*ANNOTATION_REPORT),
         pl.DataFrame(_unread_files(store), schema=ANNOTATION_REPORT),
         file_problems(store).select(*ANNOTATION_REPORT),
         *(pl.read_parquet(table) for table in tables if table.is_file()),
@@ -51,19 +54,27 @@ def write_report(store: Store, report: pl.DataFrame) -> None:
 
 def _unread_files(store: Store) -> Iterator[dict[str, Any]]:
     """Files in the named folders that nothing reads; images beside annotations are no loss."""
-    paths = [*registered_clips(store)["path"], *registered_annotations(store)["path"]]
-    used = [Path(path) for path in paths]
+    used = [Path(path) for path in registered_annotations(store)["path"]]
+    used += [file for path in registered_clips(store)["path"] for file in _files_of(Path(path))]
     folders = registered_folders(store)
     of_clips = [Path(folder) for folder in folders.filter(content="clips")["folder"]]
-    seen: set[Path] = set()
+    seen = {Path(file) for file in folder_problems(store)["file"]}
     for folder in map(Path, folders["folder"]):
-        for path, why in unread_files(folder, used) if folder.is_dir() else ():
+        for unread in unread_files(folder, used) if folder.is_dir() else ():
+            path, why = unread
             if path in seen:
                 continue
             seen.add(path)
             among_clips = any(path.is_relative_to(clips) for clips in of_clips)
-            noted = path.is_dir() and not among_clips
+            noted = isinstance(unread, UnusedImages) and not among_clips
             yield report_row(str(path), "noted" if noted else "not read", why)
+
+
+def _files_of(clip: Path) -> list[Path]:
+    try:
+        return clip_files(clip)
+    except OSError:
+        return []  # the folder cannot be read, which is a problem of its own
 
 
 # --- for the command line ---------------------------------------------------------------------

@@ -7,7 +7,7 @@ reported as missing: its tables may be all that is left of it.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 import polars as pl
@@ -16,6 +16,7 @@ from dance_models.tables import Schema, write_table
 from dance_models.video.images import clip_digest, is_clip_on_disk
 from dance_models.video.names import distinct_slug
 from dance_models.video.scan import ClipEntry, Problem, scan_clips
+from pipelines.storage.annotation_problems import report_row, write_folder_problems
 from pipelines.storage.folders import remember_folders
 from pipelines.storage.registration import (
     accept_all,
@@ -77,19 +78,25 @@ def register_clips(
     known = {row["clip"]: row for row in registered_clips(store).to_dicts()}
     result = ClipChanges()
     found: dict[str, dict[str, str]] = {}
+    reported: dict[str, list[dict[str, Any]]] = {}
     for directory in directories:
         scan = scan_clips(directory)
         corpus = _corpus_of(directory)
         result.problems.extend(scan.problems)
+        rows = [report_row(p.file, "not read", p.message) for p in scan.problems]
+        reported[str(directory.resolve())] = rows
         for entry in filter(lambda entry: ready(entry.path), scan.entries):
             key = _key(entry, {**known, **found})
             same_file = key in known and known[key]["path"] == str(entry.path)
             digest = known[key]["sha256"] if same_file and not changed(entry.path) else ""
             found[key] = _row(key, entry, corpus, digest or _digest(entry.path))
-            if key != entry.clip and not same_file:
-                taken = {**known, **found}[entry.clip]["path"]
-                result.problems.append(_name_taken(entry, key, taken))
+            taken = {**known, **found}.get(entry.clip)
+            if key != entry.clip and taken is not None:
+                problem = _name_taken(entry, key, taken["path"])
+                rows.append(report_row(problem.file, "noted", problem.message))
+                result.problems.extend([] if same_file else [problem])
     remember_folders(store, "clips", directories)
+    write_folder_problems(store, reported)
     _write(store, instance, known, found, result)
     return result
 

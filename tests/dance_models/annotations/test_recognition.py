@@ -172,7 +172,7 @@ def test_annotations_among_clips_are_named(tmp_path: Path) -> None:
     (tmp_path / "solo.mp4").write_bytes(b"x")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "0001.jpg").write_bytes(b"x")
-    used = [tmp_path / "solo.mp4", tmp_path / "folder"]
+    used = [tmp_path / "solo.mp4", tmp_path / "folder" / "0001.jpg"]
     assert [(path.name, why) for path, why in unread_files(tmp_path, used)] == [
         (
             "CollectedData_Me.csv",

@@ -51,3 +51,13 @@ def test_a_broken_symbolic_link_is_reported(tmp_path: Path) -> None:
     found = scan_clips(tmp_path)
     assert found.entries == []
     assert "leads nowhere" in found.problems[0].message
+
+
+def test_a_manifest_above_may_be_for_other_folders_too(tmp_path: Path) -> None:
+    _touch(tmp_path / "clips" / "a.mp4")
+    _touch(tmp_path / "more" / "b.mp4")
+    (tmp_path / "clips.csv").write_text("clip\na\nb\nB1\n")
+    (problem,) = scan_clips(tmp_path / "clips").problems
+    assert problem.message == (
+        "line 4: there is no clip 'B1'; the nearest is 'b'; the line was not used"
+    )

@@ -175,3 +175,25 @@ def test_a_webp_animation_that_was_cut_off_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-800])
     with pytest.raises(VideoError, match="damaged or was cut off"):
         probe_clip(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["{:04d}_rgb.png", "cam2_{}_rgb.png", "dance ({}).jpg", "a-{}-b1.bmp"]
+)
+def test_the_number_may_stand_anywhere(tmp_path: Path, name: str) -> None:
+    folder = _folder(tmp_path / "d", range(2, 13), name)
+    assert numbered_images(folder).numbers == tuple(range(2, 13))
+    assert probe_clip(folder).image_numbers == list(range(2, 13))
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".png"])
+def test_images_of_16_bits(tmp_path: Path, suffix: str) -> None:
+    for number in range(3):
+        grey = numbered(number)[..., 0].astype(np.uint16) * 257
+        cv2.imwrite(str(tmp_path / f"{number}{suffix}"), grey)
+    assert probe_clip(tmp_path).decoded_frames == 3
+    assert _numbers(tmp_path) == [0, 1, 2]
+    cut = tmp_path / f"1{suffix}"
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    with pytest.raises(VideoError, match="frame 1: this is not an image"):
+        probe_clip(tmp_path)

@@ -1,6 +1,7 @@
 """What is not used: one row each, printed in groups, and summed in one line."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from pipelines.storage.annotation_report import (
     report_sum,
 )
 from pipelines.storage.annotations import register_annotations, registered_annotations
-from pipelines.storage.clips import register_clips
+from pipelines.storage.clips import register_clips, registered_clips
 from pipelines.storage.store import Store
 
 
@@ -182,3 +183,74 @@ def test_each_file_says_what_was_read_of_it(
     columns = ("format", "people", "frames", "joints", "dropped")
     found = registered_annotations(store).select(*columns).rows()
     assert found == [("coco-keypoints", 1, 3, 1, 0), ("", 0, 0, 0, 0)]
+
+
+def test_links_and_folders_out_of_reach_are_named(
+    tmp_path: Path,
+    store: Store,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, locked = tmp_path / "ann", tmp_path / "ann" / "locked"
+    for path in (folder, locked, tmp_path / "elsewhere"):
+        path.mkdir()
+    coco_file(tmp_path / "elsewhere" / "a.json", {"salsa_01": [0]})
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    (folder / "gone.json").symlink_to(tmp_path / "nowhere.json")
+    (folder / "film.gif").write_bytes(b"GIF89a")
+    (folder / "beside.jpg").write_bytes(b"")
+    scandir = os.scandir
+
+    def refusing(path: str = ".") -> "os.ScandirIterator[str]":
+        if Path(path) == locked:
+            raise PermissionError(13, "Permission denied", str(locked))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    report = annotations(store, instance, folder)
+    said = {Path(r["file"]).name: (r["action"], r["message"]) for r in report.to_dicts()}
+    assert said == {
+        "linked": (
+            "not read",
+            "is a link to a folder, and links to folders are not followed: name that folder",
+        ),
+        "gone.json": ("not read", "is a link that leads nowhere"),
+        "locked": ("not read", "cannot be read (Permission denied)"),
+        "film.gif": ("not read", "is a video: give its folder as --clips"),
+        "ann": ("noted", "holds 1 images, which are not used by themselves"),
+    }
+    assert lost_anything(report)
+
+
+def test_what_the_folder_of_clips_has_in_vain_is_in_the_report(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    """Lines of ``clips.csv``, files in a folder of images, names that two files have."""
+    clips = tmp_path / "clips"
+    (clips / "solo").mkdir()
+    for name in ("0001.jpg", "0002.jpg", "fps", "cover.jpg", "notes.txt"):
+        (clips / "solo" / name).write_text("25")
+    (clips / "tango").mkdir()
+    (clips / "tango" / "salsa_01.mp4").write_text("another film")
+    (clips / "linked.mp4").symlink_to(clips / "salsa_01.mp4")
+    (clips / "clips.csv").write_text("clip,take\nsalsa_01,t\nsalsa_O1,u\nsalsa_01,v\n,w\n")
+    for _ in range(2):  # the second registration says the same
+        register_clips(store, instance, [clips])
+        found = {
+            (Path(r["file"]).name, r["action"], r["message"])
+            for r in annotation_report(store).to_dicts()
+        }
+        names = {(name, action, message.partition(";")[0]) for name, action, message in found}
+        taken = f"the name 'salsa_01' is taken by {clips / 'salsa_01.mp4'}, as are annotations of "
+        assert names == {
+            ("clips.csv", "not read", "line 3: there is no clip 'salsa_O1'"),
+            ("clips.csv", "not read", "line 4: 'salsa_01' is in line 2 already"),
+            ("clips.csv", "not read", "line 5: no clip name"),
+            ("solo", "not read", "images that were not used: 1 (cover.jpg)"),
+            ("notes.txt", "not read", "is in no known format"),
+            ("salsa_01.mp4", "noted", f"{taken}that name"),
+        }
+        assert registered_clips(store).filter(clip="salsa_01")["take"].to_list() == ["t"]
+    (clips / "clips.csv").write_text("clip,take\nsalsa_01,t\n")
+    register_clips(store, instance, [clips])
+    assert "clips.csv" not in {Path(file).name for file in annotation_report(store)["file"]}

@@ -1,0 +1,41 @@
+"""Exported images carry the number by which an annotation of them is read."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from dance_models.tables import CLIP_PROBE, FRAMES, write_table
+from pipelines.commands.export_frames import export_for_annotation
+from pipelines.storage.clips import register_clips
+from pipelines.storage.store import Store
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.instance_for_test() as made:
+        yield made
+
+
+def test_images_of_a_folder_keep_their_number(tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    store = Store(root=str(tmp_path / "store"))
+    (tmp_path / "clips").mkdir()
+    for clip in ("folder", "video"):
+        (tmp_path / "clips" / f"{clip}.mp4").write_text(clip)
+    register_clips(store, instance, [tmp_path / "clips"])
+    for clip, numbers in (("folder", [1, 2, 9]), ("video", [])):
+        probe = {"clip": clip, "image_numbers": numbers}
+        write_table(pl.DataFrame([probe], schema=CLIP_PROBE), store.table("clip_probe", clip), {})
+        store.frames(clip).mkdir(parents=True)
+        image = store.frames(clip) / "000002.jpg"
+        image.write_text(clip)
+        row = {"clip": clip, "frame": 2, "image": store.relative(image), "time_s": 0.1}
+        frames = pl.DataFrame([row], schema=FRAMES)
+        write_table(frames, store.table("sampled_frames", clip), {})
+    export_for_annotation(store, tmp_path / "out", prefill=False, tool="cvat")
+    names = sorted(path.name for path in (tmp_path / "out" / "images").iterdir())
+    assert names == ["folder_000009.jpg", "video_000002.jpg"]
+    written = (tmp_path / "out" / "annotations.xml").read_text()
+    assert all(name in written for name in names)
