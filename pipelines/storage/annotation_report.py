@@ -53,7 +53,7 @@ def _unread_files(store: Store) -> Iterator[dict[str, Any]]:
     """Files in the named folders that nothing reads; images beside annotations are no loss."""
     paths = [*registered_clips(store)["path"], *registered_annotations(store)["path"]]
     used = [Path(path) for path in paths]
-    folders = registered_folders(store)
+    folders = registered_folders(store).filter(pl.col("content") != "tracks")
     of_clips = [Path(folder) for folder in folders.filter(content="clips")["folder"]]
     seen: set[Path] = set()
     for folder in map(Path, folders["folder"]):
