@@ -9,6 +9,7 @@ from typing import Final
 from dance_models.annotations.content import check_size
 from dance_models.annotations.detect_format import (
     COMPANIONS,
+    KNOWN_SUFFIXES,
     SUFFIXES,
     holds_annotations,
     parse_content,
@@ -107,7 +108,7 @@ def _is_wanted(entry: zipfile.ZipInfo, whole: ParsedFile) -> bool:
         return False
     if suffix in {".yaml", ".yml"} or name.name.lower() in COMPANIONS:
         return False  # they are read with others
-    if suffix in SUFFIXES:
+    if suffix in KNOWN_SUFFIXES:
         return True
     if suffix == ARCHIVE or suffix in OTHER_ARCHIVES:
         whole.count(f"archives inside the archive, such as {name}: unpack them")

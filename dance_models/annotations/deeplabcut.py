@@ -7,6 +7,7 @@ whose path stands in one cell or in three.
 import csv
 import io
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -60,6 +61,12 @@ def is_deeplabcut_multi(text: str) -> bool:
     """Whether text is a table of annotations of several animals."""
     header = _header(text)
     return bool(header) and "likelihood" not in header["coords"] and "individuals" in header
+
+
+def is_deeplabcut_project(data: bytes) -> bool:
+    """Whether this is the ``config.yaml`` of a project, which holds no annotations."""
+    keys = (rb"scorer", rb"video_sets", rb"(?:multianimal)?bodyparts")
+    return all(re.search(rb"^" + key + rb"\s*:", data, re.MULTILINE) for key in keys)
 
 
 def is_deeplabcut_predictions(text: str) -> bool:

@@ -23,6 +23,7 @@ from dance_models.annotations.deeplabcut import (
     is_deeplabcut,
     is_deeplabcut_hdf,
     is_deeplabcut_multi,
+    is_deeplabcut_project,
     parse_deeplabcut,
     parse_deeplabcut_hdf,
 )
@@ -88,10 +89,12 @@ _MEANT: Final = frozenset({".json", ".xml", ".slp"})
 COMPANIONS: Final = frozenset(
     [
         *("clips.csv", "corpus", "fps", "fps.txt", "classes.txt", "notes.json"),
-        *("train.txt", "val.txt", "test.txt"),  # lists of a data set's images
+        *("train.txt", "val.txt", "valid.txt", "test.txt"),  # lists of a data set's images
+        *("labels.txt", "flags.txt", "labelmap.txt"),  # names of labels: labelme, CVAT
     ]
 )
 SUFFIXES: Final = frozenset(s for known in ANNOTATION_FORMATS if known.read for s in known.suffixes)
+KNOWN_SUFFIXES: Final = frozenset(s for known in ANNOTATION_FORMATS for s in known.suffixes)
 _SKIPPED: Final = frozenset({*IMAGE_SUFFIXES, *VIDEO_SUFFIXES})
 
 
@@ -156,11 +159,13 @@ def is_candidate(path: Path) -> bool:
 
 
 def holds_annotations(data: bytes, file: str) -> bool:
-    """Whether a content is to be parsed: it has a format that is read, or its name promises one."""
+    """Whether a content is to be parsed: it has a known format, read or not, or its name promises
+    one.
+    """
     if PurePath(file).suffix.lower() in _MEANT:
         return True
     try:
-        return _reader(load_content(data, file)) is not None
+        return format_of(load_content(data, file)) is not None
     except AnnotationError:
         return False
 
@@ -169,9 +174,10 @@ def is_companion(path: Path) -> bool:
     """Whether a file is read with others, and by itself says nothing."""
     if path.suffix.lower() in {".yaml", ".yml"}:
         try:
-            return is_description(path.read_bytes())
+            data = path.read_bytes()
         except OSError:
             return False
+        return is_description(data) or is_deeplabcut_project(data)
     return path.name.lower() in COMPANIONS
 
 

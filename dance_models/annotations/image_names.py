@@ -41,6 +41,10 @@ _VIDEO_SUFFIX: Final = re.compile(
 # NAME_jpg.rf.HASH.jpg, as Roboflow writes NAME.jpg
 _ROBOFLOW: Final = re.compile(r"^(.+?)((_(jpe?g|png|bmp|webp|tiff?))*)\.rf\.[\w-]+$", re.IGNORECASE)
 _UPLOAD: Final = re.compile(r"^[0-9a-f]{8}-(?=.)")  # Label Studio
+# What CVAT calls the download of a task; before 2.4 task_NAME-DATE-FORMAT
+_CVAT_TASK: Final = re.compile(
+    r"^task_(.+?)(?:_(?:annotations|dataset|backup)(?:_.*)?|-\d{4}(?:_\d\d){5}-.*)$", re.IGNORECASE
+)
 # A frame number has at most 18 digits; Python refuses to convert very long ones.
 _NUMBER: Final = re.compile(r"^(.*?)[\s_.\-(#]*?(\d+)\)?$", re.DOTALL)
 _WORD: Final = re.compile(rf"(?:^|(?<=[^a-z]))({'|'.join(_FRAME_WORDS)})$", re.IGNORECASE)
@@ -127,9 +131,10 @@ def identity_of(
     ``others`` are further names of the same image, ``videos`` names of the video that it is from
     (the first is its file's), and ``file`` is the annotation file. In this order, the clip is: a
     registered one that the base name begins with; one that is not registered but stands there; for
-    a bare number a registered one that a folder or a video is called like, also by a word that
-    tools use, then an unregistered one; ``reading.clip``; a registered one that the annotation file
-    or a folder of it is called like. Raises UnnamedImageError when there is none.
+    a bare number a registered one that a folder or a video is called like; one that is called like
+    a word that tools use, where neither the user nor the annotation file's name says another; an
+    unregistered one; ``reading.clip``; a registered one that the annotation file or a folder of it
+    is called like. Raises UnnamedImageError when there is none.
     """
     reading = reading or Reading()
     if not isinstance(name, str):
@@ -149,8 +154,8 @@ def identity_of(
         stem = likely[0].text if likely else "".join(_parts(name)[-1:])
         raise UnnamedImageError(name, "clip and frame", _expected(reading, stem or ""))
     clip = _registered_video(videos, reading)
-    word = None if clip else _registered(every, reading, generic=True)
-    if word is not None:
+    word = None if clip or reading.clip else _registered(every, reading, generic=True)
+    if word is not None and _of_file(file, reading, generic=False) is None:
         return word
     clip = (
         clip
@@ -215,7 +220,8 @@ class _NameReading:
 
     def heads(self) -> list[str]:
         """What a registered clip may be called, the likeliest first."""
-        return [*self.texts, *(() if self.text else self.folders)]
+        folders = (name for f in self.folders for name in (f, _VIDEO_SUFFIX.sub("", f)))
+        return [*self.texts, *(() if self.text else dict.fromkeys(folders))]
 
 
 def _registered(
@@ -242,7 +248,7 @@ def _readings(name: str) -> Iterator[_NameReading]:
     parts = _parts(name)
     if not parts or len(parts[-1]) > _LONGEST_NAME:
         return
-    folders = tuple(reversed(parts[:-1]))
+    folders = tuple(reversed(_own_folders(parts)))
     for stem in _stems(parts[-1]):
         found = _NUMBER.match(stem)
         if not found or len(found[2]) > _LONGEST_NUMBER:
@@ -254,6 +260,13 @@ def _readings(name: str) -> Iterator[_NameReading]:
         unique = sorted({text for text in texts if text}, key=len, reverse=True)
         sure = word is not None or len(found[2]) >= _SURE_DIGITS
         yield _NameReading(tuple(unique), sure, folders, int(found[2]))
+
+
+def _own_folders(parts: Sequence[str]) -> Sequence[str]:
+    """The folders of a name without those of an upload to Label Studio, which have its number."""
+    *folders, base = parts
+    uploaded = folders[-2:-1] == ["upload"] and folders[-1].isdecimal() and _UPLOAD.match(base)
+    return folders[:-2] if uploaded else folders
 
 
 def _stems(base: str) -> Iterator[str]:
@@ -286,7 +299,7 @@ def _parts(name: str) -> list[str]:
         except ValueError as error:
             raise InputError(f"{shown(name)} is not an address") from error
         paths = [v for v in values if _IMAGE_SUFFIX.search(v) or _VIDEO_SUFFIX.search(v)]
-        text = paths[0] if paths else url.path
+        text = paths[0] if paths and not _IMAGE_SUFFIX.search(url.path) else url.path
     for _ in range(2):  # some tools encode twice
         text = unquote(text)
     path = posixpath.normpath(text.replace("\\", "/"))
@@ -315,8 +328,11 @@ def _video_stems(name: object) -> list[str]:
     return list(dict.fromkeys([_UPLOAD.sub("", base), base]))
 
 
-def _of_file(file: str, reading: Reading) -> str | None:
-    """The registered clip that an annotation file, its archive or a folder of it is called like."""
+def _of_file(file: str, reading: Reading, *, generic: bool = True) -> str | None:
+    """The registered clip that an annotation file, its archive or a folder of it is called like.
+
+    Without ``generic``, not by a word that tools use.
+    """
     parts = [part for part in re.split(r"[/\\!]", file) if part]
     if not parts:
         return None
@@ -324,7 +340,9 @@ def _of_file(file: str, reading: Reading) -> str | None:
     names = [own.rpartition(".")[0], own.partition(".")[0]]
     for folder in reversed(parts[-1 - _FOLDERS_UP : -1]):
         names += [folder, re.sub(r"\.zip$", "", folder, flags=re.IGNORECASE)]
-    return next((key for name in names if (key := reading.registered(name)) is not None), None)
+    names += [task[1] for name in names if (task := _CVAT_TASK.match(name))]
+    likely = [name for name in names if generic or not _is_generic(name)]
+    return next((key for name in likely if (key := reading.registered(name)) is not None), None)
 
 
 def _folded(slug: str) -> str:

@@ -112,8 +112,9 @@ def _parse_annotations(task: dict[str, Any], image: Image, parsed: ParsedFile) -
             usable.append((points, annotation))
     predictions = task.get("predictions")
     if isinstance(predictions, list) and predictions:
+        # An export keeps the predictions that an annotation was made from.
         what = "predictions (submit the correct ones as annotations)"
-        parsed.count(what, image, len(predictions))
+        parsed.count(what, image, len(predictions), "noted" if usable else "dropped")
     if not usable:
         parsed.count("tasks without a usable annotation", image, action="empty")
         return

@@ -39,6 +39,7 @@ _BY_SUFFIX: Final = {
 _OTHER: Final = "is in no known format; `dance formats` lists those that are read"
 _LINKED: Final = "is a link to a folder, and links to folders are not followed: name that folder"
 _NO_DATA: Final = ("readme", "license", "licence", "notice", "changelog")
+_CACHES: Final = frozenset({".cache", ".db", ".ini"})  # of Ultralytics' labels, of file managers
 
 
 class UnreadFile(NamedTuple):
@@ -57,7 +58,8 @@ def unread_files(directory: Path, used: Collection[Path] | None = None) -> list[
 
     ``used`` are the files that were read, by default the annotation files. Images are
     counted for each folder. Hidden files, readme and licence files, and files that are read with
-    others (``clips.csv``, a data set's YAML) are left out.
+    others (``clips.csv``, a data set's YAML) are left out, and so are empty labels of Ultralytics':
+    images with nobody in them.
     """
     directory = directory.resolve()
     known = None if used is None else {*used, *(path.resolve() for path in used)}
@@ -103,7 +105,9 @@ def _is_hidden(name: str) -> bool:
 
 
 def _is_no_data(path: Path) -> bool:
-    return path.name.lower().startswith(_NO_DATA) or path.suffix.lower() in {".md", ".db", ".ini"}
+    suffix = path.suffix.lower()
+    nobody = suffix == ".txt" and "labels" in path.parts and path.stat().st_size == 0
+    return path.name.lower().startswith(_NO_DATA) or suffix in {".md", *_CACHES} or nobody
 
 
 def _why(path: Path) -> str:

@@ -161,7 +161,7 @@ def _read_json_files(files: Sequence[Path], reading: Reading) -> None:
     single: list[tuple[int | None, Any, Path | None]] = []
     for frame, document, file in entries:
         if frame in taken:
-            reading.notes.append(f"a second file for frame {frame} was left out: {file.name}")
+            reading.bad.append(InputError("a second file for the frame", file=file, frame=frame))
         else:
             taken.add(frame)
             single.append((frame, _of_one_frame(document), file))

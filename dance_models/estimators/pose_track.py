@@ -200,11 +200,10 @@ def finished(
         notes.append(f"{len(empty)} frames without a person{listed}")
     if not reading.doubtful:
         notes += _posture_notes(scaled)
-    placed = _from_zero(reading, scaled, num_frames, notes)
+    placed, beyond = _from_zero(reading, scaled, num_frames, notes)
     file = reading.path.name
-    return PoseTrack(
-        placed, reading.format, model, tuple(f"{file}: {note}" for note in notes), len(reading.bad)
-    )
+    said = tuple(f"{file}: {note}" for note in notes)
+    return PoseTrack(placed, reading.format, model, said, len(reading.bad) + beyond)
 
 
 def _settle_models(reading: Reading, pose_model: str | None) -> str:
@@ -281,23 +280,28 @@ def _in_pixels(reading: Reading, people: dict[int, list[Person]]) -> dict[int, l
 
 def _from_zero(
     reading: Reading, people: People, num_frames: int | None, notes: list[str]
-) -> People:
-    """Frames counted from 0: those of 1..N in a clip of N frames are moved, with a note."""
+) -> tuple[People, int]:
+    """People by frame from 0, and how many frames lie beyond the clip; notes say what was done.
+
+    Frames that end at the clip's length and have no frame 0 are counted from 1 when they begin at 1
+    or are half of the clip's: tools leave out frames without a person.
+    """
     if not reading.frames or num_frames is None:
-        return people
+        return people, 0
     first, last = min(reading.frames), max(reading.frames)
-    if first == 1 and last == num_frames and len(reading.frames) == num_frames:
+    many = first == 1 or 2 * len(reading.frames) >= num_frames
+    if first >= 1 and last == num_frames and many:
         notes.append(f"frames are counted from 1 to {last}: moved by one, to count from 0")
-        return {frame - 1: persons for frame, persons in people.items()}
-    if last >= num_frames:
-        beyond = sum(frame >= num_frames for frame in reading.frames)
+        return {frame - 1: persons for frame, persons in people.items()}, 0
+    beyond = sum(frame >= num_frames for frame in reading.frames)
+    if beyond:
         notes.append(
             f"{beyond} frames are not used: the clip has frames 0 to {num_frames - 1}, the track "
             f"has frames {first} to {last}. Frames count from 0"
         )
     elif last < num_frames - 1:
         notes.append(f"there are no poses after frame {last}; the clip has {num_frames} frames")
-    return people
+    return people, beyond
 
 
 def _posture_notes(people: People) -> list[str]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
@@ -10,22 +10,26 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from dance_models.annotations.unread import UnreadFile, unread_files
 from dance_models.errors import InputError
 from dance_models.estimators.follow import PersonFollower
 from dance_models.estimators.pose_file import POSE_SUFFIXES, read_track, track_files
 from dance_models.estimators.pose_track import Person, PoseTrack
 from dance_models.estimators.protocol import PoseEstimate, no_landmarks
 from dance_models.video.names import clip_slug
+from dance_models.video.scan import VIDEO_SUFFIXES
 
 # Of the readers; raised when they read something differently, so that tracks are read again.
-READERS: Final = "2"
+READERS: Final = "3"
 # Folders that tools make for the files of all clips.
 _COMMON_FOLDERS: Final = ("json", "keypoints", "labels", "pose", "poses", "predictions")
 _BEFORE: Final = r"(?:results|alphapose(?:-results)?|openpose)[_-]"
 _AFTER: Final = (
     r"(?:DLC[_-].*|[_-](?:Sports2D(?:_px)?(?:_person\d+)?|json|poses?|keypoints|landmarks"
-    r"|openpose|alphapose|mediapipe|predictions?|results|analysis|px_person\d+))"
+    r"|openpose|alphapose|mediapipe|predictions?|results?|analysis|px_person\d+))"
 )
+# Pictures of the poses, angles, settings and logs are no poses.
+_BESIDE_POSES: Final = frozenset({*VIDEO_SUFFIXES, ".mot", ".toml", ".log"})
 
 # Short numbers alone may be those of takes: dance_02.json is no frame of a clip named dance.
 _FRAME_NUMBER: Final = {
@@ -109,8 +113,7 @@ def files_of_clip(directory: Path, clip: str) -> tuple[Path, list[Path]]:
     """
     if not directory.is_dir():
         raise InputError("the folder of precomputed tracks does not exist", file=directory)
-    folders = [directory]
-    folders += [d for d in _entries(directory) if d.is_dir() and d.name.lower() in _COMMON_FOLDERS]
+    folders = _folders(directory)
     found: list[Path] = []
     for folder in folders:
         found = found or _belonging([e for e in _entries(folder) if track_files(e)], clip)
@@ -126,6 +129,12 @@ def files_of_clip(directory: Path, clip: str) -> tuple[Path, list[Path]]:
         file=directory,
         hint=f"Name it {clip}.json, or {clip}/ for a folder of one JSON a frame",
     )
+
+
+def _folders(directory: Path) -> list[Path]:
+    """The folder, and those in it that tools make for the files of all clips."""
+    inner = (entry for entry in _entries(directory) if entry.is_dir())
+    return [directory, *(folder for folder in inner if folder.name.lower() in _COMMON_FOLDERS)]
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -188,21 +197,43 @@ def _loose_frames(folder: Path, clip: str) -> list[Path]:
 
 
 def unused_tracks(directory: Path, clips: Sequence[str]) -> list[str]:
-    """A line for each entry of the folder that is read for none of the clips."""
+    """A line for each entry of the folder that is read for none of the clips.
+
+    Folders that tools make for all clips are looked into. Of other files, those are named that
+    :func:`~dance_models.annotations.unread.unread_files` finds and no tool writes beside poses.
+    """
+    if not directory.is_dir():
+        return []
+    folders = _folders(directory)
     used: set[Path] = set()
     for clip in clips:
         try:
             path, files = files_of_clip(directory, clip)
         except InputError:
             continue
-        used |= {path, *files, *(parent for file in files for parent in file.parents)}
-    entries = _entries(directory) if directory.is_dir() else []
-    idle = [e for e in entries if e not in used and track_files(e)]
+        used |= {path, *files} - {*folders}
+    above = {parent for path in used for parent in path.parents}
+    entries = [entry for folder in folders for entry in _entries(folder)]
+    idle = [e for e in entries if e not in {*used, *above, *folders} and track_files(e)]
     # Frames of one clip lie side by side: one line for all.
     groups: dict[str, list[Path]] = {}
     for entry in idle:
         groups.setdefault(re.sub(r"[_-]?\d+(_keypoints)?$", "", entry.stem), []).append(entry)
-    return [_unused_line(group, clips) for group in groups.values()]
+    lines = [_unused_line(group, clips) for group in groups.values()]
+    return lines + [f"{path}: {why}" for path, why in _other_data(directory, {*used, *idle})]
+
+
+def _other_data(directory: Path, used: Collection[Path]) -> Iterator[UnreadFile]:
+    """Files that are no poses of any clip, without those that tools write beside poses."""
+    # DeepLabCut's pickles are called like the CSV and more.
+    stems = tuple(path.stem for path in used if path.is_file())
+    for found in unread_files(directory, used):
+        if not (
+            found.path.is_dir()  # of images
+            or found.path.suffix.lower() in _BESIDE_POSES
+            or (found.path.suffix.lower() == ".pickle" and found.path.name.startswith(stems))
+        ):
+            yield found
 
 
 def _unused_line(group: list[Path], clips: Sequence[str]) -> str:

@@ -11,13 +11,14 @@ from dance_models.config import EstimatorConfig, SamplingConfig
 from dance_models.errors import InputError, VideoError
 from dance_models.tables import CLIP_PROBE, FRAMES, TRACKS, conform, table_metadata, write_table
 from pipelines import previews
-from pipelines.checks.annotations import TRACK_CHECKS, TRACK_NOTES
+from pipelines.checks.annotations import TRACK_CHECKS
 from pipelines.checks.clips import FRAMES_CHECKS, PROBE_CHECKS
 from pipelines.known_warnings import known_warnings_ignored
 from pipelines.partitions import CLIPS
 from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.storage.clips import register_clips, registered_clips
 from pipelines.storage.store import Store
+from pipelines.storage.tracks import TRACK_NOTES
 
 GROUP = "ingestion"
 IDENTITY = ("clip", "style", "performer", "take", "sha256")

@@ -1,24 +1,18 @@
 """Checks on the annotated and on the estimated poses of one clip."""
 
-import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
 from dance_models.config import QualityConfig
 from pipelines.checks.asset_checks import AssetChecks, Check
 from pipelines.checks.pictures import drawing
 from pipelines.storage.store import Store
+from pipelines.storage.tracks import track_notes
 
 if TYPE_CHECKING:
     from dance_models.quality.findings import Finding
     from dance_models.quality.poses import ClipPoses
-
-
-# Key of the metadata of pose_tracks: the number of entries that the estimator left out of the files
-# that it read, then what it said about them.
-TRACK_NOTES: Final = "track_notes"
 
 
 def _poses(store: Store, asset: str, clip: str) -> "ClipPoses":
@@ -64,13 +58,10 @@ def _track_files(store: Store, clip: str) -> "list[Finding]":
     """What the estimator said about the files that it read."""
     from dance_models.quality.findings import Finding
 
-    stated = pl.read_parquet_metadata(store.table("pose_tracks", clip)).get(TRACK_NOTES)
-    if stated is None:
+    notes = track_notes(store, clip)
+    if notes is None:
         return []
-    lost, first, *others = json.loads(stated)
-    file = first.partition(": ")[0] + ": "  # named once
-    message = "; ".join([first, *(note.removeprefix(file) for note in others)])
-    return [Finding("track_files", clip, message, value=lost, limit=0)]
+    return [Finding("track_files", clip, notes[1], value=notes[0], limit=0)]
 
 
 ANNOTATION_CHECKS = AssetChecks(

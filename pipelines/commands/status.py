@@ -42,6 +42,7 @@ def print_status(store: "Store", profile: str, out: Console) -> None:
     from pipelines.storage.clips import corpus_label
     from pipelines.storage.registration import VERSION_TAG
     from pipelines.storage.store import open_instance
+    from pipelines.storage.tracks import track_lines
 
     if not store.dagster_home.is_dir():
         raise InputError(
@@ -69,7 +70,7 @@ def print_status(store: "Store", profile: str, out: Console) -> None:
         out.print(f"quarantined {clip}: {reason}", markup=False)
     _print_files(registered_annotations(store), out)
     report = annotation_report(store)
-    for line in report_lines(report):
+    for line in (*track_lines(store, clips), *report_lines(report)):
         out.print(line, markup=False, soft_wrap=True)
     out.print(report_sum(store, report), highlight=False, soft_wrap=True)
 

@@ -32,8 +32,10 @@ from pipelines.storage.annotation_report import (
 )
 from pipelines.storage.annotations import register_annotations
 from pipelines.storage.clips import register_clips
+from pipelines.storage.folders import remember_tracks
 from pipelines.storage.motion import register_motion, unused_motion
 from pipelines.storage.store import Store, open_instance
+from pipelines.storage.tracks import unused_track_files
 
 MOST_WARNINGS: Final = 40  # lines; a corpus with more has one thing wrong many times
 FINDINGS_FOLDER: Final = "tables/findings in the store"
@@ -205,12 +207,11 @@ class Session:
 
     # --- output ---------------------------------------------------------------------------------
     def _unused_tracks(self, clips: Sequence[str]) -> list[str]:
-        """What of the folder of ``--tracks`` is of no registered clip."""
-        from dance_models.estimators.precomputed import unused_tracks
-
+        """What of the folder of ``--tracks`` is of no registered clip; the folder is kept."""
         estimator = self.request.options.estimator
         folder = estimator.precomputed_dir if estimator is not None else None
-        return unused_tracks(Path(folder), clips) if folder else []
+        remember_tracks(self.store, Path(folder) if folder else None)
+        return unused_track_files(self.store, clips)
 
     def _warn(self, text: str) -> None:
         self.console.print(f"[yellow]warning:[/] {escape(text)}", soft_wrap=True)

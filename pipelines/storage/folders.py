@@ -1,4 +1,4 @@
-"""Which folders were named as those of clips or of annotations: no file in them may be missed."""
+"""Which folders of clips, annotations and tracks were named: no file in them may be missed."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,14 +7,14 @@ from typing import Final, Literal
 import polars as pl
 
 from dance_models.tables import Schema, write_table
-from pipelines.storage.registration import read_registered
+from pipelines.storage.registration import one_at_a_time, read_registered
 from pipelines.storage.store import Store
 
-Content = Literal["clips", "annotations"]
+Content = Literal["clips", "annotations", "tracks"]
 
 REGISTERED_FOLDERS: Final[Schema] = {
     "folder": pl.String,  # absolute
-    "content": pl.String,  # "clips" or "annotations"
+    "content": pl.String,  # "clips", "annotations" or "tracks"
 }
 
 
@@ -30,3 +30,13 @@ def remember_folders(store: Store, content: Content, folders: Iterable[Path]) ->
         sorted({*registered_folders(store).rows(), *rows}), schema=REGISTERED_FOLDERS, orient="row"
     )
     write_table(table, store.table("registered_folders"), {})
+
+
+@one_at_a_time
+def remember_tracks(store: Store, folder: Path | None) -> None:
+    """Keep the folder of ``--tracks``, in place of the one before; None: there is none."""
+    others = registered_folders(store).filter(pl.col("content") != "tracks").rows()
+    rows = [*others, *([(str(folder.resolve()), "tracks")] if folder is not None else [])]
+    table = pl.DataFrame(sorted(rows), schema=REGISTERED_FOLDERS, orient="row")
+    if not table.equals(registered_folders(store)):
+        write_table(table, store.table("registered_folders"), {})

@@ -70,6 +70,24 @@ def test_problems_name_the_inner_file(tmp_path: Path) -> None:
     assert f"{path}: 1 not used: files that hold no annotations, such as d.md" in report
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        ("labels/solo_000001.txt", "0 0.5 0.5 0.2 0.7\n", "boxes of YOLO"),
+        ("kp.csv", 'id,image,kp\n1,a.jpg,"[{""keypointlabels"": []}]"\n', "CSV or TSV of Label"),
+        ("kp.tsv", 'id\timage\n1\t"[{""keypointlabels"": []}]"\n', "CSV or TSV of Label"),
+    ],
+)
+def test_formats_that_are_not_read_are_a_loss_in_an_archive_too(
+    tmp_path: Path, name: str, content: str, what: str
+) -> None:
+    path = _zip(tmp_path / "a.zip", {"a.json": _coco(1), name: content})
+    result = import_clip("solo", [path], INFO, {path: SOLO})
+    (problem,) = result.problems
+    assert (problem.file, problem.action) == (f"{path}!{name}", "dropped")
+    assert what in problem.message
+
+
 def test_an_archive_called_like_its_clip_names_it(tmp_path: Path) -> None:
     path = _zip(
         tmp_path / "solo.zip",

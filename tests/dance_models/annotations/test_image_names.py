@@ -24,6 +24,8 @@ SALSA = reading("salsa_01", "ballet_06")
     "name",
     [
         "salsa_01/000012.jpg",
+        "\\\\server\\share\\salsa_01.mp4\\12.png",
+        "https://example.org/salsa_01/000012.jpg?token=ab12&preview=small.jpg",
         "salsa_01/12.png",
         "salsa_01/frame_12.png",
         "salsa_01/img0012.jpg",
@@ -148,3 +150,36 @@ def test_a_task_called_like_a_clip_and_a_video_that_is_not_registered() -> None:
 
 def test_old_keys_are_found_by_the_name_of_the_file() -> None:
     assert identity_of("вальс_000012.jpg", Reading({"old": "old", "vals": "old"})) == ("old", 12)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "/in/task_salsa_01_annotations_2024_05_06_07_08_09_coco keypoints 1.0.zip!a/default.json",
+        "/in/task_Salsa 01_dataset_2024_05_06_07_08_09_cvat for images 1.1/annotations.xml",
+        "/in/task_salsa_01_annotations.zip!annotations.xml",
+        "/in/task_salsa_01-2021_05_06_07_08_09-cvat for images 1.1.zip!annotations.xml",
+    ],
+)
+def test_the_download_of_a_cvat_task_names_its_clip(file: str) -> None:
+    assert identity_of("frame_000012", SALSA, file=file) == ("salsa_01", 12)
+    with pytest.raises(UnnamedImageError):
+        identity_of("frame_000012", SALSA, file=file.replace("alsa", "olo"))
+
+
+def test_a_clip_called_like_a_word_of_tools_takes_no_images_of_another() -> None:
+    words = ("frame", "images", "3", "salsa_01")
+    known = reading(*words)
+    assert identity_of("frame_000012.png", known) == ("frame", 12)
+    assert identity_of("images/000012.png", known) == ("images", 12)
+    assert identity_of("3/000012.png", known) == ("3", 12)
+    for name in ("frame_000012.png", "images/000012.png", "3/000012.png"):
+        assert identity_of(name, reading(*words, clip="salsa_01")) == ("salsa_01", 12)
+        assert identity_of(name, known, file="/in/salsa_01/default.json") == ("salsa_01", 12)
+
+
+def test_the_number_of_an_upload_is_no_clip() -> None:
+    name = "/data/upload/3/0f3a9c1d-000012.jpg"
+    with pytest.raises(UnnamedImageError, match="no clip"):
+        identity_of(name, reading("3", "salsa_01"))
+    assert identity_of(name, reading("3", clip="3")) == ("3", 12)

@@ -161,6 +161,15 @@ def test_predictions_and_cancelled_annotations_are_counted(tmp_path: Path) -> No
     assert "1 left out: predictions (submit the correct ones as annotations)" in text
 
 
+def test_predictions_that_an_annotation_was_made_from_are_no_loss(tmp_path: Path) -> None:
+    task = studio_task(_clip(), 4)
+    task["predictions"] = [{"result": studio_results(_clip(3.0), 4)}]
+    imported = _import(tmp_path, [task])
+    _is_whole(imported, _clip(), (4,))
+    (said,) = imported.problems
+    assert (said.action, said.frame) == ("noted", 4)
+
+
 def test_json_min_reads_the_first_annotation_of_a_task(tmp_path: Path) -> None:
     clip = _clip()
     items = [studio_min(clip, 4), studio_min(_clip(5.0), 4), studio_min(clip, 6)]

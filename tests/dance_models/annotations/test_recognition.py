@@ -167,6 +167,22 @@ def test_files_that_nothing_reads_are_listed(tmp_path: Path) -> None:
     }
 
 
+def test_what_tools_write_beside_annotations_is_no_loss(tmp_path: Path) -> None:
+    project = "Task: dance\nscorer: Me\nvideo_sets:\n  solo.mp4:\n    crop: 0, 4, 0, 4\n"
+    beside = {
+        "config.yaml": f"{project}bodyparts:\n- neck\n",  # DeepLabCut
+        "flags.txt": "occluded\n",  # labelme
+        "labels/train.cache": "x",  # Ultralytics
+        "labels/train/solo_000003.txt": "",  # an image with nobody
+    }
+    for name, text in beside.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert unread_files(tmp_path) == []
+    (tmp_path / "config.yaml").write_text(project)
+    assert [path.name for path, _ in unread_files(tmp_path)] == ["config.yaml"]
+
+
 def test_annotations_among_clips_are_named(tmp_path: Path) -> None:
     write_deeplabcut(tmp_path, CLIP)
     (tmp_path / "solo.mp4").write_bytes(b"x")

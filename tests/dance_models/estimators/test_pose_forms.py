@@ -485,6 +485,32 @@ def test_frames_counted_from_1(tmp_path, start, count, num_frames, first, note) 
     assert [note in found for found in track.notes] == ([True] if note else [])
 
 
+@pytest.mark.parametrize(
+    ("frames", "read", "lost"),
+    [
+        ([1, 2, 4, 6], [0, 1, 3, 5], 0),  # nobody in frames 2 and 4
+        ([2, 3, 4, 6], [1, 2, 3, 5], 0),  # nor in frame 0
+        ([0, 1, 2, 6], [0, 1, 2, 6], 1),
+        ([3, 6], [3, 6], 1),
+        ([4, 5, 6, 7, 8], [4, 5, 6, 7, 8], 3),
+    ],
+)
+def test_frames_counted_from_1_with_gaps(tmp_path, frames, read, lost) -> None:
+    documents = {f"a_{i:06d}.json": frames_of("body_25", 1)["a_000000.json"] for i in frames}
+    track = read_track(save_all(tmp_path / "a", documents), num_frames=6)
+    assert sorted(track.people) == read
+    assert track.lost == lost
+    assert len(track.notes) == 1
+
+
+def test_a_second_file_of_a_frame_is_lost(tmp_path) -> None:
+    documents = frames_of("body_25", 3)
+    documents["a_2.json"] = documents["a_000002.json"]
+    track = read_track(save_all(tmp_path / "a", documents), num_frames=3)
+    assert track.lost == 1
+    assert "frame 2: a second file for the frame" in track.notes[0]
+
+
 def test_people_on_their_heads_are_said(tmp_path) -> None:
     documents = frames_of("body_25", 3)
     for document in documents.values():

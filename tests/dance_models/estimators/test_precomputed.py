@@ -189,6 +189,23 @@ def test_the_pose_model_of_the_configuration_is_used(tmp_path) -> None:
     assert "implausible for body_25" in notes_of(make_estimator(other, tmp_path, "a", 1))[0]
 
 
+def test_other_files_among_tracks_are_named(tmp_path) -> None:
+    for name in ("solo.json", "pose/duet.json", "pose/trio.json", "a/b/c.json", "a/d/e.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write_track(tmp_path / name, [(0, 200, 80)])
+    for name in ("README.md", "solo_meta.pickle", "solo.mp4", "Config.toml", "pose/x.jpg"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "a" / "solo2.npz").write_text("x")
+    assert unused_tracks(tmp_path, ["solo", "duet"]) == [
+        f"{tmp_path / 'pose/trio.json'}: of no registered clip, so it is not read",
+        *(
+            f"{tmp_path / name}: is in no known format; `dance formats` lists those that are read"
+            for name in ("a/b/c.json", "a/d/e.json")
+        ),
+        f"{tmp_path / 'a/solo2.npz'}: holds arrays without joint names: give motion with --motion",
+    ]
+
+
 def test_tracks_of_no_clip_are_named(tmp_path) -> None:
     for name in ("solo.json", "duett.json", "other_000001_keypoints.json"):
         write_track(tmp_path / name, [(0, 200, 80)])

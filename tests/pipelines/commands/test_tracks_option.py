@@ -29,6 +29,10 @@ def test_bad_frames_and_tracks_of_no_clip_are_printed(corpus, tmp_path) -> None:
     ) in output
     assert f"{typo.name}: of no registered clip, so it is not read" in output
     assert f"did you mean '{track.stem}'?" in output
+    code, output = dance(tmp_path / "store", "status")
+    assert code == 0
+    assert f"pose_tracks: {track.stem}: {track.name}: 2 bad entries were left out" in output
+    assert f"{typo.name}: of no registered clip, so it is not read" in output
 
 
 def test_the_pose_model_is_checked(tmp_path) -> None:
