@@ -1,11 +1,20 @@
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from registry_case import Case, make_case
 from tiny_corpus import Corpus, MakeCorpus, write_tracks
 
 from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """An empty Dagster instance that ends with the test."""
+    with dg.instance_for_test() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -18,17 +18,9 @@ HDF5: Final = b"\x89HDF\r\n\x1a\n"
 
 
 def kind_of_hdf5(path: Path) -> str:
-    """``sleap-slp``, ``sleap-h5``, ``deeplabcut-h5``, or "" for other HDF5.
+    """``sleap-slp``, ``sleap-h5``, ``deeplabcut-h5``, or "" for other HDF5."""
+    import h5py
 
-    Without h5py, the names in the file's raw bytes decide.
-    """
-    try:
-        import h5py
-    except ImportError:
-        raw = path.read_bytes()
-        marks = {"sleap-h5": b"node_names", "sleap-slp": b"pred_points"}
-        marks["deeplabcut-h5"] = b"df_with_missing"
-        return next((kind for kind, mark in marks.items() if mark in raw), "")
     try:
         with h5py.File(path, "r") as file:
             keys = set(file.keys())
@@ -43,15 +35,9 @@ def kind_of_hdf5(path: Path) -> str:
 
 def read_analysis(path: Path, reading: Reading) -> None:
     """Add all people of an analysis file. Raises InputError."""
+    import h5py
+
     reading.format = "sleap-h5"
-    try:
-        import h5py
-    except ImportError as error:
-        raise InputError(
-            "this looks like SLEAP's analysis H5, which needs the package 'h5py' to be read",
-            file=path,
-            hint=AS_CSV,
-        ) from error
     with h5py.File(path, "r") as file:
         names = joints_named([_text(name) for name in file["node_names"][()]])
         tracks = np.asarray(file["tracks"][()], dtype=np.float64)
@@ -68,16 +54,10 @@ def read_analysis(path: Path, reading: Reading) -> None:
 
 
 def read_project(path: Path, reading: Reading) -> None:
-    """Add all people of a project file. Raises InputError, also when sleap-io is missing."""
+    """Add all people of a project file. Raises InputError."""
+    import sleap_io
+
     reading.format = "sleap-slp"
-    try:
-        import sleap_io
-    except ImportError as error:
-        raise InputError(
-            "this looks like a SLEAP project, which needs the package 'sleap-io' to be read",
-            file=path,
-            hint=AS_CSV,
-        ) from error
     try:
         labels = sleap_io.load_slp(str(path), open_videos=False)
     except Exception as error:  # HDF5, JSON and key errors of many types

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -32,12 +31,6 @@ from pipelines.stage import Inputs
 from pipelines.storage.motion import register_motion, registered_motion
 from pipelines.storage.store import Store, open_instance
 from pipelines.tracking.tracker import Tracker
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test() as made:
-        yield made
 
 
 @pytest.fixture

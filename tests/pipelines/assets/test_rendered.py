@@ -1,6 +1,5 @@
 """Rendered motion in the graph: made once, resumed, without shared motion, and trained on."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,12 +26,6 @@ from pipelines.storage.store import Store
 
 CONFIG = replace(TINY, seconds=1.2, pieces=2)
 PROFILE = replace(PROFILES["smoke"], rendered=CONFIG)
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test() as made:
-        yield made
 
 
 @pytest.fixture(autouse=True)

@@ -1,22 +1,14 @@
 """Exported images carry the number by which an annotation of them is read."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
-import pytest
 
 from dance_models.tables import CLIP_PROBE, FRAMES, write_table
 from pipelines.commands.export_frames import export_for_annotation
 from pipelines.storage.clips import register_clips
 from pipelines.storage.store import Store
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test() as made:
-        yield made
 
 
 def test_images_of_a_folder_keep_their_number(tmp_path: Path, instance: dg.DagsterInstance) -> None:

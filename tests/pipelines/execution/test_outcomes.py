@@ -1,11 +1,9 @@
 """Plans before a run and outcomes after it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
-import pytest
 
 from dance_models.config import QualityConfig
 from dance_models.profiles import PROFILES
@@ -40,12 +38,6 @@ def _stage(name: str, *deps: Stage, fails: bool = False, bad: bool = False) -> S
         return {}
 
     return compute
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test() as made:
-        yield made
 
 
 def _run(store: Store, instance: dg.DagsterInstance, *stages: Stage) -> str:

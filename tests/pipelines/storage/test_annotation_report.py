@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -21,12 +20,6 @@ from pipelines.storage.annotation_report import (
 from pipelines.storage.annotations import register_annotations, registered_annotations
 from pipelines.storage.clips import register_clips, registered_clips
 from pipelines.storage.store import Store
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test() as made:
-        yield made
 
 
 @pytest.fixture

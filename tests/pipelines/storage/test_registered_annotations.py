@@ -1,7 +1,6 @@
 """Annotation files are registered with what was chosen for them, and read again for new clips."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -21,12 +20,6 @@ from pipelines.storage.annotations import (
 )
 from pipelines.storage.clips import register_clips
 from pipelines.storage.store import Store
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test() as made:
-        yield made
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,12 +16,6 @@ from pipelines.storage.annotations import register_annotations, registered_annot
 from pipelines.storage.clips import corpus_label, register_clips, registered_clips, update_digests
 from pipelines.storage.registration import VERSION_TAG
 from pipelines.storage.store import Store
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.instance_for_test() as made:
-        yield made
 
 
 @pytest.fixture
