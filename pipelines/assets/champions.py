@@ -48,7 +48,7 @@ def champion_stage(task: Task, networks: Container[str]) -> Stage:
         config=gate,
         reuse=False,  # the aliases are in MLflow, and may have been moved by hand
         group=GROUP,
-        version="2",
+        version="3",  # 3: models of shortened profiles are no candidates
         kinds={"mlflow"},
     )
     def champion(context: StageContext[GateConfig]) -> Metadata:

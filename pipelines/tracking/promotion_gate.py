@@ -16,8 +16,10 @@ import polars as pl
 from dance_models.config import GateConfig
 from dance_models.errors import InputError
 from dance_models.evaluation.gate import Criterion, Decision, Evidence, decide
+from dance_models.profiles import PROFILES
 from dance_models.tables import file_digest, write_text
 from pipelines.storage.store import Store
+from pipelines.tracking.kept_versions import keep_versions
 from pipelines.tracking.lineage_record import (
     CHECKPOINT_TAG,
     Record,
@@ -34,6 +36,7 @@ from pipelines.tracking.registry import (
     COMPARED_WITH_TAG,
     MODEL_TAG,
     NO_CHAMPION,
+    PROFILE_TAG,
     ROLLED_BACK_TAG,
     Registry,
     champion_text,
@@ -160,7 +163,8 @@ def _version_tags(tracker: Tracker, run_id: str, model_id: str, digest: str) -> 
         tracker.client.set_tag(run_id, CHECKPOINT_TAG, digest)
     if not has_record(tracker, run_id):
         log_record(tracker, run_id)
-    copied = ("git_commit", "dagster/run_id", "dagster/asset_key", "skeleton")
+    keep_versions(tracker.store, read_record(tracker, run_id))  # of runs from before they were kept
+    copied = ("git_commit", "dagster/run_id", "dagster/asset_key", "skeleton", PROFILE_TAG)
     return {
         **{key: value for key, value in tags.items() if key in copied},
         **{key: value for key, value in tags.items() if key.startswith("data_version/")},
@@ -193,8 +197,10 @@ def _evaluate(
     evidence = _evidence(registry, candidate, champion, config)
     decision = decide(evidence, config)
     tags = registry.tags(candidate.number)
+    more = [_trained_in_full(tags.get(PROFILE_TAG, ""))]
     if ROLLED_BACK_TAG in tags:
-        decision = replace(decision, criteria=(*decision.criteria, _rolled_back()))
+        more.append(_rolled_back())
+    decision = replace(decision, criteria=(*decision.criteria, *more))
     compared_with = champion or NO_CHAMPION
     _record(registry, candidate, evidence, decision, compared_with, config)
     state, approved_by = REFUSED, ""
@@ -212,6 +218,17 @@ def _evaluate(
         decision.markdown(),
         tuple(decision.refusals),
         approved_by,
+    )
+
+
+def _trained_in_full(profile: str) -> Criterion:
+    """Whether the profile that it was trained under is meant to give models that are used."""
+    known = PROFILES.get(profile)
+    return Criterion(
+        "trained in full",
+        f"profile {profile or 'unknown: trained by an earlier version'}",
+        f"not {', '.join(name for name, p in PROFILES.items() if not p.candidates)}",
+        known is None or known.candidates,
     )
 
 

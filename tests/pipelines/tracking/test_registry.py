@@ -69,6 +69,37 @@ def test_versions_are_promoted_refused_and_rolled_back(case: Case) -> None:
     assert worse not in _replaced_mlflow_runs(case.store)
 
 
+def test_a_model_of_a_shortened_profile_is_no_candidate_unless_forced(case: Case) -> None:
+    run_id = case.train("first", profile="smoke")
+    outcome = run_gate(case.store, "prediction", "stga_net", gate())
+    assert outcome.state == REFUSED
+    assert outcome.refusals == ("trained in full: profile smoke (required: not smoke)",)
+    assert case.registry.aliases() == {"challenger": "1"}
+    assert case.registry.tags("1")["dance/profile"] == "smoke"
+    card = case.tracker.artifact(run_id, "model_card.md").read_text()
+    assert "Trained under profile `smoke`." in card
+    code, output = dance(case, "promote", "prediction")
+    assert code == 1
+    assert "trained in full: profile smoke" in output
+    assert dance(case, "promote", "prediction", "--force", "--reason", "a demo needs it")[0] == 0
+    assert case.registry.aliases() == {"champion": "1"}
+
+
+def test_the_profiles_own_gates_do_not_promote_on_a_few_takes(case: Case) -> None:
+    """Three validation takes are too few in every profile, and that is the reason."""
+    case.train("first")
+    for profile in PROFILES.values():
+        assert profile.prediction_gate.fewest_takes >= 5
+        assert profile.recognition_gate.fewest_takes >= 5
+    fewest = PROFILES["demo"].prediction_gate.fewest_takes
+    outcome = run_gate(case.store, "prediction", "stga_net", gate(fewest_takes=fewest))
+    assert outcome.state == REFUSED
+    assert outcome.refusals == (
+        f"takes to judge by: 3 annotated validation takes (required: at least {fewest})",
+    )
+    assert [name for name, p in PROFILES.items() if not p.candidates] == ["smoke"]
+
+
 def _check_tags_and_card(case: Case, run_id: str) -> None:
     tags = case.registry.tags("1")
     assert tags["git_commit"] == "c0ffee"
