@@ -52,7 +52,9 @@ def champion_stage(task: Task, networks: Container[str]) -> Stage:
         kinds={"mlflow"},
     )
     def champion(context: StageContext[GateConfig]) -> Metadata:
-        outcome = run_gate(context.store, task, network, context.config, context.log.info)
+        outcome = run_gate(
+            context.store, task, network, context.config, context.log.info, context.profile.name
+        )
         context.log.info(outcome.line())
         url = f"{UI_ADDRESS}/#/models/{MODELS[task]}/versions/{outcome.version}"
         return {

@@ -112,9 +112,11 @@ def run_gate(
     asset: str,
     config: GateConfig,
     log: Callable[[str], None] = print,
+    profile: str = "",
 ) -> GateResult:
     """Register the current training of a task's ``asset``, and promote it if the gate passes it.
 
+    ``profile`` counts for a training by an earlier version, which did not note its own.
     Raises InputError when the network was not trained on the current splits.
     """
     registry = Registry(Tracker(store), task)
@@ -129,7 +131,7 @@ def run_gate(
             f"{registry.name} version {candidate.number} is the challenger. "
             "Scoring it on the validation split."
         )
-        result = _evaluate(registry, candidate, champion, config)
+        result = _evaluate(registry, candidate, champion, config, profile)
     text = json.dumps(asdict(result), indent=1, sort_keys=True)
     write_text(store.output(CHAMPION_ASSETS[task]), text + "\n")
     return result
@@ -191,13 +193,17 @@ def _champion_already(registry: Registry, candidate: Candidate, config: GateConf
 
 
 def _evaluate(
-    registry: Registry, candidate: Candidate, champion: str | None, config: GateConfig
+    registry: Registry,
+    candidate: Candidate,
+    champion: str | None,
+    config: GateConfig,
+    profile: str,
 ) -> GateResult:
     """Compare the candidate with the champion, record the decision, and promote if it passes."""
     evidence = _evidence(registry, candidate, champion, config)
     decision = decide(evidence, config)
     tags = registry.tags(candidate.number)
-    more = [_trained_in_full(tags.get(PROFILE_TAG, ""))]
+    more = [_trained_in_full(tags.get(PROFILE_TAG) or profile)]
     if ROLLED_BACK_TAG in tags:
         more.append(_rolled_back())
     decision = replace(decision, criteria=(*decision.criteria, *more))
@@ -226,7 +232,7 @@ def _trained_in_full(profile: str) -> Criterion:
     known = PROFILES.get(profile)
     return Criterion(
         "trained in full",
-        f"profile {profile or 'unknown: trained by an earlier version'}",
+        f"profile {profile or 'unknown'}",
         f"not {', '.join(name for name, p in PROFILES.items() if not p.candidates)}",
         known is None or known.candidates,
     )

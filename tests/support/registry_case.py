@@ -111,7 +111,7 @@ class Case:
         save_checkpoint(state, best)
         splits = {f"{s}_split": self.store.digest(f"{s}_split") for s in ("train", "val")}
         tags = {f"data_version/{k}": v for k, v in splits.items()}
-        run_id = self._track(folder, best, {**tags, PROFILE_TAG: profile})
+        run_id = self._track(folder, best, {**tags, **({PROFILE_TAG: profile} if profile else {})})
         located = {"path": self.store.relative(best), "sha256": file_digest(best)}
         current = {"best": located, "last": located, "folds": [], "splits": splits}
         self.store.output(ASSET).write_text(json.dumps(current))

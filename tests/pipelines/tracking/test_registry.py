@@ -83,6 +83,9 @@ def test_a_model_of_a_shortened_profile_is_no_candidate_unless_forced(case: Case
     assert "trained in full: profile smoke" in output
     assert dance(case, "promote", "prediction", "--force", "--reason", "a demo needs it")[0] == 0
     assert case.registry.aliases() == {"champion": "1"}
+    case.train("by an earlier version", profile="", noise=1e-4)
+    outcome = run_gate(case.store, "prediction", "stga_net", gate(), profile="smoke")
+    assert outcome.refusals == ("trained in full: profile smoke (required: not smoke)",)
 
 
 def test_the_profiles_own_gates_do_not_promote_on_a_few_takes(case: Case) -> None:
