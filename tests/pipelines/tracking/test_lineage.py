@@ -93,6 +93,16 @@ def test_what_the_store_made_again_is_superseded_and_kept(case: Case) -> None:
     assert lineage(case, CHAMPION, "--check")[0] == 0
 
 
+def test_promoting_by_hand_keeps_what_an_earlier_version_did_not(case: Case) -> None:
+    case.train("first", profile="smoke")
+    run_gate(case.store, "prediction", "stga_net", gate())
+    kept = kept_versions(case.store)
+    shutil.rmtree(case.store.path / "versions")
+    arguments = ["promote", "prediction", "--force", "--reason", "x", "--store"]
+    CliRunner().invoke(make_app(), [*arguments, str(case.store.path)], catch_exceptions=False)
+    assert kept and all(path.is_file() for path in kept)
+
+
 def test_what_neither_the_store_nor_its_kept_version_has_is_red(case: Case) -> None:
     run_id = case.train("first")
     run_gate(case.store, "prediction", "stga_net", gate())
