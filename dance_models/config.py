@@ -534,6 +534,7 @@ class Profile:
     recognition_gate: GateConfig = RECOGNITION_GATE
     prediction_gate: GateConfig = PREDICTION_GATE
     quality: QualityConfig = field(default_factory=QualityConfig)
+    candidates: bool = True  # whether its models may become champion without being forced
 
     @property
     def recognition(self) -> RecognitionExperiment:

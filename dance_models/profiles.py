@@ -4,13 +4,10 @@ from dataclasses import replace
 from typing import Final
 
 from dance_models.config import (
-    PREDICTION_GATE,
-    RECOGNITION_GATE,
     AugmentConfig,
     EstimatorConfig,
     EvaluationConfig,
     Experiment,
-    GateConfig,
     MkffStGcnConfig,
     PredictionExperiment,
     Profile,
@@ -86,14 +83,6 @@ def _with_pretrained(networks: Networks) -> Networks:
     return {row.id: networks[row.network if row.pretraining_asset else row.id] for row in ROWS}
 
 
-def _of_one_take(gate: GateConfig) -> GateConfig:
-    """The gate for a corpus of a few clips, so that the way to a champion can be seen on it.
-
-    Its champions show that everything works; they are no evidence.
-    """
-    return replace(gate, fewest_takes=1)
-
-
 SMOKE: Final = Profile(
     name="smoke",
     networks=_with_pretrained(_smoke()),
@@ -101,8 +90,7 @@ SMOKE: Final = Profile(
     sampling=SamplingConfig(frame_budget=600, max_frames_per_clip=60),
     augment=AugmentConfig(variants=1),
     evaluation=EvaluationConfig(bootstrap_samples=200, window_stride=5),
-    recognition_gate=_of_one_take(RECOGNITION_GATE),
-    prediction_gate=_of_one_take(PREDICTION_GATE),
+    candidates=False,
 )
 
 DEMO: Final = Profile(
@@ -110,8 +98,6 @@ DEMO: Final = Profile(
     networks=_with_pretrained(_at_length(8, 65, 4e-3)),
     rows=HEADLINE,
     sampling=SamplingConfig(max_frames_per_clip=120),
-    recognition_gate=_of_one_take(RECOGNITION_GATE),
-    prediction_gate=_of_one_take(PREDICTION_GATE),
 )
 
 STUDY: Final = Profile(

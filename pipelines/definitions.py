@@ -7,7 +7,7 @@ from pipelines.graph import build_definitions
 from pipelines.profile_options import DEFAULT_PROFILE, ProfileOptions
 from pipelines.storage.store import DEFAULT_ROOT, Store
 
-_store = Store(root=os.environ.get("ASSETS_STORE", DEFAULT_ROOT))
+_store = Store(root=os.environ.get("ASSETS_STORE", DEFAULT_ROOT)).settled()
 _options = ProfileOptions(
     os.environ.get("DANCE_PROFILE", DEFAULT_PROFILE),
     ablations=bool(os.environ.get("DANCE_ABLATIONS")),

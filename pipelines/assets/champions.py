@@ -48,11 +48,13 @@ def champion_stage(task: Task, networks: Container[str]) -> Stage:
         config=gate,
         reuse=False,  # the aliases are in MLflow, and may have been moved by hand
         group=GROUP,
-        version="2",
+        version="3",  # 3: models of shortened profiles are no candidates
         kinds={"mlflow"},
     )
     def champion(context: StageContext[GateConfig]) -> Metadata:
-        outcome = run_gate(context.store, task, network, context.config, context.log.info)
+        outcome = run_gate(
+            context.store, task, network, context.config, context.log.info, context.profile.name
+        )
         context.log.info(outcome.line())
         url = f"{UI_ADDRESS}/#/models/{MODELS[task]}/versions/{outcome.version}"
         return {

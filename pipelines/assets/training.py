@@ -26,7 +26,9 @@ from pipelines.checks.motion_leak import MOTION, RENDERED, refuse_shared_motion
 from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.storage.motion import motion_facts
 from pipelines.storage.store import Store
+from pipelines.tracking.kept_versions import keep_versions
 from pipelines.tracking.lineage_record import CHECKPOINT_TAG, log_record
+from pipelines.tracking.registry import PROFILE_TAG
 from pipelines.tracking.tracker import Tracker, flat_parameters, git_commit
 
 CODE_VERSION: Final = "2"
@@ -154,14 +156,19 @@ def _runs_file(store: Store, folder: Path, splits: Sequence[str]) -> Path:
 
 def _lineage_tags(context: StageContext[Experiment], asset: str) -> dict[str, str]:
     """Tags that lead from the MLflow run back to Dagster, the code and the data."""
-    tables, initial = _splits(asset, context), _initial(asset)
+    tables, initial, commit = _splits(asset, context), _initial(asset), git_commit()
     if asset in ROW_OF_ASSET:
         motion = [motion_table_of(initial, context.profile)] if initial else []
         tables = (*tables, "split_manifest", *motion)
     return {
         "dagster/run_id": context.run.run.run_id,
         "dagster/asset_key": asset,
-        "git_commit": git_commit(),
+        PROFILE_TAG: context.profile.name,
+        "git_commit": commit,
+        # The names under which MLflow's UI shows what made a run.
+        "mlflow.source.name": context.run.run.job_name,
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": commit.removesuffix("-dirty"),
         "skeleton": DANCE_14.id,
         **{f"data_version/{table}": context.store.digest(table) for table in tables},
     }
@@ -189,7 +196,7 @@ def _train(asset: str, context: StageContext[Experiment]) -> Metadata:
     runs = _runs_file(store, folder, splits)
     tracker = Tracker(store)
     run_id = tracker.open_run(folder, asset, _lineage_tags(context, asset))
-    log_record(tracker, run_id)
+    keep_versions(store, log_record(tracker, run_id))
     if not (folder / "last.pt").exists():  # a resumed run has its parameters already
         for key, value in flat_parameters(asdict(config)).items():
             tracker.client.log_param(run_id, key, value)

@@ -40,12 +40,14 @@ class Garbage:
 
     frames: list[Path] = field(default_factory=list)
     checkpoints: list[Path] = field(default_factory=list)
+    versions: list[Path] = field(default_factory=list)
     dagster_runs: list[str] = field(default_factory=list)
     mlflow_runs: list[str] = field(default_factory=list)
     size_mb: float = 0.0
 
     def __bool__(self) -> bool:
-        return bool(self.frames or self.checkpoints or self.dagster_runs or self.mlflow_runs)
+        files = self.frames or self.checkpoints or self.versions
+        return bool(files or self.dagster_runs or self.mlflow_runs)
 
     def lines(self) -> list[str]:
         """What would be deleted, as readable text."""
@@ -54,6 +56,7 @@ class Garbage:
         return [
             f"{len(self.frames)} sampled images that no table refers to",
             *[f"training {path}" for path in self.checkpoints],
+            f"{len(self.versions)} earlier tables and annotation files that no model stands on",
             f"{len(self.dagster_runs)} Dagster runs whose results were replaced",
             f"{len(self.mlflow_runs)} MLflow runs of replaced trainings",
             f"{self.size_mb:.1f} MB in all",
@@ -122,7 +125,8 @@ def _replaced_dagster_runs(store: "Store", instance: "dg.DagsterInstance") -> li
 
 
 def _replaced_mlflow_runs(store: "Store") -> list[str]:
-    from pipelines.tracking.tracker import EXPERIMENT, Tracker
+    from pipelines.storage.place import EXPERIMENT
+    from pipelines.tracking.tracker import Tracker
 
     tracker = Tracker(store)
     experiment = tracker.client.get_experiment_by_name(EXPERIMENT)
@@ -142,16 +146,22 @@ def _replaced_mlflow_runs(store: "Store") -> list[str]:
 def find_garbage(store: "Store") -> Garbage:
     """Find what can be deleted; deletes nothing."""
     from pipelines.storage.store import open_instance
+    from pipelines.tracking.kept_versions import unused_versions
 
     instance = open_instance(store)
+    trainings = _unused_trainings(store)
     garbage = Garbage(
         frames=_unused_frames(store),
-        checkpoints=_unused_trainings(store),
+        checkpoints=trainings,
+        versions=unused_versions(store, without=trainings),
         dagster_runs=_replaced_dagster_runs(store, instance),
         mlflow_runs=_replaced_mlflow_runs(store),
     )
+    # A version that is still today's table is a second name of it and frees nothing.
+    versions = [path for path in garbage.versions if path.stat().st_nlink == 1]
     files = [
         *garbage.frames,
+        *versions,
         *(p for folder in garbage.checkpoints for p in folder.rglob("*") if p.is_file()),
     ]
     garbage.size_mb = sum(p.stat().st_size for p in files) / 1e6
@@ -165,7 +175,7 @@ def delete(store: "Store", garbage: Garbage) -> None:
 
     instance = open_instance(store)
     tracker = Tracker(store)
-    for path in garbage.frames:
+    for path in (*garbage.frames, *garbage.versions):
         path.unlink(missing_ok=True)
     for run_id in garbage.mlflow_runs:
         tracker.client.delete_run(run_id)

@@ -89,10 +89,10 @@ def reported(debug: bool) -> Iterator[None]:
 
 
 def opened(store: str) -> "Store":
-    """The store of that root."""
+    """The store of that root; one that was moved is mended."""
     from pipelines.storage.store import Store
 
-    return Store(root=store)
+    return Store(root=store).settled()
 
 
 def estimator_of(

@@ -15,7 +15,8 @@ def lineage(
         typer.Argument(help="NAME@ALIAS, NAME/VERSION, an MLflow run id, or a network's asset."),
     ],
     check: Annotated[
-        bool, typer.Option("--check", help="Compare every file with its digest; 1 if one differs.")
+        bool,
+        typer.Option("--check", help="Compare every file; 1 if one is lost or differs."),
     ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Also draw to a file: .mmd or .md (Mermaid), or .svg.")
@@ -24,7 +25,8 @@ def lineage(
     debug: common.DebugOption = False,
 ) -> None:
     """Show the way from a model back to its run, code, tables, clips and annotation files."""
-    from pipelines.tracking.lineage import checked, differences, trace
+    from pipelines.tracking.kept_versions import FOLDER
+    from pipelines.tracking.lineage import checked, compare, trace
     from pipelines.tracking.lineage_drawing import tree, write_drawing
 
     with common.reported(debug):
@@ -33,11 +35,17 @@ def lineage(
         if out is not None:
             write_drawing(root, out)
         if check:
-            found = differences(root)
-            for line in found:
+            found = compare(root)
+            for line in found.differs:
                 common.error_console().print(
                     f"[bold red]differs:[/] {escape(line)}", soft_wrap=True
                 )
-            common.console().print(f"{checked(root)} files checked, {len(found)} differ.")
-            if found:
+            count = f"{checked(root)} files checked, {len(found.differs)} differ"
+            if found.superseded:
+                count += (
+                    f"; {len(found.superseded)} are superseded: the store has newer ones and keeps "
+                    f"those that the model was made from in {FOLDER}/"
+                )
+            common.console().print(f"{count}.", soft_wrap=True)
+            if found.differs:
                 raise typer.Exit(common.EXIT_FAILED)

@@ -43,6 +43,8 @@ def server_commands(
         [
             str(scripts / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(mlflow_port),
             "--backend-store-uri", store.tracking_uri,
+            # Else it keeps what is logged through it below the folder that it was started in.
+            "--default-artifact-root", (store.mlflow / "artifacts").as_uri(),
         ],
     ]  # fmt: skip
 
@@ -63,14 +65,15 @@ def serve(store: "Store", out: Console, dagster_port: int, mlflow_port: int) -> 
     """Run both until one ends or the user interrupts; returns an exit code."""
     from pipelines.recovery import close_orphaned_runs
     from pipelines.storage.store import open_instance
-    from pipelines.tracking.tracker import Tracker
+    from pipelines.tracking.tracker import TRAINING_VIEW, Tracker
 
     with open_instance(store) as instance:  # creates the databases before two processes do
         for run_id in close_orphaned_runs(instance):
             out.print(f"Run {run_id[:8]} was killed; it is closed as failed.")
     Tracker(store).initialise()
     out.print(
-        f"Dagster: http://127.0.0.1:{dagster_port}   MLflow: http://127.0.0.1:{mlflow_port}   "
+        f"Dagster: http://127.0.0.1:{dagster_port}   MLflow: "
+        f"http://127.0.0.1:{mlflow_port}/#/experiments?{TRAINING_VIEW}   "
         "(Ctrl-C ends both)"
     )
     children = [

@@ -5,6 +5,7 @@ The only place that knows the paths of tables, frames, models and databases.
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from importlib.resources import files
@@ -13,10 +14,21 @@ from typing import Any, Final
 
 import dagster as dg
 import polars as pl
+from filelock import BaseFileLock
 
 from dance_models.errors import InputError
 from dance_models.rows import ROW_OF_ASSET, ROW_OF_PRETRAINING
 from dance_models.tables import file_digest, read_table, write_text
+from pipelines.storage.creation import (
+    check_databases,
+    create_databases,
+    has_own_storage,
+    is_created,
+    pools_differ,
+    set_pools,
+)
+from pipelines.storage.locks import file_lock
+from pipelines.storage.place import LOCK, known_as, settle
 
 DEFAULT_ROOT: Final = "assets_store"
 
@@ -41,13 +53,13 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @cached_property
     def path(self) -> Path:
-        """The root, absolute."""
+        """The root, absolute. Of a folder that is mounted twice, the path that the store knows."""
         if "://" in self.root:
             raise InputError(
                 f"the store {self.root!r} is a URL, only local folders work so far",
                 hint="Mount the bucket and pass the mount point",
             )
-        return Path(self.root).expanduser().resolve()
+        return known_as(Path(self.root).expanduser().resolve())
 
     # --- tables -------------------------------------------------------------------------------
     def table(self, asset: str, clip: str | None = None) -> Path:
@@ -205,7 +217,12 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
     @property
     def tracking_uri(self) -> str:
         """MLflow's tracking URI."""
-        return f"sqlite:///{self.mlflow / 'mlflow.db'}"
+        return f"sqlite:///{self.mlflow_database}"
+
+    @property
+    def mlflow_database(self) -> Path:
+        """MLflow's database."""
+        return self.mlflow / "mlflow.db"
 
     def relative(self, path: Path) -> str:
         """``path`` relative to the root, with forward slashes."""
@@ -213,7 +230,12 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     # --- life cycle ---------------------------------------------------------------------------
     def initialise(self) -> "Store":
-        """Create what a new store needs; idempotent. Raises InputError when this fails."""
+        """Create what a new store needs, mend what was moved; idempotent.
+
+        Raises InputError when the store cannot be written, or when its path cannot be part of a
+        database's address.
+        """
+        self.check_path()
         try:
             for folder in (self.raw_clips, self.raw_annotations, self.raw_motion):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -229,7 +251,26 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
                 file=self.path,
                 hint="Choose a folder you may write to with --store or ASSETS_STORE",
             ) from error
+        return self.settled()
+
+    def settled(self) -> "Store":
+        """The store, its addresses mended when it was moved. Does nothing when there is none."""
+        settle(self.path)
         return self
+
+    def creation_lock(self) -> BaseFileLock:
+        """The lock under which databases are created."""
+        return file_lock(self.path / LOCK)
+
+    def check_path(self) -> None:
+        """Raise InputError when Dagster or MLflow would write to another path than the store's."""
+        if re.search(r"\?|%[0-9a-fA-F]{2}", str(self.path)):
+            raise InputError(
+                "the path of the store holds a '?' or a '%' with two digits, which mean something "
+                "else in the address of a database",
+                file=self.path,
+                hint="Rename the folder, or choose another one with --store or ASSETS_STORE",
+            )
 
 
 def _height(table: Path) -> int:
@@ -240,14 +281,31 @@ def _height(table: Path) -> int:
 
 
 def open_instance(store: Store) -> dg.DagsterInstance:
-    """The Dagster instance of the store, the same that its web UI shows."""
+    """The Dagster instance of the store, the same that its web UI shows.
+
+    Creates its databases, by one process at a time. Raises InputError for a database that cannot
+    be used.
+    """
     store.initialise()
-    instance = dg.DagsterInstance.from_config(str(store.dagster_home))
+    home, pools = store.dagster_home, _pools()
+    if has_own_storage(home):  # only its first opening creates anything, and it may be any
+        with store.creation_lock():
+            instance = dg.DagsterInstance.from_config(str(home))
+    else:
+        if not is_created(home):
+            with store.creation_lock():
+                if not is_created(home):
+                    create_databases(home, pools)
+        check_databases(home)
+        instance = dg.DagsterInstance.from_config(str(home))
+    if pools_differ(instance, pools):
+        with store.creation_lock():
+            set_pools(instance, pools)
+    return instance
+
+
+def _pools() -> dict[str, int]:
+    """Limits of the pools on this machine."""
     cores = os.cpu_count() or 1
     # Without a GPU the trainings are single-threaded and run side by side.
-    gpu = 1 if Path("/dev/nvidia0").exists() else cores
-    for pool, limit in (("gpu", gpu), ("decode", cores)):
-        storage = instance.event_log_storage
-        if {i.name: i.limit for i in storage.get_pool_limits()}.get(pool) != limit:
-            storage.set_concurrency_slots(pool, limit)
-    return instance
+    return {"gpu": 1 if Path("/dev/nvidia0").exists() else cores, "decode": cores}

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from dance_models.errors import InputError
 from dance_models.video.images import clip_digest
 from pipelines.storage.store import Store
+from pipelines.tracking.kept_versions import kept_annotations, kept_table
 from pipelines.tracking.lineage_record import CHECKPOINT_TAG, TABLES, Record, read_record
 from pipelines.tracking.model_digest import model_digest
 from pipelines.tracking.registry import MODEL_TAG, MODELS, Registry
@@ -22,12 +23,14 @@ SHOWN_DIGITS: Final = 12  # digits of a digest that are shown
 class Node:
     """A version, run, table or file; ``children`` are what it was made from.
 
-    ``digest`` is the sha256 that the file or folder had when the model was made.
+    ``digest`` is the sha256 that the file or folder had when the model was made. ``kept`` is where
+    the store keeps that version of a table or annotation file.
     """
 
     title: str
     digest: str = ""
     file: Path | None = None
+    kept: Path | None = None
     children: tuple["Node", ...] = ()
     drawn: bool = True  # False for the tables of single clips: they would crowd out the rest
 
@@ -42,21 +45,38 @@ class Node:
         """The title with the first digits of the digest."""
         return f"{self.title}  sha256 {self.digest[:SHOWN_DIGITS]}" if self.digest else self.title
 
-    def difference(self) -> str | None:
-        """How the file differs from its digest, None when it does not."""
+    def state(self) -> "State":
+        """How the file compares with its digest."""
         if not self.digest or self.file is None:
-            return None
-        if not self.file.exists():
-            return f"{self.title}: {self.file} is missing"
-        # a folder is a logged model, or a clip of numbered images
-        is_model = (self.file / "MLmodel").is_file()
-        now = model_digest(self.file) if is_model else clip_digest(self.file)
+            return State()
+        now = _digest(self.file)
         if now == self.digest:
-            return None
-        return (
-            f"{self.title}: {self.file} has changed "
-            f"(sha256 {now[:SHOWN_DIGITS]}, was {self.digest[:SHOWN_DIGITS]})"
+            return State()
+        kept = _digest(self.kept) if self.kept is not None else ""
+        if kept == self.digest:
+            return State(superseded=f"{self.title}: kept as {self.kept}")
+        change = (
+            f"has changed (sha256 {now[:SHOWN_DIGITS]}, was {self.digest[:SHOWN_DIGITS]})"
+            if now
+            else "is missing"
         )
+        also = f", and so has its kept version {self.kept}" if kept else ""
+        return State(differs=f"{self.title}: {self.file} {change}{also}")
+
+
+@dataclass(frozen=True)
+class State:
+    """A compared file: neither when it is what it was, else a line in one of the two."""
+
+    differs: str = ""  # the version that the model was made from is nowhere
+    superseded: str = ""  # the store has another version today, and keeps that one
+
+
+def _digest(file: Path) -> str:
+    """sha256 of a file, of a logged model or of a clip of numbered images; "" without one."""
+    if not file.exists():
+        return ""
+    return model_digest(file) if (file / "MLmodel").is_file() else clip_digest(file)
 
 
 def trace(store: Store, name: str) -> Node:
@@ -105,7 +125,7 @@ def _run_node(tracker: Tracker, run_id: str) -> Node:
 def _data_node(store: Store, record: Record) -> Node:
     tables = record["tables"]
     parts = [
-        Node(f"table {name}", tables[name], store.table(name))
+        _table_node(store, name, tables[name])
         for name in TABLES
         if tables.get(name) and name != "split_manifest"
     ]
@@ -114,33 +134,51 @@ def _data_node(store: Store, record: Record) -> Node:
         clips = {n: c for n, c in record["clips"].items() if c["split"] == split}
         nodes = tuple(_clip_node(store, n, c, record) for n, c in sorted(clips.items()))
         parts.append(Node(f"{split}: {counts[split]} clips", children=nodes))
-    path = store.table("split_manifest")
-    return Node("table split_manifest", tables["split_manifest"], path, tuple(parts))
+    return replace(
+        _table_node(store, "split_manifest", tables["split_manifest"]), children=tuple(parts)
+    )
+
+
+def _table_node(store: Store, name: str, digest: str, clip: str | None = None) -> Node:
+    title = f"table {name} of {clip}" if clip else f"table {name}"
+    kept = kept_table(store, name, digest)
+    # The tables of single clips would crowd out the rest of a drawing.
+    return Node(title, digest, store.table(name, clip), kept, drawn=clip is None)
 
 
 def _clip_node(store: Store, name: str, clip: Mapping[str, Any], record: Record) -> Node:
-    tables = [
-        Node(f"table {table} of {name}", digest, store.table(table, name), drawn=False)
-        for table, digest in clip["tables"].items()
-    ]
+    tables = [_table_node(store, table, digest, name) for table, digest in clip["tables"].items()]
+    known = [(Path(path), record["annotations"][path]) for path in clip["annotations"]]
     files = [
-        Node(f"annotations {Path(path).name}", record["annotations"][path], Path(path))
-        for path in clip["annotations"]
+        Node(f"annotations {path.name}", digest, path, kept_annotations(store, path, digest))
+        for path, digest in known
     ]
     title = f"clip {name} ({clip['style']}, take {clip['group']})"
-    return Node(title, clip["sha256"], Path(clip["path"]), (*files, *tables))
+    return Node(title, clip["sha256"], Path(clip["path"]), children=(*files, *tables))
 
 
-def differences(root: Node) -> list[str]:
-    """The files that have changed or are missing, each once."""
-    seen: dict[tuple[str, str], str | None] = {}
+@dataclass(frozen=True)
+class Comparison:
+    """What comparing all files of a lineage gave: a line a file."""
+
+    differs: tuple[str, ...]
+    superseded: tuple[str, ...]
+
+
+def compare(root: Node) -> Comparison:
+    """Compare every file, each once, with the digest that it had when the model was made."""
+    seen: dict[tuple[str, str], State] = {}
     for node in root.walk():
         key = (str(node.file), node.digest)
         if key not in seen:
-            seen[key] = node.difference()
-    return [line for line in seen.values() if line]
+            seen[key] = node.state()
+    states = seen.values()
+    return Comparison(
+        tuple(state.differs for state in states if state.differs),
+        tuple(state.superseded for state in states if state.superseded),
+    )
 
 
 def checked(root: Node) -> int:
-    """How many files and folders :func:`differences` compares."""
+    """How many files and folders :func:`compare` compares."""
     return len({str(n.file) for n in root.walk() if n.digest and n.file is not None})

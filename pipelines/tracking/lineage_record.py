@@ -52,10 +52,11 @@ def make_record(store: Store) -> Record:
     }
 
 
-def log_record(tracker: Tracker, run_id: str) -> None:
-    """Keep the record of the current data set with a run."""
-    text = json.dumps(make_record(tracker.store), indent=1, sort_keys=True)
-    tracker.client.log_text(run_id, text, RECORD)
+def log_record(tracker: Tracker, run_id: str) -> Record:
+    """Keep the record of the current data set with a run; the record."""
+    record = make_record(tracker.store)
+    tracker.client.log_text(run_id, json.dumps(record, indent=1, sort_keys=True), RECORD)
+    return record
 
 
 def has_record(tracker: Tracker, run_id: str) -> bool:

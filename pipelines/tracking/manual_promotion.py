@@ -2,6 +2,8 @@
 
 from dance_models.errors import InputError
 from pipelines.storage.store import Store
+from pipelines.tracking.kept_versions import keep_versions
+from pipelines.tracking.lineage_record import has_record, read_record
 from pipelines.tracking.registry import (
     APPROVAL_TAG,
     APPROVED_BY_TAG,
@@ -55,6 +57,9 @@ def promote(store: Store, task: str, version: int | None, force: bool, reason: s
         registry.tag(number, {FORCED_TAG: reason})
     if ROLLED_BACK_TAG in registry.tags(number):
         registry.untag(number, ROLLED_BACK_TAG)
+    run_id = registry.run_id(number)
+    if has_record(registry.tracker, run_id):  # a version that was registered before they were kept
+        keep_versions(store, read_record(registry.tracker, run_id))
     old = registry.promote(number)
     previous = f"; version {old} is previous" if old else ""
     return f"{registry.name} version {number} is champion{previous}."

@@ -8,7 +8,9 @@ from typing import Any, Final
 import polars as pl
 
 from dance_models.evaluation.gate import CANDIDATE, MEASURES, Decision
+from dance_models.skeleton import DANCE_14
 from pipelines.tracking.lineage_record import Record
+from pipelines.tracking.registry import PROFILE_TAG
 
 INTENDED_USE: Final = "Intended use"
 USE: Final = {
@@ -32,6 +34,17 @@ Coordinates are in torso lengths (median neck to mid-hip distance of the 27 pose
 relative to the pelvis of the last pose. Output `(B, 10, 14, 2)`: the next 10 poses, 40 ms apart, \
 in the same unit and origin. `dance_models.inference.forecast.forecast` converts from and to \
 pixels.""",
+}
+JOINTS: Final = f"""Joints, in this order, left and right being the dancer's: \
+{", ".join(f"{number} {name}" for number, name in enumerate(DANCE_14.names))}."""
+MISSING: Final = {
+    "recognition": """A joint that was not found in a frame has the position it had in the frame \
+before (before it was first found: the one it had then; never found: the pelvis), with \
+confidence, velocity and acceleration 0. A landmark that was not found lies on the pelvis with \
+visibility 0. NaN is not accepted. The output has no gaps.""",
+    "prediction": """A joint that was not found in a pose has the position it had in the pose \
+before (before it was first found: the one it had then). A window in which a joint was never \
+found cannot be forecast. NaN gives NaN. The output has no gaps.""",
 }
 LIMITS: Final = """One dancer per clip, 14 joints in two dimensions, image coordinates. Trained \
 only on the styles and takes listed here; `dance evaluate` scores it on other clips. Validation \
@@ -57,16 +70,19 @@ class CardFacts:
     validation: pl.DataFrame  # score table in which the version is called candidate
     test: pl.DataFrame | None  # the checkpoint's rows of the report, None when not scored yet
     method: str
+    example: Mapping[str, Any] | None = None  # EXAMPLE of the run, None without one
 
 
 def render_card(facts: CardFacts) -> str:
     """The whole card."""
     parts = [
-        f"# {facts.title}\n",
+        f"# {facts.title}\n\nTrained under profile `{_profile(facts)}`.\n",
         f"## Decision\n\nCompared with: {facts.compared_with}. All scores are on the same "
         f"validation clips.\n\n{facts.decision.markdown()}",
         f"## {INTENDED_USE}\n\n{USE[facts.task]}\n",
-        f"## Input and output\n\n`{facts.signature}`\n\n{INPUT[facts.task]}\n",
+        f"## Input and output\n\n`{facts.signature}`\n\n{INPUT[facts.task]}\n\n{JOINTS}\n\n"
+        f"{MISSING[facts.task]}\n",
+        _example_section(facts),
         _scores_section(facts),
         _data_section(facts),
         f"## Limits\n\n{LIMITS}\n",
@@ -74,6 +90,31 @@ def render_card(facts: CardFacts) -> str:
         _recipe_section(facts),  # last because it is the longest: a description may be cut
     ]
     return "\n".join(parts)
+
+
+def _example_section(facts: CardFacts) -> str:
+    """A real request: where it is, what it is of, and one pose of it."""
+    example = facts.example
+    if example is None:
+        return "## Example\n\nNone: an earlier version logged this model.\n"
+    shapes = " -> ".join(
+        "(B, " + ", ".join(map(str, example[end])) + ")" for end in ("input", "output")
+    )
+    first, last = example["frames"]
+    current = {"recognition": "the middle frame (the last, if causal)", "prediction": "the last"}
+    lines = [
+        f"## Example\n\n`serving_input_example.json` in the model's folder is a request of two "
+        f"windows, {shapes}: the first is of clip {example['clip']} ({example['split']}), frames "
+        f"{first} to {last}. Send it with `curl -H 'Content-Type: application/json' -d "
+        f"@serving_input_example.json http://HOST:PORT/invocations`. Its joints in "
+        f"{current[facts.task]}, in torso lengths:\n",
+        "| joint | x | y |\n|---|---|---|",
+    ]
+    lines += [
+        f"| {row['joint']} | {' | '.join(f'{x:.3f}' for x in row['position'])} |"
+        for row in example["joints"]
+    ]
+    return "\n".join([*lines, ""])
 
 
 def _scores_section(facts: CardFacts) -> str:
@@ -150,3 +191,7 @@ def _data_section(facts: CardFacts) -> str:
 def _recipe_section(facts: CardFacts) -> str:
     recipe = ", ".join(f"{key} {value}" for key, value in sorted(facts.parameters.items()))
     return f"## Recipe\n\n{recipe}\n"
+
+
+def _profile(facts: CardFacts) -> str:
+    return facts.tags.get(PROFILE_TAG, "unknown")

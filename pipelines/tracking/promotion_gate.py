@@ -16,8 +16,10 @@ import polars as pl
 from dance_models.config import GateConfig
 from dance_models.errors import InputError
 from dance_models.evaluation.gate import Criterion, Decision, Evidence, decide
+from dance_models.profiles import PROFILES
 from dance_models.tables import file_digest, write_text
 from pipelines.storage.store import Store
+from pipelines.tracking.kept_versions import keep_versions
 from pipelines.tracking.lineage_record import (
     CHECKPOINT_TAG,
     Record,
@@ -34,6 +36,7 @@ from pipelines.tracking.registry import (
     COMPARED_WITH_TAG,
     MODEL_TAG,
     NO_CHAMPION,
+    PROFILE_TAG,
     ROLLED_BACK_TAG,
     Registry,
     champion_text,
@@ -109,9 +112,11 @@ def run_gate(
     asset: str,
     config: GateConfig,
     log: Callable[[str], None] = print,
+    profile: str = "",
 ) -> GateResult:
     """Register the current training of a task's ``asset``, and promote it if the gate passes it.
 
+    ``profile`` counts for a training by an earlier version, which did not note its own.
     Raises InputError when the network was not trained on the current splits.
     """
     registry = Registry(Tracker(store), task)
@@ -126,7 +131,7 @@ def run_gate(
             f"{registry.name} version {candidate.number} is the challenger. "
             "Scoring it on the validation split."
         )
-        result = _evaluate(registry, candidate, champion, config)
+        result = _evaluate(registry, candidate, champion, config, profile)
     text = json.dumps(asdict(result), indent=1, sort_keys=True)
     write_text(store.output(CHAMPION_ASSETS[task]), text + "\n")
     return result
@@ -160,7 +165,8 @@ def _version_tags(tracker: Tracker, run_id: str, model_id: str, digest: str) -> 
         tracker.client.set_tag(run_id, CHECKPOINT_TAG, digest)
     if not has_record(tracker, run_id):
         log_record(tracker, run_id)
-    copied = ("git_commit", "dagster/run_id", "dagster/asset_key", "skeleton")
+    keep_versions(tracker.store, read_record(tracker, run_id))  # of runs from before they were kept
+    copied = ("git_commit", "dagster/run_id", "dagster/asset_key", "skeleton", PROFILE_TAG)
     return {
         **{key: value for key, value in tags.items() if key in copied},
         **{key: value for key, value in tags.items() if key.startswith("data_version/")},
@@ -187,14 +193,20 @@ def _champion_already(registry: Registry, candidate: Candidate, config: GateConf
 
 
 def _evaluate(
-    registry: Registry, candidate: Candidate, champion: str | None, config: GateConfig
+    registry: Registry,
+    candidate: Candidate,
+    champion: str | None,
+    config: GateConfig,
+    profile: str,
 ) -> GateResult:
     """Compare the candidate with the champion, record the decision, and promote if it passes."""
     evidence = _evidence(registry, candidate, champion, config)
     decision = decide(evidence, config)
     tags = registry.tags(candidate.number)
+    more = [_trained_in_full(tags.get(PROFILE_TAG) or profile)]
     if ROLLED_BACK_TAG in tags:
-        decision = replace(decision, criteria=(*decision.criteria, _rolled_back()))
+        more.append(_rolled_back())
+    decision = replace(decision, criteria=(*decision.criteria, *more))
     compared_with = champion or NO_CHAMPION
     _record(registry, candidate, evidence, decision, compared_with, config)
     state, approved_by = REFUSED, ""
@@ -212,6 +224,17 @@ def _evaluate(
         decision.markdown(),
         tuple(decision.refusals),
         approved_by,
+    )
+
+
+def _trained_in_full(profile: str) -> Criterion:
+    """Whether the profile that it was trained under is meant to give models that are used."""
+    known = PROFILES.get(profile)
+    return Criterion(
+        "trained in full",
+        f"profile {profile or 'unknown'}",
+        f"not {', '.join(name for name, p in PROFILES.items() if not p.candidates)}",
+        known is None or known.candidates,
     )
 
 

@@ -30,6 +30,7 @@ PREVIOUS: Final = "previous"
 
 # Tags of a version.
 MODEL_TAG: Final = "model_sha256"
+PROFILE_TAG: Final = "dance/profile"  # also of the run: the profile that it was trained under
 DECISION_TAG: Final = "gate/decision"  # passed or refused
 COMPARED_WITH_TAG: Final = "gate/champion"  # the version it was compared with, or none
 APPROVAL_TAG: Final = "gate/approval"  # "required" when a person has to approve

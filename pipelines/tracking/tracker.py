@@ -1,31 +1,38 @@
 """MLflow on SQLite inside the store: one run a training, with tags that lead back to Dagster."""
 
 import logging
+import sqlite3
 import subprocess
 from collections.abc import Mapping
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlparse
 
 from dance_models.tables import write_text
-from pipelines.storage.locks import file_lock
+from pipelines.storage.creation import check_database
+from pipelines.storage.place import EXPERIMENT
 from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
-    from filelock import BaseFileLock
     from mlflow import MlflowClient
 
-EXPERIMENT: Final = "dance-pose"
+EXAMPLE: Final = "example.json"  # of a run: what its model's example request is
+# MLflow's UI opens on its pages for language models unless its address says otherwise.
+TRAINING_VIEW: Final = "workflowType=machine_learning"
+EXPERIMENT_KIND: Final = {"mlflow.experimentKind": "custom_model_development"}
 UI_ADDRESS: Final = "http://127.0.0.1:5000"
 DIGEST_LENGTH: Final = 36  # MLflow refuses longer digests of data sets
 
 # The environment of processes that log or load models through MLflow. The first setting makes it
 # refuse models that need pickle: also the one that it loads to validate what it just logged. The
-# processes of the pipeline itself load no model through MLflow.
+# processes of the pipeline itself load no model through MLflow. The last two turn telemetry off.
 MLFLOW_ENVIRONMENT: Final = {
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
 }
 
 
@@ -41,27 +48,54 @@ class Tracker:
         # Otherwise it logs every migration of a new database.
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
         from mlflow import MlflowClient
+        from mlflow.environment_variables import MLFLOW_DISABLE_TELEMETRY
+        from mlflow.telemetry import set_telemetry_client
 
+        MLFLOW_DISABLE_TELEMETRY.set(True)
+        set_telemetry_client()  # again: the setting is read here, and nothing was sent so far
+        self.store.check_path()
         self.store.mlflow.mkdir(parents=True, exist_ok=True)
-        # Two processes that migrate a new database at the same time break it.
-        with self._migration_lock():
-            database = self.store.mlflow / "mlflow.db"
-            if not database.exists():  # renamed at the end: a killed migration leaves no database
-                part = database.with_suffix(".part")
-                part.unlink(missing_ok=True)
-                MlflowClient(tracking_uri=f"sqlite:///{part}").search_experiments(max_results=1)
-                part.replace(database)
+        self.store.settled()
+        database = self.store.mlflow_database
+        if not database.exists():
+            # Two processes that migrate a new database at the same time break it.
+            with self.store.creation_lock():
+                self._create_database(database)
+        check_database(database, "runs, registered versions and aliases are lost; trainings stay")
         return MlflowClient(tracking_uri=self.store.tracking_uri)
+
+    def _create_database(self, database: Path) -> None:
+        """Renamed at the end: a killed creation leaves no database. The caller holds the lock."""
+        from mlflow import MlflowClient
+
+        if database.exists():  # another process was first
+            return
+        part = database.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        new = MlflowClient(tracking_uri=f"sqlite:///{part}")
+        self._create_experiment(new)
+        # The experiment that MLflow adds itself would keep its files in the current folder.
+        with closing(sqlite3.connect(part)) as connection, connection:
+            own = (self.store.mlflow / "artifacts" / "default").as_uri()
+            connection.execute(
+                "UPDATE experiments SET artifact_location = ? WHERE name <> ?", (own, EXPERIMENT)
+            )
+        part.replace(database)
+
+    def _create_experiment(self, client: "MlflowClient") -> str:
+        artifacts = (self.store.mlflow / "artifacts").as_uri()
+        return str(client.create_experiment(EXPERIMENT, artifacts, EXPERIMENT_KIND))
 
     def initialise(self) -> str:
         """The experiment's id; creates the experiment when there is none."""
         client = self.client
-        with self._migration_lock():
-            found = client.get_experiment_by_name(EXPERIMENT)
-            if found is not None:
-                return str(found.experiment_id)
-            artifacts = (self.store.mlflow / "artifacts").as_uri()
-            return str(client.create_experiment(EXPERIMENT, artifact_location=artifacts))
+        found = client.get_experiment_by_name(EXPERIMENT)
+        if found is None:
+            with self.store.creation_lock():
+                found = client.get_experiment_by_name(EXPERIMENT)
+                if found is None:
+                    return self._create_experiment(client)
+        return str(found.experiment_id)
 
     # --- runs -----------------------------------------------------------------------------------
     def open_run(self, folder: Path, name: str, tags: Mapping[str, str]) -> str:
@@ -89,7 +123,7 @@ class Tracker:
 
     def run_url(self, run_id: str) -> str:
         """The address of a run in the UI that ``make ui`` starts."""
-        return f"{UI_ADDRESS}/#/experiments/{self.initialise()}/runs/{run_id}"
+        return f"{UI_ADDRESS}/#/experiments/{self.initialise()}/runs/{run_id}?{TRAINING_VIEW}"
 
     # --- artifacts ------------------------------------------------------------------------------
     def artifact(self, run_id: str, name: str) -> Path:
@@ -112,9 +146,6 @@ class Tracker:
 
         signature = Model.load(str(self.model_folder(model_id) / "MLmodel")).signature
         return "none" if signature is None else f"{signature.inputs} -> {signature.outputs}"
-
-    def _migration_lock(self) -> "BaseFileLock":
-        return file_lock(self.store.mlflow / ".migration.lock")
 
 
 def local_path(uri: str) -> Path:

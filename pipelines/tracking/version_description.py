@@ -1,6 +1,7 @@
 """The model card and the scores of a version: gathered, and written to MLflow."""
 
-from typing import Final
+import json
+from typing import Any, Final
 
 import polars as pl
 
@@ -11,6 +12,7 @@ from pipelines.tracking.lineage_record import read_record
 from pipelines.tracking.model_card import INTENDED_USE, CardFacts, render_card, score_rows
 from pipelines.tracking.registry import NETWORK_OF_TASK, NO_CHAMPION, Registry
 from pipelines.tracking.report_scores import read_scores
+from pipelines.tracking.tracker import EXAMPLE, Tracker
 
 CARD: Final = "model_card.md"
 DESCRIPTION_LIMIT: Final = 5000  # characters that MLflow's databases keep of a description
@@ -48,6 +50,7 @@ def describe_version(
         validation=evidence.scores,
         test=test,
         method=method,
+        example=_example(registry.tracker, run_id),
     )
     card = render_card(facts)
     tracker.client.log_text(run_id, card, CARD)
@@ -55,6 +58,15 @@ def describe_version(
     registry.tag(number, _score_tags(task, evidence.scores, CANDIDATE, "val"))
     if test is not None:
         registry.tag(number, _score_tags(task, test, facts.method, "test"))
+
+
+def _example(tracker: Tracker, run_id: str) -> dict[str, Any] | None:
+    """What the example request of a run's model is, None for a run without one."""
+    try:
+        plain: dict[str, Any] = json.loads(tracker.artifact(run_id, EXAMPLE).read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    return plain
 
 
 def decision_section(description: str) -> str:

@@ -8,7 +8,7 @@ datasets, initial.
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from dance_models.tables import file_digest
 from dance_models.training.loop import EpochRecord, TrainingResult
 from pipelines.storage.locks import file_lock
 from pipelines.storage.store import Store
-from pipelines.tracking.tracker import Tracker, short_digest
+from pipelines.tracking.tracker import EXAMPLE, Tracker, short_digest
 
 FIXED: Final = "fixed_split"
 DATASETS_LOCK: Final = ".datasets.lock"
@@ -97,15 +97,23 @@ def _train_folds(
     return results
 
 
-def _log_model(job: dict[str, Any], result: TrainingResult) -> str:
-    """Log the best weights as a pt2 model with signature, and both checkpoints as artifacts."""
+def _log_model(job: dict[str, Any], result: TrainingResult, runs: Sequence[PoseRun]) -> str:
+    """Log the best weights as a pt2 model with signature, and both checkpoints as artifacts.
+
+    The example request is of the ``runs``.
+    """
     import mlflow
     import mlflow.data.meta_dataset
     from mlflow.models import infer_signature
 
+    from dance_models.export.example import real_example
     from dance_models.export.program import exportable
 
     module, example = exportable(result.best)
+    real = real_example(result.best, runs, Path(job["crops"]))
+    if real is not None:  # else no run holds a whole window: its shape alone is shown
+        module, example = real.network, real.inputs
+        mlflow.log_dict(real.facts(), EXAMPLE)
     output = module(example).detach().numpy()
     mlflow.log_artifact(str(result.best), "checkpoints")
     mlflow.log_artifact(str(result.last), "checkpoints")
@@ -179,7 +187,7 @@ def run(pipes: PipesContext, job: dict[str, Any]) -> None:
         parts = {FIXED: result, **_named_folds(folds)}
         mlflow.log_params(_outcome_parameters(parts))
         pipes.log.info(f"Best epoch {result.best_epoch}; logging the model to MLflow.")
-        model_id = _log_model(job, result)
+        model_id = _log_model(job, result, load_pose_runs(Path(job["runs"])))
         difference = _export_difference(result, model_id)
     pipes.report_custom_message(
         {

@@ -122,6 +122,9 @@ def test_dagster_and_mlflow_link_to_each_other(finished: Finished) -> None:
     assert {"train_split", "val_split"} <= set(found["inputs"])
     assert "test_stga_net_mpjpe_torso_80" in found["metrics"]
     assert found["tags"]["data_version/train_split"] == store.digest("train_split")
+    assert found["tags"]["dance/profile"] == "smoke"
+    assert found["tags"]["mlflow.source.name"] == "retrain_all"
+    assert len(found["tags"]["mlflow.source.git.commit"]) == 40
     with open_instance(store) as instance:
         gated = last_materialization(instance, "prediction_champion", None)
         assert gated is not None

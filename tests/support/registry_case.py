@@ -25,7 +25,7 @@ from pipelines.storage.annotations import RAW_ANNOTATIONS
 from pipelines.storage.clips import RAW_CLIPS
 from pipelines.storage.store import Store
 from pipelines.tracking.lineage_record import CLIP_TABLES, log_record
-from pipelines.tracking.registry import Registry
+from pipelines.tracking.registry import PROFILE_TAG, Registry
 from pipelines.tracking.tracker import Tracker
 
 ASSET = "stga_net"
@@ -93,7 +93,9 @@ class Case:
         table = pl.DataFrame([known], schema=dict(RAW_ANNOTATIONS))
         write_table(table, store.table("raw_annotations"), {})
 
-    def train(self, name: str, *, noise: float = 0.0, gamma: float = 0.7) -> str:
+    def train(
+        self, name: str, *, noise: float = 0.0, gamma: float = 0.7, profile: str = "study"
+    ) -> str:
         """A "training" whose weights are fresh plus ``noise``; its MLflow run."""
         torch.manual_seed(0)
         net = StgaNetConfig(channels=4, hidden=8, gamma=gamma)
@@ -108,7 +110,8 @@ class Case:
         best = folder / "best.pt"
         save_checkpoint(state, best)
         splits = {f"{s}_split": self.store.digest(f"{s}_split") for s in ("train", "val")}
-        run_id = self._track(folder, best, {f"data_version/{k}": v for k, v in splits.items()})
+        tags = {f"data_version/{k}": v for k, v in splits.items()}
+        run_id = self._track(folder, best, {**tags, **({PROFILE_TAG: profile} if profile else {})})
         located = {"path": self.store.relative(best), "sha256": file_digest(best)}
         current = {"best": located, "last": located, "folds": [], "splits": splits}
         self.store.output(ASSET).write_text(json.dumps(current))

@@ -142,7 +142,7 @@ def test_a_forecast_gains_when_its_error_falls() -> None:
 
 
 def test_a_single_take_has_no_interval_and_its_gain_decides() -> None:
-    """The gate of profiles smoke and demo: it promotes on one take, and says that it is one."""
+    """A gate that was configured to promote on one take says that it is one."""
     rows = [{**paired(other, 1.0, spread=None), "n_takes": 1} for other in ("raw", "calibrated")]
     one = evidence(rows, champion_signature=None, takes=1)
     assert refused(decide(one, CONFIG)) == ["takes to judge by"]

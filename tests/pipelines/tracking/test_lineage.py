@@ -1,6 +1,8 @@
 """The lineage of a version, back to its files, and which of them have changed."""
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -10,12 +12,19 @@ from typer.testing import CliRunner
 
 from dance_models.errors import InputError
 from dance_models.profiles import PROFILES
-from dance_models.tables import write_table
+from dance_models.tables import file_digest, write_table
 from pipelines.cli import make_app
+from pipelines.commands.clean import Garbage, delete
 from pipelines.graph import stages_of
-from pipelines.tracking.lineage import differences, trace
+from pipelines.tracking.kept_versions import (
+    keep_versions,
+    kept_versions,
+    unused_versions,
+    versions_of,
+)
+from pipelines.tracking.lineage import compare, trace
 from pipelines.tracking.lineage_drawing import mermaid, write_drawing
-from pipelines.tracking.lineage_record import CLIP_TABLES, TABLES
+from pipelines.tracking.lineage_record import CLIP_TABLES, TABLES, make_record, read_record
 from pipelines.tracking.promotion_gate import run_gate
 
 CHAMPION = "dance-prediction@champion"
@@ -54,27 +63,116 @@ def test_lineage_leads_from_the_alias_to_the_files_and_reports_changes(
     assert drawing.read_text().startswith("# dance-prediction version 1 (champion)\n\n```mermaid\n")
 
     (case.store.raw_clips / "clip_02.mp4").write_text("another film")
-    (case.store.raw_annotations / "labels.json").unlink()
+    (case.store.raw_clips / "clip_03.mp4").unlink()
+    code, output = lineage(case, CHAMPION, "--check")
+    assert code == 1
+    assert "44 files checked, 2 differ." in output
+    assert "differs: clip clip_02 (ballet, take clip_02): " in output
+    assert "clip_03.mp4 is missing" in output
+    assert lineage(case, CHAMPION)[0] == 0  # without --check nothing is compared
+
+
+def test_what_the_store_made_again_is_superseded_and_kept(case: Case) -> None:
+    """A new data set and edited annotations: the champion's are kept, and nothing is red."""
+    case.train("first")
+    run_gate(case.store, "prediction", "stga_net", gate())
+    kept = case.store.table("pose_dataset").read_bytes()
+    labels = case.store.raw_annotations / "labels.json"
+    case.write_data(seed=5)
+    labels.write_text('{"more": 1}')  # edited in place
     changed = pl.DataFrame({"clip": ["clip_00"], "more": [1]})
     write_table(changed, case.store.table("pose_tracks", "clip_00"), {})
     code, output = lineage(case, CHAMPION, "--check")
-    assert code == 1
-    assert "44 files checked, 3 differ." in output
-    assert "differs: clip clip_02 (ballet, take clip_02): " in output
-    assert "labels.json is missing" in output
-    assert "table pose_tracks of clip_00" in output
-    assert lineage(case, CHAMPION)[0] == 0  # without --check nothing is compared
+    assert code == 0, output
+    # pose_dataset, train, val and test split, the tracks of a clip, the annotations; the others are
+    # the same again
+    assert "44 files checked, 0 differ; 6 are superseded: the store has newer ones" in output
+    digest = hashlib.sha256(kept).hexdigest()
+    assert (case.store.path / f"versions/pose_dataset/{digest}.parquet").read_bytes() == kept
+    labels.unlink()
+    assert lineage(case, CHAMPION, "--check")[0] == 0
+
+
+def test_promoting_by_hand_keeps_what_an_earlier_version_did_not(case: Case) -> None:
+    case.train("first", profile="smoke")
+    run_gate(case.store, "prediction", "stga_net", gate())
+    kept = kept_versions(case.store)
+    shutil.rmtree(case.store.path / "versions")
+    arguments = ["promote", "prediction", "--force", "--reason", "x", "--store"]
+    CliRunner().invoke(make_app(), [*arguments, str(case.store.path)], catch_exceptions=False)
+    assert kept and all(path.is_file() for path in kept)
+
+
+def test_what_neither_the_store_nor_its_kept_version_has_is_red(case: Case) -> None:
+    run_id = case.train("first")
+    run_gate(case.store, "prediction", "stga_net", gate())
+    record = read_record(case.tracker, run_id)
+    kept = {version.file.name: version.kept for version in versions_of(case.store, record)}
+    dataset = case.store.table("pose_dataset")
+    dataset.write_bytes(dataset.read_bytes() + b"x")  # in place: the kept version is the same file
+    case.store.table("test_split").unlink()
+    kept["test_split.parquet"].unlink()
+    (case.store.raw_annotations / "labels.json").unlink()
+    kept["labels.json"].write_text("[]")
+    found = compare(trace(case.store, CHAMPION))
+    assert [line.split(": ")[0] for line in found.differs] == [
+        "table pose_dataset", "table test_split", "annotations labels.json",
+    ]  # fmt: skip
+    assert f"has changed (sha256 {file_digest(dataset)[:12]}" in found.differs[0]
+    assert "so has its kept version" in found.differs[0]
+    assert found.differs[1].endswith("test_split.parquet is missing")
+    assert "labels.json is missing, and so has its kept version" in found.differs[2]
+    assert lineage(case, CHAMPION, "--check")[0] == 1
+
+
+def test_clean_keeps_the_versions_of_registered_models_and_of_trainings(case: Case) -> None:
+    case.train("first")
+    run_gate(case.store, "prediction", "stga_net", gate())
+    champions = kept_versions(case.store)
+    assert champions and all(path.is_file() for path in champions)
+    case.write_data(seed=5)
+    shutil.rmtree(case.store.model(ASSET))  # its registered version still stands on the tables
+    keep_versions(case.store, make_record(case.store))  # as for a training that is gone since
+    assert kept_versions(case.store) == champions
+    unused = unused_versions(case.store)
+    assert len(unused) == 4  # the new data set and splits
+    assert not champions & set(unused)
+    delete(case.store, Garbage(versions=unused))
+    assert unused_versions(case.store) == []
+    assert all(path.is_file() for path in champions)
+
+
+def test_a_table_that_changes_while_it_is_kept_is_not_kept_under_a_wrong_name(case: Case) -> None:
+    record = make_record(case.store)
+    case.write_data(seed=5)
+    keep_versions(case.store, record)
+    for version in versions_of(case.store, record):
+        assert not version.kept.is_file() or file_digest(version.kept) == version.digest
+
+
+def test_versions_are_copied_where_there_are_no_hard_links(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path, target: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    record = make_record(case.store)
+    keep_versions(case.store, record)
+    kept = list(versions_of(case.store, record))
+    assert all(file_digest(version.kept) == version.digest for version in kept)
+    assert {version.kept.stat().st_nlink for version in kept} == {1}
 
 
 def test_a_tampered_model_is_reported(case: Case) -> None:
     run_id = case.train("first")
     run_gate(case.store, "prediction", "stga_net", gate())
-    assert differences(trace(case.store, "dance-prediction/1")) == []
+    assert compare(trace(case.store, "dance-prediction/1")).differs == ()
     checkpoint = case.tracker.artifact(run_id, "checkpoints/best.pt")
     checkpoint.write_bytes(checkpoint.read_bytes() + b"x")
     (served,) = case.store.mlflow.rglob("models/*/artifacts")
     (served / "more").write_text("x")
-    found = differences(trace(case.store, "dance-prediction/1"))
+    found = compare(trace(case.store, "dance-prediction/1")).differs
     assert [line.split(":")[0] for line in found] == ["served model (pt2)", "checkpoint best.pt"]
 
 
@@ -85,7 +183,7 @@ def test_an_old_record_survives_a_new_data_set(case: Case) -> None:
     case.write_data(seed=5)
     root = trace(case.store, run_id)
     assert any(node.digest == before for node in root.walk())
-    assert any("table train_split" in line for line in differences(root))
+    assert any("table train_split" in line for line in compare(root).differs)
 
 
 def test_a_run_without_a_record_uses_the_stores_if_the_splits_match(case: Case) -> None:

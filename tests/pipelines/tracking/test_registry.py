@@ -1,6 +1,7 @@
 """A registry on SQLite: register, promote, refuse, roll back, and be killed between the steps."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from pipelines.stage import Inputs, StageContext
 from pipelines.tracking import promotion_gate as gating
 from pipelines.tracking.promotion_gate import AWAITING, KEPT, PROMOTED, REFUSED, run_gate
 from pipelines.tracking.registry import MODELS, Registry
-from pipelines.tracking.tracker import Tracker
+from pipelines.tracking.tracker import EXAMPLE, MLFLOW_ENVIRONMENT, Tracker
 
 NAME = MODELS["prediction"]
 
@@ -67,6 +68,60 @@ def test_versions_are_promoted_refused_and_rolled_back(case: Case) -> None:
     _check_refusals_and_force(case)
     _check_rollbacks(case)
     assert worse not in _replaced_mlflow_runs(case.store)
+
+
+def test_a_model_of_a_shortened_profile_is_no_candidate_unless_forced(case: Case) -> None:
+    run_id = case.train("first", profile="smoke")
+    example = {
+        "clip": "clip_03", "split": "val", "frames": [4, 36], "input": [27, 14, 2],
+        "output": [10, 14, 2], "joints": [{"joint": "neck", "position": [0.25, -1.0]}],
+    }  # fmt: skip
+    case.tracker.client.log_dict(run_id, example, EXAMPLE)
+    outcome = run_gate(case.store, "prediction", "stga_net", gate())
+    assert outcome.state == REFUSED
+    assert outcome.refusals == ("trained in full: profile smoke (required: not smoke)",)
+    assert case.registry.aliases() == {"challenger": "1"}
+    assert case.registry.tags("1")["dance/profile"] == "smoke"
+    card = case.tracker.artifact(run_id, "model_card.md").read_text()
+    for part in (
+        "Trained under profile `smoke`.", "(B, 27, 14, 2) -> (B, 10, 14, 2)", "0 head_top, 1 neck,",
+        "clip clip_03 (val), frames 4 to 36", "| neck | 0.250 | -1.000 |",
+    ):  # fmt: skip
+        assert part in card, part
+    code, output = dance(case, "promote", "prediction")
+    assert code == 1
+    assert "trained in full: profile smoke" in output
+    assert dance(case, "promote", "prediction", "--force", "--reason", "a demo needs it")[0] == 0
+    assert case.registry.aliases() == {"champion": "1"}
+    case.train("by an earlier version", profile="", noise=1e-4)
+    outcome = run_gate(case.store, "prediction", "stga_net", gate(), profile="smoke")
+    assert outcome.refusals == ("trained in full: profile smoke (required: not smoke)",)
+
+
+def test_mlflow_opens_on_trainings_and_its_telemetry_is_off(case: Case) -> None:
+    from mlflow.telemetry import get_telemetry_client
+
+    experiment = case.tracker.client.get_experiment(case.tracker.initialise())
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    assert case.tracker.run_url("r").endswith("/runs/r?workflowType=machine_learning")
+    assert get_telemetry_client() is None
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"].lower() == "true"  # for the processes of a run
+    assert MLFLOW_ENVIRONMENT["MLFLOW_DISABLE_TELEMETRY"] == MLFLOW_ENVIRONMENT["DO_NOT_TRACK"]
+
+
+def test_the_profiles_own_gates_do_not_promote_on_a_few_takes(case: Case) -> None:
+    """Three validation takes are too few in every profile, and that is the reason."""
+    case.train("first")
+    for profile in PROFILES.values():
+        assert profile.prediction_gate.fewest_takes >= 5
+        assert profile.recognition_gate.fewest_takes >= 5
+    fewest = PROFILES["demo"].prediction_gate.fewest_takes
+    outcome = run_gate(case.store, "prediction", "stga_net", gate(fewest_takes=fewest))
+    assert outcome.state == REFUSED
+    assert outcome.refusals == (
+        f"takes to judge by: 3 annotated validation takes (required: at least {fewest})",
+    )
+    assert [name for name, p in PROFILES.items() if not p.candidates] == ["smoke"]
 
 
 def _check_tags_and_card(case: Case, run_id: str) -> None:

@@ -17,6 +17,7 @@ import pytest
 from registry_case import ASSET, Case
 
 from dance_models.training.loop import TrainingResult
+from dance_models.training.synthetic import synthetic_runs
 from pipelines.training.child import _log_model
 
 
@@ -28,7 +29,8 @@ def test_a_champion_answers_invocations(case: Case, tmp_path: Path) -> None:
     mlflow.set_tracking_uri(case.store.tracking_uri)
     with mlflow.start_run(run_id=run_id):
         result = TrainingResult(best, best, [])
-        model_id = _log_model({"asset": ASSET}, result)
+        runs = synthetic_runs(1, 70)
+        model_id = _log_model({"asset": ASSET, "crops": ""}, result, runs)
     case.registry.promote(case.registry.register(run_id, model_id, {}))
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

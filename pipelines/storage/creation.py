@@ -1,0 +1,120 @@
+"""Creating the databases of a store, once, and recognising those that cannot be used.
+
+Dagster and MLflow create a database table by table and note its version at the end. Two processes
+that do so at once leave one with two versions, which neither tool opens again. So a database is
+created under another name, by one process at a time, and renamed when it is complete.
+"""
+
+import shutil
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+import yaml
+
+from dance_models.errors import InputError
+
+CREATING: Final = ".creating"  # in Dagster's home: what is not complete yet
+CONFIG: Final = "dagster.yaml"
+# Dagster's databases, and what deleting one loses.
+DATABASES: Final = {
+    "history/runs.db": "the list of runs is lost; results stay fresh",
+    "history/runs/index.db": "what was made from which inputs is lost, so everything is made again",
+    "schedules/schedules.db": "what sensors and the schedule have handled is lost",
+}
+# Keys of an edited ``dagster.yaml`` that put the databases elsewhere.
+STORAGES: Final = ("storage", "run_storage", "event_log_storage", "schedule_storage")
+
+
+def has_own_storage(home: Path) -> bool:
+    """Whether the ``dagster.yaml`` was edited to keep the databases elsewhere."""
+    try:
+        plain = yaml.safe_load((home / CONFIG).read_text("utf-8"))
+    except (OSError, yaml.YAMLError):
+        return False
+    return isinstance(plain, dict) and any(key in plain for key in STORAGES)
+
+
+def is_created(home: Path) -> bool:
+    """Whether all of Dagster's databases are there."""
+    return all((home / name).is_file() for name in DATABASES)
+
+
+def create_databases(home: Path, pools: Mapping[str, int]) -> None:
+    """Create those of Dagster's databases that are missing. The caller holds the creation lock.
+
+    A process that is killed here leaves nothing but a folder that the next one begins anew.
+    """
+    part = home / CREATING
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    shutil.copyfile(home / CONFIG, part / CONFIG)
+    with dg.DagsterInstance.from_config(str(part)) as instance:
+        set_pools(instance, pools)
+    for name in DATABASES:
+        with closing(sqlite3.connect(part / name)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        if not (home / name).exists():
+            (part / name).replace(home / name)
+    shutil.rmtree(part, ignore_errors=True)
+
+
+def pools_differ(instance: dg.DagsterInstance, pools: Mapping[str, int]) -> bool:
+    """Whether a pool has another limit than it should have."""
+    found = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
+    return any(found.get(name) != limit for name, limit in pools.items())
+
+
+def set_pools(instance: dg.DagsterInstance, pools: Mapping[str, int]) -> None:
+    """Set the limits of pools."""
+    for name, limit in pools.items():
+        instance.event_log_storage.set_concurrency_slots(name, limit)
+
+
+def check_databases(home: Path) -> None:
+    """Raise InputError for a database of Dagster that cannot be used, with what to do."""
+    for name, lost in DATABASES.items():
+        check_database(home / name, lost)
+
+
+def check_database(path: Path, lost: str) -> None:
+    """Raise InputError when the SQLite file ``path`` is damaged or half created.
+
+    ``lost`` says what is lost with it.
+    """
+    fault = _fault(path)
+    if fault is None:
+        return
+    raise InputError(
+        f"the database {fault}",
+        file=path,
+        hint=f"Restore it from a backup, or delete it with {_names(path)}: the next command "
+        f"creates a new one; {lost}",
+    )
+
+
+def _names(path: Path) -> str:
+    return " and ".join(f"{path.name}{end}" for end in ("-wal", "-shm"))
+
+
+def _fault(path: Path) -> str | None:
+    """Why a database cannot be used, None when it can, when it is missing or in use."""
+    if not path.is_file():
+        return None
+    if path.stat().st_size == 0 and not path.with_name(f"{path.name}-wal").is_file():
+        return "is empty"
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as connection:
+            count = connection.execute("SELECT count(*) FROM alembic_version").fetchone()[0]
+    except sqlite3.OperationalError as error:
+        # Otherwise locked, or on a disk that cannot be written: its user says so.
+        count = 0 if "no such table" in str(error) else 1
+    except sqlite3.DatabaseError as error:
+        return f"is damaged ({error})"
+    if count > 1:
+        return f"has {count} versions: two processes of an earlier version created it"
+    return None if count else "was never completed: the process that created it was killed"

@@ -1,0 +1,214 @@
+"""Where a store lies, and what is mended when it was moved or copied.
+
+MLflow's database and the tables of registered files hold absolute paths. A store remembers the
+path that it was last opened at. When it is opened at another one, every address below the old path
+is rewritten to the new one: in MLflow's database in one transaction, in each file by a rename. The
+remembered path is written last, so a mending that was killed is done again. Nothing is read from or
+written to the old path: a copy mends itself, and its original stays as it is.
+"""
+
+import json
+import logging
+import re
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlparse
+
+import polars as pl
+
+from dance_models.errors import InputError
+from dance_models.tables import write_table, write_text
+from pipelines.storage.locks import file_lock
+
+PLACE: Final = ".place.json"
+LOCK: Final = ".creation.lock"  # of first creation and of mending
+EXPERIMENT: Final = "dance-pose"
+# Tables of registered files below ``tables/``, whose text columns hold absolute paths.
+TABLES: Final = (
+    "raw_clips",
+    "raw_annotations",
+    "raw_motion",
+    "registered_folders",
+    "clip_folder_problems",
+    "annotation_file_problems",
+)
+# Columns of MLflow's database that hold addresses.
+ADDRESSES: Final = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+    ("datasets", "dataset_source"),
+    ("experiment_tags", "value"),
+    ("tags", "value"),
+    ("logged_model_tags", "value"),
+    ("model_version_tags", "value"),
+)
+RECORDS: Final = "mlflow/artifacts/*/artifacts/lineage.json"
+
+Moved = Callable[[str], str]
+
+
+def known_as(root: Path) -> Path:
+    """The path that the store at ``root`` is used by.
+
+    One folder that is mounted twice has two paths. The remembered one is used then, so that
+    commands that name either of them do not mend the store in turns.
+    """
+    place = remembered(root)
+    if place is None or place == root:
+        return root
+    try:
+        # A link at the old path is not a second mount: it may be removed at any time.
+        same = place.resolve() == place and place.samefile(root)
+    except OSError:
+        return root
+    return place if same else root
+
+
+def remembered(root: Path) -> Path | None:
+    """The path that the store was last opened at; None when it is not known."""
+    try:
+        plain = json.loads((root / PLACE).read_text("utf-8"))
+        return Path(plain["path"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return _place_by_mlflow(root)
+
+
+def settle(root: Path) -> str | None:
+    """Mend what a move or copy of the store at ``root`` broke; the line that was logged.
+
+    Does nothing when there is no store. Raises InputError when the store cannot be written.
+    """
+    if not root.is_dir() or _remembers(root):
+        return None
+    try:
+        with file_lock(root / LOCK):
+            if _remembers(root):
+                return None
+            old = remembered(root)
+            line = None
+            if old is not None and old != root:
+                mend(root, old)
+                line = f"This store was moved from {old} to {root}; its addresses were mended."
+                logging.getLogger(__name__).warning(line)
+            write_text(root / PLACE, json.dumps({"path": str(root)}) + "\n")
+            return line
+    except (OSError, sqlite3.Error) as error:
+        if remembered(root) in (None, root):
+            return None  # it cannot be written, and there is nothing to mend
+        raise InputError(
+            f"the store was moved, and its addresses cannot be mended: {error}",
+            file=root,
+            hint="Make the store writable and repeat the command",
+        ) from error
+
+
+def _remembers(root: Path) -> bool:
+    return (root / PLACE).is_file() and remembered(root) == root
+
+
+def mend(root: Path, old: Path) -> None:
+    """Rewrite every address below ``old`` to one below ``root``; doing it twice changes nothing."""
+    moved = mover(old, root)
+    _mend_mlflow(root / "mlflow" / "mlflow.db", moved)
+    for path in root.glob(RECORDS):
+        record = json.loads(path.read_text("utf-8"))
+        mended = _in_json(record, moved)
+        if mended != record:
+            write_text(path, json.dumps(mended, indent=1, sort_keys=True))
+    for name in TABLES:
+        path = root / "tables" / f"{name}.parquet"
+        if path.is_file():
+            _mend_table(path, moved)
+
+
+def mover(old: Path, new: Path) -> Moved:
+    """A function that replaces ``old`` by ``new`` at the start of every path or URI in a text."""
+    forms = [(old.as_uri(), new.as_uri()), (str(old), str(new))]
+    patterns = []
+    for before, after in forms:
+        # A store that was copied into itself: what is mended begins with the old path too.
+        rest = after.removeprefix(before) if after.startswith(f"{before}/") else ""
+        mended = rf"(?!{re.escape(rest)}(?:/|$))" if rest else ""
+        start, end = r"(?<![^\s\"'(])", r"(?=[/\s\"'):,;]|$)"
+        patterns.append((re.compile(f"{start}{re.escape(before)}{mended}{end}"), after))
+
+    def moved(text: str) -> str:
+        for pattern, after in patterns:
+            text = pattern.sub(lambda match, after=after: after, text)  # type: ignore[misc]
+        return text
+
+    return moved
+
+
+def _mend_mlflow(database: Path, moved: Moved) -> None:
+    """In one transaction. Columns that this version of MLflow does not have are left out."""
+    if not database.is_file():
+        return
+    with closing(sqlite3.connect(database, isolation_level=None, timeout=60)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for table, column in ADDRESSES:
+            if column not in {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}:
+                continue
+            rows = connection.execute(f"SELECT rowid, {column} FROM {table}").fetchall()
+            mended = [(_mended(value, moved), value, row) for row, value in rows if value]
+            changed = [(new, row) for new, value, row in mended if new != value]
+            connection.executemany(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", changed)
+        connection.execute("COMMIT")
+
+
+def _mended(value: str, moved: Moved) -> str:
+    """An address, or JSON with addresses in it, such as the source of a data set."""
+    if not value.startswith("{"):
+        return moved(value)
+    try:
+        plain = json.loads(value)
+    except ValueError:
+        return moved(value)
+    mended = _in_json(plain, moved)
+    return value if mended == plain else json.dumps(mended)
+
+
+def _mend_table(path: Path, moved: Moved) -> None:
+    table = pl.read_parquet(path)
+    texts = [name for name, kind in table.schema.items() if kind == pl.String]
+    mended = table.with_columns(
+        pl.Series(
+            name,
+            [None if value is None else moved(value) for value in table[name]],
+            dtype=pl.String,
+        )
+        for name in texts
+    )
+    if not mended.equals(table):
+        own = {k: v for k, v in pl.read_parquet_metadata(path).items() if k != "ARROW:schema"}
+        write_table(mended, path, own)
+
+
+def _in_json(value: Any, moved: Moved) -> Any:
+    if isinstance(value, dict):
+        return {moved(key): _in_json(item, moved) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_in_json(item, moved) for item in value]
+    return moved(value) if isinstance(value, str) else value
+
+
+def _place_by_mlflow(root: Path) -> Path | None:
+    """Where a store of an earlier version was made, by its experiment in MLflow."""
+    database = root / "mlflow" / "mlflow.db"
+    if not database.is_file():
+        return None
+    try:
+        with closing(sqlite3.connect(database, timeout=60)) as connection:
+            query = "SELECT artifact_location FROM experiments WHERE name = ?"
+            row = connection.execute(query, (EXPERIMENT,)).fetchone()
+    except sqlite3.Error:  # that it is damaged is said where it is opened
+        return None
+    if row is None or not str(row[0]).startswith("file://"):
+        return None
+    return Path(unquote(urlparse(row[0]).path)).parent.parent

@@ -1,0 +1,112 @@
+"""The versions of tables and annotation files that a trained model stands on, kept by content.
+
+A table of the store is replaced when it is made again. Its earlier version stays in
+``versions/<table>/<sha256>.parquet`` for as long as a registered model or a training of the store
+was made from it. It is a hard link: it takes no space until the table is replaced, and the size of
+the table from then on. Annotation files belong to the user and may be edited in place: they are
+copied. Clips are not kept.
+"""
+
+import os
+import shutil
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from dance_models.tables import file_digest
+from pipelines.storage.store import Store
+from pipelines.tracking.lineage_record import Record, has_record, read_record
+from pipelines.tracking.tracker import Tracker
+
+FOLDER: Final = "versions"
+ANNOTATIONS: Final = "annotations"
+RUN_NOTE: Final = "models/*/*/mlflow_run_id"
+
+
+class Version(NamedTuple):
+    """A file that a model was made from: where it is today, where it is kept, and its sha256."""
+
+    file: Path
+    kept: Path
+    digest: str
+
+
+def kept_table(store: Store, table: str, digest: str) -> Path:
+    """Where the version of a table with this sha256 is kept."""
+    return store.path / FOLDER / table / f"{digest}.parquet"
+
+
+def kept_annotations(store: Store, file: Path, digest: str) -> Path:
+    """Where the version of an annotation file with this sha256 is kept."""
+    return store.path / FOLDER / ANNOTATIONS / f"{digest}{file.suffix}"
+
+
+def versions_of(store: Store, record: Record) -> Iterator[Version]:
+    """The tables and annotation files of a record."""
+    tables = [(name, None, digest) for name, digest in record["tables"].items()]
+    for clip, facts in record["clips"].items():
+        tables += [(name, clip, digest) for name, digest in facts["tables"].items()]
+    for name, clip, digest in tables:
+        if digest:  # a table that was not there has none
+            yield Version(store.table(name, clip), kept_table(store, name, digest), digest)
+    for path, digest in record["annotations"].items():
+        yield Version(Path(path), kept_annotations(store, Path(path), digest), digest)
+
+
+def keep_versions(store: Store, record: Record) -> None:
+    """Keep the files of a record that still are what it says; those that are kept stay."""
+    for version in versions_of(store, record):
+        if not version.kept.is_file() and version.file.is_file():
+            _keep(version)
+
+
+def _keep(version: Version) -> None:
+    """Under a name of this process first: the file may be replaced at any time."""
+    kept = version.kept
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    part = kept.with_name(f".{kept.name}.{os.getpid()}.part")
+    part.unlink(missing_ok=True)
+    try:
+        if kept.parent.name == ANNOTATIONS:
+            shutil.copyfile(version.file, part)
+        else:
+            _link(version.file, part)
+        if file_digest(part) == version.digest:
+            part.replace(kept)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _link(source: Path, target: Path) -> None:
+    """A hard link, or a copy where the file system has none."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def kept_versions(store: Store, without: Collection[Path] = ()) -> set[Path]:
+    """The kept files that a registered version or a training of the store was made from.
+
+    ``without``: training folders that do not count, as they are about to be deleted.
+    """
+    if not store.mlflow_database.is_file():
+        return set()
+    tracker = Tracker(store)
+    runs = {str(version.run_id) for version in tracker.client.search_model_versions()}
+    for note in store.path.glob(RUN_NOTE):
+        if note.parent not in without:
+            runs.add(note.read_text("utf-8").strip())
+    return {
+        version.kept
+        for run_id in runs
+        if has_record(tracker, run_id)
+        for version in versions_of(store, read_record(tracker, run_id))
+    }
+
+
+def unused_versions(store: Store, without: Collection[Path] = ()) -> list[Path]:
+    """The kept files that nothing stands on any more."""
+    needed = kept_versions(store, without)
+    files = (path for path in (store.path / FOLDER).glob("*/*") if path.is_file())
+    return sorted(path for path in files if path not in needed)
