@@ -1,4 +1,4 @@
-# make install | demo | test | faults | e2e | lint | docs | ui | bench
+# make install | demo | test | faults | month | e2e | lint | docs | ui | bench
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ STORE ?= $(or $(ASSETS_STORE),assets_store)
 STAMP := $(VENV)/.installed
 export ASSETS_STORE := $(STORE)
 
-.PHONY: install demo test faults e2e lint docs ui bench clean-venv
+.PHONY: install demo test faults month e2e lint docs ui bench clean-venv
 
 install: $(STAMP)
 
@@ -28,6 +28,10 @@ test: install
 # Every fault twenty times at random moments; FAULTS_ARGS="--times 1" for a look. Takes hours.
 faults: install
 	PYTHONPATH=tests/support $(BIN)/python tests/faults/suite.py $(FAULTS_ARGS)
+
+# A store left to its daemon for thirty short days: about a quarter of an hour.
+month: install
+	PYTHONPATH=tests/support $(BIN)/python tests/faults/month.py $(MONTH_ARGS)
 
 # Servers and a headless browser (Chromium with its driver).
 e2e: install

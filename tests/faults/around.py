@@ -20,11 +20,11 @@ FAKETIME = ("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",)
 # --- disks ------------------------------------------------------------------------------------
 def full_disk(trial: Trial) -> list[str]:
     """The store's disk, a small one in memory, is filled at a random moment and later freed."""
-    with _small_disk(trial):
+    with small_disk(trial):
         process = trial.begin(*trial.scene.command)
         until(time.monotonic() + trial.moment(), process)
         filler = trial.store / "raw" / "filler"
-        _fill(filler)
+        fill(filler)
         started = time.monotonic()
         try:
             code = process.wait(300)
@@ -41,13 +41,13 @@ def full_disk(trial: Trial) -> list[str]:
 
 
 @contextmanager
-def _small_disk(trial: Trial) -> Iterator[None]:
+def small_disk(trial: Trial, megabytes: int = 200) -> Iterator[None]:
     """The trial's store on a file system of its own. Needs the right to mount."""
     kept = trial.store.with_name("kept")
     trial.store.rename(kept)
     trial.store.mkdir()
     subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", str(trial.store)], check=True
+        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(trial.store)], check=True
     )
     try:
         shutil.copytree(kept, trial.store, dirs_exist_ok=True)
@@ -61,7 +61,8 @@ def _small_disk(trial: Trial) -> Iterator[None]:
         kept.rename(trial.store)
 
 
-def _fill(path: Path) -> None:
+def fill(path: Path) -> None:
+    """Fill the disk of ``path`` with a file, to its last byte."""
     path.parent.mkdir(exist_ok=True)
     with path.open("wb", buffering=0) as handle:
         for size in (1 << 20, 1 << 12, 1 << 8, 1):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from scene import Trial
+from scene import END_S, PATIENCE, Trial
 
 STARTED_S = 600  # both servers answer within this, also on a busy machine
 
@@ -21,23 +21,54 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+class Server:
+    """``dance ui`` of a trial on free ports."""
+
+    def __init__(self, trial: Trial) -> None:
+        self.trial, self.port = trial, free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until Dagster's web server answers. Raises RuntimeError if not."""
+        self.port = free_port()
+        self.process = self.trial.begin(
+            "ui", "--dagster-port", str(self.port), "--mlflow-port", str(free_port())
+        )
+        deadline = time.monotonic() + STARTED_S
+        while not self.answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                log = self.trial.log.read_text("utf-8", "replace")
+                raise RuntimeError(f"dance ui did not start: {log[-2000:]}")
+            time.sleep(1)
+
+    def answers(self) -> bool:
+        """Whether the command runs and its web server answers."""
+        return self.process is not None and self.process.poll() is None and _answers(self.port)
+
+    def stop(self) -> None:
+        """End it with SIGTERM, as a service manager does."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(END_S * PATIENCE)
+
+    def start_again(self) -> None:
+        """End it, and start it."""
+        self.stop()
+        self.trial.gone()
+        self.start()
+
+
 @contextmanager
 def ui(trial: Trial) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
-    """``dance ui`` on free ports: its process, and Dagster's port once that answers."""
-    port = free_port()
+    """``dance ui``: its process, and Dagster's port once that answers."""
     trial.environment["DANCE_PROFILE"] = "smoke"
-    process = trial.begin("ui", "--dagster-port", str(port), "--mlflow-port", str(free_port()))
-    deadline = time.monotonic() + STARTED_S
+    server = Server(trial)
+    server.start()
+    assert server.process is not None
     try:
-        while not _answers(port):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"dance ui did not start: {trial.log.read_text()[-2000:]}")
-            time.sleep(1)
-        yield process, port
+        yield server.process, server.port
     finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(120)
+        server.stop()
 
 
 def graphql(port: int, query: str, **variables: Any) -> dict[str, Any]:
