@@ -1,4 +1,4 @@
-# make install | demo | test | e2e | lint | docs | ui | bench
+# make install | demo | test | faults | month | e2e | lint | docs | ui | bench
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ STORE ?= $(or $(ASSETS_STORE),assets_store)
 STAMP := $(VENV)/.installed
 export ASSETS_STORE := $(STORE)
 
-.PHONY: install demo test e2e lint docs ui bench clean-venv
+.PHONY: install demo test faults month e2e lint docs ui bench clean-venv
 
 install: $(STAMP)
 
@@ -24,6 +24,14 @@ demo: install
 # Two processes with a thread each: most tests wait for a process to start or a database.
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not e2e" --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
+
+# Every fault twenty times at random moments; FAULTS_ARGS="--times 1" for a look. Takes hours.
+faults: install
+	PYTHONPATH=tests/support $(BIN)/python tests/faults/suite.py $(FAULTS_ARGS)
+
+# A store left to its daemon for thirty short days: about a quarter of an hour.
+month: install
+	PYTHONPATH=tests/support $(BIN)/python tests/faults/month.py $(MONTH_ARGS)
 
 # Servers and a headless browser (Chromium with its driver).
 e2e: install

@@ -1,6 +1,9 @@
 """Checkpoints: written atomically, read without pickle's code execution."""
 
 import hashlib
+import os
+import sys
+from collections import OrderedDict
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -33,10 +36,37 @@ _KINDS: Final[dict[str, dict[str, Any]]] = {
 
 
 def save_checkpoint(state: dict[str, Any], path: Path) -> None:
-    """Write ``state`` (tensors and plain Python values) under a temporary name, then rename."""
-    part = path.with_name(f".{path.name}.part")
-    torch.save(state, part)
-    part.replace(path)
+    """Write ``state`` (tensors and plain Python values) under a temporary name, then rename.
+
+    Equal states give equal bytes.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as handle:  # by a name, torch would write that into the file
+            torch.save(_canonical(state), handle)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _canonical(value: Any) -> Any:
+    """``value`` with new containers, and one object for all equal strings.
+
+    Pickle writes an object that it has seen before as a reference. Which strings of a state are
+    the same object depends on whether it was read from a file.
+    """
+    if isinstance(value, str):
+        return sys.intern(value)
+    if isinstance(value, OrderedDict):  # of a module: load_state_dict reads the attribute
+        ordered = OrderedDict((_canonical(k), _canonical(v)) for k, v in value.items())
+        if hasattr(value, "_metadata"):
+            ordered._metadata = _canonical(value._metadata)  # type: ignore[attr-defined]
+        return ordered
+    if isinstance(value, dict):
+        return {_canonical(k): _canonical(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_canonical(item) for item in value)
+    return value
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

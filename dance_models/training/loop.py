@@ -2,8 +2,10 @@
 
 import json
 import math
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import chain, repeat
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Generic, TypeVar
@@ -213,7 +215,9 @@ class Trainer(Generic[Batch]):
 
     def _save(self, *, improved: bool) -> None:
         plain = experiment_to_plain(self.task.experiment)
+        # Durations are in progress.json, so that a seed gives the same checkpoints byte for byte.
         history = [asdict(record) for record in self.history]
+        speeds = [record.pop("steps_per_second") for record in history]
         if improved:
             best = {
                 "model": self.evaluated.state_dict(),
@@ -234,8 +238,12 @@ class Trainer(Generic[Batch]):
             **skeleton_record(skeleton_of(self.model)),
         }
         save_checkpoint(last, self.folder / "last.pt")
-        progress = {"epoch": len(self.history), "epochs": self.config.epochs}
-        part = self.folder / ".progress.part"
+        progress = {
+            "epoch": len(self.history),
+            "epochs": self.config.epochs,
+            "steps_per_second": speeds,
+        }
+        part = self.folder / f".progress.json.{os.getpid()}.part"
         part.write_text(json.dumps(progress), encoding="utf-8")
         part.replace(self.folder / "progress.json")
 
@@ -267,7 +275,21 @@ class Trainer(Generic[Batch]):
         if self.average is not None:
             self.evaluated.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.history = [EpochRecord(**record) for record in state["history"]]
+        speeds = self._speeds()
+        self.history = [
+            EpochRecord(**{"steps_per_second": speed, **record})
+            for record, speed in zip(
+                state["history"], chain(speeds, repeat(math.nan)), strict=False
+            )
+        ]
+
+    def _speeds(self) -> list[float]:
+        """Steps per second of the epochs that are done, as far as they are known."""
+        path = self.folder / "progress.json"
+        try:
+            return list(json.loads(path.read_text("utf-8"))["steps_per_second"])
+        except (OSError, ValueError, KeyError):  # killed before it was written, or an older one
+            return []
 
 
 def epoch_indices(

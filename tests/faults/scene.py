@@ -1,0 +1,292 @@
+"""Stores that faults happen to, commands that run on them, and what has to be equal afterwards."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import psutil
+from tiny_corpus import Corpus, write_tracks
+
+from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
+from dance_models.tables import file_digest
+from pipelines.storage.store import Store, open_instance
+from pipelines.tracking.tracker import Tracker
+
+MARK: Final = "DANCE_FAULT_TRIAL"  # in the environment of every process of a trial
+END_S: Final = 30  # within which everything ends, by the contract
+PATIENCE: Final = 4  # a busy machine may take so many times longer
+COMMAND_S: Final = 1200  # no command takes so long
+
+# What a run writes that depends on nothing but its input, below the store. The report holds the
+# time of its run, the registries the paths of a corpus.
+REPEATED: Final = (
+    "tables/**/*.parquet",
+    "frames/*/*.jpg",
+    "models/*/*/*.pt",
+    "models/*/*/runs.npz",
+    "reports/*.parquet",
+)
+ROLES: Final = {  # of a process, by a part of its command line
+    "worker": "multiprocessing.spawn",
+    "training": "pipelines.training.child",
+    "step": "multiprocessing.forkserver",
+    "daemon": "dagster-daemon",
+    "webserver": "dagster-webserver",
+    "code server": "dagster api grpc",
+    "mlflow": "mlflow server",
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A corpus, stores to begin from, and what an undisturbed run makes of them.
+
+    ``empty`` has nothing; ``ingested`` has the tables of all clips; ``finished`` everything.
+    """
+
+    folder: Path
+    corpus: Corpus
+    expected: dict[str, str]  # path below the store -> sha256
+    seconds: dict[str, float]  # of the undisturbed command from each of the stores
+
+    def start_store(self, name: str) -> Path:
+        """The store of that name; never changed, only copied."""
+        return self.folder / name
+
+    @property
+    def command(self) -> list[str]:
+        """The command of every trial."""
+        return run_command(self.corpus)
+
+
+def run_command(corpus: Corpus, *more: str) -> list[str]:
+    """``dance run`` on a corpus with its precomputed estimates."""
+    return [
+        "run", "--clips", str(corpus.clips), "--annotations", str(corpus.annotations),
+        "--tracks", str(corpus.tracks), "--profile", "smoke", "--workers", "2", *more,
+    ]  # fmt: skip
+
+
+def make_scene(folder: Path, clips: int = 6, frames: int = 64) -> Scene:
+    """Render a corpus and run on it undisturbed, or read the scene that is in ``folder``."""
+    corpus, note = Corpus(folder / "corpus"), folder / "scene.json"
+    if note.is_file():
+        return Scene(folder, corpus, **json.loads(note.read_text()))
+    shutil.rmtree(folder, ignore_errors=True)
+    write_demo_corpus(corpus.root, DemoCorpusConfig(clips, frames, size=(160, 120)))
+    write_tracks(corpus)
+    (folder / "empty").mkdir(parents=True)
+    seconds = {}
+    ingestion = run_command(
+        corpus, "--only", "clip_probe,pose_annotations,sampled_frames,pose_tracks"
+    )
+    for begin, end, command in (
+        ("empty", "ingested", ingestion),
+        ("ingested", "finished", run_command(corpus)),
+    ):
+        trial = Trial(Scene(folder, corpus, {}, {}), begin, Random(0), folder)
+        started = time.monotonic()
+        code, output = trial.run(*command)
+        if code:
+            raise RuntimeError(f"the undisturbed run ended with {code}:\n{output}")
+        seconds[begin] = time.monotonic() - started
+        trial.store.rename(folder / end)
+        trial.close()
+    seconds["empty"] += seconds["ingested"]
+    expected = digests(folder / "finished")
+    note.write_text(json.dumps({"expected": expected, "seconds": seconds}))
+    return Scene(folder, corpus, expected, seconds)
+
+
+def digests(store: Path) -> dict[str, str]:
+    """sha256 of every file that a repeated run makes again byte for byte."""
+    files = (path for pattern in REPEATED for path in sorted(store.glob(pattern)))
+    return {
+        path.relative_to(store).as_posix(): file_digest(path)
+        for path in files
+        if not path.stem.startswith(("raw_", "registered_"))
+    }
+
+
+@dataclass
+class Trial:
+    """One fault: a copy of a store, and processes that are all known by a mark."""
+
+    scene: Scene
+    start: str
+    random: Random
+    root: Path  # a folder for trials
+    id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    log: Path = field(init=False)
+    recovery: list[str] = field(default_factory=list)  # the command after the fault; default: same
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True)
+        self.log = self.folder / "log"
+        shutil.copytree(self.scene.start_store(self.start), self.store, symlinks=True)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of this trial alone."""
+        return self.root / f"trial-{self.id}"
+
+    @property
+    def store(self) -> Path:
+        """The copy that the fault happens to."""
+        return self.folder / "store"
+
+    def moment(self) -> float:
+        """A random time, in seconds, while the undisturbed command would run."""
+        return self.random.uniform(0, self.scene.seconds[self.start])
+
+    def own_corpus(self) -> Corpus:
+        """A copy of the corpus that may be changed, and a scene of what is made of it."""
+        own = Corpus(self.folder / "corpus")
+        shutil.copytree(self.scene.corpus.root, own.root)
+        self.recovery = run_command(own)
+        return own
+
+    # --- processes ------------------------------------------------------------------------------
+    def begin(self, *command: str) -> "subprocess.Popen[bytes]":
+        """Start ``dance`` with a command on the trial's store."""
+        environment = {
+            **os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "300", MARK: self.id,
+            **self.environment,
+        }  # fmt: skip
+        with self.log.open("ab") as output:
+            return subprocess.Popen(
+                [sys.executable, "-m", "pipelines.cli", command[0], "--store", str(self.store),
+                 *command[1:]],
+                env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def run(self, *command: str) -> tuple[int, str]:
+        """Run a command to its end; its exit code and all output of the trial."""
+        process = self.begin(*(command or self.scene.command))
+        code = process.wait(COMMAND_S)
+        return code, self.log.read_text("utf-8", "replace")
+
+    def processes(self, role: str = "") -> list[psutil.Process]:
+        """The live processes of the trial; with ``role`` those of one kind."""
+        return [p for p in marked(self.id) if not role or ROLES[role] in command_line(p)]
+
+    def kill_at(self, process: "subprocess.Popen[bytes]", seconds: float, role: str) -> bool:
+        """``kill -9`` of one process of a role at that time or as soon as there is one.
+
+        False when the command ended before.
+        """
+        until(time.monotonic() + seconds, process)
+        while process.poll() is None:
+            found = self.processes(role)
+            if found:
+                self.random.choice(found).kill()
+                return True
+            time.sleep(0.05)
+        return False
+
+    def gone(self, patience: float = END_S * PATIENCE) -> list[str]:
+        """Waits until no process of the trial is left; the command lines of those that are."""
+        deadline = time.monotonic() + patience
+        while (left := self.processes()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return [command_line(process) for process in left]
+
+    def close(self) -> None:
+        """End what is left of the trial and delete its folder."""
+        for process in self.processes():
+            process.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # --- afterwards -----------------------------------------------------------------------------
+    def differences(self) -> list[str]:
+        """How the store differs from one after an undisturbed run."""
+        return list(self._differences())
+
+    def bytes_lost(self, differences: list[str]) -> int:
+        """Bytes of the files that are missing or differ."""
+        finished = self.scene.start_store("finished")
+        files = {finished / line.split(" ")[0] for line in differences}
+        return sum(path.stat().st_size for path in files if path.is_file())
+
+    def python(self, *arguments: str) -> int:
+        """Run Python as one of the trial's processes; its exit code."""
+        environment = {**os.environ, MARK: self.id}
+        with self.log.open("ab") as output:
+            done = subprocess.run(
+                [sys.executable, *arguments],
+                check=False, env=environment, stdout=output, stderr=output,
+            )  # fmt: skip
+        return done.returncode
+
+    def _differences(self) -> Iterator[str]:
+        expected, found = self.scene.expected, digests(self.store)
+        for path in sorted(expected.keys() | found.keys()):
+            if path not in found:
+                yield f"{path} is missing"
+            elif path not in expected:
+                yield f"{path} is new"
+            elif found[path] != expected[path]:
+                yield f"{path} differs"
+        yield from open_runs(self.store)
+        yield from (f"left over: {p.name}" for p in sorted(self.store.rglob(".*.part*")))
+
+
+def until(deadline: float, process: "subprocess.Popen[bytes]") -> None:
+    """Sleep until a time, or the end of a process."""
+    while time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    """The live processes whose environment carries a mark."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            alive = process.status() != psutil.STATUS_ZOMBIE
+            if alive and process.environ().get(MARK) == mark:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def command_line(process: psutil.Process) -> str:
+    """The arguments of a process, "" when it has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
+def open_runs(store: Path) -> Iterator[str]:
+    """Runs of Dagster and MLflow that are not closed, and versions that are half registered."""
+    opened = Store(root=str(store))
+    with open_instance(opened) as instance:
+        for run in instance.get_runs():
+            if not run.is_finished:
+                yield f"Dagster run {run.run_id[:8]} is {run.status.value}"
+        slots = [
+            s
+            for key in instance.event_log_storage.get_concurrency_keys()
+            for s in instance.event_log_storage.get_concurrency_info(key).claimed_slots
+        ]
+        if slots:
+            yield f"{len(slots)} pool slots are taken"
+    tracker = Tracker(opened)
+    for run in tracker.client.search_runs([tracker.initialise()]):
+        if run.info.status not in ("FINISHED", "KILLED", "FAILED"):
+            yield f"MLflow run {run.info.run_id[:8]} is {run.info.status}"
+    for version in tracker.client.search_model_versions():
+        if "gate/decision" not in version.tags:
+            yield f"{version.name} version {version.version} has no decision"

@@ -1,0 +1,113 @@
+"""``dance ui`` of a trial, and jobs started in it through GraphQL."""
+
+import json
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from scene import END_S, PATIENCE, Trial
+
+STARTED_S = 600  # both servers answer within this, also on a busy machine
+
+
+def free_port() -> int:
+    """A TCP port of the loopback that nothing listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+class Server:
+    """``dance ui`` of a trial on free ports."""
+
+    def __init__(self, trial: Trial) -> None:
+        self.trial, self.port = trial, free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until Dagster's web server answers. Raises RuntimeError if not."""
+        self.port = free_port()
+        self.process = self.trial.begin(
+            "ui", "--dagster-port", str(self.port), "--mlflow-port", str(free_port())
+        )
+        deadline = time.monotonic() + STARTED_S
+        while not self.answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                log = self.trial.log.read_text("utf-8", "replace")
+                raise RuntimeError(f"dance ui did not start: {log[-2000:]}")
+            time.sleep(1)
+
+    def answers(self) -> bool:
+        """Whether the command runs and its web server answers."""
+        return self.process is not None and self.process.poll() is None and _answers(self.port)
+
+    def stop(self) -> None:
+        """End it with SIGTERM, as a service manager does."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(END_S * PATIENCE)
+
+    def start_again(self) -> None:
+        """End it, and start it."""
+        self.stop()
+        self.trial.gone()
+        self.start()
+
+
+@contextmanager
+def ui(trial: Trial) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
+    """``dance ui``: its process, and Dagster's port once that answers."""
+    trial.environment["DANCE_PROFILE"] = "smoke"
+    server = Server(trial)
+    server.start()
+    assert server.process is not None
+    try:
+        yield server.process, server.port
+    finally:
+        server.stop()
+
+
+def graphql(port: int, query: str, **variables: Any) -> dict[str, Any]:
+    """The data of an answer of Dagster's web server."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/graphql",
+        json.dumps({"query": query, "variables": variables}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        reply = json.load(answer)
+    if "errors" in reply:
+        raise RuntimeError(str(reply["errors"]))
+    return dict(reply["data"])
+
+
+def _answers(port: int) -> bool:
+    try:
+        graphql(port, "{ version }")
+    except (OSError, RuntimeError):
+        return False
+    return True
+
+
+def launch(port: int, job: str) -> str:
+    """Start a job as the web UI does; the id of its run."""
+    found = graphql(
+        port,
+        """{ repositoriesOrError { ... on RepositoryConnection { nodes {
+            name location { name } } } } }""",
+    )
+    (repository,) = found["repositoriesOrError"]["nodes"]
+    selector = {
+        "repositoryName": repository["name"],
+        "repositoryLocationName": repository["location"]["name"],
+        "pipelineName": job,
+    }
+    query = """mutation ($p: ExecutionParams!) { launchPipelineExecution(executionParams: $p) {
+        __typename ... on LaunchRunSuccess { run { runId } }
+        ... on PythonError { message } } }"""
+    reply = graphql(port, query, p={"selector": selector, "runConfigData": {}, "mode": "default"})
+    return str(reply["launchPipelineExecution"]["run"]["runId"])
