@@ -22,6 +22,7 @@ from dance_models.config import (
     identity,
 )
 from dance_models.errors import InputError
+from dance_models.files import replacing
 from dance_models.nets.build import skeleton_of
 from dance_models.skeleton import DANCE_14, BodyParts, Derivation, Skeleton
 
@@ -34,9 +35,9 @@ _KINDS: Final[dict[str, dict[str, Any]]] = {
 
 def save_checkpoint(state: dict[str, Any], path: Path) -> None:
     """Write ``state`` (tensors and plain Python values) under a temporary name, then rename."""
-    part = path.with_name(f".{path.name}.part")
-    torch.save(state, part)
-    part.replace(path)
+    # A file: given a name, torch would write it, and with it the process id, into the archive.
+    with replacing(path) as part, part.open("wb") as file:
+        torch.save(state, file)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from dance_models.checkpoint import (
 )
 from dance_models.config import Experiment, TrainingConfig
 from dance_models.errors import InputError
+from dance_models.files import replacing
 from dance_models.nets.build import skeleton_of
 from dance_models.training.averaging import moving_average
 from dance_models.training.optimiser import learning_rate, make_optimiser
@@ -235,9 +236,8 @@ class Trainer(Generic[Batch]):
         }
         save_checkpoint(last, self.folder / "last.pt")
         progress = {"epoch": len(self.history), "epochs": self.config.epochs}
-        part = self.folder / ".progress.part"
-        part.write_text(json.dumps(progress), encoding="utf-8")
-        part.replace(self.folder / "progress.json")
+        with replacing(self.folder / "progress.json") as part:
+            part.write_text(json.dumps(progress), encoding="utf-8")
 
     def _resume(self) -> None:
         path = self.folder / "last.pt"

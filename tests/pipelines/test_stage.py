@@ -45,8 +45,7 @@ class Bench:
     def stage(self, **declared: Any) -> Stage:
         @Stage(
             inputs=lambda context: self.inputs,
-            outputs=lambda store, clip: [store.table("audit")],
-            references=lambda store, clip: [store.path / "picture.jpg"],
+            outputs=lambda store, clip: [store.table("audit"), store.path / "picture.jpg"],
             group="test",
             version="7",
             **declared,

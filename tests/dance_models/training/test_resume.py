@@ -1,164 +1,56 @@
-"""An interrupted training ends bit for bit as if it had not been interrupted."""
+"""What an interrupted training cannot go on from is removed, and said; the rest stays."""
 
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-from dance_models.checkpoint import load_checkpoint, save_checkpoint
-from dance_models.config import MkffStGcnConfig, StgaNetConfig, TrainingConfig
-from dance_models.errors import InputError
-from dance_models.training.loop import EpochRecord, TrainingResult
-from dance_models.training.prediction import train_prediction
-from dance_models.training.recognition import train_recognition
-from dance_models.training.synthetic import synthetic_runs
-
-RUNS = synthetic_runs(4, 60)
-REFINER = MkffStGcnConfig(
-    spatial_channels=8, spatial_blocks=1, kinematic_channels=8, attention_blocks=1, landmarks=33
-)
-FORECASTER = StgaNetConfig(channels=4, hidden=8)
-TRAINING = TrainingConfig(
-    epochs=4, steps_per_epoch=3, batch_size=8, warmup_steps=2, ema_decay=0.9, jitter=0.01
-)
-
-Train = Callable[..., TrainingResult]
-TASKS = pytest.mark.parametrize(
-    "train",
-    [
-        lambda folder, config=TRAINING, on_epoch=None: train_recognition(
-            RUNS, REFINER, config, folder, on_epoch
-        ),
-        lambda folder, config=TRAINING, on_epoch=None: train_prediction(
-            RUNS, FORECASTER, config, folder, on_epoch
-        ),
-    ],
-    ids=["recognition", "prediction"],
-)
+from dance_models.checkpoint import save_checkpoint
+from dance_models.training.resume import discard_damaged
 
 
-def _timeless(history: list[EpochRecord]) -> list[EpochRecord]:
-    return [replace(record, steps_per_second=0) for record in history]
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for part in (tmp_path, tmp_path / "fold_0"):
+        for name in ("best.pt", "last.pt"):
+            save_checkpoint({"model": torch.arange(400)}, part / name)
+    (tmp_path / "progress.json").write_text('{"epoch": 3}')
+    return tmp_path
 
 
-def _assert_same(a: Any, b: Any, where: str = "checkpoint") -> None:
-    assert type(a) is type(b), where
-    if isinstance(a, torch.Tensor):
-        assert torch.equal(a, b), where
-    elif isinstance(a, dict):
-        assert a.keys() == b.keys(), where
-        for key in a.keys() - {"steps_per_second"}:
-            _assert_same(a[key], b[key], f"{where}.{key}")
-    elif isinstance(a, list | tuple):
-        assert len(a) == len(b), where
-        for i, (x, y) in enumerate(zip(a, b, strict=True)):
-            _assert_same(x, y, f"{where}.{i}")
-    else:
-        assert a == b, where
+def _flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
 
 
-class InterruptionError(Exception):
-    pass
+def test_whole_checkpoints_stay(folder: Path) -> None:
+    assert discard_damaged(folder) == []
+    assert len(list(folder.rglob("*.pt"))) == 4
 
 
-@TASKS
-@pytest.mark.parametrize("stops", [(1,), (2, 3)])
-def test_resumed_equals_uninterrupted(train: Train, stops: tuple[int, ...], tmp_path: Path) -> None:
-    whole = train(tmp_path / "whole")
-
-    def stop_at(epoch: int) -> Callable[[EpochRecord], None]:
-        def on_epoch(record: EpochRecord) -> None:
-            torch.rand(7)  # other random draws must not matter
-            if record.epoch == epoch:
-                raise InterruptionError
-
-        return on_epoch
-
-    for stop in stops:
-        with pytest.raises(InterruptionError):
-            train(tmp_path / "parts", on_epoch=stop_at(stop))
-    resumed = train(tmp_path / "parts")
-    assert _timeless(resumed.history) == _timeless(whole.history)
-    for which in ("last", "best"):
-        _assert_same(
-            load_checkpoint(getattr(resumed, which)), load_checkpoint(getattr(whole, which))
-        )
+@pytest.mark.parametrize("name", ["best.pt", "last.pt"])
+def test_a_damaged_checkpoint_makes_its_training_start_again(folder: Path, name: str) -> None:
+    _flip_a_bit(folder / name)
+    (line,) = discard_damaged(folder)
+    assert f"{folder / name} is damaged" in line and "starts again" in line
+    assert sorted(folder.rglob("*.pt")) == [folder / "fold_0" / n for n in ("best.pt", "last.pt")]
 
 
-def test_an_interrupted_epoch_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed in the middle of an epoch: the checkpoint of the previous epoch counts."""
-    from dance_models.training import recognition
-
-    whole = train_recognition(RUNS, REFINER, TRAINING, tmp_path / "whole")
-    calls = iter(range(100))
-    real = recognition.refinement_loss
-
-    def broken(*args: Any, **kwargs: Any) -> torch.Tensor:
-        if next(calls) == 7:  # the second step of the third epoch
-            raise InterruptionError
-        return real(*args, **kwargs)
-
-    with monkeypatch.context() as patch, pytest.raises(InterruptionError):
-        patch.setattr(recognition, "refinement_loss", broken)
-        train_recognition(RUNS, REFINER, TRAINING, tmp_path / "parts")
-    resumed = train_recognition(RUNS, REFINER, TRAINING, tmp_path / "parts")
-    assert _timeless(resumed.history) == _timeless(whole.history)
-    _assert_same(load_checkpoint(resumed.last), load_checkpoint(whole.last))
+def test_a_best_checkpoint_that_is_gone_cannot_be_made_from_the_last(folder: Path) -> None:
+    (folder / "best.pt").unlink()
+    (line,) = discard_damaged(folder)
+    assert "it is missing" in line
+    assert not (folder / "last.pt").exists()
 
 
-@TASKS
-def test_a_seed_determines_everything(train: Train, tmp_path: Path) -> None:
-    short = replace(TRAINING, epochs=1)
-    one, two = train(tmp_path / "one", short), train(tmp_path / "two", short)
-    other = train(tmp_path / "other", replace(short, seed=1))
-    assert _timeless(one.history) == _timeless(two.history)
-    _assert_same(load_checkpoint(one.last), load_checkpoint(two.last))
-    assert other.history[0].train_loss != one.history[0].train_loss
+def test_a_first_epoch_that_was_cut_short_needs_nothing(folder: Path) -> None:
+    (folder / "last.pt").unlink()
+    assert discard_damaged(folder) == []
 
 
-def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
-    train_recognition(RUNS, REFINER, TRAINING, tmp_path)
-    written = (tmp_path / "last.pt").stat().st_mtime_ns
-    seen: list[EpochRecord] = []
-    again = train_recognition(RUNS, REFINER, TRAINING, tmp_path, seen.append)
-    assert not seen
-    assert len(again.history) == TRAINING.epochs
-    assert (tmp_path / "last.pt").stat().st_mtime_ns == written
-
-
-def test_another_configuration_is_refused(tmp_path: Path) -> None:
-    train_recognition(RUNS, REFINER, replace(TRAINING, epochs=1), tmp_path)
-    with pytest.raises(InputError, match="another configuration"):
-        train_recognition(RUNS, REFINER, TRAINING, tmp_path)
-
-
-def test_a_damaged_checkpoint_names_the_file(tmp_path: Path) -> None:
-    (tmp_path / "last.pt").write_bytes(b"half of a checkpoint")
-    with pytest.raises(InputError, match=r"last\.pt.*cannot be read.*Delete it"):
-        train_recognition(RUNS, REFINER, TRAINING, tmp_path)
-
-
-def test_a_failed_write_leaves_the_old_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "last.pt"
-    save_checkpoint({"epoch": 1}, path)
-
-    def half(state: dict[str, Any], part: Path) -> None:
-        part.write_bytes(b"half")
-        raise OSError("disk full")
-
-    monkeypatch.setattr(torch, "save", half)
-    with pytest.raises(OSError, match="disk full"):
-        save_checkpoint({"epoch": 2}, path)
-    assert load_checkpoint(path) == {"epoch": 1}
-
-
-def test_checkpoints_hold_no_code(tmp_path: Path) -> None:
-    """``weights_only`` reading succeeds; an arbitrary object in the file is refused."""
-    torch.save({"model": Path("x")}, tmp_path / "evil.pt")
-    with pytest.raises(InputError, match="cannot be read"):
-        load_checkpoint(tmp_path / "evil.pt")
+def test_a_damaged_note_is_removed(folder: Path) -> None:
+    (folder / "progress.json").write_text('{"epo')
+    (line,) = discard_damaged(folder)
+    assert "progress.json is damaged" in line
+    assert not (folder / "progress.json").exists()
