@@ -192,14 +192,16 @@ class Stage:
             return self._damages_without_manifest(store, clip, last, main)
         recorded = str(last.metadata[MANIFEST].value)
         manifest: manifests.Manifest | None = manifests.read_manifest(store, self.name, clip)
-        if manifest is None or manifests.manifest_digest(manifest) != recorded:
+        lost = manifest is None or manifests.manifest_digest(manifest) != recorded
+        if lost:
             manifest = self._manifest_again(store, clip)
             if manifest is None or manifests.manifest_digest(manifest) != recorded:
                 path = store.relative(store.manifest(self.name, clip))
                 return [Damage(path, "is not that of the last materialization")]
+        assert manifest is not None
         found = manifests.damages(store, manifest, {main})
         if not found:
-            manifests.refresh(store, self.name, clip, manifest)
+            manifests.refresh(store, self.name, clip, manifest, lost=lost)
         return found
 
     def _manifest_again(self, store: Store, clip: str | None) -> manifests.Manifest | None:

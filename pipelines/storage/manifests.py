@@ -86,16 +86,19 @@ def damages(store: Store, manifest: Manifest, always: Collection[str] = ()) -> l
     return [Damage(path, what) for path, what in found if what is not None]
 
 
-def refresh(store: Store, asset: str, clip: str | None, manifest: Manifest) -> None:
+def refresh(
+    store: Store, asset: str, clip: str | None, manifest: Manifest, *, lost: bool = False
+) -> None:
     """Note the times of files whose content is the same, so that it is not hashed again.
 
-    A store that cannot be written to stays as it is.
+    With ``lost`` the manifest is written in any case. A store that cannot be written to stays as
+    it is.
     """
     fresh = dict(manifest)
     for path, record in manifest.items():
         with suppress(OSError):
             fresh[path] = replace(record, mtime_ns=(store.path / path).stat().st_mtime_ns)
-    if fresh != manifest:
+    if lost or fresh != manifest:
         with suppress(OSError):
             write_manifest(store, asset, clip, fresh)
 

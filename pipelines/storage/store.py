@@ -171,11 +171,10 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         """``current.json`` of a network that is trained. Raises InputError when it is damaged."""
         path = self.output(asset)
         try:
-            training: dict[str, Any] = json.loads(path.read_text("utf-8"))
-            complete = bool(training["best"]["sha256"] and training["last"]["path"])
-        except (ValueError, KeyError, TypeError):
-            complete = False
-        if not complete:
+            training = json.loads(path.read_text("utf-8"))
+        except ValueError:
+            training = None
+        if not isinstance(training, dict) or "best" not in training:
             hint = f"Run again: {asset} is made again"
             raise InputError("the file is damaged", file=path, hint=hint)
         return training
