@@ -1,7 +1,6 @@
 """Checkpoints: written atomically, read without pickle's code execution."""
 
 import hashlib
-import os
 import sys
 from collections import OrderedDict
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from dance_models.config import (
     identity,
 )
 from dance_models.errors import InputError
+from dance_models.files import replacing
 from dance_models.nets.build import skeleton_of
 from dance_models.skeleton import DANCE_14, BodyParts, Derivation, Skeleton
 
@@ -40,13 +40,9 @@ def save_checkpoint(state: dict[str, Any], path: Path) -> None:
 
     Equal states give equal bytes.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as handle:  # by a name, torch would write that into the file
-            torch.save(_canonical(state), handle)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    # A file: given a name, torch would write it, and with it the process id, into the archive.
+    with replacing(path) as part, part.open("wb") as file:
+        torch.save(_canonical(state), file)
 
 
 def _canonical(value: Any) -> Any:

@@ -61,3 +61,18 @@ class VideoError(InputError):
 
 class AnnotationError(InputError):
     """An annotation file as a whole cannot be read."""
+
+
+class ChangedError(InputError):
+    """A file is another one than it was when it was registered or when reading it began."""
+
+    def __init__(
+        self,
+        file: str | Path,
+        message: str = "the file changed while it was read",
+        hint: str = "Run again",
+    ) -> None:
+        super().__init__(message, file=file, hint=hint)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.file, self.message, self.hint))

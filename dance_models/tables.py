@@ -7,14 +7,16 @@ the old table or the new one, never a part of one.
 
 import hashlib
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
+from dance_models.errors import InputError
 from dance_models.evidence import NUM_EVIDENCE
+from dance_models.files import replacing
 from dance_models.skeleton import DANCE_14
 
 # A polars type is a class or an instance; a schema accepts both.
@@ -184,25 +186,39 @@ def conform(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
 
 def write_table(frame: pl.DataFrame, path: Path, metadata: Mapping[str, str] | None = None) -> str:
     """Write ``frame`` atomically as zstd Parquet and return the sha256 of the file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as part:
         frame.write_parquet(
             part,
             compression="zstd",
             row_group_size=4096,
             metadata=dict(metadata or table_metadata()),
         )
-        digest = file_digest(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return digest
+        return file_digest(part)
 
 
 def read_table(path: Path) -> pl.DataFrame:
-    """Read one Parquet table."""
-    return pl.read_parquet(path)
+    """Read one Parquet table. Raises InputError when the file is not one, or not whole."""
+    with _readable(path):
+        return pl.read_parquet(path)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Key-value metadata of a table. Raises InputError when the file is not one, or not whole."""
+    with _readable(path):
+        return pl.read_parquet_metadata(path)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pl.exceptions.PolarsError, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"the table cannot be read ({reason})",
+            file=path,
+            hint="Run again: what a run made, it makes again",
+        ) from error
 
 
 def file_digest(path: Path) -> str:
@@ -213,7 +229,5 @@ def file_digest(path: Path) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically (UTF-8)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")

@@ -19,6 +19,7 @@ from pipelines.commands.run import run
 from pipelines.commands.status import status
 from pipelines.commands.tables import tables
 from pipelines.commands.ui import ui
+from pipelines.commands.verify import verify
 
 
 def make_app() -> typer.Typer:
@@ -31,7 +32,7 @@ def make_app() -> typer.Typer:
     )
     commands: list[Callable[..., None]] = [
         *(run, status, tables, demo, evaluate, apply, promote, rollback, lineage),
-        *(export_frames, formats, ui, bench, clean),
+        *(export_frames, formats, ui, bench, clean, verify),
     ]
     for command in commands:
         app.command()(command)

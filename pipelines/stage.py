@@ -6,9 +6,12 @@ version. :meth:`Stage.asset` turns the declaration into an ordinary Dagster asse
 
 **The skip rule.** Every materialization records a digest of what went into it (data versions of
 the upstream tables, configuration, code version). A stage is fresh when the last materialization
-has the digest that its inputs give today and its files are what that materialization wrote. The
-rule is applied twice: before a run is started, and inside the asset. So a run that was killed, or
-one that was started in the web UI, reuses what is done.
+has the digest that its inputs give today and **every** file that it wrote is what it was
+(``pipelines/storage/manifests.py``). The rule is applied twice: before a run is started, and inside
+the asset. So a run that was killed, or one that was started in the web UI, reuses what is done.
+
+**The lock.** Inside the asset the rule is applied, and the result made and recorded, under a lock
+on the asset (and clip). A second process that wants the same result waits, and reuses it.
 """
 
 import hashlib
@@ -16,6 +19,7 @@ import inspect
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import ExitStack
 from dataclasses import dataclass, field, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,10 +28,14 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 import dagster as dg
 
 from dance_models.config import Profile, identity
+from dance_models.errors import InputError
 from dance_models.tables import file_digest
 from pipelines.checks.asset_checks import AssetChecks
 from pipelines.partitions import CLIPS, CLIPS_PER_RUN
 from pipelines.settings import mirror
+from pipelines.storage import manifests
+from pipelines.storage.locks import owned
+from pipelines.storage.manifests import Damage
 from pipelines.storage.registration import VERSION_TAG
 from pipelines.storage.store import Store
 
@@ -41,12 +49,15 @@ else:  # Dagster knows no parametrised result as the annotation of an asset with
 INPUTS_TAG: Final = "dance/inputs"
 # Metadata, because one run may make several clips, and Dagster's tags are those of the whole run.
 INPUTS: Final = "dance/inputs"
-OUTPUTS: Final = "dance/outputs"  # path in the store -> sha256
+OUTPUTS: Final = "dance/outputs"  # path in the store -> sha256, of the main file
+MANIFEST: Final = "dance/manifest"  # digest of the manifest of all files
+MADE_AGAIN: Final = "dance/made_again"  # lines on the files that were missing or damaged
 REUSED: Final = "dance/reused"
 # Tag of a run that may reuse every result, even of a stage that is otherwise always recomputed.
 ONLY_STALE_TAG: Final = "dance/only_stale"
 # Dagster refuses tag values of more than 63 characters.
 DIGEST_LENGTH: Final = 40
+MOST_LINES: Final = 5  # on damaged files of one stage
 
 Config = TypeVar("Config")
 Inputs = Mapping[str, Any]
@@ -127,10 +138,8 @@ class Stage:
     # The part of the profile that the web UI shows as the asset's configuration.
     config: Callable[[Profile], object | None] = lambda profile: None
     checks: AssetChecks | None = None  # run inside the asset's own step
-    # Files beside ``Store.output(name)``. When one is lost or altered the stage is stale.
+    # All files beside ``Store.output(name)``. When one is lost or altered the stage is stale.
     outputs: Files = lambda store, clip: ()
-    # Files that must exist but are not hashed, such as images.
-    references: Files = lambda store, clip: ()
     partitioned: bool = False  # one partition for each clip
     reuse: bool = True  # False: recomputes whenever a person or a sensor requests it
     pool: str | None = None
@@ -158,10 +167,9 @@ class Stage:
         """Digest of the code version and of everything that goes into the stage today."""
         return inputs_digest({"code": self.version, **self.inputs(context)})
 
-    def files(self, store: Store, clip: str | None) -> dict[str, str]:
-        """Path in the store -> sha256 ("" when it is missing) of every file that counts."""
-        paths = (store.output(self.name, clip), *self.outputs(store, clip))
-        return {store.relative(p): file_digest(p) if p.is_file() else "" for p in paths}
+    def files(self, store: Store, clip: str | None) -> list[Path]:
+        """Every file that the stage writes, the main one first."""
+        return list(dict.fromkeys((store.output(self.name, clip), *self.outputs(store, clip))))
 
     def fresh_materialization(
         self, instance: dg.DagsterInstance, store: Store, clip: str | None, digest: str
@@ -170,11 +178,56 @@ class Stage:
         last = last_materialization(instance, self.name, clip)
         if last is None or _recorded_inputs(last) != digest:
             return None
-        files = self.files(store, clip)
-        intact = all(files.values()) and all(p.is_file() for p in self.references(store, clip))
-        recorded = _recorded_outputs(last, next(iter(files)))
-        unchanged = all(files.get(path) == sha256 for path, sha256 in recorded.items())
-        return last if intact and unchanged else None
+        return None if self.damages(store, clip, last) else last
+
+    def damages(
+        self, store: Store, clip: str | None, last: dg.AssetMaterialization
+    ) -> list[Damage]:
+        """Files that are not what the materialization wrote; of an older one, as it was recorded.
+
+        The content of the main file counts whatever its time is: it is the data version.
+        """
+        main = store.relative(store.output(self.name, clip))
+        if MANIFEST not in last.metadata:
+            return self._damages_without_manifest(store, clip, last, main)
+        recorded = str(last.metadata[MANIFEST].value)
+        manifest: manifests.Manifest | None = manifests.read_manifest(store, self.name, clip)
+        lost = manifest is None or manifests.manifest_digest(manifest) != recorded
+        if lost:
+            manifest = self._manifest_again(store, clip)
+            if manifest is None or manifests.manifest_digest(manifest) != recorded:
+                path = store.relative(store.manifest(self.name, clip))
+                return [Damage(path, "is not that of the last materialization")]
+        assert manifest is not None
+        found = manifests.damages(store, manifest, {main})
+        if not found:
+            manifests.refresh(store, self.name, clip, manifest, lost=lost)
+        return found
+
+    def _manifest_again(self, store: Store, clip: str | None) -> manifests.Manifest | None:
+        """What the manifest would be of the files that are there; None when they do not tell."""
+        try:
+            return manifests.manifest_of(store, self.files(store, clip))
+        except (InputError, OSError, ValueError, KeyError):
+            return None
+
+    def _damages_without_manifest(
+        self, store: Store, clip: str | None, last: dg.AssetMaterialization, main: str
+    ) -> list[Damage]:
+        """The rule of versions without manifests: main files by their sha256, others are there."""
+        recorded = _recorded_outputs(last, main)
+        try:
+            paths = {store.relative(path): path for path in self.files(store, clip)}
+        except (InputError, OSError, ValueError, KeyError):
+            return [Damage(main, "cannot be read")]
+        paths |= {path: store.path / path for path in recorded}
+        found = []
+        for name, path in paths.items():
+            if not path.is_file():
+                found.append(Damage(name, "is missing"))
+            elif name in recorded and file_digest(path) != recorded[name]:
+                found.append(Damage(name, "is damaged"))
+        return found
 
     def is_fresh(
         self, instance: dg.DagsterInstance, store: Store, profile: Profile, clip: str | None = None
@@ -223,42 +276,76 @@ class Stage:
             op_tags=self.op_tags,
             automation_condition=self.automation_condition,
         )
-        def compute(context: dg.AssetExecutionContext) -> Result:
+        def compute(context: dg.AssetExecutionContext) -> Iterator[Result]:
             op_config = context.op_execution_context.op_config
             config = settings(**op_config).value() if settings else None
             store: Store = context.resources.store
-            if not self.partitioned:
-                return self._materialize(StageContext(store, profile, config, dagster=context))
+            clips = context.partition_keys if self.partitioned else [None]
             several = [
-                StageContext(store, profile, config, clip, dagster=context)
-                for clip in context.partition_keys
+                StageContext(store, profile, config, clip, dagster=context) for clip in clips
             ]
-            if len(several) == 1:
-                return self._materialize(several[0])
-            return self._materialize_several(context, several)
+            # Dagster records the result before it asks for the next one: under the lock.
+            with self._locked(several):
+                if len(several) == 1:
+                    yield self._materialize(several[0])
+                else:
+                    yield self._materialize_several(context, several)
 
         return compute
+
+    def _locked(self, several: Sequence[StageContext[Any]]) -> ExitStack:
+        """The locks of several clips, taken in one order by every process."""
+        with ExitStack() as locks:
+            for one in sorted(several, key=lambda one: one.partition or ""):
+                path = one.store.lock(self.name, one.partition)
+                locks.enter_context(owned(path, _named(self.name, one.partition), one.log.warning))
+            return locks.pop_all()
 
     def _made(self, context: StageContext[Any]) -> tuple[str, Metadata]:
         """Digest of the inputs, and metadata of the result: computed, or reused when fresh."""
         store, clip = context.store, context.partition
         digest = self.digest(context)
-        last = (
-            self.fresh_materialization(context.run.instance, store, clip, digest)
-            if self.reuse or _only_stale(context.run.run)
-            else None
-        )
-        if last is not None:
+        last = last_materialization(context.run.instance, self.name, clip)
+        unchanged = last is not None and _recorded_inputs(last) == digest
+        damaged = self.damages(store, clip, last) if last is not None and unchanged else []
+        if last is not None and unchanged and not damaged and self._may_reuse(context):
             context.log.info("Inputs are unchanged, so the existing result is used.")
-            return digest, {**last.metadata, REUSED: True, **self._recorded(context, digest)}
+            kept = {name: value for name, value in last.metadata.items() if name != MADE_AGAIN}
+            return digest, {**kept, INPUTS: digest, REUSED: True}
+        again = _made_again(damaged, _named(self.name, clip))
+        for line in again:
+            context.log.warning(line)
+        self._remove(store, clip, damaged)
         metadata = self.compute(
             StageContext(store, context.profile, context.config, clip, digest, context.dagster)
         )
-        return digest, {**metadata, REUSED: False, **self._recorded(context, digest)}
+        made = {MADE_AGAIN: again} if again else {}
+        return digest, {**metadata, **made, REUSED: False, **self._recorded(context, digest)}
+
+    def _may_reuse(self, context: StageContext[Any]) -> bool:
+        return self.reuse or _only_stale(context.run.run)
+
+    def _remove(self, store: Store, clip: str | None, damaged: Sequence[Damage]) -> None:
+        """Delete damaged files, so that no stage takes them for finished work.
+
+        The main file stays until it is replaced: stages look into it for what it was before.
+        """
+        main = store.output(self.name, clip)
+        for path in (store.path / damage.path for damage in damaged):
+            if path != main:
+                path.unlink(missing_ok=True)
 
     def _recorded(self, context: StageContext[Any], digest: str) -> Metadata:
-        files = self.files(context.store, context.partition)
-        return {INPUTS: digest, OUTPUTS: files}
+        """Write the manifest, and what a materialization says about it."""
+        store, clip = context.store, context.partition
+        manifest = manifests.manifest_of(store, self.files(store, clip))
+        manifests.write_manifest(store, self.name, clip, manifest)
+        main = store.relative(store.output(self.name, clip))
+        return {
+            INPUTS: digest,
+            OUTPUTS: {main: manifest[main].sha256},
+            MANIFEST: manifests.manifest_digest(manifest),
+        }
 
     def _materialize(self, context: StageContext[Any]) -> Result:
         digest, metadata = self._made(context)
@@ -271,7 +358,7 @@ class Stage:
             else []
         )
         return dg.MaterializeResult(
-            data_version=dg.DataVersion(next(iter(metadata[OUTPUTS].values()))),
+            data_version=dg.DataVersion(context.store.digest(self.name, context.partition)),
             metadata=metadata,
             tags={INPUTS_TAG: digest},
             check_results=checks.results(context.store, found) if checks else [],
@@ -333,6 +420,17 @@ class Stage:
             if isinstance(dep, Stage):
                 yield dep
                 yield from dep.upstream()
+
+
+def _named(asset: str, clip: str | None) -> str:
+    return f"{asset} of {clip}" if clip else asset
+
+
+def _made_again(damaged: Sequence[Damage], of: str) -> list[str]:
+    """A line for each of the first damaged files, and one for the others."""
+    lines = [f"{damage.line(of)}: made again" for damage in damaged[:MOST_LINES]]
+    more = len(damaged) - len(lines)
+    return [*lines, f"and {more} more files of {of}: made again"] if more else lines
 
 
 def _only_stale(run: dg.DagsterRun) -> bool:

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = {
     "dance_models": (
         "errors",
+        "files",
         "formats",
         "skeleton",
         "skeletons",

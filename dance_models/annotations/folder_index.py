@@ -10,7 +10,8 @@ from dance_models.annotations.archives import is_archive, parse_files
 from dance_models.annotations.detect_format import is_candidate
 from dance_models.annotations.image_names import Reading
 from dance_models.annotations.parsed_file import ParsedFile, Problem
-from dance_models.errors import AnnotationError, InputError
+from dance_models.errors import AnnotationError, ChangedError, InputError
+from dance_models.files import steady
 from dance_models.tables import file_digest
 
 
@@ -62,8 +63,11 @@ def index_annotations(
 def index_file(path: Path, reading: Reading) -> AnnotationFile:
     """What one file has annotations of, or why it cannot be used."""
     try:
-        digest = file_digest(path)
-        files = parse_files(path, reading)
+        with steady(lambda: [path]):  # what is hashed is what is read
+            digest = file_digest(path)
+            files = parse_files(path, reading)
+    except ChangedError as error:  # no digest: the next registration reads it again
+        return AnnotationFile(path, "", problem=error.advice)
     except AnnotationError as error:
         return AnnotationFile(path, "", problem=error.advice)
     except OSError as error:

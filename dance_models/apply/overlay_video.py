@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.apply.poses import FORECAST_STRIDE, VideoPoses, video_frames
+from dance_models.files import replacing
 from dance_models.metrics.horizon import HORIZON_STEPS
 from dance_models.render.overlay import draw_skeleton
 
@@ -24,8 +25,7 @@ def write_overlay(video: Path, poses: VideoPoses, target: Path) -> None:
     The forecast shows the dancer 400 ms after its frame, until the next forecast. The file has the
     time stamps of the video; it is written under a temporary name and renamed.
     """
-    part = target.with_name(f".{target.stem}.part.mp4")
-    with av.open(str(part), "w") as container:
+    with replacing(target) as part, av.open(str(part), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=max(1, round(poses.probe.fps)))
         stream.width, stream.height = (
             size // 2 * 2 for size in (poses.run.width, poses.run.height)
@@ -42,7 +42,6 @@ def write_overlay(video: Path, poses: VideoPoses, target: Path) -> None:
                 container.mux(packet)
         for packet in stream.encode():
             container.mux(packet)
-    part.replace(target)
 
 
 def _drawn(image: NDArray[np.uint8], poses: VideoPoses, position: int) -> NDArray[np.uint8]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
+from dance_models.files import replacing
 from dance_models.geometry import person_box
 
 CROP: Final = (128, 96)  # rows, columns
@@ -90,16 +91,11 @@ RECORD: Final = np.dtype(
 @contextmanager
 def writing_crops(path: Path, count: int) -> Iterator[NDArray[Any]]:
     """``count`` records to fill, mapped to a temporary file that becomes ``path`` on success."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with replacing(path) as part:
         records = np.lib.format.open_memmap(part, mode="w+", dtype=RECORD, shape=(count,))
         yield records
         records.flush()
         del records
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, eq=False)

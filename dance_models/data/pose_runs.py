@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dance_models.errors import InputError
 from dance_models.evidence import no_evidence
+from dance_models.files import replacing
 from dance_models.skeleton import Skeleton
 
 _NOT_GIVEN: Final[NDArray[np.float32]] = np.zeros(0, np.float32)
@@ -111,9 +112,8 @@ def save_pose_runs(runs: Sequence[PoseRun], path: Path) -> None:
         arrays[name] = np.concatenate([getattr(r, name) for r in runs])
     for name in _SCALARS:
         arrays[name] = np.array([getattr(r, name) for r in runs])
-    part = path.with_name(f".{path.stem}.part.npz")
-    np.savez(part, **arrays)  # type: ignore[arg-type]
-    part.replace(path)
+    with replacing(path) as part, part.open("wb") as file:  # a file: numpy would add a suffix
+        np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 def _known(array: NDArray[np.generic]) -> bool:

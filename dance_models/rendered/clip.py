@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from dance_models.config import EstimatorConfig, RenderedMotionConfig, identity
 from dance_models.estimators.factory import estimator_fingerprint, make_estimator
 from dance_models.estimators.protocol import PoseEstimate, PoseEstimator, stacked
+from dance_models.files import archive_damage, replacing
 from dance_models.motion.capture import Capture
 from dance_models.rendered.bodies import make_body
 from dance_models.rendered.film import decode, encode
@@ -165,12 +165,11 @@ def _thumb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def save_view(view: ViewFile, path: Path) -> None:
     """Write atomically."""
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part.npz")
     facts = {"size": np.array(view.size), "fps": np.array(view.fps), "crf": np.array(view.crf)}
     arrays = {name: getattr(view, name) for name in _ARRAYS}
     every = {"made": np.array(view.made), **facts, **arrays}
-    np.savez_compressed(part, **every)
-    part.replace(path)
+    with replacing(path) as part, part.open("wb") as file:  # a file: numpy would add a suffix
+        np.savez_compressed(file, **every)
 
 
 def load_view(path: Path) -> ViewFile:
@@ -189,6 +188,8 @@ def load_view(path: Path) -> ViewFile:
 def is_made(path: Path, made: str) -> bool:
     """Whether the file is there, whole, and was made from what has this digest."""
     try:
+        if archive_damage(path) is not None:
+            return False
         with np.load(path, allow_pickle=False) as stored:
             return str(stored["made"]) == made
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):

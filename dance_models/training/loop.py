@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import chain, repeat
@@ -24,6 +23,7 @@ from dance_models.checkpoint import (
 )
 from dance_models.config import Experiment, TrainingConfig
 from dance_models.errors import InputError
+from dance_models.files import replacing
 from dance_models.nets.build import skeleton_of
 from dance_models.training.averaging import moving_average
 from dance_models.training.optimiser import learning_rate, make_optimiser
@@ -243,9 +243,8 @@ class Trainer(Generic[Batch]):
             "epochs": self.config.epochs,
             "steps_per_second": speeds,
         }
-        part = self.folder / f".progress.json.{os.getpid()}.part"
-        part.write_text(json.dumps(progress), encoding="utf-8")
-        part.replace(self.folder / "progress.json")
+        with replacing(self.folder / "progress.json") as part:
+            part.write_text(json.dumps(progress), encoding="utf-8")
 
     def _resume(self) -> None:
         path = self.folder / "last.pt"

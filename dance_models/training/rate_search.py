@@ -14,6 +14,7 @@ from torch import nn
 from dance_models.checkpoint import Initial, experiment_to_plain
 from dance_models.config import TrainingConfig
 from dance_models.errors import InputError
+from dance_models.files import replacing
 from dance_models.training.loop import Batch, EpochRecord, Task, Trainer, TrainingResult
 
 RATES: Final = "learning_rates.json"  # in the folder of a training: scores of its pilots
@@ -95,9 +96,8 @@ def _searched(
             f"the loss diverged at every learning rate tried ({', '.join(map(str, scores))}): "
             "lower them or check the data"
         )
-    part = folder / f".{RATES}.part"
     record = {"experiment": plain, "scores": list(scores.items())}
-    part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    part.replace(path)
+    with replacing(path) as part:
+        part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     shutil.rmtree(folder / PILOTS)
     return scores

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.errors import VideoError
+from dance_models.files import replacing
 from dance_models.video.orientation import Orientation, as_shown
 from dance_models.video.picture import rgb_of
 from dance_models.video.probe import ClipProbe
@@ -213,6 +214,5 @@ def write_jpeg(path: Path, image: Image, quality: int) -> None:
     )
     if not done:
         raise OSError(f"cannot encode {path}")
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data.tobytes())
-    part.replace(path)
+    with replacing(path) as part:
+        part.write_bytes(data.tobytes())

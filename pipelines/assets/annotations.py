@@ -20,6 +20,7 @@ from pipelines.storage.annotation_report import (
     write_report,
 )
 from pipelines.storage.annotations import (
+    reading_annotations,
     reading_of,
     register_annotations,
     registered_annotations,
@@ -106,10 +107,12 @@ def pose_annotations(context: StageContext[None]) -> Metadata:
     table = pl.DataFrame(schema=ANNOTATIONS)
     problems: list[Problem] = []
     if probe["status"] == "ok" and files:
-        imported = import_clip(clip, files, _clip_info(probe), readings)
+        with reading_annotations(store, context.run.instance, rows):
+            imported = import_clip(clip, files, _clip_info(probe), readings)
         table, problems = imported.table, imported.problems
     elif files:
-        problems = [_of_quarantined(clip, path, of) for path, of in readings.items()]
+        with reading_annotations(store, context.run.instance, rows):
+            problems = [_of_quarantined(clip, path, of) for path, of in readings.items()]
     for problem in problems:
         context.log.warning(str(problem))
     write_problems(store, clip, problems)

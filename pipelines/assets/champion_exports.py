@@ -6,6 +6,7 @@ from typing import Final
 
 import dagster as dg
 
+from dance_models.files import replacing
 from dance_models.tables import file_digest, write_text
 from pipelines.stage import Metadata, Stage, StageContext
 from pipelines.storage.store import Store
@@ -58,10 +59,8 @@ def _export(store: Store, task: str, version: str) -> dict[str, str]:
     registry = Registry(Tracker(store), task)
     source = registry.tracker.model_folder(registry.model_id(version)) / PROGRAM
     target = store.exports / f"{task}.pt2"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
-    shutil.copyfile(source, part)
-    part.replace(target)
+    with replacing(target) as part:
+        shutil.copyfile(source, part)
     write_text(store.exports / f"{task}.md", registry.description(version))
     record = {
         "model": registry.name,

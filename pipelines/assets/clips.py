@@ -2,23 +2,38 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import polars as pl
 
 from dance_models.config import EstimatorConfig, SamplingConfig
-from dance_models.errors import InputError, VideoError
-from dance_models.tables import CLIP_PROBE, FRAMES, TRACKS, conform, table_metadata, write_table
+from dance_models.errors import ChangedError, InputError, VideoError
+from dance_models.files import steady
+from dance_models.tables import (
+    CLIP_PROBE,
+    FRAMES,
+    TRACKS,
+    conform,
+    read_metadata,
+    read_table,
+    table_metadata,
+    write_table,
+)
 from pipelines import previews
 from pipelines.checks.annotations import TRACK_CHECKS
 from pipelines.checks.clips import FRAMES_CHECKS, PROBE_CHECKS
 from pipelines.known_warnings import known_warnings_ignored
 from pipelines.partitions import CLIPS
 from pipelines.stage import Inputs, Metadata, Stage, StageContext
-from pipelines.storage.clips import register_clips, registered_clips
+from pipelines.storage.clips import reading_clip, register_clips, registered_clips
+from pipelines.storage.folders import remember_tracks
 from pipelines.storage.store import Store
 from pipelines.storage.tracks import TRACK_NOTES
+from pipelines.storage.weights import ready_weights
+
+if TYPE_CHECKING:
+    from dance_models.estimators.protocol import PoseEstimator
 
 GROUP = "ingestion"
 IDENTITY = ("clip", "style", "performer", "take", "sha256")
@@ -99,9 +114,9 @@ def clip_probe(context: StageContext[None]) -> Metadata:
     record: dict[str, Any] = dict.fromkeys(CLIP_PROBE)
     row = _registered(store, clip)
     record.update({k: row[k] for k in IDENTITY})
-    source = Path(row["path"])
     try:
-        probe = probe_clip(source, rate_of(row["fps"], source) if row["fps"] else None)
+        with reading_clip(store, context.run.instance, row) as source:
+            probe = probe_clip(source, rate_of(row["fps"], source) if row["fps"] else None)
         record.update(probe.as_row(), status="ok")
     except VideoError as error:
         context.log.warning(f"Quarantined: {error}")
@@ -129,24 +144,26 @@ def _sampling_plan(context: StageContext[SamplingConfig]) -> list[tuple[int, int
     probe = store.read("clip_probe", clip).row(0, named=True)
     if probe["status"] != "ok":
         return []
-    frames = store.table("sampled_frames", clip)
-    existing: list[int] = []
-    if frames.is_file() and pl.read_parquet_metadata(frames).get("clip_sha256") == probe["sha256"]:
-        existing = pl.read_parquet(frames, columns=["frame"])["frame"].to_list()
     annotations = store.table("pose_annotations", clip)
-    annotated = (
-        pl.read_parquet(annotations, columns=["frame"])["frame"].to_list()
-        if annotations.is_file()
-        else []
-    )
+    annotated = read_table(annotations)["frame"].to_list() if annotations.is_file() else []
     runs = plan_runs(
         context.config,
         motion=probe["motion"],
         share=frame_share(context.config, registered_clips(store).height),
         annotated=annotated,
-        existing=existing,
+        existing=_sampled_before(store.table("sampled_frames", clip), probe["sha256"]),
     )
     return [(run.start, run.stop) for run in runs]
+
+
+def _sampled_before(frames: Path, sha256: str) -> list[int]:
+    """Frames of a table of the same content; none when the table is damaged."""
+    try:
+        if frames.is_file() and read_metadata(frames).get("clip_sha256") == sha256:
+            return read_table(frames)["frame"].to_list()
+    except InputError:
+        pass
+    return []
 
 
 def _sampled_frames_inputs(context: StageContext[SamplingConfig]) -> Inputs:
@@ -163,7 +180,7 @@ def _images(store: Store, clip: str | None) -> list[Path]:
     path = store.table("sampled_frames", clip)
     if not path.is_file():
         return []
-    return [store.path / name for name in pl.read_parquet(path, columns=["image"])["image"]]
+    return [store.path / name for name in read_table(path)["image"]]
 
 
 @Stage(
@@ -172,7 +189,7 @@ def _images(store: Store, clip: str | None) -> list[Path]:
     inputs=_sampled_frames_inputs,
     config=lambda profile: profile.sampling,
     checks=FRAMES_CHECKS,
-    references=_images,
+    outputs=_images,
     partitioned=True,
     group=GROUP,
     version="2",
@@ -224,13 +241,15 @@ def _extract(
     run_of = {f: i for i, (start, stop) in enumerate(plan) for f in range(start, stop)}
     if not run_of:
         return []
-    extracted = extract_frames(
-        Path(_registered(store, clip)["path"]),
-        ClipProbe.from_row(probe),
-        sorted(run_of),
-        store.frames(clip),
-        jpeg_quality=context.config.jpeg_quality,
-    )
+    row = {**_registered(store, clip), "sha256": probe["sha256"]}
+    with reading_clip(store, context.run.instance, row) as source:
+        extracted = extract_frames(
+            source,
+            ClipProbe.from_row(probe),
+            sorted(run_of),
+            store.frames(clip),
+            jpeg_quality=context.config.jpeg_quality,
+        )
     return [
         {
             **{k: probe[k] for k in ("clip", "style", "performer", "take")},
@@ -277,7 +296,6 @@ def pose_tracks(context: StageContext[EstimatorConfig]) -> Metadata:
     tracks computed elsewhere, or any top-down ONNX model. A frame without a detected person has
     null, not zeros.
     """
-    from dance_models.estimators.factory import make_estimator
     from dance_models.estimators.protocol import notes_of
     from dance_models.estimators.tracks import track_clip
 
@@ -286,8 +304,7 @@ def pose_tracks(context: StageContext[EstimatorConfig]) -> Metadata:
     notes: tuple[str, ...] = ()
     described, lost = "", 0
     if frames.height:
-        counted = store.read("clip_probe", clip)["decoded_frames"][0]
-        estimator = make_estimator(context.config, store.weights, clip, counted)
+        estimator = _estimator(context)
         notes, described = notes_of(estimator), getattr(estimator, "described", "")
         lost = getattr(estimator, "lost", 0)
         table = track_clip(frames, store.path, estimator, clip)
@@ -307,6 +324,25 @@ def pose_tracks(context: StageContext[EstimatorConfig]) -> Metadata:
         **({"track_files": "; ".join([described, *notes])} if described else {}),
         **_skeleton_preview(store, frames, table, clip),
     }
+
+
+def _estimator(context: StageContext[EstimatorConfig]) -> "PoseEstimator":
+    """The estimator of a clip, from the files that the digest of the inputs is of.
+
+    Raises ChangedError when they are others by now.
+    """
+    from dance_models.estimators.factory import estimator_files, make_estimator
+
+    store, clip, config = context.store, context.clip, context.config
+    weights = ready_weights(store, config, context.log.info)
+    if config.precomputed_dir:
+        remember_tracks(store, Path(config.precomputed_dir))
+    counted = store.read("clip_probe", clip)["decoded_frames"][0]
+    files = estimator_files(config, clip)
+    with steady(lambda: files):
+        if pose_tracks.digest(context) != context.digest:
+            raise ChangedError(files[0] if files else store.table("sampled_frames", clip))
+        return make_estimator(config, weights, clip, counted)
 
 
 def _skeleton_preview(

@@ -1,12 +1,14 @@
 """The data set: all clips joined, split by group, augmented (training split only)."""
 
+from contextlib import suppress
 from typing import Final
 
 import dagster as dg
 import polars as pl
 
 from dance_models.config import AugmentConfig, SplitConfig
-from dance_models.tables import POSE_DATASET, SPLIT_ROWS, conform, write_table
+from dance_models.errors import InputError
+from dance_models.tables import POSE_DATASET, SPLIT_MANIFEST, SPLIT_ROWS, conform, write_table
 from pipelines import previews
 from pipelines.assets.annotations import pose_annotations
 from pipelines.assets.clips import pose_tracks, sampled_frames
@@ -94,6 +96,20 @@ def _split_manifest_inputs(context: StageContext[SplitConfig]) -> Inputs:
     return {"clips": _annotated_clips(context.store).rows(), "config": context.config}
 
 
+def _assigned_before(store: Store) -> pl.DataFrame | None:
+    """The manifest as it is; where it is damaged, what the tables of the splits say of it."""
+    if not store.table("split_manifest").is_file():
+        return None
+    try:
+        return store.read("split_manifest")
+    except InputError:
+        rows = []
+        for split in ("train_split", "val_split", "test_split"):
+            with suppress(InputError):
+                rows.append(store.read(split).select(*SPLIT_MANIFEST).unique())
+        return pl.concat(rows).unique("clip").sort("clip") if rows else None
+
+
 @Stage(
     deps=[pose_dataset],
     inputs=_split_manifest_inputs,
@@ -114,7 +130,7 @@ def split_manifest(context: StageContext[SplitConfig]) -> Metadata:
 
     store = context.store
     path = store.table("split_manifest")
-    previous = store.read("split_manifest") if path.is_file() else None
+    previous = _assigned_before(store)
     clips = _annotated_clips(store)
     if not clips.height:
         raise dg.Failure(

@@ -13,11 +13,13 @@ import numpy as np
 import polars as pl
 
 from dance_models.config import MotionConfig
-from dance_models.errors import InputError
+from dance_models.errors import ChangedError, InputError
 from dance_models.tables import SPLIT_ROWS, Schema, write_table
 from pipelines import previews
 from pipelines.assets.dataset import pose_dataset
 from pipelines.checks.motion_leak import (
+    MOTION,
+    VERDICTS,
     corpus_runs,
     leak_message,
     leak_verdict,
@@ -25,7 +27,7 @@ from pipelines.checks.motion_leak import (
     write_verdict,
 )
 from pipelines.stage import Inputs, Metadata, Stage, StageContext
-from pipelines.storage.motion import register_motion, registered_motion
+from pipelines.storage.motion import reading_motion, register_motion, registered_motion
 from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
@@ -80,11 +82,17 @@ def _inputs(context: StageContext[MotionConfig]) -> Inputs:
     return {"files": files, "config": context.config, "pose_dataset": corpus}
 
 
+def _written(store: Store) -> list[Path]:
+    """The report on the files, and the verdict where there is motion."""
+    verdict = store.table(VERDICTS[MOTION])
+    return [store.table("pretraining_sources"), *([verdict] if verdict.is_file() else [])]
+
+
 @Stage(
     deps=["raw_motion", pose_dataset],
     inputs=_inputs,
     config=lambda profile: profile.motion,
-    outputs=lambda store, clip: [store.table("pretraining_sources")],
+    outputs=lambda store, clip: _written(store),
     group=GROUP,
     version="2",  # 2: joint positions in 3-D are read too; runs carry evidence
     kinds={"parquet", "numpy"},
@@ -111,7 +119,10 @@ def pretraining_motion(context: StageContext[MotionConfig]) -> Metadata:
     clips, problems = [], {}
     for row in registered_motion(store).iter_rows(named=True):
         try:
-            clips += read_source(Path(row["path"]), row["source"], options)
+            with reading_motion(store, context.run.instance, [row]):
+                clips += read_source(Path(row["path"]), row["source"], options)
+        except ChangedError:
+            raise
         except InputError as error:
             problems[row["source"]] = str(error)
     runs = motion_runs(clips, val_share=config.val_share, seed=config.seed)

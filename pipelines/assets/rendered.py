@@ -11,19 +11,21 @@ import polars as pl
 
 from dance_models.config import EstimatorConfig, RenderedMotionConfig
 from dance_models.errors import InputError
-from dance_models.tables import table_metadata, write_table
+from dance_models.tables import read_table, table_metadata, write_table
 from pipelines import previews
 from pipelines.assets.pretraining import GROUP, motion_table, pretraining_motion
 from pipelines.checks.motion_leak import (
     RENDERED,
+    VERDICTS,
     corpus_runs,
     leak_message,
     without_shared_motion,
     write_verdict,
 )
 from pipelines.stage import Inputs, Metadata, Stage, StageContext
-from pipelines.storage.motion import registered_motion
+from pipelines.storage.motion import reading_motion, registered_motion
 from pipelines.storage.store import Store
+from pipelines.storage.weights import ready_weights
 
 if TYPE_CHECKING:
     from dance_models.data.pose_runs import PoseRun
@@ -62,6 +64,7 @@ def _inputs(context: StageContext[RenderedMotionConfig]) -> Inputs:
     deps=[pretraining_motion],
     inputs=_inputs,
     config=lambda profile: profile.rendered,
+    outputs=lambda store, clip: [store.table(VERDICTS[RENDERED]), *_views(store)],
     group=GROUP,
     version="1",
     kinds={"parquet", "numpy"},
@@ -75,20 +78,17 @@ def rendered_motion(context: StageContext[RenderedMotionConfig]) -> Metadata:
     estimator's own consensus over the views. Takes that share motion with a clip of the data set
     are left out.
     """
-    from dance_models.estimators.factory import needs_weights
-    from dance_models.estimators.weights import fetch_weights
     from dance_models.rendered.corpus import render_pieces, rendered_runs
 
     store, config, estimator = context.store, context.config, _estimator(context)
     takes, problems = _takes(context)
-    if needs_weights(estimator):
-        fetch_weights(store.weights)
+    weights = ready_weights(store, estimator, context.log.info)
 
     def report(done: int, total: int) -> None:
         if done == total or done % max(1, total // 20) == 0:
             context.log.info(f"{done} of {total} views rendered")
 
-    pieces = render_pieces(takes, config, estimator, store.weights, store.rendered, report)
+    pieces = render_pieces(takes, config, estimator, weights, store.rendered, report)
     runs = rendered_runs(pieces, store.rendered, config)
     runs, pairs, verdict = without_shared_motion(runs, corpus_runs(store))
     group = {piece.name: piece.take for piece in pieces}
@@ -103,6 +103,13 @@ def rendered_motion(context: StageContext[RenderedMotionConfig]) -> Metadata:
     return _shown(store, runs, table, problems)
 
 
+def _views(store: Store) -> list[Path]:
+    """The files of the views in the table."""
+    path = store.table(RENDERED)
+    clips = read_table(path)["clip"].unique().sort() if path.is_file() else ()
+    return [store.rendered / f"{clip}.npz" for clip in clips]
+
+
 def _takes(
     context: StageContext[RenderedMotionConfig],
 ) -> "tuple[list[Take], dict[str, str]]":
@@ -111,7 +118,9 @@ def _takes(
 
     store = context.store
     files = {source: Path(path) for source, path in _paths(store) if path.endswith(SUFFIXES)}
-    takes, problems = read_takes(files, context.config)
+    rows = registered_motion(store).filter(pl.col("source").is_in(list(files))).to_dicts()
+    with reading_motion(store, context.run.instance, rows):
+        takes, problems = read_takes(files, context.config)
     sources = store.read("pretraining_sources").filter(pl.col("problem").is_null())
     used = set(sources["source"])
     kept = [take for take in takes if take.capture.group in used]

@@ -16,6 +16,7 @@ import polars as pl
 
 from dance_models.config import Experiment, HrnetExperiment, Profile
 from dance_models.errors import InputError
+from dance_models.files import archive_damage
 from dance_models.rows import FRAME_SPLIT, ROW_OF_ASSET, ROW_OF_PRETRAINING, Row
 from dance_models.skeleton import DANCE_14
 from dance_models.tables import write_text
@@ -25,13 +26,15 @@ from pipelines.checks.models import OUTCOME, network_checks
 from pipelines.checks.motion_leak import MOTION, RENDERED, refuse_shared_motion
 from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.storage.motion import motion_facts
-from pipelines.storage.store import Store
+from pipelines.storage.store import TRAININGS, Store
 from pipelines.tracking.kept_versions import keep_versions
 from pipelines.tracking.lineage_record import CHECKPOINT_TAG, log_record
 from pipelines.tracking.registry import PROFILE_TAG
 from pipelines.tracking.tracker import Tracker, flat_parameters, git_commit
+from pipelines.training.finished import RESULT, RUN_NOTE, forget_if_damaged, logged_files
 
 CODE_VERSION: Final = "2"
+READ_TABLES: Final = "tables.json"  # in the folder of a training: the digests of what it reads
 HOW_TRAINED: Final = (
     "Trained on the training split, selected on validation, resumed exactly when it was "
     "interrupted; with `folds`, also on every grouped fold."
@@ -62,8 +65,7 @@ def _training_stage(asset: str, **declared: Any) -> Stage:
     @Stage(
         name=asset,
         inputs=lambda context: _inputs(asset, context),
-        outputs=lambda store, clip: [store.model(asset) / "mlflow.json"],
-        references=lambda store, clip: store.checkpoints(asset),
+        outputs=lambda store, clip: _training_files(store, asset),
         version=CODE_VERSION,
         pool="gpu",
         kinds={"pytorch", "mlflow"},
@@ -119,9 +121,46 @@ def _inputs(asset: str, context: StageContext[Experiment]) -> Inputs:
     return {**tables, **first, "config": config, "network": type(config.net).__name__}
 
 
+def _training_files(store: Store, asset: str) -> list[Path]:
+    """Everything that a training writes: notes, checkpoints, and what MLflow keeps of them."""
+    note = store.model(asset) / "mlflow.json"
+    checkpoints = list(store.checkpoints(asset))
+    outcomes = [path.with_name(OUTCOME) for path in checkpoints[:1]]
+    ids = json.loads(note.read_text("utf-8")) if note.is_file() else {}
+    logged = logged_files(store, ids["run_id"], ids["model_id"]) if ids else []
+    # Trainings of earlier versions have no outcome.
+    return [note, *checkpoints, *(path for path in outcomes if path.is_file()), *logged]
+
+
 def training_folder(store: Store, asset: str, digest: str) -> Path:
     """Where a training with inputs of this digest keeps its checkpoints."""
     return store.model(asset) / digest[:12]
+
+
+def _tables_read(asset: str, context: StageContext[Experiment]) -> dict[str, str]:
+    """The digests that a training depends on beside its configuration, by asset."""
+    plain = _inputs(asset, context)
+    initial = _initial(asset)
+    tables = {name: value for name, value in plain.items() if isinstance(value, str)}
+    kept = {name: value for name, value in tables.items() if name not in {"network", "initial"}}
+    return {**kept, **({initial: str(plain["initial"])} if initial else {})}
+
+
+def would_continue(store: Store, folder: Path) -> bool:
+    """Whether the next training may go on in ``folder``: it is unfinished and its data are today's.
+
+    Of folders of earlier versions, which do not say what they read: whether it is unfinished.
+    """
+    if any((folder / name).is_file() for name in (RESULT, OUTCOME)):
+        return False
+    try:
+        read = json.loads((folder / READ_TABLES).read_text("utf-8"))
+    except (OSError, ValueError):
+        return True
+    return all(
+        digest == (store.weights_digest(name) if name in TRAININGS else store.digest(name))
+        for name, digest in read.items()
+    )
 
 
 def _initial_weights(store: Store, pretraining: str, motion: str) -> dict[str, Any]:
@@ -142,12 +181,12 @@ def _initial_weights(store: Store, pretraining: str, motion: str) -> dict[str, A
 
 
 def _runs_file(store: Store, folder: Path, splits: Sequence[str]) -> Path:
-    """The one file that the training reads; written only when it is missing."""
+    """The one file that the training reads; written only when it is missing or damaged."""
     from dance_models.data.assemble import pose_runs_from_rows
     from dance_models.data.pose_runs import save_pose_runs
 
     path = folder / "runs.npz"
-    if not path.is_file():
+    if not path.is_file() or archive_damage(path) is not None:
         folder.mkdir(parents=True, exist_ok=True)
         runs = pose_runs_from_rows(pl.concat([store.read(split) for split in splits]))
         save_pose_runs(runs, path)
@@ -184,31 +223,29 @@ def _train(asset: str, context: StageContext[Experiment]) -> Metadata:
     """
     from dance_models.checkpoint import experiment_to_plain
 
-    store, config = context.store, context.config
-    splits, pretraining = _splits(asset, context), _initial(asset)
-    initial = None
-    if pretraining:
-        motion = motion_table_of(pretraining, context.profile)
-        initial = _initial_weights(store, pretraining, motion)
-    if asset not in ROW_OF_ASSET:
-        refuse_shared_motion(store, splits[0])
+    store, splits = context.store, _splits(asset, context)
+    initial = _starting_weights(asset, context)
     folder = training_folder(store, asset, context.digest)
     runs = _runs_file(store, folder, splits)
+    write_text(folder / READ_TABLES, json.dumps(_tables_read(asset, context), indent=2) + "\n")
+    forget_if_damaged(store, folder, OUTCOME)
     tracker = Tracker(store)
+    new_run = not (folder / RUN_NOTE).is_file()
     run_id = tracker.open_run(folder, asset, _lineage_tags(context, asset))
     keep_versions(store, log_record(tracker, run_id))
-    if not (folder / "last.pt").exists():  # a resumed run has its parameters already
-        for key, value in flat_parameters(asdict(config)).items():
+    if new_run or not (folder / "last.pt").exists():  # a resumed run has its parameters already
+        for key, value in flat_parameters(asdict(context.config)).items():
             tracker.client.log_param(run_id, key, value)
     job = {
         "asset": asset,
         "runs": str(runs),
         "folder": str(folder),
-        "experiment": experiment_to_plain(config),
+        "experiment": experiment_to_plain(context.config),
         "frame_split": asset == FRAME_SPLIT.asset,
         "crops": str(store.crops),
         "store": str(store.path),
         "run_id": run_id,
+        "new_run": new_run,
         "datasets": {
             split: {"path": str(store.table(split)), "version": store.digest(split)}
             for split in splits
@@ -227,6 +264,20 @@ def _train(asset: str, context: StageContext[Experiment]) -> Metadata:
     return _metadata(tracker, asset, run_id, result)
 
 
+def _starting_weights(asset: str, context: StageContext[Experiment]) -> dict[str, Any] | None:
+    """What a fine-tuned row starts from, None for random weights.
+
+    Raises InputError when it is missing, or when the motion of a pre-training leaks.
+    """
+    pretraining = _initial(asset)
+    if pretraining:
+        motion = motion_table_of(pretraining, context.profile)
+        return _initial_weights(context.store, pretraining, motion)
+    if asset not in ROW_OF_ASSET:
+        refuse_shared_motion(context.store, _splits(asset, context)[0])
+    return None
+
+
 def _write_current(
     context: StageContext[Experiment],
     asset: str,
@@ -237,7 +288,7 @@ def _write_current(
     store, config = context.store, context.config
 
     def located(file: Mapping[str, str]) -> dict[str, str]:
-        return {"path": store.relative(Path(file["path"])), "sha256": file["sha256"]}
+        return {"path": store.relative(store.path / file["path"]), "sha256": file["sha256"]}
 
     splits = [split for split in _splits(asset, context) if split != "test_split"]
     first, *others = result["folds"] or [[]]
@@ -271,7 +322,7 @@ def _write_notes(
         json.dumps({"run_id": run_id, "model_id": result["model_id"]}, indent=2) + "\n",
     )
     outcome = {"history": result["history"], "export_difference": result["export_difference"]}
-    best = Path(result["best"]["path"])
+    best = context.store.path / result["best"]["path"]
     write_text(best.with_name(OUTCOME), json.dumps(outcome, indent=2) + "\n")
 
 

@@ -4,10 +4,9 @@ import json
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
-import polars as pl
-
 from dance_models.config import QualityConfig
 from dance_models.rows import Task, rows_of
+from dance_models.tables import read_table
 from pipelines.checks.asset_checks import AssetChecks, Check
 from pipelines.storage.store import Store
 
@@ -72,8 +71,8 @@ def _report(
 
     report = f"{task}_report"
     methods = [row.id for row in rows_of(task)]
-    scores = pl.read_parquet(store.output(report))
-    paired = pl.read_parquet(store.paired(report))
+    scores = read_table(store.output(report))
+    paired = read_table(store.paired(report))
     find = models.below_raw if task == "recognition" else models.above_standing_still
     return find(scores, paired, methods, config)
 

@@ -111,16 +111,16 @@ def _poses(
     """Poses of all frames, and the name and version of the estimator."""
     from dance_models.apply.poses import poses_of_video
     from dance_models.config import EstimatorConfig
-    from dance_models.estimators.factory import make_estimator, needs_weights
+    from dance_models.estimators.factory import make_estimator
     from dance_models.estimators.protocol import notes_of
-    from dance_models.estimators.weights import fetch_weights
     from dance_models.inference.loading import estimator_for, load_forecaster, load_refiner
     from dance_models.video.names import clip_slug
     from dance_models.video.probe import probe_clip
+    from pipelines.storage.weights import ready_weights
 
     refiner, forecaster = load_refiner(models[0].checkpoint), load_forecaster(models[1].checkpoint)
     options = estimator_for(refiner, estimator or EstimatorConfig())
-    weights = fetch_weights(store.weights) if needs_weights(options) else store.weights
+    weights = ready_weights(store, options, console.print)
     # The number of frames says whether the poses of a file are counted from 0 or from 1.
     counted = probe_clip(video).decoded_frames if options.name == "precomputed" else None
     tracker = make_estimator(options, weights, clip_slug(video), counted)

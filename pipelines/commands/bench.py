@@ -36,9 +36,9 @@ def run_bench(
     from rich.table import Table
 
     from dance_models.bench import bench_estimator, bench_ingestion
-    from dance_models.config import SamplingConfig
+    from dance_models.config import EstimatorConfig, SamplingConfig
     from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
-    from dance_models.estimators.weights import fetch_weights
+    from pipelines.storage.weights import ready_weights
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -50,7 +50,7 @@ def run_bench(
         with console.status("ingestion"):
             rows = bench_ingestion(paths, folder / "frames", sampling, os.cpu_count() or 1)
         with console.status("estimator"):
-            weights = fetch_weights(store.weights)
+            weights = ready_weights(store, EstimatorConfig(), console.print)
             rows["estimator_frames_per_s"] = bench_estimator(
                 paths[0], folder / "estimator", weights, 200
             )

@@ -1,19 +1,25 @@
 """``dance clean``: unreferenced files and replaced runs, listed first and deleted on demand."""
 
-import json
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from dance_models.errors import InputError
+from dance_models.files import is_part, writer_of
 from pipelines.commands import common
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     import dagster as dg
 
     from pipelines.storage.store import Store
+
+
+LOCK_WAIT_S: Final = 10.0  # for a process that has just begun with what is to be deleted
 
 
 def clean(
@@ -21,8 +27,12 @@ def clean(
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
     debug: common.DebugOption = False,
 ) -> None:
-    """Delete frames, checkpoints and runs that nothing uses any more; lists them first."""
+    """Delete frames, checkpoints and runs that nothing uses any more; lists them first.
+
+    Nothing that is in progress, or that the next run would continue from, is deleted.
+    """
     with common.reported(debug):
+        refuse_in_progress(common.opened(store))
         garbage = find_garbage(common.opened(store))
         for line in garbage.lines():
             common.console().print(line)
@@ -30,6 +40,7 @@ def clean(
             return
         if not yes and not typer.confirm("Delete these?"):
             raise typer.Exit(0)
+        refuse_in_progress(common.opened(store))
         delete(common.opened(store), garbage)
         common.console().print(f"Deleted, {garbage.size_mb:.1f} MB freed.")
 
@@ -39,6 +50,7 @@ class Garbage:
     """Files, folders and runs that can be deleted."""
 
     frames: list[Path] = field(default_factory=list)
+    parts: list[Path] = field(default_factory=list)
     checkpoints: list[Path] = field(default_factory=list)
     versions: list[Path] = field(default_factory=list)
     dagster_runs: list[str] = field(default_factory=list)
@@ -46,7 +58,7 @@ class Garbage:
     size_mb: float = 0.0
 
     def __bool__(self) -> bool:
-        files = self.frames or self.checkpoints or self.versions
+        files = self.frames or self.parts or self.checkpoints or self.versions
         return bool(files or self.dagster_runs or self.mlflow_runs)
 
     def lines(self) -> list[str]:
@@ -55,6 +67,7 @@ class Garbage:
             return ["Nothing to clean."]
         return [
             f"{len(self.frames)} sampled images that no table refers to",
+            f"{len(self.parts)} unfinished files of processes that ended",
             *[f"training {path}" for path in self.checkpoints],
             f"{len(self.versions)} earlier tables and annotation files that no model stands on",
             f"{len(self.dagster_runs)} Dagster runs whose results were replaced",
@@ -63,35 +76,67 @@ class Garbage:
         ]
 
 
-def _unused_frames(store: "Store") -> list[Path]:
-    import polars as pl
+def refuse_in_progress(store: "Store") -> None:
+    """Raise InputError naming the owner when a process works on the store."""
+    from pipelines.storage.locks import held_locks
 
+    for lock, owner in held_locks(store.locks).items():
+        raise InputError(
+            f"{lock.relative_to(store.locks).with_suffix('')} is in use by {owner}",
+            file=store.path,
+            hint="Wait for its end, then clean",
+        )
+
+
+def _unused_frames(store: "Store") -> list[Path]:
+    """Images that are in no table; those of a clip whose table is not written yet are in use."""
+    from dance_models.tables import read_table
     from pipelines.storage.clips import registered_clips
 
-    used: set[Path] = set()
+    folder = store.path / "frames"
+    files = {p for p in folder.rglob("*") if p.is_file() and not is_part(p)}
     for clip in registered_clips(store)["clip"]:
         table = store.table("sampled_frames", clip)
         if table.is_file():
-            images = pl.read_parquet(table, columns=["image"])["image"]
-            used.update(store.path / name for name in images)
-    folder = store.path / "frames"
-    return sorted(p for p in folder.rglob("*") if p.is_file() and p not in used)
+            files.difference_update(store.path / name for name in read_table(table)["image"])
+        else:
+            files.difference_update(store.frames(clip).glob("*"))
+    return sorted(files)
+
+
+def _dead_parts(store: "Store") -> list[Path]:
+    """Files under a temporary name whose process has ended."""
+    import psutil
+
+    folders = ("tables", "manifests", "frames", "models", "reports", "exports", "rendered")
+    found = []
+    for name in (*folders, "weights", "raw"):
+        for path in sorted((store.path / name).rglob(".*.part*")):
+            writer = writer_of(path)
+            alive = writer is not None and psutil.pid_exists(writer)
+            if is_part(path) and path.is_file() and not alive:
+                found.append(path)
+    return found
 
 
 def _unused_trainings(store: "Store") -> list[Path]:
-    """Training folders other than the current one; unfinished ones would be resumed and stay."""
+    """Training folders other than the current one, and than those that a training goes on in."""
+    from pipelines.assets.training import would_continue
+    from pipelines.storage.locks import holder
     from pipelines.storage.store import TRAININGS
 
     unused: list[Path] = []
     for asset in TRAININGS:
-        current = store.output(asset)
-        if not current.is_file():
+        best = next(store.checkpoints(asset), None)
+        if best is None:
             continue
-        best = store.path / json.loads(current.read_text("utf-8"))["best"]["path"]
         unused += [
             path
             for path in sorted(store.model(asset).iterdir())
-            if path.is_dir() and path not in best.parents
+            if path.is_dir()
+            and path not in best.parents
+            and holder(store.training_lock(path)) is None
+            and not would_continue(store, path)
         ]
     return unused
 
@@ -152,6 +197,7 @@ def find_garbage(store: "Store") -> Garbage:
     trainings = _unused_trainings(store)
     garbage = Garbage(
         frames=_unused_frames(store),
+        parts=_dead_parts(store),
         checkpoints=trainings,
         versions=unused_versions(store, without=trainings),
         dagster_runs=_replaced_dagster_runs(store, instance),
@@ -161,6 +207,7 @@ def find_garbage(store: "Store") -> Garbage:
     versions = [path for path in garbage.versions if path.stat().st_nlink == 1]
     files = [
         *garbage.frames,
+        *garbage.parts,
         *versions,
         *(p for folder in garbage.checkpoints for p in folder.rglob("*") if p.is_file()),
     ]
@@ -169,17 +216,38 @@ def find_garbage(store: "Store") -> Garbage:
 
 
 def delete(store: "Store", garbage: Garbage) -> None:
-    """Delete what :func:`find_garbage` found."""
+    """Delete what :func:`find_garbage` found, if nothing has begun to use it.
+
+    Each clip and network is locked meanwhile. Raises InputError naming the owner when another
+    process holds a lock for longer than ``LOCK_WAIT_S``.
+    """
     from pipelines.storage.store import open_instance
     from pipelines.tracking.tracker import Tracker
 
     instance = open_instance(store)
     tracker = Tracker(store)
-    for path in (*garbage.frames, *garbage.versions):
+    by_clip: dict[str, set[Path]] = {}
+    for path in garbage.frames:
+        clip = path.relative_to(store.path / "frames").parts[0]
+        by_clip.setdefault(clip, set()).add(path)
+    for clip, paths in by_clip.items():
+        with _owned(store, "sampled_frames", clip):
+            for path in paths.intersection(_unused_frames(store)):
+                path.unlink(missing_ok=True)
+    for path in (*garbage.parts, *garbage.versions):
         path.unlink(missing_ok=True)
     for run_id in garbage.mlflow_runs:
         tracker.client.delete_run(run_id)
     for folder in garbage.checkpoints:
-        shutil.rmtree(folder)
+        with _owned(store, folder.parent.name):
+            if folder in _unused_trainings(store):
+                shutil.rmtree(folder)
     for run_id in garbage.dagster_runs:
         instance.delete_run(run_id)
+
+
+def _owned(store: "Store", asset: str, clip: str | None = None) -> "AbstractContextManager[None]":
+    from pipelines.storage.locks import owned
+
+    what = f"{asset} of {clip}" if clip else asset
+    return owned(store.lock(asset, clip), what, common.console().print, LOCK_WAIT_S)

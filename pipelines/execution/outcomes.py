@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
 
 from dance_models.config import Profile
 from dance_models.errors import InputError
 from pipelines.automation.failures import innermost_error
-from pipelines.stage import REUSED, Stage
+from pipelines.stage import MADE_AGAIN, REUSED, Stage
 from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class StageOutcome:
     seconds: float = 0.0
     error: str | None = None
     findings: "tuple[Finding, ...]" = ()  # of the checks on the asset
+    made_again: tuple[str, ...] = ()  # lines on its files that were missing or damaged
 
     def stops(self, clip: str | None) -> bool:
         """Whether the stage itself failed, rather than one clip in a table of several."""
@@ -145,10 +146,14 @@ def _recorded(
         elif event.is_step_materialization:
             metadata = event.materialization.metadata
             reused = REUSED in metadata and bool(metadata[REUSED].value)
-            outcomes[key] = StageOutcome(
-                key, clip, "fresh" if reused else "made", seconds.get(key, 0.0)
-            )
+            state: Literal["made", "fresh"] = "fresh" if reused else "made"
+            lines = _lines(metadata[MADE_AGAIN].value) if MADE_AGAIN in metadata else ()
+            outcomes[key] = StageOutcome(key, clip, state, seconds.get(key, 0.0), made_again=lines)
     return outcomes
+
+
+def _lines(value: Any) -> tuple[str, ...]:
+    return tuple(str(line) for line in value)
 
 
 def with_findings(

@@ -8,13 +8,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-import polars as pl
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from dance_models.annotations.image_names import Reading
 from dance_models.errors import InputError
+from dance_models.tables import read_metadata, read_table
 from pipelines.assets.pretraining import pretraining_motion
 from pipelines.execution.outcomes import StageOutcome
 from pipelines.execution.progress import progress_bars, shown_progress
@@ -33,9 +33,11 @@ from pipelines.storage.annotation_report import (
 from pipelines.storage.annotations import register_annotations
 from pipelines.storage.clips import register_clips
 from pipelines.storage.folders import remember_tracks
+from pipelines.storage.locks import held_locks
 from pipelines.storage.motion import register_motion, unused_motion
 from pipelines.storage.store import Store, open_instance
 from pipelines.storage.tracks import unused_track_files
+from pipelines.storage.weights import ready_weights
 
 MOST_WARNINGS: Final = 40  # lines; a corpus with more has one thing wrong many times
 FINDINGS_FOLDER: Final = "tables/findings in the store"
@@ -62,9 +64,9 @@ def quarantined_clips(store: Store, clips: Sequence[str]) -> dict[str, str]:
         probe, frames = store.table("clip_probe", clip), store.table("sampled_frames", clip)
         reason = None
         if probe.is_file():
-            reason = pl.read_parquet(probe, columns=["reason"])["reason"][0]
+            reason = read_table(probe)["reason"][0]
         if not reason and frames.is_file():
-            reason = pl.read_parquet_metadata(frames).get("quarantined")
+            reason = read_metadata(frames).get("quarantined")
         if reason:
             reasons[clip] = reason
     return reasons
@@ -147,6 +149,8 @@ class Session:
         """Run everything that was requested and print the outcome."""
         started = perf_counter()
         result = RunOutcome()
+        for owner in sorted(set(map(str, held_locks(self.store.locks).values()))):
+            self._warn(f"this store is in use by {owner}: what it makes is waited for and reused")
         clips = clip_keys(self.instance)
         if self.request.stages(partitioned=True):
             self._prepare_weights()
@@ -195,15 +199,11 @@ class Session:
         return list(found.values())
 
     def _prepare_weights(self) -> None:
-        """Fetch the estimator's weights once, before parallel workers want them."""
-        from dance_models.estimators.factory import needs_weights
-
+        """Fetch the estimator's weights, as `pose_tracks` would, where a person sees the lines."""
         wanted = any(stage.name == "pose_tracks" for stage in self.request.stages(partitioned=True))
-        if wanted and needs_weights(self.profile.estimator):
-            from dance_models.estimators.weights import fetch_weights
-
+        if wanted:
             with self.console.status("estimator weights"):
-                fetch_weights(self.store.weights)
+                ready_weights(self.store, self.profile.estimator, self._say)
 
     # --- output ---------------------------------------------------------------------------------
     def _unused_tracks(self, clips: Sequence[str]) -> list[str]:
@@ -212,6 +212,9 @@ class Session:
         folder = estimator.precomputed_dir if estimator is not None else None
         remember_tracks(self.store, Path(folder) if folder else None)
         return unused_track_files(self.store, clips)
+
+    def _say(self, text: str) -> None:
+        self.console.print(escape(text), soft_wrap=True)
 
     def _warn(self, text: str) -> None:
         self.console.print(f"[yellow]warning:[/] {escape(text)}", soft_wrap=True)
@@ -227,6 +230,8 @@ class Session:
         self.console.print(table)
         for clip, reason in sorted(result.quarantined.items()):
             self._warn(f"quarantined {clip}: {reason}")
+        for line in (line for outcome in result.outcomes for line in outcome.made_again):
+            self._warn(line)
         self._print_warnings(result)
         self._print_losses(result)
         for outcome in result.failed:

@@ -13,7 +13,7 @@ import polars as pl
 
 from dance_models.annotations.parsed_file import frame_list
 from dance_models.annotations.unread import UnusedImages, unread_files
-from dance_models.tables import write_table
+from dance_models.tables import read_table, write_table
 from dance_models.video.images import clip_files
 from pipelines.storage.annotation_problems import (
     ANNOTATION_REPORT,
@@ -41,7 +41,7 @@ def annotation_report(store: Store) -> pl.DataFrame:
         folder_problems(store).select(*ANNOTATION_REPORT),
         pl.DataFrame(_unread_files(store), schema=ANNOTATION_REPORT),
         file_problems(store).select(*ANNOTATION_REPORT),
-        *(pl.read_parquet(table) for table in tables if table.is_file()),
+        *(read_table(table) for table in tables if table.is_file()),
     ]
     # A problem of a file as a whole is in the import of every clip that the file mentions.
     return pl.concat(found).unique(maintain_order=True)

@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
@@ -14,13 +15,14 @@ import polars as pl
 from dance_models.annotations.folder_index import AnnotationFile, index_annotations, index_file
 from dance_models.annotations.image_names import Reading
 from dance_models.errors import InputError
-from dance_models.tables import Schema, conform, file_digest, write_table
+from dance_models.tables import Schema, conform, file_digest, read_metadata, write_table
 from dance_models.video.scan import Problem, key_of
 from pipelines.storage.annotation_problems import write_file_problems
 from pipelines.storage.clips import registered_clips
 from pipelines.storage.folders import remember_folders
 from pipelines.storage.registration import (
     accept_all,
+    as_registered,
     one_at_a_time,
     read_registered,
     report_version,
@@ -115,6 +117,49 @@ def register_annotations(
     return [problem for _, entry in sorted(index.items()) for problem in _unused(entry)]
 
 
+@contextmanager
+def reading_annotations(
+    store: Store, instance: dg.DagsterInstance, rows: Sequence[Mapping[str, Any]]
+) -> Iterator[None]:
+    """Files of ``RAW_ANNOTATIONS``, which have the registered content while they are read here.
+
+    Raises ChangedError when one has gone, has another content or changes meanwhile; the registry
+    then has what is there now.
+    """
+    paths = [Path(row["path"]) for row in rows]
+
+    def wrong() -> Path | None:
+        pairs = ((Path(row["path"]), row["sha256"]) for row in rows)
+        return next((path for path, sha256 in pairs if _content(path) != sha256), None)
+
+    with as_registered(lambda: paths, wrong, lambda: _update(store, instance, paths)):
+        yield
+
+
+@one_at_a_time
+def _update(store: Store, instance: dg.DagsterInstance, paths: Sequence[Path]) -> None:
+    """Read registered files again whose content changed, and drop those that are gone."""
+    clips = _clip_names(store)
+    rows = {row["path"]: row for row in registered_annotations(store).to_dicts()}
+    for path in paths:
+        row = rows.get(str(path))
+        if row is None or _content(path) == row["sha256"]:
+            continue
+        if path.is_file():
+            reading = _kept(row, clips)
+            rows[str(path)] = _row(index_file(path, reading), reading)
+        else:
+            del rows[str(path)]
+    _write(store, instance, rows, _clips_read_with(store) or _digest(clips))
+
+
+def _content(path: Path) -> str | None:
+    try:
+        return file_digest(path)
+    except OSError:
+        return None
+
+
 def _write(
     store: Store, instance: dg.DagsterInstance, rows: Mapping[str, dict[str, Any]], known: str
 ) -> None:
@@ -137,7 +182,7 @@ def _kept(row: Mapping[str, Any], clips: Mapping[str, str]) -> Reading:
 
 def _clips_read_with(store: Store) -> str | None:
     path = store.table("raw_annotations")
-    return pl.read_parquet_metadata(path).get(CLIPS_KEY) if path.is_file() else None
+    return read_metadata(path).get(CLIPS_KEY) if path.is_file() else None
 
 
 def _digest(clips: Mapping[str, str]) -> str:

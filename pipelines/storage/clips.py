@@ -4,7 +4,8 @@ Clips accumulate in the store. A clip whose file is missing from the disk stays 
 reported as missing: its tables may be all that is left of it.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -12,14 +13,16 @@ from typing import Any, Final
 import dagster as dg
 import polars as pl
 
+from dance_models.errors import InputError
 from dance_models.tables import Schema, write_table
-from dance_models.video.images import clip_digest, is_clip_on_disk
+from dance_models.video.images import clip_digest, clip_files, is_clip_on_disk
 from dance_models.video.names import distinct_slug
 from dance_models.video.scan import ClipEntry, Problem, scan_clips
 from pipelines.storage.annotation_problems import report_row, write_folder_problems
 from pipelines.storage.folders import remember_folders
 from pipelines.storage.registration import (
     accept_all,
+    as_registered,
     one_at_a_time,
     read_registered,
     report_version,
@@ -115,6 +118,43 @@ def update_digests(
     result = ClipChanges()
     _write(store, instance, known, found, result)
     return result
+
+
+@contextmanager
+def reading_clip(
+    store: Store, instance: dg.DagsterInstance, row: Mapping[str, Any]
+) -> Iterator[Path]:
+    """The file of a registered clip, which has the registered content while it is read here.
+
+    ``row`` has the clip's ``path`` and ``sha256``, "" when it could not be read. Raises
+    ChangedError when the content is another one or changes meanwhile; the registry then has the new
+    digest. Raises InputError when the file has gone, and the registry stays as it is.
+    """
+    path = Path(row["path"])
+
+    def wrong() -> Path | None:
+        found = _digest(path)
+        if row["sha256"] and not found:
+            raise InputError(
+                "the file of a clip has gone, or may not be read",
+                file=path,
+                hint="Put it back, then run again",
+            )
+        return path if found != row["sha256"] else None
+
+    def learn() -> None:
+        if _digest(path):
+            update_digests(store, instance, {path})
+
+    with as_registered(lambda: _files_of(path), wrong, learn):
+        yield path
+
+
+def _files_of(path: Path) -> list[Path]:
+    try:
+        return clip_files(path)
+    except OSError:
+        return [path]
 
 
 def _write(

@@ -1,15 +1,21 @@
 """Registered motion files for pre-training: by reference, with the sha256 of their content."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
 import polars as pl
 
-from dance_models.tables import Schema, file_digest, write_table
-from pipelines.storage.registration import one_at_a_time, read_registered, report_version
+from dance_models.tables import Schema, file_digest, read_table, write_table
+from pipelines.storage.registration import (
+    as_registered,
+    one_at_a_time,
+    read_registered,
+    report_version,
+)
 from pipelines.storage.store import Store
 
 RAW_MOTION: Final[Schema] = {
@@ -53,6 +59,40 @@ def register_motion(
     return table
 
 
+@contextmanager
+def reading_motion(
+    store: Store, instance: dg.DagsterInstance, rows: Sequence[Mapping[str, str]]
+) -> Iterator[None]:
+    """Files of ``RAW_MOTION``, which have the registered content while they are read here.
+
+    Raises ChangedError when one has gone, has another content or changes meanwhile; the registry
+    then has what is there now.
+    """
+    paths = [Path(row["path"]) for row in rows]
+
+    def wrong() -> Path | None:
+        pairs = ((Path(row["path"]), row["sha256"]) for row in rows)
+        return next((path for path, sha256 in pairs if _content(path) != sha256), None)
+
+    def files() -> list[Path]:
+        return [file for path in paths for file in _files_of(path)]
+
+    with as_registered(files, wrong, lambda: _update(store, instance, paths)):
+        yield
+
+
+@one_at_a_time
+def _update(store: Store, instance: dg.DagsterInstance, paths: Sequence[Path]) -> None:
+    """Note the contents of registered files that are there, and drop those that are gone."""
+    known = registered_motion(store)
+    digests = {str(path): _content(path) for path in paths}
+    rows = [{**row, "sha256": digests.get(row["path"], row["sha256"])} for row in known.to_dicts()]
+    table = pl.DataFrame([row for row in rows if row["sha256"]], schema=RAW_MOTION)
+    if not table.equals(known):
+        version = write_table(table, store.table("raw_motion"), {})
+        report_version(instance, "raw_motion", version)
+
+
 def motion_facts(store: Store, motion: str = "pretraining_motion") -> dict[str, Any]:
     """What ``pretraining_motion`` or ``rendered_motion`` holds, for reports: takes, hours, sha256.
 
@@ -73,7 +113,7 @@ def unused_motion(store: Store) -> dict[str, str]:
     path = store.table("pretraining_sources")
     if not path.is_file():
         return {}
-    unused = pl.read_parquet(path).filter(pl.col("problem").is_not_null())
+    unused = read_table(path).filter(pl.col("problem").is_not_null())
     return dict(unused.select("source", "problem").rows())
 
 
@@ -94,11 +134,23 @@ def _unique(by_path: Mapping[str, dict[str, str]]) -> list[dict[str, str]]:
     return kept
 
 
+def _content(path: Path) -> str | None:
+    try:
+        return _content_digest(path) if path.exists() else None
+    except OSError:
+        return None
+
+
+def _files_of(path: Path) -> list[Path]:
+    """The file itself, or a folder's JSON files."""
+    return sorted(path.glob("*.json")) if path.is_dir() else [path]
+
+
 def _content_digest(path: Path) -> str:
     """sha256 of a file, or of the names and contents of a folder's JSON files."""
     if path.is_file():
         return file_digest(path)
     total = hashlib.sha256()
-    for file in sorted(path.glob("*.json")):
+    for file in _files_of(path):
         total.update(f"{file.name} {file_digest(file)}\n".encode())
     return total.hexdigest()

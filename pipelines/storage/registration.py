@@ -3,7 +3,8 @@
 Files are registered by reference: a table holds their paths and the sha256 of their content.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
@@ -11,7 +12,9 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
 import dagster as dg
 import polars as pl
 
-from dance_models.tables import Schema
+from dance_models.errors import ChangedError
+from dance_models.files import steady
+from dance_models.tables import Schema, read_table
 from pipelines.storage.locks import file_lock
 from pipelines.storage.store import Store
 
@@ -29,7 +32,7 @@ def read_registered(store: Store, asset: str, schema: Schema) -> pl.DataFrame:
     path = store.table(asset)
     if not path.is_file():
         return pl.DataFrame(schema=schema)
-    table = pl.read_parquet(path)
+    table = read_table(path)
     added = [pl.lit(None, kind).alias(c) for c, kind in schema.items() if c not in table.columns]
     return table.with_columns(added).select(*schema)
 
@@ -56,6 +59,27 @@ def one_at_a_time(
             return register(store, *arguments, **named)
 
     return cast("Callable[Concatenate[Store, P], T]", locked)
+
+
+@contextmanager
+def as_registered(
+    files: Callable[[], Sequence[Path]], wrong: Callable[[], Path | None], learn: Callable[[], None]
+) -> Iterator[None]:
+    """Read registered files: what is read within the context has the registered content.
+
+    ``files`` are those that are read, and ``wrong`` finds one whose content is another one than
+    is registered. When it does, or when a file changes within the context, even if it is put
+    back, the registry is told with ``learn`` and ChangedError raised: what was read is of no use.
+    """
+    try:
+        with steady(files):
+            changed = wrong()
+            if changed is not None:
+                raise ChangedError(changed)
+            yield
+    except ChangedError:
+        learn()
+        raise
 
 
 def report_version(

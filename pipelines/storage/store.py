@@ -18,7 +18,7 @@ from filelock import BaseFileLock
 
 from dance_models.errors import InputError
 from dance_models.rows import ROW_OF_ASSET, ROW_OF_PRETRAINING
-from dance_models.tables import file_digest, read_table, write_text
+from dance_models.tables import file_digest, read_metadata, read_table, write_text
 from pipelines.storage.creation import (
     check_databases,
     create_databases,
@@ -96,6 +96,25 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         path = self.output(asset, clip)
         return file_digest(path) if path.is_file() else ""
 
+    def manifest(self, asset: str, clip: str | None = None) -> Path:
+        """Which files an asset (of one clip) has: ``manifests/<asset>[/<clip>].json``."""
+        folder = self.path / "manifests"
+        return folder / asset / f"{clip}.json" if clip else folder / f"{asset}.json"
+
+    # --- locks --------------------------------------------------------------------------------
+    @property
+    def locks(self) -> Path:
+        """The files that work is locked with."""
+        return self.path / "locks"
+
+    def lock(self, asset: str, clip: str | None = None) -> Path:
+        """Held while an asset (of one clip) is made: ``locks/<asset>[/<clip>].lock``."""
+        return self.locks / asset / f"{clip}.lock" if clip else self.locks / f"{asset}.lock"
+
+    def training_lock(self, folder: Path) -> Path:
+        """Held by the process that trains in a folder of ``models/``."""
+        return self.locks / "trainings" / folder.parent.name / f"{folder.name}.lock"
+
     # --- folders ------------------------------------------------------------------------------
     @property
     def raw_clips(self) -> Path:
@@ -118,12 +137,12 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
             _height(self.table(name))
             for name in ("raw_motion", "pretraining_motion", "pretraining_sources")
         )
-        return files > 0 and (used > 0 or looked_at == 0)
+        return files != 0 and (used != 0 or not looked_at)
 
     def rendered_pieces(self) -> int:
         """How many pieces of rendered motion there are."""
         path = self.table("rendered_motion")
-        return int(pl.read_parquet_metadata(path)["pieces"]) if path.is_file() else 0
+        return int(read_metadata(path)["pieces"]) if path.is_file() else 0
 
     @property
     def rendered(self) -> Path:
@@ -158,14 +177,24 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
                     file=checkpoint,
                     hint=f"Materialize {asset} again",
                 )
-        training: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return self._current(asset)
+
+    def _current(self, asset: str) -> dict[str, Any]:
+        """``current.json`` of a network that is trained. Raises InputError when it is damaged."""
+        path = self.output(asset)
+        try:
+            training = json.loads(path.read_text("utf-8"))
+        except ValueError:
+            training = None
+        if not isinstance(training, dict) or "best" not in training:
+            hint = f"Run again: {asset} is made again"
+            raise InputError("the file is damaged", file=path, hint=hint)
         return training
 
     def checkpoints(self, asset: str) -> Iterator[Path]:
         """The checkpoints that ``current.json`` of a network names; none when it is not trained."""
-        path = self.output(asset)
-        if path.is_file():
-            training = json.loads(path.read_text("utf-8"))
+        if self.output(asset).is_file():
+            training = self._current(asset)
             further = [file for seed in training.get("fold_seeds", []) for file in seed]
             folds = [*training.get("folds", []), *further]
             for file in (training["best"], training["last"], *folds):
@@ -176,7 +205,7 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         path = self.output(asset)
         if not path.is_file():
             return ""
-        return str(json.loads(path.read_text("utf-8"))["best"]["sha256"])
+        return str(self._current(asset)["best"]["sha256"])
 
     def run_id(self, asset: str) -> str:
         """The MLflow run of a network's current training. Raises InputError when there is none."""
@@ -273,11 +302,14 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
             )
 
 
-def _height(table: Path) -> int:
-    """Rows of a table, 0 when it is not there."""
+def _height(table: Path) -> int | None:
+    """Rows of a table, 0 when it is not there, None when it cannot be read."""
     if not table.is_file():
         return 0
-    return int(pl.scan_parquet(table).select(pl.len()).collect().item())
+    try:
+        return int(pl.scan_parquet(table).select(pl.len()).collect().item())
+    except (pl.exceptions.PolarsError, OSError):
+        return None
 
 
 def open_instance(store: Store) -> dg.DagsterInstance:

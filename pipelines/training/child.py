@@ -2,7 +2,7 @@
 
 Bridges ``dance_models.training`` (which knows neither tool) to Dagster's log and to MLflow. What
 it needs comes as Pipes extras: runs, crops, folder, experiment, frame_split, store, run_id,
-datasets, initial.
+new_run, datasets, initial.
 """
 
 import logging
@@ -21,12 +21,16 @@ from dance_models.config import Experiment, HrnetExperiment, RecognitionExperime
 from dance_models.data.pose_runs import PoseRun, load_pose_runs
 from dance_models.tables import file_digest
 from dance_models.training.loop import EpochRecord, TrainingResult
-from pipelines.storage.locks import file_lock
+from dance_models.training.resume import discard_damaged
+from pipelines.storage.locks import file_lock, owned
 from pipelines.storage.store import Store
 from pipelines.tracking.tracker import EXAMPLE, Tracker, short_digest
+from pipelines.training.finished import finished_result, write_result
 
 FIXED: Final = "fixed_split"
 DATASETS_LOCK: Final = ".datasets.lock"
+# Only a training whose parent was killed still holds the lock on its folder: it is about to end.
+FOLDER_WAIT_S: Final = 300.0
 OnEpoch = Callable[[str | None, EpochRecord], None]  # seed and fold, or None, and the epoch
 
 
@@ -161,48 +165,76 @@ def _log_datasets(job: dict[str, Any]) -> None:
 
 
 def run(pipes: PipesContext, job: dict[str, Any]) -> None:
-    """Train, log to MLflow, report the result through Pipes."""
-    import mlflow
+    """Train, log to MLflow, report the result through Pipes.
 
+    Under a lock on the training folder, which this process takes itself: it may outlive the one
+    that started it. A training that ended in the meantime is reported as it is. Raises InputError
+    when another process trains in the folder for longer than ``FOLDER_WAIT_S``.
+    """
     # Its messages on monitors and sources would hide the epochs in Dagster's log.
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="mlflow.data")
     # Views that a recurrent layer keeps of its weights; the program holds the weights themselves.
     warnings.filterwarnings("ignore", message="The tensor attributes .*_flat_weights")
 
-    store = Store(root=job["store"])
-    tracker = Tracker(store)
-    folder = Path(job["folder"])
-    mlflow.set_tracking_uri(store.tracking_uri)
+    store, folder = Store(root=job["store"]), Path(job["folder"])
+    what = f"the training folder {store.relative(folder)}"
+    with owned(store.training_lock(folder), what, pipes.log.warning, FOLDER_WAIT_S):
+        result = finished_result(store, folder)
+        if result is None:
+            for line in discard_damaged(folder):
+                pipes.log.warning(line)
+            result = _train_and_log(pipes, job, store, folder)
+            write_result(store, folder, job["run_id"], result)
+    pipes.report_custom_message(result)
 
-    def log_epoch(fold: str | None, record: EpochRecord) -> None:
+
+def _train_and_log(
+    pipes: PipesContext, job: dict[str, Any], store: Store, folder: Path
+) -> dict[str, Any]:
+    """Train and log to MLflow; what the parent process is told."""
+    import mlflow
+
+    tracker = Tracker(store)
+    mlflow.set_tracking_uri(store.tracking_uri)
+    logged: set[tuple[str | None, int]] = set()
+
+    def log_metrics(fold: str | None, record: EpochRecord) -> None:
         prefix = f"{fold}." if fold else ""
-        pipes.log.info(f"{fold or 'fixed split'}: {record.line()}")
         metrics = {prefix + name: value for name, value in record.metrics().items()}
         tracker.log_metrics(job["run_id"], metrics, step=record.epoch)
+        logged.add((fold, record.epoch))
+
+    def log_epoch(fold: str | None, record: EpochRecord) -> None:
+        pipes.log.info(f"{fold or 'fixed split'}: {record.line()}")
+        log_metrics(fold, record)
 
     with mlflow.start_run(run_id=job["run_id"], log_system_metrics=True):
         _log_datasets(job)
         result, folds = _train(job, folder, log_epoch)
         parts = {FIXED: result, **_named_folds(folds)}
+        if job["new_run"]:  # of epochs that were trained before this run was opened
+            for name, part in parts.items():
+                fold = None if name == FIXED else name
+                for record in part.history:
+                    if (fold, record.epoch) not in logged:
+                        log_metrics(fold, record)
         mlflow.log_params(_outcome_parameters(parts))
         pipes.log.info(f"Best epoch {result.best_epoch}; logging the model to MLflow.")
         model_id = _log_model(job, result, load_pose_runs(Path(job["runs"])))
         difference = _export_difference(result, model_id)
-    pipes.report_custom_message(
-        {
-            "model_id": model_id,
-            "export_difference": difference,
-            "best": _located(result.best),
-            "last": _located(result.last),
-            "folds": [[_located(fold.best) for fold in seed] for seed in folds],
-            "best_epoch": result.best_epoch,
-            "best_score": result.best_score,
-            "history": [record.metrics() for record in result.history],
-            "plateau": {name: part.plateau for name, part in parts.items()},
-            "learning_rates": {name: list(part.rates.items()) for name, part in parts.items()},
-        }
-    )
+    return {
+        "model_id": model_id,
+        "export_difference": difference,
+        "best": _located(store, result.best),
+        "last": _located(store, result.last),
+        "folds": [[_located(store, fold.best) for fold in seed] for seed in folds],
+        "best_epoch": result.best_epoch,
+        "best_score": result.best_score,
+        "history": [record.metrics() for record in result.history],
+        "plateau": {name: part.plateau for name, part in parts.items()},
+        "learning_rates": {name: list(part.rates.items()) for name, part in parts.items()},
+    }
 
 
 def _named_folds(folds: list[list[TrainingResult]]) -> dict[str, TrainingResult]:
@@ -223,8 +255,8 @@ def _outcome_parameters(parts: Mapping[str, TrainingResult]) -> dict[str, str]:
     return found
 
 
-def _located(path: Path) -> dict[str, str]:
-    return {"path": str(path), "sha256": file_digest(path)}
+def _located(store: Store, path: Path) -> dict[str, str]:
+    return {"path": store.relative(path), "sha256": file_digest(path)}
 
 
 def main() -> None:

@@ -1,10 +1,14 @@
 """A stage is recomputed when its inputs change or its output is lost or altered, and only then."""
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from threading import Event
+from typing import Any, cast
 
 import dagster as dg
 import polars as pl
@@ -13,11 +17,15 @@ import pytest
 from dance_models.config import QualityConfig, SamplingConfig
 from dance_models.profiles import PROFILES
 from dance_models.quality.findings import Finding
-from dance_models.tables import write_table
+from dance_models.tables import file_digest, write_table
 from pipelines.checks.asset_checks import AssetChecks, Check
 from pipelines.stage import (
+    INPUTS,
     INPUTS_TAG,
+    MADE_AGAIN,
+    MANIFEST,
     ONLY_STALE_TAG,
+    OUTPUTS,
     REUSED,
     Metadata,
     Stage,
@@ -25,10 +33,13 @@ from pipelines.stage import (
     inputs_digest,
     last_materialization,
 )
+from pipelines.storage.locks import holder
+from pipelines.storage.manifests import read_manifest
 from pipelines.storage.registration import VERSION_TAG
 from pipelines.storage.store import Store
 
 SMOKE = PROFILES["smoke"]
+MAIN_FILES = ("tables/numbers.parquet", "tables/audit.parquet")
 
 
 @dataclass
@@ -41,12 +52,12 @@ class Bench:
     content: int = 1
     computed: int = 0
     fails: bool = False
+    while_computing: Callable[[], None] = lambda: None
 
     def stage(self, **declared: Any) -> Stage:
         @Stage(
             inputs=lambda context: self.inputs,
-            outputs=lambda store, clip: [store.table("audit")],
-            references=lambda store, clip: [store.path / "picture.jpg"],
+            outputs=lambda store, clip: [store.table("audit"), store.path / "picture.jpg"],
             group="test",
             version="7",
             **declared,
@@ -56,6 +67,7 @@ class Bench:
             if self.fails:
                 raise RuntimeError("half-way")
             self.computed += 1
+            self.while_computing()
             table = pl.DataFrame({"x": [self.content]})
             write_table(table, context.store.table("numbers"))
             write_table(table, context.store.table("audit"))
@@ -127,6 +139,124 @@ def test_every_altered_table_is_recomputed(bench: Bench, name: str) -> None:
     path.write_bytes(path.read_bytes() + b" ")
     bench.run()
     assert bench.computed == 2
+
+
+def _flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [_flip_a_bit, lambda path: path.write_bytes(b"j")])
+def test_a_damaged_picture_is_made_again_and_said(
+    bench: Bench, damage: Callable[[Path], object]
+) -> None:
+    bench.run()
+    damage(bench.store.path / "picture.jpg")
+    last = bench.run()
+    assert bench.computed == 2
+    (line,) = cast("list[str]", last.metadata[MADE_AGAIN].value)
+    assert line.startswith("picture.jpg of numbers is damaged (")
+    assert line.endswith(": made again")
+    assert (bench.store.path / "picture.jpg").read_bytes() == b"jpeg"
+    assert MADE_AGAIN not in bench.run().metadata
+    assert bench.computed == 2
+
+
+def test_a_bit_of_the_main_file_counts_under_an_unchanged_time(bench: Bench) -> None:
+    bench.run()
+    path = bench.store.table("numbers")
+    times = path.stat()
+    _flip_a_bit(path)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    bench.run()
+    assert bench.computed == 2
+
+
+def test_a_copied_store_is_fresh_and_is_hashed_once(bench: Bench) -> None:
+    bench.run()
+    picture = bench.store.path / "picture.jpg"
+    os.utime(picture, (1, 1))
+    assert bench.stage().is_fresh(bench.instance, bench.store, SMOKE)
+    manifest = read_manifest(bench.store, "numbers", None)
+    assert manifest is not None
+    assert manifest["picture.jpg"].mtime_ns == 1_000_000_000
+
+
+def test_a_lost_manifest_is_made_from_the_files_if_they_are_those_recorded(bench: Bench) -> None:
+    bench.run()
+    bench.store.manifest("numbers").write_text("{")
+    assert bench.stage().is_fresh(bench.instance, bench.store, SMOKE)
+    assert read_manifest(bench.store, "numbers", None) is not None
+    bench.store.manifest("numbers").unlink()
+    _flip_a_bit(bench.store.path / "picture.jpg")
+    assert not bench.stage().is_fresh(bench.instance, bench.store, SMOKE)
+
+
+def test_a_store_from_before_manifests_is_judged_as_before(bench: Bench) -> None:
+    """Main files by their content, others by being there; a new result has a manifest."""
+    bench.run()
+    numbers = bench.stage()
+    outputs = {name: file_digest(bench.store.path / name) for name in MAIN_FILES}
+    digest = numbers.digest(numbers.context(bench.store, SMOKE))
+    old = dg.AssetMaterialization("numbers", metadata={INPUTS: digest, OUTPUTS: outputs})
+    bench.instance.report_runless_asset_event(old)
+    bench.store.manifest("numbers").unlink()
+    assert numbers.is_fresh(bench.instance, bench.store, SMOKE)
+    _flip_a_bit(bench.store.path / "picture.jpg")
+    assert numbers.is_fresh(bench.instance, bench.store, SMOKE)
+    _flip_a_bit(bench.store.table("audit"))
+    assert not numbers.is_fresh(bench.instance, bench.store, SMOKE)
+    assert MANIFEST in bench.run().metadata
+    assert bench.store.manifest("numbers").is_file()
+
+
+# --- two processes that want the same result ---------------------------------------------------
+
+
+def test_a_second_run_waits_for_the_first_and_uses_its_result(bench: Bench) -> None:
+    begun, go_on = Event(), Event()
+
+    def wait() -> None:
+        begun.set()
+        assert go_on.wait(60)
+
+    bench.while_computing = wait
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(bench.run)
+        assert begun.wait(60)
+        assert holder(bench.store.lock("numbers")) is not None
+        second = pool.submit(bench.run)
+        with pytest.raises(TimeoutError):
+            second.result(timeout=1)
+        go_on.set()
+        first.result(timeout=60)
+        second.result(timeout=60)
+    assert bench.computed == 1, "it was made twice"
+    last = last_materialization(bench.instance, "numbers", None)
+    assert last is not None and last.metadata[REUSED].value
+    assert holder(bench.store.lock("numbers")) is None
+    logs = [entry.user_message for run in bench.instance.get_runs() for entry in
+            bench.instance.all_logs(run.run_id)]  # fmt: skip
+    waiting = [text for text in logs if "waiting for it" in text]
+    assert len(waiting) == 1
+    assert f"numbers is in use by process {os.getpid()} on " in waiting[0]
+
+
+def test_the_result_is_recorded_before_the_lock_is_released(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a second process would take the lock, find no record and make it again."""
+    recorded: list[bool] = []
+
+    @contextmanager
+    def owned(*_: object) -> Iterator[None]:
+        yield
+        recorded.append(last_materialization(bench.instance, "numbers", None) is not None)
+
+    monkeypatch.setattr("pipelines.stage.owned", owned)
+    bench.run()
+    assert recorded == [True]
 
 
 def test_a_failed_run_leaves_nothing_that_counts_as_fresh(bench: Bench) -> None:

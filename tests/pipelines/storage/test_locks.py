@@ -1,13 +1,19 @@
 """Locks exclude other processes and are released when their process ends."""
 
+import errno
+import os
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from filelock import FileLock, Timeout
+from lock_owner import owner
 
-from pipelines.storage.locks import file_lock
+from dance_models.errors import InputError
+from pipelines.storage.locks import file_lock, held_locks, holder, owned, owner_of
 
 HOLD = """
 import sys, time
@@ -40,3 +46,98 @@ def test_a_killed_process_releases_its_lock(tmp_path: Path) -> None:
 def test_waiting_for_a_lock_of_the_same_thread_is_an_error(tmp_path: Path) -> None:
     with file_lock(tmp_path / "a.lock"), pytest.raises(RuntimeError, match="Deadlock"):
         file_lock(tmp_path / "a.lock").acquire()
+
+
+# --- locks with the owner's name ----------------------------------------------------------------
+
+
+def test_a_second_process_waits_and_names_the_owner(tmp_path: Path) -> None:
+    path, said = tmp_path / "locks" / "a.lock", []
+    with owner(path) as (process, _):
+        found = holder(path)
+        assert found is not None and found.process == process.pid
+        assert held_locks(tmp_path) == {path: found}
+        with (
+            pytest.raises(InputError, match=rf"the table is still in use by process {process.pid}"),
+            owned(path, "the table", said.append, wait_s=0.1),
+        ):
+            pytest.fail("two owners")
+        assert len(said) == 1
+        assert f"process {process.pid} on {socket.gethostname()} (-c " in said[0]
+        assert "since 20" in said[0] and said[0].endswith("; waiting for it")
+    with owned(path, "the table", said.append):
+        assert len(said) == 1, "a killed owner holds nothing"
+    assert holder(path) is None
+    assert held_locks(tmp_path) == {}
+
+
+def test_the_waiting_process_gets_the_lock_when_the_owner_is_killed(tmp_path: Path) -> None:
+    path, said = tmp_path / "a.lock", []
+    with owner(path) as (process, _):
+
+        def kill(line: str) -> None:
+            said.append(line)
+            os.kill(process.pid, signal.SIGKILL)
+
+        with owned(path, "the table", kill, wait_s=60):
+            mine = owner_of(path)
+            assert mine is not None and mine.process == os.getpid()
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize("how", ["fork", "exec"])
+def test_a_child_of_the_owner_does_not_keep_the_lock(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "a.lock"
+    with owner(path, how) as (process, child):
+        assert child
+        assert holder(path) is not None
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        os.kill(child, 0)  # it is alive
+        with owned(path, "the table", pytest.fail, wait_s=0):
+            pass
+
+
+def test_an_error_within_releases_the_lock(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), owned(tmp_path / "a.lock", "x", pytest.fail):
+        raise RuntimeError
+    assert holder(tmp_path / "a.lock") is None
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with (
+        pytest.raises(InputError, match="cannot be locked") as raised,
+        owned(tmp_path / "a.lock", "x", pytest.fail),
+    ):
+        pass
+    assert os.strerror(number) in str(raised.value)
+    assert str(tmp_path / "a.lock") in str(raised.value)
+
+
+def test_a_store_that_cannot_be_written_to_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    with (
+        pytest.raises(InputError, match="Read-only file system"),
+        owned(tmp_path / "locks" / "a.lock", "x", pytest.fail),
+    ):
+        pass
+
+
+def test_a_file_that_names_nobody_is_still_a_lock(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    path.write_text("{")
+    assert owner_of(path) is None
+    with FileLock(path):
+        assert str(holder(path)).startswith("process 0")

@@ -1,0 +1,158 @@
+"""``dance verify``: every recorded file against its sha256, and the databases."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import typer
+from rich.markup import escape
+
+from dance_models.errors import InputError
+from pipelines.commands import common
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from pipelines.storage.manifests import Damage
+    from pipelines.storage.store import Store
+
+WEIGHTS: Final = "the estimator's weights"
+
+
+def verify(
+    store: common.StoreOption = common.DEFAULT_STORE, debug: common.DebugOption = False
+) -> None:
+    """Hash every file that was recorded; list what is damaged or missing and what makes it.
+
+    Exit code 1 when something is. The next `dance run` makes it again. Databases are checked by
+    SQLite; a damaged one has to be restored from a backup.
+    """
+    with common.reported(debug):
+        opened = common.opened(store)
+        if not opened.dagster_home.is_dir():
+            raise InputError("there is no store", file=opened.path, hint="Name it with --store")
+        console = common.console()
+        findings = list(verified(opened))
+        for found in findings:
+            console.print(escape(found.line()), highlight=False, soft_wrap=True)
+        if findings:
+            console.print(f"{len(findings)} files are damaged or missing.")
+            raise typer.Exit(common.EXIT_FAILED)
+        console.print("Every recorded file is what it was.")
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A file that is not what it should be, and what makes it."""
+
+    file: str  # in the store
+    what: str
+    maker: str
+
+    def line(self) -> str:
+        """All of it."""
+        return f"{self.file} {self.what}; {self.maker}"
+
+
+def verified(store: "Store") -> Iterator[Damaged]:
+    """Everything that is damaged or missing. Changes nothing."""
+    known: set[str] = set()
+    for asset, clip, damage in _recorded(store, known):
+        of = f"{asset} of {clip}" if clip else asset
+        yield Damaged(damage.path, damage.what, f"made by {of}")
+    yield from _other_tables(store, known)
+    yield from _weights(store)
+    yield from _databases(store)
+
+
+def _recorded(store: "Store", known: set[str]) -> Iterator[tuple[str, str | None, "Damage"]]:
+    """Damage of what materializations recorded; adds the files that were hashed to ``known``."""
+    from pipelines.stage import MANIFEST, last_materialization
+    from pipelines.storage import manifests
+    from pipelines.storage.manifests import Damage
+    from pipelines.storage.store import open_instance
+
+    with open_instance(store) as instance:
+        for asset, clip in _assets(instance):
+            last = last_materialization(instance, asset, clip)
+            if last is None:
+                continue
+            if MANIFEST not in last.metadata:
+                yield from ((asset, clip, damage) for damage in _older(store, last, known))
+                continue
+            manifest = manifests.read_manifest(store, asset, clip)
+            if manifest is None:
+                path = store.relative(store.manifest(asset, clip))
+                yield asset, clip, Damage(path, "is missing or damaged")
+                continue
+            known.update(manifest)
+            for damage in manifests.damages(store, manifest, manifest.keys()):
+                yield asset, clip, damage
+
+
+def _assets(instance: "dg.DagsterInstance") -> Iterator[tuple[str, str | None]]:
+    """Assets that were ever materialized, with their clips."""
+    for key in sorted(instance.all_asset_keys()):
+        name = key.to_user_string()
+        clips: list[str | None] = [*sorted(instance.get_materialized_partitions(key))]
+        yield from ((name, clip) for clip in clips or [None])
+
+
+def _older(store: "Store", last: "dg.AssetMaterialization", known: set[str]) -> Iterator["Damage"]:
+    """Damage of the main files that a version without manifests recorded."""
+    from dance_models.tables import file_digest
+    from pipelines.stage import OUTPUTS
+    from pipelines.storage.manifests import Damage
+
+    recorded = last.metadata[OUTPUTS].value if OUTPUTS in last.metadata else {}
+    for name, sha256 in dict(recorded).items():  # type: ignore[arg-type]
+        known.add(name)
+        path = store.path / name
+        if not path.is_file():
+            yield Damage(name, "is missing")
+        elif file_digest(path) != sha256:
+            yield Damage(name, "is damaged")
+
+
+def _other_tables(store: "Store", known: set[str]) -> Iterator[Damaged]:
+    """Tables that no stage records: registries and findings of checks. They must be readable."""
+    from dance_models.tables import read_table
+
+    for path in sorted((store.path / "tables").rglob("*.parquet")):
+        name = store.relative(path)
+        if name not in known:
+            try:
+                read_table(path)
+            except InputError as error:
+                maker = "made by a check" if "/findings/" in name else "made by a registration"
+                yield Damaged(name, error.message, maker)
+
+
+def _weights(store: "Store") -> Iterator[Damaged]:
+    from dance_models.estimators.weights import missing_weights
+
+    for name in missing_weights(store.weights):
+        if (store.weights / name).is_file():
+            yield Damaged(f"weights/{name}", "is damaged", f"one of {WEIGHTS}, fetched by a run")
+
+
+def _databases(store: "Store") -> Iterator[Damaged]:
+    folders = (store.mlflow, store.dagster_home)
+    for path in sorted(file for folder in folders for file in folder.rglob("*.db")):
+        problem = _database_problem(path)
+        if problem:
+            what = f"is damaged ({problem})"
+            yield Damaged(store.relative(path), what, "a database, to be restored from a backup")
+
+
+def _database_problem(path: Path) -> str | None:
+    """What SQLite finds wrong with a database, None for nothing."""
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+            found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(1)")]
+    except sqlite3.Error as error:
+        return str(error)
+    return None if found == ["ok"] else "; ".join(found).replace("\n", " ")

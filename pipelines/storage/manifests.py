@@ -1,0 +1,121 @@
+"""Which files a stage wrote, and whether they are still what they were.
+
+``manifests/<asset>[/<clip>].json`` has the size, the time and the sha256 of every file. A file of
+the same size and time is taken for the same; the sha256 decides when the time is another one, as
+after copying a store, and the new time is noted. The materialization holds a digest of the
+manifest, over paths and contents without the times.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dance_models.tables import file_digest, write_text
+from pipelines.storage.store import Store
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """One file as it was written."""
+
+    size: int
+    mtime_ns: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path, sha256: str | None = None) -> "FileRecord":
+        """The file as it is. Raises OSError when it cannot be read."""
+        stat = path.stat()
+        return cls(stat.st_size, stat.st_mtime_ns, sha256 or file_digest(path))
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A file that is not what a stage wrote."""
+
+    path: str  # in the store
+    what: str  # "is missing" or "is damaged (...)"
+
+    def line(self, of: str) -> str:
+        """The file, whose it is, and what is wrong with it."""
+        return f"{self.path} of {of} {self.what}"
+
+
+Manifest = Mapping[str, FileRecord]  # by path in the store
+
+
+def manifest_digest(manifest: Manifest) -> str:
+    """sha256 over paths and contents."""
+    contents = {path: record.sha256 for path, record in sorted(manifest.items())}
+    return hashlib.sha256(json.dumps(contents).encode()).hexdigest()
+
+
+def manifest_of(store: Store, paths: Iterable[Path]) -> dict[str, FileRecord]:
+    """The files as they are now; one that is missing has no sha256."""
+    missing = FileRecord(0, 0, "")
+    return {
+        store.relative(path): FileRecord.of(path) if path.is_file() else missing for path in paths
+    }
+
+
+def write_manifest(store: Store, asset: str, clip: str | None, manifest: Manifest) -> None:
+    """Write the manifest of an asset, or of one clip of it."""
+    plain = {path: [r.size, r.mtime_ns, r.sha256] for path, r in sorted(manifest.items())}
+    write_text(store.manifest(asset, clip), json.dumps({"files": plain}, indent=0) + "\n")
+
+
+def read_manifest(store: Store, asset: str, clip: str | None) -> dict[str, FileRecord] | None:
+    """The manifest as it was written; None when there is none or it is damaged."""
+    try:
+        plain: dict[str, Any] = json.loads(store.manifest(asset, clip).read_text("utf-8"))
+        return {path: FileRecord(*record) for path, record in plain["files"].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def damages(store: Store, manifest: Manifest, always: Collection[str] = ()) -> list[Damage]:
+    """The files that are not what the manifest says.
+
+    The content of the files in ``always`` is hashed whatever their time is.
+    """
+    found = ((path, _damage(store, path, record, always)) for path, record in manifest.items())
+    return [Damage(path, what) for path, what in found if what is not None]
+
+
+def refresh(
+    store: Store, asset: str, clip: str | None, manifest: Manifest, *, lost: bool = False
+) -> None:
+    """Note the times of files whose content is the same, so that it is not hashed again.
+
+    With ``lost`` the manifest is written in any case. A store that cannot be written to stays as
+    it is.
+    """
+    fresh = dict(manifest)
+    for path, record in manifest.items():
+        with suppress(OSError):
+            fresh[path] = replace(record, mtime_ns=(store.path / path).stat().st_mtime_ns)
+    if lost or fresh != manifest:
+        with suppress(OSError):
+            write_manifest(store, asset, clip, fresh)
+
+
+def _damage(store: Store, path: str, record: FileRecord, always: Collection[str]) -> str | None:
+    file = store.path / path
+    try:
+        stat = file.stat()
+        if stat.st_size != record.size:
+            return f"is damaged ({stat.st_size} bytes instead of {record.size})"
+        if stat.st_mtime_ns == record.mtime_ns and path not in always:
+            return None
+        sha256 = file_digest(file)
+    except FileNotFoundError:
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    if sha256 == record.sha256:
+        return None
+    return f"is damaged (sha256 {sha256[:12]} instead of {record.sha256[:12]})"

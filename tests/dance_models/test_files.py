@@ -1,0 +1,137 @@
+"""Files appear whole or not at all, and a change while reading is noticed."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dance_models.checkpoint import save_checkpoint
+from dance_models.errors import ChangedError, VideoError
+from dance_models.files import (
+    LONGEST_NAME,
+    archive_damage,
+    is_part,
+    part_of,
+    replacing,
+    steady,
+    writer_of,
+)
+from dance_models.tables import file_digest
+
+
+def test_the_temporary_name_carries_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = Path("models/best.pt")
+    assert part_of(path) == Path(f"models/.best.pt.{os.getpid()}.part")
+    assert writer_of(part_of(path)) == os.getpid()
+    mine = part_of(path)
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    assert part_of(path) != mine, "two processes would write one file"
+
+
+@pytest.mark.parametrize("length", [230, 251, 255])
+def test_the_temporary_name_of_a_long_name_can_be_written(tmp_path: Path, length: int) -> None:
+    path = tmp_path / ("é" * 60 + "x" * (length - 120))
+    with replacing(path) as part:
+        assert len(os.fsencode(part.name)) <= LONGEST_NAME
+        assert writer_of(part) == os.getpid()
+        part.write_text("all")
+    assert path.read_text() == "all"
+
+
+@pytest.mark.parametrize("name", [".a.png.part", ".solo.part.mp4", ".runs.part.npz", ".x.7.part"])
+def test_parts_of_earlier_versions_are_known(name: str) -> None:
+    assert is_part(Path(name))
+
+
+@pytest.mark.parametrize("name", ["x.part", ".part", ".hidden", "best.pt", ".gitignore"])
+def test_other_files_are_no_parts(name: str) -> None:
+    assert not is_part(Path(name))
+
+
+def test_an_error_leaves_the_old_file_and_no_part(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), replacing(path) as part:
+        part.write_text("ne")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_bytes_of_a_checkpoint_do_not_depend_on_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch writes the name of the file that it is given into the archive."""
+    state = {"model": torch.arange(5), "epoch": 3}
+    save_checkpoint(state, tmp_path / "best.pt")
+    first = file_digest(tmp_path / "best.pt")
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    save_checkpoint(state, tmp_path / "best.pt")
+    assert file_digest(tmp_path / "best.pt") == first
+
+
+# --- damage -----------------------------------------------------------------------------------
+
+
+def test_a_cut_or_altered_archive_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "runs.npz"
+    np.savez(path, x=np.zeros(1000))
+    assert archive_damage(path) is None
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert "cannot be read" in str(archive_damage(path))
+    middle = len(whole) // 2
+    path.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+    assert "x.npy" in str(archive_damage(path))
+    path.write_bytes(b"")
+    assert archive_damage(path) is not None
+
+
+# --- files that change ------------------------------------------------------------------------
+
+
+def _replace_and_put_back(path: Path) -> None:
+    path.rename(path.with_suffix(".kept"))
+    path.write_text("another")
+    path.with_suffix(".kept").replace(path)
+
+
+def test_a_file_that_is_replaced_and_put_back_has_changed(tmp_path: Path) -> None:
+    path = tmp_path / "solo.mp4"
+    path.write_text("film")
+    with pytest.raises(ChangedError, match="while it was read") as raised, steady(lambda: [path]):
+        _replace_and_put_back(path)
+    assert raised.value.file == str(path)
+    assert path.read_text() == "film"
+    with steady(lambda: [path]):
+        assert path.read_text() == "film"
+
+
+def test_an_error_from_a_file_that_changed_is_the_change(tmp_path: Path) -> None:
+    """Else the clip would be quarantined for what another file held."""
+    path = tmp_path / "solo.mp4"
+    path.write_text("film")
+    with pytest.raises(ChangedError), steady(lambda: [path]):
+        path.unlink()
+        raise VideoError("the stream is damaged", file=path)
+    path.write_text("film")
+    with pytest.raises(VideoError), steady(lambda: [path]):
+        raise VideoError("the stream is damaged", file=path)
+
+
+def test_a_link_that_points_elsewhere_has_changed(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+    link = tmp_path / "clip.mp4"
+    link.symlink_to("a")
+    with pytest.raises(ChangedError), steady(lambda: [link]):
+        for target in ("b", "a"):
+            link.unlink()
+            link.symlink_to(target)
+
+
+def test_a_file_more_in_a_folder_is_a_change(tmp_path: Path) -> None:
+    with pytest.raises(ChangedError), steady(lambda: sorted(tmp_path.iterdir())):
+        (tmp_path / "0001.jpg").write_text("frame")

@@ -1,0 +1,93 @@
+"""Nothing that is in progress, or that the next run would continue from, is unused."""
+
+import json
+import os
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+from lock_owner import owner
+
+from dance_models.errors import InputError
+from dance_models.tables import write_table
+from pipelines.assets.training import READ_TABLES
+from pipelines.commands.clean import (
+    _dead_parts,
+    _unused_frames,
+    _unused_trainings,
+    refuse_in_progress,
+)
+from pipelines.storage.clips import register_clips
+from pipelines.storage.store import Store
+
+DEAD = 2**22 + 1  # more than any process id
+
+
+@pytest.fixture
+def store(tmp_path: Path, instance: dg.DagsterInstance) -> Store:
+    store = Store(root=str(tmp_path / "store"))
+    for clip in ("solo", "duo"):
+        path = tmp_path / "clips" / f"{clip}.mp4"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(clip)
+        _write(store.frames(clip) / "000001.jpg")
+    register_clips(store, instance, [tmp_path / "clips"])
+    return store
+
+
+def _write(path: Path, text: str = "content") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_frames_whose_table_is_not_written_yet_are_in_use(store: Store) -> None:
+    table = pl.DataFrame({"image": ["frames/duo/000001.jpg"]})
+    write_table(table, store.table("sampled_frames", "duo"), {})
+    strays = [
+        _write(store.frames("duo") / "000002.jpg"),
+        _write(store.frames("gone") / "000001.jpg"),
+    ]
+    assert _unused_frames(store) == strays
+
+
+def _training(store: Store, name: str, tables: dict[str, str] | None) -> Path:
+    folder = store.model("stga_net") / name
+    _write(folder / "last.pt")
+    if tables is not None:
+        _write(folder / READ_TABLES, json.dumps(tables))
+    return folder
+
+
+def test_an_unfinished_training_of_todays_data_is_in_use(store: Store) -> None:
+    write_table(pl.DataFrame({"x": [1]}), store.table("train_split"), {})
+    today = {"train_split": store.digest("train_split")}
+    current = _training(store, "current", today)
+    file = {"path": store.relative(current / "last.pt"), "sha256": ""}
+    _write(store.output("stga_net"), json.dumps({"best": file, "last": file}))
+    _training(store, "unfinished", today)
+    _training(store, "unfinished_before_0.3", None)
+    outdated = _training(store, "outdated", {"train_split": "old"})
+    replaced = _training(store, "replaced", today)
+    _write(replaced / "result.json")
+    assert _unused_trainings(store) == [outdated, replaced]
+    with owner(store.training_lock(outdated)):
+        assert _unused_trainings(store) == [replaced], "somebody trains in it"
+
+
+def test_parts_of_dead_processes_are_unused(store: Store) -> None:
+    folder = store.path / "models" / "stga_net" / "abc"
+    dead = _write(folder / f".best.pt.{DEAD}.part")
+    older = _write(folder / ".last.pt.part")
+    _write(folder / f".runs.npz.{os.getpid()}.part")
+    assert _dead_parts(store) == [dead, older]
+
+
+def test_clean_refuses_while_a_process_works_on_the_store(store: Store) -> None:
+    refuse_in_progress(store)
+    with owner(store.lock("sampled_frames", "duo")) as (process, _):
+        message = rf"sampled_frames/duo is in use by process {process.pid} on .* since"
+        with pytest.raises(InputError, match=message):
+            refuse_in_progress(store)
+    refuse_in_progress(store)
