@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 import dagster as dg
 
 from dance_models.config import Profile, identity
+from dance_models.processes import end_with_starter
 from dance_models.tables import file_digest
 from pipelines.checks.asset_checks import AssetChecks
 from pipelines.partitions import CLIPS, CLIPS_PER_RUN
@@ -224,6 +225,7 @@ class Stage:
             automation_condition=self.automation_condition,
         )
         def compute(context: dg.AssetExecutionContext) -> Result:
+            end_with_starter()  # Dagster's step processes outlive a run that is killed
             op_config = context.op_execution_context.op_config
             config = settings(**op_config).value() if settings else None
             store: Store = context.resources.store

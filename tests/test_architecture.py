@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = {
     "dance_models": (
         "errors",
+        "processes",
         "formats",
         "skeleton",
         "skeletons",
@@ -54,13 +55,17 @@ LAYERS = {
     ),
     "pipelines": (
         "known_warnings",
+        "processes",
+        "guardian",
+        "servers",
+        "run_launcher",
         "storage",
         "partitions",
-        "recovery",
         "previews",
         "settings",
         "profile_options",
         "tracking",
+        "recovery",
         "training",
         "checks",
         "stage",

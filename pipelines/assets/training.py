@@ -27,7 +27,7 @@ from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.storage.motion import motion_facts
 from pipelines.storage.store import Store
 from pipelines.tracking.lineage_record import CHECKPOINT_TAG, log_record
-from pipelines.tracking.tracker import Tracker, flat_parameters, git_commit
+from pipelines.tracking.tracker import DAGSTER_RUN_TAG, Tracker, flat_parameters, git_commit
 
 CODE_VERSION: Final = "2"
 HOW_TRAINED: Final = (
@@ -159,7 +159,7 @@ def _lineage_tags(context: StageContext[Experiment], asset: str) -> dict[str, st
         motion = [motion_table_of(initial, context.profile)] if initial else []
         tables = (*tables, "split_manifest", *motion)
     return {
-        "dagster/run_id": context.run.run.run_id,
+        DAGSTER_RUN_TAG: context.run.run.run_id,
         "dagster/asset_key": asset,
         "git_commit": git_commit(),
         "skeleton": DANCE_14.id,

@@ -1,8 +1,10 @@
 """MLflow on SQLite inside the store: one run a training, with tags that lead back to Dagster."""
 
 import logging
+import sqlite3
 import subprocess
 from collections.abc import Mapping
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 EXPERIMENT: Final = "dance-pose"
 UI_ADDRESS: Final = "http://127.0.0.1:5000"
+DAGSTER_RUN_TAG: Final = "dagster/run_id"  # of a run of MLflow
 DIGEST_LENGTH: Final = 36  # MLflow refuses longer digests of data sets
 
 # The environment of processes that log or load models through MLflow. The first setting makes it
@@ -81,6 +84,23 @@ class Tracker:
     def close_run(self, run_id: str, status: str) -> None:
         """End a run: FINISHED, FAILED or KILLED."""
         self.client.set_terminated(run_id, status)
+
+    def running(self) -> dict[str, str]:
+        """The runs that MLflow shows as running -> the Dagster runs that opened them.
+
+        Read from the database: a sensor asks every half minute, and importing MLflow takes seconds.
+        Raises sqlite3.OperationalError while the database is locked.
+        """
+        database = self.store.mlflow / "mlflow.db"
+        if not database.is_file():
+            return {}
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", 30, uri=True)) as connection:
+            rows = connection.execute(
+                "SELECT runs.run_uuid, tags.value FROM runs JOIN tags USING (run_uuid) "
+                "WHERE runs.status = 'RUNNING' AND tags.key = ?",
+                (DAGSTER_RUN_TAG,),
+            )
+            return dict(rows.fetchall())
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int = 0) -> None:
         """Log metrics to a run."""
