@@ -48,7 +48,8 @@ class _Running:
     server: Server
     process: "subprocess.Popen[bytes]"
     last: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
-    seen: dict[str, set[int]] = field(default_factory=dict)  # part -> process ids
+    seen: dict[str, set[int]] = field(default_factory=dict)  # command of a part -> process ids
+    new: dict[str, set[int]] = field(default_factory=dict)  # likewise, of the last look
     missing_since: dict[str, float] = field(default_factory=dict)
 
     def relay(self) -> None:
@@ -68,16 +69,18 @@ class _Running:
             return f"{self.server.name} ended with code {self.process.returncode}"
         for part in self.server.parts:
             now = {pid for pid, line in commands.items() if part.command in line}
-            before = self.seen.setdefault(part.name, set())
+            before = self.seen.setdefault(part.command, set())
             if part.replaceable and (now or not before):
-                self.missing_since.pop(part.name, None)
+                self.missing_since.pop(part.command, None)
             elif part.replaceable:
-                since = self.missing_since.setdefault(part.name, time.monotonic())
+                since = self.missing_since.setdefault(part.command, time.monotonic())
                 if time.monotonic() - since > REPLACED_S:
                     return f"{part.name} was killed"
-            elif before - now:
+            elif before - set(commands):
                 return f"{part.name} was killed"
-            before.update(now)
+            # Seen twice: what it starts has its command line, too, for a moment after the fork.
+            before.update(now & self.new.get(part.command, set()))
+            self.new[part.command] = now
         return None
 
 
