@@ -20,7 +20,7 @@ from typing import Final
 import psutil
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-STOP_S: Final = 20.0  # after a signal everything has ended; the contract says 30 s
+STOP_S: Final = 18.0  # after a signal all must have ended by itself; the contract says 30 s
 TRAINING_STOP_S: Final = 8.0  # likewise of a training; its epochs are saved as they end
 KILL_AFTER_S: Final = 5.0
 REPEATED_S: Final = 1.0  # a terminal that closes sends its signal twice
@@ -108,7 +108,7 @@ def marked_processes(mark: str) -> list[psutil.Process]:
 
 
 def stop_on_signals(say: Callable[[str], None], seconds: float = STOP_S) -> None:
-    """SIGINT, SIGTERM and SIGHUP interrupt this process; it has ended ``seconds`` later.
+    """SIGINT, SIGTERM and SIGHUP interrupt this process; what is left ``seconds`` later is ended.
 
     The interrupt is a KeyboardInterrupt, or what Dagster makes of it. One that is raised within a
     callback of another library can be lost, so a thread waits for the same signals and ends this

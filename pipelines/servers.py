@@ -20,7 +20,7 @@ import psutil
 from pipelines.processes import MARK, end_all, marked_processes
 
 CHECK_S = 1.0
-STOP_S = 6.0  # for a server to stop by itself
+STOP_S = 4.0  # for a server to stop by itself
 LAST_LINES = 15
 REPLACED_S = 10.0  # within this a process that may be replaced must be
 
@@ -144,7 +144,7 @@ class Servers:
             if running.process.poll() is None:
                 running.process.send_signal(signal.SIGINT)
         until(lambda: not self._left(), self._stop_s)
-        end_all(marked_processes(self._mark))
+        end_all(marked_processes(self._mark), kill_after_s=2)
         for running in self._running:
             running.process.wait()
         assert self._guardian.stdin is not None

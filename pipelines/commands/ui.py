@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 DAGSTER_PORT = 3000
 MLFLOW_PORT = 5000
-RUNS_STOP_S = 10.0  # for running trainings to stop cleanly
+RUNS_STOP_S = 8.0  # for running trainings to stop cleanly
 
 
 def ui(
