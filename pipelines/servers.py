@@ -22,7 +22,7 @@ from pipelines.processes import MARK, end_all, marked_processes
 CHECK_S = 1.0
 STOP_S = 4.0  # for a server to stop by itself
 LAST_LINES = 15
-REPLACED_S = 10.0  # within this a process that may be replaced must be
+REPLACED_S = 5.0  # within this a process that may be replaced must be
 
 
 @dataclass(frozen=True)

@@ -72,13 +72,14 @@ class Tracker:
         note = folder / "mlflow_run_id"
         if note.is_file():
             run_id = note.read_text("utf-8").strip()
-            self.client.update_run(run_id, status="RUNNING")
         else:
             run = self.client.create_run(self.initialise(), run_name=name)
             run_id = str(run.info.run_id)
             write_text(note, run_id)
         for key, value in tags.items():
             self.client.set_tag(run_id, key, value)
+        # After the tags: a run that is running for a Dagster run that has ended is taken for dead.
+        self.client.update_run(run_id, status="RUNNING")
         return run_id
 
     def close_run(self, run_id: str, status: str) -> None:
