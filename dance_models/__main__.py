@@ -23,6 +23,7 @@ from dance_models.config import (
 from dance_models.data.crops import Crops
 from dance_models.data.pose_runs import PoseRun, load_pose_runs
 from dance_models.errors import InputError
+from dance_models.processes import end_with_starter
 from dance_models.profiles import PROFILES
 from dance_models.recipes import CMU_NETWORKS
 
@@ -339,6 +340,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the exit code is 2 when the input cannot be used."""
     arguments = _parser().parse_args(argv)
+    end_with_starter()
     try:
         arguments.command(arguments)
     except InputError as error:

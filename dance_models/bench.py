@@ -1,9 +1,7 @@
 """The speed of the stages, as ratios and rates on a generated corpus: ``dance bench``."""
 
-import multiprocessing
 import resource
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
 from pathlib import Path
 from time import perf_counter
@@ -12,6 +10,7 @@ from dance_models.config import EstimatorConfig, SamplingConfig
 from dance_models.data.sampling import frame_share, plan_runs
 from dance_models.estimators.factory import make_estimator
 from dance_models.estimators.tracks import estimate_track
+from dance_models.processes import worker_pool
 from dance_models.video.decode import extract_frames, image_path
 from dance_models.video.probe import probe_clip
 from dance_models.video.source import open_source
@@ -56,7 +55,7 @@ def bench_ingestion(
     bare = timed(lambda: bare_decode(clips))
     arguments = (clips, repeat(folder), repeat(config), repeat(len(clips)))
     one = timed(lambda: list(map(ingest, *arguments)))
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with worker_pool(workers) as pool:
         many = timed(lambda: list(pool.map(ingest, *arguments)))
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss

@@ -1,6 +1,6 @@
 """``dance``: the same graph as the web UI, without a browser. Each command has its own module."""
 
-import signal
+import os
 from collections.abc import Callable
 
 import typer
@@ -20,6 +20,7 @@ from pipelines.commands.status import status
 from pipelines.commands.tables import tables
 from pipelines.commands.ui import ui
 from pipelines.commands.verify import verify
+from pipelines.processes import stop_on_signals
 
 
 def make_app() -> typer.Typer:
@@ -41,8 +42,13 @@ def make_app() -> typer.Typer:
 
 def main() -> None:
     """Entry point of the ``dance`` script."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped as with Ctrl-C
+    stop_on_signals(lambda text: _say(f"\n{text}\n"))
     make_app()()
+
+
+def _say(text: str) -> None:
+    """To standard error, past the buffers that the main thread may be writing to."""
+    os.write(2, text.encode())
 
 
 if __name__ == "__main__":

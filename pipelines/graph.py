@@ -32,6 +32,7 @@ from pipelines.automation.dataset import dataset_sensor
 from pipelines.automation.failures import failure_sensor
 from pipelines.automation.ingestion import annotation_sensor, clip_sensor
 from pipelines.automation.jobs import jobs_of
+from pipelines.automation.recovery import recovery_sensor
 from pipelines.automation.retraining import retraining_schedule
 from pipelines.automation.switches import AutomationSettings
 from pipelines.known_warnings import known_warnings_ignored
@@ -112,6 +113,7 @@ def build_definitions(
                 dataset_sensor(automation),
                 champion_sensor(automation),
                 failure_sensor(automation),
+                recovery_sensor(),
             ],
             schedules=[retraining_schedule(profile, automation)],
             resources={"store": store, "launcher": TrainingLauncher()},

@@ -1,14 +1,20 @@
-"""Runs and pool slots that a killed ``dance run`` leaves behind in Dagster.
+"""Runs, pool slots and trainings that killed processes leave open in Dagster and in MLflow.
 
-A run that the command line starts carries a tag with process id and host. When that process no
-longer exists, the run is closed as failed and its slots are freed, so the next run can start.
+A run that the command line starts carries a tag with its process. A run that the web UI or the
+daemon starts carries one of the process that launched it, and its own process writes its id as the
+first event. When that process no longer exists, the run is closed as failed and its slots and its
+place in the queue are free. A queued run has no process and waits rightly.
 """
 
-import socket
 from typing import Final
 
 import dagster as dg
-import psutil
+
+from pipelines.processes import host_of, identity, is_alive, running
+from pipelines.run_launcher import launcher_of
+from pipelines.servers import until
+from pipelines.storage.store import Store
+from pipelines.tracking.tracker import Tracker
 
 PROCESS_TAG: Final = "dance/process"
 # Includes runs that were created and not started: a kill can come between the two.
@@ -18,36 +24,126 @@ UNFINISHED: Final = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+STARTED_PROCESS: Final = "Started process for run"  # how Dagster's event begins
 
 
 def process_tags() -> dict[str, str]:
-    """Tags that tie a run to this process: pids are reused, so its start time is part of it."""
-    me = psutil.Process()
-    return {PROCESS_TAG: f"{socket.gethostname()}:{me.pid}:{me.create_time():.2f}"}
+    """Tags that tie a run to this process."""
+    return {PROCESS_TAG: identity()}
 
 
-def _alive(tag: str) -> bool:
-    host, pid, started = tag.rsplit(":", 2)
-    if host != socket.gethostname():
-        return True  # on another machine: its state is unknown here
-    try:
-        process = psutil.Process(int(pid))
-        # A killed process is listed until its parent has waited for it.
-        same = f"{process.create_time():.2f}" == started
-        return same and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+def recover(instance: dg.DagsterInstance, store: Store) -> list[str]:
+    """Close what killed processes left open, and say in a line each what was closed or left alone.
+
+    Called at the start of each command that runs the graph, and by the sensor ``dead_runs``.
+    """
+    closed = close_orphaned_runs(instance)
+    lines = [
+        f"Run {run_id[:8]} was killed; it is closed as failed. The next run continues from what "
+        "it left."
+        for run_id in closed
+    ]
+    lines += [
+        f"The MLflow run {run_id[:8]} of a training that was killed is closed."
+        for run_id in close_dead_trainings(instance, store)
+    ]
+    for run_id, host in runs_elsewhere(instance).items():
+        lines.append(
+            f"Run {run_id[:8]} was started on the host {host} and is left alone. If it is dead, "
+            "terminate it in the web UI."
+        )
+    return lines
 
 
 def close_orphaned_runs(instance: dg.DagsterInstance) -> list[str]:
     """Close runs whose process was killed and free their pool slots; returns the run ids."""
     closed: list[str] = []
     for run in instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED)):
-        tag = run.tags.get(PROCESS_TAG)
-        # A re-execution in the web UI copies the tags of the run that it repeats.
-        if tag is None or run.parent_run_id is not None or _alive(tag):
+        if not _is_dead(instance, run):
+            continue
+        again = instance.get_run_by_id(run.run_id)
+        if again is None or again.is_finished:  # it has ended while we looked
             continue
         instance.report_run_failed(run, "The process of this run was killed.")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         closed.append(run.run_id)
     return closed
+
+
+def terminate_runs(instance: dg.DagsterInstance, seconds: float) -> None:
+    """Terminate the runs in progress that this host's servers launched, as the web UI's button.
+
+    Waits so long for their ends. Runs of ``dance run`` go on, and queued ones stay in the queue.
+    """
+    here = host_of(identity())
+
+    def left() -> list[dg.DagsterRun]:
+        runs = instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED))
+        processes = ((run, launcher_of(run)) for run in runs)
+        return [run for run, process in processes if process and host_of(process) == here]
+
+    for run in left():
+        try:
+            instance.run_launcher.terminate(run.run_id)
+        except dg.DagsterError:  # its server is gone; the run ends with it
+            continue
+    until(lambda: not left(), seconds)
+
+
+def runs_elsewhere(instance: dg.DagsterInstance) -> dict[str, str]:
+    """Unfinished runs of other hosts, whose state is unknown here -> their host."""
+    runs = instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED))
+    here = host_of(identity())
+    hosts = {run.run_id: host_of(process) for run in runs if (process := _process(run))}
+    return {run_id: host for run_id, host in hosts.items() if host != here}
+
+
+def close_dead_trainings(instance: dg.DagsterInstance, store: Store) -> list[str]:
+    """Mark MLflow runs as killed that are running by themselves while their Dagster run has ended.
+
+    Returns their ids.
+    """
+    tracker, closed = Tracker(store), []
+    for run_id, dagster_run in tracker.running().items():
+        run = instance.get_run_by_id(dagster_run)
+        if run is None or run.is_finished:
+            tracker.close_run(run_id, "KILLED")
+            closed.append(run_id)
+    return closed
+
+
+def _process(run: dg.DagsterRun) -> str | None:
+    """The process that executes or launched a run, where a tag of its own says it."""
+    # A re-execution in the web UI copies the tags of the run that it repeats.
+    own = run.tags.get(PROCESS_TAG) if run.parent_run_id is None else None
+    return launcher_of(run) or own
+
+
+def _is_dead(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    process = _process(run)
+    if process is not None and host_of(process) != host_of(identity()):
+        return False
+    if launcher_of(run) is None and process is not None:
+        return not is_alive(process)
+    started = _started(instance, run)
+    if started is None:  # its process has not written yet; Dagster's daemon limits how long
+        return process is not None and not is_alive(process)
+    pid, at = started
+    found = running(pid)
+    if found is None:
+        return True
+    # Else the id may be another process's by now, unless the launcher is there that started it.
+    return not (found.create_time() <= at + 1 or (process is not None and is_alive(process)))
+
+
+def _started(instance: dg.DagsterInstance, run: dg.DagsterRun) -> tuple[int, float] | None:
+    """The id of a launched run's process, and when it wrote it, in seconds since 1970."""
+    logs = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+    for record in logs:
+        event = record.dagster_event
+        if event is None or not (event.message or "").startswith(STARTED_PROCESS):
+            continue
+        pid = event.engine_event_data.metadata.get("pid")
+        if pid is not None and str(pid.value).isdigit():
+            return int(str(pid.value)), record.timestamp
+    return None

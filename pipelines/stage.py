@@ -29,6 +29,7 @@ import dagster as dg
 
 from dance_models.config import Profile, identity
 from dance_models.errors import InputError
+from dance_models.processes import end_with_starter
 from dance_models.tables import file_digest
 from pipelines.checks.asset_checks import AssetChecks
 from pipelines.partitions import CLIPS, CLIPS_PER_RUN
@@ -277,6 +278,7 @@ class Stage:
             automation_condition=self.automation_condition,
         )
         def compute(context: dg.AssetExecutionContext) -> Iterator[Result]:
+            end_with_starter()  # Dagster's step processes outlive a run that is killed
             op_config = context.op_execution_context.op_config
             config = settings(**op_config).value() if settings else None
             store: Store = context.resources.store

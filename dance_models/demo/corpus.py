@@ -4,9 +4,8 @@ import csv
 import hashlib
 import io
 import json
-import multiprocessing
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -25,6 +24,7 @@ from dance_models.demo.moves import STYLES
 from dance_models.demo.renderer import Renderer
 from dance_models.demo.stage import Camera, draw_stage
 from dance_models.files import replacing
+from dance_models.processes import worker_pool
 from dance_models.skeleton import DANCE_14
 from dance_models.tables import write_text
 
@@ -65,15 +65,13 @@ def write_demo_corpus(
     write_text(directory / "CORPUS", f"{LABEL}\n")
     write_text(directory / "clips.csv", _manifest(names, config))
     jobs = [(directory, config, style, clip) for style, clip in names]
-    # spawn: the caller's polars and arrow threads do not survive a fork
-    context = multiprocessing.get_context("spawn")
     if config.workers == 1:
         for job in jobs:
             render_clip(*job)
             if on_clip:
                 on_clip(job[3])
     else:
-        with ProcessPoolExecutor(config.workers, mp_context=context) as pool:
+        with worker_pool(config.workers) as pool:
             futures = {pool.submit(render_clip, *job): job[3] for job in jobs}
             for future in as_completed(futures):
                 future.result()

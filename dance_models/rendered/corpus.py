@@ -1,10 +1,9 @@
 """All pieces of a data set: which, made in parallel and resumed, joined to pose runs."""
 
 import math
-import multiprocessing
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from dance_models.metrics.pck import SELECTION_THRESHOLDS, joint_errors, pck_sum
 from dance_models.metrics.torso import median_torso
 from dance_models.motion.capture import Capture, read_captures
 from dance_models.motion.runs import source_splits
+from dance_models.processes import worker_pool
 from dance_models.rendered.bodies import body_names
 from dance_models.rendered.clip import (
     Piece,
@@ -149,19 +149,11 @@ def _carried_out(jobs: Sequence[tuple[Any, ...]], workers: int) -> Generator[Non
             make_view(*job)
             yield
         return
-    others = set(multiprocessing.active_children())
-    # spawn: the caller's polars and arrow threads do not survive a fork
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    with worker_pool(workers) as pool:  # interrupted or failed: the next run makes the other views
         futures = [pool.submit(make_view, *job) for job in jobs]
-        try:
-            for future in as_completed(futures):
-                future.result()
-                yield
-        except BaseException:  # interrupted or failed: the next run makes the other views
-            for worker in set(multiprocessing.active_children()) - others:
-                worker.kill()
-            pool.shutdown(cancel_futures=True)
-            raise
+        for future in as_completed(futures):
+            future.result()
+            yield
 
 
 def rendered_runs(

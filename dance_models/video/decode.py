@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from dance_models.errors import VideoError
 from dance_models.files import replacing
+from dance_models.processes import end_with_starter
 from dance_models.video.orientation import Orientation, as_shown
 from dance_models.video.picture import rgb_of
 from dance_models.video.probe import ClipProbe
@@ -173,6 +174,7 @@ def _extract(
     jpeg_quality: int,
 ) -> None:
     """In the child: decode, check, write; answers after every frame."""
+    end_with_starter(grace_s=0)  # a decoder that hangs
     cv2.setNumThreads(1)
     try:
         missing = set(frames)

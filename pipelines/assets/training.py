@@ -30,7 +30,7 @@ from pipelines.storage.store import TRAININGS, Store
 from pipelines.tracking.kept_versions import keep_versions
 from pipelines.tracking.lineage_record import CHECKPOINT_TAG, log_record
 from pipelines.tracking.registry import PROFILE_TAG
-from pipelines.tracking.tracker import Tracker, flat_parameters, git_commit
+from pipelines.tracking.tracker import DAGSTER_RUN_TAG, Tracker, flat_parameters, git_commit
 from pipelines.training.finished import RESULT, RUN_NOTE, forget_if_damaged, logged_files
 
 CODE_VERSION: Final = "2"
@@ -200,7 +200,7 @@ def _lineage_tags(context: StageContext[Experiment], asset: str) -> dict[str, st
         motion = [motion_table_of(initial, context.profile)] if initial else []
         tables = (*tables, "split_manifest", *motion)
     return {
-        "dagster/run_id": context.run.run.run_id,
+        DAGSTER_RUN_TAG: context.run.run.run_id,
         "dagster/asset_key": asset,
         PROFILE_TAG: context.profile.name,
         "git_commit": commit,

@@ -10,7 +10,7 @@ from pipelines.assets.dataset import pose_dataset
 from pipelines.assets.training import network_stage
 from pipelines.automation.jobs import RETRAIN_ALL
 from pipelines.automation.switches import CRON_VARIABLE, AutomationSettings
-from pipelines.recovery import close_orphaned_runs
+from pipelines.recovery import recover
 from pipelines.storage.store import Store
 from pipelines.tracking.registry import NETWORK_OF_TASK, candidate_asset
 
@@ -48,8 +48,8 @@ def retraining_schedule(profile: Profile, automation: AutomationSettings) -> dg.
         context: dg.ScheduleEvaluationContext, store: Store
     ) -> dg.RunRequest | dg.SkipReason:
         instance = context.instance
-        for run_id in close_orphaned_runs(instance):
-            context.log.warning(f"Run {run_id[:8]} was killed; it is closed as failed")
+        for line in recover(instance, store):
+            context.log.warning(line)
         running = instance.get_runs(
             filters=dg.RunsFilter(job_name=RETRAIN_ALL, statuses=list(UNFINISHED)), limit=1
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from dance_models.processes import STARTER
 from pipelines.commands import common
 
 if TYPE_CHECKING:
@@ -58,4 +59,5 @@ def run_bench(
     for name, value in rows.items():
         table.add_row(name, f"{value:.3g}" if value < 1000 else f"{value:.0f}")
     console.print(table)
-    subprocess.run([sys.executable, "-m", "dance_models", "bench"], check=True)
+    environment = {**os.environ, STARTER: str(os.getpid())}  # it ends when this process is killed
+    subprocess.run([sys.executable, "-m", "dance_models", "bench"], check=True, env=environment)

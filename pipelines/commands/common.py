@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from dance_models.config import JointDefinition
 from dance_models.errors import InputError
+from pipelines.processes import EXIT_INTERRUPTED
 
 if TYPE_CHECKING:
     from dance_models.config import EstimatorConfig
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 EXIT_FAILED: Final = 1  # a stage failed
 EXIT_INPUT: Final = 2  # the command or its input cannot be used
 EXIT_NOT_USED: Final = 3  # with --strict: something that was given is not used
-EXIT_INTERRUPTED: Final = 130  # as shells report SIGINT
 
 PersonOption = Annotated[
     int | None, typer.Option(help="Follow the N-th largest person, 0 is the largest.")

@@ -1,22 +1,25 @@
 """``dance ui``: Dagster's web server and daemon and MLflow's UI side by side, loopback only."""
 
 import os
-import signal
-import subprocess
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
+from dance_models.errors import InputError
 from pipelines.commands import common
 
 if TYPE_CHECKING:
+    from pipelines.servers import Server
     from pipelines.storage.store import Store
 
 DAGSTER_PORT = 3000
 MLFLOW_PORT = 5000
+RUNS_STOP_S = 8.0  # for running trainings to stop cleanly
 
 
 def ui(
@@ -62,41 +65,69 @@ def server_environment(store: "Store") -> dict[str, str]:
 
 
 def serve(store: "Store", out: Console, dagster_port: int, mlflow_port: int) -> int:
-    """Run both until one ends or the user interrupts; returns an exit code."""
-    from pipelines.recovery import close_orphaned_runs
+    """Run both until one ends or the user interrupts; returns an exit code.
+
+    Raises InputError when a port is taken.
+    """
+    from pipelines.recovery import recover, terminate_runs
+    from pipelines.servers import Servers
     from pipelines.storage.store import open_instance
     from pipelines.tracking.tracker import TRAINING_VIEW, Tracker
 
+    _check_port(dagster_port, "--dagster-port")
+    _check_port(mlflow_port, "--mlflow-port")
     with open_instance(store) as instance:  # creates the databases before two processes do
-        for run_id in close_orphaned_runs(instance):
-            out.print(f"Run {run_id[:8]} was killed; it is closed as failed.")
-    Tracker(store).initialise()
+        Tracker(store).initialise()
+        for line in recover(instance, store):
+            out.print(line, highlight=False)
     out.print(
         f"Dagster: http://127.0.0.1:{dagster_port}   MLflow: "
         f"http://127.0.0.1:{mlflow_port}/#/experiments?{TRAINING_VIEW}   "
         "(Ctrl-C ends both)"
     )
-    children = [
-        subprocess.Popen(command, env=server_environment(store), start_new_session=True)
-        for command in server_commands(store, dagster_port, mlflow_port)
+    with Servers(_servers(store, dagster_port, mlflow_port), server_environment(store)) as servers:
+        try:
+            reason, last = servers.wait()
+        except KeyboardInterrupt:
+            with open_instance(store) as instance:
+                terminate_runs(instance, RUNS_STOP_S)
+            return 0
+    out.print("\n".join(last), markup=False, highlight=False)
+    out.print(
+        f"[bold red]error:[/] {escape(reason)}, so the servers were stopped. Its last output is "
+        "above. Start them again: dance ui",
+    )
+    return common.EXIT_FAILED
+
+
+def _servers(store: "Store", dagster_port: int, mlflow_port: int) -> "list[Server]":
+    """Both servers, with the processes that they start and need."""
+    from pipelines.servers import Part, Server
+
+    dagster, mlflow = server_commands(store, dagster_port, mlflow_port)
+    return [
+        Server(
+            "Dagster",
+            dagster,
+            (
+                Part("Dagster's web server", "-m dagster_webserver"),
+                Part("Dagster's daemon", "-m dagster._daemon"),
+                Part("Dagster's code server", " code-server start "),
+                # Reloading the code in the web UI replaces it.
+                Part("Dagster's code server", " api grpc ", replaceable=True),
+            ),
+        ),
+        Server("MLflow", mlflow, (Part("MLflow's web server", "uvicorn"),)),
     ]
-    try:
-        while all(child.poll() is None for child in children):
-            for child in children:
-                try:
-                    child.wait(timeout=1)
-                except subprocess.TimeoutExpired:
-                    continue
-    except KeyboardInterrupt:
-        out.print("Stopping.")
-        return 0
-    finally:
-        for child in children:
-            if child.poll() is None:
-                child.send_signal(signal.SIGINT)
-        for child in children:
-            try:
-                child.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                child.kill()
-    return 1
+
+
+def _check_port(port: int, option: str) -> None:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise InputError(
+                f"port {port} is taken ({error.strerror})",
+                hint=f"End what uses it, or choose another port with {option}",
+            ) from error

@@ -6,16 +6,16 @@ order, with the same executor as in the web UI. Nothing is run for a clip, or fo
 when the skip rule finds all of its stages fresh.
 """
 
-import multiprocessing
 import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Final
 
 import dagster as dg
 
+from dance_models.processes import worker_pool
 from pipelines.automation.jobs import INGEST_CLIPS, RETRAIN_ALL
 from pipelines.execution.outcomes import (
     Plan,
@@ -26,6 +26,7 @@ from pipelines.execution.outcomes import (
 )
 from pipelines.execution.request import Request, definitions_of
 from pipelines.partitions import clip_keys
+from pipelines.processes import refuse_when_stopping
 from pipelines.recovery import process_tags
 from pipelines.settings import op_config
 from pipelines.stage import ONLY_STALE_TAG, Stage
@@ -111,6 +112,7 @@ class DatasetRun:
         except dg.DagsterError as error:  # the run could not even be started
             failed = StageOutcome(to_run[0].name, None, "failed", error=str(error))
             return [*self.planned.outcomes, failed]
+        refuse_when_stopping()  # a step that dies of the signal makes Dagster report a failure
         ran = outcomes_of_run(self.instance, result.run_id, to_run, request.opened, request.profile)
         return [*self.planned.outcomes, *ran]
 
@@ -138,30 +140,19 @@ class ClipRuns:
         waiting = list(clips)
         while waiting:
             broken: list[str] = []
-            with self._pool() as pool:
+            with worker_pool(self.workers) as pool:  # interrupted: the next run makes these clips
                 futures: dict[Future[list[StageOutcome]], str] = {
                     pool.submit(run_clip, self.request, clip): clip for clip in waiting
                 }
-                try:
-                    for future in as_completed(futures):
-                        try:
-                            yield future.result()
-                        except BrokenProcessPool:
-                            broken.append(futures[future])
-                except BaseException:  # interrupted: the next run makes these clips
-                    # Dagster takes SIGTERM for an interrupt of one run; the worker would go on.
-                    for worker in multiprocessing.active_children():
-                        worker.kill()
-                    pool.shutdown(cancel_futures=True)
-                    raise
+                for future in as_completed(futures):
+                    try:
+                        yield future.result()
+                    except BrokenProcessPool:
+                        broken.append(futures[future])
             if len(broken) == len(waiting):  # no progress: the first of them kills its worker
                 yield [self._killed(broken[0])]
                 broken = broken[1:]
             waiting = broken
-
-    def _pool(self) -> ProcessPoolExecutor:
-        # spawn: polars, arrow and decord have threads that do not survive a fork
-        return ProcessPoolExecutor(self.workers, mp_context=multiprocessing.get_context("spawn"))
 
     def _killed(self, clip: str) -> StageOutcome:
         stage = self.request.stages(partitioned=True)[0]

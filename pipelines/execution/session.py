@@ -22,7 +22,7 @@ from pipelines.execution.request import Request
 from pipelines.execution.runner import ClipRuns, DatasetRun
 from pipelines.graph import stages_of
 from pipelines.partitions import clip_keys
-from pipelines.recovery import close_orphaned_runs
+from pipelines.recovery import close_dead_trainings, recover
 from pipelines.storage.annotation_report import (
     annotation_report,
     lost_anything,
@@ -81,8 +81,8 @@ class Session:
         self.workers = workers or os.cpu_count() or 1
         self.store = request.opened
         self.instance = open_instance(self.store)
-        for run_id in close_orphaned_runs(self.instance):
-            console.print(f"Run {run_id[:8]} was killed; its work continues from what it left.")
+        for line in recover(self.instance, self.store):
+            console.print(line, highlight=False)
 
     # --- input ----------------------------------------------------------------------------------
     def register(
@@ -196,6 +196,7 @@ class Session:
                     found.setdefault((outcome.asset, outcome.clip), outcome)
             if any(outcome.stops(None) for outcome in found.values()):
                 break
+        close_dead_trainings(self.instance, self.store)  # of a step that was killed
         return list(found.values())
 
     def _prepare_weights(self) -> None:

@@ -23,6 +23,7 @@ EXAMPLE: Final = "example.json"  # of a run: what its model's example request is
 TRAINING_VIEW: Final = "workflowType=machine_learning"
 EXPERIMENT_KIND: Final = {"mlflow.experimentKind": "custom_model_development"}
 UI_ADDRESS: Final = "http://127.0.0.1:5000"
+DAGSTER_RUN_TAG: Final = "dagster/run_id"  # of a run of MLflow
 DIGEST_LENGTH: Final = 36  # MLflow refuses longer digests of data sets
 
 # The environment of processes that log or load models through MLflow. The first setting makes it
@@ -103,18 +104,36 @@ class Tracker:
         note = folder / "mlflow_run_id"
         if note.is_file():
             run_id = note.read_text("utf-8").strip()
-            self.client.update_run(run_id, status="RUNNING")
         else:
             run = self.client.create_run(self.initialise(), run_name=name)
             run_id = str(run.info.run_id)
             write_text(note, run_id)
         for key, value in tags.items():
             self.client.set_tag(run_id, key, value)
+        # After the tags: a run that is running for a Dagster run that has ended is taken for dead.
+        self.client.update_run(run_id, status="RUNNING")
         return run_id
 
     def close_run(self, run_id: str, status: str) -> None:
         """End a run: FINISHED, FAILED or KILLED."""
         self.client.set_terminated(run_id, status)
+
+    def running(self) -> dict[str, str]:
+        """The runs that MLflow shows as running -> the Dagster runs that opened them.
+
+        Read from the database: a sensor asks every half minute, and importing MLflow takes seconds.
+        Raises sqlite3.OperationalError while the database is locked.
+        """
+        database = self.store.mlflow / "mlflow.db"
+        if not database.is_file():
+            return {}
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", 30, uri=True)) as connection:
+            rows = connection.execute(
+                "SELECT runs.run_uuid, tags.value FROM runs JOIN tags USING (run_uuid) "
+                "WHERE runs.status = 'RUNNING' AND tags.key = ?",
+                (DAGSTER_RUN_TAG,),
+            )
+            return dict(rows.fetchall())
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int = 0) -> None:
         """Log metrics to a run."""

@@ -19,9 +19,11 @@ from dagster_pipes import PipesContext, open_dagster_pipes
 from dance_models.checkpoint import experiment_from_plain
 from dance_models.config import Experiment, HrnetExperiment, RecognitionExperiment
 from dance_models.data.pose_runs import PoseRun, load_pose_runs
+from dance_models.processes import end_with_starter
 from dance_models.tables import file_digest
 from dance_models.training.loop import EpochRecord, TrainingResult
 from dance_models.training.resume import discard_damaged
+from pipelines.processes import EXIT_INTERRUPTED, TRAINING_STOP_S, stop_on_signals
 from pipelines.storage.locks import file_lock, owned
 from pipelines.storage.store import Store
 from pipelines.tracking.tracker import EXAMPLE, Tracker, short_digest
@@ -261,11 +263,13 @@ def _located(store: Store, path: Path) -> dict[str, str]:
 
 def main() -> None:
     """Entry point of the child process."""
+    stop_on_signals(lambda text: None, TRAINING_STOP_S)
+    end_with_starter(TRAINING_STOP_S)
     try:
         with open_dagster_pipes() as pipes:
             run(pipes, dict(pipes.extras))
     except KeyboardInterrupt:  # its epochs are saved; a traceback would hide that message
-        sys.exit(130)
+        sys.exit(EXIT_INTERRUPTED)
 
 
 if __name__ == "__main__":

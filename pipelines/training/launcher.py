@@ -1,12 +1,15 @@
 """Where training runs: out of process, through Dagster Pipes."""
 
+import os
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
+from dance_models.processes import STARTER
 from pipelines.known_warnings import known_warnings_ignored
+from pipelines.processes import TRAINING_STOP_S
 from pipelines.tracking.tracker import MLFLOW_ENVIRONMENT
 
 
@@ -16,7 +19,7 @@ class TrainingLauncher(dg.ConfigurableResource):  # type: ignore[type-arg]
     A cluster would swap this one class (a Ray or Kubernetes Pipes client); the assets stay.
     """
 
-    termination_timeout_s: float = 60.0  # a terminated training has this long to stop cleanly
+    termination_timeout_s: float = TRAINING_STOP_S + 5  # a terminated training ends itself before
 
     def launch(
         self, context: dg.AssetExecutionContext, job: Mapping[str, Any]
@@ -35,7 +38,7 @@ class TrainingLauncher(dg.ConfigurableResource):  # type: ignore[type-arg]
             context=context,
             command=[sys.executable, "-m", "pipelines.training.child"],
             extras=dict(job),
-            env=MLFLOW_ENVIRONMENT,
+            env={**MLFLOW_ENVIRONMENT, STARTER: str(os.getpid())},
         )
         messages = completed.get_custom_messages()
         if not messages:

@@ -10,10 +10,12 @@ import time
 from pathlib import Path
 
 import polars as pl
+import psutil
 import pytest
 from command_line import CLIP_ASSETS, DATA_ASSETS, dance, made_by_asset, run, runs_of
 from tiny_corpus import Corpus, MakeCorpus
 from typer.testing import CliRunner
+from watched_process import ended, wait_until
 
 from dance_models.checkpoint import load_checkpoint
 from dance_models.profiles import PROFILES
@@ -172,6 +174,37 @@ def test_a_killed_training_resumes_where_it_stopped(
     opened = Store(root=str(store))
     with open_instance(opened) as instance:
         assert stale_networks(instance, opened, PROFILES["smoke"]) == ["mkff_st_gcn"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["SIGTERM", "SIGHUP", "SIGKILL"])
+def test_a_signal_to_the_command_alone_in_a_training_ends_everything(
+    tmp_path: Path, make_corpus: MakeCorpus, victim: str
+) -> None:
+    """The training has ended with it, its finished epochs are kept, and the next run goes on."""
+    corpus, store = make_corpus(9, 64), tmp_path / "store"
+    assert run(store, corpus, "--only", f"{CLIP_ASSETS},{DATA_ASSETS}")[0] == 0
+    command = [
+        sys.executable, "-m", "pipelines.cli", "run", "--store", str(store), "--profile", "smoke",
+        "--only", "stga_net",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    models = store / "models" / "stga_net"
+    wait_until(lambda: any(_epoch(p) >= 1 for p in models.glob("*/progress.json")), 600)
+    children = psutil.Process(process.pid).children(recursive=True)
+    number = signal.Signals[victim]
+    process.send_signal(number)
+    code = process.wait(timeout=60)
+    wait_until(lambda: all(ended(child.pid) for child in children))
+    assert code == (-number if number == signal.SIGKILL else 130)
+    (last,) = models.glob("*/last.pt")
+    before = load_checkpoint(last)["history"]
+    code, output = dance(store, "run", "--profile", "smoke", "--only", "stga_net")
+    assert code == 0, output
+    assert load_checkpoint(last)["history"][: len(before)] == before
+    tracker = Tracker(Store(root=str(store)))
+    states = [r.info.status for r in tracker.client.search_runs([tracker.initialise()])]
+    assert states == ["FINISHED"]
 
 
 def _epoch(progress: Path) -> int:

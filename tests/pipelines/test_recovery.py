@@ -10,8 +10,20 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.events import EngineEventData
+from registry_case import Case
 
-from pipelines.recovery import PROCESS_TAG, close_orphaned_runs, process_tags
+from pipelines.processes import identity
+from pipelines.recovery import (
+    PROCESS_TAG,
+    UNFINISHED,
+    close_dead_trainings,
+    close_orphaned_runs,
+    process_tags,
+    recover,
+    runs_elsewhere,
+)
+from pipelines.run_launcher import LAUNCHER_TAG, NotingRunLauncher
 from pipelines.storage.store import Store, open_instance
 
 KILLED = textwrap.dedent(
@@ -82,3 +94,130 @@ def test_a_run_killed_before_it_began_is_closed(
         assert run.status == dg.DagsterRunStatus.NOT_STARTED
         assert close_orphaned_runs(instance) == [run.run_id]
         assert instance.get_runs()[0].is_finished
+
+
+# --- runs of the web UI and the daemon --------------------------------------------------------
+
+DEAD = f"{socket.gethostname()}:{os.getpid()}:0.00"  # its pid is reused
+
+
+@dg.job
+def launched() -> None: ...
+
+
+def new_run(
+    instance: dg.DagsterInstance,
+    status: dg.DagsterRunStatus = dg.DagsterRunStatus.STARTED,
+    launcher: str | None = None,
+) -> dg.DagsterRun:
+    """A run as the web UI creates one, and the tag of its launcher."""
+    run = instance.create_run_for_job(launched, status=status)
+    if launcher is not None:
+        instance.add_run_tags(run.run_id, {LAUNCHER_TAG: f"{run.run_id[:8]} {launcher}"})
+    return run
+
+
+def note_process(instance: dg.DagsterInstance, run: dg.DagsterRun, pid: int) -> None:
+    """What Dagster's run process writes first."""
+    message = f"Started process for run (pid: {pid})."
+    instance.report_engine_event(message, run, EngineEventData.in_process(pid))
+
+
+def dead_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+@pytest.mark.parametrize("launcher", [None, identity(), DEAD])
+def test_a_launched_run_is_closed_when_its_process_is_gone(
+    instance: dg.DagsterInstance, launcher: str | None
+) -> None:
+    run, other = new_run(instance, launcher=launcher), new_run(instance, launcher=launcher)
+    note_process(instance, run, dead_pid())
+    note_process(instance, other, os.getpid())
+    assert close_orphaned_runs(instance) == [run.run_id]
+    assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING])
+def test_a_run_that_is_being_launched_is_dead_when_its_launcher_is(
+    instance: dg.DagsterInstance, status: dg.DagsterRunStatus
+) -> None:
+    dead = new_run(instance, status, launcher=DEAD)
+    new_run(instance, status, launcher=identity())
+    assert close_orphaned_runs(instance) == [dead.run_id]
+
+
+def test_a_queued_run_and_one_that_no_process_is_known_of_are_left_alone(
+    instance: dg.DagsterInstance,
+) -> None:
+    assert dg.DagsterRunStatus.QUEUED not in UNFINISHED
+    new_run(instance)
+    assert close_orphaned_runs(instance) == []
+
+
+def test_a_reexecution_that_has_the_tags_of_a_dead_run_is_not_dead(
+    instance: dg.DagsterInstance,
+) -> None:
+    parent = new_run(instance, launcher=DEAD)
+    note_process(instance, parent, dead_pid())
+    again = instance.create_run_for_job(
+        launched,
+        status=dg.DagsterRunStatus.STARTING,
+        tags={**instance.get_run_by_id(parent.run_id).tags, PROCESS_TAG: DEAD},  # type: ignore[union-attr]
+        parent_run_id=parent.run_id,
+        root_run_id=parent.run_id,
+    )
+    assert close_orphaned_runs(instance) == [parent.run_id]
+    instance.add_run_tags(again.run_id, {LAUNCHER_TAG: f"{again.run_id[:8]} {DEAD}"})
+    assert close_orphaned_runs(instance) == [again.run_id]
+
+
+def test_a_run_of_another_host_is_left_alone_and_named(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    run = new_run(instance, launcher="elsewhere:1:0.00")
+    note_process(instance, run, dead_pid())
+    assert close_orphaned_runs(instance) == []
+    assert runs_elsewhere(instance) == {run.run_id: "elsewhere"}
+    (line,) = recover(instance, Store(root=str(tmp_path)))
+    assert "elsewhere" in line
+    assert run.run_id[:8] in line
+
+
+def test_the_mlflow_run_of_a_dead_training_is_closed(
+    instance: dg.DagsterInstance, case: Case
+) -> None:
+    """Whoever closed its Dagster run: Dagster's code server does it, too."""
+    dead, living = new_run(instance), new_run(instance)
+    note_process(instance, dead, dead_pid())
+    opened = {
+        run.run_id: case.tracker.open_run(
+            case.store.path / run.run_id, "stga_net", {"dagster/run_id": run.run_id}
+        )
+        for run in (dead, living)
+    }
+    assert close_dead_trainings(instance, case.store) == []
+    close_orphaned_runs(instance)
+    assert close_dead_trainings(instance, case.store) == [opened[dead.run_id]]
+    states = [case.tracker.client.get_run(opened[r.run_id]).info.status for r in (dead, living)]
+    assert states == ["KILLED", "RUNNING"]
+
+
+def test_the_launcher_of_a_store_notes_who_launched_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dg.DefaultRunLauncher, "launch_run", lambda self, context: None)
+    with open_instance(Store(root=str(tmp_path))) as instance:
+        launcher = instance.run_launcher
+        assert isinstance(launcher, NotingRunLauncher)
+        run = instance.create_run_for_job(launched)
+
+        class Context:
+            dagster_run = run
+
+        launcher.launch_run(Context())  # type: ignore[arg-type]
+        found = instance.get_run_by_id(run.run_id)
+        assert found is not None
+        assert found.tags[LAUNCHER_TAG] == f"{run.run_id[:8]} {identity()}"

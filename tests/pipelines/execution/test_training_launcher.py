@@ -1,8 +1,11 @@
 """Training processes get the MLflow settings from their launcher, not from this process."""
 
+import os
+
 import dagster as dg
 import pytest
 
+from dance_models.processes import STARTER
 from pipelines.tracking.tracker import MLFLOW_ENVIRONMENT
 from pipelines.training.launcher import TrainingLauncher
 
@@ -21,5 +24,7 @@ def test_a_training_process_refuses_pickle(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(dg.PipesSubprocessClient, "run", run)
     result = TrainingLauncher().launch(dg.build_asset_context(), {"asset": "stga_net"})
     assert result == {"model_id": "m-1"}
-    assert started["env"] == MLFLOW_ENVIRONMENT
-    assert started["env"]["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
+    environment = started["env"]
+    assert isinstance(environment, dict)
+    assert environment == {**MLFLOW_ENVIRONMENT, STARTER: str(os.getpid())}
+    assert environment["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"

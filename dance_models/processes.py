@@ -1,0 +1,78 @@
+"""Processes that end with the process that started them, and pools of such processes.
+
+A process that is killed cannot tell those it started. So each of them watches its starter. This is
+a pipe that the starter holds open (of ``multiprocessing``, for spawned processes and those of a
+fork server), and the parent's id (for all others). Linux's parent-death signal is not used: it
+follows the thread that forked, and in a fork server the server instead of the starter.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from typing import Final
+
+STARTER: Final = "DANCE_STARTER"  # environment of a process: the id of the process that started it
+POLL_S: Final = 1.0
+GRACE_S: Final = 15.0  # from the request to end until the end
+_WATCHER: Final = "ends with its starter"
+
+
+def end_with_starter(grace_s: float = GRACE_S) -> None:
+    """From now on, end this process when the one that started it dies.
+
+    SIGTERM first; after ``grace_s`` seconds whatever is still running ends with exit code 1. Does
+    nothing in a process that neither ``multiprocessing`` nor a caller who sets :data:`STARTER`
+    started, and nothing the second time.
+    """
+    if any(thread.name == _WATCHER for thread in threading.enumerate()):
+        return
+    given = os.environ.get(STARTER)
+    if multiprocessing.parent_process() is None and given is None:
+        return
+    # A fork server is the parent of what it forks, and not the starter: both are watched.
+    parent = int(given) if multiprocessing.parent_process() is None and given else os.getppid()
+    threading.Thread(target=_watch, args=(parent, grace_s), name=_WATCHER, daemon=True).start()
+
+
+def _watch(parent: int, grace_s: float) -> None:
+    starter = multiprocessing.parent_process()
+    while os.getppid() == parent and (starter is None or starter.is_alive()):
+        if starter is None:
+            threading.Event().wait(POLL_S)
+        else:
+            starter.join(POLL_S)
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait(grace_s)
+    os._exit(1)
+
+
+def start_worker() -> None:
+    """Initializer of a pool's worker: it ends with its starter, which also gets the Ctrl-C."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    end_with_starter(grace_s=5)
+
+
+@contextmanager
+def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """A pool of spawned processes that is gone when the block ends, however it ends.
+
+    An interrupt or an error in the block kills the workers: what they do must be whole or absent
+    at any time. They end as well when this process is killed.
+    """
+    others = set(multiprocessing.active_children())
+    # spawn: the caller's polars and arrow threads do not survive a fork
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=start_worker) as pool:
+        try:
+            yield pool
+        except BaseException:
+            # Dagster takes SIGTERM for an interrupt of one run; the worker would go on.
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.kill()
+            pool.shutdown(cancel_futures=True)
+            raise
