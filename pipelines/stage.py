@@ -27,9 +27,11 @@ from dance_models.config import Profile, identity
 from dance_models.tables import file_digest
 from pipelines.checks.asset_checks import AssetChecks
 from pipelines.partitions import CLIPS, CLIPS_PER_RUN
+from pipelines.profile_options import note_profile
 from pipelines.settings import mirror
 from pipelines.storage.registration import VERSION_TAG
 from pipelines.storage.store import Store
+from pipelines.table_schemas import column_schema
 
 if TYPE_CHECKING:
     from dance_models.quality.findings import Finding
@@ -45,6 +47,7 @@ OUTPUTS: Final = "dance/outputs"  # path in the store -> sha256
 REUSED: Final = "dance/reused"
 # Tag of a run that may reuse every result, even of a stage that is otherwise always recomputed.
 ONLY_STALE_TAG: Final = "dance/only_stale"
+OWNERS: Final = ("team:dance-pose",)  # of every asset, in the web UI
 # Dagster refuses tag values of more than 63 characters.
 DIGEST_LENGTH: Final = 40
 
@@ -105,6 +108,15 @@ def last_materialization(
         limit=1,
     ).records
     return records[0].asset_materialization if records else None
+
+
+def made_at(instance: dg.DagsterInstance, asset: str) -> float | None:
+    """When an asset, or the newest of its partitions, was made or found fresh in a run.
+
+    Seconds since 1970; None when it never was.
+    """
+    records = instance.fetch_materializations(dg.AssetKey(asset), limit=1).records
+    return records[0].timestamp if records else None
 
 
 Compute = Callable[[StageContext[Any]], Metadata]
@@ -212,6 +224,8 @@ class Stage:
             description=self.description,
             code_version=self.version,
             config_schema=settings.to_fields_dict() if settings else None,
+            owners=OWNERS,
+            metadata=column_schema(self.name),
             required_resource_keys={"store", "launcher"},
             check_specs=self.checks.specs() if self.checks else None,
             partitions_def=CLIPS if self.partitioned else None,
@@ -224,6 +238,7 @@ class Stage:
             automation_condition=self.automation_condition,
         )
         def compute(context: dg.AssetExecutionContext) -> Result:
+            note_profile(context.instance, context.run, profile.name)
             op_config = context.op_execution_context.op_config
             config = settings(**op_config).value() if settings else None
             store: Store = context.resources.store
@@ -274,7 +289,7 @@ class Stage:
             data_version=dg.DataVersion(next(iter(metadata[OUTPUTS].values()))),
             metadata=metadata,
             tags={INPUTS_TAG: digest},
-            check_results=checks.results(context.store, found) if checks else [],
+            check_results=checks.results(context.store, found, context.partition) if checks else [],
         )
 
     def _materialize_several(

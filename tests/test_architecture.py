@@ -24,11 +24,13 @@ LAYERS = {
         "skeletons",
         "evidence",
         "config",
+        "documented",
         "recipes",
         "rows",
         "profiles",
         "geometry",
         "tables",
+        "columns",
         "metrics",
         "video",
         "annotations",
@@ -59,6 +61,7 @@ LAYERS = {
         "recovery",
         "previews",
         "settings",
+        "table_schemas",
         "profile_options",
         "tracking",
         "training",
@@ -66,9 +69,11 @@ LAYERS = {
         "stage",
         "assets",
         "automation",
+        "executors",
         "graph",
         "definitions",
         "execution",
+        "web",
         "commands",
         "cli",
     ),
@@ -234,7 +239,7 @@ def test_the_fork_server_starts_no_polars_threads() -> None:
     """Steps are forked from a server with these modules; a thread pool does not survive a fork."""
     code = (
         "import importlib, pathlib\n"
-        "from pipelines.graph import PRELOADED\n"
+        "from pipelines.executors import PRELOADED\n"
         "for name in PRELOADED: importlib.import_module(name)\n"
         "names = [p.read_text().strip() for p in pathlib.Path('/proc/self/task').glob('*/comm')]\n"
         "pool = [n for n in names if n.startswith('polars-') and n[7:].isdigit()]\n"

@@ -19,6 +19,7 @@ from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.storage.clips import register_clips, registered_clips
 from pipelines.storage.store import Store
 from pipelines.storage.tracks import TRACK_NOTES
+from pipelines.table_schemas import column_schema
 
 GROUP = "ingestion"
 IDENTITY = ("clip", "style", "performer", "take", "sha256")
@@ -37,6 +38,7 @@ def raw_clips_asset() -> dg.SourceAsset:
         partitions_def=CLIPS,
         group_name=GROUP,
         tags={"dance/stage": "raw"},
+        metadata=column_schema("raw_clips"),
         description=RAW_CLIPS_DESCRIPTION,
     )
     def raw_clips(context: dg.OpExecutionContext, store: Store) -> dg.DataVersionsByPartition:

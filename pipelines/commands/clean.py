@@ -23,14 +23,14 @@ def clean(
 ) -> None:
     """Delete frames, checkpoints and runs that nothing uses any more; lists them first."""
     with common.reported(debug):
-        garbage = find_garbage(common.opened(store))
+        garbage = find_garbage(common.existing(store))
         for line in garbage.lines():
             common.console().print(line)
         if not garbage:
             return
         if not yes and not typer.confirm("Delete these?"):
             raise typer.Exit(0)
-        delete(common.opened(store), garbage)
+        delete(common.existing(store), garbage)
         common.console().print(f"Deleted, {garbage.size_mb:.1f} MB freed.")
 
 

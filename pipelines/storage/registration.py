@@ -6,7 +6,7 @@ Files are registered by reference: a table holds their paths and the sha256 of t
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
 import dagster as dg
 import polars as pl
@@ -14,6 +14,9 @@ import polars as pl
 from dance_models.tables import Schema
 from pipelines.storage.locks import file_lock
 from pipelines.storage.store import Store
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,6 +42,13 @@ def accept_all(path: Path) -> bool:
     return True
 
 
+def registration_lock(store: Store) -> "BaseFileLock":
+    """The lock that every registration holds."""
+    lock = store.table("raw_clips").with_name(".registry.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    return file_lock(lock)
+
+
 def one_at_a_time(
     register: Callable[Concatenate[Store, P], T],
 ) -> Callable[Concatenate[Store, P], T]:
@@ -50,9 +60,7 @@ def one_at_a_time(
 
     @wraps(register)
     def locked(store: Store, /, *arguments: P.args, **named: P.kwargs) -> T:
-        lock = store.table("raw_clips").with_name(".registry.lock")
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with file_lock(lock):
+        with registration_lock(store):
             return register(store, *arguments, **named)
 
     return cast("Callable[Concatenate[Store, P], T]", locked)

@@ -211,10 +211,20 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         """``path`` relative to the root, with forward slashes."""
         return path.relative_to(self.path).as_posix()
 
+    def exists(self) -> bool:
+        """Whether anything was ever kept here; a folder with a configuration alone is no store."""
+        kept = (self.dagster_home / "history", self.mlflow / "mlflow.db", self.path / "tables")
+        return any(path.exists() for path in kept)
+
+    def open_to_others(self) -> bool:
+        """Whether other users of the machine can read the folder."""
+        return bool(self.path.stat().st_mode & 0o077)
+
     # --- life cycle ---------------------------------------------------------------------------
     def initialise(self) -> "Store":
         """Create what a new store needs; idempotent. Raises InputError when this fails."""
         try:
+            self._make_private()
             for folder in (self.raw_clips, self.raw_annotations, self.raw_motion):
                 folder.mkdir(parents=True, exist_ok=True)
             for folder in (self.dagster_home, self.mlflow):
@@ -230,6 +240,15 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
                 hint="Choose a folder you may write to with --store or ASSETS_STORE",
             ) from error
         return self
+
+    def _make_private(self) -> None:
+        """Make the root for its owner alone: it holds pictures of people.
+
+        A store that is in use keeps the rights it has: somebody may have widened them.
+        """
+        if not self.exists():
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.chmod(0o700)
 
 
 def _height(table: Path) -> int:

@@ -1,6 +1,7 @@
 """MLflow on SQLite inside the store: one run a training, with tags that lead back to Dagster."""
 
 import logging
+import os
 import subprocess
 from collections.abc import Mapping
 from functools import cached_property
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlparse
 
 from dance_models.tables import write_text
+from pipelines.storage.addresses import addresses
 from pipelines.storage.locks import file_lock
 from pipelines.storage.store import Store
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT: Final = "dance-pose"
-UI_ADDRESS: Final = "http://127.0.0.1:5000"
 DIGEST_LENGTH: Final = 36  # MLflow refuses longer digests of data sets
 
 # The environment of processes that log or load models through MLflow. The first setting makes it
@@ -88,8 +89,16 @@ class Tracker:
             self.client.log_metric(run_id, key, value, step=step)
 
     def run_url(self, run_id: str) -> str:
-        """The address of a run in the UI that ``make ui`` starts."""
-        return f"{UI_ADDRESS}/#/experiments/{self.initialise()}/runs/{run_id}"
+        """The address of a run in MLflow's UI."""
+        return f"{self._ui}/#/experiments/{self.initialise()}/runs/{run_id}"
+
+    def version_url(self, model: str, version: int | str) -> str:
+        """The address of a version of a registered model in MLflow's UI."""
+        return f"{self._ui}/#/models/{model}/versions/{version}"
+
+    @property
+    def _ui(self) -> str:
+        return addresses(self.store, os.environ).mlflow
 
     # --- artifacts ------------------------------------------------------------------------------
     def artifact(self, run_id: str, name: str) -> Path:

@@ -184,9 +184,16 @@ def _epoch(progress: Path) -> int:
         (["run", "--profile", "big"], "there is no profile 'big'"),
         (["run", "--only", "clip_prob"], "there is no asset 'clip_prob'"),
         (["run"], "there is no clip to work on"),
-        (["tables"], "there is no report yet"),
+        (["tables"], "there is no store here"),
         (["apply", "nowhere.mp4", "--out", "out"], "nowhere.mp4: there is no such video"),
         (["status"], "there is no store here"),
+        (["lineage", "mkff_st_gcn"], "there is no store here"),
+        (["clean"], "there is no store here"),
+        (["promote", "recognition"], "there is no store here"),
+        (["rollback", "recognition"], "there is no store here"),
+        (["run", "--folds", "1"], "1 fold cannot be used"),
+        (["run", "--tracks", "nowhere"], "nowhere: there is no such folder"),
+        (["run", "--onnx", "nowhere.json"], "nowhere.json: there is no such file"),
     ],
 )
 def test_user_errors_are_one_line_and_exit_code_two(
@@ -196,6 +203,7 @@ def test_user_errors_are_one_line_and_exit_code_two(
     assert code == 2
     assert message in output
     assert "Traceback" not in output
+    assert not (tmp_path / "store").exists(), "a refused command changes nothing"
 
 
 def test_clean_lists_first_and_then_deletes_only_unused_files(
