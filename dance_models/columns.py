@@ -269,7 +269,7 @@ def type_name(dtype: Any) -> str:
     if isinstance(dtype, pl.List):
         return f"list[{type_name(dtype.inner)}]"
     kind: type[pl.DataType] = dtype if isinstance(dtype, type) else type(dtype)
-    return _NAMES[kind]
+    return _NAMES.get(kind) or str(dtype)
 
 
 def described(table: str, schema: Schema) -> list[tuple[str, str, str]]:

@@ -73,8 +73,7 @@ class SamplingConfig:
 class EstimatorConfig:
     """The off-the-shelf estimator whose keypoints the recognition network refines."""
 
-    # BlazePose, poses computed elsewhere, or an ONNX model
-    name: Literal["blazepose", "precomputed", "onnx"] = "blazepose"
+    name: Literal["blazepose", "precomputed", "onnx"] = "blazepose"  # precomputed: from files
     person: int | None = None  # None: the largest; else rank by size, 0 = largest
     min_detection: float = 0.5  # confidence from which on a person counts as found
     min_presence: float = 0.5  # confidence from which on a person is followed to the next frame
@@ -278,8 +277,7 @@ PredictionNet = (
 class TrainingConfig:
     """Optimisation. ``steps_per_epoch`` 0 means one pass over the training windows."""
 
-    # which recipe the numbers are of: ours or the paper's
-    recipe: Literal["tuned", "paper"] = "tuned"
+    recipe: Literal["tuned", "paper"] = "tuned"  # whose numbers the others are
     # with weight decay (adamw) or Nesterov momentum (sgd)
     optimiser: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = 2e-3  # at its highest
@@ -302,7 +300,7 @@ class TrainingConfig:
     decay_graphs: bool = _added(False, was=True)
 
     # on-the-fly geometry, drawn once per window
-    mirror_probability: float = 0.5
+    mirror_probability: float = 0.5  # of a mirrored window
     rotation_rad: float = 0.3  # largest angle, either way
     axis_scale: tuple[float, float] = (0.8, 1.2)  # smallest and largest factor, drawn for each axis
     reverse_probability: float = 0.3  # prediction only

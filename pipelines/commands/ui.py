@@ -77,6 +77,7 @@ def server_commands(
         "mlflow": [
             str(scripts / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(mlflow_port),
             "--backend-store-uri", store.tracking_uri,
+            "--workers", "1",  # each would import MLflow for itself; few people look at it
             "--allowed-hosts", patterns,
             *(["--cors-allowed-origins", origins] if origins else []),
         ],

@@ -22,6 +22,8 @@ DEFAULT_ROOT: Final = "assets_store"
 
 # sha256 of the instance configuration that earlier versions wrote into a store.
 UNEDITED: Final = ("3eed140e47ce61dd330c97b4b85106149f96f2bf4c0e64d54444b34b0b96f993",)
+# What may be in a folder before its first use: a configuration, clips to begin with.
+NEW: Final = {"dagster_home", "raw", "README.md"}
 TRAININGS: Final = (*ROW_OF_ASSET, *ROW_OF_PRETRAINING)
 # Assets whose main file is not a table below ``tables/``: the file below ``reports/``.
 REPORT_FILES: Final = {
@@ -242,12 +244,12 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self
 
     def _make_private(self) -> None:
-        """Make the root for its owner alone: it holds pictures of people.
+        """Make a new root for its owner alone: it holds pictures of people.
 
-        A store that is in use keeps the rights it has: somebody may have widened them.
+        A store in use, and a folder that holds anything else, keep the rights that they have.
         """
-        if not self.exists():
-            self.path.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not self.exists() and {path.name for path in self.path.iterdir()} <= NEW:
             self.path.chmod(0o700)
 
 

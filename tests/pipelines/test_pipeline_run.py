@@ -206,6 +206,22 @@ def test_user_errors_are_one_line_and_exit_code_two(
     assert not (tmp_path / "store").exists(), "a refused command changes nothing"
 
 
+@pytest.mark.slow
+def test_one_clip_is_refused_before_anything_is_trained(
+    tmp_path: Path, make_corpus: MakeCorpus
+) -> None:
+    store = tmp_path / "store"
+    code, output = run(store, make_corpus(1, 50))
+    assert code == 1
+    assert "failed split_manifest: enough_takes: 1 annotated takes: 1 to train on" in output
+    assert "annotate 2 more" in output
+    assert not (store / "models").exists()
+    assert not (store / "tables" / "train_split.parquet").exists()
+    with open_instance(Store(root=str(store))) as instance:
+        runs = instance.get_runs()
+    assert {found.tags["dance/profile"] for found in runs} == {"smoke"}
+
+
 def test_clean_lists_first_and_then_deletes_only_unused_files(
     tmp_path: Path, make_corpus: MakeCorpus
 ) -> None:
