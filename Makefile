@@ -49,9 +49,9 @@ docs: install
 	  $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,docs]"
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# Dagster's web UI and daemon on 3000, MLflow on 5000; loopback only.
+# Dagster's web UI and daemon on 3000, MLflow on 5000 (or UI_ARGS="--dagster-port N"); loopback only.
 ui: install
-	$(BIN)/dance ui
+	$(BIN)/dance ui $(UI_ARGS)
 
 bench: install
 	$(BIN)/dance bench $(BENCH_ARGS)

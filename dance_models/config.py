@@ -62,51 +62,52 @@ class SamplingConfig:
     """Which frames of the clips are kept (docs/method.md, "Frame budget")."""
 
     frame_budget: int = 8000  # over all clips
-    max_frames_per_clip: int | None = None
+    max_frames_per_clip: int | None = None  # of one clip; None: only the budget limits it
     min_run: int = 40  # frames; a shorter run holds too few windows
+    # one long run, or short ones spread evenly or where most moves
     strategy: Literal["runs", "uniform", "motion"] = "runs"
-    jpeg_quality: int = 92
+    jpeg_quality: int = 92  # of the stored frames, 0-100
 
 
 @dataclass(frozen=True)
 class EstimatorConfig:
     """The off-the-shelf estimator whose keypoints the recognition network refines."""
 
-    name: Literal["blazepose", "precomputed", "onnx"] = "blazepose"
+    name: Literal["blazepose", "precomputed", "onnx"] = "blazepose"  # precomputed: from files
     person: int | None = None  # None: the largest; else rank by size, 0 = largest
-    min_detection: float = 0.5
-    min_presence: float = 0.5
+    min_detection: float = 0.5  # confidence from which on a person counts as found
+    min_presence: float = 0.5  # confidence from which on a person is followed to the next frame
     # BlazePose: a second pass on the mirrored crop, whose disagreement is evidence of errors
     mirrored_pass: bool = _added(False, was=False)
     precomputed_dir: str | None = None  # for "precomputed": one file or folder a clip
     # for "precomputed": the order of joints without names; None: as the files look
     pose_model: str | None = _added(None, was=None)
     onnx_description: str | None = None  # for "onnx": the JSON that describes the model
-    threads: int = 1
+    threads: int = 1  # of one estimator; clips run side by side
 
 
 @dataclass(frozen=True)
 class SplitConfig:
     """70/15/15 by group, and grouped folds over all clips."""
 
-    train: float = 0.70
-    val: float = 0.15
-    test: float = 0.15
-    folds: int = 5
-    seed: int = 0
+    train: float = 0.70  # share of the takes; the three sum to 1
+    val: float = 0.15  # share of the takes
+    test: float = 0.15  # share of the takes
+    folds: int = 5  # grouped folds over all clips, 2 or more
+    seed: int = 0  # of the order of the takes
 
 
 @dataclass(frozen=True)
 class AugmentConfig:
     """The stored augmentation of the training split: one draw per run and variant."""
 
-    variants: int = 2
-    rotation_deg: float = 15.0
-    scale: tuple[float, float] = (0.85, 1.15)
-    flip_probability: float = 0.5
+    variants: int = 2  # copies of each training run
+    rotation_deg: float = 15.0  # largest angle, either way
+    scale: tuple[float, float] = (0.85, 1.15)  # smallest and largest factor
+    flip_probability: float = 0.5  # of a mirrored copy
     keypoint_jitter: float = 0.01  # standard deviation, fraction of the median torso
     keypoint_dropout: float = 0.02  # probability that the estimate lacks a joint in a frame
-    seed: int = 0
+    seed: int = 0  # of all draws
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class RefinerConfig:
     # Frames a second that the network sees: a faster run is refined as interleaved slower ones.
     frame_rate: float = _added(30.0, was=0.0)  # 0: any
     test_mirror: bool = True  # at test time, average with the refinement of the mirrored run
-    top_k: int = 7
+    top_k: int = 7  # joints with the largest error that the term of Eq 10 counts
     top_k_weight: float = 0.0  # lambda of Eq 10; 1 as printed
 
 
@@ -131,15 +132,15 @@ class RefinerConfig:
 class MkffStGcnConfig(RefinerConfig):
     """MKFF-ST-GCN (docs/method.md, "MKFF-ST-GCN")."""
 
-    spatial_channels: int = 64
-    spatial_blocks: int = 3
-    temporal_kernel: int = 9
+    spatial_channels: int = 64  # of the spatial blocks
+    spatial_blocks: int = 3  # graph convolutions on the poses
+    temporal_kernel: int = 9  # frames
     kinematic_channels: int = 128  # C
-    attention_blocks: int = 3
-    attention_heads: int = 4
-    dropout: float = 0.1
+    attention_blocks: int = 3  # after the fusion
+    attention_heads: int = 4  # of each block
+    dropout: float = 0.1  # probability
     residual_on_flow: bool = False  # P_hat = F + delta instead of P + delta
-    use_confidence: bool = True
+    use_confidence: bool = True  # the estimator's confidence is an input
     use_kinematics: bool = True  # off: velocity and acceleration read zero (ablation)
     style_classes: int = 0  # optional style head, 0 = none
     uncertainty: bool = _added(False, was=False)  # predict each joint's error scale (Laplace)
@@ -149,20 +150,20 @@ class MkffStGcnConfig(RefinerConfig):
 class StGcnConfig(RefinerConfig):
     """ST-GCN without MKFF: as many blocks as MKFF-ST-GCN, and no velocity and acceleration."""
 
-    channels: int = 64
-    blocks: int = 4
-    temporal_kernel: int = 9
-    dropout: float = 0.1
+    channels: int = 64  # of every block
+    blocks: int = 4  # spatial and temporal convolution each
+    temporal_kernel: int = 9  # frames
+    dropout: float = 0.1  # probability
 
 
 @dataclass(frozen=True)
 class SmoothNetConfig(RefinerConfig):
     """SmoothNet-style: a residual MLP over time, the same for every coordinate."""
 
-    hidden: int = 512
-    bottleneck: int = 128
-    blocks: int = 3
-    dropout: float = 0.1
+    hidden: int = 512  # units of the wide layers
+    bottleneck: int = 128  # units between two wide layers
+    blocks: int = 3  # residual
+    dropout: float = 0.1  # probability
 
 
 @dataclass(frozen=True)
@@ -180,8 +181,8 @@ class HrnetConfig:
     """HRNet on person crops. Published: width 32, stem 64, 4 bottlenecks, 4 blocks, (1, 4, 3)."""
 
     width: int = 16  # channels of the finest branch; doubled in each coarser one
-    stem: int = 32
-    bottlenecks: int = 1
+    stem: int = 32  # channels of the first convolutions
+    bottlenecks: int = 1  # residual blocks after the stem
     blocks: int = 1  # per branch between two exchanges
     modules: tuple[int, int, int] = (1, 1, 1)  # exchanges of two, three and four branches
 
@@ -190,9 +191,9 @@ class HrnetConfig:
 class FrameMlpConfig(RefinerConfig):
     """An MLP on the estimate of one frame: no graph and no time."""
 
-    hidden: int = 256
-    blocks: int = 2
-    dropout: float = 0.1
+    hidden: int = 256  # units
+    blocks: int = 2  # residual
+    dropout: float = 0.1  # probability
 
 
 RecognitionNet = MkffStGcnConfig | StGcnConfig | SmoothNetConfig | HbrnnConfig | FrameMlpConfig
@@ -202,10 +203,11 @@ RecognitionNet = MkffStGcnConfig | StGcnConfig | SmoothNetConfig | HbrnnConfig |
 class StgaNetConfig:
     """STGA-Net (docs/method.md, "STGA-Net")."""
 
-    channels: int = 16
-    hidden: int = 128
-    heads: int = 4
-    dropout: float = 0.05
+    channels: int = 16  # of the encoder's first layer; each of three blocks doubles them
+    hidden: int = 128  # of the encoder's output and the decoder's state
+    heads: int = 4  # of the attention
+    dropout: float = 0.05  # probability
+    # which graphs the encoder has; the rest are ablations
     graph: Literal["gcn", "local-sym", "local-distal", "local", "global", "both"] = "both"
     use_b: bool = True  # B_k, the attention computed from the features
     use_c: bool = True  # C_k, the free joint-by-joint matrix
@@ -222,14 +224,15 @@ class StgaNetConfig:
 class SimlpeConfig:
     """siMLPe-style: DCT and a residual MLP over time."""
 
-    blocks: int = 24
+    blocks: int = 24  # residual
 
 
 @dataclass(frozen=True)
 class TGcnConfig:
     """T-GCN: a graph convolution inside a GRU cell."""
 
-    hidden: int = 64
+    hidden: int = 64  # units of the cell
+    # the pose, its offset from the last one, or its offset from the damped velocity
     output: Literal["absolute", "residual", "velocity"] = "absolute"
     gamma: float = 0.7  # of the velocity variant, learnable per joint
 
@@ -238,9 +241,9 @@ class TGcnConfig:
 class TrajGcnConfig:
     """Traj-GCN: graph convolutions with free adjacency over the DCT of trajectories."""
 
-    hidden: int = 128
-    blocks: int = 6
-    dropout: float = 0.1
+    hidden: int = 128  # features of a joint coordinate
+    blocks: int = 6  # residual, of two graph convolutions
+    dropout: float = 0.1  # probability
     observed: int = _added(27, was=27)  # frames that are read, the last ones; published: 10
 
 
@@ -252,7 +255,7 @@ class DmgnnConfig:
     hidden: int = 128  # of the decoder
     exchange: float = 0.3  # weight of the features of another scale
     merge: float = 0.6  # weight of the coarse scales in the encoder's output
-    dropout: float = 0.1
+    dropout: float = 0.1  # probability
 
 
 @dataclass(frozen=True)
@@ -261,7 +264,7 @@ class EqMotionConfig:
 
     channels: int = 32  # geometric features of a joint, vectors
     hidden: int = 64  # of a joint's pattern, numbers
-    layers: int = 4
+    layers: int = 4  # of the message passing
     categories: int = 4  # of interactions between two joints
 
 
@@ -274,38 +277,40 @@ PredictionNet = (
 class TrainingConfig:
     """Optimisation. ``steps_per_epoch`` 0 means one pass over the training windows."""
 
-    recipe: Literal["tuned", "paper"] = "tuned"
+    recipe: Literal["tuned", "paper"] = "tuned"  # whose numbers the others are
+    # with weight decay (adamw) or Nesterov momentum (sgd)
     optimiser: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: float = 2e-3
-    schedule: Literal["cosine", "exponential"] = "cosine"
+    learning_rate: float = 2e-3  # at its highest
+    schedule: Literal["cosine", "exponential"] = "cosine"  # how the learning rate falls
     # Multiples of it that short pilot trainings try, validation picks; none: no search.
     rate_factors: tuple[float, ...] = _added((), was=())
     pilot_share: float = _added(0.1, was=0.1)  # of the epochs, for each pilot
-    warmup_steps: int = 50
+    warmup_steps: int = 50  # steps in which the learning rate rises
     decay_per_epoch: float = 0.95  # for "exponential"
-    weight_decay: float = 1e-2
-    batch_size: int = 32
-    epochs: int = 20
-    steps_per_epoch: int = 0
+    weight_decay: float = 1e-2  # of learnt graphs only with decay_graphs
+    batch_size: int = 32  # windows
+    epochs: int = 20  # at most
+    steps_per_epoch: int = 0  # 0: one pass over the training windows
     patience: int = 0  # epochs without a better validation score; 0 = never stop early
-    gradient_clip: float = 1.0
+    gradient_clip: float = 1.0  # largest norm of the gradient
     velocity_weight: float = 1.0  # weight of the velocity term in the prediction loss
     ema_decay: float = 0.0  # exponential moving average of the weights, 0 = off
     ema_warmup: bool = _added(True, was=False)  # the decay starts low, so that no start stays in it
     # Weight decay on learnt graphs: it would draw attention masks together, and edges to zero.
     decay_graphs: bool = _added(False, was=True)
+
     # on-the-fly geometry, drawn once per window
-    mirror_probability: float = 0.5
-    rotation_rad: float = 0.3
-    axis_scale: tuple[float, float] = (0.8, 1.2)
+    mirror_probability: float = 0.5  # of a mirrored window
+    rotation_rad: float = 0.3  # largest angle, either way
+    axis_scale: tuple[float, float] = (0.8, 1.2)  # smallest and largest factor, drawn for each axis
     reverse_probability: float = 0.3  # prediction only
     joint_mask_probability: float = 0.1  # recognition only: a joint is masked for a span
     jitter: float = 0.0  # recognition only: extra noise on the estimate, fraction of torso
     # prediction only: share of windows whose input is the estimate, not the annotation
     estimate_probability: float = _added(0.0, was=0.0)
-    seed: int = 0
-    threads: int = 1
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    seed: int = 0  # of the initial weights and all draws
+    threads: int = 1  # of one training on a CPU
+    device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: CUDA where there is one
 
 
 @dataclass(frozen=True)
@@ -316,7 +321,7 @@ class MotionConfig:
     max_fps: float = 30.0  # motion with a higher rate is subsampled to at most this
     cameras: int = 3  # virtual views of each BVH file
     val_share: float = 0.1  # share of the files that select the pre-trained weights
-    seed: int = 0
+    seed: int = 0  # of the cameras and the simulated errors
 
 
 @dataclass(frozen=True)
@@ -342,7 +347,7 @@ class RenderedMotionConfig:
     costume, background, light and encoding of its own. More pieces leave those before as they are.
     """
 
-    pieces: int = 0
+    pieces: int = 0  # stretches of motion to render; 0: none
     views: int = 8  # virtual cameras around the dancer; the consensus needs at least 4
     seconds: float = 2.5  # of a piece
     bodies: int = 16  # different bodies, at least one
@@ -356,7 +361,7 @@ class RenderedMotionConfig:
     smooth_s: float = 0.5  # standard deviation over which the consensus' offset is averaged
     most_error_m: float = 0.03  # standard error beyond which a consensus is not trusted
     val_share: float = 0.1  # share of the takes that select the pre-trained weights
-    seed: int = 0
+    seed: int = 0  # of all draws
     workers: int = 0  # processes; 0: one for each core
 
 
@@ -364,9 +369,9 @@ class RenderedMotionConfig:
 class EvaluationConfig:
     """Confidence intervals and windows of the reports."""
 
-    bootstrap_samples: int = 2000
+    bootstrap_samples: int = 2000  # resamples of the takes behind each interval
     window_stride: int = 2  # 25 Hz steps between prediction windows
-    seed: int = 0
+    seed: int = 0  # of the resampling
     # Whether joints that annotations lack and that were derived from others count in the scores
     derived_joints: bool = _added(True, was=True)
 
@@ -388,9 +393,9 @@ class GateConfig:
     fewest_takes: int = 6
     latency_ms: float = 40.0  # one window, 95th percentile, one thread: one step at 25 Hz
     require_approval: bool = False  # a person has to tag the version with ``approved_by``
-    bootstrap_samples: int = 2000
+    bootstrap_samples: int = 2000  # resamples of the takes behind each interval
     window_stride: int = 2  # as in EvaluationConfig
-    seed: int = 0
+    seed: int = 0  # of the resampling
 
 
 RECOGNITION_GATE = GateConfig(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import typer
 
 from pipelines.commands.apply import apply
+from pipelines.commands.backup import backup, restore
 from pipelines.commands.bench import bench
 from pipelines.commands.clean import clean
 from pipelines.commands.demo import demo
@@ -16,6 +17,7 @@ from pipelines.commands.lineage import lineage
 from pipelines.commands.promote import promote
 from pipelines.commands.rollback import rollback
 from pipelines.commands.run import run
+from pipelines.commands.serve import serve
 from pipelines.commands.status import status
 from pipelines.commands.tables import tables
 from pipelines.commands.ui import ui
@@ -33,7 +35,7 @@ def make_app() -> typer.Typer:
     )
     commands: list[Callable[..., None]] = [
         *(run, status, tables, demo, evaluate, apply, promote, rollback, lineage),
-        *(export_frames, formats, ui, bench, clean, verify),
+        *(export_frames, formats, ui, serve, backup, restore, bench, clean, verify),
     ]
     for command in commands:
         app.command()(command)

@@ -5,6 +5,7 @@ import os
 from pipelines.automation.switches import AutomationSettings
 from pipelines.graph import build_definitions
 from pipelines.profile_options import DEFAULT_PROFILE, ProfileOptions
+from pipelines.storage.addresses import addresses
 from pipelines.storage.store import DEFAULT_ROOT, Store
 
 _store = Store(root=os.environ.get("ASSETS_STORE", DEFAULT_ROOT)).settled()
@@ -13,5 +14,7 @@ _options = ProfileOptions(
     ablations=bool(os.environ.get("DANCE_ABLATIONS")),
 )
 defs = build_definitions(
-    _options.resolve(_store), _store, AutomationSettings.from_environment(os.environ)
+    _options.resolve(_store),
+    _store,
+    AutomationSettings.from_environment(os.environ, addresses(_store, os.environ).dagster),
 )

@@ -1,9 +1,8 @@
 """The graph, built from arguments: assets, jobs, automation and resources of one store."""
 
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from graphlib import TopologicalSorter
-from typing import Any, Final
+from typing import Any
 
 import dagster as dg
 
@@ -32,18 +31,16 @@ from pipelines.automation.dataset import dataset_sensor
 from pipelines.automation.failures import failure_sensor
 from pipelines.automation.ingestion import annotation_sensor, clip_sensor
 from pipelines.automation.jobs import jobs_of
+from pipelines.automation.queue import queue_sensor
 from pipelines.automation.recovery import recovery_sensor
 from pipelines.automation.retraining import retraining_schedule
 from pipelines.automation.switches import AutomationSettings
+from pipelines.executors import run_executor
 from pipelines.known_warnings import known_warnings_ignored
 from pipelines.profile_options import ProfileOptions
 from pipelines.stage import Stage
 from pipelines.storage.store import Store
 from pipelines.training.launcher import TrainingLauncher
-
-# Imported once by the server that a run's steps are forked from. Modules that start threads when
-# they are imported must not be here. Neither is torch: most steps do not need it (it takes 2 s).
-PRELOADED: Final = ("pipelines.graph",)
 
 
 def stages_of(profile: Profile) -> tuple[Stage, ...]:
@@ -91,6 +88,13 @@ def stages_of(profile: Profile) -> tuple[Stage, ...]:
     return tuple(by_name[name] for name in order.static_order() if name in by_name)
 
 
+def _short_steps(stages: Sequence[Stage]) -> set[str]:
+    """Steps of seconds: the tables of a clip, and observing the raw folders."""
+    raw = {name for stage in stages for name in stage.dependencies}
+    raw -= {stage.name for stage in stages}
+    return raw | {stage.name for stage in stages if stage.partitioned}
+
+
 def build_definitions(
     profile: Profile, store: Store, automation: AutomationSettings | None = None
 ) -> dg.Definitions:
@@ -114,29 +118,12 @@ def build_definitions(
                 champion_sensor(automation),
                 failure_sensor(automation),
                 recovery_sensor(),
+                queue_sensor(automation),
             ],
             schedules=[retraining_schedule(profile, automation)],
             resources={"store": store, "launcher": TrainingLauncher()},
-            executor=_executor(),
+            executor=run_executor(_short_steps(stages)),
         )
-
-
-def _executor() -> dg.ExecutorDefinition:
-    """Steps in processes forked from a server that has imported this package once.
-
-    Eight stages with nothing to do took 8 s this way, 15 s with spawned processes and 1.5 s in one
-    process, which cannot run trainings side by side. ``max_concurrent`` 0 is one for each core.
-    """
-
-    def configure(config: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            "max_concurrent": config["max_concurrent"] or os.cpu_count() or 1,
-            "start_method": {"forkserver": {"preload_modules": list(PRELOADED)}},
-        }
-
-    return dg.multiprocess_executor.configured(
-        configure, name="forked", config_schema={"max_concurrent": dg.Field(int, default_value=0)}
-    )
 
 
 def job_of(store_root: str, options: Mapping[str, Any], job: str) -> dg.JobDefinition:

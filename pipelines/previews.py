@@ -10,6 +10,7 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
+from dance_models.columns import type_name
 from dance_models.tables import Schema
 
 # The event log stores metadata; beyond this the UI gets slow.
@@ -28,7 +29,7 @@ def picture(data: bytes, alt: str) -> dg.MarkdownMetadataValue:
 def table_schema(schema: Schema) -> dg.TableSchema:
     """Column names and types for the UI."""
     return dg.TableSchema(
-        columns=[dg.TableColumn(name, str(dtype)) for name, dtype in schema.items()]
+        columns=[dg.TableColumn(name, type_name(dtype)) for name, dtype in schema.items()]
     )
 
 

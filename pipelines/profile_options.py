@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
+import dagster as dg
+
 from dance_models.config import EstimatorConfig, Profile
 from dance_models.errors import InputError
 from dance_models.profiles import PROFILES
@@ -10,6 +12,21 @@ from dance_models.rows import ROWS
 from pipelines.storage.store import Store
 
 DEFAULT_PROFILE: Final = "demo"
+
+
+PROFILE_TAG: Final = "dance/profile"  # of a Dagster run
+
+
+def note_profile(instance: dg.DagsterInstance, run: dg.DagsterRun, name: str) -> None:
+    """Tag a run with its profile; one that was started in the web UI has no such tag."""
+    if PROFILE_TAG not in run.tags:
+        instance.add_run_tags(run.run_id, {PROFILE_TAG: name})
+
+
+def last_profile(instance: dg.DagsterInstance) -> str | None:
+    """The profile of the newest run, None before the first."""
+    runs = instance.get_runs(filters=dg.RunsFilter(tags={PROFILE_TAG: [*PROFILES]}), limit=1)
+    return runs[0].tags[PROFILE_TAG] if runs else None
 
 
 @dataclass(frozen=True)
@@ -26,7 +43,7 @@ class ProfileOptions:
     def resolve(self, store: Store) -> Profile:
         """The profile with the changes.
 
-        Raises InputError when there is no profile of that name.
+        Raises InputError when there is no profile of that name, or only one fold.
         """
         if self.name not in PROFILES:
             raise InputError(
@@ -35,6 +52,8 @@ class ProfileOptions:
         profile = PROFILES[self.name]
         if self.estimator:
             profile = replace(profile, estimator=_estimator(self.estimator, profile))
+        if self.folds == 1:
+            raise InputError("1 fold cannot be used", hint="Ask for 2 or more, or 0 for none")
         if self.folds:
             profile = _with_folds(profile, self.folds)
         motion = store.has_motion() if self.motion is None else self.motion

@@ -6,6 +6,8 @@ from typing import Any, Generic, TypeVar, cast, get_args, get_type_hints
 import dagster as dg
 from pydantic import Field, create_model
 
+from dance_models.documented import field_comments
+
 T = TypeVar("T")
 
 
@@ -25,24 +27,34 @@ def _plain(value: Any) -> Any:
 
 
 def mirror(default: T) -> type[Mirror[T]]:
-    """A Dagster config class with the fields of the dataclass ``default`` and its values."""
+    """A Dagster config class with the fields of the dataclass ``default`` and its values.
+
+    The descriptions in the launchpad are the comments in the dataclass's source.
+    """
     kind = cast(Any, type(default))
+    comments = field_comments(kind)
     hints = get_type_hints(kind)
     definitions: dict[str, Any] = {}
     for field in fields(kind):
         value = getattr(default, field.name)
+        meaning = comments.get(field.name) or _title(value)
         if is_dataclass(value):
             nested = mirror(value)
-            definitions[field.name] = (nested, Field(default_factory=nested))
+            definitions[field.name] = (nested, Field(default_factory=nested, description=meaning))
         elif isinstance(value, tuple):  # Dagster config knows lists, not fixed tuples
             item: Any = get_args(hints[field.name])[0]
-            definitions[field.name] = (list[item], Field(default=list(value)))
+            definitions[field.name] = (list[item], Field(default=list(value), description=meaning))
         else:
-            definitions[field.name] = (hints[field.name], Field(default=value))
+            definitions[field.name] = (hints[field.name], Field(default=value, description=meaning))
     model: Any = create_model(f"{kind.__name__}Settings", __base__=Mirror, **definitions)
     model.__doc__ = kind.__doc__
     model.dataclass_type = kind
     return cast("type[Mirror[T]]", model)
+
+
+def _title(value: object) -> str | None:
+    """What a nested dataclass is: the first line of its docstring."""
+    return (type(value).__doc__ or "").split("\n")[0] if is_dataclass(value) else None
 
 
 def op_config(value: object) -> dict[str, Any]:

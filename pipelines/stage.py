@@ -33,12 +33,14 @@ from dance_models.processes import end_with_starter
 from dance_models.tables import file_digest
 from pipelines.checks.asset_checks import AssetChecks
 from pipelines.partitions import CLIPS, CLIPS_PER_RUN
+from pipelines.profile_options import note_profile
 from pipelines.settings import mirror
 from pipelines.storage import manifests
 from pipelines.storage.locks import owned
 from pipelines.storage.manifests import Damage
 from pipelines.storage.registration import VERSION_TAG
 from pipelines.storage.store import Store
+from pipelines.table_schemas import column_schema
 
 if TYPE_CHECKING:
     from dance_models.quality.findings import Finding
@@ -56,6 +58,7 @@ MADE_AGAIN: Final = "dance/made_again"  # lines on the files that were missing o
 REUSED: Final = "dance/reused"
 # Tag of a run that may reuse every result, even of a stage that is otherwise always recomputed.
 ONLY_STALE_TAG: Final = "dance/only_stale"
+OWNERS: Final = ("team:dance-pose",)  # of every asset, in the web UI
 # Dagster refuses tag values of more than 63 characters.
 DIGEST_LENGTH: Final = 40
 MOST_LINES: Final = 5  # on damaged files of one stage
@@ -117,6 +120,15 @@ def last_materialization(
         limit=1,
     ).records
     return records[0].asset_materialization if records else None
+
+
+def made_at(instance: dg.DagsterInstance, asset: str) -> float | None:
+    """When an asset, or the newest of its partitions, was made or found fresh in a run.
+
+    Seconds since 1970; None when it never was.
+    """
+    records = instance.fetch_materializations(dg.AssetKey(asset), limit=1).records
+    return records[0].timestamp if records else None
 
 
 Compute = Callable[[StageContext[Any]], Metadata]
@@ -266,6 +278,8 @@ class Stage:
             description=self.description,
             code_version=self.version,
             config_schema=settings.to_fields_dict() if settings else None,
+            owners=OWNERS,
+            metadata=column_schema(self.name),
             required_resource_keys={"store", "launcher"},
             check_specs=self.checks.specs() if self.checks else None,
             partitions_def=CLIPS if self.partitioned else None,
@@ -279,6 +293,7 @@ class Stage:
         )
         def compute(context: dg.AssetExecutionContext) -> Iterator[Result]:
             end_with_starter()  # Dagster's step processes outlive a run that is killed
+            note_profile(context.instance, context.run, profile.name)
             op_config = context.op_execution_context.op_config
             config = settings(**op_config).value() if settings else None
             store: Store = context.resources.store
@@ -363,7 +378,7 @@ class Stage:
             data_version=dg.DataVersion(context.store.digest(self.name, context.partition)),
             metadata=metadata,
             tags={INPUTS_TAG: digest},
-            check_results=checks.results(context.store, found) if checks else [],
+            check_results=checks.results(context.store, found, context.partition) if checks else [],
         )
 
     def _materialize_several(

@@ -26,11 +26,13 @@ LAYERS = {
         "skeletons",
         "evidence",
         "config",
+        "documented",
         "recipes",
         "rows",
         "profiles",
         "geometry",
         "tables",
+        "columns",
         "metrics",
         "video",
         "annotations",
@@ -64,6 +66,7 @@ LAYERS = {
         "partitions",
         "previews",
         "settings",
+        "table_schemas",
         "profile_options",
         "tracking",
         "recovery",
@@ -72,9 +75,11 @@ LAYERS = {
         "stage",
         "assets",
         "automation",
+        "executors",
         "graph",
         "definitions",
         "execution",
+        "web",
         "commands",
         "cli",
     ),
@@ -240,7 +245,7 @@ def test_the_fork_server_starts_no_polars_threads() -> None:
     """Steps are forked from a server with these modules; a thread pool does not survive a fork."""
     code = (
         "import importlib, pathlib\n"
-        "from pipelines.graph import PRELOADED\n"
+        "from pipelines.executors import PRELOADED\n"
         "for name in PRELOADED: importlib.import_module(name)\n"
         "names = [p.read_text().strip() for p in pathlib.Path('/proc/self/task').glob('*/comm')]\n"
         "pool = [n for n in names if n.startswith('polars-') and n[7:].isdigit()]\n"

@@ -12,11 +12,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 import dance_models
+from dance_models.columns import described, meaning
 from dance_models.config import AugmentConfig
 from dance_models.data.augment import augment_run
 from dance_models.profiles import PROFILES
@@ -198,25 +198,15 @@ SCHEMAS = {
     "prediction_scores": ("PREDICTION_SCORES", "dance_models.evaluation.scores"),
     "paired": ("PAIRED_SCORES", "dance_models.evaluation.scores"),
 }
-NAMES = {
-    pl.Boolean: "bool",
-    pl.Binary: "binary",
-    pl.Float32: "float32",
-    pl.Float64: "float64",
-    pl.Int32: "int32",
-    pl.Int64: "int64",
-    pl.String: "string",
-    pl.UInt8: "uint8",
-}
 
 
-def _documented(section: str) -> dict[str, str]:
-    """Column -> type of the table below a heading."""
+def _documented(section: str) -> list[tuple[str, str, str]]:
+    """Column, type and meaning of the rows of the table below a heading."""
     text = _text(DOCS / "data_contracts.md").split(f"### `{section}`\n")[1]
     text = re.split(r"^##", text, flags=re.MULTILINE)[0]
-    rows = re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", text, re.MULTILINE)
-    assert len(dict(rows)) == len(rows), section
-    return dict(rows)
+    rows = re.findall(r"^\| `(\w+)` \| `([^`]+)` \| (.+) \|$", text, re.MULTILINE)
+    assert len({column for column, *_ in rows}) == len(rows), section
+    return rows
 
 
 def _schema(name: str, module: str) -> Mapping[str, Any]:
@@ -224,27 +214,18 @@ def _schema(name: str, module: str) -> Mapping[str, Any]:
     return schema
 
 
-def _type(dtype: Any) -> str:
-    if isinstance(dtype, pl.Array):
-        inner, shape = dtype, list(dtype.shape)
-        while isinstance(inner, pl.Array):
-            inner = inner.inner
-        return f"{_type(inner)}[{', '.join(map(str, shape))}]"
-    if isinstance(dtype, pl.List):
-        return f"list[{_type(dtype.inner)}]"
-    return NAMES[dtype if isinstance(dtype, type) else type(dtype)]
-
-
 @pytest.mark.parametrize("section", SCHEMAS)
 def test_documented_columns_match_the_code(section: str) -> None:
-    schema = {column: _type(dtype) for column, dtype in _schema(*SCHEMAS[section]).items()}
-    assert list(_documented(section).items()) == list(schema.items())
+    """Names and types are those of the schema, meanings those that the web UI shows."""
+    assert _documented(section) == described(section, _schema(*SCHEMAS[section]))
 
 
 def test_the_audit_of_the_augmentation_is_documented() -> None:
     run = next(run for run in synthetic_runs(3, 20) if run.split == "train")
     _, drawn = augment_run(run, AugmentConfig(), 1)
-    assert list(_documented("augmentation_audit")) == ["clip", "run", "variant", *drawn]
+    shown = _documented("augmentation_audit")
+    assert [column for column, *_ in shown] == ["clip", "run", "variant", *drawn]
+    assert all(text == meaning("augmentation_audit", column) for column, _, text in shown)
 
 
 def test_every_schema_is_documented() -> None:

@@ -1,6 +1,7 @@
 """Checks on the data set: leaks between splits, balance of styles, rows in the wrong split."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import polars as pl
 
@@ -75,6 +76,35 @@ def _frame_at(runs: Sequence[PoseRun], clip: str, seconds: float) -> int:
         for time, frame in zip(run.time_s, run.frame, strict=True)
     ]
     return min(gaps)[1]
+
+
+# Split -> what a training needs it for.
+_USE: Final = {
+    "train": "to train on",
+    "val": "for validation, which selects the weights",
+    "test": "for the test, which scores them",
+}
+
+
+def takes_of_splits(manifest: pl.DataFrame) -> dict[str, int]:
+    """Groups (takes, or clips without one) in each split of a manifest (SPLIT_MANIFEST)."""
+    counts = manifest.group_by("split").agg(pl.col("group").n_unique())
+    return {**dict.fromkeys(_USE, 0), **dict(counts.iter_rows())}
+
+
+def enough_takes(manifest: pl.DataFrame) -> list[Finding]:
+    """Splits without a take: known before a training of minutes, not after it."""
+    takes = takes_of_splits(manifest)
+    empty = [split for split, count in takes.items() if not count]
+    if not empty:
+        return []
+    there = ", ".join(f"{takes[split]} {use}" for split, use in _USE.items())
+    message = (
+        f"{manifest['group'].n_unique()} annotated takes: {there}. At least one of each is needed, "
+        f"so annotate {len(empty)} more (clips of another take by `clips.csv`); nothing is "
+        "trained before"
+    )
+    return [Finding("enough_takes", "", message, float(min(takes.values())), 1.0, "error")]
 
 
 def class_balance(manifest: pl.DataFrame, config: QualityConfig) -> list[Finding]:

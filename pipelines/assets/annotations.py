@@ -26,6 +26,7 @@ from pipelines.storage.annotations import (
     registered_annotations,
 )
 from pipelines.storage.store import Store
+from pipelines.table_schemas import column_schema
 
 if TYPE_CHECKING:
     from dance_models.annotations.fitting import ClipInfo
@@ -46,7 +47,10 @@ def raw_annotations_asset() -> dg.SourceAsset:
     """The observable source asset of the registered annotation files."""
 
     @dg.observable_source_asset(
-        group_name=GROUP, tags={"dance/stage": "raw"}, description=RAW_ANNOTATIONS_DESCRIPTION
+        group_name=GROUP,
+        tags={"dance/stage": "raw"},
+        metadata=column_schema("raw_annotations"),
+        description=RAW_ANNOTATIONS_DESCRIPTION,
     )
     def raw_annotations(context: dg.OpExecutionContext, store: Store) -> dg.DataVersion:
         for problem in register_annotations(store, context.instance, [store.raw_annotations]):

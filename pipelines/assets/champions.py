@@ -11,7 +11,7 @@ from pipelines.assets.dataset import train_split, val_split
 from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.tracking.promotion_gate import approval, run_gate
 from pipelines.tracking.registry import CHAMPION_ASSETS, MODELS, candidate_asset
-from pipelines.tracking.tracker import UI_ADDRESS, Tracker
+from pipelines.tracking.tracker import Tracker
 
 GROUP: Final = "registry"
 DESCRIPTION: Final = """`{model}@champion`: the {task} network in use.
@@ -56,12 +56,14 @@ def champion_stage(task: Task, networks: Container[str]) -> Stage:
             context.store, task, network, context.config, context.log.info, context.profile.name
         )
         context.log.info(outcome.line())
-        url = f"{UI_ADDRESS}/#/models/{MODELS[task]}/versions/{outcome.version}"
+        tracker = Tracker(context.store)
         return {
             **outcome.metadata(),
             "decision": dg.MetadataValue.md(outcome.table),
-            "mlflow_version": dg.MetadataValue.url(url),
-            "mlflow_run": dg.MetadataValue.url(Tracker(context.store).run_url(outcome.run_id)),
+            "mlflow_version": dg.MetadataValue.url(
+                tracker.version_url(MODELS[task], outcome.version)
+            ),
+            "mlflow_run": dg.MetadataValue.url(tracker.run_url(outcome.run_id)),
         }
 
     return champion

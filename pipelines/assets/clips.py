@@ -31,6 +31,7 @@ from pipelines.storage.folders import remember_tracks
 from pipelines.storage.store import Store
 from pipelines.storage.tracks import TRACK_NOTES
 from pipelines.storage.weights import ready_weights
+from pipelines.table_schemas import column_schema
 
 if TYPE_CHECKING:
     from dance_models.estimators.protocol import PoseEstimator
@@ -52,6 +53,7 @@ def raw_clips_asset() -> dg.SourceAsset:
         partitions_def=CLIPS,
         group_name=GROUP,
         tags={"dance/stage": "raw"},
+        metadata=column_schema("raw_clips"),
         description=RAW_CLIPS_DESCRIPTION,
     )
     def raw_clips(context: dg.OpExecutionContext, store: Store) -> dg.DataVersionsByPartition:

@@ -29,6 +29,7 @@ from pipelines.checks.motion_leak import (
 from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.storage.motion import reading_motion, register_motion, registered_motion
 from pipelines.storage.store import Store
+from pipelines.table_schemas import column_schema
 
 if TYPE_CHECKING:
     from dance_models.data.pose_runs import PoseRun
@@ -61,7 +62,10 @@ def raw_motion_asset() -> dg.SourceAsset:
     """The observable source asset of the registered motion files."""
 
     @dg.observable_source_asset(
-        group_name=GROUP, tags={"dance/stage": "raw"}, description=RAW_MOTION_DESCRIPTION
+        group_name=GROUP,
+        tags={"dance/stage": "raw"},
+        metadata=column_schema("raw_motion"),
+        description=RAW_MOTION_DESCRIPTION,
     )
     def raw_motion(context: dg.OpExecutionContext, store: Store) -> dg.DataVersion:
         folders = [store.raw_motion] if store.raw_motion.is_dir() else []

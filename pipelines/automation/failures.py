@@ -1,8 +1,10 @@
 """The sensor that reports a failed run to a webhook."""
 
 import json
+import logging
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from typing import Any, Final
 
 import dagster as dg
@@ -39,6 +41,18 @@ def failure_message(context: dg.RunFailureSensorContext, ui_address: str) -> dic
     }
 
 
+def post(log: logging.Logger, url: str | None, message: Mapping[str, Any]) -> None:
+    """Post a message as JSON; one that cannot be delivered is logged. Without a URL nothing."""
+    if url is None:
+        return
+    body, kind = json.dumps(message).encode(), {"Content-Type": "application/json"}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body, kind), timeout=TIMEOUT_S):
+            pass
+    except (OSError, ValueError) as error:  # ValueError: not a URL
+        log.warning(f"the webhook of {WEBHOOK_VARIABLE} failed: {error}")
+
+
 def failure_sensor(automation: AutomationSettings) -> dg.SensorDefinition:
     """The sensor ``run_failed``: one message for each failed run.
 
@@ -53,14 +67,6 @@ def failure_sensor(automation: AutomationSettings) -> dg.SensorDefinition:
     def run_failed(context: dg.RunFailureSensorContext) -> None:
         message = failure_message(context, automation.ui_address)
         context.log.error(f"{message['job']} failed: {message['error']} ({message['link']})")
-        url = automation.failure_webhook
-        if url is None:
-            return
-        body, kind = json.dumps(message).encode(), {"Content-Type": "application/json"}
-        try:
-            with urllib.request.urlopen(urllib.request.Request(url, body, kind), timeout=TIMEOUT_S):
-                pass
-        except (OSError, ValueError) as error:  # ValueError: not a URL
-            context.log.warning(f"the webhook of {WEBHOOK_VARIABLE} failed: {error}")
+        post(context.log, automation.failure_webhook, message)
 
     return run_failed

@@ -4,18 +4,24 @@ Off by default, so that opening the web UI starts nothing. A switch that was tur
 in the web UI takes precedence: Dagster stores it.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import dagster as dg
 
+from dance_models.errors import InputError
+from pipelines.storage.addresses import Addresses
+
 ALL: Final = "DANCE_AUTOMATION"
 ON: Final = ("1", "on", "true", "yes")
-PARTS: Final = ("clips", "annotations", "dataset", "retraining", "champions", "failures")
+PARTS: Final = (
+    "clips", "annotations", "dataset", "retraining", "champions", "failures", "queue",
+)  # fmt: skip
 CRON_VARIABLE: Final = "DANCE_RETRAIN_CRON"
 WEBHOOK_VARIABLE: Final = "DANCE_FAILURE_WEBHOOK"
-UI_VARIABLE: Final = "DANCE_UI"  # where links in messages lead
+QUEUE_VARIABLE: Final = "DANCE_QUEUE_ALERT_HOURS"
 MONDAY_AT_THREE: Final = "0 3 * * 1"
 
 
@@ -26,11 +32,17 @@ class AutomationSettings:
     on: frozenset[str] = frozenset()  # of PARTS
     retrain_cron: str = MONDAY_AT_THREE
     failure_webhook: str | None = None
-    ui_address: str = "http://127.0.0.1:3000"
+    queue_alert_hours: float = 6.0
+    ui_address: str = Addresses().dagster  # where links in messages lead
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> "AutomationSettings":
-        """``DANCE_AUTOMATION_<PART>``, else ``DANCE_AUTOMATION``, decides whether a part is on."""
+    def from_environment(
+        cls, environment: Mapping[str, str], ui_address: str = Addresses().dagster
+    ) -> "AutomationSettings":
+        """``DANCE_AUTOMATION_<PART>``, else ``DANCE_AUTOMATION``, decides whether a part is on.
+
+        Raises InputError when the hours of the queue's alert are no number.
+        """
 
         def is_on(part: str) -> bool:
             value = environment.get(f"{ALL}_{part.upper()}") or environment.get(ALL, "off")
@@ -40,7 +52,8 @@ class AutomationSettings:
             frozenset(filter(is_on, PARTS)),
             environment.get(CRON_VARIABLE, MONDAY_AT_THREE),
             environment.get(WEBHOOK_VARIABLE) or None,
-            environment.get(UI_VARIABLE, cls.ui_address).rstrip("/"),
+            _hours(environment.get(QUEUE_VARIABLE)) or cls.queue_alert_hours,
+            ui_address,
         )
 
     def sensor_status(self, part: str) -> dg.DefaultSensorStatus:
@@ -52,3 +65,13 @@ class AutomationSettings:
         """The status in which a schedule starts."""
         running = part in self.on
         return dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
+
+
+def _hours(text: str | None) -> float | None:
+    try:
+        hours = float(text) if text and text.strip() else None
+    except ValueError:
+        hours = math.nan
+    if hours is not None and not 0 < hours < math.inf:
+        raise InputError(f"{QUEUE_VARIABLE} is no number of hours: {text!r}", hint="Such as 6")
+    return hours

@@ -7,7 +7,7 @@ clips out by what is on disk rather than by how a run ended.
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +25,18 @@ if TYPE_CHECKING:
 
 Evaluate = Callable[[Store, QualityConfig, str | None], "list[Finding]"]
 Draw = Callable[[Store, "Sequence[Finding]"], bytes | None]
+# Check -> name of a number -> its value. Drawn over time, also while the check passes.
+Numbers = Mapping[str, Mapping[str, float | None]]
 CHECKED = "checked"  # key of the findings table's metadata
 
 
 def no_picture(store: Store, findings: "Sequence[Finding]") -> None:
     """For checks on something that has no picture."""
+
+
+def no_numbers(store: Store, clip: str | None) -> Numbers:
+    """For checks that measure nothing but what they find."""
+    return {}
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,7 @@ class AssetChecks:
     evaluate: Evaluate
     draw: Draw = no_picture
     partitioned: bool = False
+    numbers: Callable[[Store, str | None], Numbers] = no_numbers
     code: str = "1"
 
     def specs(self) -> list[dg.AssetCheckSpec]:
@@ -109,22 +117,46 @@ class AssetChecks:
         return findings
 
     def results(
-        self, store: Store, findings: "Sequence[Finding]", *, blocking: bool = True
+        self,
+        store: Store,
+        findings: "Sequence[Finding]",
+        clip: str | None = None,
+        *,
+        blocking: bool = True,
     ) -> list[dg.AssetCheckResult]:
-        """One result for each check. With ``blocking`` False an error is only a warning."""
-        return [self._result(store, check, findings, blocking) for check in self.checks]
+        """One result for each check. With ``blocking`` False an error is only a warning.
+
+        ``clip`` is None for an asset without partitions, and for several clips at once.
+        """
+        several = self.partitioned and clip is None
+        numbers = {} if several else self.numbers(store, clip)
+        return [
+            self._result(store, check, findings, numbers.get(check.name, {}), blocking)
+            for check in self.checks
+        ]
 
     def _result(
-        self, store: Store, check: Check, findings: "Sequence[Finding]", blocking: bool
+        self,
+        store: Store,
+        check: Check,
+        findings: "Sequence[Finding]",
+        numbers: Mapping[str, float | None],
+        blocking: bool,
     ) -> dg.AssetCheckResult:
         from dance_models.quality.findings import errors, findings_table, lines
 
         mine = [f for f in findings if f.check == check.name]
-        if not mine:
-            return dg.AssetCheckResult(check_name=check.name, passed=True)
-        located = lines(mine)
         metadata: dict[str, Any] = {
             "count": len(mine),
+            **{name: value for name, value in numbers.items() if value is not None},
+        }
+        if not mine:
+            return dg.AssetCheckResult(check_name=check.name, passed=True, metadata=metadata)
+        located = lines(mine)
+        worst = max(mine, key=lambda finding: finding.excess)
+        metadata |= {
+            "worst": worst.value,
+            "limit": worst.limit,
             "findings": previews.records(findings_table(mine), limit=100),
         }
         drawn = self.draw(store, mine)

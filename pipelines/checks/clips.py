@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dance_models.config import QualityConfig
-from pipelines.checks.asset_checks import AssetChecks, Check
+from pipelines.checks.asset_checks import AssetChecks, Check, Numbers
 from pipelines.checks.pictures import drawing
 from pipelines.storage.store import Store
 
@@ -37,6 +37,17 @@ def _clip_probe(store: Store, config: QualityConfig, clip: str | None) -> "list[
         *clips.time_stamps(probe["clip"], probe["time_s"], config),
         *clips.file_remarks(probe["clip"], probe.get("remarks") or ()),
     ]
+
+
+def _probe_numbers(store: Store, clip: str | None) -> Numbers:
+    probe = store.read("clip_probe", clip).row(0, named=True)
+    if probe["status"] != "ok":
+        return {}
+    nominal, decoded = probe["nominal_frames"], probe["decoded_frames"]
+    return {
+        "lost_frames": {"nominal_frames": nominal, "decoded_frames": decoded},
+        "time_stamps": {"fps": probe["fps"]},
+    }
 
 
 def _sampled_frames(store: Store, config: QualityConfig, clip: str | None) -> "list[Finding]":
@@ -75,6 +86,7 @@ PROBE_CHECKS = AssetChecks(
     _clip_probe,
     drawing(),
     partitioned=True,
+    numbers=_probe_numbers,
 )
 FRAMES_CHECKS = AssetChecks(
     "sampled_frames",

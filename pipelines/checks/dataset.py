@@ -9,7 +9,7 @@ import polars as pl
 from dance_models.config import QualityConfig
 from dance_models.tables import SPLIT_ROWS, conform, read_table
 from pipelines.checks.annotations import pair_findings
-from pipelines.checks.asset_checks import AssetChecks, Check
+from pipelines.checks.asset_checks import AssetChecks, Check, Numbers
 from pipelines.checks.pictures import drawing
 from pipelines.storage.clips import registered_clips
 from pipelines.storage.store import Store
@@ -94,10 +94,24 @@ def _pictures(store: Store, clip: str) -> "ClipPictures | None":
 
 
 def _split_manifest(store: Store, config: QualityConfig, clip: str | None) -> "list[Finding]":
-    from dance_models.quality.dataset import class_balance, shared_ids
+    from dance_models.quality.dataset import class_balance, enough_takes, shared_ids
 
     manifest = store.read("split_manifest")
-    return [*shared_ids(manifest), *class_balance(manifest, config)]
+    return [*shared_ids(manifest), *enough_takes(manifest), *class_balance(manifest, config)]
+
+
+def _manifest_numbers(store: Store, clip: str | None) -> Numbers:
+    from dance_models.quality.dataset import takes_of_splits
+
+    manifest = store.read("split_manifest")
+    takes = {f"{split}_takes": float(n) for split, n in takes_of_splits(manifest).items()}
+    return {"enough_takes": takes, "class_balance": {"styles": manifest["style"].n_unique()}}
+
+
+def _dataset_numbers(store: Store, clip: str | None) -> Numbers:
+    clips = store.read("pose_dataset")["clip"].n_unique()
+    registered = registered_clips(store).height
+    return {"clips_left_out": {"clips": clips, "left_out": registered - clips}}
 
 
 def _original_runs(store: Store, split: str) -> "list[PoseRun]":
@@ -147,14 +161,23 @@ DATASET_CHECKS = AssetChecks(
     ),
     _pose_dataset,
     drawing("pose_annotations", "pose_tracks"),
+    numbers=_dataset_numbers,
 )
 MANIFEST_CHECKS = AssetChecks(
     "split_manifest",
     (
         Check("split_leaks", "No clip and no take is in two splits.", blocking=True),
+        Check(
+            "enough_takes",
+            "A take to train on, one for validation and one for the test. Without them no network "
+            "can be selected and scored, and none is trained.",
+            blocking=True,
+        ),
         Check("class_balance", "Every style is in every split, and none outweighs the others."),
     ),
     _split_manifest,
+    numbers=_manifest_numbers,
+    code="2",
 )
 
 

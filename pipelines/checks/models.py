@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from dance_models.config import QualityConfig
 from dance_models.rows import Task, rows_of
 from dance_models.tables import read_table
-from pipelines.checks.asset_checks import AssetChecks, Check
+from pipelines.checks.asset_checks import AssetChecks, Check, Numbers
 from pipelines.storage.store import Store
 
 # Beside the checkpoints: what a training recorded. Loading torch here would cost seconds.
@@ -39,6 +39,18 @@ def _network(
     ]
 
 
+def _network_numbers(store: Store, clip: str | None, *, asset: str) -> Numbers:
+    best = store.path / store.training(asset)["best"]["path"]
+    outcome = best.with_name(OUTCOME)
+    if not outcome.is_file():
+        return {}
+    noted = json.loads(outcome.read_text("utf-8"))
+    numbers = {"finite_loss": {"epochs": float(len(noted["history"]))}}
+    if noted["export_difference"] is not None:
+        numbers["export_parity"] = {"difference": float(noted["export_difference"])}
+    return numbers
+
+
 def _program(store: Store, asset: str) -> "Path | None":
     """The exported program that MLflow keeps of a network, None when it is not there."""
     note = store.model(asset) / "mlflow.json"
@@ -61,6 +73,7 @@ def network_checks(asset: str) -> AssetChecks:
             ),
         ),
         partial(_network, asset=asset),
+        numbers=partial(_network_numbers, asset=asset),
     )
 
 

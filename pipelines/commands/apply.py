@@ -80,6 +80,7 @@ def apply_to_video(
         raise InputError(
             "the drawing would replace the video", file=video, hint="Choose another --out"
         )
+    common.require(store)
     found = [find_model(store, name) for name in models]
     poses, tracker = _poses(store, console, video, found, estimator, joints)
     out.mkdir(parents=True, exist_ok=True)

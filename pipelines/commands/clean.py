@@ -32,16 +32,16 @@ def clean(
     Nothing that is in progress, or that the next run would continue from, is deleted.
     """
     with common.reported(debug):
-        refuse_in_progress(common.opened(store))
-        garbage = find_garbage(common.opened(store))
+        refuse_in_progress(common.existing(store))
+        garbage = find_garbage(common.existing(store))
         for line in garbage.lines():
             common.console().print(line)
         if not garbage:
             return
         if not yes and not typer.confirm("Delete these?"):
             raise typer.Exit(0)
-        refuse_in_progress(common.opened(store))
-        delete(common.opened(store), garbage)
+        refuse_in_progress(common.existing(store))
+        delete(common.existing(store), garbage)
         common.console().print(f"Deleted, {garbage.size_mb:.1f} MB freed.")
 
 

@@ -22,13 +22,19 @@ EXIT_INPUT: Final = 2  # the command or its input cannot be used
 EXIT_NOT_USED: Final = 3  # with --strict: something that was given is not used
 
 PersonOption = Annotated[
-    int | None, typer.Option(help="Follow the N-th largest person, 0 is the largest.")
+    int | None, typer.Option(min=0, help="Follow the N-th largest person, 0 is the largest.")
 ]
 JointsOption = Annotated[
     JointDefinition,
     typer.Option(
         help="Refined joints as the estimator defines them (errors are repaired, definitions "
         "stay), or as the annotators of the training clips do."
+    ),
+]
+LastProfileOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="DANCE_PROFILE", help="smoke, demo, study or paper; default: that of the last run."
     ),
 ]
 ProfileOption = Annotated[
@@ -95,6 +101,35 @@ def opened(store: str) -> "Store":
     return Store(root=store).settled()
 
 
+def existing(store: str) -> "Store":
+    """The store of that root. Raises InputError when there is none; creates nothing."""
+    found = opened(store)
+    require(found)
+    return found
+
+
+def require(store: "Store") -> None:
+    """Raises InputError when nothing was ever kept in a store's folder."""
+    if not store.exists():
+        raise InputError(
+            "there is no store here",
+            file=store.path,
+            hint="Start one with `dance run --clips DIR`, or name one with --store",
+        )
+
+
+def warn_once_of_rights(store: "Store", out: Console) -> None:
+    """Say, once for each store, that other users of the machine can read it."""
+    noted = store.dagster_home / ".rights_noted"
+    if store.open_to_others() and not noted.exists():
+        noted.touch()
+        out.print(
+            f"[yellow]warning:[/] other users of this machine can read {escape(str(store.path))}, "
+            f"which holds pictures of people; `chmod 700` makes it private.",
+            soft_wrap=True,
+        )
+
+
 def estimator_of(
     person: int | None = None,
     tracks: Path | None = None,
@@ -112,6 +147,10 @@ def estimator_of(
 
     if tracks is not None and onnx is not None:
         raise InputError("--tracks and --onnx exclude each other")
+    if tracks is not None and not tracks.exists():
+        raise InputError("there is no such folder", file=tracks)
+    if onnx is not None and not onnx.is_file():
+        raise InputError("there is no such file", file=onnx)
     if tracks is not None:
         folder = str(tracks.resolve())
         return EstimatorConfig(

@@ -1,5 +1,6 @@
 """``dance demo``: the whole graph on a rendered corpus."""
 
+import os
 from typing import Annotated
 
 import typer
@@ -20,6 +21,7 @@ def demo(
     from pipelines.execution.request import Request
     from pipelines.execution.session import Session
     from pipelines.profile_options import ProfileOptions
+    from pipelines.storage.addresses import addresses
 
     with common.reported(debug):
         folder, out = common.opened(store), common.console()
@@ -29,7 +31,8 @@ def demo(
         if session.run().failed:
             raise typer.Exit(common.EXIT_FAILED)
         print_tables(folder, out)
+        found = addresses(folder, os.environ)
         out.print(
-            "\nLook around: [bold]make ui[/], then http://127.0.0.1:3000 (Dagster) and "
-            "http://127.0.0.1:5000 (MLflow)."
+            f"\nLook around: [bold]make ui[/], then {found.dagster} (Dagster) and "
+            f"{found.mlflow} (MLflow)."
         )

@@ -24,7 +24,7 @@ def evaluate(
     from pipelines.tracking.tracked_models import find_model
 
     with common.reported(debug):
-        folder = common.opened(store)
+        folder = common.existing(store)
         estimator = common.estimator_of(tracks=tracks, pose_model=pose_model)
         corpus = Corpus(clips, annotations, profile, estimator, joints)
         evaluate_on(folder, common.console(), find_model(folder, model), corpus, debug=debug)

@@ -39,7 +39,7 @@ def export_frames(
     """Export the sampled frames for an annotation tool: images and a file that it reads."""
     with common.reported(debug):
         path, frames = export_for_annotation(
-            common.opened(store), directory, prefill=prefill, tool=tool.value
+            common.existing(store), directory, prefill=prefill, tool=tool.value
         )
         common.console().print(
             f"{frames} frames in {path}. Annotate them, then "

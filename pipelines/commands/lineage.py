@@ -30,7 +30,7 @@ def lineage(
     from pipelines.tracking.lineage_drawing import tree, write_drawing
 
     with common.reported(debug):
-        root = trace(common.opened(store), model)
+        root = trace(common.existing(store), model)
         common.console().print(tree(root), highlight=False, soft_wrap=True)
         if out is not None:
             write_drawing(root, out)

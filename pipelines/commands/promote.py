@@ -27,7 +27,7 @@ def promote(
     with common.reported(debug):
         try:
             common.console().print(
-                promote_version(common.opened(store), task, version, force, reason)
+                promote_version(common.existing(store), task, version, force, reason)
             )
         except PromotionRefusedError as refused:
             errors = common.error_console()

@@ -16,4 +16,4 @@ def rollback(
     from pipelines.tracking.manual_promotion import rollback as rollback_champion
 
     with common.reported(debug):
-        common.console().print(rollback_champion(common.opened(store), task))
+        common.console().print(rollback_champion(common.existing(store), task))

@@ -10,9 +10,19 @@ from pipelines.commands import common
 if TYPE_CHECKING:
     from dance_models.annotations.image_names import FirstFrame, Reading
 
+ClipsOption = Annotated[Path | None, typer.Option(help="Folder of clips: STYLE/CLIP.mp4, or flat.")]
+AnnotationsOption = Annotated[
+    Path | None, typer.Option(help="Folder of annotation files, any of the known formats.")
+]
+FoldsOption = Annotated[
+    int, typer.Option(min=0, help="Also train and score on so many grouped folds.")
+]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Worker processes; default: cores.")]
 RenderedOption = Annotated[
     int | None,
-    typer.Option(help="Render so many pieces of that motion, in eight views each, to learn from."),
+    typer.Option(
+        min=0, help="Render so many pieces of that motion, in eight views each, to learn from."
+    ),
 ]
 ClipOption = Annotated[
     str | None,
@@ -29,12 +39,8 @@ OnnxOption = Annotated[
 
 
 def run(
-    clips: Annotated[
-        Path | None, typer.Option(help="Folder of clips: STYLE/CLIP.mp4, or flat.")
-    ] = None,
-    annotations: Annotated[
-        Path | None, typer.Option(help="Folder of annotation files, any of the known formats.")
-    ] = None,
+    clips: ClipsOption = None,
+    annotations: AnnotationsOption = None,
     clip: ClipOption = None,
     first_frame: FirstFrameOption = None,
     motion: Annotated[
@@ -51,16 +57,16 @@ def run(
     tracks: common.TracksOption = None,
     pose_model: common.PoseModelOption = None,
     onnx: OnnxOption = None,
-    folds: Annotated[int, typer.Option(help="Also train and score on so many grouped folds.")] = 0,
+    folds: FoldsOption = 0,
     ablations: Annotated[
         bool, typer.Option("--ablations", help="Also train the variants of the two networks.")
     ] = False,
-    workers: Annotated[int | None, typer.Option(help="Worker processes; default: cores.")] = None,
+    workers: WorkersOption = None,
     debug: common.DebugOption = False,
 ) -> None:
     """Register clips and annotations and run the graph on all registered clips."""
     from pipelines.execution.request import Request
-    from pipelines.execution.session import Session
+    from pipelines.execution.session import Session, refuse_unusable
     from pipelines.profile_options import ProfileOptions
 
     with common.reported(debug):
@@ -71,8 +77,11 @@ def run(
         names = {name.strip() for name in (only or "").split(",")} - {""}
         request = Request(common.opened(store).path, options, frozenset(names), debug)
         request.stages(partitioned=True)  # raises on an unknown profile or asset
+        reading = _reading(annotations, clip, first_frame)
+        refuse_unusable(request.opened, clips, annotations, motion)
         session = Session(request, common.console(), workers)
-        session.register(clips, annotations, motion, _reading(annotations, clip, first_frame))
+        common.warn_once_of_rights(session.store, common.console())
+        session.register(clips, annotations, motion, reading)
         outcome = session.run()
         if outcome.failed:
             raise typer.Exit(common.EXIT_FAILED)

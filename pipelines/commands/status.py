@@ -1,78 +1,115 @@
 """``dance status``: what the store holds, what is quarantined, and what is stale."""
 
+import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from dance_models.errors import InputError
 from pipelines.commands import common
 
 if TYPE_CHECKING:
+    import dagster as dg
     import polars as pl
 
+    from pipelines.execution.request import Request
     from pipelines.storage.store import Store
 
 
 def status(
     store: common.StoreOption = common.DEFAULT_STORE,
-    profile: common.ProfileOption = "demo",
+    profile: common.LastProfileOption = None,
     debug: common.DebugOption = False,
 ) -> None:
-    """Print what the store holds, what is quarantined and what a run would make anew."""
+    """Print what the store holds, its champions, and what a run would make anew."""
     with common.reported(debug):
-        print_status(common.opened(store), profile, common.console())
+        print_status(common.existing(store), profile, common.console())
 
 
-def print_status(store: "Store", profile: str, out: Console) -> None:
-    """Print counts, quarantine and what is stale under a profile.
-
-    Raises InputError when there is no store.
-    """
-    from rich.table import Table
-
+def print_status(store: "Store", profile: str | None, out: Console) -> None:
+    """Print counts, quarantine and what is stale under a profile; None: that of the last run."""
     from pipelines.execution.request import Request
-    from pipelines.execution.runner import stale_stages
     from pipelines.execution.session import quarantined_clips
     from pipelines.partitions import clip_keys
-    from pipelines.profile_options import ProfileOptions
-    from pipelines.stage import last_materialization
+    from pipelines.profile_options import DEFAULT_PROFILE, ProfileOptions, last_profile
     from pipelines.storage.annotation_report import annotation_report, report_lines, report_sum
     from pipelines.storage.annotations import registered_annotations
     from pipelines.storage.clips import corpus_label
-    from pipelines.storage.registration import VERSION_TAG
     from pipelines.storage.store import open_instance
     from pipelines.storage.tracks import track_lines
 
-    if not store.dagster_home.is_dir():
-        raise InputError(
-            "there is no store here", file=store.path, hint="Start one with `dance run --clips DIR`"
-        )
-    request = Request(store.path, ProfileOptions(profile))
     instance = open_instance(store)
+    common.warn_once_of_rights(store, out)
+    chosen = profile or last_profile(instance) or DEFAULT_PROFILE
+    request = Request(store.path, ProfileOptions(chosen))
     clips = clip_keys(instance)
     files = registered_annotations(store).height
     out.print(
         f"{store.path}\ncorpus: {corpus_label(store)}; {len(clips)} clips, "
-        f"{files} annotation files; profile {profile}"
+        f"{files} annotation files; profile {chosen}"
     )
-    stale = Counter(asset for asset, _ in stale_stages(request, instance))
-    table = Table("asset", "there", "stale", "last run")
-    for stage in [s for flag in (True, False) for s in request.stages(partitioned=flag)]:
-        keys: list[str | None] = [*clips] if stage.partitioned else [None]
-        there = sum(store.output(stage.name, clip).is_file() for clip in keys)
-        newest = last_materialization(instance, stage.name, None)
-        version = (newest.tags or {}).get(VERSION_TAG, "") if newest else ""
-        count = str(stale[stage.name]) if stale[stage.name] else ""
-        table.add_row(stage.name, f"{there}/{len(keys)}", count, version[:12])
-    out.print(table)
+    _print_assets(request, instance, clips, out)
     for clip, reason in sorted(quarantined_clips(store, clips).items()):
         out.print(f"quarantined {clip}: {reason}", markup=False)
     _print_files(registered_annotations(store), out)
+    _print_champions(store, out)
     report = annotation_report(store)
     for line in (*track_lines(store, clips), *report_lines(report)):
         out.print(line, markup=False, soft_wrap=True)
     out.print(report_sum(store, report), highlight=False, soft_wrap=True)
+
+
+def _print_assets(
+    request: "Request", instance: "dg.DagsterInstance", clips: list[str], out: Console
+) -> None:
+    from rich.table import Table
+
+    from pipelines.execution.runner import stale_stages
+    from pipelines.stage import made_at
+
+    stale = Counter(asset for asset, _ in stale_stages(request, instance))
+    table = Table("asset", "there", "stale", "last made")
+    for stage in [s for flag in (True, False) for s in request.stages(partitioned=flag)]:
+        keys: list[str | None] = [*clips] if stage.partitioned else [None]
+        there = sum(request.opened.output(stage.name, clip).is_file() for clip in keys)
+        count = str(stale[stage.name]) if stale[stage.name] else ""
+        made = _time(made_at(instance, stage.name))
+        table.add_row(stage.name, f"{there}/{len(keys)}", count, made)
+    out.print(table)
+
+
+def _time(seconds: float | None) -> str:
+    """A time in this machine's zone, to the minute."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds)) if seconds else ""
+
+
+def _print_champions(store: "Store", out: Console) -> None:
+    """The version in use of each task, since when it is registered, and its scores."""
+    if not (store.mlflow / "mlflow.db").is_file():
+        return
+    from rich.table import Table
+
+    from pipelines.tracking.registry import CHAMPION, MODELS, Registry
+    from pipelines.tracking.tracker import Tracker
+
+    table = Table("champion", "version", "registered", "validation", "test")
+    for task, model in MODELS.items():
+        registry = Registry(Tracker(store), task)
+        number = registry.aliases().get(CHAMPION)
+        if number is None:
+            table.add_row(model, "none")
+            continue
+        tags = registry.tags(number)
+        scores = [
+            "\n".join(
+                f"{name.removeprefix(split)} {value}"
+                for name, value in sorted(tags.items())
+                if name.startswith(split)
+            )
+            for split in ("val/", "test/")
+        ]
+        table.add_row(model, number, _time(registry.registered_at(number)), *scores)
+    out.print(table)
 
 
 def _print_files(files: "pl.DataFrame", out: Console) -> None:

@@ -16,7 +16,7 @@ def tables(
 ) -> None:
     """Print the recognition and prediction tables of the last run."""
     with common.reported(debug):
-        print_tables(common.opened(store), common.console())
+        print_tables(common.existing(store), common.console())
 
 
 def print_tables(store: "Store", out: Console) -> None:

@@ -3,8 +3,9 @@
 import os
 import socket
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
@@ -12,80 +13,137 @@ from rich.markup import escape
 
 from dance_models.errors import InputError
 from pipelines.commands import common
+from pipelines.storage.addresses import DAGSTER_PORT, MLFLOW_PORT, Addresses, addresses_of_ports
 
 if TYPE_CHECKING:
     from pipelines.servers import Server
     from pipelines.storage.store import Store
 
-DAGSTER_PORT = 3000
-MLFLOW_PORT = 5000
-RUNS_STOP_S = 8.0  # for running trainings to stop cleanly
+DagsterPortOption = Annotated[int, typer.Option(help="Port of the Dagster UI.")]
+MlflowPortOption = Annotated[int, typer.Option(help="Port of the MLflow UI.")]
+AllowHostOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-host",
+        help="Host name under which a proxy on this machine serves the UIs; may be repeated.",
+    ),
+]
+PARTS: Final = ("code", "webserver", "daemon", "mlflow")
+RUNS_STOP_S: Final = 8.0  # for running trainings to stop cleanly
 
 
 def ui(
     store: common.StoreOption = common.DEFAULT_STORE,
-    dagster_port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = DAGSTER_PORT,
-    mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow UI.")] = MLFLOW_PORT,
+    dagster_port: DagsterPortOption = DAGSTER_PORT,
+    mlflow_port: MlflowPortOption = MLFLOW_PORT,
+    allow_host: AllowHostOption = None,
     debug: common.DebugOption = False,
 ) -> None:
     """Start the Dagster and MLflow web UIs on this machine, loopback only."""
     with common.reported(debug):
-        raise typer.Exit(serve(common.opened(store), common.console(), dagster_port, mlflow_port))
+        raise typer.Exit(
+            serve(
+                common.opened(store), common.console(), dagster_port, mlflow_port, allow_host or ()
+            )
+        )
 
 
 def server_commands(
-    store: "Store", dagster_port: int = DAGSTER_PORT, mlflow_port: int = MLFLOW_PORT
-) -> list[list[str]]:
-    """Command lines of both servers."""
-    scripts = Path(sys.executable).parent
-    return [
-        [
-            str(scripts / "dagster"), "dev", "-m", "pipelines.definitions",
-            "-h", "127.0.0.1", "-p", str(dagster_port),
+    store: "Store",
+    dagster_port: int = DAGSTER_PORT,
+    mlflow_port: int = MLFLOW_PORT,
+    allowed_hosts: Sequence[str] = (),
+) -> dict[str, list[str]]:
+    """Command lines of the servers by name (``PARTS``), in the order in which they are started."""
+    from pipelines.web.code_server import MODULE, code_socket
+
+    scripts, python = Path(sys.executable).parent, sys.executable
+    names = [option for host in allowed_hosts for option in ("--allow-host", host)]
+    hosts = ("127.0.0.1", "localhost", *allowed_hosts)
+    # MLflow compares the whole header, with its port.
+    patterns = ",".join(pattern for host in hosts for pattern in (host, f"{host}:*"))
+    origins = ",".join(
+        f"{scheme}://{host}{port}"
+        for host in allowed_hosts
+        for scheme in ("https", "http")
+        for port in ("", ":*")
+    )
+    return {
+        "code": [
+            str(scripts / "dagster"), "code-server", "start", "-m", MODULE,
+            "--socket", str(code_socket(store)), "--location-name", MODULE,
         ],
-        [
+        "webserver": [
+            python, "-m", "pipelines.web.webserver", "--port", str(dagster_port), *names,
+        ],
+        "daemon": [python, "-m", "pipelines.web.daemon"],
+        "mlflow": [
             str(scripts / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(mlflow_port),
             "--backend-store-uri", store.tracking_uri,
             # Else it keeps what is logged through it below the folder that it was started in.
             "--default-artifact-root", (store.mlflow / "artifacts").as_uri(),
+            "--workers", "1",  # each would import MLflow for itself; few people look at it
+            "--allowed-hosts", patterns,
+            *(["--cors-allowed-origins", origins] if origins else []),
         ],
-    ]  # fmt: skip
+    }  # fmt: skip
 
 
-def server_environment(store: "Store") -> dict[str, str]:
-    """The environment of both servers: this process's, and the store."""
+def server_environment(store: "Store", found: Addresses) -> dict[str, str]:
+    """The environment of the servers and their runs: this process's, the store, the addresses."""
     from pipelines.tracking.tracker import MLFLOW_ENVIRONMENT
 
     return {
         **os.environ,
         **MLFLOW_ENVIRONMENT,
+        **found.environment(),
         "DAGSTER_HOME": str(store.dagster_home),
         "ASSETS_STORE": str(store.path),
     }
 
 
-def serve(store: "Store", out: Console, dagster_port: int, mlflow_port: int) -> int:
-    """Run both until one ends or the user interrupts; returns an exit code.
-
-    Raises InputError when a port is taken.
-    """
-    from pipelines.recovery import recover, terminate_runs
-    from pipelines.servers import Servers
+def prepare(store: "Store", found: Addresses, out: Console) -> None:
+    """What has to be there before any server starts: the databases, and where the servers are."""
+    from pipelines.recovery import recover
+    from pipelines.storage.addresses import remember
     from pipelines.storage.store import open_instance
-    from pipelines.tracking.tracker import TRAINING_VIEW, Tracker
+    from pipelines.tracking.tracker import Tracker
+    from pipelines.web.code_server import write_workspace
 
-    _check_port(dagster_port, "--dagster-port")
-    _check_port(mlflow_port, "--mlflow-port")
     with open_instance(store) as instance:  # creates the databases before two processes do
         Tracker(store).initialise()
         for line in recover(instance, store):
             out.print(line, highlight=False)
+    remember(store, found)
+    write_workspace(store)
+
+
+def serve(
+    store: "Store",
+    out: Console,
+    dagster_port: int,
+    mlflow_port: int,
+    allowed_hosts: Sequence[str] = (),
+) -> int:
+    """Run all servers until one ends or the user interrupts; returns an exit code.
+
+    Raises InputError when a port is taken.
+    """
+    from pipelines.recovery import terminate_runs
+    from pipelines.servers import Servers
+    from pipelines.storage.store import open_instance
+    from pipelines.tracking.tracker import TRAINING_VIEW
+
+    _check_port(dagster_port, "--dagster-port")
+    _check_port(mlflow_port, "--mlflow-port")
+    found = addresses_of_ports(os.environ, dagster_port, mlflow_port)
+    prepare(store, found, out)
     out.print(
-        f"Dagster: http://127.0.0.1:{dagster_port}   MLflow: "
-        f"http://127.0.0.1:{mlflow_port}/#/experiments?{TRAINING_VIEW}   "
+        f"Dagster: {found.dagster}   MLflow: {found.mlflow}/#/experiments?{TRAINING_VIEW}   "
         "(Ctrl-C ends both)"
     )
-    with Servers(_servers(store, dagster_port, mlflow_port), server_environment(store)) as servers:
+    commands = server_commands(store, dagster_port, mlflow_port, allowed_hosts)
+    with Servers(_servers(commands), server_environment(store, found)) as servers:
         try:
             reason, last = servers.wait()
         except KeyboardInterrupt:
@@ -100,25 +158,20 @@ def serve(store: "Store", out: Console, dagster_port: int, mlflow_port: int) -> 
     return common.EXIT_FAILED
 
 
-def _servers(store: "Store", dagster_port: int, mlflow_port: int) -> "list[Server]":
-    """Both servers, with the processes that they start and need."""
+def _servers(commands: Mapping[str, Sequence[str]]) -> "list[Server]":
+    """The servers, with the processes that they start and need."""
     from pipelines.servers import Part, Server
 
-    dagster, mlflow = server_commands(store, dagster_port, mlflow_port)
-    return [
-        Server(
-            "Dagster",
-            dagster,
-            (
-                Part("Dagster's web server", "-m dagster_webserver"),
-                Part("Dagster's daemon", "-m dagster._daemon"),
-                Part("Dagster's code server", " code-server start "),
-                # Reloading the code in the web UI replaces it.
-                Part("Dagster's code server", " api grpc ", replaceable=True),
-            ),
-        ),
-        Server("MLflow", mlflow, (Part("MLflow's web server", "uvicorn"),)),
-    ]
+    # Reloading the code in the web UI replaces the code server's own process.
+    code = Part("Dagster's code server", " api grpc ", replaceable=True)
+    parts = {"code": (code,), "mlflow": (Part("MLflow's web server", "uvicorn"),)}
+    names = {
+        "code": "Dagster's code server",
+        "webserver": "Dagster's web server",
+        "daemon": "Dagster's daemon",
+        "mlflow": "MLflow",
+    }
+    return [Server(names[name], commands[name], parts.get(name, ())) for name in PARTS]
 
 
 def _check_port(port: int, option: str) -> None:

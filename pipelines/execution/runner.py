@@ -27,6 +27,7 @@ from pipelines.execution.outcomes import (
 from pipelines.execution.request import Request, definitions_of
 from pipelines.partitions import clip_keys
 from pipelines.processes import refuse_when_stopping
+from pipelines.profile_options import PROFILE_TAG
 from pipelines.recovery import process_tags
 from pipelines.settings import op_config
 from pipelines.stage import ONLY_STALE_TAG, Stage
@@ -46,7 +47,7 @@ def _run_config(request: Request, stages: Sequence[Stage]) -> dict[str, Any]:
 
 
 def _tags(request: Request) -> dict[str, str]:
-    return {"dance/profile": request.options.name, ONLY_STALE_TAG: "true", **process_tags()}
+    return {PROFILE_TAG: request.options.name, ONLY_STALE_TAG: "true", **process_tags()}
 
 
 def run_clip(request: Request, clip: str) -> list[StageOutcome]:

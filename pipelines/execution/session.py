@@ -15,6 +15,7 @@ from rich.table import Table
 from dance_models.annotations.image_names import Reading
 from dance_models.errors import InputError
 from dance_models.tables import read_metadata, read_table
+from dance_models.video.scan import scan_clips
 from pipelines.assets.pretraining import pretraining_motion
 from pipelines.execution.outcomes import StageOutcome
 from pipelines.execution.progress import progress_bars, shown_progress
@@ -31,7 +32,7 @@ from pipelines.storage.annotation_report import (
     write_report,
 )
 from pipelines.storage.annotations import register_annotations
-from pipelines.storage.clips import register_clips
+from pipelines.storage.clips import register_clips, registered_clips
 from pipelines.storage.folders import remember_tracks
 from pipelines.storage.locks import held_locks
 from pipelines.storage.motion import register_motion, unused_motion
@@ -72,6 +73,29 @@ def quarantined_clips(store: Store, clips: Sequence[str]) -> dict[str, str]:
     return reasons
 
 
+def refuse_unusable(
+    store: Store, clips: Path | None, annotations: Path | None = None, motion: Path | None = None
+) -> None:
+    """Refuse folders that do not exist, and a first run without a clip, before anything is made.
+
+    Raises InputError.
+    """
+    for folder in (clips, annotations, motion):
+        if folder is not None and not folder.is_dir():
+            raise InputError("there is no such folder", file=folder)
+    if registered_clips(store).height:
+        return
+    folders = [f for f in (store.raw_clips, *_given(clips)) if f.is_dir()]
+    scans = [scan_clips(folder) for folder in folders]
+    if not any(scan.entries for scan in scans):
+        problems = [f"{p.file}: {p.message}" for scan in scans for p in scan.problems]
+        raise InputError(
+            "\n".join(["there is no clip to work on", *problems]),
+            file=clips or store.raw_clips,
+            hint="Name a folder with video files: dance run --clips DIR",
+        )
+
+
 class Session:
     """Registers what the user named and runs the graph, reporting to a console."""
 
@@ -97,9 +121,7 @@ class Session:
         ``chosen`` says how the files of the folder of annotations are read.
         Raises InputError when a folder does not exist or there is no clip at all.
         """
-        for folder in (clips, annotations, motion):
-            if folder is not None and not folder.is_dir():
-                raise InputError("there is no such folder", file=folder)
+        refuse_unusable(self.store, clips, annotations, motion)
         found = register_clips(self.store, self.instance, [self.store.raw_clips, *_given(clips)])
         register_annotations(
             self.store,
@@ -110,14 +132,6 @@ class Session:
         for clip in found.missing:
             self._warn(f"{clip}: the file is missing; its tables are kept")
         keys = clip_keys(self.instance)
-        if not keys:
-            for problem in found.problems:  # else they are among what is not used, at the end
-                self._warn(f"{problem.file}: {problem.message}")
-            raise InputError(
-                "there is no clip to work on",
-                file=clips or self.store.raw_clips,
-                hint="Name a folder with video files: dance run --clips DIR",
-            )
         self.console.print(
             f"{len(keys)} clips registered ({len(found.new)} new, {len(found.changed)} changed), "
             f"profile [bold]{self.request.options.name}[/], store {self.store.path}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
 import dagster as dg
 import polars as pl
@@ -17,6 +17,9 @@ from dance_models.files import steady
 from dance_models.tables import Schema, read_table
 from pipelines.storage.locks import file_lock
 from pipelines.storage.store import Store
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,6 +45,13 @@ def accept_all(path: Path) -> bool:
     return True
 
 
+def registration_lock(store: Store) -> "BaseFileLock":
+    """The lock that every registration holds."""
+    lock = store.table("raw_clips").with_name(".registry.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    return file_lock(lock)
+
+
 def one_at_a_time(
     register: Callable[Concatenate[Store, P], T],
 ) -> Callable[Concatenate[Store, P], T]:
@@ -53,9 +63,7 @@ def one_at_a_time(
 
     @wraps(register)
     def locked(store: Store, /, *arguments: P.args, **named: P.kwargs) -> T:
-        lock = store.table("raw_clips").with_name(".registry.lock")
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with file_lock(lock):
+        with registration_lock(store):
             return register(store, *arguments, **named)
 
     return cast("Callable[Concatenate[Store, P], T]", locked)

@@ -37,6 +37,8 @@ UNEDITED: Final = (
     "3eed140e47ce61dd330c97b4b85106149f96f2bf4c0e64d54444b34b0b96f993",
     "7824bc149228d54e92ce5e16f60a4cc41a66d9967bb7f72a5b8d80e348584eb4",
 )
+# What may be in a folder before its first use: a configuration, clips to begin with.
+NEW: Final = {"dagster_home", "raw", "README.md"}
 TRAININGS: Final = (*ROW_OF_ASSET, *ROW_OF_PRETRAINING)
 # Assets whose main file is not a table below ``tables/``: the file below ``reports/``.
 REPORT_FILES: Final = {
@@ -260,6 +262,15 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         """``path`` relative to the root, with forward slashes."""
         return path.relative_to(self.path).as_posix()
 
+    def exists(self) -> bool:
+        """Whether anything was ever kept here; a folder with a configuration alone is no store."""
+        kept = (self.dagster_home / "history", self.mlflow / "mlflow.db", self.path / "tables")
+        return any(path.exists() for path in kept)
+
+    def open_to_others(self) -> bool:
+        """Whether other users of the machine can read the folder."""
+        return bool(self.path.stat().st_mode & 0o077)
+
     # --- life cycle ---------------------------------------------------------------------------
     def initialise(self) -> "Store":
         """Create what a new store needs, mend what was moved; idempotent.
@@ -269,6 +280,7 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         self.check_path()
         try:
+            self._make_private()
             for folder in (self.raw_clips, self.raw_annotations, self.raw_motion):
                 folder.mkdir(parents=True, exist_ok=True)
             for folder in (self.dagster_home, self.mlflow):
@@ -293,6 +305,15 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
     def creation_lock(self) -> BaseFileLock:
         """The lock under which databases are created."""
         return file_lock(self.path / LOCK)
+
+    def _make_private(self) -> None:
+        """Make a new root for its owner alone: it holds pictures of people.
+
+        A store in use, and a folder that holds anything else, keep the rights that they have.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        if not self.exists() and {path.name for path in self.path.iterdir()} <= NEW:
+            self.path.chmod(0o700)
 
     def check_path(self) -> None:
         """Raise InputError when Dagster or MLflow would write to another path than the store's."""

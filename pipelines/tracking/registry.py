@@ -78,6 +78,10 @@ class Registry:
         """The MLflow run that trained a version."""
         return str(self._version(number).run_id)
 
+    def registered_at(self, number: str) -> float:
+        """When a version was registered, seconds since 1970."""
+        return float(self._version(number).creation_timestamp) / 1000
+
     def model_id(self, number: str) -> str:
         """MLflow's id of the logged model of a version."""
         return str(self._version(number).source).removeprefix("models:/")

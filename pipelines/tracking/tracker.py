@@ -1,6 +1,7 @@
 """MLflow on SQLite inside the store: one run a training, with tags that lead back to Dagster."""
 
 import logging
+import os
 import sqlite3
 import subprocess
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlparse
 
 from dance_models.tables import write_text
+from pipelines.storage.addresses import addresses
 from pipelines.storage.creation import check_database
 from pipelines.storage.place import EXPERIMENT
 from pipelines.storage.store import Store
@@ -22,7 +24,6 @@ EXAMPLE: Final = "example.json"  # of a run: what its model's example request is
 # MLflow's UI opens on its pages for language models unless its address says otherwise.
 TRAINING_VIEW: Final = "workflowType=machine_learning"
 EXPERIMENT_KIND: Final = {"mlflow.experimentKind": "custom_model_development"}
-UI_ADDRESS: Final = "http://127.0.0.1:5000"
 DAGSTER_RUN_TAG: Final = "dagster/run_id"  # of a run of MLflow
 DIGEST_LENGTH: Final = 36  # MLflow refuses longer digests of data sets
 
@@ -141,8 +142,16 @@ class Tracker:
             self.client.log_metric(run_id, key, value, step=step)
 
     def run_url(self, run_id: str) -> str:
-        """The address of a run in the UI that ``make ui`` starts."""
-        return f"{UI_ADDRESS}/#/experiments/{self.initialise()}/runs/{run_id}?{TRAINING_VIEW}"
+        """The address of a run in MLflow's UI."""
+        return f"{self._ui}/#/experiments/{self.initialise()}/runs/{run_id}?{TRAINING_VIEW}"
+
+    def version_url(self, model: str, version: int | str) -> str:
+        """The address of a version of a registered model in MLflow's UI."""
+        return f"{self._ui}/#/models/{model}/versions/{version}?{TRAINING_VIEW}"
+
+    @property
+    def _ui(self) -> str:
+        return addresses(self.store, os.environ).mlflow
 
     # --- artifacts ------------------------------------------------------------------------------
     def artifact(self, run_id: str, name: str) -> Path:

@@ -1,22 +1,24 @@
-"""A real ``dagster dev`` on a store, queried through GraphQL."""
+"""Real web server, daemon and code server on a store, queried through GraphQL."""
 
 import json
 import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from pipelines.commands.ui import server_commands, server_environment
-from pipelines.storage.store import Store, open_instance
+from rich.console import Console
+
+from pipelines.commands.ui import prepare, server_commands, server_environment
+from pipelines.storage.addresses import DAGSTER_PORT, MLFLOW_PORT, addresses_of_ports
+from pipelines.storage.store import Store
 from pipelines.tracking.tracker import Tracker
 
 
@@ -216,31 +218,36 @@ class Dagster:
 
 @contextmanager
 def dagster_dev(store: Path, profile: str, log: Path, **variables: str) -> Iterator[Dagster]:
-    """``dagster dev`` with its daemon on a free port; ended with all its children.
+    """Dagster's processes as ``dance ui`` starts them, on a free port; ended with their children.
 
     ``variables`` of the environment come on top, such as ``DANCE_AUTOMATION="on"``.
     """
     opened = Store(root=str(store))
-    open_instance(opened).dispose()
     server = Dagster(port := free_port())
-    command = [
-        str(Path(sys.executable).parent / "dagster"), "dev", "-m", "pipelines.definitions",
-        "-h", "127.0.0.1", "-p", str(port),
-    ]  # fmt: skip
-    environment = {**server_environment(opened), "DANCE_PROFILE": profile, **variables}
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            command, env=environment, stdout=output, stderr=output, start_new_session=True
-        )
+    found = addresses_of_ports({}, port, MLFLOW_PORT)
+    prepare(opened, found, Console(quiet=True))
+    commands = server_commands(opened, port)
+    environment = {**server_environment(opened, found), "DANCE_PROFILE": profile, **variables}
+    with log.open("w") as output, ExitStack() as processes:
+        for part in ("code", "webserver", "daemon"):
+            processes.enter_context(_running(commands[part], environment, output))
+        server.wait(300)
+        yield server
+
+
+@contextmanager
+def _running(command: list[str], environment: dict[str, str], output: IO[str]) -> Iterator[None]:
+    process = subprocess.Popen(
+        command, env=environment, stdout=output, stderr=output, start_new_session=True
+    )
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
         try:
-            server.wait(300)
-            yield server
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextmanager
@@ -248,7 +255,7 @@ def mlflow_ui(store: Path, log: Path) -> Iterator[str]:
     """MLflow's server of a store, as ``dance ui`` starts it, on a free port: its address."""
     opened = Store(root=str(store))
     Tracker(opened).initialise()
-    _, command = server_commands(opened, mlflow_port=(port := free_port()))
+    command = server_commands(opened, mlflow_port=(port := free_port()))["mlflow"]
     url = f"http://127.0.0.1:{port}"
 
     def answers() -> bool:
@@ -260,7 +267,7 @@ def mlflow_ui(store: Path, log: Path) -> Iterator[str]:
     with log.open("w") as output:
         process = subprocess.Popen(
             command,
-            env=server_environment(opened),
+            env=server_environment(opened, addresses_of_ports({}, DAGSTER_PORT, port)),
             stdout=output,
             stderr=output,
             start_new_session=True,

@@ -218,9 +218,16 @@ def _epoch(progress: Path) -> int:
         (["run", "--profile", "big"], "there is no profile 'big'"),
         (["run", "--only", "clip_prob"], "there is no asset 'clip_prob'"),
         (["run"], "there is no clip to work on"),
-        (["tables"], "there is no report yet"),
+        (["tables"], "there is no store here"),
         (["apply", "nowhere.mp4", "--out", "out"], "nowhere.mp4: there is no such video"),
         (["status"], "there is no store here"),
+        (["lineage", "mkff_st_gcn"], "there is no store here"),
+        (["clean"], "there is no store here"),
+        (["promote", "recognition"], "there is no store here"),
+        (["rollback", "recognition"], "there is no store here"),
+        (["run", "--folds", "1"], "1 fold cannot be used"),
+        (["run", "--tracks", "nowhere"], "nowhere: there is no such folder"),
+        (["run", "--onnx", "nowhere.json"], "nowhere.json: there is no such file"),
     ],
 )
 def test_user_errors_are_one_line_and_exit_code_two(
@@ -230,6 +237,23 @@ def test_user_errors_are_one_line_and_exit_code_two(
     assert code == 2
     assert message in output
     assert "Traceback" not in output
+    assert not (tmp_path / "store").exists(), "a refused command changes nothing"
+
+
+@pytest.mark.slow
+def test_one_clip_is_refused_before_anything_is_trained(
+    tmp_path: Path, make_corpus: MakeCorpus
+) -> None:
+    store = tmp_path / "store"
+    code, output = run(store, make_corpus(1, 50))
+    assert code == 1
+    assert "failed split_manifest: enough_takes: 1 annotated takes: 1 to train on" in output
+    assert "annotate 2 more" in output
+    assert not (store / "models").exists()
+    assert not (store / "tables" / "train_split.parquet").exists()
+    with open_instance(Store(root=str(store))) as instance:
+        runs = instance.get_runs()
+    assert {found.tags["dance/profile"] for found in runs} == {"smoke"}
 
 
 def test_clean_lists_first_and_then_deletes_only_unused_files(

@@ -10,6 +10,7 @@ import pytest
 from dance_models.profiles import PROFILES
 from dance_models.rows import ROWS
 from dance_models.tables import write_text
+from pipelines.graph import stages_of
 from pipelines.settings import mirror, op_config
 from pipelines.stage import Metadata, Stage, StageContext
 from pipelines.storage.store import Store
@@ -56,3 +57,25 @@ def test_every_networks_config_round_trips(method: str) -> None:
 def test_the_defaults_are_those_of_the_profile() -> None:
     changed = replace(PROFILES["demo"].sampling, min_run=77)
     assert mirror(changed)().value() == changed
+
+
+def _described(config: type[dg.Config]) -> None:
+    for name, field in config.model_fields.items():
+        assert field.description, f"{config.__name__}.{name}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, dg.Config):
+            _described(field.annotation)
+
+
+def test_every_field_of_the_launchpad_says_what_it_means(tmp_path: Path) -> None:
+    profile = PROFILES["study"]
+    for stage in stages_of(profile):
+        default = stage.config(profile)
+        if default is not None:
+            _described(mirror(default))
+
+
+def test_the_description_is_the_comment_in_the_source() -> None:
+    fields = mirror(PROFILES["demo"].augment).to_fields_dict()
+    assert fields["keypoint_jitter"].description == (
+        "standard deviation, fraction of the median torso"
+    )

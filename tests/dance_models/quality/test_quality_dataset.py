@@ -2,12 +2,20 @@
 
 import numpy as np
 import polars as pl
+import pytest
 from quality_cases import standing
 
 from dance_models.config import QualityConfig
 from dance_models.data.pose_runs import PoseRun
 from dance_models.evidence import no_evidence
-from dance_models.quality.dataset import class_balance, foreign_rows, shared_ids, shared_motion
+from dance_models.quality.dataset import (
+    class_balance,
+    enough_takes,
+    foreign_rows,
+    shared_ids,
+    shared_motion,
+    takes_of_splits,
+)
 from dance_models.quality.findings import findings_of_table, findings_table, lines
 
 CONFIG = QualityConfig()
@@ -34,6 +42,33 @@ def test_clips_and_takes_in_two_splits_are_errors() -> None:
     assert {f.severity for f in found} == {"error"}
     take = _manifest([("a", "x", "duo", "train"), ("b", "x", "duo", "val")])
     assert [str(f) for f in shared_ids(take)] == ["a: group duo is in the splits train and val"]
+
+
+@pytest.mark.parametrize(
+    ("splits", "message"),
+    [
+        (["train"], "1 annotated takes: 1 to train on, 0 for validation"),
+        (["train", "train"], "annotate 2 more"),
+        (["train", "train", "test"], "0 for validation, which selects the weights, 1 for the test"),
+        (["train", "val", "test"], None),
+    ],
+)
+def test_every_split_needs_a_take(splits: list[str], message: str | None) -> None:
+    manifest = _manifest([(f"c{i}", "ballet", f"c{i}", s) for i, s in enumerate(splits)])
+    found = enough_takes(manifest)
+    if message is None:
+        assert not found
+    else:
+        (error,) = found
+        assert error.severity == "error"
+        assert message in error.message
+
+
+def test_takes_are_counted_not_clips() -> None:
+    duo = _manifest(
+        [("a", "x", "duo", "train"), ("b", "x", "duo", "train"), ("c", "x", "c", "val")]
+    )
+    assert takes_of_splits(duo) == {"train": 1, "val": 1, "test": 0}
 
 
 def test_imbalance_is_reported() -> None:

@@ -3,6 +3,7 @@
 import dagster as dg
 import pytest
 
+from dance_models.errors import InputError
 from pipelines.automation.switches import AutomationSettings
 
 
@@ -32,9 +33,16 @@ def test_the_other_settings() -> None:
     environment = {
         "DANCE_RETRAIN_CRON": "0 1 * * *",
         "DANCE_FAILURE_WEBHOOK": "http://127.0.0.1:9/hook",
-        "DANCE_UI": "http://127.0.0.1:3001/",
+        "DANCE_QUEUE_ALERT_HOURS": "0.5",
     }
-    settings = AutomationSettings.from_environment(environment)
+    settings = AutomationSettings.from_environment(environment, "http://127.0.0.1:3001")
     assert settings.retrain_cron == "0 1 * * *"
     assert settings.failure_webhook == "http://127.0.0.1:9/hook"
     assert settings.ui_address == "http://127.0.0.1:3001"
+    assert settings.queue_alert_hours == 0.5
+
+
+@pytest.mark.parametrize("hours", ["soon", "0", "-1", "nan", "inf"])
+def test_hours_that_are_none_are_named(hours: str) -> None:
+    with pytest.raises(InputError, match="DANCE_QUEUE_ALERT_HOURS"):
+        AutomationSettings.from_environment({"DANCE_QUEUE_ALERT_HOURS": hours})

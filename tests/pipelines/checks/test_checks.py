@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from dance_models.config import QualityConfig
 from dance_models.profiles import PROFILES
 from dance_models.skeleton import DANCE_14
-from dance_models.tables import write_table
+from dance_models.tables import SPLIT_MANIFEST, conform, write_table
 from pipelines.checks.clips import FRAMES_CHECKS, PROBE_CHECKS
 from pipelines.checks.dataset import MANIFEST_CHECKS, SPLIT_CHECKS
 from pipelines.cli import make_app
@@ -202,3 +202,28 @@ def test_every_check_is_in_the_graph_and_blocks_as_declared(tmp_path: Path) -> N
     )
     assert {"finite_loss", "export_parity", "time_stamps", "blank_frames"} <= blocking
     assert not {"beats_trivial", "class_balance", "duplicate_clips"} & blocking
+
+
+def test_a_check_that_passes_has_numbers_too(tmp_path: Path) -> None:
+    store = Store(root=str(tmp_path))
+    manifest = pl.DataFrame(
+        {
+            "clip": ["a", "b", "c", "d"],
+            "style": ["ballet"] * 4,
+            "performer": [""] * 4,
+            "group": ["a", "b", "c", "d"],
+            "split": ["train", "train", "val", "test"],
+            "fold": [0, 1, 2, 3],
+        }
+    )
+    write_table(conform(manifest, SPLIT_MANIFEST), store.table("split_manifest"))
+    found = MANIFEST_CHECKS.evaluate(store, QualityConfig(), None)
+    results = {r.check_name: r for r in MANIFEST_CHECKS.results(store, found)}
+    assert all(result.passed for result in results.values())
+    assert {key: value.value for key, value in results["enough_takes"].metadata.items()} == {
+        "count": 0,
+        "train_takes": 2.0,
+        "val_takes": 1.0,
+        "test_takes": 1.0,
+    }
+    assert results["split_leaks"].metadata["count"].value == 0

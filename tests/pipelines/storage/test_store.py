@@ -70,3 +70,23 @@ def test_a_new_instance_has_its_pools(tmp_path: Path, monkeypatch: pytest.Monkey
         limits = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
     assert set(limits) == {"gpu", "decode"}
     assert (store.dagster_home / "dagster.yaml").is_file()
+
+
+def test_a_new_store_is_private(tmp_path: Path) -> None:
+    store = Store(root=str(tmp_path / "new" / "store"))
+    assert not store.exists()
+    store.initialise()
+    assert store.path.stat().st_mode & 0o777 == 0o700
+    assert not store.open_to_others()
+    assert not store.exists(), "folders and a configuration are no store yet"
+
+
+def test_rights_that_somebody_gave_are_kept(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    (shared / "letters").mkdir()
+    assert Store(root=str(shared)).initialise().open_to_others(), "a folder of other things"
+    used = Store(root=str(tmp_path / "used")).initialise()
+    (used.path / "tables").mkdir()
+    used.path.chmod(0o750)
+    assert used.initialise().open_to_others(), "a store in use"

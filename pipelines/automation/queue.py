@@ -1,0 +1,68 @@
+"""The sensor that says when a run waits in the queue for hours."""
+
+import json
+import time
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import dagster as dg
+
+from pipelines.automation.failures import post
+from pipelines.automation.switches import QUEUE_VARIABLE, WEBHOOK_VARIABLE, AutomationSettings
+
+
+def waiting_too_long(
+    records: Sequence[dg.RunRecord], told: Collection[str], hours: float, now: float
+) -> list[dg.RunRecord]:
+    """Queued runs older than ``hours`` that nobody was told of; ``now`` in seconds since 1970."""
+    return [
+        record
+        for record in records
+        if record.dagster_run.run_id not in told and _hours(record, now) > hours
+    ]
+
+
+def _hours(record: dg.RunRecord, now: float) -> float:
+    return (now - record.create_timestamp.timestamp()) / 3600
+
+
+def queue_message(record: dg.RunRecord, now: float, ui_address: str) -> dict[str, Any]:
+    """The JSON for the webhook: the keys of a failed run's message, and the hours."""
+    run, hours = record.dagster_run, round(_hours(record, now), 1)
+    return {
+        "job": run.job_name,
+        "run_id": run.run_id,
+        "assets": sorted(key.to_user_string() for key in run.asset_selection or ()),
+        "clip": run.tags.get("dagster/partition"),
+        "queued_hours": hours,
+        "error": f"has been in the queue for {hours} hours",
+        "link": f"{ui_address}/runs/{run.run_id}",
+    }
+
+
+def queue_sensor(automation: AutomationSettings) -> dg.SensorDefinition:
+    """The sensor ``run_waits``: one message for each run that is queued too long."""
+
+    @dg.sensor(
+        minimum_interval_seconds=300,
+        default_status=automation.sensor_status("queue"),
+        description=f"Posts every run that has been queued for {automation.queue_alert_hours:g} "
+        f"hours (`{QUEUE_VARIABLE}`) as JSON to `{WEBHOOK_VARIABLE}`, or logs it; once a run.",
+    )
+    def run_waits(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+        told: list[str] = json.loads(context.cursor) if context.cursor else []
+        queued = context.instance.get_run_records(
+            dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED])
+        )
+        now = time.time()
+        late = waiting_too_long(queued, told, automation.queue_alert_hours, now)
+        for record in late:
+            message = queue_message(record, now, automation.ui_address)
+            context.log.error(f"{message['job']} {message['error']} ({message['link']})")
+            post(context.log, automation.failure_webhook, message)
+        still = {record.dagster_run.run_id for record in queued}
+        told = [run_id for run_id in told if run_id in still]
+        context.update_cursor(json.dumps([*told, *(r.dagster_run.run_id for r in late)]))
+        return dg.SkipReason(f"{len(queued)} runs are queued, {len(late)} of them newly too long")
+
+    return run_waits

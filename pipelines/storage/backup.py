@@ -1,0 +1,155 @@
+"""Copies of a whole store, made while it is in use, and stores made from such a copy.
+
+The databases are copied with SQLite's online backup, before the files: what a database refers to
+is then there. A file that is newer than the database's record of it counts as stale and is made
+again. Every file but the databases is written under another name and renamed, so none is copied
+half-written.
+"""
+
+import json
+import os
+import shutil
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from dance_models.errors import InputError
+from dance_models.tables import file_digest, write_text
+from pipelines.storage.registration import registration_lock
+from pipelines.storage.store import Store
+
+CONTENTS: Final = "backup.json"  # path in the backup -> sha256
+DATABASE: Final = ".db"
+# Kept beside a database while it is open, locks, files that are being written.
+LEFT_OUT: Final = (".db-wal", ".db-shm", ".db-journal", ".lock", ".part")
+
+
+def back_up(store: Store, target: Path) -> int:
+    """Copy a store to the folder ``target``, which appears when it is complete; bytes copied.
+
+    Clips, annotations and motion that are registered outside of the store are not in it. Raises
+    InputError when the target exists, lies in the store, or cannot be written.
+    """
+    target = target.expanduser().resolve()
+    if target.is_relative_to(store.path):
+        raise InputError("the backup would lie in the store itself", file=target)
+    with _Appearing(target) as part:
+        contents: dict[str, str] = {}
+        # A registration changes the registries and Dagster's partitions together.
+        with registration_lock(store):
+            registries = sorted(store.path.glob("tables/*.parquet"))
+            for path in [*_files(store.path, databases=True), *registries]:
+                _copy(path, part / store.relative(path), contents, store.relative(path))
+        for path in _files(store.path, databases=False):
+            name = store.relative(path)
+            if name not in contents:
+                _copy(path, part / name, contents, name)
+        write_text(part / CONTENTS, json.dumps(contents, indent=1, sort_keys=True) + "\n")
+        return sum((part / name).stat().st_size for name in contents)
+
+
+def restore(backup: Path, store: Store) -> int:
+    """Make a store from a backup and compare every file; how many files.
+
+    Raises InputError when the folder is no backup, is damaged, or when the store exists.
+    """
+    listed = backup / CONTENTS
+    if not listed.is_file():
+        raise InputError("this folder is no backup", file=backup, hint="See `dance backup`")
+    contents: dict[str, str] = json.loads(listed.read_text("utf-8"))
+    with _Appearing(store.path) as part:
+        for name, sha256 in contents.items():
+            source, target = backup / name, part / name
+            if not source.is_file():
+                raise InputError("a file of the backup is missing", file=source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target)
+            if file_digest(target) != sha256:
+                raise InputError("a file of the backup is damaged", file=source)
+    return len(contents)
+
+
+def outside(store: Store) -> list[str]:
+    """Registered files that lie outside of the store, as paths."""
+    import polars as pl
+
+    found: list[str] = []
+    for name in ("raw_clips", "raw_annotations", "raw_motion"):
+        path = store.table(name)
+        if path.is_file():
+            found += pl.read_parquet(path, columns=["path"])["path"].to_list()
+    return [path for path in found if not Path(path).is_relative_to(store.path)]
+
+
+class _Appearing:
+    """A folder under another name that gets its own when the block ends without an error."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.part = target.with_name(f".{target.name}.{os.getpid()}.part")
+
+    def __enter__(self) -> Path:
+        if self.target.exists() and (not self.target.is_dir() or any(self.target.iterdir())):
+            raise InputError(
+                "this exists already", file=self.target, hint="Choose a folder that does not"
+            )
+        try:
+            self.target.parent.mkdir(parents=True, exist_ok=True)
+            self.part.mkdir(mode=0o700)
+        except OSError as error:
+            raise InputError(f"cannot be written: {error.strerror}", file=self.part) from error
+        return self.part
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            self.part.replace(self.target)
+        else:
+            shutil.rmtree(self.part, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise InputError(
+                f"cannot be copied: {error.strerror}",
+                file=error.filename or self.target,
+                hint="Is there room on the disk?",
+            ) from error
+
+
+def _files(root: Path, *, databases: bool) -> Iterator[Path]:
+    """The databases below a folder, or all other regular files that are kept."""
+    for folder, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(folder, name)
+            if name.endswith(LEFT_OUT) or not stat.S_ISREG(path.lstat().st_mode):
+                continue
+            if (path.suffix == DATABASE) == databases:
+                yield path
+
+
+def _copy(source: Path, target: Path, contents: dict[str, str], name: str) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.suffix == DATABASE:
+        try:
+            _copy_database(source, target)
+        except sqlite3.Error as error:
+            if not source.exists():  # of a run that was deleted since the folder was listed
+                target.unlink(missing_ok=True)
+                return
+            raise InputError(f"the database cannot be copied: {error}", file=source) from error
+    else:
+        try:
+            shutil.copy2(source, target)
+        except FileNotFoundError:  # replaced or deleted since the folder was listed
+            return
+    contents[name] = file_digest(target)
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    """A consistent copy of a database in use. Raises sqlite3.Error."""
+    with (
+        closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)) as live,
+        closing(sqlite3.connect(target)) as copy,
+    ):
+        live.backup(copy)

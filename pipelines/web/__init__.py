@@ -1,0 +1,1 @@
+"""Dagster's web server and daemon as separate processes that share one code server."""

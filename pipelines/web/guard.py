@@ -1,0 +1,101 @@
+"""What Dagster's web server refuses: requests that another site makes through a browser.
+
+Dagster has no login. It takes GraphQL mutations by GET and by forms, under any host name. Any page
+that is open in the operator's browser could start runs with that, by a link to the server
+(cross-site request forgery) or by a host name of its own that points to this machine (DNS
+rebinding). The guard lets through what Dagster's own pages, and programs that are no browser, send.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+from graphql import GraphQLError, OperationDefinitionNode, OperationType, parse
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LOOPBACK: Final = ("127.0.0.1", "localhost")
+# Methods that change nothing, except where GraphQL is asked to.
+READING: Final = ("GET", "HEAD", "OPTIONS")
+OWN_SITE: Final = ("same-origin", "none")  # none: typed by the person
+
+
+def guarded(app: ASGIApp, allowed_hosts: Sequence[str] = ()) -> ASGIApp:
+    """``app`` behind the guard; ``allowed_hosts`` are names beside those of this machine."""
+    hosts = [*LOOPBACK, *allowed_hosts]
+    return TrustedHostMiddleware(OwnSiteOnly(app), allowed_hosts=hosts, www_redirect=False)
+
+
+class OwnSiteOnly:
+    """Refuses changes that come from other sites; the host name was checked before."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it with what is wrong with it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        wrong = refusal(scope)
+        if wrong is None:
+            await self.app(scope, receive, _without_frames(send))
+        elif scope["type"] == "websocket":  # closed before it is accepted: a 403
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": wrong[1]})
+        else:
+            status, reason = wrong
+            await PlainTextResponse(f"{reason}\n", status)(scope, receive, send)
+
+
+def refusal(scope: Scope) -> tuple[int, str] | None:
+    """Status and reason why a request is refused, None when it is not."""
+    headers = Headers(scope=scope)
+    method = "WEBSOCKET" if scope["type"] == "websocket" else scope["method"]
+    if method in READING:
+        if str(scope["path"]).rstrip("/").endswith("/graphql") and _changes(scope):
+            return 405, "GraphQL mutations and subscriptions are not taken by GET; use POST"
+        return None
+    if not _own_site(headers):
+        return 403, "This request comes from another site; open the page of this server instead"
+    if method == "POST" and _media_type(headers) != "application/json":
+        return 415, "Send JSON, with Content-Type: application/json"
+    return None
+
+
+def _own_site(headers: Headers) -> bool:
+    """Whether a browser says that the server's own page sent it; other programs say nothing."""
+    if headers.get("sec-fetch-site", "none") not in OWN_SITE:
+        return False
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+
+
+def _media_type(headers: Headers) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _changes(scope: Scope) -> bool:
+    """Whether the query string of a GraphQL request asks for anything but reading."""
+    for query in parse_qs(scope["query_string"].decode("latin-1")).get("query", []):
+        try:
+            document = parse(query)
+        except (GraphQLError, RecursionError):  # Dagster answers what is wrong with it
+            continue
+        for node in document.definitions:
+            if isinstance(node, OperationDefinitionNode) and node.operation != OperationType.QUERY:
+                return True
+    return False
+
+
+def _without_frames(send: Send) -> Send:
+    """No other site may show the pages in a frame and have the person press their buttons."""
+
+    async def send_with_header(message: Message) -> Any:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message)["X-Frame-Options"] = "DENY"
+        await send(message)
+
+    return send_with_header

@@ -1,0 +1,63 @@
+"""Dagster's web server behind the guard: ``python -m pipelines.web.webserver``.
+
+The store is that of ``ASSETS_STORE``, its Dagster instance that of ``DAGSTER_HOME``.
+"""
+
+import argparse
+import os
+from collections.abc import Sequence
+from typing import Final
+
+import dagster as dg
+
+from pipelines.storage.store import DEFAULT_ROOT, Store
+from pipelines.web.code_server import code_socket, wait_for_code_server, workspace_file
+
+LIVE_DATA_MS: Final = 2000  # how often an open page asks for news
+STATEMENT_TIMEOUT_MS: Final = 15_000  # these three are Dagster's own defaults
+POOL_RECYCLE_S: Final = 3600
+POOL_OVERFLOW: Final = 20
+SHUTDOWN_S: Final = 5  # for open pages: their connections never end by themselves
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve until the process is stopped."""
+    parser = argparse.ArgumentParser(prog="python -m pipelines.web.webserver")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=3000)
+    parser.add_argument("--allow-host", action="append", default=[], help="further host name")
+    chosen = parser.parse_args(arguments)
+    serve(
+        Store(root=os.environ.get("ASSETS_STORE", DEFAULT_ROOT)),
+        chosen.host,
+        chosen.port,
+        chosen.allow_host,
+    )
+
+
+def serve(store: Store, host: str, port: int, allowed_hosts: Sequence[str]) -> None:
+    """Serve the pages of a store; blocks."""
+    import uvicorn
+    from dagster._core.workspace.context import WorkspaceProcessContext
+    from dagster._core.workspace.load_target import WorkspaceFileTarget
+    from dagster_webserver.app import create_app_from_workspace_process_context
+
+    from pipelines.web.guard import guarded
+
+    wait_for_code_server(code_socket(store))
+    target = WorkspaceFileTarget([str(workspace_file(store))])
+    with dg.DagsterInstance.get() as instance:
+        instance.optimize_for_webserver(STATEMENT_TIMEOUT_MS, POOL_RECYCLE_S, POOL_OVERFLOW)
+        with WorkspaceProcessContext(instance, target, version=dg.__version__) as context:
+            app = create_app_from_workspace_process_context(context, "", LIVE_DATA_MS)
+            uvicorn.run(
+                guarded(app, allowed_hosts),
+                host=host,
+                port=port,
+                log_level="warning",
+                timeout_graceful_shutdown=SHUTDOWN_S,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Backups of a store in use, and stores made from them."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from dance_models.errors import InputError
+from dance_models.tables import write_table, write_text
+from pipelines.storage.backup import CONTENTS, back_up, outside, restore
+from pipelines.storage.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A store with a database that is being written, a table and a picture."""
+    made = Store(root=str(tmp_path / "store")).initialise()
+    clip = str(tmp_path / "elsewhere.mp4")
+    write_table(pl.DataFrame({"path": [clip]}), made.table("raw_clips"))
+    write_text(made.frames("a") / "000001.jpg", "picture")
+    (made.frames("a") / ".000002.jpg.1.part").write_text("half")
+    with closing(sqlite3.connect(made.mlflow / "mlflow.db")) as live:
+        live.execute("PRAGMA journal_mode=WAL")
+        live.execute("CREATE TABLE runs (id)")
+        live.execute("INSERT INTO runs VALUES ('done')")
+        live.commit()
+        live.execute("INSERT INTO runs VALUES ('in a transaction')")
+        yield made
+
+
+def test_a_restored_store_is_the_same_though_it_was_in_use(store: Store, tmp_path: Path) -> None:
+    backup, again = tmp_path / "backup", Store(root=str(tmp_path / "again"))
+    assert back_up(store, backup) > 0
+    restore(backup, again)
+    with closing(sqlite3.connect(again.mlflow / "mlflow.db")) as copy:
+        assert copy.execute("SELECT id FROM runs").fetchall() == [("done",)]
+    assert again.digest("raw_clips") == store.digest("raw_clips")
+    assert (again.frames("a") / "000001.jpg").read_text() == "picture"
+    names = {path.name for path in again.path.rglob("*") if path.is_file()}
+    assert names == {"mlflow.db", "raw_clips.parquet", "000001.jpg", "dagster.yaml"}
+    assert again.path.stat().st_mode & 0o777 == 0o700
+    assert outside(again) == [str(tmp_path / "elsewhere.mp4")]
+
+
+def test_nothing_is_overwritten(store: Store, tmp_path: Path) -> None:
+    back_up(store, tmp_path / "backup")
+    with pytest.raises(InputError, match="exists already"):
+        back_up(store, tmp_path / "backup")
+    with pytest.raises(InputError, match="exists already"):
+        restore(tmp_path / "backup", store)
+    with pytest.raises(InputError, match="in the store itself"):
+        back_up(store, store.path / "backup")
+
+
+def test_a_damaged_backup_makes_no_store(store: Store, tmp_path: Path) -> None:
+    backup, again = tmp_path / "backup", Store(root=str(tmp_path / "again"))
+    back_up(store, backup)
+    (backup / "frames" / "a" / "000001.jpg").write_text("other")
+    with pytest.raises(InputError, match="damaged"):
+        restore(backup, again)
+    (backup / "frames" / "a" / "000001.jpg").unlink()
+    with pytest.raises(InputError, match="missing"):
+        restore(backup, again)
+    (backup / CONTENTS).unlink()
+    with pytest.raises(InputError, match="no backup"):
+        restore(backup, again)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backup", "store"]
+
+
+def test_a_broken_database_is_named_and_no_backup_is_left(store: Store, tmp_path: Path) -> None:
+    (store.dagster_home / "broken.db").write_text("this is no database, whatever its name says")
+    with pytest.raises(InputError, match=r"broken\.db.*cannot be copied"):
+        back_up(store, tmp_path / "backup")
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]

@@ -1,0 +1,68 @@
+"""Which steps of a run get processes of their own."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from dance_models.profiles import PROFILES
+from pipelines.executors import RunExecutor
+from pipelines.graph import build_definitions
+from pipelines.storage.store import Store
+
+
+class Recorded(dg.Executor):
+    """Executes nothing and remembers that it was asked to."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    @property
+    def retries(self) -> Any:
+        return "never"
+
+    def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
+        self.asked += 1
+        yield from ()
+
+
+@dataclass
+class Plan:
+    step_keys_to_execute: list[str]
+
+
+def test_short_steps_alone_stay_in_the_runs_process() -> None:
+    forked, in_process = Recorded(), Recorded()
+    executor = RunExecutor(forked, in_process, {"clip_probe", "pose_tracks"})
+    list(executor.execute(None, Plan(["clip_probe", "pose_tracks"])))
+    assert (forked.asked, in_process.asked) == (0, 1)
+    list(executor.execute(None, Plan(["pose_tracks", "stga_net"])))
+    assert (forked.asked, in_process.asked) == (1, 1)
+    assert executor.retries == "never"
+
+
+def test_the_assets_of_a_clip_and_observations_are_short(tmp_path) -> None:
+    definitions = build_definitions(PROFILES["smoke"], Store(root=str(tmp_path)))
+    implicit = definitions.resolve_implicit_global_asset_job_def()
+    assert implicit.executor_def.name == "forked"
+    create = implicit.executor_def.executor_creation_fn
+    with dg.instance_for_test() as instance:
+        made = create(
+            dg.InitExecutorContext(
+                job=dg.reconstructable(a_job),
+                executor_def=implicit.executor_def,
+                executor_config={"max_concurrent": 0},
+                instance=instance,
+            )
+        )
+    assert isinstance(made, RunExecutor)
+    assert made._short == {
+        "raw_clips", "raw_annotations", "raw_motion",
+        "clip_probe", "pose_annotations", "sampled_frames", "pose_tracks",
+    }  # fmt: skip
+
+
+@dg.job
+def a_job() -> None:
+    """A job that another process can load."""

@@ -1,0 +1,109 @@
+"""The examples in ``deploy`` match the command line and each other."""
+
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from pipelines.automation.switches import ALL
+from pipelines.cli import make_app
+from pipelines.commands.ui import PARTS, server_commands
+from pipelines.storage.addresses import (
+    DAGSTER_PORT,
+    DAGSTER_VARIABLE,
+    MLFLOW_PORT,
+    MLFLOW_VARIABLE,
+)
+from pipelines.storage.store import Store
+
+DEPLOY = Path(__file__).parent.parent / "deploy"
+UNITS = {path.stem.removeprefix("dance-"): path for path in DEPLOY.glob("systemd/*.service")}
+
+
+def _compose() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
+    return document
+
+
+def _setting(unit: Path, name: str) -> str:
+    (value,) = re.findall(rf"^{name}=(.+)$", unit.read_text("utf-8"), re.MULTILINE)
+    return str(value)
+
+
+def _is_serve(words: list[str], part: str) -> None:
+    assert words[:2] == ["serve", part]
+    shown = CliRunner().invoke(make_app(), ["serve", "--help"], env={"COLUMNS": "200"}).output
+    assert all(word in shown for word in words if word.startswith("--"))
+
+
+def test_every_server_has_a_unit_and_a_service() -> None:
+    assert set(UNITS) == set(PARTS)
+    assert set(_compose()["services"]) == {*PARTS, "proxy"}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_units_and_services_start_their_server(part: str) -> None:
+    program, *words = shlex.split(_setting(UNITS[part], "ExecStart"))
+    assert program.endswith("/dance")
+    _is_serve(words, part)
+    assert f"dance-{part}.service" in (DEPLOY / "systemd" / "dance.target").read_text("utf-8")
+    assert _setting(UNITS[part], "UMask") == "0077"
+    service = _compose()["services"][part]
+    assert service["command"] == words, "systemd and compose start the same"
+    assert "ports" not in service, "only the proxy is reached from outside"
+
+
+def test_the_proxy_leads_to_the_ports_under_names_that_the_servers_take() -> None:
+    caddy = (DEPLOY / "Caddyfile").read_text("utf-8")
+    sites = dict(
+        re.findall(r"^([\w.]+) \{\n\timport operators\n\treverse_proxy (\S+)", caddy, re.MULTILINE)
+    )
+    names = {
+        part: _setting(UNITS[part], "ExecStart").split("--allow-host ")[1]
+        for part in ("webserver", "mlflow")
+    }
+    assert sites == {
+        names["webserver"]: f"127.0.0.1:{DAGSTER_PORT}",
+        names["mlflow"]: f"127.0.0.1:{MLFLOW_PORT}",
+    }
+    environment = (DEPLOY / "environment").read_text("utf-8")
+    assert f"{DAGSTER_VARIABLE}=https://{names['webserver']}\n" in environment
+    assert f"{MLFLOW_VARIABLE}=https://{names['mlflow']}\n" in environment
+    assert f"{ALL}=on\n" in environment
+
+
+def test_the_servers_share_the_proxys_network_and_one_store() -> None:
+    services = _compose()["services"]
+    for part in ("webserver", "mlflow"):
+        assert services[part]["network_mode"] == "service:proxy"
+    for part in PARTS:
+        assert services[part]["volumes"] == ["store:/var/lib/dance"]
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd")
+def test_systemd_takes_the_units(tmp_path: Path) -> None:
+    """With a program and a user that exist here."""
+    for path in (DEPLOY / "systemd").iterdir():
+        text = path.read_text("utf-8").replace("/opt/dance/.venv/bin/dance", "/bin/true")
+        text = re.sub(r"^(User|Group)=dance$", r"\1=root", text, flags=re.MULTILINE)
+        (tmp_path / path.name).write_text(text)
+    command = ["systemd-analyze", "verify", *map(str, sorted(tmp_path.iterdir()))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_servers_listen_on_this_machine_and_know_their_names(tmp_path: Path) -> None:
+    commands = server_commands(Store(root=str(tmp_path)), 3001, 5001, ["dance.example"])
+    assert tuple(commands) == PARTS
+    web, mlflow = " ".join(commands["webserver"]), " ".join(commands["mlflow"])
+    assert "--port 3001" in web
+    assert "--allow-host dance.example" in web
+    assert "--host 127.0.0.1 --port 5001" in mlflow
+    assert "dance.example,dance.example:*" in mlflow
+    assert "--cors-allowed-origins https://dance.example," in mlflow
