@@ -36,6 +36,7 @@ from pipelines.partitions import CLIPS, CLIPS_PER_RUN
 from pipelines.profile_options import note_profile
 from pipelines.settings import mirror
 from pipelines.storage import manifests
+from pipelines.storage.disk import full_disk_reported, require_space
 from pipelines.storage.locks import owned
 from pipelines.storage.manifests import Damage
 from pipelines.storage.registration import VERSION_TAG
@@ -333,11 +334,13 @@ class Stage:
         for line in again:
             context.log.warning(line)
         self._remove(store, clip, damaged)
-        metadata = self.compute(
-            StageContext(store, context.profile, context.config, clip, digest, context.dagster)
-        )
-        made = {MADE_AGAIN: again} if again else {}
-        return digest, {**metadata, **made, REUSED: False, **self._recorded(context, digest)}
+        require_space(store.path)
+        with full_disk_reported(store.path):
+            metadata = self.compute(
+                StageContext(store, context.profile, context.config, clip, digest, context.dagster)
+            )
+            made = {MADE_AGAIN: again} if again else {}
+            return digest, {**metadata, **made, REUSED: False, **self._recorded(context, digest)}
 
     def _may_reuse(self, context: StageContext[Any]) -> bool:
         return self.reuse or _only_stale(context.run.run)

@@ -33,6 +33,7 @@ from pipelines.storage.annotation_report import (
 )
 from pipelines.storage.annotations import register_annotations
 from pipelines.storage.clips import register_clips, registered_clips
+from pipelines.storage.disk import full_disk_reported, require_space
 from pipelines.storage.folders import remember_tracks
 from pipelines.storage.locks import held_locks
 from pipelines.storage.motion import register_motion, unused_motion
@@ -104,6 +105,7 @@ class Session:
         self.profile = request.profile
         self.workers = workers or os.cpu_count() or 1
         self.store = request.opened
+        require_space(self.store.path)
         self.instance = open_instance(self.store)
         for line in recover(self.instance, self.store):
             console.print(line, highlight=False)
@@ -160,7 +162,14 @@ class Session:
 
     # --- the graph ------------------------------------------------------------------------------
     def run(self) -> RunOutcome:
-        """Run everything that was requested and print the outcome."""
+        """Run everything that was requested and print the outcome.
+
+        Raises InputError when the disk of the store is full.
+        """
+        with full_disk_reported(self.store.path):
+            return self._run()
+
+    def _run(self) -> RunOutcome:
         started = perf_counter()
         result = RunOutcome()
         for owner in sorted(set(map(str, held_locks(self.store.locks).values()))):

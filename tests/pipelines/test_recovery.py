@@ -129,7 +129,7 @@ def dead_pid() -> int:
     return process.pid
 
 
-@pytest.mark.parametrize("launcher", [None, identity(), DEAD])
+@pytest.mark.parametrize("launcher", [None, identity(), DEAD], ids=["none", "alive", "dead"])
 def test_a_launched_run_is_closed_when_its_process_is_gone(
     instance: dg.DagsterInstance, launcher: str | None
 ) -> None:

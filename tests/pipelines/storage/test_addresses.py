@@ -48,5 +48,11 @@ def test_links_of_runs_and_versions_lead_there(
     monkeypatch.setenv("DANCE_MLFLOW_UI", "https://mlflow.example")
     tracker = Tracker(store)
     monkeypatch.setattr(tracker, "initialise", lambda: "1")
-    assert tracker.run_url("abc") == "https://mlflow.example/#/experiments/1/runs/abc"
-    assert tracker.version_url("m", 2) == "https://mlflow.example/#/models/m/versions/2"
+    assert (
+        tracker.run_url("abc")
+        == "https://mlflow.example/#/experiments/1/runs/abc?workflowType=machine_learning"
+    )
+    assert (
+        tracker.version_url("m", 2)
+        == "https://mlflow.example/#/models/m/versions/2?workflowType=machine_learning"
+    )

@@ -1,5 +1,6 @@
 """Where web server and daemon find the code server."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,13 @@ from pipelines.storage.store import Store
 from pipelines.web import code_server
 
 
-def test_the_socket_is_in_the_store(tmp_path: Path) -> None:
-    store = Store(root=str(tmp_path / "store")).initialise()
-    code_server.write_workspace(store)
-    (entry,) = yaml.safe_load(code_server.workspace_file(store).read_text())["load_from"]
-    assert entry["grpc_server"]["socket"] == str(store.dagster_home / "code.sock")
-    assert entry["grpc_server"]["location_name"] == "pipelines.definitions"
+def test_the_socket_is_in_the_store() -> None:
+    with tempfile.TemporaryDirectory() as folder:  # a short path
+        store = Store(root=folder).initialise()
+        code_server.write_workspace(store)
+        (entry,) = yaml.safe_load(code_server.workspace_file(store).read_text())["load_from"]
+        assert entry["grpc_server"]["socket"] == str(store.dagster_home / "code.sock")
+        assert entry["grpc_server"]["location_name"] == "pipelines.definitions"
 
 
 def test_a_path_too_long_for_a_socket_gets_a_private_folder(
