@@ -18,7 +18,11 @@ ROOT = Path(__file__).parent.parent
 # A part imports only from parts before it. docs/architecture.md shows the same order.
 LAYERS = {
     "dance_models": (
+        "text",
         "errors",
+        "files",
+        "documents",
+        "arrays",
         "formats",
         "skeleton",
         "skeletons",
@@ -54,6 +58,7 @@ LAYERS = {
     ),
     "pipelines": (
         "known_warnings",
+        "shown",
         "storage",
         "partitions",
         "recovery",

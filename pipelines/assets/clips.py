@@ -9,7 +9,16 @@ import polars as pl
 
 from dance_models.config import EstimatorConfig, SamplingConfig
 from dance_models.errors import InputError, VideoError
-from dance_models.tables import CLIP_PROBE, FRAMES, TRACKS, conform, table_metadata, write_table
+from dance_models.tables import (
+    CLIP_PROBE,
+    FRAMES,
+    TRACKS,
+    conform,
+    read_metadata,
+    read_table,
+    table_metadata,
+    write_table,
+)
 from pipelines import previews
 from pipelines.checks.annotations import TRACK_CHECKS
 from pipelines.checks.clips import FRAMES_CHECKS, PROBE_CHECKS
@@ -131,11 +140,11 @@ def _sampling_plan(context: StageContext[SamplingConfig]) -> list[tuple[int, int
         return []
     frames = store.table("sampled_frames", clip)
     existing: list[int] = []
-    if frames.is_file() and pl.read_parquet_metadata(frames).get("clip_sha256") == probe["sha256"]:
-        existing = pl.read_parquet(frames, columns=["frame"])["frame"].to_list()
+    if frames.is_file() and read_metadata(frames).get("clip_sha256") == probe["sha256"]:
+        existing = read_table(frames, columns=["frame"])["frame"].to_list()
     annotations = store.table("pose_annotations", clip)
     annotated = (
-        pl.read_parquet(annotations, columns=["frame"])["frame"].to_list()
+        read_table(annotations, columns=["frame"])["frame"].to_list()
         if annotations.is_file()
         else []
     )
@@ -163,7 +172,7 @@ def _images(store: Store, clip: str | None) -> list[Path]:
     path = store.table("sampled_frames", clip)
     if not path.is_file():
         return []
-    return [store.path / name for name in pl.read_parquet(path, columns=["image"])["image"]]
+    return [store.path / name for name in read_table(path, columns=["image"])["image"]]
 
 
 @Stage(

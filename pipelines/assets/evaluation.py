@@ -9,7 +9,7 @@ import polars as pl
 
 from dance_models.config import EvaluationConfig
 from dance_models.rows import FRAME_SPLIT, ROWS, Row, Task, row_of, rows_of
-from dance_models.tables import file_digest, write_table, write_text
+from dance_models.tables import file_digest, read_table, write_table, write_text
 from pipelines import previews
 from pipelines.assets.dataset import SPLITS
 from pipelines.checks.models import REPORT_CHECKS
@@ -258,7 +258,7 @@ def _score(task: Task, context: StageContext[EvaluationConfig], rows: list[Row])
 def paired_comparisons(context: StageContext[None]) -> Metadata:
     """Every paired comparison of both reports in one table, with Holm-corrected p-values."""
     store = context.store
-    table = pl.concat([pl.read_parquet(store.paired(report)) for report in REPORTS])
+    table = pl.concat([read_table(store.paired(report)) for report in REPORTS])
     path = store.output("paired_comparisons")
     write_table(table, path, {})
     return {**previews.table_metadata(table, path), "comparisons": previews.records(table, 60)}
@@ -335,9 +335,9 @@ def _page(store: Store) -> str:
 
     digests = {f"{name} sha256": store.digest(name) for name in ("split_manifest", *SPLIT_TABLES)}
     results = Results(
-        recognition=pl.read_parquet(store.output("recognition_report")),
-        prediction=pl.read_parquet(store.output("prediction_report")),
-        paired=pl.read_parquet(store.output("paired_comparisons")),
+        recognition=read_table(store.output("recognition_report")),
+        prediction=read_table(store.output("prediction_report")),
+        paired=read_table(store.output("paired_comparisons")),
         splits=[store.read(split) for split in SPLIT_TABLES],
         refiners=best("recognition"),
         forecasters=best("prediction"),

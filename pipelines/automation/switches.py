@@ -5,7 +5,7 @@ in the web UI takes precedence: Dagster stores it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import dagster as dg
@@ -25,7 +25,7 @@ class AutomationSettings:
 
     on: frozenset[str] = frozenset()  # of PARTS
     retrain_cron: str = MONDAY_AT_THREE
-    failure_webhook: str | None = None
+    failure_webhook: str | None = field(default=None, repr=False)  # its path may be a secret
     ui_address: str = "http://127.0.0.1:3000"
 
     @classmethod

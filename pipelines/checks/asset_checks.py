@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-import polars as pl
 
 from dance_models.config import QualityConfig
-from dance_models.tables import write_table
+from dance_models.errors import DamagedFileError
+from dance_models.tables import read_metadata, read_table, write_table
 from pipelines import previews
 from pipelines.partitions import CLIPS
 from pipelines.storage.store import Store
@@ -77,9 +77,12 @@ class AssetChecks:
         from dance_models.quality.findings import findings_of_table
 
         path, key = store.findings(self.asset, clip), self._key(quality, digest)
-        if not path.is_file() or pl.read_parquet_metadata(path).get(CHECKED) != key:
+        try:
+            if not path.is_file() or read_metadata(path).get(CHECKED) != key:
+                return None
+            return findings_of_table(read_table(path))
+        except DamagedFileError:  # then it is checked again
             return None
-        return findings_of_table(pl.read_parquet(path))
 
     def record(
         self,
@@ -150,5 +153,5 @@ class AssetChecks:
         path = store.findings(self.asset, clip)
         if not path.is_file():
             return None
-        stopping = self.stopping(findings_of_table(pl.read_parquet(path)))
+        stopping = self.stopping(findings_of_table(read_table(path)))
         return lines(stopping)[0] if stopping else None

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from dance_models.config import QualityConfig
-from dance_models.tables import SPLIT_ROWS, conform
+from dance_models.tables import SPLIT_ROWS, conform, read_table
 from pipelines.checks.annotations import pair_findings
 from pipelines.checks.asset_checks import AssetChecks, Check
 from pipelines.checks.pictures import drawing
@@ -45,7 +45,7 @@ def _stopped(store: Store, clip: str) -> str | None:
     for asset in CHECKED_PARTS:
         path = store.findings(asset, clip)
         if path.is_file():
-            wrong = errors(findings_of_table(pl.read_parquet(path)))
+            wrong = errors(findings_of_table(read_table(path)))
             if wrong:
                 return f"{asset}: {lines(wrong)[0]}"
     return None

@@ -1,13 +1,12 @@
 """Checks on trained networks and on the reports that compare them."""
 
-import json
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
-import polars as pl
-
 from dance_models.config import QualityConfig
+from dance_models.errors import DamagedFileError
 from dance_models.rows import Task, rows_of
+from dance_models.tables import read_note, read_table
 from pipelines.checks.asset_checks import AssetChecks, Check
 from pipelines.storage.store import Store
 
@@ -28,10 +27,10 @@ def _network(
     training = store.training(asset)
     best, last = (store.path / training[name]["path"] for name in ("best", "last"))
     outcome = best.with_name(OUTCOME)
-    if outcome.is_file():
-        noted = json.loads(outcome.read_text("utf-8"))
+    try:
+        noted = read_note(outcome)
         history, difference = noted["history"], noted["export_difference"]
-    else:  # trained before this was recorded
+    except (DamagedFileError, LookupError):  # trained before this was recorded, or it is damaged
         history = models.training_history(last)
         difference = models.export_difference(best, _program(store, asset))
     return [
@@ -43,7 +42,10 @@ def _network(
 def _program(store: Store, asset: str) -> "Path | None":
     """The exported program that MLflow keeps of a network, None when it is not there."""
     note = store.model(asset) / "mlflow.json"
-    model = json.loads(note.read_text("utf-8"))["model_id"] if note.is_file() else None
+    try:
+        model = read_note(note)["model_id"]
+    except (DamagedFileError, LookupError):
+        return None
     path = store.mlflow / "artifacts" / "models" / str(model) / "artifacts" / "data" / "model.pt2"
     return path if path.is_file() else None
 
@@ -72,8 +74,8 @@ def _report(
 
     report = f"{task}_report"
     methods = [row.id for row in rows_of(task)]
-    scores = pl.read_parquet(store.output(report))
-    paired = pl.read_parquet(store.paired(report))
+    scores = read_table(store.output(report))
+    paired = read_table(store.paired(report))
     find = models.below_raw if task == "recognition" else models.above_standing_still
     return find(scores, paired, methods, config)
 

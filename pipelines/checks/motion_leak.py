@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from dance_models.errors import InputError
-from dance_models.tables import SPLIT_ROWS, Schema, conform, write_table
+from dance_models.errors import DamagedFileError, InputError
+from dance_models.tables import SPLIT_ROWS, Schema, conform, read_metadata, read_table, write_table
 from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
@@ -121,14 +121,17 @@ def leak_verdict(store: Store, motion: str = MOTION) -> tuple[list[str], dict[st
     from dance_models.motion.leak import shared_windows
 
     path = store.table(VERDICTS[motion])
-    metadata = pl.read_parquet_metadata(path) if path.is_file() else {}
+    try:
+        metadata = read_metadata(path) if path.is_file() else {}
+    except DamagedFileError:  # then they are compared again
+        metadata = {}
     if any(
         metadata.get(name) != digest for name, digest in _compared_tables(store, motion).items()
     ):
         report = shared_windows(motion_pose_runs(store, motion), corpus_runs(store))
         write_verdict(store, report, motion)
-        metadata = pl.read_parquet_metadata(path)
-    return pl.read_parquet(path)["message"].to_list(), json.loads(metadata["facts"])
+        metadata = read_metadata(path)
+    return read_table(path)["message"].to_list(), json.loads(metadata["facts"])
 
 
 def refuse_shared_motion(store: Store, motion: str = MOTION) -> None:

@@ -1,6 +1,5 @@
 """``dance clean``: unreferenced files and replaced runs, listed first and deleted on demand."""
 
-import json
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dance_models.tables import read_note, read_table
 from pipelines.commands import common
 
 if TYPE_CHECKING:
@@ -61,7 +61,6 @@ class Garbage:
 
 
 def _unused_frames(store: "Store") -> list[Path]:
-    import polars as pl
 
     from pipelines.storage.clips import registered_clips
 
@@ -69,7 +68,7 @@ def _unused_frames(store: "Store") -> list[Path]:
     for clip in registered_clips(store)["clip"]:
         table = store.table("sampled_frames", clip)
         if table.is_file():
-            images = pl.read_parquet(table, columns=["image"])["image"]
+            images = read_table(table, columns=["image"])["image"]
             used.update(store.path / name for name in images)
     folder = store.path / "frames"
     return sorted(p for p in folder.rglob("*") if p.is_file() and p not in used)
@@ -84,7 +83,7 @@ def _unused_trainings(store: "Store") -> list[Path]:
         current = store.output(asset)
         if not current.is_file():
             continue
-        best = store.path / json.loads(current.read_text("utf-8"))["best"]["path"]
+        best = store.path / read_note(current)["best"]["path"]
         unused += [
             path
             for path in sorted(store.model(asset).iterdir())

@@ -14,7 +14,7 @@ import polars as pl
 from dance_models.annotations.folder_index import AnnotationFile, index_annotations, index_file
 from dance_models.annotations.image_names import Reading
 from dance_models.errors import InputError
-from dance_models.tables import Schema, conform, file_digest, write_table
+from dance_models.tables import Schema, conform, file_digest, read_metadata, write_table
 from dance_models.video.scan import Problem, key_of
 from pipelines.storage.annotation_problems import write_file_problems
 from pipelines.storage.clips import registered_clips
@@ -137,7 +137,7 @@ def _kept(row: Mapping[str, Any], clips: Mapping[str, str]) -> Reading:
 
 def _clips_read_with(store: Store) -> str | None:
     path = store.table("raw_annotations")
-    return pl.read_parquet_metadata(path).get(CLIPS_KEY) if path.is_file() else None
+    return read_metadata(path).get(CLIPS_KEY) if path.is_file() else None
 
 
 def _digest(clips: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import dagster as dg
 import polars as pl
 
-from dance_models.tables import Schema, file_digest, write_table
+from dance_models.tables import Schema, file_digest, read_table, write_table
 from pipelines.storage.registration import one_at_a_time, read_registered, report_version
 from pipelines.storage.store import Store
 
@@ -73,7 +73,7 @@ def unused_motion(store: Store) -> dict[str, str]:
     path = store.table("pretraining_sources")
     if not path.is_file():
         return {}
-    unused = pl.read_parquet(path).filter(pl.col("problem").is_not_null())
+    unused = read_table(path).filter(pl.col("problem").is_not_null())
     return dict(unused.select("source", "problem").rows())
 
 
@@ -95,10 +95,17 @@ def _unique(by_path: Mapping[str, dict[str, str]]) -> list[dict[str, str]]:
 
 
 def _content_digest(path: Path) -> str:
-    """sha256 of a file, or of the names and contents of a folder's JSON files."""
-    if path.is_file():
-        return file_digest(path)
+    """sha256 of a file, or of the names and contents of a folder's JSON files.
+
+    Of one that cannot be read it is of the name: reading it says why it is not used.
+    """
     total = hashlib.sha256()
-    for file in sorted(path.glob("*.json")):
-        total.update(f"{file.name} {file_digest(file)}\n".encode())
+    try:
+        if path.is_file():
+            return file_digest(path)
+        for file in sorted(path.glob("*.json")):
+            name = file.name.encode("utf-8", "surrogateescape")
+            total.update(name + f" {file_digest(file)}\n".encode())
+    except OSError as error:
+        total.update(f"unreadable {path} {error.errno}".encode())
     return total.hexdigest()

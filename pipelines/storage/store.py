@@ -3,7 +3,6 @@
 The only place that knows the paths of tables, frames, models and databases.
 """
 
-import json
 import os
 from collections.abc import Iterator
 from functools import cached_property
@@ -14,9 +13,17 @@ from typing import Any, Final
 import dagster as dg
 import polars as pl
 
-from dance_models.errors import InputError
+from dance_models.errors import DamagedFileError, InputError
 from dance_models.rows import ROW_OF_ASSET, ROW_OF_PRETRAINING
-from dance_models.tables import file_digest, read_table, write_text
+from dance_models.tables import (
+    file_digest,
+    read_metadata,
+    read_note,
+    read_table,
+    table_height,
+    write_text,
+)
+from pipelines.storage.databases import check_databases
 
 DEFAULT_ROOT: Final = "assets_store"
 
@@ -111,7 +118,10 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
     def rendered_pieces(self) -> int:
         """How many pieces of rendered motion there are."""
         path = self.table("rendered_motion")
-        return int(pl.read_parquet_metadata(path)["pieces"]) if path.is_file() else 0
+        try:
+            return int(read_metadata(path)["pieces"]) if path.is_file() else 0
+        except (DamagedFileError, LookupError, ValueError):
+            return 0  # it is rendered again
 
     @property
     def rendered(self) -> Path:
@@ -139,6 +149,7 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         path = self.output(asset)
         if not path.is_file():
             raise InputError(f"{asset} is not trained", file=path, hint=f"Materialize {asset}")
+        training = read_note(path)
         for checkpoint in self.checkpoints(asset):
             if not checkpoint.is_file():
                 raise InputError(
@@ -146,14 +157,15 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
                     file=checkpoint,
                     hint=f"Materialize {asset} again",
                 )
-        training: dict[str, Any] = json.loads(path.read_text("utf-8"))
         return training
 
     def checkpoints(self, asset: str) -> Iterator[Path]:
-        """The checkpoints that ``current.json`` of a network names; none when it is not trained."""
-        path = self.output(asset)
-        if path.is_file():
-            training = json.loads(path.read_text("utf-8"))
+        """The checkpoints that ``current.json`` of a network names; none when it is not trained.
+
+        A damaged ``current.json`` counts as none: the network is trained again.
+        """
+        training = self._current(asset)
+        if training is not None:
             further = [file for seed in training.get("fold_seeds", []) for file in seed]
             folds = [*training.get("folds", []), *further]
             for file in (training["best"], training["last"], *folds):
@@ -161,17 +173,28 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def weights_digest(self, asset: str) -> str:
         """sha256 of a network's best weights, "" when it is not trained."""
-        path = self.output(asset)
-        if not path.is_file():
-            return ""
-        return str(json.loads(path.read_text("utf-8"))["best"]["sha256"])
+        training = self._current(asset)
+        return "" if training is None else str(training["best"]["sha256"])
+
+    def _current(self, asset: str) -> dict[str, Any] | None:
+        """``current.json`` of a network, None when it is missing or damaged."""
+        try:
+            training = read_note(self.output(asset))
+            lacking = [n for n in ("best", "last") if not {"path", "sha256"} <= set(training[n])]
+        except (DamagedFileError, LookupError, TypeError):
+            return None
+        return None if lacking else training
 
     def run_id(self, asset: str) -> str:
         """The MLflow run of a network's current training. Raises InputError when there is none."""
         path = self.model(asset) / "mlflow.json"
         if not path.is_file():
             raise InputError(f"{asset} is not trained", file=path, hint=f"Materialize {asset}")
-        return str(json.loads(path.read_text("utf-8"))["run_id"])
+        try:
+            return str(read_note(path)["run_id"])
+        except LookupError as error:
+            hint = f"Materialize {asset} again"
+            raise DamagedFileError("it names no run", file=path, hint=hint) from error
 
     @property
     def reports(self) -> Path:
@@ -234,14 +257,13 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 def _height(table: Path) -> int:
     """Rows of a table, 0 when it is not there."""
-    if not table.is_file():
-        return 0
-    return int(pl.scan_parquet(table).select(pl.len()).collect().item())
+    return table_height(table) if table.is_file() else 0
 
 
 def open_instance(store: Store) -> dg.DagsterInstance:
     """The Dagster instance of the store, the same that its web UI shows."""
     store.initialise()
+    check_databases(store.path)
     instance = dg.DagsterInstance.from_config(str(store.dagster_home))
     cores = os.cpu_count() or 1
     # Without a GPU the trainings are single-threaded and run side by side.

@@ -24,6 +24,7 @@ from dance_models.training.loop import EpochRecord, TrainingResult
 from pipelines.storage.locks import file_lock
 from pipelines.storage.store import Store
 from pipelines.tracking.tracker import Tracker, short_digest
+from pipelines.training.child_error import write_error
 
 FIXED: Final = "fixed_split"
 DATASETS_LOCK: Final = ".datasets.lock"
@@ -223,7 +224,12 @@ def main() -> None:
     """Entry point of the child process."""
     try:
         with open_dagster_pipes() as pipes:
-            run(pipes, dict(pipes.extras))
+            job = dict(pipes.extras)
+            try:
+                run(pipes, job)
+            except Exception as error:
+                write_error(Path(job["folder"]), error)
+                raise
     except KeyboardInterrupt:  # its epochs are saved; a traceback would hide that message
         sys.exit(130)
 
