@@ -1,4 +1,4 @@
-# make install | demo | test | e2e | lint | docs | ui | bench
+# make install | demo | test | fuzz | e2e | lint | docs | ui | bench
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ STORE ?= $(or $(ASSETS_STORE),assets_store)
 STAMP := $(VENV)/.installed
 export ASSETS_STORE := $(STORE)
 
-.PHONY: install demo test e2e lint docs ui bench clean-venv
+.PHONY: install demo test fuzz e2e lint docs ui bench clean-venv
 
 install: $(STAMP)
 
@@ -24,6 +24,10 @@ demo: install
 # Two processes with a thread each: most tests wait for a process to start or a database.
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not e2e" --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
+
+# Every reader of files from outside on 10,000 changed files: hours. FUZZ_ARGS="--only poses".
+fuzz: install
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/long_run.py $(FUZZ_ARGS)
 
 # Servers and a headless browser (Chromium with its driver).
 e2e: install

@@ -113,31 +113,32 @@ def check_hdf(file: "h5py.File", path: str | Path) -> None:
 
     total = 0
 
-    def look(name: str, link: Any) -> None:
+    # An exception may not leave this function, which HDF5 calls: what it returns ends the visit.
+    def look(name: str, link: Any) -> InputError | None:
         nonlocal total
         if isinstance(link, h5py.ExternalLink):
-            raise InputError(f"its {name[:60]!r} lies in another file", file=path)
+            return InputError(f"its {name[:60]!r} lies in another file", file=path)
         if not isinstance(link, h5py.HardLink):
-            return
-        found = file[name]
-        if not isinstance(found, h5py.Dataset):
-            return
-        if found.external or found.is_virtual:
-            raise InputError(f"its {name[:60]!r} lies in another file", file=path)
-        if name.startswith("video"):  # pictures in SLEAP's packages, which are not read
-            return
-        declared = max(_bytes(found.shape or (), found), _bytes(found.chunks or (), found))
-        stored = int(found.id.get_storage_size())
+            return None
+        try:
+            found = file[name]
+            if not isinstance(found, h5py.Dataset) or name.startswith("video"):
+                return None  # pictures in SLEAP's packages are not read
+            elsewhere = bool(found.external) or found.is_virtual
+            declared = max(_bytes(found.shape or (), found), _bytes(found.chunks or (), found))
+            stored = int(found.id.get_storage_size())
+        except (OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
+            return InputError(f"its {name[:60]!r} is damaged ({brief(error)})", file=path)
         total += declared
-        if declared > max(_PLAIN, _MOST_RATIO * stored) or total > MOST_BYTES:
-            raise InputError(
-                f"its {name[:60]!r} declares {declared / 1e6:.0f} MB and holds "
-                f"{stored / 1e6:.3f} MB",
-                file=path,
-                hint="Export it again",
-            )
+        too_large = declared > max(_PLAIN, _MOST_RATIO * stored) or total > MOST_BYTES
+        sizes = f"declares {declared / 1e6:.0f} MB and holds {stored / 1e6:.3f} MB"
+        why = "lies in another file" if elsewhere else sizes
+        wrong = elsewhere or too_large
+        return InputError(f"its {name[:60]!r} {why}", file=path) if wrong else None
 
-    file.visititems_links(look)
+    fault = file.visititems_links(look)
+    if isinstance(fault, InputError):
+        raise fault
 
 
 def _bytes(shape: tuple[int, ...], dataset: "h5py.Dataset") -> int:

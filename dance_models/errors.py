@@ -34,10 +34,10 @@ class InputError(ValueError):
     @property
     def advice(self) -> str:
         """What is wrong and what to do, without where; the hint may be that of its cause."""
-        cause: BaseException | None = self
-        while isinstance(cause, InputError) and not cause.hint:
-            cause = cause.__cause__
-        hint = cause.hint if isinstance(cause, InputError) else None
+        hint, cause, seen = self.hint, self.__cause__, {id(self)}
+        while not hint and isinstance(cause, InputError) and id(cause) not in seen:
+            seen.add(id(cause))  # an error that was raised from itself is its own cause
+            hint, cause = cause.hint, cause.__cause__
         return printable(f"{self.message}. {hint}" if hint else self.message)
 
     def __str__(self) -> str:

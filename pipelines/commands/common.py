@@ -10,7 +10,6 @@ from rich.console import Console
 
 from dance_models.config import JointDefinition
 from dance_models.errors import InputError, input_error_of
-from dance_models.text import brief
 from pipelines.shown import shown
 
 if TYPE_CHECKING:
@@ -85,7 +84,8 @@ def reported(debug: bool) -> Iterator[None]:
         if debug:
             raise
         told = input_error_of(error)  # a framework may have wrapped the one that helps
-        line = str(told) if told is not None else f"{type(error).__name__}: {brief(error)}"
+        first = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        line = str(told) if told is not None else first
         error_console().print(f"[bold red]error:[/] {shown(line)} (--debug shows the trace)")
         raise typer.Exit(EXIT_FAILED) from error
 

@@ -174,13 +174,13 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
     def weights_digest(self, asset: str) -> str:
         """sha256 of a network's best weights, "" when it is not trained."""
         training = self._current(asset)
-        return "" if training is None else str(training["best"]["sha256"])
+        return "" if training is None else str(training["best"].get("sha256", ""))
 
     def _current(self, asset: str) -> dict[str, Any] | None:
         """``current.json`` of a network, None when it is missing or damaged."""
         try:
             training = read_note(self.output(asset))
-            lacking = [n for n in ("best", "last") if not {"path", "sha256"} <= set(training[n])]
+            lacking = [name for name in ("best", "last") if "path" not in training[name]]
         except (DamagedFileError, LookupError, TypeError):
             return None
         return None if lacking else training

@@ -3,6 +3,7 @@
 Each reader has a process of its own, so that one that crashes does not end the others. Prints a
 table and ends with 1 when an input raised anything but InputError, took too long or too much.
 """
+# ruff: noqa: T201
 
 import argparse
 import faulthandler

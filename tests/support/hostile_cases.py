@@ -124,9 +124,7 @@ def _pose_documents() -> dict[str, Any]:
         for _ in range(FRAMES)
     ]
     images = [{"id": i, "file_name": f"a_{i:06d}.jpg"} for i in range(FRAMES)]
-    instances = [
-        [{"keypoints": _in_rows(b, 2), "keypoint_scores": [0.5] * 17}] for b in coco
-    ]
+    instances = [[{"keypoints": _in_rows(b, 2), "keypoint_scores": [0.5] * 17}] for b in coco]
     return {
         "own-json": {
             "joints": names,
@@ -323,7 +321,9 @@ def _webp(folder: Path) -> None:
 def _clips_csv(folder: Path) -> None:
     for name in ("a", "b"):
         (folder / f"{name}.mp4").write_bytes(b"x")
-    (folder / "clips.csv").write_text("clip,style,performer,take,fps\na,waltz,p1,t1,\nb,tango,,,25\n")
+    (folder / "clips.csv").write_text(
+        "clip,style,performer,take,fps\na,waltz,p1,t1,\nb,tango,,,9\n"
+    )
 
 
 def _model(folder: Path) -> None:

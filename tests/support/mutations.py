@@ -9,10 +9,11 @@ from typing import Any
 
 # Names and texts that make trouble where they are printed, stored or opened.
 TEXTS = (
-    "", "..", "../../../etc/passwd", "/etc/passwd", "a\0b.jpg", "\x1b[2J\x1b[31mred", "[bold]x[/bold]",
-    "[/]", "<script>alert(1)</script>", "=cmd()|' /C calc'!A0", "+1", "@x", "\ud800", "\u202egpj.exe",
-    "http://[", "file:///dev/zero", "9" * 5000, "x" * 5000, "a%03d.png", "nan", "-inf", "1e999", "٣",
-    "null", "{", "\n\r\t", "NaN", "true", "`x`|y", "con", "C:\\x\\..\\y_000001.jpg",
+    "", "..", "../../../etc/passwd", "/etc/passwd", "a\0b.jpg", "\x1b[2J\x1b[31mred",
+    "[bold]x[/bold]", "[/]", "<script>alert(1)</script>", "=cmd()|' /C calc'!A0", "+1", "@x",
+    "\ud800", "\u202egpj.exe", "http://[", "file:///dev/zero", "9" * 5000, "x" * 5000,
+    "a%03d.png", "nan", "-inf", "1e999", "\u0663", "null", "{", "\n\r\t", "NaN", "true",
+    "`x`|y", "con", "C:\\x\\..\\y_000001.jpg",
 )  # fmt: skip
 NUMBERS = (
     0, -1, 1, 2, 2**31, 2**63, -(2**63), 10**18, 10**30, 10**400, 1e308, -1e308, 1.5, 1e-320,
