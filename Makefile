@@ -1,4 +1,4 @@
-# make install | demo | test | faults | month | e2e | lint | docs | ui | bench
+# make install | demo | test | faults | month | fuzz | e2e | lint | docs | ui | bench
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ STORE ?= $(or $(ASSETS_STORE),assets_store)
 STAMP := $(VENV)/.installed
 export ASSETS_STORE := $(STORE)
 
-.PHONY: install demo test faults month e2e lint docs ui bench clean-venv
+.PHONY: install demo test faults month fuzz e2e lint docs ui bench clean-venv
 
 install: $(STAMP)
 
@@ -32,6 +32,10 @@ faults: install
 # A store left to its daemon for thirty short days: about a quarter of an hour.
 month: install
 	PYTHONPATH=tests/support $(BIN)/python tests/faults/month.py $(MONTH_ARGS)
+
+# Every reader of files from outside on 10,000 changed files: hours. FUZZ_ARGS="--only poses".
+fuzz: install
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/long_run.py $(FUZZ_ARGS)
 
 # Servers and a headless browser (Chromium with its driver).
 e2e: install

@@ -1,20 +1,33 @@
-"""Files that appear whole or not at all, and files that must not change while they are read."""
+"""Writing files whole or not at all, opening what others put there, and noticing changes."""
 
+import errno
 import hashlib
 import os
 import re
+import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import Final
 
-from dance_models.errors import ChangedError
+from dance_models.errors import ChangedError, InputError
 
 LONGEST_NAME: Final = 255  # bytes of a file's name, on the usual file systems
 # Also names of earlier versions: without a process, or with a suffix after "part".
 _PART: Final = re.compile(r"\.(?P<name>.+?)(?:\.(?P<process>\d+))?\.part(?:\.\w{1,4})?")
+
+_KINDS: Final = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+# Parsed JSON and XML take many times their size in memory.
+SIZE_LIMIT: Final = 256 * 1024 * 1024
 
 
 # --- writing ----------------------------------------------------------------------------------
@@ -62,6 +75,79 @@ def writer_of(part: Path) -> int | None:
 # --- reading ----------------------------------------------------------------------------------
 
 
+class NotAFileError(OSError):
+    """A name leads to something that is no regular file; ``strerror`` says what it is."""
+
+
+def open_file(path: Path) -> BufferedReader:
+    """Open a regular file for reading, also through links; never waits for a pipe's other end.
+
+    Raises OSError; NotAFileError for a folder, a pipe, a socket or a device.
+    """
+    # Without waiting: opening a pipe that nobody writes to would last for ever.
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):
+            raise NotAFileError(errno.EINVAL, f"it is {_kind(mode)}, not a file", str(path))
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_file(path: Path, most: int = SIZE_LIMIT) -> bytes:
+    """The content of a regular file. Raises OSError, and InputError for one of over ``most`` bytes.
+
+    A file that grows while it is read is read to that limit at most.
+    """
+    with open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(most + 1) if size <= most else b""
+    if max(size, len(data)) > most:
+        raise InputError(
+            f"the file has {max(size, len(data)) / 1e6:.0f} MB, more than {most / 1e6:.0f}",
+            file=path,
+            hint="Split it into one file a clip",
+        )
+    return data
+
+
+def read_text(path: Path, errors: str = "strict") -> str:
+    """The text of a regular file in UTF-8, with or without a byte order mark.
+
+    Raises OSError, UnicodeDecodeError, and InputError for one of over ``SIZE_LIMIT`` bytes.
+    """
+    text = read_file(path).decode("utf-8-sig", errors)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def why_unusable(path: Path) -> str | None:
+    """Why a path cannot be a file of a clip, of annotations or of motion; None for one that can.
+
+    Its name has to be UTF-8, since tables and messages hold it, and it must lead to a regular file.
+    """
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        return "its name is not UTF-8, and tables cannot hold it; rename it"
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return "the link leads back to itself"
+        gone = path.is_symlink() and error.errno == errno.ENOENT
+        return "the link leads nowhere" if gone else f"cannot be read ({error.strerror})"
+    return None if stat.S_ISREG(mode) else f"it is {_kind(mode)}, not a file"
+
+
+def _kind(mode: int) -> str:
+    return next((name for test, name in _KINDS if test(mode)), "something else")
+
+
+# --- whether a file is what it was ---------------------------------------------------------------
+
+
 def archive_damage(path: Path) -> str | None:
     """What is wrong with a ``.pt`` or ``.npz`` file, None when its checksums hold.
 
@@ -81,11 +167,11 @@ def _stamp(path: Path) -> tuple[object, ...]:
     found: list[object] = [str(path)]
     for follow in (True, False):  # the file, and the link that names it
         try:
-            stat = path.stat(follow_symlinks=follow)
+            now = path.stat(follow_symlinks=follow)
         except OSError as error:
             found.append(error.errno)
         else:
-            found.append((stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+            found.append((now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns))
     return tuple(found)
 
 

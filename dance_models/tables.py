@@ -7,17 +7,17 @@ the old table or the new one, never a part of one.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
-from dance_models.errors import InputError
+from dance_models.errors import DamagedFileError
 from dance_models.evidence import NUM_EVIDENCE
-from dance_models.files import replacing
+from dance_models.files import open_file, read_file, replacing
 from dance_models.skeleton import DANCE_14
+from dance_models.text import brief
 
 # A polars type is a class or an instance; a schema accepts both.
 Schema = Mapping[str, pl.DataType | type[pl.DataType]]
@@ -196,34 +196,52 @@ def write_table(frame: pl.DataFrame, path: Path, metadata: Mapping[str, str] | N
         return file_digest(part)
 
 
-def read_table(path: Path) -> pl.DataFrame:
-    """Read one Parquet table. Raises InputError when the file is not one, or not whole."""
-    with _readable(path):
-        return pl.read_parquet(path)
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """Read one Parquet table, or columns of it. Raises DamagedFileError when it cannot be read."""
+    try:
+        return pl.read_parquet(path, columns=list(columns) if columns is not None else None)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _damaged("table", path, error) from error
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """Key-value metadata of a table. Raises InputError when the file is not one, or not whole."""
-    with _readable(path):
-        return pl.read_parquet_metadata(path)
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
+    """The key-value metadata of a table. Raises DamagedFileError when it cannot be read."""
     try:
-        yield
+        return pl.read_parquet_metadata(path)
     except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(
-            f"the table cannot be read ({reason})",
-            file=path,
-            hint="Run again: what a run made, it makes again",
-        ) from error
+        raise _damaged("table", path, error) from error
+
+
+def table_height(path: Path) -> int:
+    """Rows of a table. Raises DamagedFileError when it cannot be read."""
+    try:
+        return int(pl.scan_parquet(path).select(pl.len()).collect().item())
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _damaged("table", path, error) from error
+
+
+def read_note(path: Path) -> dict[str, Any]:
+    """A JSON object that this package wrote. Raises DamagedFileError when it cannot be read."""
+    try:
+        plain = json.loads(read_file(path))
+    except (OSError, ValueError, RecursionError) as error:
+        raise _damaged("file", path, error) from error
+    if not isinstance(plain, dict):
+        raise _damaged("file", path, ValueError("it is no JSON object"))
+    return plain
+
+
+def _damaged(what: str, path: Path, error: Exception) -> DamagedFileError:
+    return DamagedFileError(
+        f"the {what} cannot be read, it is damaged or cut off ({brief(error)})",
+        file=path,
+        hint="`dance run` makes it again",
+    )
 
 
 def file_digest(path: Path) -> str:
-    """sha256 of a file, hexadecimal."""
-    with path.open("rb") as handle:
+    """sha256 of a regular file, hexadecimal. Raises OSError for anything else."""
+    with open_file(path) as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 

@@ -12,6 +12,7 @@ import polars as pl
 
 from dance_models.columns import type_name
 from dance_models.tables import Schema
+from dance_models.text import markdown_text, printable
 
 # The event log stores metadata; beyond this the UI gets slow.
 PREVIEW_LIMIT: Final = 150_000
@@ -20,7 +21,7 @@ PREVIEW_LIMIT: Final = 150_000
 def picture(data: bytes, alt: str) -> dg.MarkdownMetadataValue:
     """A PNG or JPEG as Markdown. Raises ValueError when it is larger than the limit."""
     kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
-    text = f"![{alt}](data:image/{kind};base64,{base64.b64encode(data).decode()})"
+    text = f"![{markdown_text(alt)}](data:image/{kind};base64,{base64.b64encode(data).decode()})"
     if len(text) > PREVIEW_LIMIT:
         raise ValueError(f"the preview {alt!r} has {len(text)} bytes, more than {PREVIEW_LIMIT}")
     return dg.MetadataValue.md(text)
@@ -40,10 +41,10 @@ def records(frame: pl.DataFrame, limit: int = 40) -> dg.TableMetadataValue:
         if isinstance(value, float):
             return round(value, 4)
         if isinstance(value, list):
-            return "; ".join(str(item) for item in value)[:200]
-        if value is None or isinstance(value, str | int | bool):
-            return value
-        return str(value)[:200]
+            return printable("; ".join(str(item) for item in value))[:200]
+        if isinstance(value, str):
+            return printable(value)
+        return value if value is None or isinstance(value, int) else printable(str(value))[:200]
 
     rows = [
         dg.TableRecord({name: cell(value) for name, value in row.items()})
@@ -66,7 +67,7 @@ def table_metadata(frame: pl.DataFrame, path: Path, *, partition: bool = False) 
 def markdown_list(items: Iterable[str], *, limit: int = 50) -> dg.MarkdownMetadataValue:
     """A Markdown list, cut after ``limit`` items with a note on how many are left out."""
     lines = list(items)
-    shown = [f"* {line}" for line in lines[:limit]]
+    shown = [f"* {markdown_text(line)}" for line in lines[:limit]]
     if len(lines) > limit:
         shown.append(f"* ... and {len(lines) - limit} more")
     return dg.MetadataValue.md("\n".join(shown) or "none")

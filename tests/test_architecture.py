@@ -18,9 +18,12 @@ ROOT = Path(__file__).parent.parent
 # A part imports only from parts before it. docs/architecture.md shows the same order.
 LAYERS = {
     "dance_models": (
+        "text",
         "errors",
         "files",
         "processes",
+        "documents",
+        "arrays",
         "formats",
         "skeleton",
         "skeletons",
@@ -62,6 +65,7 @@ LAYERS = {
         "guardian",
         "servers",
         "run_launcher",
+        "shown",
         "storage",
         "partitions",
         "previews",

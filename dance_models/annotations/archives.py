@@ -18,6 +18,8 @@ from dance_models.annotations.detect_format import (
 from dance_models.annotations.image_names import Reading
 from dance_models.annotations.parsed_file import ParsedFile
 from dance_models.errors import AnnotationError
+from dance_models.files import open_file
+from dance_models.text import brief
 
 ARCHIVE: Final = ".zip"
 # Named, and not read.
@@ -59,14 +61,14 @@ def parse_files(path: Path, reading: Reading | None = None) -> list[ParsedFile]:
     if path.suffix.lower() != ARCHIVE:
         return [parse_file(path, reading)]
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
             return list(_parsed(path, archive, reading or Reading()))
     except OSError as error:
         raise AnnotationError(f"cannot be read ({error.strerror})", file=path) from error
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         if isinstance(error, AnnotationError):
             raise
-        raise AnnotationError(f"is not a .zip archive ({error})", file=path) from error
+        raise AnnotationError(f"is not a .zip archive ({brief(error)})", file=path) from error
 
 
 def _parsed(path: Path, archive: zipfile.ZipFile, reading: Reading) -> Iterator[ParsedFile]:
@@ -138,5 +140,5 @@ def _entry(
         return failed
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
         failed = ParsedFile(file, reading)
-        failed.add_problem(f"cannot be unpacked ({error})")
+        failed.add_problem(f"cannot be unpacked ({brief(error)})")
         return failed

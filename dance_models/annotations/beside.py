@@ -1,5 +1,6 @@
 """Files that lie beside an annotation file, on disk or in its archive."""
 
+import struct
 import zipfile
 from collections.abc import Iterator
 from functools import lru_cache
@@ -7,6 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from dance_models.errors import InputError
+from dance_models.files import open_file, read_file
+from dance_models.text import brief
 
 ARCHIVE_MARK: Final = "!"  # archive.zip!folder/file, as archives name their files
 IMAGE_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
@@ -28,9 +31,9 @@ def read_above(file: str, suffixes: tuple[str, ...], levels: int) -> Iterator[tu
         for folder in list(Path(file).parents)[: levels + 1]:
             for path in _in_folder(folder, folder.stat().st_mtime_ns, suffixes):
                 if path.stat().st_size <= _DESCRIPTION_LIMIT:
-                    yield path.name, path.read_bytes()
-    except (OSError, RuntimeError, zipfile.BadZipFile) as error:
-        raise InputError(f"the files beside it cannot be read ({error})") from error
+                    yield path.name, read_file(path, _DESCRIPTION_LIMIT)
+    except (OSError, RuntimeError, zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+        raise InputError(f"the files beside it cannot be read ({brief(error)})") from error
 
 
 # A data set has a label file an image: its folders and its archive are listed once, not for each.
@@ -38,7 +41,7 @@ def read_above(file: str, suffixes: tuple[str, ...], levels: int) -> Iterator[tu
 def _in_folder(folder: Path, changed: int, suffixes: tuple[str, ...]) -> list[Path]:
     """Files of these suffixes in a folder that was last changed then."""
     del changed
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in suffixes and p.is_file())
 
 
 @lru_cache(maxsize=2)
@@ -68,8 +71,12 @@ def size_beside(file: str, names: Iterator[str]) -> tuple[float, float] | None:
         path = folder / name
         try:
             if path.is_file():
-                with Image.open(path) as image:
+                with open_file(path) as opened, Image.open(opened) as image:
                     return float(image.width), float(image.height)
-        except (OSError, UnidentifiedImageError, ValueError):
+        # What a damaged header makes Pillow raise, and a picture that it takes for a bomb.
+        except (
+            OSError, UnidentifiedImageError, ValueError, SyntaxError, TypeError, LookupError,
+            OverflowError, struct.error, Image.DecompressionBombError,
+        ):  # fmt: skip
             continue
     return None

@@ -26,12 +26,12 @@ from dance_models.annotations.parsed_file import (
     Problem,
     RawPose,
     frame_list,
-    printable,
 )
-from dance_models.errors import AnnotationError
+from dance_models.errors import AnnotationError, guarded
 from dance_models.skeleton import DANCE_14
 from dance_models.skeletons.by_name import to_skeleton
 from dance_models.tables import ANNOTATIONS, conform
+from dance_models.text import printable
 
 __all__ = ["AnnotationImport", "ClipInfo", "import_clip"]
 
@@ -92,7 +92,8 @@ class _Collected:
     def parse(self, path: Path, reading: Reading | None) -> None:
         """Collect the poses and problems that one file, or an archive, has of the clip."""
         try:
-            files = parse_files(path, reading)
+            with guarded("annotations", path, AnnotationError):
+                files = parse_files(path, reading)
         except AnnotationError as error:
             self.problems.append(Problem(str(path), error.advice))
             return

@@ -2,7 +2,7 @@
 
 import gzip
 import io
-import json
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,15 +11,17 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from dance_models.annotations.xml import load_xml
+from dance_models.arrays import check_hdf
+from dance_models.documents import load_json
 from dance_models.errors import AnnotationError, InputError
+from dance_models.files import SIZE_LIMIT, open_file
+from dance_models.text import brief
 
 if TYPE_CHECKING:
     import h5py
 
 Kind = Literal["json", "xml", "text", "hdf", "binary"]
 
-# Parsed JSON takes about ten times its size in memory.
-SIZE_LIMIT: Final = 256 * 1024 * 1024
 HDF_MAGIC: Final = b"\x89HDF\r\n\x1a\n"
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _TEXT: Final = frozenset({".json", ".xml", ".csv", ".txt", ".tsv", ".gz"})
@@ -44,11 +46,15 @@ class Hdf:
 
         try:
             with h5py.File(self.file if self.data is None else io.BytesIO(self.data), "r") as file:
+                check_hdf(file, self.file)
                 yield file
-        except InputError:
+        except AnnotationError:
             raise
+        except InputError as error:
+            raise AnnotationError(error.message, file=self.file, hint=error.hint) from error
         except _DAMAGE as error:
-            raise AnnotationError(f"is a damaged HDF5 file ({error})", file=self.file) from error
+            why = brief(error)
+            raise AnnotationError(f"is a damaged HDF5 file ({why})", file=self.file) from error
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,7 @@ class Content:
 
     kind: Kind
     value: Any
+    said: str | None = None  # what a person should know of a JSON document's keys
 
 
 def check_size(size: int, file: str) -> None:
@@ -72,14 +79,15 @@ def check_size(size: int, file: str) -> None:
 def read_content(path: Path) -> Content:
     """The content of a file on disk, of binary data the head. Raises AnnotationError."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             head = file.read(_HEAD)
             if head.startswith(HDF_MAGIC):
                 return Content("hdf", Hdf(str(path), None))
             if _is_binary(head) and path.suffix.lower() not in _TEXT:
                 return Content("binary", head)
-            check_size(path.stat().st_size, str(path))
-            data = head + file.read()
+            check_size(os.fstat(file.fileno()).st_size, str(path))
+            data = head + file.read(SIZE_LIMIT + 1)
+            check_size(len(data), str(path))
     except OSError as error:
         raise AnnotationError(f"cannot be read ({error.strerror})", file=path) from error
     return load_content(data, str(path))
@@ -113,7 +121,8 @@ def load_content(data: bytes, file: str) -> Content:
         return Content("xml", load_xml(data, file))
     if suffix == ".json" or text.lstrip()[:1] in {"{", "["}:
         try:
-            return Content("json", _json(text, file))
+            document = load_json(text, file, AnnotationError)
+            return Content("json", document.value, document.said)
         except AnnotationError:
             if suffix == ".json":
                 raise
@@ -137,26 +146,11 @@ def decoded(data: bytes) -> str | None:
         return None
 
 
-def _json(text: str, file: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise AnnotationError(
-            f"is not JSON (line {error.lineno}: {error.msg})",
-            file=file,
-            hint="Export it again from the annotation tool",
-        ) from error
-    except RecursionError as error:
-        raise AnnotationError("is nested too deeply to be annotations", file=file) from error
-    except ValueError as error:  # an integer of more digits than Python converts
-        raise AnnotationError(f"is not JSON ({error})", file=file) from error
-
-
 def _unzipped(data: bytes, file: str) -> bytes:
     try:
         with gzip.open(io.BytesIO(data)) as stream:
             plain = stream.read(SIZE_LIMIT + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise AnnotationError(f"is a damaged gzip file ({error})", file=file) from error
+        raise AnnotationError(f"is a damaged gzip file ({brief(error)})", file=file) from error
     check_size(len(plain), file)
     return plain

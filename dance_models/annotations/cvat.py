@@ -4,6 +4,7 @@ Points without a skeleton belong to one person, or to one for each value of ``gr
 each has a track of its own, labelled with its joint.
 """
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 from xml.etree.ElementTree import Element
@@ -34,23 +35,24 @@ def is_cvat(root: Element) -> bool:
 def parse_cvat(root: Element, parsed: ParsedFile) -> None:
     """Parse images and tracks; ``outside`` is absent, ``occluded`` is visibility 1."""
     loose: _Loose = {}
+    tasks = _Tasks(root)
     for element in root:
         if element.tag == "image":
-            _parse_image(root, element, parsed)
+            _parse_image(tasks, element, parsed)
         elif element.tag == "track":
-            _parse_track(root, element, parsed, loose)
+            _parse_track(tasks, element, parsed, loose)
         elif element.tag not in {"version", "meta", "source", "dumped"}:
             parsed.count(f"elements <{element.tag}>")
     for (image, _), points in loose.items():
         parsed.add_pose(image, partial(_columns, points))
 
 
-def _parse_image(root: Element, element: Element, parsed: ParsedFile) -> None:
+def _parse_image(tasks: "_Tasks", element: Element, parsed: ParsedFile) -> None:
     name = element.get("name", "")
     try:
-        videos = _videos(_task(root, element))
+        videos = tasks.of(element).videos
     except InputError:
-        videos = []  # then the image's own name has to do
+        videos = ("", "")  # then the image's own name has to do
     try:
         clip, frame = parsed.identity_of(name, videos=videos)
         image = Image(clip, frame, name, _size(element.get("width"), element.get("height")))
@@ -85,14 +87,13 @@ def _group(element: Element) -> str:
     return element.get("group_id") or "0"
 
 
-def _parse_track(root: Element, track: Element, parsed: ParsedFile, loose: _Loose) -> None:
+def _parse_track(tasks: "_Tasks", track: Element, parsed: ParsedFile, loose: _Loose) -> None:
     what = f"track {shown(track.get('id'))}"
     try:
-        task = _task(root, track)
-        videos = _videos(task)
+        task = tasks.of(track)
+        videos = task.videos
         clip = parsed.clip_of(*videos)
-        sides = (task.findtext(f".//original_size/{side}") for side in ("width", "height"))
-        size = _size(*sides)
+        size = _size(*task.sides)
     except UnnamedImageError as error:
         parsed.count_unnamed(error, "shapes", len(track))
         return
@@ -129,23 +130,44 @@ def _add_loose(
     loose.setdefault((image, _group(track)), []).append(shape)
 
 
-def _videos(task: Element) -> list[str]:
-    """The file that a task was made of, "" where it does not say, and the task's name."""
-    return [task.findtext(".//source") or "", task.findtext(".//name") or ""]
+@dataclass(frozen=True)
+class _Task:
+    """What a task says of its video."""
+
+    videos: tuple[str, str]  # the file that it was made of, "" where it does not say, and its name
+    sides: tuple[str | None, str | None]  # width and height of the video
+
+    @classmethod
+    def of(cls, element: Element) -> "_Task":
+        sides = [element.findtext(f".//original_size/{side}") for side in ("width", "height")]
+        videos = element.findtext(".//source") or "", element.findtext(".//name") or ""
+        return cls(videos, (sides[0], sides[1]))
 
 
-def _task(root: Element, element: Element) -> Element:
-    """The element that names the video of a track or image: the root, or one of several tasks.
+class _Tasks:
+    """The tasks of a file, looked up once: there may be as many of them as images or tracks."""
 
-    Raises InputError when it does not name its task.
-    """
-    tasks = root.findall("meta//task")
-    if len(tasks) < 2:
-        return root
-    own = [task for task in tasks if task.findtext("id", "") == element.get("task_id")]
-    if len(own) != 1:
-        raise InputError(f"the file has several tasks, and the {element.tag} does not name its own")
-    return own[0]
+    def __init__(self, root: Element) -> None:
+        tasks = root.findall("meta//task")
+        self._only = _Task.of(root) if len(tasks) < 2 else None
+        self._named: dict[str, list[Element]] = {}
+        for task in tasks:
+            self._named.setdefault(task.findtext("id", ""), []).append(task)
+        self._known: dict[str, _Task] = {}
+
+    def of(self, element: Element) -> _Task:
+        """The task of a track or image. Raises InputError when it does not name it."""
+        if self._only is not None:
+            return self._only
+        key = element.get("task_id")
+        own = self._named.get(key, []) if key is not None else []
+        if key is None or len(own) != 1:
+            raise InputError(
+                f"the file has several tasks, and the {element.tag} does not name its own"
+            )
+        if key not in self._known:
+            self._known[key] = _Task.of(own[0])
+        return self._known[key]
 
 
 def _size(width: str | None, height: str | None) -> tuple[float, float] | None:

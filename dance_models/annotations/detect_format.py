@@ -48,7 +48,8 @@ from dance_models.annotations.variants import (
     is_label_studio_coco,
     is_roboflow,
 )
-from dance_models.errors import AnnotationError, InputError
+from dance_models.errors import AnnotationError, InputError, guarded
+from dance_models.files import open_file, read_file
 from dance_models.formats import Format, not_read
 from dance_models.video.scan import VIDEO_SUFFIXES
 
@@ -95,6 +96,8 @@ COMPANIONS: Final = frozenset(
 )
 SUFFIXES: Final = frozenset(s for known in ANNOTATION_FORMATS if known.read for s in known.suffixes)
 KNOWN_SUFFIXES: Final = frozenset(s for known in ANNOTATION_FORMATS for s in known.suffixes)
+_DESCRIPTION_LIMIT: Final = 1024 * 1024  # bytes of a YAML
+_FIRST_LINE: Final = 1024 * 1024
 _SKIPPED: Final = frozenset({*IMAGE_SUFFIXES, *VIDEO_SUFFIXES})
 
 
@@ -114,11 +117,10 @@ def parse_content(data: bytes, file: str, reading: Reading | None = None) -> Par
 def _parse(content: Content, file: str, reading: Reading | None) -> ParsedFile:
     parsed = ParsedFile(file, reading or Reading())
     try:
-        reader = _reader_of(content, file)
-        parsed.format = reader.format
-        reader.parse(content.value, parsed)
-    except RecursionError as error:
-        raise AnnotationError("is nested too deeply to be annotations", file=file) from error
+        with guarded("annotations", file, AnnotationError):
+            reader = _reader_of(content, file)
+            parsed.format = reader.format
+            reader.parse(content.value, parsed)
     except AnnotationError:
         raise
     except InputError as error:
@@ -127,6 +129,8 @@ def _parse(content: Content, file: str, reading: Reading | None) -> ParsedFile:
             file=file,
             hint=error.hint or "Export it again from the annotation tool",
         ) from error
+    if content.said:
+        parsed.add_problem(content.said, action="noted")
     parsed.finish()
     return parsed
 
@@ -153,7 +157,8 @@ def is_candidate(path: Path) -> bool:
     if path.suffix.lower() in _MEANT:
         return True
     try:
-        return _reader(read_content(path)) is not None
+        with guarded("annotations", path, AnnotationError):
+            return _reader(read_content(path)) is not None
     except AnnotationError:
         return False
 
@@ -165,7 +170,8 @@ def holds_annotations(data: bytes, file: str) -> bool:
     if PurePath(file).suffix.lower() in _MEANT:
         return True
     try:
-        return format_of(load_content(data, file)) is not None
+        with guarded("annotations", file, AnnotationError):
+            return format_of(load_content(data, file)) is not None
     except AnnotationError:
         return False
 
@@ -174,8 +180,8 @@ def is_companion(path: Path) -> bool:
     """Whether a file is read with others, and by itself says nothing."""
     if path.suffix.lower() in {".yaml", ".yml"}:
         try:
-            data = path.read_bytes()
-        except OSError:
+            data = read_file(path, _DESCRIPTION_LIMIT)
+        except (OSError, InputError):
             return False
         return is_description(data) or is_deeplabcut_project(data)
     return path.name.lower() in COMPANIONS
@@ -187,8 +193,8 @@ def copy_of(path: Path) -> Path | None:
         return None
     table = path.with_suffix(".csv")
     try:
-        with table.open("rb") as file:
-            text = decoded(file.readline())
+        with open_file(table) as file:
+            text = decoded(file.readline(_FIRST_LINE))
     except OSError:
         return None
     return table if text is not None and text.startswith("scorer") else None

@@ -10,8 +10,8 @@ from dance_models.annotations.archives import is_archive, parse_files
 from dance_models.annotations.detect_format import is_candidate
 from dance_models.annotations.image_names import Reading
 from dance_models.annotations.parsed_file import ParsedFile, Problem
-from dance_models.errors import AnnotationError, ChangedError, InputError
-from dance_models.files import steady
+from dance_models.errors import AnnotationError, ChangedError, InputError, guarded
+from dance_models.files import steady, why_unusable
 from dance_models.tables import file_digest
 
 
@@ -47,7 +47,9 @@ def index_annotations(
 ) -> list[AnnotationFile]:
     """All ``wanted`` annotation files below a folder, in the order of their paths.
 
-    ``reading`` says what is known of a file. Raises InputError when the folder cannot be read.
+    ``reading`` says what is known of a file. What is no regular file, or has a name that no table
+    can hold, is left out: :func:`~dance_models.annotations.unread.unread_files` says so. Raises
+    InputError when the folder cannot be read.
     """
     directory = directory.resolve()
     if not directory.is_dir():
@@ -55,7 +57,7 @@ def index_annotations(
     paths = [
         p
         for p in sorted(directory.rglob("*"))
-        if not p.name.startswith(".") and p.is_file() and wanted(p)
+        if not p.name.startswith(".") and why_unusable(p) is None and wanted(p)
     ]
     return [index_file(p, reading(p)) for p in paths if is_archive(p) or is_candidate(p)]
 
@@ -65,7 +67,8 @@ def index_file(path: Path, reading: Reading) -> AnnotationFile:
     try:
         with steady(lambda: [path]):  # what is hashed is what is read
             digest = file_digest(path)
-            files = parse_files(path, reading)
+            with guarded("annotations", path, AnnotationError):
+                files = parse_files(path, reading)
     except ChangedError as error:  # no digest: the next registration reads it again
         return AnnotationFile(path, "", problem=error.advice)
     except AnnotationError as error:

@@ -51,6 +51,7 @@ _WORD: Final = re.compile(rf"(?:^|(?<=[^a-z]))({'|'.join(_FRAME_WORDS)})$", re.I
 _SEPARATORS: Final = " _.-(#"
 _LONGEST_NUMBER: Final = 18
 _LONGEST_NAME: Final = 255
+_MOST_ASKED: Final = 200
 _SURE_DIGITS: Final = 4
 _FOLDERS_UP: Final = 4  # from an annotation file: CLIP/annotations/train/labels/FILE
 FirstFrame = Literal[0, 1]
@@ -79,6 +80,11 @@ class Reading:
         return next(iter(alike)) if len(alike) == 1 else None
 
     @cached_property
+    def _asked(self) -> dict[str, str | None]:
+        """What :meth:`nearest` found."""
+        return {}
+
+    @cached_property
     def _by_folded(self) -> dict[str, set[str]]:
         """The keys of the clips whose names are the same where - and _ are."""
         found: dict[str, set[str]] = {}
@@ -88,8 +94,13 @@ class Reading:
 
     def nearest(self, text: str) -> str | None:
         """The registered clip whose name is most like a text; None when none is."""
-        found = get_close_matches(clip_slug(text + ".x"), list(self.clips or {}), 1)
-        return (self.clips or {})[found[0]] if found else None
+        slug = clip_slug(text[:_LONGEST_NAME] + ".x")
+        if slug not in self._asked:
+            if len(self._asked) >= _MOST_ASKED:  # comparing is slow, and a few hints are enough
+                return None
+            found = get_close_matches(slug, list(self.clips or {}), 1)
+            self._asked[slug] = (self.clips or {})[found[0]] if found else None
+        return self._asked[slug]
 
     def hint(self, clip: str | None = None) -> str:
         """What to do about images that name no clip, or one that is not registered."""

@@ -20,16 +20,13 @@ from dance_models.annotations.image_names import (
     identity_of,
 )
 from dance_models.errors import InputError
+from dance_models.text import printable
 
 # "empty": there was nothing to read, as in a frame that was exported and not annotated yet.
 # "noted": nothing was lost or changed, but a person should know.
 Action = Literal["dropped", "repaired", "empty", "noted"]
 FRAMES_LISTED: Final = 10
-
-
-def printable(text: str) -> str:
-    """The text with what UTF-8 cannot encode escaped: JSON may hold half a surrogate pair."""
-    return text.encode("utf-8", "backslashreplace").decode()
+MOST_PROBLEMS: Final = 1000  # of a file, listed one by one; the others are counted
 
 
 def frame_list(frames: Sequence[int]) -> str:
@@ -162,7 +159,11 @@ class ParsedFile:
         rows: int = 1,
         action: Action = "dropped",
     ) -> None:
-        """Report one entry that was dropped."""
+        """Report one entry that was dropped; beyond ``MOST_PROBLEMS`` of them only their number."""
+        if len(self.problems) >= MOST_PROBLEMS:
+            what = f"further entries with problems, after the first {MOST_PROBLEMS}"
+            self.count(what, image, rows, action)
+            return
         clip, frame = (image.clip, image.frame) if image else (None, None)
         name = None if joint is None else printable(joint)
         text = printable(message)

@@ -58,6 +58,8 @@ def _load(source: Hdf) -> "Labels":
     """The file's labels; of an archive, from a temporary copy: sleap-io reads paths."""
     import sleap_io
 
+    with source.opened():  # which refuses declared sizes that no file holds
+        pass
     with tempfile.TemporaryDirectory() as folder:
         path = Path(source.file)
         if source.data is not None:

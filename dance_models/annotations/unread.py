@@ -15,7 +15,8 @@ from dance_models.annotations.detect_format import (
     is_candidate,
     is_companion,
 )
-from dance_models.errors import AnnotationError
+from dance_models.errors import AnnotationError, guarded
+from dance_models.files import why_unusable
 from dance_models.formats import not_read
 from dance_models.video.scan import VIDEO_SUFFIXES
 
@@ -94,10 +95,11 @@ def _files(directory: Path, unseen: list[UnreadFile]) -> Iterator[Path]:
         paths = [Path(name) / folder for folder in folders]
         unseen.extend(UnreadFile(path, _LINKED) for path in paths if path.is_symlink())
         for path in (Path(name) / file for file in sorted(files) if not _is_hidden(file)):
-            if path.is_symlink() and not path.exists():
-                unseen.append(UnreadFile(path, "is a link that leads nowhere"))
-            elif path.is_file():
+            why = why_unusable(path)
+            if why is None:
                 yield path
+            else:
+                unseen.append(UnreadFile(path, why))
 
 
 def _is_hidden(name: str) -> bool:
@@ -128,7 +130,8 @@ def _why(path: Path) -> str:
 def _what(content: Content) -> str | None:
     """What a content looks like, None when that is not known."""
     try:
-        known = format_of(content)
+        with guarded("annotations", "", AnnotationError):
+            known = format_of(content)
     except AnnotationError as error:
         return error.message
     if known is None:

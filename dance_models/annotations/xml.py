@@ -1,9 +1,16 @@
 """Loading XML safely: files that declare a document type are refused."""
 
+from typing import Final
 from xml.etree import ElementTree
 from xml.parsers import expat
 
+from dance_models.documents import MOST_MEMORY
 from dance_models.errors import AnnotationError
+
+# Bytes that an element and an attribute take beside their text.
+_ELEMENT: Final = 130
+_ATTRIBUTE: Final = 110
+_HINT: Final = "Export it again from its tool"
 
 
 def load_xml(data: bytes, file: str) -> ElementTree.Element:
@@ -18,6 +25,13 @@ def load_xml(data: bytes, file: str) -> ElementTree.Element:
             "XML with a document type is refused", file=file, hint="Export it again from CVAT"
         )
 
+    need = 2 * len(data) + _ELEMENT * data.count(b"<") + _ATTRIBUTE * data.count(b"=")
+    if need > MOST_MEMORY:
+        raise AnnotationError(
+            f"loading it takes {need / 1e9:.1f} GB, more than {MOST_MEMORY / 1e9:.0f}",
+            file=file,
+            hint="Split it into one file a clip",
+        )
     builder = ElementTree.TreeBuilder()
     parser = expat.ParserCreate()
     parser.StartDoctypeDeclHandler = refuse
@@ -32,4 +46,4 @@ def load_xml(data: bytes, file: str) -> ElementTree.Element:
         raise
     # An encoding that Python does not know is a LookupError; one expat cannot use, a ValueError.
     except (expat.ExpatError, LookupError, ValueError) as error:
-        raise AnnotationError(f"this is not XML ({error})", file=file) from error
+        raise AnnotationError(f"this is not XML ({error})", file=file, hint=_HINT) from error

@@ -113,7 +113,7 @@ POSE_FORMATS: Final[tuple[Format, ...]] = (
     _poses(
         *("deeplabcut-h5", "DeepLabCut", "predictions as H5", ".h5"),
         "HDF5 with df_with_missing",
-        "as the CSV, where the package 'tables' is installed",
+        "as the CSV",
         "NAMEDLC_resnet50_....h5",
     ),
     _poses(

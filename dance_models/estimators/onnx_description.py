@@ -22,14 +22,16 @@
 Joints are matched by name; neck and head_top are derived where absent (see :mod:`joints`).
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from dance_models.annotations.canonical import shown
+from dance_models.documents import read_json
 from dance_models.errors import InputError
 from dance_models.skeletons.by_name import missing_joints
 from dance_models.tables import file_digest
+from dance_models.text import printable
 
 _REQUIRED: Final = ("name", "model", "input_size", "channel_order", "output", "joints")
 _CHOICES: Final[dict[str, tuple[str, ...]]] = {
@@ -47,6 +49,13 @@ _OPTIONAL: Final[dict[str, Any]] = {
     "box": "auto",
     "padding": 1.25,
 }
+
+
+_MOST_BYTES: Final = 1_000_000
+_MOST_JOINTS: Final = 1000
+_MOST_SIDE: Final = 4096  # pixels
+_LISTED: Final = 10
+_LARGEST: Final = 1e6
 
 
 @dataclass(frozen=True)
@@ -74,19 +83,26 @@ def read_description(path: Path) -> TopDownDescription:
     """Read and check a description. Raises InputError naming the field that is wrong."""
     fields = _load(path)
     for field, choices in _CHOICES.items():
-        if fields[field] not in choices:
+        if not isinstance(fields[field], str) or fields[field] not in choices:
             raise _wrong(path, field, fields[field], f"Use one of {', '.join(choices)}")
     width, height = (int(v) for v in _numbers(fields, "input_size", 2, path))
-    model = path.parent / str(fields["model"])
+    if max(width, height) > _MOST_SIDE or min(width, height) < 1:
+        raise _wrong(path, "input_size", fields["input_size"], f"Give 1 to {_MOST_SIDE} pixels")
+    for field in ("name", "model"):
+        text = fields[field]
+        if not isinstance(text, str) or not text or len(text) > 255 or printable(text) != text:
+            raise _wrong(path, field, text, "Give a short text")
+    model = path.parent / fields["model"]
     if not model.is_file():
         raise InputError("the model does not exist", file=model, hint=f"It is named in {path}")
     digest = file_digest(model)
     if fields["sha256"] not in (None, digest):
-        raise InputError(f"sha256 is {digest}, the description says {fields['sha256']}", file=model)
+        said = shown(fields["sha256"])
+        raise InputError(f"sha256 is {digest}, the description says {said}", file=model)
     joints = _joint_names(fields["joints"], path)
     return TopDownDescription(
         file=path,
-        name=str(fields["name"]),
+        name=fields["name"],
         model=model,
         model_sha256=digest,
         width=width,
@@ -104,21 +120,18 @@ def read_description(path: Path) -> TopDownDescription:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    try:
-        fields = json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(
-            f"cannot read the model description ({error.strerror})", file=path
-        ) from error
-    except ValueError as error:
-        raise InputError(f"not valid JSON ({error})", file=path) from error
+    document = read_json(path, _MOST_BYTES)
+    if document.said:
+        raise InputError(document.said, file=path, hint="Keep one of them")
+    fields = document.value
     if not isinstance(fields, dict):
         raise InputError("the model description is not a JSON object", file=path)
     unknown = sorted(set(fields) - set(_REQUIRED) - set(_OPTIONAL))
     absent = [field for field in _REQUIRED if field not in fields]
     if unknown or absent:
         what = "unknown" if unknown else "missing"
-        raise InputError(f"{what} field {', '.join(unknown or absent)}", file=path)
+        listed = ", ".join((unknown or absent)[:_LISTED])
+        raise InputError(f"{what} field {listed[:200]}", file=path)
     return {**_OPTIONAL, **fields}
 
 
@@ -128,7 +141,10 @@ def _numbers(
     value = fields[field]
     values = value if isinstance(value, list) else [value]
     good = len(values) == count and all(
-        isinstance(v, int | float) and not isinstance(v, bool) and (v > 0 or not positive)
+        isinstance(v, int | float)
+        and not isinstance(v, bool)
+        and abs(v) <= _LARGEST
+        and (v > 0 or not positive)
         for v in values
     )
     if not good:
@@ -137,9 +153,10 @@ def _numbers(
 
 
 def _joint_names(value: Any, path: Path) -> tuple[str, ...]:
-    if not isinstance(value, list) or len(set(map(str, value))) != len(value):
+    texts = value if isinstance(value, list) and len(value) <= _MOST_JOINTS else []
+    names = tuple(name.strip().lower() for name in texts if isinstance(name, str))
+    if not names or len(names) != len(texts) or len(set(names)) != len(names):
         raise _wrong(path, "joints", value, "Give a list of different names")
-    names = tuple(str(name).strip().lower() for name in value)
     absent = missing_joints(names)
     if absent:
         raise _wrong(
@@ -149,4 +166,4 @@ def _joint_names(value: Any, path: Path) -> tuple[str, ...]:
 
 
 def _wrong(path: Path, field: str, value: Any, hint: str) -> InputError:
-    return InputError(f"{field} is {value!r}", file=path, hint=hint)
+    return InputError(f"{field} is {shown(value)}", file=path, hint=hint)

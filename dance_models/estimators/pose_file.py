@@ -5,14 +5,14 @@ frame, one JSON for the clip, Ultralytics' text, or TRC. Frames count from 0, co
 pixels, joints are matched by name.
 """
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from dance_models.errors import InputError
+from dance_models.documents import Document, read_json
+from dance_models.errors import InputError, guarded
 from dance_models.estimators.formats import POSE_FORMATS
 from dance_models.estimators.pose_forms import (
     coco_json,
@@ -27,6 +27,7 @@ from dance_models.estimators.pose_forms import (
 )
 from dance_models.estimators.pose_forms.fields import frame_entries, numbers_in, stated_frame
 from dance_models.estimators.pose_track import People, PoseTrack, Reading, finished
+from dance_models.files import open_file
 from dance_models.formats import not_read
 
 POSE_SUFFIXES: Final = (".json", ".csv", ".h5", ".hdf5", ".slp", ".trc", ".txt")
@@ -68,11 +69,12 @@ def read_track(
     """
     reading = Reading(path)
     try:
-        if path.is_dir():
-            _read_folder(track_files(path) if files is None else files, reading)
-        else:
-            _read_file(path, reading)
-        return finished(reading, pose_model, num_frames)
+        with guarded("poses", path):
+            if path.is_dir():
+                _read_folder(track_files(path) if files is None else files, reading)
+            else:
+                _read_file(path, reading)
+            return finished(reading, pose_model, num_frames)
     except InputError as error:
         if error.file is not None:
             raise
@@ -141,7 +143,7 @@ def _read_json_files(files: Sequence[Path], reading: Reading) -> None:
     broken: list[tuple[Path, InputError]] = []
     for file in files:
         try:
-            documents[file] = _load(file)
+            documents[file] = _noted(read_json(file), reading)
         except InputError as error:
             broken.append((file, error))
     clips = [file for file, document in documents.items() if _is_clip(document)]
@@ -195,7 +197,7 @@ def _of_one_frame(document: Any) -> Any:
 
 def _read_file(path: Path, reading: Reading) -> None:
     try:
-        with path.open("rb") as handle:
+        with open_file(path) as handle:
             head = handle.read(512)
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})") from error
@@ -207,7 +209,7 @@ def _read_file(path: Path, reading: Reading) -> None:
     elif path.suffix.lower() == ".csv":
         _read_csv(path, reading)
     elif text.startswith(("[", "{")) or path.suffix.lower() == ".json":
-        _read_document(_load(path), reading)
+        _read_document(_noted(read_json(path), reading), reading)
     else:
         raise unknown_form(_binary_form(head, text))
 
@@ -247,13 +249,11 @@ def _binary_form(head: bytes, text: str) -> str:
     return "bvh" if text.startswith("HIERARCHY") else ""
 
 
-def _load(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", file=path) from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"not valid JSON ({error})", file=path) from error
+def _noted(document: Document, reading: Reading) -> Any:
+    """The loaded document; what is to be known of its keys goes to the notes."""
+    if document.said:
+        reading.notes.append(document.said)
+    return document.value
 
 
 def _read_document(document: Any, reading: Reading) -> None:

@@ -16,15 +16,21 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from dance_models.annotations.canonical import shown
 from dance_models.annotations.parsed_file import frame_list
 from dance_models.errors import InputError
 from dance_models.estimators.joints import joint_name
 from dance_models.estimators.pose_models import POSE_MODELS, choose_model, models_of, named_model
 from dance_models.skeleton import DANCE_14
 from dance_models.skeletons.by_name import missing_joints, to_skeleton
+from dance_models.text import printable
 
 _FARTHEST: Final = 1e6  # pixels; no image is that large
 _BAD_LISTED: Final = 3
+_BAD_KEPT: Final = 10_000
+_MOST_BAD: Final = 500_000  # then the rest of the files is not looked at
+_MOST_PEOPLE: Final = 300  # in a frame
+_MOST_JOINTS: Final = 1000  # no skeleton has as many
 # Median coordinate of a clip in fractions of the image; landmarks may lie outside of it.
 _MOST_FRACTION: Final = 1.5
 _ANKLES, _SHOULDERS, _HIPS = (
@@ -78,6 +84,26 @@ class RawPerson:
     size: tuple[float, float] | None = None
 
 
+class BadEntries(list[InputError]):
+    """What could not be read: the first ``_BAD_KEPT`` entries, and how many there are in all."""
+
+    total: int = 0
+
+    def append(self, error: InputError) -> None:
+        """Add an entry. Raises InputError when there are so many that the files hold no poses."""
+        self.total += 1
+        if len(self) < _BAD_KEPT:
+            super().append(error)
+        if self.total > _MOST_BAD:
+            first = self[0]
+            raise InputError(
+                f"{first.message} (and {_MOST_BAD} more bad entries: the rest was not read)",
+                file=first.file,
+                frame=first.frame,
+                hint=first.hint,
+            )
+
+
 @dataclass
 class Reading:
     """What a reader has found so far in the files of one clip."""
@@ -86,8 +112,9 @@ class Reading:
     format: str = ""
     people: list[RawPerson] = field(default_factory=list)
     frames: set[int] = field(default_factory=set)  # all that the files mention
-    bad: list[InputError] = field(default_factory=list)
+    bad: BadEntries = field(default_factory=BadEntries)
     notes: list[str] = field(default_factory=list)
+    counts: Counter[int] = field(default_factory=Counter)  # people by frame
     may_be_fractions: bool = False  # of the image, rather than pixels
     doubtful: bool = False  # whether the order of the joints is
 
@@ -120,6 +147,9 @@ class Reading:
         Raises InputError when they are no numbers of that kind.
         """
         self.frames.add(frame)
+        self.counts[frame] += 1
+        if self.counts[frame] > _MOST_PEOPLE:
+            raise InputError(f"there are more than {_MOST_PEOPLE} people in the frame")
         self.people.append(RawPerson(frame, triples_of(values, names), names, size))
 
 
@@ -141,7 +171,7 @@ def triples_of(values: Any, names: Sequence[str] | None = None) -> NDArray[np.fl
     for position, value in enumerate(values):
         if value is not None and not is_number(value):
             joint = names[position // 3] if names else f"number {position // 3}"
-            message = f"{str(value)[:40]!r} is not a number of pixels or a score"
+            message = f"{shown(value)} is not a number of pixels or a score"
             raise InputError(message, joint=joint)
     return np.array([np.nan if v is None else v for v in values], dtype=np.float64).reshape(-1, 3)
 
@@ -156,8 +186,10 @@ def joints_named(value: object) -> tuple[str, ...]:
     """The joints that a file names, as ours. Raises InputError when limbs are not among them."""
     if not isinstance(value, list):
         raise InputError("'joints' is not a list")
-    names = tuple(joint_name(str(name)) for name in value)
-    if len({str(name).strip().lower() for name in value}) != len(names):
+    if len(value) > _MOST_JOINTS:
+        raise InputError(f"{len(value)} joints are named, more than {_MOST_JOINTS}")
+    names = tuple(joint_name(_text(name)) for name in value)
+    if len({_text(name).strip().lower() for name in value}) != len(names):
         raise InputError("a joint is named twice")
     # Of two names of one joint (head and head_top), the first counts.
     unique = tuple(f"other_{i}" if n in names[:i] else n for i, n in enumerate(names))
@@ -168,6 +200,10 @@ def joints_named(value: object) -> tuple[str, ...]:
             hint="Joints are matched by name, such as left_knee; see dance_models/skeleton.py",
         )
     return unique
+
+
+def _text(name: object) -> str:
+    return name if isinstance(name, str) else shown(name)
 
 
 def finished(
@@ -202,8 +238,8 @@ def finished(
         notes += _posture_notes(scaled)
     placed, beyond = _from_zero(reading, scaled, num_frames, notes)
     file = reading.path.name
-    said = tuple(f"{file}: {note}" for note in notes)
-    return PoseTrack(placed, reading.format, model, said, len(reading.bad) + beyond)
+    said = tuple(printable(f"{file}: {note}") for note in notes)
+    return PoseTrack(placed, reading.format, model, said, reading.bad.total + beyond)
 
 
 def _settle_models(reading: Reading, pose_model: str | None) -> str:
@@ -330,7 +366,7 @@ def _posture_notes(people: People) -> list[str]:
 
 def _all_bad(reading: Reading) -> InputError:
     """The first problem, as the error of the whole clip."""
-    first, count = reading.bad[0], len(reading.bad)
+    first, count = reading.bad[0], reading.bad.total
     more = f" (and {count - 1} more like it; no frame can be read)" if count > 1 else ""
     return InputError(
         first.message + more,
@@ -351,6 +387,6 @@ def _bad_notes(reading: Reading) -> list[str]:
         where += [f"frame {error.frame}"] if error.frame is not None else []
         where += [f"joint {error.joint}"] if error.joint is not None else []
         listed.append(": ".join([*where, error.message]))
-    more = len(reading.bad) - _BAD_LISTED
+    more = reading.bad.total - _BAD_LISTED
     rest = f"; and {more} more" if more > 0 else ""
-    return [f"{len(reading.bad)} bad entries were left out: {'; '.join(listed)}{rest}"]
+    return [f"{reading.bad.total} bad entries were left out: {'; '.join(listed)}{rest}"]

@@ -16,6 +16,7 @@ from dance_models.estimators.follow import PersonFollower
 from dance_models.estimators.pose_file import POSE_SUFFIXES, read_track, track_files
 from dance_models.estimators.pose_track import Person, PoseTrack
 from dance_models.estimators.protocol import PoseEstimate, no_landmarks
+from dance_models.tables import file_digest
 from dance_models.video.names import clip_slug
 from dance_models.video.scan import VIDEO_SUFFIXES
 
@@ -248,6 +249,6 @@ def content_digest(path: Path, files: list[Path]) -> str:
     """sha256 over the content of a file, or over names and contents of the files of a folder."""
     digest = hashlib.sha256(READERS.encode())
     for file in files:
-        content = hashlib.sha256(file.read_bytes()).hexdigest()
-        digest.update(f"{file.name if path.is_dir() else ''} {content}\n".encode())
+        name = file.name if path.is_dir() else ""
+        digest.update(f"{name} {file_digest(file)}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.errors import InputError
+from dance_models.files import read_text
 
 CHANNELS: Final = frozenset(axis + what for axis in "xyz" for what in ("position", "rotation"))
 END_SITE: Final = "End Site"
@@ -50,7 +51,7 @@ class Bvh:
 def read_bvh(path: Path) -> Bvh:
     """Read a BVH file. Raises InputError naming the file and the line that is wrong."""
     try:
-        text = path.read_text("utf-8-sig", errors="replace")
+        text = read_text(path, errors="replace")
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", file=path) from error
     return parse_bvh(text, path)

@@ -7,13 +7,13 @@ The same marks are projected through virtual cameras (:mod:`dance_models.motion.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-from zipfile import BadZipFile
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.errors import InputError
+from dance_models.arrays import load_arrays
+from dance_models.errors import InputError, guarded
 from dance_models.motion.body_joints import BodyMap, body_joints, body_map, plain_name
 from dance_models.motion.bvh import END_SITE, Bvh, BvhJoint, read_bvh
 from dance_models.motion.camera import upright
@@ -32,6 +32,7 @@ _NEEDED: Final = tuple(
     for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 )
 _LEAST_FRAMES: Final = 2
+_MOST_FPS: Final = 10_000.0
 
 # The 38 joints of the CMU arrays that the motion prediction papers use; a bone's name is where it
 # begins. Parents come first.
@@ -83,29 +84,23 @@ def read_captures(path: Path, source: str, positions_fps: float) -> list[Capture
     array, or a limb that is missing.
     """
     try:
-        if path.suffix.lower() == ".bvh":
-            return [_of_bvh(path, source)]
-        return list(_of_arrays(path, source, positions_fps))
+        with guarded("motion", path):
+            if path.suffix.lower() == ".bvh":
+                return [_of_bvh(path, source)]
+            return list(_of_arrays(path, source, positions_fps))
     except InputError as error:
         named = InputError(error.message, file=path, joint=error.joint, hint=error.hint)
         raise (error if error.file else named) from error
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise InputError(f"cannot be read ({error})", file=path) from error
 
 
 def holds_positions(path: Path) -> bool:
     """Whether an ``.npy`` or ``.npz`` is of joint positions, not of tracks in pixels."""
     try:
-        stored = np.load(path, allow_pickle=False)
-        if isinstance(stored, np.ndarray):
-            return stored.ndim == 3 and stored.shape[1:] == (len(CMU_38), 3)
-        with stored:
-            names = stored.files
-            return "joint_names" in names or any(
-                stored[name].shape[1:] == (len(CMU_38), 3) for name in names[:1]
-            )
-    except (OSError, ValueError, EOFError, BadZipFile):
+        stored = load_arrays(path)
+    except InputError:
         return False
+    first = next(iter(stored.values()), np.zeros(0))
+    return "joint_names" in stored or first.shape[1:] == (len(CMU_38), 3)
 
 
 def _of_bvh(path: Path, source: str) -> Capture:
@@ -120,16 +115,17 @@ def _of_bvh(path: Path, source: str) -> Capture:
 
 
 def _of_arrays(path: Path, source: str, fps: float) -> Iterator[Capture]:
-    stored = np.load(path, allow_pickle=False)
-    arrays: dict[str, NDArray[Any]]
-    if isinstance(stored, np.ndarray):
-        arrays = {"": stored}
-    else:
-        with stored:
-            arrays = {name: stored[name] for name in stored.files}
-    names = [str(n) for n in arrays.pop("joint_names", np.array(CMU_38))]
-    parents = [int(p) for p in arrays.pop("parents", np.array(CMU_38_PARENTS))]
-    fps = float(arrays.pop("fps", np.array(fps)))
+    arrays = load_arrays(path)
+    try:
+        names = [str(n) for n in arrays.pop("joint_names", np.array(CMU_38))]
+        parents = [int(p) for p in arrays.pop("parents", np.array(CMU_38_PARENTS))]
+        fps = float(arrays.pop("fps", np.array(fps)))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"joint_names, parents or fps are of a wrong kind ({error})") from error
+    if not 0 < fps <= _MOST_FPS:
+        raise InputError(f"{fps:g} frames/s cannot be")
+    if any(not -1 <= parent < place for place, parent in enumerate(parents)):
+        raise InputError("parents do not come before their children")
     takes = {k: a for k, a in arrays.items() if a.ndim == 3 and a.shape[1:] == (len(names), 3)}
     if not takes or len(parents) != len(names):
         raise InputError(

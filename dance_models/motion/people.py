@@ -35,11 +35,14 @@ def main_person(people: People, skeleton: Skeleton = DANCE_14) -> NDArray[np.flo
     one afterwards: captured clips have cuts.
     """
     tracks: list[_Track] = []
+    active: list[_Track] = []  # those that can still be followed: of a long track with gaps, few
     before = 0
     for frame in sorted(people):
         for _ in range(min(frame - before - 1, PATIENCE + 1)):  # frames without people
-            _extend(tracks, frame, [])
-        _extend(tracks, frame, list(people[frame]))
+            _extend(active, frame, [])
+        started = _extend(active, frame, list(people[frame]))
+        tracks += started
+        active = [t for t in (*active, *started) if t.follower.following]
         before = frame
     if not tracks:
         return np.empty((0, skeleton.num_joints, 2), np.float32)
@@ -47,10 +50,10 @@ def main_person(people: People, skeleton: Skeleton = DANCE_14) -> NDArray[np.flo
     return _keypoints(best.seen, skeleton)
 
 
-def _extend(tracks: list[_Track], frame: int, people: list[Person]) -> None:
-    """Give each active track its nearest person, longest tracks first; others start new tracks."""
+def _extend(active: list[_Track], frame: int, people: list[Person]) -> list[_Track]:
+    """Give each active track its nearest person, longest tracks first; the new tracks of others."""
     left = people
-    for track in sorted(tracks, key=lambda t: -len(t.seen)):
+    for track in sorted(active, key=lambda t: -len(t.seen)):
         if not track.follower.following:
             continue
         boxes = np.array([person.box for person in left]).reshape(-1, 4)
@@ -60,9 +63,10 @@ def _extend(tracks: list[_Track], frame: int, people: list[Person]) -> None:
             continue
         track.add(frame, left[chosen[0]])
         left = [person for i, person in enumerate(left) if i != chosen[0]]
-    for person in left:
-        tracks.append(_Track())
-        tracks[-1].add(frame, person)
+    started = [_Track() for _ in left]
+    for track, person in zip(started, left, strict=True):
+        track.add(frame, person)
+    return started
 
 
 def _keypoints(seen: Mapping[int, Person], skeleton: Skeleton) -> NDArray[np.float32]:

@@ -1,7 +1,6 @@
 """Reading files of motion of any of the four kinds as clips."""
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,7 +10,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.errors import InputError
+from dance_models.documents import read_json
+from dance_models.errors import InputError, guarded
+from dance_models.files import why_unusable
 from dance_models.motion.body_joints import body_joints
 from dance_models.motion.bvh import read_bvh
 from dance_models.motion.camera import CameraRanges, random_camera, upright
@@ -57,11 +58,10 @@ def read_source(path: Path, source: str, options: MotionOptions | None = None) -
     cannot be read.
     """
     try:
-        return [_followed(clip) for clip in _read(path, source, options or MotionOptions())]
+        with guarded("motion", path):
+            return [_followed(clip) for clip in _read(path, source, options or MotionOptions())]
     except InputError as error:
         raise (error if error.file else _named(error, path)) from error
-    except (OSError, ValueError, ArithmeticError, RecursionError) as error:
-        raise InputError(f"cannot be read ({error})", file=path) from error
 
 
 def _named(error: InputError, path: Path) -> InputError:
@@ -73,7 +73,8 @@ def _named(error: InputError, path: Path) -> InputError:
 def motion_sources(folder: Path) -> dict[str, Path]:
     """Files, and folders of one-file-a-frame JSON, by their path below ``folder``, sorted.
 
-    Raises InputError when there is no such folder.
+    What is no regular file, or has a name that no table can hold, is left out:
+    :func:`unusable_sources` names it. Raises InputError when there is no such folder.
     """
     if not folder.is_dir():
         raise InputError("no such folder of motion", file=folder)
@@ -82,10 +83,22 @@ def motion_sources(folder: Path) -> dict[str, Path]:
         parts = path.relative_to(folder).parts
         if path.suffix.lower() not in _SUFFIXES or any(part.startswith(".") for part in parts):
             continue
-        if path.is_file():
+        if why_unusable(path) is None:
             found.add(path.parent if path.name.endswith(_FRAME_FILE) else path)
     names = {path.relative_to(folder).as_posix(): path for path in found}
     return {folder.name if name == "." else name: names[name] for name in sorted(names)}
+
+
+def unusable_sources(folder: Path) -> list[InputError]:
+    """Entries below a folder with the name of a file of motion that are none, and why."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in _SUFFIXES and not hidden and not path.is_dir():
+            why = why_unusable(path)
+            if why is not None:
+                found.append(InputError(why, file=path))
+    return found
 
 
 def _read(path: Path, source: str, options: MotionOptions) -> Iterator[MotionClip]:
@@ -112,10 +125,10 @@ def _read(path: Path, source: str, options: MotionOptions) -> Iterator[MotionCli
 
 
 def _json(path: Path) -> object:
-    try:
-        return json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"not valid JSON ({error})", file=path) from error
+    document = read_json(path)
+    if document.said:
+        raise InputError(document.said, file=path, hint="Keep one of them")
+    return document.value
 
 
 def _size(keypoints: NDArray[np.float32], least: tuple[int, int]) -> tuple[int, int]:

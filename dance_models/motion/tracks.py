@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from dance_models.arrays import load_arrays
 from dance_models.errors import InputError
 from dance_models.estimators.joints import COCO17
 from dance_models.estimators.pose_file import read_people
@@ -56,15 +57,7 @@ def _check_pixels(known: NDArray[np.float64], path: Path) -> None:
 
 
 def _load(path: Path) -> NDArray[Any]:
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            arrays = [loaded]
-        else:
-            with loaded:
-                arrays = [loaded[name] for name in loaded.files]
-    except Exception as error:  # zip, header, pickle and value errors of many types
-        raise InputError(f"not a readable array ({_brief(error)})", file=path) from error
+    arrays = list(load_arrays(path).values())
     tracks = [array for array in arrays if _is_track(array)]
     if len(tracks) != 1:
         shapes = ", ".join(f"{array.dtype} {array.shape}" for array in arrays) or "nothing"
@@ -77,7 +70,3 @@ def _load(path: Path) -> NDArray[Any]:
 def _is_track(array: NDArray[Any]) -> bool:
     shaped = array.ndim == 3 and array.shape[1:] in {(len(COCO17), 2), (len(COCO17), 3)}
     return shaped and array.dtype.kind in "fiu"
-
-
-def _brief(error: Exception) -> str:
-    return " ".join(str(error).split())[:80] or type(error).__name__

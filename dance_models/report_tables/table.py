@@ -1,8 +1,11 @@
 """A table of a report before it is Markdown, plain text or HTML."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from dance_models.text import printable
 
 
 class Cell(NamedTuple):
@@ -35,9 +38,13 @@ class Table:
 
     def markdown(self) -> str:
         """GitHub Markdown; wins are bold."""
-        lines = [f"**{self.title}**", "", _line(self.header), _line(["---"] * len(self.header))]
-        lines += [_line([f"**{c.text}**" if c.win else c.text for c in row]) for row in self.rows]
-        return "\n".join([*lines, "", *(f"{note}  " for note in self.footnotes)]).rstrip() + "\n"
+        head = _line(map(_escaped, self.header))
+        lines = [f"**{_escaped(self.title)}**", "", head, _line(["---"] * len(self.header))]
+        for row in self.rows:
+            texts = ((_escaped(c.text), c.win) for c in row)
+            lines.append(_line([f"**{text}**" if win else text for text, win in texts]))
+        notes = (f"{_escaped(note)}  " for note in self.footnotes)
+        return "\n".join([*lines, "", *notes]).rstrip() + "\n"
 
     def text(self) -> str:
         """Aligned columns for a terminal; wins end in ``*``."""
@@ -50,5 +57,11 @@ class Table:
         return "\n".join([self.title, "", body, "", *self.footnotes]) + "\n"
 
 
-def _line(cells: Sequence[str]) -> str:
+def _escaped(text: str) -> str:
+    """Text without HTML, links and the sign that ends a cell: styles and names are anybody's."""
+    plain = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", printable(text))
+    return plain.replace("|", "\\|").replace("](", "]\\(")
+
+
+def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"

@@ -8,6 +8,8 @@ frames, or the decoder objects to the last one.
 from pathlib import Path
 from typing import Final
 
+from dance_models.files import open_file
+
 _EBML: Final = b"\x1a\x45\xdf\xa3"
 _SEGMENT: Final = b"\x18\x53\x80\x67"
 _GIF: Final = (b"GIF87a", b"GIF89a")
@@ -19,7 +21,7 @@ def share_there(path: Path) -> float:
 
     0 for a GIF that ends within a picture.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         head = file.read(64)
         if head.startswith(_GIF):
             return 0.0 if _ends_within_a_block(head + file.read()) else 1.0

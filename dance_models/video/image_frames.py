@@ -1,5 +1,7 @@
 """Reading images as a clip: a folder of numbered images, and an animated WebP file."""
 
+import io
+import struct
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,8 +13,10 @@ import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from dance_models.errors import InputError, VideoError
+from dance_models.files import open_file, read_file
 from dance_models.video.images import NumberedImages, numbered_images, stated_rate
 from dance_models.video.orientation import (
     as_shown,
@@ -21,9 +25,12 @@ from dance_models.video.orientation import (
 )
 from dance_models.video.picture import on_white, rgb_of
 
+MOST_PIXELS: Final = 2**26  # of a picture: twice 8K
+
 DEFAULT_RATE: Final = 30.0  # frames/s of a folder that does not say
 MILLISECOND: Final = 1e-3
 # Read by PyAV: where decord is loaded, OpenCV meets decord's zlib and fails.
+_MOST_ANIMATED: Final = 200_000_000  # pixels of all frames, four bytes each
 _ZLIB: Final = frozenset([".png", ".tif", ".tiff"])
 
 
@@ -85,7 +92,9 @@ def _image(path: Path, index: int) -> av.VideoFrame:
         frame = _with_zlib(path) if path.suffix.lower() in _ZLIB else _by_opencv(path)
     except PermissionError as error:
         raise VideoError("the image may not be read", file=path, frame=index) from error
-    except (OSError, ValueError, IndexError, StopIteration, av.error.FFmpegError) as error:
+    except (
+        OSError, ValueError, IndexError, StopIteration, av.error.FFmpegError, cv2.error
+    ) as error:  # fmt: skip
         raise VideoError(
             "this is not an image that can be read (text, or truncated)",
             file=path,
@@ -96,15 +105,22 @@ def _image(path: Path, index: int) -> av.VideoFrame:
 
 
 def _by_opencv(path: Path) -> av.VideoFrame:
-    image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR_RGB)
+    data = read_file(path)
+    _check_size(data)
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     if image is None:
         raise ValueError("OpenCV cannot read it")
     return _frame(np.asarray(image, np.uint8))
 
 
 def _with_zlib(path: Path) -> av.VideoFrame:
-    with av.open(str(path)) as container:
-        if container.format.name == "png_pipe":  # a strict decoder refuses tags of whole TIFFs
+    # The format is named: FFmpeg takes a name such as a%03d.png for that of many files.
+    kind = "png_pipe" if path.suffix.lower() == ".png" else "tiff_pipe"
+    with open_file(path):
+        pass  # raises where it is no file
+    options = {"protocol_whitelist": "file", "max_pixels": str(MOST_PIXELS)}
+    with av.open(f"file:{path.absolute()}", format=kind, options=options) as container:
+        if kind == "png_pipe":  # a strict decoder refuses tags of whole TIFFs
             container.streams.video[0].codec_context.options = {"err_detect": "explode"}
         frame = next(container.decode(video=0))
     orientation = orientation_of(frame)
@@ -112,12 +128,39 @@ def _with_zlib(path: Path) -> av.VideoFrame:
     return _frame(as_shown(rgb_of(frame), orientation, size))
 
 
+def _check_size(data: bytes) -> None:
+    """Refuse an image whose header declares more pixels than any picture has."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            width, height = image.size
+    except Image.DecompressionBombError as error:
+        raise ValueError("the picture is too large") from error
+    except (OSError, ValueError, SyntaxError, TypeError, LookupError, OverflowError, struct.error):
+        return  # decoding says what is wrong with it
+    if width * height > MOST_PIXELS:
+        raise ValueError(f"{width}x{height} pixels")
+
+
 def webp_pictures(path: Path) -> Pictures:
     """The frames of an animated WebP. Raises VideoError when it cannot be decoded."""
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    declared = int.from_bytes(data[4:8].tobytes(), "little") + 8
-    done, animation = cv2.imdecodeanimation(data)
-    if not done or not len(animation.frames) or declared > len(data):
+    try:
+        content = read_file(path)
+    except OSError as error:
+        raise VideoError(f"cannot be read ({error.strerror})", file=path) from error
+    width, height = (int.from_bytes(content[at : at + 3], "little") + 1 for at in (24, 27))
+    if width * height * content.count(b"ANMF") > _MOST_ANIMATED:  # all frames are held at once
+        raise VideoError(
+            f"an animation of {content.count(b'ANMF')} frames of {width}x{height} is too large",
+            file=path,
+            hint="Re-encode it as a video",
+        )
+    data = np.frombuffer(content, np.uint8)
+    declared = int.from_bytes(content[4:8], "little") + 8
+    try:
+        done, animation = cv2.imdecodeanimation(data)
+    except cv2.error:
+        done, animation = False, None
+    if not done or animation is None or not len(animation.frames) or declared > len(data):
         raise VideoError(
             "the animation is damaged or was cut off",
             file=path,

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Final
 
 from dance_models.errors import InputError
+from dance_models.files import open_file, read_text
 from dance_models.tables import file_digest
 
 IMAGE_SUFFIXES: Final = frozenset(
     [".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".jp2"]
 )
 RATE_FILES: Final = ("fps", "fps.txt")  # beside the images: one number
+_LONGEST_NUMBER: Final = 18  # digits: numbers of images are stored in 64 bits
 _NUMBER: Final = re.compile(r"\d+")
 
 
@@ -52,7 +54,8 @@ def numbered_images(folder: Path) -> NumberedImages:
         # Of numbers that give as many frames the last one counts, so it comes first.
         for found in reversed(list(_NUMBER.finditer(path.stem))):
             name = (path.stem[: found.start()], path.stem[found.end() :], kind)
-            series.setdefault(name, {}).setdefault(int(found[0]), path)
+            if len(found[0]) <= _LONGEST_NUMBER:
+                series.setdefault(name, {}).setdefault(int(found[0]), path)
     if not series:
         return NumberedImages(others=tuple(path.name for path in images))
     chosen = max(series.values(), key=len)
@@ -118,14 +121,14 @@ def stated_rate(folder: Path) -> float | None:
     for name in RATE_FILES:
         path = folder / name
         if path.is_file():
-            return rate_of(path.read_text("utf-8-sig", "replace"), path)
+            return rate_of(read_text(path, "replace"), path)
     return None
 
 
 def is_animated_webp(path: Path) -> bool:
     """Whether the file is a WebP with more than one picture, by its header."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             head = file.read(21)
     except OSError:
         return False

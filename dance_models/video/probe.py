@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.errors import VideoError
+from dance_models.errors import VideoError, guarded
 from dance_models.video.damage import objections_noted, verdict
 from dance_models.video.ending import share_there
 from dance_models.video.orientation import Orientation, displayed_size, orientation_of
@@ -24,6 +24,7 @@ from dance_models.video.source import Mode, Source, hint_for, open_source
 from dance_models.video.times import presentation_times
 
 # A file with a smaller share of its declared frames was cut off.
+MOST_FRAMES: Final = 1_000_000  # nine hours at 30 frames/s
 ENOUGH: Final = 0.9
 # Frame intervals may differ by this share of the median before a clip counts as variable.
 RATE_TOLERANCE: Final = 0.1
@@ -104,6 +105,11 @@ def probe_clip(path: Path, rate: float | None = None) -> ClipProbe:
     cannot be opened, has no picture, is damaged or was cut off; what can be lived with (variable
     rate, rotation, a wrong frame count) becomes a warning.
     """
+    with guarded("a video", path, VideoError):
+        return _probed(path, rate)
+
+
+def _probed(path: Path, rate: float | None) -> ClipProbe:
     source, done = _decode(path, rate, "strict")
     remarks = ""
     if source.reading.remarks or source.reading.corrupt:
@@ -160,6 +166,12 @@ def _decode(path: Path, rate: float | None, mode: Mode) -> tuple[Source, _Pass]:
             if not done.signatures:
                 done.size = (frame.width, frame.height)
                 done.orientation = orientation_of(frame)
+            elif len(done.signatures) >= MOST_FRAMES:
+                raise VideoError(
+                    f"it has more than {MOST_FRAMES} frames",
+                    file=path,
+                    hint="Cut it into clips of a take each",
+                )
             elif (frame.width, frame.height) != done.size:
                 raise VideoError(
                     f"the size changes from {done.size} to {(frame.width, frame.height)}",

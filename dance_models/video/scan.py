@@ -1,6 +1,7 @@
 """Finding the clips in a folder and reading their ``clips.csv``."""
 
 import csv
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from dance_models.errors import InputError
+from dance_models.files import read_file, why_unusable
+from dance_models.text import brief, printable
 from dance_models.video.images import is_animated_webp, is_image, numbered_images, rate_of
 from dance_models.video.names import clip_slug
 
@@ -152,16 +155,20 @@ def _clip_paths(directory: Path, problems: list[Problem]) -> Iterator[Path]:
         folder = Path(name)
         videos = [folder / name for name in names if is_video(folder / name)]
         for path in videos:
-            if path.is_symlink() and not path.exists():
-                problems.append(Problem(str(path), "the link leads nowhere"))
-                continue
-            yield path
+            why = why_unusable(path)
+            if why is None:
+                yield path
+            else:
+                problems.append(Problem(printable(str(path)), f"not a clip: {why}"))
         if not videos and any(is_image(Path(name)) for name in names):
             yield from _image_clip(folder, problems)
 
 
 def _image_clip(folder: Path, problems: list[Problem]) -> Iterator[Path]:
     """The folder when its images are the frames of a clip, and a problem for those that are not."""
+    if (why := _unusable_images(folder)) is not None:
+        problems.append(Problem(printable(str(folder)), f"not a clip: {why}"))
+        return
     found = numbered_images(folder)
     frames = len(found.paths) if len(found.paths) >= FEWEST_IMAGES else 0
     others = list(found.others) if frames else [p.name for p in found.paths] + list(found.others)
@@ -172,6 +179,12 @@ def _image_clip(folder: Path, problems: list[Problem]) -> Iterator[Path]:
         problems.append(Problem(str(folder), message))
     if frames:
         yield folder
+
+
+def _unusable_images(folder: Path) -> str | None:
+    """Why a folder of images cannot be a clip: its name, that of an image, or what it is."""
+    images = (path for path in folder.iterdir() if is_image(path))
+    return next((f"{p.name}: {why}" for p in images if (why := why_unusable(p)) is not None), None)
 
 
 @dataclass(frozen=True)
@@ -211,7 +224,7 @@ def _read_manifest(directory: Path, problems: list[Problem]) -> dict[str, _Line]
         return {}
     rows: dict[str, _Line] = {}
     try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
+        with io.StringIO(read_file(path).decode("utf-8-sig"), newline="") as handle:
             reader = csv.DictReader(handle)
             if "clip" not in (reader.fieldnames or []):
                 problems.append(Problem(str(path), "has no column 'clip'; it was not used"))
@@ -223,14 +236,16 @@ def _read_manifest(directory: Path, problems: list[Problem]) -> dict[str, _Line]
                     problems.append(Problem(str(path), message))
                     continue
                 values = {
-                    k: v.strip() for k, v in row.items() if isinstance(k, str) and v is not None
+                    k: printable(v.strip())
+                    for k, v in row.items()
+                    if isinstance(k, str) and v is not None
                 }
                 line = _Line(path, reader.line_num, name, values)
                 before = rows.setdefault(clip_slug(name + ".x"), line)
                 if before is not line:
                     message = f"line {line.number}: {name!r} is in line {before.number} already"
                     problems.append(Problem(str(path), f"{message}; the line was not used"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        problems.append(Problem(str(path), f"cannot be read ({error}); it was not used"))
+    except (OSError, InputError, UnicodeDecodeError, csv.Error) as error:
+        problems.append(Problem(str(path), f"cannot be read ({brief(error)}); it was not used"))
         return {}
     return rows

@@ -16,7 +16,8 @@ import av
 from av.stream import Disposition
 
 from dance_models.errors import VideoError
-from dance_models.video.image_frames import folder_pictures, webp_pictures
+from dance_models.files import NotAFileError, open_file
+from dance_models.video.image_frames import MOST_PIXELS, folder_pictures, webp_pictures
 from dance_models.video.images import is_animated_webp
 from dance_models.video.orientation import ASPECT_TOLERANCE, WIDEST_PIXEL
 
@@ -25,6 +26,29 @@ _BESIDE: Final = Disposition.attached_pic | Disposition.timed_thumbnails | Dispo
 # Of a stream that does not state its length, these may be a single picture.
 _STILLS: Final = frozenset(["mjpeg", "png", "bmp", "webp", "tiff"])
 Mode = Literal["fast", "careful", "strict"]
+_HEAD: Final = 4096
+# What a player would open in place of the file itself: FFmpeg's lists, HLS, DASH, SDP, M3U, PLS.
+_LISTS: Final = (
+    b"ffconcat",
+    b"#extm3u",
+    b"#extinf",
+    b"<mpd",
+    b"v=0",
+    b"[playlist]",
+    b"[reference]",
+)
+# The containers that are read. Each holds its pictures itself: other demuxers of FFmpeg (concat,
+# hls, dash, image2, ...) open further files or addresses, which the clip's digest does not cover.
+DEMUXERS: Final = (
+    "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "mpeg", "mpegts", "mpegvideo", "asf", "flv",
+    "dv", "ivf", "mxf", "ogg", "yuv4mpegpipe", "h264", "hevc", "m4v", "obu", "av1", "mjpeg", "nut",
+    "apng", "gif", "vc1",
+)  # fmt: skip
+_OPTIONS: Final = {
+    "format_whitelist": ",".join(DEMUXERS),
+    "protocol_whitelist": "file",
+    "max_pixels": str(MOST_PIXELS),
+}
 _WITHOUT_SEEKING: Final = frozenset(["gif", "apng"])
 
 
@@ -116,20 +140,38 @@ def shown_frames(path: Path) -> Iterator[av.VideoFrame]:
 def open_video(path: Path) -> Any:
     """Open a container. Raises VideoError that names the problem of the file."""
     try:
-        if path.stat().st_size == 0:
+        with open_file(path) as file:
+            head = file.read(_HEAD)
+        if not head:
             raise VideoError("the file is empty", file=path, hint="Copy it again")
-        return av.open(str(path))
+        if is_list_of_files(head):
+            raise VideoError(
+                "this is a list of other files or addresses, not a video",
+                file=path,
+                hint="Give the video itself: the content of a list says nothing about its pictures",
+            )
+        return av.open(f"file:{path.absolute()}", options=_OPTIONS)
     except OSError as error:  # PyAV's errors are OSErrors or ValueErrors too
         raise VideoError(_reason(error), file=path, hint=hint_for(error)) from error
     except av.error.FFmpegError as error:
         raise VideoError(_reason(error), file=path, hint=hint_for(error)) from error
 
 
+def is_list_of_files(head: bytes) -> bool:
+    """Whether a file begins like those that make a player open others: playlists, manifests."""
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    return text.startswith(_LISTS)
+
+
 def _reason(error: Exception) -> str:
+    if isinstance(error, NotAFileError):
+        return str(error.strerror)
     if isinstance(error, PermissionError):
         return "the file may not be read"
     if isinstance(error, FileNotFoundError):
         return "the file has gone"
+    if isinstance(error, av.error.ArgumentError):  # not one of the demuxers that are allowed
+        return "this is no video in one of the containers that are read"
     if isinstance(error, av.error.InvalidDataError):
         return "this is not a video that can be opened (text, truncated, or its index is lost)"
     return f"the file cannot be opened ({error})"
@@ -165,6 +207,12 @@ def choose_stream(container: Any, path: Path, warnings: list[str]) -> Any:
         )
 
     chosen = max(real, key=rank)
+    if chosen.width * chosen.height > MOST_PIXELS:
+        raise VideoError(
+            f"pictures of {chosen.width}x{chosen.height} are too large",
+            file=path,
+            hint="Re-encode it to at most 8192x8192",
+        )
     others = ", ".join(_named(s) for s in real if s is not chosen)
     if others:
         warnings.append(

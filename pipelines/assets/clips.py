@@ -8,7 +8,7 @@ import dagster as dg
 import polars as pl
 
 from dance_models.config import EstimatorConfig, SamplingConfig
-from dance_models.errors import ChangedError, InputError, VideoError
+from dance_models.errors import ChangedError, DamagedFileError, InputError, VideoError
 from dance_models.files import steady
 from dance_models.tables import (
     CLIP_PROBE,
@@ -147,7 +147,11 @@ def _sampling_plan(context: StageContext[SamplingConfig]) -> list[tuple[int, int
     if probe["status"] != "ok":
         return []
     annotations = store.table("pose_annotations", clip)
-    annotated = read_table(annotations)["frame"].to_list() if annotations.is_file() else []
+    annotated = (
+        read_table(annotations, columns=["frame"])["frame"].to_list()
+        if annotations.is_file()
+        else []
+    )
     runs = plan_runs(
         context.config,
         motion=probe["motion"],
@@ -162,8 +166,8 @@ def _sampled_before(frames: Path, sha256: str) -> list[int]:
     """Frames of a table of the same content; none when the table is damaged."""
     try:
         if frames.is_file() and read_metadata(frames).get("clip_sha256") == sha256:
-            return read_table(frames)["frame"].to_list()
-    except InputError:
+            return read_table(frames, columns=["frame"])["frame"].to_list()
+    except DamagedFileError:
         pass
     return []
 
@@ -182,7 +186,7 @@ def _images(store: Store, clip: str | None) -> list[Path]:
     path = store.table("sampled_frames", clip)
     if not path.is_file():
         return []
-    return [store.path / name for name in read_table(path)["image"]]
+    return [store.path / name for name in read_table(path, columns=["image"])["image"]]
 
 
 @Stage(

@@ -1,6 +1,7 @@
 """The sensor of the alias ``champion``, whoever moved it: the gate, a command or a person."""
 
 import json
+import time
 
 import dagster as dg
 
@@ -22,7 +23,10 @@ def champion_sensor(automation: AutomationSettings) -> dg.SensorDefinition:
     def champion_changed(
         context: dg.SensorEvaluationContext, store: Store
     ) -> dg.SensorResult | dg.SkipReason:
-        moves, last = json.loads(context.cursor) if context.cursor else (0, {})
+        try:
+            moves, last = json.loads(context.cursor) if context.cursor else (0, {})
+        except ValueError:  # a damaged cursor: the champions are exported once more
+            moves, last = int(time.time()), {}
         now = champions(store)
         if now == last:
             named = ", ".join(f"{task} version {version}" for task, version in now.items())

@@ -6,28 +6,75 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import dagster as dg
 
+from dance_models.errors import InputError
 from pipelines.automation.switches import WEBHOOK_VARIABLE, AutomationSettings
 
 TIMEOUT_S: Final = 10
+SCHEMES: Final = ("http", "https")
 
 
-def innermost_error(event: dg.DagsterEvent) -> str | None:
-    """The message of the cause of a failed step; None when no error was recorded."""
+def telling_error(event: dg.DagsterEvent) -> str | None:
+    """The message of a failed step that helps most; None when no error was recorded.
+
+    The outermost InputError, which says where and what to do; without one, the innermost cause.
+    """
     error = event.step_failure_data.error
-    while error is not None and error.cause is not None:
+    names = _input_errors(InputError)
+    while error is not None and error.cls_name not in names and error.cause is not None:
         error = error.cause
-    return error.message.strip() if error is not None else None
+    if error is None:
+        return None
+    text = error.message.strip()
+    return text.partition(": ")[2] if error.cls_name in names else text
+
+
+def _input_errors(kind: type[InputError]) -> set[str]:
+    return {kind.__name__}.union(*map(_input_errors, kind.__subclasses__()))
+
+
+def shown_address(url: str) -> str:
+    """Scheme and host of a URL: its path and query may be a secret."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or "?"
+    except ValueError:
+        return "an address that is none"
+    return f"{parts.scheme}://{host}/..." if parts.scheme in SCHEMES else "an address that is none"
+
+
+def why_not_delivered(url: str, message: Mapping[str, Any]) -> str | None:
+    """Post JSON; why it failed, None when it did not. Nothing of the path or query is said."""
+    if _scheme(url) not in SCHEMES:
+        return "it is not an http(s) address"
+    body, kind = json.dumps(message).encode(), {"Content-Type": "application/json"}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body, kind), timeout=TIMEOUT_S):
+            return None
+    except urllib.error.HTTPError as error:
+        return f"status {error.code}"
+    except Exception as error:  # messages of all kinds repeat the address
+        reason = getattr(error, "reason", error)
+        return str(getattr(reason, "strerror", None) or type(reason).__name__)
+
+
+def _scheme(url: str) -> str:
+    """The scheme of a URL, "" for what is none."""
+    try:
+        return urlsplit(url).scheme
+    except ValueError:
+        return ""
 
 
 def failure_message(context: dg.RunFailureSensorContext, ui_address: str) -> dict[str, Any]:
-    """The JSON for the webhook: job, run, assets, clip, the innermost error in one line, a link."""
+    """The JSON for the webhook: job, run, assets, clip, the most helpful error, a link."""
     run = context.dagster_run
     errors = []
     for event in context.get_step_failure_events():
-        error = innermost_error(event)
+        error = telling_error(event)
         if error is not None:
             errors.append({"asset": event.step_key, "error": error})
     return {
@@ -43,14 +90,10 @@ def failure_message(context: dg.RunFailureSensorContext, ui_address: str) -> dic
 
 def post(log: logging.Logger, url: str | None, message: Mapping[str, Any]) -> None:
     """Post a message as JSON; one that cannot be delivered is logged. Without a URL nothing."""
-    if url is None:
-        return
-    body, kind = json.dumps(message).encode(), {"Content-Type": "application/json"}
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, body, kind), timeout=TIMEOUT_S):
-            pass
-    except (OSError, ValueError) as error:  # ValueError: not a URL
-        log.warning(f"the webhook of {WEBHOOK_VARIABLE} failed: {error}")
+    why = None if url is None else why_not_delivered(url, message)
+    if url is not None and why is not None:
+        where = shown_address(url)
+        log.warning(f"the webhook of {WEBHOOK_VARIABLE}, {where}, failed: {why}")
 
 
 def failure_sensor(automation: AutomationSettings) -> dg.SensorDefinition:

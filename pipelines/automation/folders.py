@@ -24,11 +24,16 @@ class FolderScan:
 
     @classmethod
     def from_cursor(cls, cursor: str | None) -> "FolderScan":
-        """The scan that :meth:`cursor` stored; an empty one before the first."""
-        if not cursor:
+        """The scan that :meth:`cursor` stored; an empty one before the first or a damaged one.
+
+        After an empty one every file is looked at again, and what is fresh is not made again.
+        """
+        try:
+            plain = json.loads(cursor or "{}")
+            seen, handled, gone = (plain.get(key, {}) for key in ("seen", "handled", "gone"))
+            return cls(dict(seen), dict(handled), tuple(gone), int(plain.get("number", 0)))
+        except (ValueError, TypeError, AttributeError, RecursionError):
             return cls()
-        plain = json.loads(cursor)
-        return cls(plain["seen"], plain["handled"], tuple(plain["gone"]), plain.get("number", 0))
 
     def cursor(self) -> str:
         """The scan as text."""

@@ -7,6 +7,7 @@ from typing import Final
 import dagster as dg
 
 from dance_models.config import Profile
+from dance_models.text import printable
 from dance_models.video.images import RATE_FILES, is_image
 from pipelines.assets.annotations import pose_annotations
 from pipelines.assets.clips import clip_probe
@@ -48,7 +49,9 @@ def clip_sensor(profile: Profile, automation: AutomationSettings) -> dg.SensorDe
         last = FolderScan.from_cursor(context.cursor)
         changes = scan_again(store.raw_clips, last, _watched_elsewhere(store), BYTES_A_SCAN)
         for path in changes.missing:
-            context.log.warning(f"{path} is missing; the tables of its clip are kept")
+            context.log.warning(
+                f"{printable(str(path))} is missing; the tables of its clip are kept"
+            )
         if not changes.settled:
             return _waiting(context, changes)
         # Registering has side effects. Whether a clip is ingested is read from its tables,
@@ -104,7 +107,7 @@ def _register(
         store, context.instance, [folder], touched.__contains__, settled.__contains__
     )
     for problem in found.problems:
-        context.log.warning(f"{problem.file}: {problem.message}")
+        context.log.warning(printable(f"{problem.file}: {problem.message}"))
     update_digests(store, context.instance, elsewhere)
     register_annotations(store, context.instance, [])  # their images may be those of a new clip
     return touched | elsewhere
@@ -172,7 +175,7 @@ def _register_annotations(
         store, context.instance, [folder, *sorted(elsewhere)], settled.__contains__
     )
     for problem in problems:
-        context.log.warning(f"{problem.file}: {problem.message}")
+        context.log.warning(printable(f"{problem.file}: {problem.message}"))
     changed = {str(path) for path in (*changes.settled, *changes.missing)}
     rows = (*before.to_dicts(), *registered_annotations(store).to_dicts())
     return {clip for row in rows if row["path"] in changed for clip in row["clips"]}
@@ -206,6 +209,6 @@ def _waiting(context: dg.SensorEvaluationContext, changes: Changes) -> dg.SkipRe
     if changes.growing:
         return dg.SkipReason(
             f"{len(changes.growing)} files wait for a second scan, the first is "
-            f"{changes.growing[0].name}"
+            f"{printable(changes.growing[0].name)}"
         )
     return dg.SkipReason("nothing is new or changed")

@@ -6,7 +6,7 @@ in the web UI takes precedence: Dagster stores it.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import dagster as dg
@@ -31,7 +31,7 @@ class AutomationSettings:
 
     on: frozenset[str] = frozenset()  # of PARTS
     retrain_cron: str = MONDAY_AT_THREE
-    failure_webhook: str | None = None
+    failure_webhook: str | None = field(default=None, repr=False)  # its path may be a secret
     queue_alert_hours: float = 6.0
     ui_address: str = Addresses().dagster  # where links in messages lead
 

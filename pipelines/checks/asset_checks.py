@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from dance_models.config import QualityConfig
-from dance_models.errors import InputError
+from dance_models.errors import DamagedFileError
 from dance_models.tables import read_metadata, read_table, write_table
 from pipelines import previews
 from pipelines.partitions import CLIPS
@@ -89,7 +89,7 @@ class AssetChecks:
             if not path.is_file() or read_metadata(path).get(CHECKED) != key:
                 return None
             return findings_of_table(read_table(path))
-        except InputError:  # a damaged table: the checks are evaluated again
+        except DamagedFileError:  # then it is checked again
             return None
 
     def record(

@@ -1,12 +1,12 @@
 """Checks on trained networks and on the reports that compare them."""
 
-import json
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 from dance_models.config import QualityConfig
+from dance_models.errors import DamagedFileError
 from dance_models.rows import Task, rows_of
-from dance_models.tables import read_table
+from dance_models.tables import read_note, read_table
 from pipelines.checks.asset_checks import AssetChecks, Check, Numbers
 from pipelines.storage.store import Store
 
@@ -27,10 +27,10 @@ def _network(
     training = store.training(asset)
     best, last = (store.path / training[name]["path"] for name in ("best", "last"))
     outcome = best.with_name(OUTCOME)
-    if outcome.is_file():
-        noted = json.loads(outcome.read_text("utf-8"))
+    try:
+        noted = read_note(outcome)
         history, difference = noted["history"], noted["export_difference"]
-    else:  # trained before this was recorded
+    except (DamagedFileError, LookupError):  # trained before this was recorded, or it is damaged
         history = models.training_history(last)
         difference = models.export_difference(best, _program(store, asset))
     return [
@@ -42,11 +42,12 @@ def _network(
 def _network_numbers(store: Store, clip: str | None, *, asset: str) -> Numbers:
     best = store.path / store.training(asset)["best"]["path"]
     outcome = best.with_name(OUTCOME)
-    if not outcome.is_file():
+    try:
+        noted = read_note(outcome)
+        numbers = {"finite_loss": {"epochs": float(len(noted["history"]))}}
+    except (DamagedFileError, LookupError):  # missing in older trainings
         return {}
-    noted = json.loads(outcome.read_text("utf-8"))
-    numbers = {"finite_loss": {"epochs": float(len(noted["history"]))}}
-    if noted["export_difference"] is not None:
+    if noted.get("export_difference") is not None:
         numbers["export_parity"] = {"difference": float(noted["export_difference"])}
     return numbers
 
@@ -54,7 +55,10 @@ def _network_numbers(store: Store, clip: str | None, *, asset: str) -> Numbers:
 def _program(store: Store, asset: str) -> "Path | None":
     """The exported program that MLflow keeps of a network, None when it is not there."""
     note = store.model(asset) / "mlflow.json"
-    model = json.loads(note.read_text("utf-8"))["model_id"] if note.is_file() else None
+    try:
+        model = read_note(note)["model_id"]
+    except (DamagedFileError, LookupError):
+        return None
     path = store.mlflow / "artifacts" / "models" / str(model) / "artifacts" / "data" / "model.pt2"
     return path if path.is_file() else None
 

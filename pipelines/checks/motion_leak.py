@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from dance_models.errors import InputError
+from dance_models.errors import DamagedFileError, InputError
 from dance_models.tables import SPLIT_ROWS, Schema, conform, read_metadata, read_table, write_table
 from pipelines.storage.store import Store
 
@@ -123,7 +123,7 @@ def leak_verdict(store: Store, motion: str = MOTION) -> tuple[list[str], dict[st
     path = store.table(VERDICTS[motion])
     try:
         metadata = read_metadata(path) if path.is_file() else {}
-    except InputError:  # a damaged verdict is no verdict
+    except DamagedFileError:  # then they are compared again
         metadata = {}
     if any(
         metadata.get(name) != digest for name, digest in _compared_tables(store, motion).items()

@@ -98,7 +98,8 @@ def _unused_frames(store: "Store") -> list[Path]:
     for clip in registered_clips(store)["clip"]:
         table = store.table("sampled_frames", clip)
         if table.is_file():
-            files.difference_update(store.path / name for name in read_table(table)["image"])
+            images = read_table(table, columns=["image"])["image"]
+            files.difference_update(store.path / name for name in images)
         else:
             files.difference_update(store.frames(clip).glob("*"))
     return sorted(files)

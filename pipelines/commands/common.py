@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from dance_models.config import JointDefinition
-from dance_models.errors import InputError
+from dance_models.errors import InputError, input_error_of
 from pipelines.processes import EXIT_INTERRUPTED
+from pipelines.shown import shown
 
 if TYPE_CHECKING:
     from dance_models.config import EstimatorConfig
@@ -77,7 +77,7 @@ def reported(debug: bool) -> Iterator[None]:
     except InputError as error:
         if debug:
             raise
-        error_console().print(f"[bold red]error:[/] {escape(str(error))}")
+        error_console().print(f"[bold red]error:[/] {shown(str(error))}")
         raise typer.Exit(EXIT_INPUT) from error
     except (KeyboardInterrupt, typer.Abort) as interrupt:  # Abort: Ctrl-C at a question
         error_console().print(
@@ -89,8 +89,10 @@ def reported(debug: bool) -> Iterator[None]:
     except Exception as error:
         if debug:
             raise
-        line = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-        error_console().print(f"[bold red]error:[/] {escape(line)} (--debug shows the trace)")
+        told = input_error_of(error)  # a framework may have wrapped the one that helps
+        first = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        line = str(told) if told is not None else first
+        error_console().print(f"[bold red]error:[/] {shown(line)} (--debug shows the trace)")
         raise typer.Exit(EXIT_FAILED) from error
 
 
@@ -124,7 +126,7 @@ def warn_once_of_rights(store: "Store", out: Console) -> None:
     if store.open_to_others() and not noted.exists():
         noted.touch()
         out.print(
-            f"[yellow]warning:[/] other users of this machine can read {escape(str(store.path))}, "
+            f"[yellow]warning:[/] other users of this machine can read {shown(str(store.path))}, "
             f"which holds pictures of people; `chmod 700` makes it private.",
             soft_wrap=True,
         )

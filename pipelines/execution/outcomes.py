@@ -8,7 +8,7 @@ import dagster as dg
 
 from dance_models.config import Profile
 from dance_models.errors import InputError
-from pipelines.automation.failures import innermost_error
+from pipelines.automation.failures import telling_error
 from pipelines.stage import MADE_AGAIN, REUSED, Stage
 from pipelines.storage.store import Store
 
@@ -140,7 +140,7 @@ def _recorded(
             continue
         key = event.step_key
         if event.is_step_failure:
-            error = innermost_error(event)
+            error = telling_error(event)
             error = "no error was recorded" if error is None else error
             outcomes[key] = StageOutcome(key, clip, "failed", seconds.get(key, 0.0), error)
         elif event.is_step_materialization:

@@ -1,6 +1,5 @@
 """Progress bars of a run, with the epochs of trainings in other processes."""
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +20,8 @@ from rich.progress import (
 from rich.text import Text
 
 from dance_models.config import HrnetExperiment, PredictionExperiment, RecognitionExperiment
+from dance_models.errors import DamagedFileError
+from dance_models.tables import read_note
 from pipelines.assets.training import training_folder
 from pipelines.execution.request import Request
 from pipelines.execution.runner import DatasetRun
@@ -98,7 +99,10 @@ def _epochs(request: Request, stage: Stage) -> tuple[int, int] | None:
     if not isinstance(config, RecognitionExperiment | PredictionExperiment | HrnetExperiment):
         return None
     folder = training_folder(store, stage.name, stage.digest(context))
-    states = [json.loads(p.read_text("utf-8")) for p in folder.rglob("progress.json")]
+    states = []
+    for path in folder.rglob("progress.json"):
+        with suppress(DamagedFileError):
+            states.append(read_note(path))
     if not states:
         return None
     parts = 1 + (profile.split.folds * config.seeds if config.folds else 0)

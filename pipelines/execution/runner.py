@@ -33,6 +33,10 @@ from pipelines.settings import op_config
 from pipelines.stage import ONLY_STALE_TAG, Stage
 from pipelines.storage.store import open_instance
 
+KILLED: Final = (
+    "the worker process was killed. Probably the memory ran out: close other programs and run the "
+    "same command again"
+)
 COMMAND_TAG: Final = "dance/command"
 
 
@@ -157,7 +161,7 @@ class ClipRuns:
 
     def _killed(self, clip: str) -> StageOutcome:
         stage = self.request.stages(partitioned=True)[0]
-        return StageOutcome(stage.name, clip, "failed", error="the worker process was killed")
+        return StageOutcome(stage.name, clip, "failed", error=KILLED)
 
 
 def stale_stages(request: Request, instance: dg.DagsterInstance) -> list[tuple[str, str | None]]:

@@ -3,17 +3,17 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Final
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from dance_models.annotations.image_names import Reading
-from dance_models.errors import InputError
+from dance_models.errors import DamagedFileError, InputError
 from dance_models.tables import read_metadata, read_table
 from dance_models.video.scan import scan_clips
 from pipelines.assets.pretraining import pretraining_motion
@@ -24,6 +24,7 @@ from pipelines.execution.runner import ClipRuns, DatasetRun
 from pipelines.graph import stages_of
 from pipelines.partitions import clip_keys
 from pipelines.recovery import close_dead_trainings, recover
+from pipelines.shown import shown
 from pipelines.storage.annotation_report import (
     annotation_report,
     lost_anything,
@@ -65,10 +66,11 @@ def quarantined_clips(store: Store, clips: Sequence[str]) -> dict[str, str]:
     for clip in clips:
         probe, frames = store.table("clip_probe", clip), store.table("sampled_frames", clip)
         reason = None
-        if probe.is_file():
-            reason = read_table(probe)["reason"][0]
-        if not reason and frames.is_file():
-            reason = read_metadata(frames).get("quarantined")
+        with suppress(DamagedFileError):  # what is damaged is made again
+            if probe.is_file():
+                reason = read_table(probe, columns=["reason"])["reason"][0]
+            if not reason and frames.is_file():
+                reason = read_metadata(frames).get("quarantined")
         if reason:
             reasons[clip] = reason
     return reasons
@@ -142,8 +144,12 @@ class Session:
         self.profile = self.request.profile  # with pre-trained rows, now that there is motion
 
     def _register_motion(self, motion: Path | None) -> None:
+        from dance_models.motion.read import unusable_sources
+
         folders = [self.store.raw_motion, *_given(motion)]
         files = register_motion(self.store, self.instance, folders).height
+        for problem in (p for folder in folders for p in unusable_sources(folder)):
+            self._warn(f"{problem.file}: {problem.message}; not used")
         if files:
             self.console.print(f"{files} motion files to pre-train on")
         elif motion is not None:
@@ -238,10 +244,10 @@ class Session:
         return unused_track_files(self.store, clips)
 
     def _say(self, text: str) -> None:
-        self.console.print(escape(text), soft_wrap=True)
+        self.console.print(shown(text), soft_wrap=True)
 
     def _warn(self, text: str) -> None:
-        self.console.print(f"[yellow]warning:[/] {escape(text)}", soft_wrap=True)
+        self.console.print(f"[yellow]warning:[/] {shown(text)}", soft_wrap=True)
 
     def _summarise(self, result: RunOutcome, seconds: float) -> None:
         table = Table("asset", "made", "fresh", "failed", "seconds", title="What was run")
@@ -261,7 +267,7 @@ class Session:
         for outcome in result.failed:
             where = f"{outcome.asset}[{outcome.clip}]" if outcome.clip else outcome.asset
             self.console.print(
-                f"[bold red]failed[/] {escape(where)}: {escape(outcome.error or '')}",
+                f"[bold red]failed[/] {shown(where)}: {shown(outcome.error or '')}",
                 highlight=False,
             )
         self.console.print(f"Done in {seconds:.0f} s.")

@@ -13,7 +13,9 @@ import polars as pl
 
 from dance_models.annotations.parsed_file import frame_list
 from dance_models.annotations.unread import UnusedImages, unread_files
-from dance_models.tables import read_table, write_table
+from dance_models.errors import DamagedFileError
+from dance_models.tables import read_table, table_height, write_table
+from dance_models.text import printable
 from dance_models.video.images import clip_files
 from pipelines.storage.annotation_problems import (
     ANNOTATION_REPORT,
@@ -41,10 +43,26 @@ def annotation_report(store: Store) -> pl.DataFrame:
         folder_problems(store).select(*ANNOTATION_REPORT),
         pl.DataFrame(_unread_files(store), schema=ANNOTATION_REPORT),
         file_problems(store).select(*ANNOTATION_REPORT),
-        *(read_table(table) for table in tables if table.is_file()),
+        *(table for path in tables if (table := _problems(path)) is not None),
     ]
     # A problem of a file as a whole is in the import of every clip that the file mentions.
     return pl.concat(found).unique(maintain_order=True)
+
+
+def _problems(path: Path) -> pl.DataFrame | None:
+    """The problems of a clip; None where its table is missing, or damaged and made again."""
+    try:
+        return read_table(path) if path.is_file() else None
+    except DamagedFileError:
+        return None
+
+
+def _height(path: Path) -> int:
+    """Rows of a clip's table, 0 where it is missing, or damaged and made again."""
+    try:
+        return table_height(path) if path.is_file() else 0
+    except DamagedFileError:
+        return 0
 
 
 def write_report(store: Store, report: pl.DataFrame) -> None:
@@ -67,7 +85,7 @@ def _unread_files(store: Store) -> Iterator[dict[str, Any]]:
             seen.add(path)
             among_clips = any(path.is_relative_to(clips) for clips in of_clips)
             noted = isinstance(unread, UnusedImages) and not among_clips
-            yield report_row(str(path), "noted" if noted else "not read", why)
+            yield report_row(printable(str(path)), "noted" if noted else "not read", why)
 
 
 def _files_of(clip: Path) -> list[Path]:
@@ -125,7 +143,7 @@ def report_sum(store: Store, report: pl.DataFrame) -> str:
     """What was read and what was lost, in one line."""
     clips = registered_clips(store)["clip"]
     tables = [store.table("pose_annotations", clip) for clip in clips]
-    read = sum(pl.scan_parquet(t).select(pl.len()).collect().item() for t in tables if t.is_file())
+    read = sum(map(_height, tables))
     repaired = report.filter(action="repaired")
     counts = (
         (int(report["rows"].sum()), "row", " dropped"),

@@ -14,7 +14,9 @@ import dagster as dg
 import polars as pl
 
 from dance_models.errors import InputError
+from dance_models.files import read_text
 from dance_models.tables import Schema, write_table
+from dance_models.text import printable
 from dance_models.video.images import clip_digest, clip_files, is_clip_on_disk
 from dance_models.video.names import distinct_slug
 from dance_models.video.scan import ClipEntry, Problem, scan_clips
@@ -40,6 +42,7 @@ RAW_CLIPS: Final[Schema] = {
     "fps": pl.String,  # frame rate of a folder of images by clips.csv, else ""
 }
 CORPUS_FILE: Final = "CORPUS"  # in the folder of clips or above it: one line, the corpus's name
+LONGEST_LABEL: Final = 200  # characters
 PARTITIONS: Final = "clips"  # Dagster's dynamic partitions, one key a clip
 
 
@@ -86,7 +89,9 @@ def register_clips(
         scan = scan_clips(directory)
         corpus = _corpus_of(directory)
         result.problems.extend(scan.problems)
-        rows = [report_row(p.file, "not read", p.message) for p in scan.problems]
+        rows = [
+            report_row(printable(p.file), "not read", printable(p.message)) for p in scan.problems
+        ]
         reported[str(directory.resolve())] = rows
         for entry in filter(lambda entry: ready(entry.path), scan.entries):
             key = _key(entry, {**known, **found})
@@ -225,6 +230,10 @@ def _corpus_of(directory: Path) -> str:
     """The first line of a CORPUS file in or above the folder of clips, else the folder's name."""
     for folder in (directory, directory.parent):
         path = folder / CORPUS_FILE
-        if path.is_file():
-            return path.read_text("utf-8").strip().splitlines()[0]
-    return directory.parent.name if directory.name == "clips" else directory.name
+        try:
+            lines = read_text(path, "replace").strip().splitlines()
+        except (OSError, InputError):
+            continue
+        if lines:
+            return printable(lines[0].strip())[:LONGEST_LABEL]
+    return printable(directory.parent.name if directory.name == "clips" else directory.name)

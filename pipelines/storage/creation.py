@@ -16,6 +16,7 @@ import dagster as dg
 import yaml
 
 from dance_models.errors import InputError
+from pipelines.storage.databases import header_fault
 
 CREATING: Final = ".creating"  # in Dagster's home: what is not complete yet
 CONFIG: Final = "dagster.yaml"
@@ -105,8 +106,9 @@ def _fault(path: Path) -> str | None:
     """Why a database cannot be used, None when it can, when it is missing or in use."""
     if not path.is_file():
         return None
-    if path.stat().st_size == 0 and not path.with_name(f"{path.name}-wal").is_file():
-        return "is empty"
+    seen = header_fault(path)
+    if seen is not None:
+        return seen
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as connection:
             count = connection.execute("SELECT count(*) FROM alembic_version").fetchone()[0]

@@ -9,7 +9,8 @@ from typing import Final
 import polars as pl
 
 from dance_models.config import JointDefinition
-from dance_models.tables import write_table, write_text
+from dance_models.errors import DamagedFileError
+from dance_models.tables import read_note, read_table, write_table, write_text
 from pipelines.storage.store import Store
 
 FOLDER: Final = "evaluations"
@@ -42,12 +43,12 @@ class StoredEvaluation:
     @property
     def scores(self) -> pl.DataFrame:
         """RECOGNITION_SCORES or PREDICTION_SCORES."""
-        return pl.read_parquet(self._table("scores"))
+        return read_table(self._table("scores"))
 
     @property
     def paired(self) -> pl.DataFrame:
         """PAIRED_SCORES."""
-        return pl.read_parquet(self._table("paired"))
+        return read_table(self._table("paired"))
 
     def _table(self, name: str) -> Path:
         return self.facts.with_name(f"{self.about.stem}_{name}.parquet")
@@ -75,8 +76,11 @@ def evaluations(store: Store, checkpoints: Mapping[str, str]) -> list[StoredEval
     """Those of today's checkpoints, ``checkpoints`` being row id -> sha256; by corpus and row."""
     found = []
     for path in sorted((store.path / FOLDER).glob("*/reports/*.json")):
-        plain = json.loads(path.read_text("utf-8"))
-        about = Evaluation(**{**plain, "notes": tuple(plain["notes"])})
+        try:
+            plain = read_note(path)
+            about = Evaluation(**{**plain, "notes": tuple(plain["notes"])})
+        except (DamagedFileError, LookupError, TypeError):
+            continue  # it is made again by the same command
         if checkpoints.get(about.method) == about.checkpoint_sha256:
             found.append(StoredEvaluation(about, path))
     return found

@@ -147,10 +147,17 @@ def _files_of(path: Path) -> list[Path]:
 
 
 def _content_digest(path: Path) -> str:
-    """sha256 of a file, or of the names and contents of a folder's JSON files."""
-    if path.is_file():
-        return file_digest(path)
+    """sha256 of a file, or of the names and contents of a folder's JSON files.
+
+    Of one that cannot be read it is of the name: reading it says why it is not used.
+    """
     total = hashlib.sha256()
-    for file in _files_of(path):
-        total.update(f"{file.name} {file_digest(file)}\n".encode())
+    try:
+        if path.is_file():
+            return file_digest(path)
+        for file in _files_of(path):
+            name = file.name.encode("utf-8", "surrogateescape")
+            total.update(name + f" {file_digest(file)}\n".encode())
+    except OSError as error:
+        total.update(f"unreadable {path} {error.errno}".encode())
     return total.hexdigest()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, c
 import dagster as dg
 import polars as pl
 
-from dance_models.errors import ChangedError
+from dance_models.errors import ChangedError, DamagedFileError, InputError
 from dance_models.files import steady
 from dance_models.tables import Schema, read_table
 from pipelines.storage.locks import file_lock
@@ -30,12 +30,21 @@ VERSION_TAG: Final = "dagster/data_version"  # Dagster's own tag of a data versi
 def read_registered(store: Store, asset: str, schema: Schema) -> pl.DataFrame:
     """A table of registered files, empty before the first registration.
 
-    Columns that were added after it was written read as null.
+    Columns that were added after it was written read as null. Raises InputError when the table is
+    damaged: it holds what only the user can say.
     """
     path = store.table(asset)
     if not path.is_file():
         return pl.DataFrame(schema=schema)
-    table = read_table(path)
+    try:
+        table = read_table(path)
+    except DamagedFileError as error:
+        raise InputError(
+            f"the registry {asset} of the store is damaged ({error.message})",
+            file=path,
+            hint="Restore it from a backup, or delete the file and name the folders again "
+            "(--clips, --annotations, --motion): what was made of unchanged files is kept",
+        ) from error
     added = [pl.lit(None, kind).alias(c) for c, kind in schema.items() if c not in table.columns]
     return table.with_columns(added).select(*schema)
 

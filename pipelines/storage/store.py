@@ -3,7 +3,6 @@
 The only place that knows the paths of tables, frames, models and databases.
 """
 
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -16,9 +15,16 @@ import dagster as dg
 import polars as pl
 from filelock import BaseFileLock
 
-from dance_models.errors import InputError
+from dance_models.errors import DamagedFileError, InputError
 from dance_models.rows import ROW_OF_ASSET, ROW_OF_PRETRAINING
-from dance_models.tables import file_digest, read_metadata, read_table, write_text
+from dance_models.tables import (
+    file_digest,
+    read_metadata,
+    read_note,
+    read_table,
+    table_height,
+    write_text,
+)
 from pipelines.storage.creation import (
     check_databases,
     create_databases,
@@ -147,7 +153,10 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
     def rendered_pieces(self) -> int:
         """How many pieces of rendered motion there are."""
         path = self.table("rendered_motion")
-        return int(read_metadata(path)["pieces"]) if path.is_file() else 0
+        try:
+            return int(read_metadata(path)["pieces"]) if path.is_file() else 0
+        except (DamagedFileError, LookupError, ValueError):
+            return 0  # it is rendered again
 
     @property
     def rendered(self) -> Path:
@@ -175,6 +184,10 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         path = self.output(asset)
         if not path.is_file():
             raise InputError(f"{asset} is not trained", file=path, hint=f"Materialize {asset}")
+        training = self._current(asset)
+        if training is None:
+            hint = f"Run again: {asset} is made again"
+            raise DamagedFileError("the file is damaged", file=path, hint=hint)
         for checkpoint in self.checkpoints(asset):
             if not checkpoint.is_file():
                 raise InputError(
@@ -182,24 +195,15 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
                     file=checkpoint,
                     hint=f"Materialize {asset} again",
                 )
-        return self._current(asset)
-
-    def _current(self, asset: str) -> dict[str, Any]:
-        """``current.json`` of a network that is trained. Raises InputError when it is damaged."""
-        path = self.output(asset)
-        try:
-            training = json.loads(path.read_text("utf-8"))
-        except ValueError:
-            training = None
-        if not isinstance(training, dict) or "best" not in training:
-            hint = f"Run again: {asset} is made again"
-            raise InputError("the file is damaged", file=path, hint=hint)
         return training
 
     def checkpoints(self, asset: str) -> Iterator[Path]:
-        """The checkpoints that ``current.json`` of a network names; none when it is not trained."""
-        if self.output(asset).is_file():
-            training = self._current(asset)
+        """The checkpoints that ``current.json`` of a network names; none when it is not trained.
+
+        A damaged ``current.json`` counts as none: the network is trained again.
+        """
+        training = self._current(asset)
+        if training is not None:
             further = [file for seed in training.get("fold_seeds", []) for file in seed]
             folds = [*training.get("folds", []), *further]
             for file in (training["best"], training["last"], *folds):
@@ -207,17 +211,28 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def weights_digest(self, asset: str) -> str:
         """sha256 of a network's best weights, "" when it is not trained."""
-        path = self.output(asset)
-        if not path.is_file():
-            return ""
-        return str(self._current(asset)["best"]["sha256"])
+        training = self._current(asset)
+        return "" if training is None else str(training["best"].get("sha256", ""))
+
+    def _current(self, asset: str) -> dict[str, Any] | None:
+        """``current.json`` of a network, None when it is missing or damaged."""
+        try:
+            training = read_note(self.output(asset))
+            lacking = [name for name in ("best", "last") if "path" not in training[name]]
+        except (DamagedFileError, LookupError, TypeError):
+            return None
+        return None if lacking else training
 
     def run_id(self, asset: str) -> str:
         """The MLflow run of a network's current training. Raises InputError when there is none."""
         path = self.model(asset) / "mlflow.json"
         if not path.is_file():
             raise InputError(f"{asset} is not trained", file=path, hint=f"Materialize {asset}")
-        return str(json.loads(path.read_text("utf-8"))["run_id"])
+        try:
+            return str(read_note(path)["run_id"])
+        except LookupError as error:
+            hint = f"Materialize {asset} again"
+            raise DamagedFileError("it names no run", file=path, hint=hint) from error
 
     @property
     def reports(self) -> Path:
@@ -328,11 +343,9 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 def _height(table: Path) -> int | None:
     """Rows of a table, 0 when it is not there, None when it cannot be read."""
-    if not table.is_file():
-        return 0
     try:
-        return int(pl.scan_parquet(table).select(pl.len()).collect().item())
-    except (pl.exceptions.PolarsError, OSError):
+        return table_height(table) if table.is_file() else 0
+    except DamagedFileError:
         return None
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from dance_models.errors import DamagedFileError
 from dance_models.tables import read_metadata
 from pipelines.storage.folders import registered_folders
 from pipelines.storage.store import Store
@@ -16,7 +17,10 @@ TRACK_NOTES: Final = "track_notes"
 
 def track_notes(store: Store, clip: str) -> tuple[int, str] | None:
     """How much of a clip's files was left out, and what the estimator said; None for nothing."""
-    stated = read_metadata(store.table("pose_tracks", clip)).get(TRACK_NOTES)
+    try:
+        stated = read_metadata(store.table("pose_tracks", clip)).get(TRACK_NOTES)
+    except DamagedFileError:
+        return None
     if stated is None:
         return None
     lost, first, *others = json.loads(stated)

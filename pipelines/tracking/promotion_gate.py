@@ -14,10 +14,10 @@ from typing import Any, Final
 import polars as pl
 
 from dance_models.config import GateConfig
-from dance_models.errors import InputError
+from dance_models.errors import DamagedFileError, InputError
 from dance_models.evaluation.gate import Criterion, Decision, Evidence, decide
 from dance_models.profiles import PROFILES
-from dance_models.tables import file_digest, write_text
+from dance_models.tables import file_digest, read_note, write_text
 from pipelines.storage.store import Store
 from pipelines.tracking.kept_versions import keep_versions
 from pipelines.tracking.lineage_record import (
@@ -100,7 +100,12 @@ def approval(store: Store, task: str) -> str:
     path = store.output(CHAMPION_ASSETS[task])
     if not path.is_file():
         return ""
-    last = json.loads(path.read_text("utf-8"))
+    try:
+        last = read_note(path)
+    except DamagedFileError:  # the gate runs again
+        return ""
+    if last.get("state", "") == "" or "version" not in last:
+        return ""
     if last["state"] != AWAITING:
         return str(last["approved_by"])
     return Registry(Tracker(store), task).tags(last["version"]).get(APPROVED_BY_TAG, "")
@@ -150,7 +155,7 @@ def _register_candidate(registry: Registry, asset: str) -> Candidate:
             file=store.output(asset),
             hint=f"Materialize {asset} first",
         )
-    logged = json.loads((store.model(asset) / "mlflow.json").read_text("utf-8"))
+    logged = read_note(store.model(asset) / "mlflow.json")
     run_id, model_id = logged["run_id"], logged["model_id"]
     checkpoint = store.path / training["best"]["path"]
     digest = file_digest(checkpoint)

@@ -13,6 +13,7 @@ from typing import Final
 
 import polars as pl
 
+from dance_models.tables import read_table
 from pipelines.storage.store import Store
 from pipelines.tracking.tracker import Tracker
 
@@ -51,7 +52,7 @@ def read_scores(
     scored = (tags.get(SCORED_CHECKPOINT_TAG + report), tags.get(SCORED_TABLE_TAG + report))
     if scored != (checkpoint_sha256, store.digest(report)):
         return None
-    table = pl.read_parquet(store.output(report))
+    table = read_table(store.output(report))
     rows = table.filter(pl.col("split") == "test", pl.col("method") == method)
     # The method's own checkpoint is the first seed; without further seeds the column is null.
     return rows.filter(pl.col("seed").eq_missing(pl.lit(rows["seed"].min(), pl.Int64)))

@@ -27,6 +27,7 @@ from pipelines.processes import EXIT_INTERRUPTED, TRAINING_STOP_S, stop_on_signa
 from pipelines.storage.locks import file_lock, owned
 from pipelines.storage.store import Store
 from pipelines.tracking.tracker import EXAMPLE, Tracker, short_digest
+from pipelines.training.child_error import write_error
 from pipelines.training.finished import finished_result, write_result
 
 FIXED: Final = "fixed_split"
@@ -267,7 +268,12 @@ def main() -> None:
     end_with_starter(TRAINING_STOP_S)
     try:
         with open_dagster_pipes() as pipes:
-            run(pipes, dict(pipes.extras))
+            job = dict(pipes.extras)
+            try:
+                run(pipes, job)
+            except Exception as error:
+                write_error(Path(job["folder"]), error)
+                raise
     except KeyboardInterrupt:  # its epochs are saved; a traceback would hide that message
         sys.exit(EXIT_INTERRUPTED)
 

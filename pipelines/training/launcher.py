@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -11,6 +12,7 @@ from dance_models.processes import STARTER
 from pipelines.known_warnings import known_warnings_ignored
 from pipelines.processes import TRAINING_STOP_S
 from pipelines.tracking.tracker import MLFLOW_ENVIRONMENT
+from pipelines.training.child_error import error_of, forget_error
 
 
 class TrainingLauncher(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -26,20 +28,25 @@ class TrainingLauncher(dg.ConfigurableResource):  # type: ignore[type-arg]
     ) -> Mapping[str, Any]:
         """Run one training; returns the message it reported at its end.
 
-        Raises Dagster's Pipes execution error when the child fails, and Failure when it reports
-        nothing.
+        Raises InputError when the child fails, with the child's own message where it left one, and
+        Failure when it reports nothing.
         """
         with known_warnings_ignored():  # parts of Pipes are a preview
             return self._run(context, job)
 
     def _run(self, context: dg.AssetExecutionContext, job: Mapping[str, Any]) -> Mapping[str, Any]:
         client = dg.PipesSubprocessClient(termination_timeout_seconds=self.termination_timeout_s)
-        completed = client.run(
-            context=context,
-            command=[sys.executable, "-m", "pipelines.training.child"],
-            extras=dict(job),
-            env={**MLFLOW_ENVIRONMENT, STARTER: str(os.getpid())},
-        )
+        folder = Path(job["folder"])
+        forget_error(folder)
+        try:
+            completed = client.run(
+                context=context,
+                command=[sys.executable, "-m", "pipelines.training.child"],
+                extras=dict(job),
+                env={**MLFLOW_ENVIRONMENT, STARTER: str(os.getpid())},
+            )
+        except Exception as failure:
+            raise error_of(folder, failure) from failure
         messages = completed.get_custom_messages()
         if not messages:
             raise dg.Failure("The training ended without reporting a result; see its log above.")

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from dance_models.annotations.canonical import shown
 from dance_models.errors import InputError
 
 _FRAME_KEYS: Final = (
@@ -12,6 +13,7 @@ _FRAME_KEYS: Final = (
     *("frameNumber", "frameId", "image_id"),
 )
 _LIST_KEYS: Final = ("frames", "results", "poses", "predictions", "data")
+MOST_FRAMES: Final = 100_000_000  # of a clip: 38 days at 30 frames/s
 _MOST_DIGITS: Final = 18  # Python refuses to convert very long numbers
 
 
@@ -26,8 +28,8 @@ def frame_index(value: Any, what: str) -> int:
     """A frame index as a number, in digits, or at the end of a file name. Raises InputError."""
     if isinstance(value, str):
         return number_in(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise InputError(f"{what} is {str(value)[:40]}, not a frame index from 0")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_FRAMES:
+        raise InputError(f"{what} is {shown(value)}, not a frame index from 0")
     return value
 
 
@@ -35,8 +37,8 @@ def number_in(name: str) -> int:
     """The last number in a file name: ``dance_000012_keypoints.json`` is frame 12."""
     digits = _numbers(name)
     if not digits:
-        raise InputError(f"{name!r} holds no frame number")
-    return int(digits[-1])
+        raise InputError(f"{shown(name)} holds no frame number")
+    return frame_index(int(digits[-1]), "the number in the name")
 
 
 def numbers_in(names: Sequence[str]) -> list[int]:

@@ -9,8 +9,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from dance_models.arrays import check_hdf
 from dance_models.errors import InputError
 from dance_models.estimators.pose_track import Reading, joints_named
+from dance_models.text import brief
 
 AS_CSV: Final = "Export it as analysis CSV (File > Export Analysis CSV, or sleap-convert)"
 # The first bytes of every HDF5 file.
@@ -23,9 +25,12 @@ def kind_of_hdf5(path: Path) -> str:
 
     try:
         with h5py.File(path, "r") as file:
+            check_hdf(file, path)
             keys = set(file.keys())
-    except OSError as error:
-        raise InputError(f"not a readable HDF5 file ({error})", file=path) from error
+    except InputError:
+        raise
+    except (OSError, RuntimeError, ValueError, LookupError, TypeError) as error:
+        raise InputError(f"not a readable HDF5 file ({brief(error)})", file=path) from error
     if {"tracks", "node_names"} <= keys:
         return "sleap-h5"
     if {"frames", "instances"} <= keys:
@@ -39,7 +44,11 @@ def read_analysis(path: Path, reading: Reading) -> None:
 
     reading.format = "sleap-h5"
     with h5py.File(path, "r") as file:
-        names = joints_named([_text(name) for name in file["node_names"][()]])
+        try:
+            named = [_text(name) for name in file["node_names"][()]]
+        except TypeError as error:
+            raise InputError("'node_names' is no list", file=path, hint=AS_CSV) from error
+        names = joints_named(named)
         tracks = np.asarray(file["tracks"][()], dtype=np.float64)
         scores = np.asarray(file["point_scores"][()]) if "point_scores" in file else None
     if tracks.ndim != 4 or tracks.shape[1:3] != (2, len(names)):
@@ -61,7 +70,7 @@ def read_project(path: Path, reading: Reading) -> None:
     try:
         labels = sleap_io.load_slp(str(path), open_videos=False)
     except Exception as error:  # HDF5, JSON and key errors of many types
-        raise InputError(f"not a readable SLEAP project ({error})", file=path) from error
+        raise InputError(f"not a readable SLEAP project ({brief(error)})", file=path) from error
     if len(labels.videos) > 1:
         raise InputError(
             f"the project has {len(labels.videos)} videos", file=path, hint="Export one a file"

@@ -6,13 +6,20 @@ nose.y, nose.score, ...`` and one row a person.
 """
 
 import csv
+import io
+import pickle
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import h5py
+import numpy as np
+
 from dance_models.errors import InputError
 from dance_models.estimators.pose_forms.fields import frame_index, number_in
 from dance_models.estimators.pose_track import Reading, joints_named
+from dance_models.files import read_file
+from dance_models.text import brief
 
 _HEADER: Final = ("scorer", "individuals", "bodyparts", "coords")
 DEEPLABCUT_AS_CSV: Final = (
@@ -20,16 +27,21 @@ DEEPLABCUT_AS_CSV: Final = (
     "deeplabcut.analyze_videos_converth5_to_csv for what was analysed before"
 )
 
+_LONGEST_LABELS: Final = 1_000_000  # bytes
+MOST_CELLS: Final = 12_000_000  # at about 60 bytes each
+
 Rows = list[list[str]]
 
 
 def rows_of(path: Path) -> Rows:
     """All rows of a CSV. Raises InputError when it is none."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            return [row for row in csv.reader(handle) if row]
+        text = read_file(path).decode("utf-8-sig")
+        if (cells := text.count(",") + text.count("\n")) > MOST_CELLS:
+            raise InputError(f"the table has {cells} cells, more than {MOST_CELLS}", file=path)
+        return [row for row in csv.reader(io.StringIO(text, newline="")) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"not a readable CSV ({error})", file=path) from error
+        raise InputError(f"not a readable CSV ({brief(error)})", file=path) from error
 
 
 def is_deeplabcut(rows: Rows) -> bool:
@@ -132,30 +144,51 @@ def _sleap_values(
 
 
 def read_deeplabcut_h5(path: Path, reading: Reading) -> None:
-    """Add all people of DeepLabCut's table in HDF5, which needs ``tables``. Raises InputError."""
+    """Add all people of DeepLabCut's table in HDF5, as pandas writes it. Raises InputError.
+
+    The names of its columns are a pickle of texts: it is read without the means to run anything.
+    """
     reading.format = "deeplabcut-h5"
     try:
-        import pandas
-        import tables  # noqa: F401  # what pandas reads HDF5 with
-    except ImportError as error:
-        raise InputError(
-            "this looks like DeepLabCut's H5, which needs the package 'tables' to be read",
-            file=path,
-            hint=DEEPLABCUT_AS_CSV,
-        ) from error
-    try:
-        frame = pandas.read_hdf(path)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"not a readable table ({error})", file=path) from error
-    levels = list(frame.columns.names)
-    if "bodyparts" not in levels or "coords" not in levels:
+        with h5py.File(path, "r") as file:
+            group = next(g for g in file.values() if isinstance(g, h5py.Group) and "table" in g)
+            columns = _plain(group.attrs["non_index_axes"])[0][1]
+            table = group["table"][()]
+            values = np.concatenate(
+                [np.atleast_2d(table[f].T).T for f in table.dtype.names if f.startswith("values_")],
+                axis=1,
+            )
+            labels = [tuple(map(str, column)) for column in columns]
+            rows = [
+                [str(index), *("" if np.isnan(v) else v for v in row)]
+                for index, row in zip(table["index"].tolist(), values.tolist(), strict=True)
+            ]
+    except (
+        OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError, StopIteration,
+        pickle.UnpicklingError, EOFError,
+    ) as error:  # fmt: skip
+        why = f"not a table as DeepLabCut writes it ({brief(error)})"
+        raise InputError(why, file=path, hint=DEEPLABCUT_AS_CSV) from error
+    if not labels or {len(label) for label in labels} - {3, 4} or len(labels) != values.shape[1]:
         raise InputError("the table has no body parts", file=path, hint=DEEPLABCUT_AS_CSV)
-    parts = frame.columns.get_level_values("bodyparts")
-    several = "individuals" in levels
-    who = frame.columns.get_level_values("individuals") if several else [""] * len(parts)
-    coords = frame.columns.get_level_values("coords")
-    rows = [
-        [str(index), *("" if pandas.isna(value) else value for value in row)]
-        for index, row in zip(frame.index, frame.to_numpy().tolist(), strict=True)
-    ]
-    read_wide(rows, (list(who), list(parts), [str(c).lower() for c in coords]), reading)
+    who = [label[1] if len(label) == 4 else "" for label in labels]
+    parts, coords = [label[-2] for label in labels], [label[-1].lower() for label in labels]
+    read_wide(rows, (who, parts, coords), reading)
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Loads lists, tuples, texts and numbers; anything that names code is refused."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        raise pickle.UnpicklingError(f"it names {module}.{name}")
+
+    def persistent_load(self, identity: object) -> Any:
+        raise pickle.UnpicklingError("it refers to something outside of it")
+
+
+def _plain(stored: Any) -> Any:
+    """What a pickle of plain values holds. Raises UnpicklingError and others."""
+    data = stored.tobytes() if hasattr(stored, "tobytes") else bytes(stored)
+    if len(data) > _LONGEST_LABELS:
+        raise ValueError(f"labels of {len(data)} bytes")
+    return _PlainUnpickler(io.BytesIO(data)).load()

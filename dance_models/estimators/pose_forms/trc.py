@@ -14,6 +14,8 @@ import numpy as np
 from dance_models.errors import InputError
 from dance_models.estimators.pose_forms.fields import frame_index
 from dance_models.estimators.pose_track import Reading, joints_named
+from dance_models.files import read_text
+from dance_models.text import brief
 
 MAGIC: Final = b"PathFileType"
 _HINT: Final = "Give the JSON of the 2-D estimator (Pose2Sim: NAME_json), or Sports2D's *_px_*.trc"
@@ -47,9 +49,9 @@ def read_files(files: Sequence[Path], reading: Reading) -> None:
 def _table(file: Path) -> tuple[tuple[str, ...], list[int], np.ndarray]:
     """Joints, frames, and positions (T, J, 3). Raises InputError."""
     try:
-        lines = file.read_text("utf-8-sig").splitlines()
+        lines = read_text(file).splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read ({error})", file=file) from error
+        raise InputError(f"cannot be read ({brief(error)})", file=file) from error
     start = next((i for i, line in enumerate(lines) if line.startswith("Frame#")), None)
     if start is None:
         raise InputError("the TRC has no line 'Frame#'", file=file)

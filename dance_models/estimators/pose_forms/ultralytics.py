@@ -15,6 +15,8 @@ from dance_models.estimators.pose_forms.coco_json import without_origin
 from dance_models.estimators.pose_forms.fields import numbers_in
 from dance_models.estimators.pose_models import models_of
 from dance_models.estimators.pose_track import Reading
+from dance_models.files import read_text
+from dance_models.text import brief
 
 _BEFORE_KEYPOINTS: Final = 5  # class and box
 
@@ -55,9 +57,9 @@ def read_texts(files: Sequence[Path], reading: Reading) -> None:
         reading.frames.add(frame - first)
         with reading.attempt(frame - first, file):
             try:
-                lines = file.read_text("utf-8").splitlines()
+                lines = read_text(file).splitlines()
             except (OSError, UnicodeDecodeError) as error:
-                raise InputError(f"cannot be read ({error})") from error
+                raise InputError(f"cannot be read ({brief(error)})") from error
             for line in lines:
                 with reading.attempt(frame - first, file):
                     reading.add(frame - first, keypoints_of_line(line))

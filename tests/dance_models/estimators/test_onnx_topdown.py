@@ -250,9 +250,9 @@ def test_unreadable_models_and_descriptions(tmp_path) -> None:
     with pytest.raises(InputError, match=r"tiny\.onnx: not a usable ONNX model"):
         OnnxTopDown(describe(tmp_path), tmp_path)
     (tmp_path / "tiny.json").write_text("{")
-    with pytest.raises(InputError, match="not valid JSON"):
+    with pytest.raises(InputError, match="is not JSON"):
         OnnxTopDown(tmp_path / "tiny.json", tmp_path)
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="cannot be read"):
         OnnxTopDown(tmp_path / "gone.json", tmp_path)
 
 

@@ -453,9 +453,9 @@ def test_bad_frames_are_missing_frames(tmp_path) -> None:
     assert sorted(track.people) == [0, 7]
     assert track.notes == (
         "a: 5 bad entries were left out: "
-        "a_000001.json: frame 1: not valid JSON (Expecting property name enclosed in double "
+        "a_000001.json: frame 1: is not JSON (Expecting property name enclosed in double "
         "quotes: line 1 column 2 (char 1)); "
-        "a_000002.json: frame 2: not valid JSON (Expecting value: line 1 column 1 (char 0)); "
+        "a_000002.json: frame 2: is not JSON (Expecting value: line 1 column 1 (char 0)); "
         "frame 4: the body is empty; and 2 more",
         "a: 1 frames without a person (frame 5)",
     )
@@ -463,7 +463,7 @@ def test_bad_frames_are_missing_frames(tmp_path) -> None:
 
 def test_when_all_frames_are_bad_the_clip_is(tmp_path) -> None:
     folder = save_all(tmp_path / "a", {"a_1.json": "{", "a_2.json": "["})
-    with pytest.raises(InputError, match=r"not valid JSON.*and 1 more.*no frame can be read"):
+    with pytest.raises(InputError, match=r"is not JSON.*and 1 more.*no frame can be read"):
         read_track(folder)
 
 

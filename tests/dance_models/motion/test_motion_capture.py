@@ -116,7 +116,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert not holds_positions(tmp_path / "track.npy")
     (tmp_path / "broken.npz").write_bytes(b"not an array")
     assert not holds_positions(tmp_path / "broken.npz")
-    with pytest.raises(InputError, match=r"broken.npz: cannot be read"):
+    with pytest.raises(InputError, match=r"broken.npz: is not a readable array"):
         read_captures(tmp_path / "broken.npz", "broken.npz", 60.0)
     (tmp_path / "short.bvh").write_text(person_bvh(2), "utf-8")
     with pytest.raises(InputError, match=r"short.bvh: fewer than two frames"):

@@ -99,7 +99,7 @@ def test_array_tracks(tmp_path: Path) -> None:
         (np.full((4, 17, 2), 0.5), "fractions"),
         (np.full((4, 17, 2), 1e9), "not a coordinate"),
         (np.full((4, 17, 2), "x"), "shape"),
-        (np.full((4, 17, 2), None), "not a readable array"),  # pickled
+        (np.full((4, 17, 2), None), "a pickle, which is never opened"),  # pickled
     ],
 )
 def test_bad_arrays(tmp_path: Path, array: np.ndarray, message: str) -> None:

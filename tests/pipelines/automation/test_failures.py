@@ -8,7 +8,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import dagster as dg
 import pytest
 
-from pipelines.automation.failures import failure_message, failure_sensor
+from dance_models.errors import VideoError
+from pipelines.automation.failures import (
+    failure_message,
+    failure_sensor,
+    shown_address,
+    why_not_delivered,
+)
 from pipelines.automation.switches import AutomationSettings
 
 
@@ -25,8 +31,23 @@ def a_job() -> None:
     breaks()
 
 
-def failed(instance: dg.DagsterInstance) -> dg.RunFailureSensorContext:
-    result = a_job.execute_in_process(instance=instance, raise_on_error=False)
+@dg.op
+def refuses() -> None:
+    try:
+        int("no number")
+    except ValueError as error:
+        raise VideoError("is cut off", file="a.mp4", hint="Copy it again") from error
+
+
+@dg.job
+def other_job() -> None:
+    refuses()
+
+
+def failed(
+    instance: dg.DagsterInstance, job: dg.JobDefinition = a_job
+) -> dg.RunFailureSensorContext:
+    result = job.execute_in_process(instance=instance, raise_on_error=False)
     return dg.build_run_status_sensor_context(
         sensor_name="run_failed",
         dagster_event=result.get_run_failure_event(),
@@ -76,3 +97,25 @@ def test_a_dead_webhook_is_logged_and_raises_nothing() -> None:
         for url in ("http://127.0.0.1:9/none", "no url", None):
             failure_sensor(AutomationSettings(failure_webhook=url))(context)
         assert failure_message(context, "http://127.0.0.1:3000")["failures"]
+
+
+def test_the_error_with_the_hint_is_told_rather_than_its_cause() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        message = failure_message(failed(instance, other_job), "http://127.0.0.1:3000")
+    assert message["error"] == "a.mp4: is cut off. Copy it again"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:9/s3cret?token=s3cret",
+        "http://127.0.0.1:9/s3cret\x01",
+        "http://127.0.0.1:9/s3cret a",
+        "s3cret://s3cret",
+        "http://[s3cret",
+        "file:///s3cret",
+    ],
+)
+def test_the_token_in_a_webhook_is_never_told(url: str) -> None:
+    told = f"{why_not_delivered(url, {})} {shown_address(url)} {AutomationSettings(failure_webhook=url)}"
+    assert "s3cret" not in told

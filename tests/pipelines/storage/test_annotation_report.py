@@ -207,7 +207,7 @@ def test_links_and_folders_out_of_reach_are_named(
             "not read",
             "is a link to a folder, and links to folders are not followed: name that folder",
         ),
-        "gone.json": ("not read", "is a link that leads nowhere"),
+        "gone.json": ("not read", "the link leads nowhere"),
         "locked": ("not read", "cannot be read (Permission denied)"),
         "film.gif": ("not read", "is a video: give its folder as --clips"),
         "ann": ("noted", "holds 1 images, which are not used by themselves"),
