@@ -117,5 +117,6 @@ def test_the_error_with_the_hint_is_told_rather_than_its_cause() -> None:
     ],
 )
 def test_the_token_in_a_webhook_is_never_told(url: str) -> None:
-    told = f"{why_not_delivered(url, {})} {shown_address(url)} {AutomationSettings(failure_webhook=url)}"
+    settings = AutomationSettings(failure_webhook=url)
+    told = f"{why_not_delivered(url, {})} {shown_address(url)} {settings}"
     assert "s3cret" not in told
