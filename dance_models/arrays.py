@@ -136,7 +136,10 @@ def check_hdf(file: "h5py.File", path: str | Path) -> None:
         wrong = elsewhere or too_large
         return InputError(f"its {name[:60]!r} {why}", file=path) if wrong else None
 
-    fault = file.visititems_links(look)
+    try:
+        fault = file.visititems_links(look)
+    except SystemError as error:  # a damaged name, which h5py cannot decode within the visit
+        raise InputError("it is a damaged HDF5 file", file=path) from error
     if isinstance(fault, InputError):
         raise fault
 

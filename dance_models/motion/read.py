@@ -27,6 +27,7 @@ _ARRAYS: Final = (".npy", ".npz")
 _SUFFIXES: Final = (".bvh", ".json", *_ARRAYS)
 _FRAME_FILE: Final = "_keypoints.json"  # OpenPose: one file a frame, so the folder is the track
 _LEAST_FRAMES: Final = 2
+_FARTHEST: Final = 1e9  # of any unit of length
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,8 @@ def _views(
     kind: Kind,
     options: MotionOptions,
 ) -> Iterator[MotionClip]:
+    if np.abs(np.nan_to_num(points, nan=0.0)).max(initial=0.0) > _FARTHEST:
+        raise InputError(f"positions beyond {_FARTHEST:g} cannot be those of a person")
     size = options.ranges.width, options.ranges.height
     for view in range(options.cameras):
         camera = random_camera(points, _generator(options.seed, source, view), options.ranges)

@@ -150,7 +150,7 @@ def open_video(path: Path) -> Any:
                 file=path,
                 hint="Give the video itself: the content of a list says nothing about its pictures",
             )
-        return av.open(f"file:{path.absolute()}", options=_OPTIONS)
+        return av.open(f"file:{path.absolute()}", options=_OPTIONS, metadata_errors="replace")
     except OSError as error:  # PyAV's errors are OSErrors or ValueErrors too
         raise VideoError(_reason(error), file=path, hint=hint_for(error)) from error
     except av.error.FFmpegError as error:

@@ -9,6 +9,7 @@ import argparse
 import faulthandler
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -24,6 +25,9 @@ HERE = Path(__file__).parent
 MEMORY_BYTES = 1_000_000_000  # beyond what the process has before the first input
 SECONDS = 20  # of one input, also on a busy machine
 BATCH_SECONDS = 3600
+
+
+_GUARDED = re.compile(r"cannot be read as [\w ]+ \((\w+(?:Error|Exception|Warning)): ")
 
 
 class TooSlowError(Exception):
@@ -44,6 +48,7 @@ def _one(name: str, inputs: int, start: int) -> None:
 
     faulthandler.enable()
     case, slowest, refused = CASES[name], 0.0, 0
+    guarded: dict[str, str] = {}  # what only the last guard of the reader caught, by type
     signal.signal(signal.SIGALRM, _ring)
     with tempfile.TemporaryDirectory() as temporary:
         valid, folder = Path(temporary) / "valid", Path(temporary) / "in"
@@ -67,6 +72,8 @@ def _one(name: str, inputs: int, start: int) -> None:
             try:
                 texts = texts_of(case, folder)
                 refused += bool(texts)
+                for kind in filter(None, map(_GUARDED.search, texts)):
+                    guarded.setdefault(kind[1], f"seed {seed}: {kind.string}"[:300])
                 if any(text != printable(text) for text in texts):
                     raise AssertionError("a text has control characters")
                 if sorted(path for path in folder.rglob("*") if path.is_file()) != files:
@@ -82,6 +89,8 @@ def _one(name: str, inputs: int, start: int) -> None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
     if peak > MEMORY_BYTES:
         print(json.dumps({"seed": -1, "error": f"used {peak / 1e6:.0f} MB more"}))
+    for kind, text in guarded.items():
+        print(json.dumps({"guarded": kind, "text": text}))
     print(json.dumps({"refused": refused, "slowest": slowest, "megabytes": peak / 1e6}))
 
 
@@ -100,6 +109,10 @@ def _run(name: str, inputs: int, start: int) -> tuple[int, list[str], dict[str, 
             lines = places.read().splitlines()
         told = [json.loads(line) for line in child.stdout.splitlines() if line.startswith("{")]
         failures += [f"{name}, seed {t['seed']}: {t['error']}" for t in told if "seed" in t]
+        notes = [
+            f"{name}: only the last guard caught this, {t['text']}" for t in told if "text" in t
+        ]
+        print("\n".join(notes), end="\n" if notes else "")
         for end in (t for t in told if "refused" in t):
             figures["refused"] += end["refused"]
             figures["slowest"] = max(figures["slowest"], end["slowest"])

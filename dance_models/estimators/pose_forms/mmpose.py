@@ -5,11 +5,13 @@ A video is a list of ``{"frame_id", "instances": [...]}``, alone or below ``inst
 ``keypoints`` [[x, y], ...] and ``keypoint_scores``, with or without a batch dimension.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from dance_models.errors import InputError
 from dance_models.estimators.pose_forms.coco_json import without_origin
 from dance_models.estimators.pose_track import Reading, joints_named
+
+_DIGITS: Final = 6  # of a joint's number
 
 
 def is_frame(document: Any) -> bool:
@@ -42,7 +44,11 @@ def names_of(document: dict[str, Any]) -> tuple[str, ...] | None:
     """The joints in the order of ``meta_info``, None where it does not name them."""
     meta = document.get("meta_info")
     by_id = meta.get("keypoint_id2name") if isinstance(meta, dict) else None
-    if isinstance(by_id, dict) and by_id and all(str(k).isdigit() for k in by_id):
+    if (
+        isinstance(by_id, dict)
+        and by_id
+        and all(k.isdecimal() and len(k) <= _DIGITS for k in by_id)
+    ):
         return joints_named([by_id[key] for key in sorted(by_id, key=int)])
     if isinstance(by_id, list) and by_id:
         return joints_named(by_id)

@@ -125,8 +125,12 @@ def read_sleap(rows: Rows, reading: Reading) -> None:
     nodes = [name.removesuffix(".x") for name in header if name.endswith(".x")]
     names = joints_named(nodes)
     place = {name: i for i, name in enumerate(header)}
+    if lacking := [node for node in nodes if f"{node}.y" not in place]:
+        raise InputError(f"there is no column {lacking[0]}.y")
     for row in rows[1:]:
         with reading.attempt():
+            if len(row) != len(header):
+                raise InputError(f"{len(row)} cells where the header has {len(header)}")
             frame = _frame_of(row[place["frame_idx"]])
             reading.frames.add(frame)
             with reading.attempt(frame):

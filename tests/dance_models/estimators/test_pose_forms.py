@@ -453,9 +453,9 @@ def test_bad_frames_are_missing_frames(tmp_path) -> None:
     assert sorted(track.people) == [0, 7]
     assert track.notes == (
         "a: 5 bad entries were left out: "
-        "a_000001.json: frame 1: is not JSON (Expecting property name enclosed in double "
-        "quotes: line 1 column 2 (char 1)); "
-        "a_000002.json: frame 2: is not JSON (Expecting value: line 1 column 1 (char 0)); "
+        "a_000001.json: frame 1: is not JSON (line 1: Expecting property name enclosed in "
+        "double quotes); "
+        "a_000002.json: frame 2: is not JSON (line 1: Expecting value); "
         "frame 4: the body is empty; and 2 more",
         "a: 1 frames without a person (frame 5)",
     )
