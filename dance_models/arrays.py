@@ -4,6 +4,7 @@ Arrays of Python objects are pickles, which run code when they are loaded: they 
 """
 
 import io
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -50,7 +51,7 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
         raise InputError(f"cannot be read ({error.strerror or brief(error)})", file=path) from error
     except (
         zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError,
-        OverflowError, SyntaxError, TypeError,
+        OverflowError, SyntaxError, TypeError, tokenize.TokenError,
     ) as error:  # fmt: skip
         raise InputError(f"is not a readable array ({brief(error)})", file=path) from error
 
