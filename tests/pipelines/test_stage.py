@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
+from time import sleep
 from typing import Any, cast
 
 import dagster as dg
@@ -33,7 +34,7 @@ from pipelines.stage import (
     inputs_digest,
     last_materialization,
 )
-from pipelines.storage.locks import holder
+from pipelines.storage.locks import holder, owned
 from pipelines.storage.manifests import read_manifest
 from pipelines.storage.registration import VERSION_TAG
 from pipelines.storage.store import Store
@@ -52,7 +53,6 @@ class Bench:
     content: int = 1
     computed: int = 0
     fails: bool = False
-    while_computing: Callable[[], None] = lambda: None
 
     def stage(self, **declared: Any) -> Stage:
         @Stage(
@@ -67,7 +67,6 @@ class Bench:
             if self.fails:
                 raise RuntimeError("half-way")
             self.computed += 1
-            self.while_computing()
             table = pl.DataFrame({"x": [self.content]})
             write_table(table, context.store.table("numbers"))
             write_table(table, context.store.table("audit"))
@@ -215,32 +214,34 @@ def test_a_store_from_before_manifests_is_judged_as_before(bench: Bench) -> None
 
 
 def test_a_second_run_waits_for_the_first_and_uses_its_result(bench: Bench) -> None:
-    begun, go_on = Event(), Event()
+    """The other process holds the lock, and its result appears while this one waits."""
+    bench.run()
+    main, lock = bench.store.table("numbers"), bench.store.lock("numbers")
+    result = main.read_bytes()
+    main.unlink()
+    held, computed_meanwhile = Event(), []
 
-    def wait() -> None:
-        begun.set()
-        assert go_on.wait(60)
+    def other() -> None:
+        with owned(lock, "numbers", lambda text: None):
+            held.set()
+            sleep(2)
+            computed_meanwhile.append(bench.computed)
+            main.write_bytes(result)
 
-    bench.while_computing = wait
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(bench.run)
-        assert begun.wait(60)
-        assert holder(bench.store.lock("numbers")) is not None
-        second = pool.submit(bench.run)
-        with pytest.raises(TimeoutError):
-            second.result(timeout=1)
-        go_on.set()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(other)
+        assert held.wait(60)
+        assert holder(lock) is not None
+        last = bench.run()
         first.result(timeout=60)
-        second.result(timeout=60)
+    assert computed_meanwhile == [1], "it did not wait"
     assert bench.computed == 1, "it was made twice"
-    last = last_materialization(bench.instance, "numbers", None)
-    assert last is not None and last.metadata[REUSED].value
-    assert holder(bench.store.lock("numbers")) is None
-    logs = [entry.user_message for run in bench.instance.get_runs() for entry in
-            bench.instance.all_logs(run.run_id)]  # fmt: skip
-    waiting = [text for text in logs if "waiting for it" in text]
-    assert len(waiting) == 1
-    assert f"numbers is in use by process {os.getpid()} on " in waiting[0]
+    assert last.metadata[REUSED].value
+    assert holder(lock) is None
+    run = bench.instance.get_runs(limit=1)[0]
+    logs = [entry.user_message for entry in bench.instance.all_logs(run.run_id)]
+    (waiting,) = [text for text in logs if "waiting for it" in text]
+    assert f"numbers is in use by process {os.getpid()} on " in waiting
 
 
 def test_the_result_is_recorded_before_the_lock_is_released(

@@ -168,7 +168,8 @@ def test_trainings_without_pre_training_keep_their_digests(store: Store) -> None
     assert set(inputs("stga_net_pretrained")) == {*plain, "initial"}
     current = store.output("pretrained_stga_net")
     current.parent.mkdir(parents=True)
-    current.write_text(json.dumps({"best": {"sha256": "abc"}}))
+    best, last = {"path": "best.pt", "sha256": "abc"}, {"path": "last.pt", "sha256": "def"}
+    current.write_text(json.dumps({"best": best, "last": last}))
     assert inputs("stga_net_pretrained")["initial"] == "abc"
 
 

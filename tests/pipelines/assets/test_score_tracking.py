@@ -18,7 +18,8 @@ def open_run(case: Case, asset: str) -> str:
     folder.mkdir(parents=True)
     run_id = case.tracker.open_run(folder, asset, {})
     (folder / "mlflow.json").write_text(json.dumps({"run_id": run_id}))
-    (folder / "current.json").write_text(json.dumps({"best": {"sha256": f"sha of {asset}"}}))
+    files = {name: {"path": name, "sha256": f"sha of {asset}"} for name in ("best", "last")}
+    (folder / "current.json").write_text(json.dumps(files))
     return run_id
 
 

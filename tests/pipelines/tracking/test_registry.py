@@ -330,8 +330,8 @@ def test_a_network_trained_on_other_splits_is_not_evaluated(case: Case) -> None:
 def test_promoting_without_a_registry(tmp_path: Path) -> None:
     store = ["--store", str(tmp_path)]
     for arguments, message in (
-        (["promote", "prediction"], "there is no model registry here"),
-        (["rollback", "singing"], "there is no task 'singing'"),
+        (["promote", "prediction"], "there is no store here"),
+        (["rollback", "prediction"], "there is no store here"),
     ):
         result = CliRunner().invoke(make_app(), [*arguments, *store])
         assert result.exit_code == 2
