@@ -336,3 +336,10 @@ def test_promoting_without_a_registry(tmp_path: Path) -> None:
         result = CliRunner().invoke(make_app(), [*arguments, *store])
         assert result.exit_code == 2
         assert message in " ".join(result.output.split())
+
+
+def test_a_task_that_there_is_not_is_named(case: Case) -> None:
+    arguments = ["rollback", "singing", "--store", str(case.store.path)]
+    result = CliRunner().invoke(make_app(), arguments)
+    assert result.exit_code == 2
+    assert "there is no task 'singing'" in " ".join(result.output.split())
