@@ -12,7 +12,7 @@ import socket
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -115,15 +115,24 @@ def stop_on_signals(say: Callable[[str], None], seconds: float = STOP_S) -> None
     process with 130, and all that descend from it, if they are still there. A second signal does
     that at once. A signal that is ignored (``nohup``) stays ignored. For the main thread only.
     """
-    for number in SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN:
-            handler = _hung_up if number == signal.SIGHUP else signal.default_int_handler
-            signal.signal(number, handler)
+    heeded = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    for number in heeded:
+        handler = _hung_up if number == signal.SIGHUP else signal.default_int_handler
+        signal.signal(number, handler)
+    if signal.SIGINT not in heeded:
+        # A script's background command. Dagster gives SIGTERM the handler of SIGINT.
+        signal.signal(signal.SIGINT, _not_interrupted)
     # Whatever handlers Dagster installs for a while: the numbers of signals come to this pipe.
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    threading.Thread(target=_ending, args=(reader, say, seconds), daemon=True).start()
+    threading.Thread(target=_ending, args=(reader, heeded, say, seconds), daemon=True).start()
+
+
+def _not_interrupted(number: int, frame: FrameType | None) -> None:
+    """SIGINT is ignored; any other signal that comes here interrupts."""
+    if number != signal.SIGINT:
+        raise KeyboardInterrupt
 
 
 def _hung_up(number: int, frame: FrameType | None) -> None:
@@ -140,27 +149,27 @@ def _hung_up(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
 
-def _ending(reader: int, say: Callable[[str], None], seconds: float) -> None:
-    while os.read(reader, 1)[0] not in SIGNALS:
+def _ending(reader: int, heeded: Sequence[int], say: Callable[[str], None], seconds: float) -> None:
+    while os.read(reader, 1)[0] not in heeded:
         pass
     _STOPPING.set()
     deadline = time.monotonic() + seconds
     with contextlib.suppress(OSError):  # there is no terminal any more
         say("Stopping; trainings keep their last finished epoch. Once more ends everything now.")
     time.sleep(REPEATED_S)
-    _drained(reader)
+    _drained(reader, heeded)
     while (left := deadline - time.monotonic()) > 0:
-        if select.select([reader], [], [], left)[0] and _drained(reader):
+        if select.select([reader], [], [], left)[0] and _drained(reader, heeded):
             break
     end_all(psutil.Process().children(recursive=True), kill_after_s=3)
     os._exit(EXIT_INTERRUPTED)
 
 
-def _drained(reader: int) -> bool:
-    """Empty the pipe; whether one of the signals was in it."""
+def _drained(reader: int, heeded: Sequence[int]) -> bool:
+    """Empty the pipe; whether one of the heeded signals was in it."""
     found = False
     while select.select([reader], [], [], 0)[0]:
-        found |= any(number in SIGNALS for number in os.read(reader, 512))
+        found |= any(number in heeded for number in os.read(reader, 512))
     return found
 
 

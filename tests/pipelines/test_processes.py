@@ -67,9 +67,17 @@ with Servers([server], dict(os.environ), stop_s=0.2) as servers:
 """
 
 
+# Whatever this process ignores, as the background command of a script does, is not inherited.
+HEEDING = """
+import signal
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
+"""
+
+
 def start(tmp_path: Path, code: str, *arguments: str) -> "subprocess.Popen[str]":
     script = tmp_path / "command.py"
-    script.write_text(code)
+    script.write_text(HEEDING + code)
     return subprocess.Popen(
         [sys.executable, str(script), *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -84,6 +92,27 @@ def test_a_signal_interrupts_a_command(tmp_path: Path, number: int) -> None:
     command = start(tmp_path, POLITE, str(tmp_path / "note"))
     note_of(tmp_path / "note")
     command.send_signal(number)
+    assert command.wait(timeout=60) == 7
+
+
+def test_a_command_in_the_background_of_a_script_heeds_sigterm(tmp_path: Path) -> None:
+    """Its SIGINT is ignored, and Dagster treats SIGTERM like SIGINT from its first run on."""
+    dagster = (
+        "from dagster._utils.interrupts import capture_interrupts\nwith capture_interrupts(): pass"
+    )
+    code = POLITE.replace("stop_on_signals(lambda text: None)", "#")
+    command = start(
+        tmp_path,
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "from pipelines.processes import stop_on_signals\n"
+        f"stop_on_signals(lambda text: None)\n{dagster}\n{code}",
+        str(tmp_path / "note"),
+    )
+    note_of(tmp_path / "note")
+    command.send_signal(signal.SIGINT)
+    time.sleep(1)
+    assert command.poll() is None
+    command.send_signal(signal.SIGTERM)
     assert command.wait(timeout=60) == 7
 
 
