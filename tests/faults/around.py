@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scene import Trial, run_command, until
+from scene import Trial, until
 
 Act = Callable[[Trial], list[str]]
 FAKETIME = ("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",)
@@ -133,7 +133,7 @@ def clip_replaced(trial: Trial) -> list[str]:
     clips = sorted(own.clips.rglob("*.mp4"))
     victim, other = trial.random.sample(clips, 2)
     kept = victim.read_bytes()
-    process = trial.begin(*run_command(own))
+    process = trial.begin(*trial.scene.command_on(own))
     until(time.monotonic() + trial.moment(), process)
     _put(victim, other.read_bytes())
     time.sleep(trial.random.uniform(0, 3))
@@ -149,7 +149,7 @@ def annotation_changed(trial: Trial) -> list[str]:
     kept = victim.read_bytes()
     document = json.loads(kept)
     document["annotations"][7]["keypoints"][0] += 40
-    process = trial.begin(*run_command(own))
+    process = trial.begin(*trial.scene.command_on(own))
     until(time.monotonic() + trial.moment(), process)
     _put(victim, json.dumps(document).encode())
     time.sleep(trial.random.uniform(0, 3))
@@ -163,7 +163,7 @@ def clip_deleted(trial: Trial) -> list[str]:
     own = trial.own_corpus()
     victim = trial.random.choice(sorted(own.clips.rglob("*.mp4")))
     kept = victim.read_bytes()
-    process = trial.begin(*run_command(own))
+    process = trial.begin(*trial.scene.command_on(own))
     until(time.monotonic() + trial.moment(), process)
     victim.unlink()
     process.wait(600)

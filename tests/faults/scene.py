@@ -14,6 +14,7 @@ from random import Random
 from typing import Final
 
 import psutil
+from command_line import CLIP_ASSETS
 from tiny_corpus import Corpus, write_tracks
 
 from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
@@ -55,8 +56,10 @@ class Scene:
 
     folder: Path
     corpus: Corpus
-    expected: dict[str, str]  # path below the store -> sha256
-    seconds: dict[str, float]  # of the undisturbed command from each of the stores
+    expected: dict[str, str] = field(default_factory=dict)  # path below the store -> sha256
+    # Of the undisturbed command from each of the stores.
+    seconds: dict[str, float] = field(default_factory=dict)
+    only: str = ""  # the assets of all commands, "" for all that there are
 
     def start_store(self, name: str) -> Path:
         """The store of that name; never changed, only copied."""
@@ -65,7 +68,11 @@ class Scene:
     @property
     def command(self) -> list[str]:
         """The command of every trial."""
-        return run_command(self.corpus)
+        return self.command_on(self.corpus)
+
+    def command_on(self, corpus: Corpus) -> list[str]:
+        """The same command on another corpus."""
+        return run_command(corpus, *(["--only", self.only] if self.only else []))
 
 
 def run_command(corpus: Corpus, *more: str) -> list[str]:
@@ -76,8 +83,11 @@ def run_command(corpus: Corpus, *more: str) -> list[str]:
     ]  # fmt: skip
 
 
-def make_scene(folder: Path, clips: int = 6, frames: int = 64) -> Scene:
-    """Render a corpus and run on it undisturbed, or read the scene that is in ``folder``."""
+def make_scene(folder: Path, clips: int = 6, frames: int = 64, only: str = "") -> Scene:
+    """Render a corpus and run on it undisturbed, or read the scene that is in ``folder``.
+
+    ``only``: the assets of all commands, by default all that there are.
+    """
     corpus, note = Corpus(folder / "corpus"), folder / "scene.json"
     if note.is_file():
         return Scene(folder, corpus, **json.loads(note.read_text()))
@@ -85,15 +95,14 @@ def make_scene(folder: Path, clips: int = 6, frames: int = 64) -> Scene:
     write_demo_corpus(corpus.root, DemoCorpusConfig(clips, frames, size=(160, 120)))
     write_tracks(corpus)
     (folder / "empty").mkdir(parents=True)
-    seconds = {}
-    ingestion = run_command(
-        corpus, "--only", "clip_probe,pose_annotations,sampled_frames,pose_tracks"
-    )
+    seconds: dict[str, float] = {}
+    bare = Scene(folder, corpus, only=only)
+    ingestion = run_command(corpus, "--only", CLIP_ASSETS)
     for begin, end, command in (
         ("empty", "ingested", ingestion),
-        ("ingested", "finished", run_command(corpus)),
+        ("ingested", "finished", bare.command),
     ):
-        trial = Trial(Scene(folder, corpus, {}, {}), begin, Random(0), folder)
+        trial = Trial(bare, begin, Random(0), folder)
         started = time.monotonic()
         code, output = trial.run(*command)
         if code:
@@ -103,8 +112,9 @@ def make_scene(folder: Path, clips: int = 6, frames: int = 64) -> Scene:
         trial.close()
     seconds["empty"] += seconds["ingested"]
     expected = digests(folder / "finished")
-    note.write_text(json.dumps({"expected": expected, "seconds": seconds}))
-    return Scene(folder, corpus, expected, seconds)
+    plain = {"expected": expected, "seconds": seconds, "only": only}
+    note.write_text(json.dumps(plain))
+    return Scene(folder, corpus, **plain)
 
 
 def digests(store: Path) -> dict[str, str]:
@@ -153,7 +163,7 @@ class Trial:
         """A copy of the corpus that may be changed, and a scene of what is made of it."""
         own = Corpus(self.folder / "corpus")
         shutil.copytree(self.scene.corpus.root, own.root)
-        self.recovery = run_command(own)
+        self.recovery = self.scene.command_on(own)
         return own
 
     # --- processes ------------------------------------------------------------------------------
