@@ -216,8 +216,7 @@ def _together(trial: Trial, *commands: list[str]) -> list[str]:
 
 def many_clips(trial: Trial) -> list[str]:
     """Three hundred clips registered by two commands at once; every one is there once."""
-    own = trial.own_corpus()
-    clip = sorted(own.clips.rglob("*.mp4"))[0]
+    clip = sorted(trial.scene.corpus.clips.rglob("*.mp4"))[0]
     many = trial.folder / "many"
     for number in range(300):
         path = many / "ballet" / f"copy_{number:03d}.mp4"

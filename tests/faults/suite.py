@@ -53,6 +53,7 @@ class Outcome:
         return f"| {self.fault} | {self.times} | {self.recovered} | {self.bytes_lost} |"
 
 
+MOST_LINES: Final = 8  # about one trial
 DAGSTER_RUNS: Final = "dagster_home/history/runs.db"
 MLFLOW: Final = "mlflow/mlflow.db"
 FAULTS: Final = (
@@ -135,7 +136,9 @@ def run_fault(scene: Scene, fault: Fault, times: int, folder: Path, seed: int) -
         outcome.recovered += not troubles
         outcome.bytes_lost += lost
         outcome.longest_s = max(outcome.longest_s, seconds)
-        outcome.troubles += [f"{fault.name}, seed {seed + number}: {line}" for line in troubles]
+        shown = [*troubles[:MOST_LINES], *([f"and {len(troubles) - MOST_LINES} more"]
+                 if len(troubles) > MOST_LINES else [])]  # fmt: skip
+        outcome.troubles += [f"{fault.name}, seed {seed + number}: {line}" for line in shown]
     return outcome
 
 
