@@ -4,10 +4,11 @@ from typing import Final
 
 from dagster import DagsterRun, DefaultRunLauncher
 from dagster._core.launcher import LaunchRunContext
+from dagster._core.storage.tags import HIDDEN_TAG_PREFIX
 
 from pipelines.processes import identity
 
-LAUNCHER_TAG: Final = "dance/launcher"
+LAUNCHER_TAG: Final = f"{HIDDEN_TAG_PREFIX}dance_launcher"  # not shown in the list of runs
 
 
 def launcher_of(run: DagsterRun) -> str | None:

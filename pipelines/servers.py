@@ -65,8 +65,9 @@ class _Running:
 
     def dead(self, commands: Mapping[int, str]) -> str | None:
         """What of it has ended, None when everything is there. ``commands``: id -> command line."""
-        if self.process.poll() is not None:
-            return f"{self.server.name} ended with code {self.process.returncode}"
+        if (code := self.process.poll()) is not None:
+            how = f"ended with code {code}" if code >= 0 else f"was killed by signal {-code}"
+            return f"{self.server.name} {how}"
         for part in self.server.parts:
             now = {pid for pid, line in commands.items() if part.command in line}
             before = self.seen.setdefault(part.command, set())

@@ -47,8 +47,8 @@ class Ui:
         return list(psutil.Process(self.process.pid).children(recursive=True))
 
     def part(self, command: str) -> int:
-        """The process id of the first of its processes with this in the command line."""
-        return next(p.pid for p in self.children() if command in " ".join(p.cmdline()))
+        """The first of its processes with this in the command line; 0 before it is started."""
+        return next((p.pid for p in self.children() if command in " ".join(p.cmdline())), 0)
 
     def has_ended(self) -> bool:
         return not marked_processes(self.mark) and not self.guardian.is_running()
@@ -85,11 +85,11 @@ def test_a_signal_to_the_command_alone_ends_all_and_frees_the_ports(
 @pytest.mark.parametrize(
     ("command", "name"),
     [
-        ("-m dagster_webserver", "Dagster's web server was killed"),
-        ("-m dagster._daemon", "Dagster's daemon was killed"),
+        ("-m pipelines.web.webserver", "Dagster's web server was killed"),
+        ("-m pipelines.web.daemon", "Dagster's daemon was killed"),
         (" code-server start ", "Dagster's code server was killed"),
         (" api grpc ", "Dagster's code server was killed"),
-        ("bin/mlflow server", "MLflow ended with code -9"),
+        ("bin/mlflow server", "MLflow was killed by signal 9"),
         ("uvicorn", "MLflow"),
     ],
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.events import EngineEventData
+from dagster._core.storage.tags import TagType, get_tag_type
 from registry_case import Case
 
 from pipelines.processes import identity
@@ -221,3 +222,7 @@ def test_the_launcher_of_a_store_notes_who_launched_a_run(
         found = instance.get_run_by_id(run.run_id)
         assert found is not None
         assert found.tags[LAUNCHER_TAG] == f"{run.run_id[:8]} {identity()}"
+
+
+def test_who_launched_a_run_is_not_shown_in_the_list_of_runs() -> None:
+    assert get_tag_type(LAUNCHER_TAG) is TagType.HIDDEN
