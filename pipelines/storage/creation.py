@@ -26,6 +26,7 @@ DATABASES: Final = {
     "history/runs/index.db": "what was made from which inputs is lost, so everything is made again",
     "schedules/schedules.db": "what sensors and the schedule have handled is lost",
 }
+MLFLOW_LOST: Final = "runs, registered versions and aliases are lost; trainings stay"
 # Keys of an edited ``dagster.yaml`` that put the databases elsewhere.
 STORAGES: Final = ("storage", "run_storage", "event_log_storage", "schedule_storage")
 

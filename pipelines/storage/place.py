@@ -19,8 +19,9 @@ from urllib.parse import unquote, urlparse
 
 import polars as pl
 
-from dance_models.errors import InputError
-from dance_models.tables import write_table, write_text
+from dance_models.errors import DamagedFileError, InputError
+from dance_models.tables import read_table, write_table, write_text
+from pipelines.storage.creation import MLFLOW_LOST, check_database
 from pipelines.storage.locks import file_lock
 
 PLACE: Final = ".place.json"
@@ -117,7 +118,10 @@ def mend(root: Path, old: Path) -> None:
     moved = mover(old, root)
     _mend_mlflow(root / "mlflow" / "mlflow.db", moved)
     for path in root.glob(RECORDS):
-        record = json.loads(path.read_text("utf-8"))
+        try:
+            record = json.loads(path.read_text("utf-8"))
+        except ValueError:  # damaged: `dance lineage` says so
+            continue
         mended = _in_json(record, moved)
         if mended != record:
             write_text(path, json.dumps(mended, indent=1, sort_keys=True))
@@ -150,6 +154,7 @@ def _mend_mlflow(database: Path, moved: Moved) -> None:
     """In one transaction. Columns that this version of MLflow does not have are left out."""
     if not database.is_file():
         return
+    check_database(database, MLFLOW_LOST)
     with closing(sqlite3.connect(database, isolation_level=None, timeout=60)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         for table, column in ADDRESSES:
@@ -174,8 +179,24 @@ def _mended(value: str, moved: Moved) -> str:
     return value if mended == plain else json.dumps(mended)
 
 
+def read_registry(path: Path) -> pl.DataFrame:
+    """A table of registered files. Raises InputError when it is damaged.
+
+    It is not made again by itself: it holds what only the user can say.
+    """
+    try:
+        return read_table(path)
+    except DamagedFileError as error:
+        raise InputError(
+            f"the registry {path.stem} of the store is damaged ({error.message})",
+            file=path,
+            hint="Restore it from a backup, or delete the file and name the folders again "
+            "(--clips, --annotations, --motion): what was made of unchanged files is kept",
+        ) from error
+
+
 def _mend_table(path: Path, moved: Moved) -> None:
-    table = pl.read_parquet(path)
+    table = read_registry(path)
     texts = [name for name, kind in table.schema.items() if kind == pl.String]
     mended = table.with_columns(
         pl.Series(

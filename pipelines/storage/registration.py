@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, c
 import dagster as dg
 import polars as pl
 
-from dance_models.errors import ChangedError, DamagedFileError, InputError
+from dance_models.errors import ChangedError
 from dance_models.files import steady
-from dance_models.tables import Schema, read_table
+from dance_models.tables import Schema
 from pipelines.storage.locks import file_lock
+from pipelines.storage.place import read_registry
 from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
@@ -36,15 +37,7 @@ def read_registered(store: Store, asset: str, schema: Schema) -> pl.DataFrame:
     path = store.table(asset)
     if not path.is_file():
         return pl.DataFrame(schema=schema)
-    try:
-        table = read_table(path)
-    except DamagedFileError as error:
-        raise InputError(
-            f"the registry {asset} of the store is damaged ({error.message})",
-            file=path,
-            hint="Restore it from a backup, or delete the file and name the folders again "
-            "(--clips, --annotations, --motion): what was made of unchanged files is kept",
-        ) from error
+    table = read_registry(path)
     added = [pl.lit(None, kind).alias(c) for c, kind in schema.items() if c not in table.columns]
     return table.with_columns(added).select(*schema)
 

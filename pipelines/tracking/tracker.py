@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlparse
 
 from dance_models.tables import write_text
 from pipelines.storage.addresses import addresses
-from pipelines.storage.creation import check_database
+from pipelines.storage.creation import MLFLOW_LOST, check_database
 from pipelines.storage.place import EXPERIMENT
 from pipelines.storage.store import Store
 
@@ -63,7 +63,7 @@ class Tracker:
             # Two processes that migrate a new database at the same time break it.
             with self.store.creation_lock():
                 self._create_database(database)
-        check_database(database, "runs, registered versions and aliases are lost; trainings stay")
+        check_database(database, MLFLOW_LOST)
         return MlflowClient(tracking_uri=self.store.tracking_uri)
 
     def _create_database(self, database: Path) -> None:

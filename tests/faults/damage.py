@@ -44,12 +44,15 @@ def deleted(pattern: str) -> Act:
     return act
 
 
-def cut_database(pattern: str) -> Act:
-    """A database is cut; the command names it, and it is restored from a copy as it advises."""
+def cut_and_restored(pattern: str) -> Act:
+    """A file is cut that is not made again by itself: the command names it, and does nothing.
+
+    Then it is restored from a copy, as the command advises.
+    """
 
     def act(trial: Trial) -> list[str]:
         path = _one(trial, pattern)
-        backup = path.with_suffix(".backup")
+        backup = trial.folder / path.name
         shutil.copy2(path, backup)
         content = path.read_bytes()
         path.write_bytes(content[: trial.random.randrange(len(content))])
@@ -57,7 +60,7 @@ def cut_database(pattern: str) -> Act:
         troubles = []
         if code != 2 or path.name not in output:
             troubles.append(f"exit code {code} and no line that names {path.name}")
-        backup.replace(path)
+        shutil.copy2(backup, path)
         return troubles
 
     return act

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from registry_case import Case, gate, make_case
 
+from dance_models.errors import InputError
 from dance_models.tables import file_digest
 from pipelines.storage.clips import registered_clips
 from pipelines.storage.locks import file_lock
@@ -163,3 +164,18 @@ def test_the_parts_of_mlflow_that_are_made_lie_in_the_store(tmp_path: Path) -> N
     assert {experiment.name for experiment in experiments} == {"Default", "dance-pose"}
     artifacts = (case.store.mlflow / "artifacts").as_uri()
     assert all(e.artifact_location.startswith(artifacts) for e in experiments)
+
+
+@pytest.mark.parametrize("name", ["tables/raw_clips.parquet", "mlflow/mlflow.db"])
+def test_a_damaged_file_of_a_moved_store_is_named(case: Case, tmp_path: Path, name: str) -> None:
+    """Nothing is noted as mended: the file may be restored from a backup with the old addresses."""
+    moved = tmp_path / "moved"
+    shutil.copytree(case.store.path, moved)
+    content = (moved / name).read_bytes()
+    (moved / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=rf"{name}: the .*Restore it from a backup, or delete"):
+        settle(moved)
+    assert remembered(moved) == case.store.path
+    (moved / name).write_bytes(content)
+    settle(moved)
+    assert remembered(moved) == moved
