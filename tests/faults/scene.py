@@ -138,6 +138,7 @@ class Trial:
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     log: Path = field(init=False)
     recovery: list[str] = field(default_factory=list)  # the command after the fault; default: same
+    expected: dict[str, str] = field(default_factory=dict)  # default: of the scene
     environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -160,10 +161,22 @@ class Trial:
         return self.random.uniform(0, self.scene.seconds[self.start])
 
     def own_corpus(self) -> Corpus:
-        """A copy of the corpus that may be changed, and a scene of what is made of it."""
+        """A copy of the corpus that may be changed, for a trial from ``empty``.
+
+        Tables hold the paths of their sources, so an undisturbed run on the copy is what the
+        result is compared with.
+        """
         own = Corpus(self.folder / "corpus")
         shutil.copytree(self.scene.corpus.root, own.root)
         self.recovery = self.scene.command_on(own)
+        disturbed = self.store.rename(self.folder / "disturbed")
+        shutil.copytree(self.scene.start_store(self.start), self.store)
+        code, output = self.run(*self.recovery)
+        if code:
+            raise RuntimeError(f"the undisturbed run ended with {code}:\n{output}")
+        self.expected = digests(self.store)
+        shutil.rmtree(self.store)
+        disturbed.rename(self.store)
         return own
 
     # --- processes ------------------------------------------------------------------------------
@@ -240,7 +253,7 @@ class Trial:
         return done.returncode
 
     def _differences(self) -> Iterator[str]:
-        expected, found = self.scene.expected, digests(self.store)
+        expected, found = self.expected or self.scene.expected, digests(self.store)
         for path in sorted(expected.keys() | found.keys()):
             if path not in found:
                 yield f"{path} is missing"
