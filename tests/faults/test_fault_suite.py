@@ -11,12 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from scene import Scene, make_scene
 from suite import FAULTS, try_fault
 
-SHORT = (
-    "kill -9 of the command, from empty",
-    "SIGTERM to the command, from empty",
-    "a clip's table cut short",
-    "a picture cut short",
-)
+SHORT = ("kill -9 of the command, from empty", "a picture cut short")
 
 
 @pytest.fixture(scope="module")
