@@ -18,7 +18,7 @@ def champion_sensor(automation: AutomationSettings) -> dg.SensorDefinition:
         job_name=EXPORT_CHAMPIONS,
         minimum_interval_seconds=30,
         default_status=automation.sensor_status("champions"),
-        description="Exports the champions when an alias `champion` was moved in MLflow.",
+        description="Exports the champions when an alias champion was moved in MLflow.",
     )
     def champion_changed(
         context: dg.SensorEvaluationContext, store: Store

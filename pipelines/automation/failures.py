@@ -105,7 +105,7 @@ def failure_sensor(automation: AutomationSettings) -> dg.SensorDefinition:
     @dg.run_failure_sensor(
         default_status=automation.sensor_status("failures"),
         minimum_interval_seconds=15,
-        description=f"Posts every failed run as JSON to `{WEBHOOK_VARIABLE}`, or logs it.",
+        description=f"Posts every failed run as JSON to {WEBHOOK_VARIABLE}, or logs it.",
     )
     def run_failed(context: dg.RunFailureSensorContext) -> None:
         message = failure_message(context, automation.ui_address)

@@ -41,7 +41,7 @@ def clip_sensor(profile: Profile, automation: AutomationSettings) -> dg.SensorDe
         job_name=INGEST_CLIPS,
         minimum_interval_seconds=INTERVAL_S,
         default_status=automation.sensor_status("clips"),
-        description="Ingests what is new or changed in `raw/clips`, and what changed of clips that "
+        description="Ingests what is new or changed in raw/clips, and what changed of clips that "
         "are registered elsewhere. A clip whose file is missing is reported, and its tables are "
         "kept. A file counts once two scans found it unchanged.",
     )
@@ -134,7 +134,7 @@ def annotation_sensor(profile: Profile, automation: AutomationSettings) -> dg.Se
         job_name=INGEST_CLIPS,
         minimum_interval_seconds=INTERVAL_S,
         default_status=automation.sensor_status("annotations"),
-        description="Reads what is new or changed in `raw/annotations` for the clips concerned; "
+        description="Reads what is new or changed in raw/annotations for the clips concerned; "
         "unchanged results are reused.",
     )
     def changed_annotations(context: dg.SensorEvaluationContext, store: Store) -> Answer:

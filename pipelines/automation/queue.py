@@ -47,7 +47,7 @@ def queue_sensor(automation: AutomationSettings) -> dg.SensorDefinition:
         minimum_interval_seconds=300,
         default_status=automation.sensor_status("queue"),
         description=f"Posts every run that has been queued for {automation.queue_alert_hours:g} "
-        f"hours (`{QUEUE_VARIABLE}`) as JSON to `{WEBHOOK_VARIABLE}`, or logs it; once a run.",
+        f"hours ({QUEUE_VARIABLE}) as JSON to {WEBHOOK_VARIABLE}, or logs it; once a run.",
     )
     def run_waits(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         told: list[str] = json.loads(context.cursor) if context.cursor else []

@@ -42,7 +42,7 @@ def retraining_schedule(profile: Profile, automation: AutomationSettings) -> dg.
         cron_schedule=automation.retrain_cron,
         default_status=automation.schedule_status("retraining"),
         description="Retrains both networks and puts them through the gate, on Mondays at three or "
-        f"as `{CRON_VARIABLE}` says; skipped while data, configuration and code are unchanged.",
+        f"as {CRON_VARIABLE} says; skipped while data, configuration and code are unchanged.",
     )
     def weekly_retrain(
         context: dg.ScheduleEvaluationContext, store: Store

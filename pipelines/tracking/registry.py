@@ -189,6 +189,8 @@ class Registry:
                 raise InputError(
                     f"{self.name} has no previous champion to go back to",
                     file=self.tracker.store.mlflow,
+                    hint="An alias moved in MLflow leaves none. Name the version: dance promote "
+                    "TASK --version N --force --reason TEXT",
                 )
             replaced = old if old != back else None  # equal: an earlier rollback stopped here
             if replaced is not None:

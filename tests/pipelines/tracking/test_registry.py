@@ -175,6 +175,7 @@ def _check_rollbacks(case: Case) -> None:
     code, output = dance(case, "rollback", "prediction")
     assert code == 2
     assert "no previous champion" in output
+    assert "--version N" in output
 
 
 def vars_of(config: object) -> dict[str, object]:
