@@ -15,11 +15,11 @@ import dagster as dg
 import polars as pl
 
 from dance_models.config import Experiment, HrnetExperiment, Profile
-from dance_models.errors import InputError
+from dance_models.errors import DamagedFileError, InputError
 from dance_models.files import archive_damage
 from dance_models.rows import FRAME_SPLIT, ROW_OF_ASSET, ROW_OF_PRETRAINING, Row
 from dance_models.skeleton import DANCE_14
-from dance_models.tables import write_text
+from dance_models.tables import read_note, write_text
 from pipelines import previews
 from pipelines.assets.dataset import SPLITS
 from pipelines.checks.models import OUTCOME, network_checks
@@ -34,6 +34,7 @@ from pipelines.tracking.tracker import DAGSTER_RUN_TAG, Tracker, flat_parameters
 from pipelines.training.finished import RESULT, RUN_NOTE, forget_if_damaged, logged_files
 
 CODE_VERSION: Final = "2"
+RUNS: Final = "runs.npz"  # in the folder of a training: all that it reads
 READ_TABLES: Final = "tables.json"  # in the folder of a training: the digests of what it reads
 HOW_TRAINED: Final = (
     "Trained on the training split, selected on validation, resumed exactly when it was "
@@ -122,14 +123,17 @@ def _inputs(asset: str, context: StageContext[Experiment]) -> Inputs:
 
 
 def _training_files(store: Store, asset: str) -> list[Path]:
-    """Everything that a training writes: notes, checkpoints, and what MLflow keeps of them."""
+    """Everything that a training writes: what it reads, notes, checkpoints, MLflow's copies."""
     note = store.model(asset) / "mlflow.json"
     checkpoints = list(store.checkpoints(asset))
-    outcomes = [path.with_name(OUTCOME) for path in checkpoints[:1]]
-    ids = json.loads(note.read_text("utf-8")) if note.is_file() else {}
-    logged = logged_files(store, ids["run_id"], ids["model_id"]) if ids else []
+    beside = [path.with_name(name) for path in checkpoints[:1] for name in (RUNS, OUTCOME)]
+    try:
+        ids = read_note(note)
+        logged = logged_files(store, ids["run_id"], ids["model_id"])
+    except (DamagedFileError, LookupError):  # missing, or damaged: the note itself says that
+        logged = []
     # Trainings of earlier versions have no outcome.
-    return [note, *checkpoints, *(path for path in outcomes if path.is_file()), *logged]
+    return [note, *checkpoints, *(path for path in beside if path.is_file()), *logged]
 
 
 def training_folder(store: Store, asset: str, digest: str) -> Path:
@@ -185,7 +189,7 @@ def _runs_file(store: Store, folder: Path, splits: Sequence[str]) -> Path:
     from dance_models.data.assemble import pose_runs_from_rows
     from dance_models.data.pose_runs import save_pose_runs
 
-    path = folder / "runs.npz"
+    path = folder / RUNS
     if not path.is_file() or archive_damage(path) is not None:
         folder.mkdir(parents=True, exist_ok=True)
         runs = pose_runs_from_rows(pl.concat([store.read(split) for split in splits]))

@@ -1,0 +1,46 @@
+"""Which files a training consists of: when one of them is damaged, it is made again."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dance_models.rows import row_of
+from pipelines.assets.training import network_stage
+from pipelines.storage.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(root=str(tmp_path))
+    folder = store.model("stga_net") / "0123"
+    folder.mkdir(parents=True)
+    for name in ("best.pt", "last.pt", "runs.npz", "outcome.json"):
+        (folder / name).write_text(name)
+    files = {
+        name: {"path": store.relative(folder / f"{name}.pt"), "sha256": ""}
+        for name in ("best", "last")
+    }
+    (folder.parent / "current.json").write_text(json.dumps(files))
+    (folder.parent / "mlflow.json").write_text(json.dumps({"run_id": "r", "model_id": "m"}))
+    logged = store.mlflow / "artifacts" / "models" / "m" / "artifacts" / "MLmodel"
+    logged.parent.mkdir(parents=True)
+    logged.write_text("flavors:")
+    return store
+
+
+def test_everything_that_was_read_and_written_counts(store: Store) -> None:
+    stage = network_stage(row_of("stga_net"))
+    names = [path.name for path in stage.files(store, None)]
+    assert names == [
+        *("current.json", "mlflow.json", "best.pt", "last.pt", "runs.npz", "outcome.json"),
+        "MLmodel",
+    ]
+
+
+@pytest.mark.parametrize("content", ["", '{"run', "[]", "{}"])
+def test_a_damaged_note_stops_nobody(store: Store, content: str) -> None:
+    (store.model("stga_net") / "mlflow.json").write_text(content)
+    stage = network_stage(row_of("stga_net"))
+    names = [path.name for path in stage.files(store, None)]
+    assert "mlflow.json" in names and "MLmodel" not in names
