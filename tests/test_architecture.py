@@ -314,3 +314,9 @@ def test_no_loose_modules_at_the_root() -> None:
 def test_the_committed_instance_configuration_matches_the_template() -> None:
     committed = ROOT / "assets_store" / "dagster_home" / "dagster.yaml"
     assert committed.read_bytes() == (ROOT / "pipelines" / "dagster.yaml").read_bytes()
+
+
+def test_files_of_tests_have_names_of_their_own() -> None:
+    """Pytest imports them by name: of two with one name it collects the first."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))

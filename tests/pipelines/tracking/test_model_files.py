@@ -13,6 +13,7 @@ from registry_case import ASSET, Case, gate
 
 from dance_models.tables import file_digest
 from dance_models.training.loop import TrainingResult
+from dance_models.training.synthetic import synthetic_runs
 from pipelines.tracking.model_digest import model_digest
 from pipelines.tracking.promotion_gate import PROMOTED, run_gate
 from pipelines.tracking.tracker import MLFLOW_ENVIRONMENT, Tracker
@@ -32,7 +33,8 @@ def log_model(case: Case) -> str:
     best = case.tracker.artifact(run_id, "checkpoints/best.pt")
     mlflow.set_tracking_uri(case.store.tracking_uri)
     with mlflow.start_run(run_id=run_id):
-        return _log_model({"asset": ASSET}, TrainingResult(best, best, []))
+        job = {"asset": ASSET, "crops": str(case.store.crops)}
+        return _log_model(job, TrainingResult(best, best, []), synthetic_runs(2, 60))
 
 
 @pytest.mark.slow
