@@ -24,6 +24,7 @@ from pipelines.storage.registration import (
     accept_all,
     as_registered,
     one_at_a_time,
+    other_content,
     read_registered,
     report_version,
 )
@@ -128,11 +129,11 @@ def reading_annotations(
     """
     paths = [Path(row["path"]) for row in rows]
 
-    def wrong() -> Path | None:
-        pairs = ((Path(row["path"]), row["sha256"]) for row in rows)
-        return next((path for path, sha256 in pairs if _content(path) != sha256), None)
-
-    with as_registered(lambda: paths, wrong, lambda: _update(store, instance, paths)):
+    with as_registered(
+        lambda: paths,
+        lambda: other_content(rows, _content),
+        lambda: _update(store, instance, paths),
+    ):
         yield
 
 

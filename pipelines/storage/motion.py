@@ -13,6 +13,7 @@ from dance_models.tables import Schema, file_digest, read_table, write_table
 from pipelines.storage.registration import (
     as_registered,
     one_at_a_time,
+    other_content,
     read_registered,
     report_version,
 )
@@ -70,14 +71,12 @@ def reading_motion(
     """
     paths = [Path(row["path"]) for row in rows]
 
-    def wrong() -> Path | None:
-        pairs = ((Path(row["path"]), row["sha256"]) for row in rows)
-        return next((path for path, sha256 in pairs if _content(path) != sha256), None)
-
     def files() -> list[Path]:
         return [file for path in paths for file in _files_of(path)]
 
-    with as_registered(files, wrong, lambda: _update(store, instance, paths)):
+    with as_registered(
+        files, lambda: other_content(rows, _content), lambda: _update(store, instance, paths)
+    ):
         yield
 
 

@@ -3,7 +3,7 @@
 Files are registered by reference: a table holds their paths and the sha256 of their content.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
@@ -69,6 +69,14 @@ def one_at_a_time(
             return register(store, *arguments, **named)
 
     return cast("Callable[Concatenate[Store, P], T]", locked)
+
+
+def other_content(
+    rows: Iterable[Mapping[str, Any]], content: Callable[[Path], str | None]
+) -> Path | None:
+    """The first registered file of ``rows`` whose content is not the registered sha256."""
+    pairs = ((Path(row["path"]), row["sha256"]) for row in rows)
+    return next((path for path, sha256 in pairs if content(path) != sha256), None)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scene import Trial, until
+from tiny_corpus import Corpus
 
 Act = Callable[[Trial], list[str]]
 FAKETIME = ("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",)
@@ -129,44 +130,41 @@ def locked_database(pattern: str, seconds: float = 20) -> Act:
 def clip_replaced(trial: Trial) -> list[str]:
     """A clip is another for a while in mid-run, and then the first again."""
     own = trial.own_corpus()
-    clips = sorted(own.clips.rglob("*.mp4"))
-    victim, other = trial.random.sample(clips, 2)
-    kept = victim.read_bytes()
-    process = trial.begin(*trial.scene.command_on(own))
-    until(time.monotonic() + trial.moment(), process)
-    _put(victim, other.read_bytes())
-    time.sleep(trial.random.uniform(0, 3))
-    _put(victim, kept)
-    process.wait(600)
-    return []
+    victim, other = trial.random.sample(sorted(own.clips.rglob("*.mp4")), 2)
+    return _changed_for_a_while(trial, own, victim, other.read_bytes())
 
 
 def annotation_changed(trial: Trial) -> list[str]:
     """An annotation file is edited for a while in mid-run."""
     own = trial.own_corpus()
     victim = trial.random.choice(sorted(own.annotations.glob("*.json")))
-    kept = victim.read_bytes()
-    document = json.loads(kept)
+    document = json.loads(victim.read_bytes())
     document["annotations"][7]["keypoints"][0] += 40
-    process = trial.begin(*trial.scene.command_on(own))
-    until(time.monotonic() + trial.moment(), process)
-    _put(victim, json.dumps(document).encode())
-    time.sleep(trial.random.uniform(0, 3))
-    _put(victim, kept)
-    process.wait(600)
-    return []
+    return _changed_for_a_while(trial, own, victim, json.dumps(document).encode())
 
 
 def clip_deleted(trial: Trial) -> list[str]:
-    """A clip is gone for a while in mid-run."""
+    """A clip is gone from a moment in mid-run to the end of the run."""
     own = trial.own_corpus()
     victim = trial.random.choice(sorted(own.clips.rglob("*.mp4")))
+    return _changed_for_a_while(trial, own, victim, None)
+
+
+def _changed_for_a_while(
+    trial: Trial, own: Corpus, victim: Path, content: bytes | None
+) -> list[str]:
+    """A file has another content for up to 3 s of a run, or is gone to its end (None)."""
     kept = victim.read_bytes()
     process = trial.begin(*trial.scene.command_on(own))
     until(time.monotonic() + trial.moment(), process)
-    victim.unlink()
-    process.wait(600)
+    if content is None:
+        victim.unlink()
+        process.wait(600)
+    else:
+        _put(victim, content)
+        time.sleep(trial.random.uniform(0, 3))
     _put(victim, kept)
+    process.wait(600)
     return []
 
 
