@@ -40,9 +40,9 @@ ROLES: Final = {  # of a process, by a part of its command line
     "worker": "multiprocessing.spawn",
     "training": "pipelines.training.child",
     "step": "multiprocessing.forkserver",
-    "daemon": "dagster-daemon",
-    "webserver": "dagster-webserver",
-    "code server": "dagster api grpc",
+    "daemon": "pipelines.web.daemon",
+    "webserver": "pipelines.web.webserver",
+    "code server": " api grpc ",
     "mlflow": "mlflow server",
 }
 
