@@ -8,7 +8,7 @@ from typing import Final
 
 import psutil
 from scene import END_S, PATIENCE, ROLES, Trial, command_line, until
-from servers import launch, ui
+from servers import finish_runs, launch, ui
 
 Act = Callable[[Trial], list[str]]
 
@@ -70,7 +70,8 @@ def kill_server(role: str) -> Act:
             if not victims:
                 return [f"there is no process {role}"]
             trial.random.choice(victims).kill()
-            return [f"left: {line}" for line in trial.gone()]
+            troubles = [f"left: {line}" for line in trial.gone()]
+        return troubles + finish_runs(trial)
 
     return act
 
@@ -81,7 +82,8 @@ def stop_server(trial: Trial) -> list[str]:
         launch(port, "retrain_all")
         time.sleep(trial.random.uniform(0, 20))
         process.terminate()
-        return [f"left: {line}" for line in trial.gone()]
+        troubles = [f"left: {line}" for line in trial.gone()]
+    return troubles + finish_runs(trial)
 
 
 def _is(process: psutil.Process, role: str, main: int) -> bool:

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from scene import END_S, PATIENCE, Trial
+from scene import COMMAND_S, END_S, PATIENCE, Trial
 
 STARTED_S = 600  # both servers answer within this, also on a busy machine
+OPEN = """{ runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]}) {
+    ... on Runs { results { runId status } } } }"""
 
 
 def free_port() -> int:
@@ -69,6 +71,20 @@ def ui(trial: Trial) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
         yield server.process, server.port
     finally:
         server.stop()
+
+
+def finish_runs(trial: Trial) -> list[str]:
+    """Start ``dance ui`` again, as its owner does; the runs that it does not bring to an end.
+
+    A run that waited in the queue is done now, and one whose process was killed is closed.
+    """
+    with ui(trial) as (_, port):
+        deadline = time.monotonic() + COMMAND_S
+        while (left := graphql(port, OPEN)["runsOrError"]["results"]) and (
+            time.monotonic() < deadline
+        ):
+            time.sleep(1)
+    return [f"Dagster run {run['runId'][:8]} is {run['status']}" for run in left]
 
 
 def graphql(port: int, query: str, **variables: Any) -> dict[str, Any]:
