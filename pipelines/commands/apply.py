@@ -15,7 +15,7 @@ from pipelines.commands import common
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dance_models.apply.poses import VideoPoses
+    from dance_models.analysis.poses import VideoPoses
     from dance_models.config import EstimatorConfig, JointDefinition
     from pipelines.storage.store import Store
     from pipelines.tracking.tracked_models import TrackedModel
@@ -68,8 +68,8 @@ def apply_to_video(
     Raises InputError for a video that cannot be read, in which no person is detected, or that
     would be overwritten by its own drawing.
     """
-    from dance_models.apply.document import document
-    from dance_models.apply.overlay_video import write_overlay
+    from dance_models.analysis.document import document
+    from dance_models.analysis.overlay_video import write_overlay
     from dance_models.tables import write_text
     from pipelines.tracking.tracked_models import find_model
 
@@ -110,7 +110,7 @@ def _poses(
     joints: "JointDefinition",
 ) -> "tuple[VideoPoses, str]":
     """Poses of all frames, and the name and version of the estimator."""
-    from dance_models.apply.poses import poses_of_video
+    from dance_models.analysis.poses import poses_of_video
     from dance_models.config import EstimatorConfig
     from dance_models.estimators.factory import make_estimator
     from dance_models.estimators.protocol import notes_of

@@ -9,9 +9,9 @@ import pytest
 from clips_made import set_display_matrix, write_clip
 from numpy.typing import NDArray
 
-from dance_models.apply.document import document
-from dance_models.apply.overlay_video import write_overlay
-from dance_models.apply.poses import VideoPoses, poses_of_video, seen_stretches
+from dance_models.analysis.document import document
+from dance_models.analysis.overlay_video import write_overlay
+from dance_models.analysis.poses import VideoPoses, poses_of_video, seen_stretches
 from dance_models.config import MkffStGcnConfig, StgaNetConfig
 from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
 from dance_models.errors import InputError

@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.apply.poses import VideoPoses, forecast_errors
+from dance_models.analysis.poses import VideoPoses, forecast_errors
 from dance_models.data.forecast_windows import FUTURE
 from dance_models.metrics.horizon import FORECAST_HZ
 from dance_models.metrics.torso import median_torso

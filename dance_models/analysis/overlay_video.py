@@ -8,7 +8,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.apply.poses import FORECAST_STRIDE, VideoPoses, video_frames
+from dance_models.analysis.poses import FORECAST_STRIDE, VideoPoses, video_frames
 from dance_models.files import replacing
 from dance_models.metrics.horizon import HORIZON_STEPS
 from dance_models.render.overlay import draw_skeleton
