@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.storage.locks import owned
-from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
     from dance_models.config import EstimatorConfig
+    from pipelines.storage.store import Store
 
 Say = Callable[[str], object]
 
 
-def ready_weights(store: Store, estimator: "EstimatorConfig", say: Say) -> Path:
+def ready_weights(store: "Store", estimator: "EstimatorConfig", say: Say) -> Path:
     """The store's folder of weights, after fetching what is missing or damaged for ``estimator``.
 
     One process fetches; the others wait, and ``say`` so. Raises InputError when the weights cannot

@@ -137,7 +137,7 @@ class Echo:
 
 def echo_model(mirrored_pass=False):
     model = LandmarkModel.__new__(LandmarkModel)
-    model._model, model._mirrored_pass = Echo(), mirrored_pass
+    model._model, model._mirrored_pass, model._pool = Echo(), mirrored_pass, None
     return model
 
 
