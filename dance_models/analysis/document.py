@@ -1,6 +1,8 @@
 """The JSON that is written for a video; its frames can be read again as a pose file."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 from dance_models.analysis.forecast_shown import ForecastCheck
 from dance_models.analysis.video import VideoPoses
 from dance_models.data.forecast_windows import FUTURE
+from dance_models.files import replacing
 from dance_models.metrics.horizon import FORECAST_HZ
 from dance_models.metrics.torso import median_torso
 from dance_models.skeleton import DANCE_14
@@ -16,18 +19,19 @@ from dance_models.skeleton import DANCE_14
 DECIMALS: Final = 2  # of pixels
 
 
-def document(
-    poses: VideoPoses, models: Mapping[str, str], summed: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The estimated, refined and forecast poses, in pixels of the video as displayed and seconds.
+def write_document(
+    path: Path, poses: VideoPoses, models: Mapping[str, str], summed: Mapping[str, Any]
+) -> None:
+    """Write the estimated, refined and forecast poses, in pixels as displayed and seconds.
 
     ``frames`` lists the frames with a refined pose: ``keypoints`` are [x, y, score] with the
     estimator's score, ``estimate`` is the estimate itself (null where no person was detected).
     ``forecasts`` lists poses 40 ms apart, after the given frame. ``models`` names what made them,
-    ``summed`` is of :func:`summary`.
+    ``summed`` is of :func:`summary`. Written entry by entry: as one object, the poses of half an
+    hour take a gigabyte. The file appears whole or not at all.
     """
-    run, score = poses.run, poses.restored.score
-    return {
+    run = poses.run
+    head = {
         "clip": run.clip,
         "width": run.width,
         "height": run.height,
@@ -36,25 +40,37 @@ def document(
         "joints": list(DANCE_14.names),
         "models": dict(models),
         "summary": dict(summed),
-        "frames": [
-            {
-                "frame": int(run.frame[i]),
-                "time_s": round(float(run.time_s[i]), 4),
-                "keypoints": _with_score(poses.refined[i], score[i]),
-                "estimate": _points(run.estimate[i]) if run.score[i].any() else None,
-            }
-            for i in np.flatnonzero(np.isfinite(poses.refined).all(axis=(1, 2)))
-        ],
-        "forecasts": [
-            {
-                "frame": int(run.frame[anchor]),
-                "time_s": round(float(run.time_s[anchor]), 4),
-                "ahead_ms": [round(1000 * (k + 1) / FORECAST_HZ) for k in range(FUTURE)],
-                "keypoints": [_points(pose) for pose in forecast],
-            }
-            for anchor, forecast in zip(poses.anchor, poses.forecast, strict=True)
-        ],
     }
+    with replacing(path) as part, part.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(head)[:-1])
+        for name, entries in (("frames", _frames(poses)), ("forecasts", _forecasts(poses))):
+            file.write(f', "{name}": [')
+            for number, entry in enumerate(entries):
+                file.write(f"{',' if number else ''}\n{json.dumps(entry)}")
+            file.write("]")
+        file.write("}\n")
+
+
+def _frames(poses: VideoPoses) -> Iterator[dict[str, Any]]:
+    run, score = poses.run, poses.restored.score
+    for i in np.flatnonzero(np.isfinite(poses.refined).all(axis=(1, 2))):
+        yield {
+            "frame": int(run.frame[i]),
+            "time_s": round(float(run.time_s[i]), 4),
+            "keypoints": _with_score(poses.refined[i], score[i]),
+            "estimate": _points(run.estimate[i]) if run.score[i].any() else None,
+        }
+
+
+def _forecasts(poses: VideoPoses) -> Iterator[dict[str, Any]]:
+    run = poses.run
+    for anchor, forecast in zip(poses.anchor, poses.forecast, strict=True):
+        yield {
+            "frame": int(run.frame[anchor]),
+            "time_s": round(float(run.time_s[anchor]), 4),
+            "ahead_ms": [round(1000 * (k + 1) / FORECAST_HZ) for k in range(FUTURE)],
+            "keypoints": [_points(pose) for pose in forecast],
+        }
 
 
 def summary(

@@ -1,17 +1,15 @@
 """Everything that is written for one video."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dance_models.analysis.document import document, summary
+from dance_models.analysis.document import summary, write_document
 from dance_models.analysis.forecast_shown import ForecastCheck, check_forecasts
 from dance_models.analysis.jitter import jitter_of
 from dance_models.analysis.overlay import write_overlay
 from dance_models.analysis.video import VideoPoses
-from dance_models.tables import write_text
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ def write_results(
         notes += write_overlay(video, poses, files[-1], shown, progress)
     found = summary(poses, check, jitter_of(poses), horizon_ms, notes)
     files.append(folder / f"{stem}.json")
-    write_text(files[-1], json.dumps(document(poses, models, found)) + "\n")
+    write_document(files[-1], poses, models, found)
     return Written(tuple(files), found)
 
 

@@ -6,12 +6,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from clips_made import set_display_matrix, write_clip
 from numpy.typing import NDArray
 
-from dance_models.analysis.document import document, summary
+from dance_models.analysis.document import summary, write_document
 from dance_models.analysis.forecast_shown import check_forecasts
 from dance_models.analysis.jitter import jitter_of
 from dance_models.analysis.overlay import write_overlay
@@ -86,6 +87,12 @@ def described(poses: VideoPoses) -> dict[str, Any]:
     return summary(poses, check_forecasts(poses), jitter_of(poses), 160)
 
 
+def written(poses: VideoPoses, folder: Path) -> dict[str, Any]:
+    write_document(folder / "poses.json", poses, {"recognition": "x"}, described(poses))
+    record: dict[str, Any] = json.loads((folder / "poses.json").read_text())
+    return record
+
+
 def test_every_frame_is_refined_and_a_forecast_starts_every_tenth_of_a_second(
     clip: tuple[Path, NDArray[np.float32]],
 ) -> None:
@@ -99,6 +106,7 @@ def test_every_frame_is_refined_and_a_forecast_starts_every_tenth_of_a_second(
 
 
 def test_long_gaps_are_not_filled_and_no_window_crosses_them(
+    tmp_path: Path,
     clip: tuple[Path, NDArray[np.float32]],
 ) -> None:
     video, keypoints = clip
@@ -110,8 +118,10 @@ def test_long_gaps_are_not_filled_and_no_window_crosses_them(
     missing = np.isnan(poses.refined).any(axis=(1, 2))
     assert np.flatnonzero(missing).tolist() == list(GAP)
     assert poses.anchor.tolist() == [33, 36, 39]
-    record = document(poses, {}, described(poses))
+    record = written(poses, tmp_path)
     assert record["summary"]["frames_with_somebody"] == FRAMES - len(GAP) - 3
+    (gap,) = record["summary"]["nobody"]
+    assert (gap["first_frame"], gap["last_frame"]) == (GAP.start, GAP.stop - 1)
     assert record["frames"][5]["estimate"] is None
 
 
@@ -132,8 +142,7 @@ def test_the_document_can_be_read_as_tracks(
     video, keypoints = clip
     path = tmp_path / "poses.json"
     poses = analysed(video, keypoints)
-    record = document(poses, {"recognition": "x"}, described(poses))
-    path.write_text(json.dumps(record))
+    record = written(poses, tmp_path)
     people = read_people(path)
     assert len(people) == FRAMES
     np.testing.assert_allclose(people[7][0].keypoints, keypoints[7], atol=0.02)
@@ -214,3 +223,70 @@ def test_exchanged_sides_are_listed_with_the_frames_of_the_video(
     listed = described(analysed(video, seen))["exchanged_sides"]
     assert listed == [{"part": "body", "first_frame": 20, "last_frame": 23}]
     assert not described(analysed(video, keypoints))["exchanged_sides"]
+
+
+# --- what real videos do --------------------------------------------------------------------------
+
+
+def joined(folder: Path, *parts: tuple[Path, bool], rate: int = 30) -> Path:
+    """One video of the pictures of others; the flag says whether mirrored and inverted."""
+    target = folder / "joined.mp4"
+    with av.open(str(target), "w") as container:
+        stream = container.add_stream("libx264", rate=rate)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for path, other in parts:
+            for _, image in pyav_frames(path, range(FRAMES)):
+                shown = 255 - image[:, ::-1] if other else image
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(shown), format="rgb24")
+                container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return target
+
+
+def test_nothing_is_joined_across_a_cut(
+    tmp_path: Path, clip: tuple[Path, NDArray[np.float32]]
+) -> None:
+    video, keypoints = clip
+    target = joined(tmp_path, (video, False), (video, True))
+    other = keypoints.copy()
+    other[..., 0] = 159 - other[..., 0]
+    poses = analysed(target, np.concatenate([keypoints, other]))
+    assert poses.seen.cuts.tolist() == [FRAMES]
+    assert poses.stretches == ((0, FRAMES), (FRAMES, 2 * FRAMES))
+    assert not ((poses.anchor >= FRAMES) & (poses.anchor < FRAMES + 33)).any()
+    (cut,) = described(poses)["cuts"]
+    assert (cut["first_frame"], cut["from_s"]) == (FRAMES, 3.0)
+
+
+@pytest.mark.parametrize(("rate", "stride"), [(15, 2), (120, 12)])
+def test_other_frame_rates(
+    tmp_path: Path, clip: tuple[Path, NDArray[np.float32]], rate: int, stride: int
+) -> None:
+    video, keypoints = clip
+    target = joined(tmp_path, (video, False), (video, False), rate=rate)
+    poses = analysed(target, np.concatenate([keypoints, keypoints]))
+    assert poses.seen.fps == pytest.approx(rate)
+    assert np.isfinite(poses.refined).all()
+    assert set(np.diff(poses.anchor)) == {stride}
+    assert poses.run.time_s[poses.anchor[0]] >= 1.04
+    write_overlay(target, poses, tmp_path / "drawn.mp4", 160)
+    drawn = probe_clip(tmp_path / "drawn.mp4")
+    np.testing.assert_allclose(drawn.time_s, np.arange(2 * FRAMES) / rate, atol=1e-3)
+
+
+def test_what_is_there_of_a_cut_off_video_is_analysed_with_a_warning(
+    tmp_path: Path, clip: tuple[Path, NDArray[np.float32]]
+) -> None:
+    video, keypoints = clip
+    whole = tmp_path / "whole.mkv"
+    with av.open(str(video)) as source, av.open(str(whole), "w") as container:
+        stream = container.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                container.mux(packet)
+    data = whole.read_bytes()
+    whole.write_bytes(data[: len(data) * 3 // 5])
+    poses = analysed(whole, keypoints)
+    assert 20 < len(poses.run) < FRAMES
+    assert poses.seen.warnings
