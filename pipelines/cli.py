@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import typer
 
-from pipelines.commands.apply import apply
+from pipelines.commands.analyze import analyze
 from pipelines.commands.backup import backup, restore
 from pipelines.commands.bench import bench
 from pipelines.commands.clean import clean
@@ -34,7 +34,7 @@ def make_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     commands: list[Callable[..., None]] = [
-        *(run, status, tables, demo, evaluate, apply, promote, rollback, lineage),
+        *(run, status, tables, demo, evaluate, analyze, promote, rollback, lineage),
         *(export_frames, formats, ui, serve, backup, restore, bench, clean, verify),
     ]
     for command in commands:

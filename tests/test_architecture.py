@@ -52,7 +52,7 @@ LAYERS = {
         "evaluation",
         "render",
         "report",
-        "apply",
+        "analysis",
         "quality",
         "demo",
         "rendered",

@@ -36,7 +36,7 @@ def _poses(
 
 POSE_FORMATS: Final[tuple[Format, ...]] = (
     _poses(
-        *("own-json", "this package", "dance apply", ".json"),
+        *("own-json", "this package", "dance analyze", ".json"),
         "the keys joints and frames",
         "joints by name, several people",
         '{"joints": ["nose", ...], "frames": [{"frame": 12, "keypoints": [[x, y, score], ...]}]}',

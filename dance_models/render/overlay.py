@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dance_models.skeleton import DANCE_14, Colour, Skeleton
 
-_SHIFT: Final = 3  # fractional bits of the coordinates, so that lines lie between pixels
+SHIFT: Final = 3  # fractional bits of the coordinates, so that lines lie between pixels
 _FAR: Final = 1e6  # pixels; OpenCV's fixed-point coordinates overflow far beyond this
 _DOT_COLOUR: Final[Colour] = (255, 255, 255)
 
@@ -38,11 +38,11 @@ def draw_skeleton(
     if score is not None:
         shown &= np.asarray(score) >= threshold
     thickness = line_thickness(image.shape[0], image.shape[1]) if colour is None else 1
-    points = _fixed_point(np.where(shown[:, None], keypoints, 0.0))
+    points = fixed_point(np.where(shown[:, None], keypoints, 0.0))
     for parent, child in skeleton.edges:
         if shown[parent] and shown[child]:
             paint = colour or skeleton.colours[child]
-            cv2.line(drawn, points[parent], points[child], paint, thickness, cv2.LINE_AA, _SHIFT)
+            cv2.line(drawn, points[parent], points[child], paint, thickness, cv2.LINE_AA, SHIFT)
     if colour is not None:
         return drawn
     for joint in np.flatnonzero(shown):
@@ -59,9 +59,10 @@ def _dot(image: NDArray[np.uint8], centre: tuple[int, int], thickness: int, colo
     """A white dot with a coloured rim."""
     inner = max(1.0, 0.7 * thickness)  # pixels
     for radius, fill in ((inner + max(1.0, 0.5 * thickness), colour), (inner, _DOT_COLOUR)):
-        fixed = round(radius * 2**_SHIFT)
-        cv2.circle(image, centre, fixed, fill, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+        fixed = round(radius * 2**SHIFT)
+        cv2.circle(image, centre, fixed, fill, cv2.FILLED, cv2.LINE_AA, SHIFT)
 
 
-def _fixed_point(points: NDArray[np.floating]) -> list[tuple[int, int]]:
-    return [(round(float(x) * 2**_SHIFT), round(float(y) * 2**_SHIFT)) for x, y in points]
+def fixed_point(points: NDArray[np.floating]) -> list[tuple[int, int]]:
+    """(N, 2) pixels as OpenCV's drawing takes them with ``SHIFT``."""
+    return [(round(float(x) * 2**SHIFT), round(float(y) * 2**SHIFT)) for x, y in points]

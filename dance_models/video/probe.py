@@ -89,13 +89,35 @@ class ClipProbe:
 
 
 @dataclass
-class _Pass:
-    """What one decode collects."""
+class ProbePass:
+    """What one decode of the file ``path`` collects of its frames."""
 
+    path: Path
     pts: list[int | None] = field(default_factory=list)
     signatures: list[NDArray[np.uint8]] = field(default_factory=list)
     orientation: Orientation = field(default_factory=Orientation)
     size: tuple[int, int] = (0, 0)
+
+    def note(self, frame: Any) -> None:
+        """Add the next PyAV frame. Raises VideoError for one too many or of another size."""
+        if not self.signatures:
+            self.size = (frame.width, frame.height)
+            self.orientation = orientation_of(frame)
+        elif len(self.signatures) >= MOST_FRAMES:
+            raise VideoError(
+                f"it has more than {MOST_FRAMES} frames",
+                file=self.path,
+                hint="Cut it into clips of a take each",
+            )
+        elif (frame.width, frame.height) != self.size:
+            raise VideoError(
+                f"the size changes from {self.size} to {(frame.width, frame.height)}",
+                file=self.path,
+                frame=len(self.signatures),
+                hint="Re-encode it to one size",
+            )
+        self.pts.append(frame.pts)
+        self.signatures.append(signature_of_frame(frame))
 
 
 def probe_clip(path: Path, rate: float | None = None) -> ClipProbe:
@@ -123,13 +145,26 @@ def _probed(path: Path, rate: float | None) -> ClipProbe:
                 frame=damaged[0],
                 hint="Copy it again from its source, or repair it by re-encoding",
             )
+    return concluded(source, done, remarks)
+
+
+def concluded(
+    source: Source, done: ProbePass, remarks: str, *, refuse_parts: bool = True
+) -> ClipProbe:
+    """What a whole decode saw; ``remarks`` is what was to be said of the decoder's objections.
+
+    Raises VideoError without frames, and with ``refuse_parts`` for a file that was cut off; that
+    is a warning otherwise.
+    """
+    path = done.path
     count, declared = len(done.signatures), source.declared
     if not count:
         raise VideoError("not a single frame could be decoded", file=path, hint=hint_for(OSError()))
     if declared > count:  # pictures that build on ones before the start are not shown
         declared = max(count, declared - source.reading.leading)
     whole = 1.0 if path.is_dir() else share_there(path)
-    if (declared and count < ENOUGH * declared) or whole < ENOUGH:
+    cut_off = (declared and count < ENOUGH * declared) or whole < ENOUGH
+    if cut_off and refuse_parts:
         frames = f"{count} of {declared}" if declared > count else f"only {count}"
         raise VideoError(
             f"the file was cut off: {frames} frames are there",
@@ -159,34 +194,17 @@ def unstretched_size(
     return displayed_size(coded, Fraction(1), orientation)
 
 
-def _decode(path: Path, rate: float | None, mode: Mode) -> tuple[Source, _Pass]:
-    done = _Pass()
+def _decode(path: Path, rate: float | None, mode: Mode) -> tuple[Source, ProbePass]:
+    done = ProbePass(path)
     with objections_noted(), open_source(path, rate, mode) as source:
         for frame in source.frames:
-            if not done.signatures:
-                done.size = (frame.width, frame.height)
-                done.orientation = orientation_of(frame)
-            elif len(done.signatures) >= MOST_FRAMES:
-                raise VideoError(
-                    f"it has more than {MOST_FRAMES} frames",
-                    file=path,
-                    hint="Cut it into clips of a take each",
-                )
-            elif (frame.width, frame.height) != done.size:
-                raise VideoError(
-                    f"the size changes from {done.size} to {(frame.width, frame.height)}",
-                    file=path,
-                    frame=len(done.signatures),
-                    hint="Re-encode it to one size",
-                )
-            done.pts.append(frame.pts)
-            done.signatures.append(signature_of_frame(frame))
+            done.note(frame)
     return source, done
 
 
 def _describe(
     source: Source,
-    done: _Pass,
+    done: ProbePass,
     nominal: int,
     time_s: NDArray[np.float64],
     remarks: list[str],
@@ -237,7 +255,9 @@ def _stretched(aspect: Fraction, coded: tuple[int, int], shown: tuple[int, int])
     ]
 
 
-def _notes(done: _Pass, nominal: int, steps: NDArray[np.float64], *, variable: bool) -> list[str]:
+def _notes(
+    done: ProbePass, nominal: int, steps: NDArray[np.float64], *, variable: bool
+) -> list[str]:
     """What is unusual and needs nobody's attention."""
     notes = []
     if nominal and nominal != len(done.signatures):

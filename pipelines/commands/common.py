@@ -69,6 +69,13 @@ def error_console() -> Console:
     return Console(stderr=True)
 
 
+def say_error(out: Console, error: Exception) -> None:
+    """One line about something that stops one thing and not the rest."""
+    told = input_error_of(error)
+    line = str(told) if told is not None else f"{type(error).__name__}: {error}"
+    out.print(f"[bold red]error:[/] {shown(line)}", soft_wrap=True)
+
+
 @contextmanager
 def reported(debug: bool) -> Iterator[None]:
     """Turn errors into one line and an exit code; ``--debug`` lets the trace through."""

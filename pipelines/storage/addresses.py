@@ -3,12 +3,14 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from dance_models.errors import InputError
 from dance_models.tables import write_text
-from pipelines.storage.store import Store
+
+if TYPE_CHECKING:
+    from pipelines.storage.store import Store
 
 DAGSTER_VARIABLE: Final = "DANCE_UI"
 MLFLOW_VARIABLE: Final = "DANCE_MLFLOW_UI"
@@ -28,7 +30,7 @@ class Addresses:
         return {DAGSTER_VARIABLE: self.dagster, MLFLOW_VARIABLE: self.mlflow}
 
 
-def addresses(store: Store, environment: Mapping[str, str]) -> Addresses:
+def addresses(store: "Store", environment: Mapping[str, str]) -> Addresses:
     """The addresses by the environment, else those of the store's last ``dance ui``, else defaults.
 
     Raises InputError when the environment names something that is no address.
@@ -50,12 +52,12 @@ def addresses_of_ports(
     )
 
 
-def remember(store: Store, found: Addresses) -> None:
+def remember(store: "Store", found: Addresses) -> None:
     """Keep the addresses for commands that are run later, without the environment of a UI."""
     write_text(store.dagster_home / "addresses.json", json.dumps(asdict(found)) + "\n")
 
 
-def _remembered(store: Store) -> Addresses:
+def _remembered(store: "Store") -> Addresses:
     try:
         plain = json.loads((store.dagster_home / "addresses.json").read_text("utf-8"))
         return Addresses(str(plain["dagster"]), str(plain["mlflow"]))

@@ -219,7 +219,7 @@ def _epoch(progress: Path) -> int:
         (["run", "--only", "clip_prob"], "there is no asset 'clip_prob'"),
         (["run"], "there is no clip to work on"),
         (["tables"], "there is no store here"),
-        (["apply", "nowhere.mp4", "--out", "out"], "nowhere.mp4: there is no such video"),
+        (["analyze", "nowhere.mp4"], "nowhere.mp4: there is no such video"),
         (["status"], "there is no store here"),
         (["lineage", "mkff_st_gcn"], "there is no store here"),
         (["clean"], "there is no store here"),

@@ -1,5 +1,7 @@
 """BlazePose without its weights: anchors, regions, suppression, heat-map refinement."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -137,7 +139,7 @@ class Echo:
 
 def echo_model(mirrored_pass=False):
     model = LandmarkModel.__new__(LandmarkModel)
-    model._model, model._mirrored_pass = Echo(), mirrored_pass
+    model._model, model._mirrored_pass, model._pool = Echo(), mirrored_pass, None
     return model
 
 
@@ -176,6 +178,17 @@ def test_the_mirrored_pass_is_turned_back_to_the_image() -> None:
     np.testing.assert_allclose(world, np.tile([0, 1, 2], (33, 1)), atol=1e-6)
     mirrored = columns("mirrored_world_x", "mirrored_world_y", "mirrored_world_z")
     np.testing.assert_allclose(found.evidence[:, mirrored], np.tile([0, -1, 2], (33, 1)), atol=1e-6)
+
+
+def test_passes_side_by_side_give_what_they_give_in_turn() -> None:
+    region, image = Region(100.0, 80.0, 150.0, 0.3), spot(104.0, 77.0)
+    model = echo_model(mirrored_pass=True)
+    in_turn = model.find(image, region)
+    with ThreadPoolExecutor(1) as model._pool:
+        model._second = Echo()
+        beside = model.find(image, region)
+    np.testing.assert_array_equal(in_turn.points, beside.points)
+    np.testing.assert_array_equal(in_turn.evidence, beside.evidence)
 
 
 def test_without_a_mirrored_pass_its_columns_are_not_known() -> None:

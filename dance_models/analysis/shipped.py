@@ -1,0 +1,43 @@
+"""The trained networks that come with the package; ``weights/NOTICE`` says on what and how."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from dance_models.analysis.video import Networks
+from dance_models.checkpoint import load_checkpoint, save_checkpoint
+from dance_models.inference.loading import load_forecaster, load_refiner
+
+FOLDER: Final = Path(__file__).parent / "weights"
+RECOGNITION: Final = FOLDER / "recognition.pt"
+RECOGNITION_CAUSAL: Final = FOLDER / "recognition_causal.pt"
+PREDICTION: Final = FOLDER / "prediction.pt"
+DESCRIBED: Final = "shipped with the package, trained on rendered dance alone"
+
+
+def networks(
+    recognition: Path = RECOGNITION, prediction: Path = PREDICTION, *, causal: bool = False
+) -> Networks:
+    """The networks of the given checkpoints, by default the shipped ones.
+
+    With ``causal`` the poses are refined by the network that forecasts are made from, the shipped
+    causal one unless ``recognition`` is causal. Raises InputError for a checkpoint of another kind.
+    """
+    refiner = load_refiner(recognition)
+    observer = refiner if refiner.config.causal else load_refiner(RECOGNITION_CAUSAL)
+    return Networks(observer if causal else refiner, observer, load_forecaster(prediction))
+
+
+def pack(checkpoint: Path, target: Path) -> None:
+    """Write the weights of a checkpoint alone, rounded to 16 bits, with what says how to build it.
+
+    Loading turns them back into 32 bits. Counters stay as they are.
+    """
+    state = load_checkpoint(checkpoint)
+    weights = {
+        name: value.half() if value.dtype == torch.float32 else value
+        for name, value in state["model"].items()
+    }
+    kept: dict[str, Any] = {n: state[n] for n in ("experiment", "skeleton") if n in state}
+    save_checkpoint({"model": weights, **kept}, target)

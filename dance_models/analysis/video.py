@@ -1,0 +1,243 @@
+"""From a video, or from poses that were estimated elsewhere, to refined poses and forecasts."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from dance_models.analysis.ahead import ahead
+from dance_models.analysis.cuts import with_cuts
+from dance_models.analysis.refining import refine_long
+from dance_models.config import JointDefinition
+from dance_models.data.exchanged_sides import Span, undo_exchanges
+from dance_models.data.forecast_windows import FUTURE, GRID_S, OBSERVED, fill_missing, resample
+from dance_models.data.pose_runs import PoseRun
+from dance_models.errors import InputError
+from dance_models.estimators.protocol import PoseEstimate, PoseEstimator, stacked
+from dance_models.evidence import no_evidence
+from dance_models.inference.forecast import forecast
+from dance_models.inference.refine import slice_run
+from dance_models.nets.build import Refiner
+from dance_models.skeleton import DANCE_14
+from dance_models.video.stream import ClipStream
+
+GAP_S: Final = 0.5  # after a longer gap in detection, poses are not joined with those before
+FORECAST_S: Final = 0.1  # between forecasts
+_BATCH: Final = 1000  # forecasts at once
+_TOLERANCE_S: Final = 1e-6
+
+Progress = Callable[[int, int], None]  # frames done, and in all (0: not known)
+
+
+@dataclass(frozen=True, eq=False)
+class Networks:
+    """What refines and forecasts."""
+
+    refiner: Refiner
+    observer: Refiner  # causal: refines what forecasts are made from
+    forecaster: nn.Module
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What one pass over T frames gave: estimated poses and the frames that begin a new shot."""
+
+    run: PoseRun  # every frame; NaN where no person was detected
+    cuts: NDArray[np.int64]  # (K,) frames
+    warnings: tuple[str, ...] = ()
+    start_s: float = 0.0  # time stamp of the first frame in the file
+    rate: float | None = None  # frames/s that a folder of images was read with
+
+    @property
+    def fps(self) -> float:
+        """Frames a second, from the first to the last; 30 for a single frame."""
+        times = self.run.time_s
+        return float((len(times) - 1) / times[-1]) if len(times) > 1 else 30.0
+
+
+@dataclass(frozen=True, eq=False)
+class VideoPoses:
+    """The poses in a video of T frames. Pixels as displayed; NaN where no person was detected."""
+
+    seen: Seen
+    restored: PoseRun  # the estimate with exchanged sides exchanged back: what was refined
+    refined: NDArray[np.float32]  # (T, J, 2)
+    stretches: tuple[tuple[int, int], ...]  # (start, stop) of frames that are refined as one
+    anchor: NDArray[np.int64]  # (N,) the last observed frame of each forecast
+    observed: NDArray[np.float32]  # (N, 27, J, 2), every 40 ms up to it, refined causally
+    forecast: NDArray[np.float32]  # (N, 10, J, 2), every 40 ms after it
+    exchanged: tuple[Span, ...] = ()  # where left and right were exchanged back before refining
+
+    @property
+    def run(self) -> PoseRun:
+        """Every frame as it was estimated."""
+        return self.seen.run
+
+
+# --- seeing -----------------------------------------------------------------------------------
+
+
+def see_video(
+    path: Path,
+    estimator: PoseEstimator,
+    progress: Progress | None = None,
+    rate: float | None = None,
+) -> Seen:
+    """Estimate every frame in one pass; a second thread decodes. At most some frames are held.
+
+    The estimator looks for the person anew after a cut. ``rate`` is the frame rate of a folder of
+    images that has none. Raises VideoError for a file that is not a readable video.
+    """
+    stream = ClipStream(path, rate)
+    estimator.start_run()
+    found: list[PoseEstimate | None] = []
+    cuts: list[int] = []
+    with ahead(with_cuts(stream.frames())) as frames:
+        for frame, cut in frames:
+            if cut:
+                cuts.append(frame.number)
+                estimator.start_run()
+            found.append(estimator.estimate(frame.image, frame.number))
+            if progress is not None:
+                progress(len(found), stream.declared)
+    probe = stream.probe
+    run = _as_run(path.stem, probe.size, probe.time_s, found)
+    return Seen(run, np.array(cuts, np.int64), tuple(probe.warnings), stream.start_s, rate)
+
+
+def see_track(
+    name: str, estimator: PoseEstimator, frames: int, fps: float, size: tuple[int, int]
+) -> Seen:
+    """Poses from a file without its video: ``frames`` frames of ``size`` pixels."""
+    picture = np.broadcast_to(np.uint8(0), (size[1], size[0], 3))
+    estimator.start_run()
+    found = [estimator.estimate(picture, frame) for frame in range(frames)]
+    return Seen(_as_run(name, size, np.arange(frames) / fps, found), np.zeros(0, np.int64))
+
+
+# --- refining and forecasting -----------------------------------------------------------------
+
+
+def poses_of(seen: Seen, networks: Networks, joints: JointDefinition = "estimator") -> VideoPoses:
+    """Refine what was seen, and forecast every tenth of a second.
+
+    ``joints``: refined poses have the joints as the estimator defines them, so that the network
+    moves what is wrong alone, or as the annotators of its training clips do. Raises InputError when
+    no person is seen in two frames of a shot.
+    """
+    run = seen.run
+    stretches = seen_stretches(run, seen.cuts)
+    if not stretches:
+        raise InputError(
+            "no person was detected in this video",
+            file=run.clip,
+            hint="The whole dancer must be visible",
+        )
+    restored = replace(run, estimate=run.estimate.copy(), score=run.score.copy())
+    restored = replace(restored, landmarks=run.landmarks.copy(), evidence=no_evidence(len(run)))
+    refined = np.full_like(run.estimate, np.nan)
+    spans: list[Span] = []
+    forecasts: list[tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]] = []
+    for start, stop in stretches:
+        piece = slice_run(run, start, stop)
+        sides, exchanged = _with_sides_restored(piece, networks.refiner)
+        spans += [Span(s.part, start + s.start, start + s.stop) for s in exchanged]
+        for name in ("estimate", "score", "landmarks"):
+            getattr(restored, name)[start:stop] = getattr(sides, name)
+        refined[start:stop] = refine_long(networks.refiner, sides, joints)
+        anchor, observed, future = _forecasts(piece, networks, joints)
+        forecasts.append((anchor + start, observed, future))
+    anchors, observed, future = (np.concatenate(parts) for parts in zip(*forecasts, strict=True))
+    return VideoPoses(
+        replace(seen, run=replace(run, evidence=no_evidence(len(run)))),
+        restored,
+        refined,
+        tuple(stretches),
+        anchors,
+        observed,
+        future,
+        tuple(spans),
+    )
+
+
+def _with_sides_restored(run: PoseRun, refiner: Refiner) -> tuple[PoseRun, tuple[Span, ...]]:
+    """The run as the network refines it, and the spans that were exchanged, in its frames."""
+    if not refiner.config.undo_exchanges:
+        return run, ()
+    restored, exchanges = undo_exchanges(run, causal=refiner.config.causal)
+    return restored, tuple(exchanges.spans())
+
+
+def _forecasts(
+    run: PoseRun, networks: Networks, joints: JointDefinition
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+    """Anchors (N,), what is observed up to each (N, 27, J, 2) and what follows (N, 10, J, 2).
+
+    The observed poses are refined by a causal network, once: each follows from the frames up to
+    it, so that no forecast sees what comes after its anchor.
+    """
+    seen, _ = _with_sides_restored(run, networks.observer)
+    poses = refine_long(networks.observer, seen, joints)
+    anchor = _anchors(run.time_s)
+    observed = np.zeros((len(anchor), OBSERVED, *poses.shape[1:]), np.float32)
+    future = np.zeros((len(anchor), FUTURE, *poses.shape[1:]), np.float32)
+    for first in range(0, len(anchor), _BATCH):
+        part = slice(first, first + _BATCH)
+        grid = run.time_s[anchor[part]][:, None] + GRID_S[:OBSERVED]
+        observed[part] = fill_missing(resample(run.time_s, poses, grid))
+        future[part] = forecast(networks.forecaster, observed[part])
+    return anchor, observed, future
+
+
+def _anchors(time_s: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Frames before which a whole second was observed, a tenth of a second apart."""
+    step = float(np.median(np.diff(time_s)))
+    position = np.arange(0, len(time_s), max(1, round(FORECAST_S / step)))
+    observed_s = -GRID_S[0]
+    whole = time_s[position] - time_s[0] >= observed_s - _TOLERANCE_S
+    return np.asarray(position[whole])
+
+
+def seen_stretches(
+    run: PoseRun, cuts: Sequence[int] | NDArray[np.int64] = ()
+) -> list[tuple[int, int]]:
+    """(start, stop) of stretches of one shot with no gap of more than half a second in them."""
+    seen = np.flatnonzero(np.isfinite(run.estimate).all(axis=-1).any(axis=-1))
+    shot = np.searchsorted(np.asarray(cuts), seen, side="right")
+    apart = (np.diff(run.time_s[seen]) > GAP_S) | (np.diff(shot) > 0)
+    parts = np.split(seen, np.flatnonzero(apart) + 1)
+    return [(int(part[0]), int(part[-1]) + 1) for part in parts if len(part) > 1]
+
+
+def _as_run(
+    clip: str,
+    size: tuple[int, int],
+    time_s: NDArray[np.float64],
+    found: Iterable[PoseEstimate | None],
+) -> PoseRun:
+    seen = stacked(list(found))
+    count = len(seen.keypoints)
+    return PoseRun(
+        clip=clip,
+        style="",
+        performer="",
+        group=clip,
+        split="",
+        fold=0,
+        run=0,
+        variant=0,
+        width=size[0],
+        height=size[1],
+        frame=np.arange(count),
+        time_s=time_s[:count],
+        estimate=seen.keypoints,
+        score=seen.score,
+        landmarks=seen.landmarks,
+        evidence=seen.evidence,
+        annotation=np.full_like(seen.keypoints, np.nan),
+        visibility=np.zeros((count, DANCE_14.num_joints), np.uint8),
+    )

@@ -1,0 +1,83 @@
+"""Videos that were named on the command line: found and looked at before anything is loaded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dance_models.errors import InputError
+
+
+@dataclass(frozen=True)
+class NamedVideo:
+    """A video or a folder of images, and the name that its results get."""
+
+    path: Path
+    stem: str
+    rate: float | None = None  # frames/s of a folder of images, where a manifest gives it
+
+
+@dataclass(frozen=True)
+class NamedVideos:
+    """What can be opened, and why the rest cannot."""
+
+    videos: tuple[NamedVideo, ...]
+    refused: tuple[InputError, ...] = ()
+
+
+def named_videos(paths: Sequence[Path], out: Path) -> NamedVideos:
+    """The videos that are named, and those in the folders that are named.
+
+    What lies in ``out``, where results go, is none. Only what a file says of itself is looked at:
+    no picture is decoded, and no network loaded. Two of one name get a number.
+    """
+    found: list[tuple[Path, float | None]] = []
+    refused: list[InputError] = []
+    for path in paths:
+        try:
+            found += _in_folder(path, out, refused) if path.is_dir() else [(path, None)]
+        except InputError as error:
+            refused.append(error)
+    videos: list[NamedVideo] = []
+    taken: set[str] = set()
+    for path, rate in dict.fromkeys(found):
+        try:
+            _check(path, rate)
+        except InputError as error:
+            refused.append(error)
+            continue
+        stem = path.name if path.is_dir() else path.stem
+        number = 2
+        name = stem
+        while name.casefold() in taken:
+            name, number = f"{stem}-{number}", number + 1
+        taken.add(name.casefold())
+        videos.append(NamedVideo(path, name, rate))
+    return NamedVideos(tuple(videos), tuple(refused))
+
+
+def _in_folder(
+    folder: Path, out: Path, refused: list[InputError]
+) -> list[tuple[Path, float | None]]:
+    from dance_models.video.scan import scan_clips
+
+    scanned = scan_clips(folder)
+    refused += [InputError(problem.message, file=problem.file) for problem in scanned.problems]
+    beyond = out.resolve()
+    entries = [entry for entry in scanned.entries if beyond not in entry.path.resolve().parents]
+    if not entries:
+        raise InputError("there is no video in this folder", file=folder)
+    return [(entry.path, float(entry.fps) if entry.fps else None) for entry in entries]
+
+
+def _check(path: Path, rate: float | None) -> None:
+    """Raise InputError for what cannot be opened as a video."""
+    from dance_models.errors import VideoError, guarded
+    from dance_models.files import why_unusable
+    from dance_models.video.source import open_source
+
+    if not path.exists() and not path.is_symlink():
+        raise InputError("there is no such video", file=path)
+    if not path.is_dir() and (reason := why_unusable(path)):
+        raise InputError(reason, file=path)
+    with guarded("a video", path, VideoError), open_source(path, rate):
+        pass

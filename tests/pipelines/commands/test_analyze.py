@@ -1,0 +1,195 @@
+"""``dance analyze`` on pose files and small clips; no weights are fetched."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips_made import write_clip, write_sound
+from typer.testing import CliRunner
+
+from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
+from dance_models.estimators.pose_file import read_people
+from dance_models.skeleton import DANCE_14
+from dance_models.training.synthetic import synthetic_runs
+from pipelines.cli import make_app
+from pipelines.commands import frame_progress
+from pipelines.commands.video_arguments import named_videos
+
+FRAMES = 100
+
+
+def dance(*arguments: str | Path) -> tuple[int, str]:
+    done = CliRunner().invoke(make_app(), [str(argument) for argument in arguments])
+    return done.exit_code, done.output
+
+
+def own_json(path: Path, keypoints: np.ndarray) -> Path:
+    frames = [
+        {"frame": i, "keypoints": [[*map(float, point), 0.9] for point in pose]}
+        for i, pose in enumerate(keypoints)
+    ]
+    path.write_text(json.dumps({"joints": list(DANCE_14.names), "frames": frames}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A video and its exact poses."""
+    folder = tmp_path_factory.mktemp("analyze")
+    write_demo_corpus(folder, DemoCorpusConfig(1, FRAMES, size=(160, 120)))
+    video = next((folder / "clips").rglob("*.mp4"))
+    entries = json.loads((folder / "annotations" / f"{video.stem}.json").read_text())["annotations"]
+    points = np.array([entry["keypoints"] for entry in entries], np.float32)
+    return video, own_json(folder / "poses.json", points.reshape(FRAMES, -1, 3)[..., :2])
+
+
+# --- which videos ---------------------------------------------------------------------------------
+
+
+def test_folders_and_files_are_looked_at_and_wrong_ones_refused(tmp_path: Path) -> None:
+    folder, out = tmp_path / "clips", tmp_path / "clips" / "analysis"
+    (folder / "deep").mkdir(parents=True)
+    out.mkdir()
+    first = write_clip(folder / "one.mp4", 3)
+    second = write_clip(folder / "deep" / "one.mp4", 4)
+    write_clip(out / "one_overlay.mp4", 3)
+    (folder / "broken.mp4").write_text("no video")
+    write_sound(folder / "sound.m4v")
+    found = named_videos([folder, first, tmp_path / "gone.mp4"], out)
+    assert sorted(video.stem for video in found.videos) == ["one", "one-2"]
+    assert {video.path for video in found.videos} == {first, second}
+    said = "\n".join(map(str, found.refused))
+    assert "broken.mp4: this is not a video" in said
+    assert "sound.m4v: there is no picture in the file" in said
+    assert "gone.mp4: there is no such video" in said
+
+
+def test_an_empty_folder_and_a_pipe_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    os.mkfifo(tmp_path / "pipe.mp4")
+    found = named_videos([tmp_path / "empty", tmp_path / "pipe.mp4"], tmp_path / "out")
+    assert [str(error).split(": ")[-1] for error in found.refused] == [
+        "there is no video in this folder",
+        "it is a pipe, not a file",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "no video is given"),
+        (["gone.mp4"], "gone.mp4: there is no such video"),
+        (["--from", "gone.json"], "gone.json: there is no such file or folder"),
+        (["--from", "pyproject.toml"], "how fast the poses of --from follow is not known"),
+        (["a.mp4", "--size", "wide", "--from", "pyproject.toml"], "is not WIDTHxHEIGHT"),
+        (["a.mp4", "--fps", "30"], "--fps and --size are for --from without a video"),
+        (["a.mp4", "--pose-model", "body_25"], "which are not given"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").touch()
+    code, output = dance("analyze", *arguments)
+    assert code == 2
+    assert message in " ".join(output.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["pyproject.toml"]
+
+
+# --- the whole command ----------------------------------------------------------------------------
+
+
+def test_poses_of_another_tool_are_refined_and_drawn(
+    tmp_path: Path, corpus: tuple[Path, Path]
+) -> None:
+    video, poses = corpus
+    code, output = dance("analyze", video, "--from", poses, "--out", tmp_path, "--causal")
+    assert code == 0, output
+    assert f"A person in {FRAMES} of {FRAMES} frames." in output
+    assert "The forecast for 160 ms is" in output
+    assert "frames/s" in output
+    written = sorted(path.name for path in tmp_path.iterdir())
+    assert written == [f"{video.stem}.json", f"{video.stem}_overlay.mp4"]
+    document = json.loads((tmp_path / f"{video.stem}.json").read_text())
+    assert document["models"]["recognition"].startswith("shipped with the package")
+    assert not {"mlflow", "dagster"} & set(document["models"])
+    people = read_people(tmp_path / f"{video.stem}.json")
+    given = read_people(poses)
+    moved = np.abs(people[50][0].keypoints - given[50][0].keypoints)
+    assert 0 < moved.max() < 20
+
+
+def test_poses_without_their_video_can_be_refined_twice(tmp_path: Path) -> None:
+    run = synthetic_runs(1, FRAMES)[0]
+    poses = own_json(tmp_path / "dance.json", run.estimate)
+    out = tmp_path / "out"
+    code, output = dance("analyze", "--from", poses, "--fps", "25", "--out", out)
+    assert code == 0, output
+    document = json.loads((out / "dance.json").read_text())
+    assert document["summary"]["frames_per_second"] == 25
+    code, output = dance("analyze", "--from", out / "dance.json", "--fps", "25", "--out", out / "2")
+    assert code == 0, output
+    assert [path.name for path in (out / "2").iterdir()] == ["dance.json"]
+
+
+def test_one_video_that_fails_does_not_stop_the_rest(
+    tmp_path: Path, corpus: tuple[Path, Path]
+) -> None:
+    video, poses = corpus
+    tracks = tmp_path / "tracks"
+    tracks.mkdir()
+    (tracks / f"{video.stem}.json").write_bytes(poses.read_bytes())
+    (tmp_path / "text.mp4").write_text("no video")
+    alone = write_clip(tmp_path / "no_poses.mp4", 10)
+    arguments = (tmp_path / "text.mp4", alone, video, "--tracks", tracks, "--out", tmp_path / "out")
+    code, output = dance("analyze", *arguments, "--no-draw")
+    assert code == 1
+    flat = " ".join(output.split())
+    assert "text.mp4: this is not a video" in flat
+    assert "the track of clip 'no_poses' must be exactly one file" in flat
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [f"{video.stem}.json"]
+
+
+def test_neither_a_store_nor_dagster_nor_mlflow_is_touched(
+    tmp_path: Path, corpus: tuple[Path, Path]
+) -> None:
+    video, poses = corpus
+    code = (
+        "import sys\n"
+        "for name in ('dagster', 'mlflow'): sys.modules[name] = None\n"
+        "from pipelines.cli import make_app\n"
+        "make_app()(sys.argv[1:])\n"
+    )
+    command = ["analyze", str(video), "--from", str(poses), "--no-draw", "--debug"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "ASSETS_STORE": "gone"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["analysis"]
+
+
+# --- progress -------------------------------------------------------------------------------------
+
+
+def test_a_log_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rich.console import Console
+
+    now = [0.0]
+    monkeypatch.setattr(frame_progress, "monotonic", lambda: now[0])
+    console = Console(record=True, width=200, force_terminal=False)
+    with frame_progress.frame_progress(console, "clip: estimating") as advance:
+        for frame in range(1, 31):
+            now[0] += 1.0
+            advance(frame, 30)
+    lines = console.export_text().splitlines()
+    assert lines == [f"clip: estimating: {n} of 30 frames, 1.0 frames/s" for n in (10, 20, 30)]
