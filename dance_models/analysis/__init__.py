@@ -1,0 +1,1 @@
+"""Anyone's video: poses, figures and files."""
