@@ -7,6 +7,7 @@ not grow with the video beyond four numbers a frame.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Literal
 
 import cv2
@@ -49,7 +50,7 @@ class CameraPath:
     width: float
     height: float
 
-    @property
+    @cached_property
     def to_first(self) -> NDArray[np.float64]:
         """(T, 2, 3) transforms that take points of each frame to where the first frame has them."""
         total, found = np.eye(3), np.zeros_like(self.steps)

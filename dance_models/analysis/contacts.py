@@ -6,8 +6,9 @@ or the floor before and after a jump. Both tests have a wider limit for staying 
 (hysteresis), so that noise does not cut a contact into pieces.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, Literal
 
 import numpy as np
@@ -59,31 +60,49 @@ class Contacts:
     down: Mapping[Side, Bools]
 
 
-def foot_contacts(poses: Array, landmarks: Array, time_s: NDArray[np.float64]) -> Contacts:
+def foot_contacts(
+    poses: Array, landmarks: Array, time_s: NDArray[np.float64], cuts: Sequence[int] = ()
+) -> Contacts:
     """The contacts of both feet; poses (T, 14, 2) and landmarks (T, 33 or 0, 3) in pixels, y down.
 
     Where the camera moves, give stabilised coordinates (:mod:`dance_models.analysis.camera`).
     Without landmarks the ankles alone are used. There is none where the foot is not known, and
-    none at all without a torso.
+    none at all without a torso. No contact goes across ``cuts``, the first frames of new shots.
     """
     torso = median_torso(poses)
-    feet = {side: _foot(poses, landmarks, side) for side in SIDES}
-    if not np.isfinite(torso) or len(poses) < 2:
-        return Contacts((), {side: np.zeros(len(poses), np.bool_) for side in SIDES})
+    down: dict[Side, Bools] = {side: np.zeros(len(poses), np.bool_) for side in SIDES}
+    found: list[Contact] = []
+    for start, stop in pairwise(sorted({0, len(poses), *cuts})):
+        if np.isfinite(torso) and stop - start > 1:
+            shot = slice(start, stop)
+            feet = {side: _foot(poses[shot], landmarks[shot], side) for side in SIDES}
+            found += _of_shot(feet, time_s[shot], torso, start, down)
+    return Contacts(tuple(sorted(found, key=lambda c: (c.start, c.side))), down)
+
+
+def _of_shot(
+    feet: Mapping[Side, NDArray[np.float64]],
+    time_s: NDArray[np.float64],
+    torso: float,
+    first: int,
+    down: Mapping[Side, Bools],
+) -> list[Contact]:
+    """The contacts of a shot that begins with frame ``first``; marks them in ``down``."""
+    found = []
     floor = _floor(np.concatenate(list(feet.values()), axis=1)[..., 1], time_s)
-    down, found = {}, []
     for side, foot in feet.items():
         fast = speeds(foot, time_s, torso, OVER_S)
         height = (floor[:, None] - foot[..., 1]) / torso
-        down[side] = _steady(_hysteresis(fast, height), time_s)
+        state = _steady(_hysteresis(fast, height), time_s)
+        down[side][first : first + len(state)] = state
         found += [
             Contact(
-                side, start, stop, float(time_s[start]), float(time_s[stop - 1]),
+                side, first + start, first + stop, float(time_s[start]), float(time_s[stop - 1]),
                 _slide(foot[start:stop], torso),
             )
-            for start, stop in _stretches(down[side])
+            for start, stop in _stretches(state)
         ]  # fmt: skip
-    return Contacts(tuple(sorted(found, key=lambda c: (c.start, c.side))), down)
+    return found
 
 
 def _foot(poses: Array, landmarks: Array, side: Side) -> NDArray[np.float64]:

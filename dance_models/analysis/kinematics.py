@@ -39,12 +39,17 @@ def lag_frames(time_s: NDArray[np.float64], seconds: float = UNIT_S) -> int:
 
 
 def speeds(
-    poses: Array, time_s: NDArray[np.float64], torso: float, seconds: float = 2 * UNIT_S
+    poses: Array,
+    time_s: NDArray[np.float64],
+    torso: float,
+    seconds: float = 2 * UNIT_S,
+    cuts: Sequence[int] = (),
 ) -> NDArray[np.float64]:
     """Speed of each joint in torso lengths a second, (T, J, 2) pixels -> (T, J).
 
     (x_{t+k} - x_{t-k}) / (their times), over about ``seconds``; near the ends, of what there is.
-    ``torso`` is in pixels. NaN where one of the two is missing.
+    ``torso`` is in pixels. NaN where one of the two is missing or a shot begins between them;
+    ``cuts`` are the first frames of new shots.
     """
     count, lag = len(poses), lag_frames(time_s, seconds / 2)
     if count < 2:
@@ -52,16 +57,28 @@ def speeds(
     at = np.arange(count)
     before, after = np.maximum(at - lag, 0), np.minimum(at + lag, count - 1)
     moved = np.asarray(poses[after], np.float64) - poses[before]
-    return np.asarray(
-        np.linalg.norm(moved, axis=-1) / (time_s[after] - time_s[before])[:, None] / torso
-    )
+    elapsed = (time_s[after] - time_s[before])[:, None]
+    speed = np.linalg.norm(moved, axis=-1) / elapsed / torso
+    return np.where(_one_shot(before, after, cuts)[:, None], speed, np.nan)
 
 
-def accelerations(poses: Array, time_s: NDArray[np.float64], torso: float) -> NDArray[np.float64]:
+def _one_shot(
+    before: NDArray[np.int64], after: NDArray[np.int64], cuts: Sequence[int]
+) -> NDArray[np.bool_]:
+    """Whether no shot begins after the one frame and up to the other."""
+    starts = np.sort(np.asarray(cuts, np.int64))
+    same = np.searchsorted(starts, before, "right") == np.searchsorted(starts, after, "right")
+    return np.asarray(same)
+
+
+def accelerations(
+    poses: Array, time_s: NDArray[np.float64], torso: float, cuts: Sequence[int] = ()
+) -> NDArray[np.float64]:
     """Acceleration of each joint, % of a torso a frame squared at 25 frames/s, (T, J, 2) -> (T, J).
 
     The second divided difference over frames about 1/25 s apart. ``torso`` is in pixels. NaN where
-    one of the three frames is missing and at the ends.
+    one of the three frames is missing and at the ends, also of shots; ``cuts`` are the first
+    frames of new ones.
     """
     found = np.full(poses.shape[:2], np.nan)
     lag = lag_frames(time_s)
@@ -74,7 +91,10 @@ def accelerations(poses: Array, time_s: NDArray[np.float64], torso: float) -> ND
         (x[after] - x[now]) / (t[after] - t[now]),
     )
     change = 2 * (velocity[1] - velocity[0]) / (t[after] - t[before])
-    found[now] = 100 * np.linalg.norm(change, axis=-1) * UNIT_S**2 / torso
+    at = np.arange(len(poses))
+    one_shot = _one_shot(at[before], at[after], cuts)[:, None]
+    size = 100 * np.linalg.norm(change, axis=-1) * UNIT_S**2 / torso
+    found[now] = np.where(one_shot, size, np.nan)
     return found
 
 
@@ -88,25 +108,41 @@ class Jitter:
     motion_samples: int
 
 
-def at_rest(poses: Array, time_s: NDArray[np.float64], torso: float) -> Bools:
+def at_rest(
+    poses: Array, time_s: NDArray[np.float64], torso: float, cuts: Sequence[int] = ()
+) -> Bools:
     """(T, J) whether a joint moves slower than :data:`REST_SPEED` over :data:`REST_S`.
 
     Take it of the steadier poses, and use the same for all that are compared.
     """
     with np.errstate(invalid="ignore"):
-        return np.asarray(speeds(poses, time_s, torso, REST_S) < REST_SPEED)
+        return np.asarray(speeds(poses, time_s, torso, REST_S, cuts) < REST_SPEED)
 
 
-def jitter(poses: Array, time_s: NDArray[np.float64], torso: float, rest: Bools) -> Jitter:
-    """The jitter of poses (T, J, 2) where joints are at ``rest`` (T, J) and where they are not.
+def jitter(
+    rows: Mapping[str, Array],
+    time_s: NDArray[np.float64],
+    torso: float,
+    rest: Bools,
+    cuts: Sequence[int] = (),
+) -> dict[str, Jitter]:
+    """The jitter of each of several poses (T, J, 2) of one video, where joints are at ``rest``
+    (T, J) and where they are not, over the joints and frames that are known in all of them.
 
     At rest, acceleration is noise; in motion it is noise and the dance.
     """
-    values = accelerations(poses, time_s, torso)
-    known = np.isfinite(values)
-    still, moving = values[known & rest], values[known & ~rest]
-    medians = [float(np.median(part)) if len(part) else np.nan for part in (still, moving)]
-    return Jitter(medians[0], medians[1], len(still), len(moving))
+    values = {name: accelerations(poses, time_s, torso, cuts) for name, poses in rows.items()}
+    known = np.logical_and.reduce([np.isfinite(value) for value in values.values()])
+    still, moving = known & rest, known & ~rest
+    counts = int(still.sum()), int(moving.sum())
+    return {
+        name: Jitter(_median(value[still]), _median(value[moving]), *counts)
+        for name, value in values.items()
+    }
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    return float(np.median(values)) if len(values) else np.nan
 
 
 # --- ranges of motion -----------------------------------------------------------------------------
@@ -169,19 +205,21 @@ def moments(
     time_s: NDArray[np.float64],
     torso: float,
     exchanged: Sequence[Span] = (),
+    cuts: Sequence[int] = (),
 ) -> list[Moment]:
     """The worst moments of a video, in order of time; at most :data:`MOST` of a kind.
 
     Largest disagreement of ``estimate`` and ``refined`` (T, J, 2), largest acceleration of
     ``refined``, lowest mean ``score`` (T, J), the longest stretches without anybody (score 0), and
     the longest in which sides were ``exchanged`` back. Moments of a kind are at least
-    :data:`APART_S` apart. Spans are in positions of the arrays.
+    :data:`APART_S` apart. Spans are in positions of the arrays, and so
+    are ``cuts``, the first frames of new shots.
     """
     apart = 100 * np.linalg.norm(np.asarray(refined, np.float64) - estimate, axis=-1) / torso
     found = [
         *_of_joints("disagreement", apart, time_s, "the {joint} was moved by {value:.0f} % of the "
                     "torso by refining"),
-        *_of_joints("acceleration", accelerations(refined, time_s, torso), time_s,
+        *_of_joints("acceleration", accelerations(refined, time_s, torso, cuts), time_s,
                     "the {joint} is accelerated by {value:.0f} % of the torso a frame squared"),
         *_of_confidence(score, time_s),
         *_of_sides(exchanged, time_s),

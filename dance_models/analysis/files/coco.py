@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dance_models.analysis.files.measured import Measured
 from dance_models.geometry import person_box
@@ -29,13 +30,16 @@ def write_coco(measured: Measured, path: Path) -> None:
 
     Where no joint has a confidence between 0 and 1, the third numbers are COCO's visibilities.
     """
-    graded = bool(((measured.confidence > 0) & (measured.confidence < 1)).any())
+    known, confidence = measured.known, measured.confidence
+    graded = bool(((confidence > 0) & (confidence < 1)).any())
     document = {
         "info": {"description": _WORDS if graded else _VISIBILITY},
         "images": [_image(measured, frame) for frame in range(len(measured))],
         "annotations": [
-            _annotation(measured, int(frame), graded=graded)
-            for frame in np.flatnonzero(measured.known.any(axis=1))
+            _annotation(
+                int(frame), measured.poses[frame], known[frame], confidence[frame], graded=graded
+            )
+            for frame in np.flatnonzero(known.any(axis=1))
         ],
         "categories": [
             {
@@ -61,9 +65,15 @@ def _image(measured: Measured, frame: int) -> dict[str, Any]:
     }
 
 
-def _annotation(measured: Measured, frame: int, *, graded: bool) -> dict[str, Any]:
-    pose, known = measured.poses[frame], measured.known[frame]
-    confidence = measured.confidence[frame]
+def _annotation(
+    frame: int,
+    pose: NDArray[np.floating],
+    known: NDArray[np.bool_],
+    confidence: NDArray[np.float64],
+    *,
+    graded: bool,
+) -> dict[str, Any]:
+    """Of one frame: (14, 2) pixels, and (14,) whether they are known and how sure they are."""
     third = np.round(confidence, 4) if graded else np.where(known, 1 + confidence, 0).astype(int)
     points = np.where(known[:, None], np.round(np.asarray(pose, np.float64), _DECIMALS), 0.0)
     x0, y0, x1, y1 = (float(v) for v in person_box(np.where(known[:, None], pose, np.nan)))

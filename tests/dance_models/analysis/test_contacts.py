@@ -125,6 +125,18 @@ def test_noise_neither_cuts_a_contact_nor_slides_far() -> None:
     assert max(c.slide for c in found.contacts) < 0.06
 
 
+def test_no_contact_goes_across_a_cut() -> None:
+    """The second shot shows the dancer higher in the picture, as if both feet were in the air."""
+    poses, marks, time_s = video()
+    poses[60:, :, 1] -= 200
+    marks[60:, :, 1] -= 200
+    found = foot_contacts(poses, marks, time_s, [60])
+    for side in SIDES:
+        assert of(found, side) == [(0, 60), (60, 100)]
+    assert {c.slide for c in found.contacts} == {0.0}
+    assert found.contacts[-1].start_s == time_s[60]
+
+
 def test_ankles_alone_and_missing_feet() -> None:
     poses, marks, time_s = video()
     ankle = DANCE_14.index["left_ankle"]

@@ -88,14 +88,39 @@ def test_jitter_is_told_at_rest_and_in_motion() -> None:
     assert rest[:495].all()
     assert not rest[505:].any()
     noise = rng.normal(0, 1, truth.shape)
-    found = jitter(truth + noise, time_s, TORSO, rest)
+    both = jitter({"noisy": truth + noise, "clean": truth}, time_s, TORSO, rest)
+    found = both["noisy"]
     # Second differences have the variance 1 + 4 + 1; the median of a Rayleigh is 1.1774 sigma.
     assert found.rest == pytest.approx(np.sqrt(6) * 1.1774, rel=0.05)
     assert found.motion == pytest.approx(found.rest, rel=0.05)
     assert found.rest_samples + found.motion_samples == (len(time_s) - 2) * J
-    clean = jitter(truth[:400], time_s[:400], TORSO, rest[:400])
-    assert clean.rest == 0
-    assert np.isnan(clean.motion)
+    assert both["clean"].rest == 0
+    quiet = jitter({"x": truth[:400]}, time_s[:400], TORSO, rest[:400])["x"]
+    assert quiet.rest == 0
+    assert np.isnan(quiet.motion)
+
+
+def test_jitter_is_compared_on_the_same_joints_and_frames() -> None:
+    rng, time_s = np.random.default_rng(3), clock(25)
+    poses = rng.normal(0, 1, (len(time_s), J, 2))
+    gaps = poses.copy()
+    gaps[50:] = np.nan
+    found = jitter({"a": poses, "b": gaps}, time_s, TORSO, np.ones(poses.shape[:2], bool))
+    assert found["a"] == found["b"]
+    assert found["a"].rest_samples == 48 * J
+
+
+def test_nothing_is_measured_across_a_cut() -> None:
+    time_s = clock(25)
+    poses = moved(np.where(np.arange(len(time_s)) < 40, 0.0, 300.0))
+    score = np.ones(poses.shape[:2])
+    found = accelerations(poses, time_s, TORSO, [40])[1:-1, 0]
+    assert np.flatnonzero(np.isnan(found)).tolist() == [38, 39]
+    speed = speeds(poses, time_s, TORSO, cuts=[40])[:, 0]
+    assert np.flatnonzero(np.isnan(speed)).tolist() == [39, 40]
+    assert np.nanmax(speed) == 0
+    assert [m.what for m in moments(poses, poses, score, time_s, TORSO)] == ["acceleration"]
+    assert moments(poses, poses, score, time_s, TORSO, cuts=[40]) == []
 
 
 def test_noise_of_two_percent_is_no_motion() -> None:

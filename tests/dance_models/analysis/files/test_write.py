@@ -143,6 +143,22 @@ def test_a_folder_of_frames_takes_the_place_of_an_older_one(
     assert [p.name for p in tmp_path.iterdir()] == ["solo_openpose"]
 
 
+def test_a_failure_leaves_the_older_frames(
+    tmp_path: Path, measured: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = one(tmp_path, measured, "openpose")
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+
+    def full(path: Path, *_: object, **__: object) -> int:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_files(tmp_path, "solo", measured, ["openpose"])
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+    assert [p.name for p in tmp_path.iterdir()] == ["solo_openpose"]
+
+
 def test_trc_in_pixels_is_read_back(tmp_path: Path, measured: Measured) -> None:
     path = one(tmp_path, measured, "trc")
     same_poses(path, measured, scores=False)
