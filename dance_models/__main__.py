@@ -1,4 +1,4 @@
-"""``python -m dance_models``: train, compare recipes, benchmark, and render motion.
+"""``python -m dance_models``: train, compare recipes, benchmark, render motion, measure angles.
 
 The pipeline exports its pose runs to one ``.npz`` file, which ``train`` and ``levers`` read; they
 need torch and numpy only. ``rendered`` writes such a file; it needs the whole package.
@@ -261,6 +261,21 @@ def rendered(arguments: argparse.Namespace) -> None:
     _say(f"{len(runs)} clips, {sum(map(len, runs))} frames: {shown}")
 
 
+def uncertainty(arguments: argparse.Namespace) -> None:
+    """Errors of the angles by cross-validation, for the band that is shown about them."""
+    from dance_models.analysis.uncertainty import angle_errors, write_errors
+    from dance_models.inference.loading import load_refiner
+
+    refiners = [load_refiner(path) for path in arguments.checkpoints]
+    errors = angle_errors(_runs(arguments.runs), refiners, arguments.corpus)
+    write_errors(errors, arguments.out)
+    for name, error in errors.angles.items():
+        _say(
+            f"{name}: raw {error.raw_median} ({error.raw_p90}), refined {error.refined_median} "
+            f"({error.refined_p90}) degrees, median (90 %)"
+        )
+
+
 def _add_settings(parser: argparse.ArgumentParser, name: str, example: str) -> None:
     parser.add_argument(name, nargs="*", default=[], metavar="NAME=VALUE", help=f"e.g. {example}")
 
@@ -318,6 +333,15 @@ def _add_rendered(parser: argparse.ArgumentParser) -> None:
     _add_settings(parser, "--set", "views=8 seconds=2.5 seed=1 workers=2")
 
 
+def _add_uncertainty(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--runs", type=Path, required=True, help="exported .npz")
+    parser.add_argument(
+        "--checkpoints", type=Path, nargs="+", required=True, help="best.pt of each fold, in order"
+    )
+    parser.add_argument("--corpus", default="a test corpus", help="what the runs are, in words")
+    parser.add_argument("--out", type=Path, required=True, help="the JSON to write")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m dance_models", description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -334,6 +358,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = commands.add_parser(protocol.__name__, help=protocol.__doc__)
     sub.set_defaults(command=protocol)
     _add_protocol(sub)
+    sub = commands.add_parser(uncertainty.__name__, help=uncertainty.__doc__)
+    sub.set_defaults(command=uncertainty)
+    _add_uncertainty(sub)
     return parser
 
 

@@ -1,1 +1,1 @@
-"""Trained networks on any video: refined poses, forecasts, and an overlay of both."""
+"""Anyone's video: poses, figures, overlay, page and files for other tools."""

@@ -78,6 +78,7 @@ def read_keypoints_file(document: dict[str, Any], reading: Reading) -> None:
             with reading.attempt(frames[image_id]):
                 values = entry_field(entry, "keypoints", position)
                 reading.add(frames[image_id], values, names)
+                without_origin(reading)
     if all(np.isin(raw.triples[:, 2], (0, 1, 2)).all() for raw in reading.people):
         for raw in reading.people:
             raw.triples[raw.triples[:, 2] == 0, :2] = np.nan

@@ -1,0 +1,1 @@
+"""Files of one video for other tools, one writer each."""

@@ -1,0 +1,56 @@
+"""TRC, the marker file of OpenSim: pixels, or metres where the scale is known."""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dance_models.analysis.files.measured import Measured
+from dance_models.skeleton import DANCE_14
+from dance_models.tables import write_text
+from dance_models.text import printable
+
+_DECIMALS: Final = 5
+
+
+def positions(measured: Measured) -> tuple[NDArray[np.float64], str]:
+    """(T, 14, 3) marker positions and their unit; z is 0, since one view has no depth.
+
+    In pixels as in the picture: y down. In metres, where ``metres_per_pixel`` is known: y up from
+    the bottom of the picture, as OpenSim has it.
+    """
+    flat = np.zeros((*measured.poses.shape[:2], 3))
+    flat[..., :2] = np.where(measured.known[..., None], measured.poses, np.nan)
+    flat[..., 2] = np.where(measured.known, 0.0, np.nan)
+    if measured.metres_per_pixel is None:
+        return flat, "px"
+    flat[..., 1] = measured.height - 1 - flat[..., 1]
+    return flat * measured.metres_per_pixel, "m"
+
+
+def write_trc(measured: Measured, path: Path) -> None:
+    """Tab-separated text; frames count from 0 and missing markers are empty cells."""
+    points, unit = positions(measured)
+    rate, frames, names = f"{measured.fps:g}", len(measured), DANCE_14.names
+    head = (
+        "DataRate", "CameraRate", "NumFrames", "NumMarkers", "Units", "OrigDataRate",
+        "OrigDataStartFrame", "OrigNumFrames",
+    )  # fmt: skip
+    lines = [
+        ("PathFileType", "4", "(X/Y/Z)", printable(path.name)),
+        head,
+        (rate, rate, str(frames), str(len(names)), unit, rate, "0", str(frames)),
+        ("Frame#", "Time", *(cell for name in names for cell in (name, "", ""))),
+        ("", "", *(f"{axis}{i + 1}" for i in range(len(names)) for axis in "XYZ")),
+        ("",),  # OpenSim expects an empty line here
+        *(
+            (str(frame), f"{measured.time_s[frame]:.6f}", *map(_cell, points[frame].ravel()))
+            for frame in range(frames)
+        ),
+    ]
+    write_text(path, "".join("\t".join(line) + "\n" for line in lines))
+
+
+def _cell(value: float) -> str:
+    return f"{value:.{_DECIMALS}f}" if np.isfinite(value) else ""
