@@ -53,6 +53,7 @@ LAYERS = {
         "render",
         "report",
         "apply",
+        "analysis",
         "quality",
         "demo",
         "rendered",

@@ -1,0 +1,1 @@
+"""Anyone's video: poses, measures, overlay and page."""
