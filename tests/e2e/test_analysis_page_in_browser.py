@@ -75,7 +75,7 @@ INK = """
 const canvas = document.querySelector('.plot canvas'), scale = devicePixelRatio;
 const plotted = canvas.width / scale - 44 - 8;
 const x = (44 + arguments[0] * plotted) * scale, width = (arguments[1] - arguments[0]) * plotted;
-const pixels = canvas.getContext('2d').getImageData(x, 14 * scale, width * scale, 90 * scale).data;
+const pixels = canvas.getContext('2d').getImageData(x, 14 * scale, width * scale, 110 * scale).data;
 let count = 0;
 for (let i = 0; i < pixels.length; i += 4)
   if (pixels[i] > 150 && pixels[i + 1] < 110 && pixels[i + 2] < 70 && pixels[i + 3] > 200) count++;
@@ -89,6 +89,15 @@ def shown(tmp_path: Path, browser: Any) -> Any:
     until(browser, "document.querySelector('#second').readyState >= 2", True)
     until(browser, "document.querySelector('#video').readyState >= 2", True)
     return browser
+
+
+def click_on(browser: Any, selector: str) -> None:
+    """Click with the mouse."""
+    from selenium.webdriver.common.by import By
+
+    element = browser.find_element(By.CSS_SELECTOR, selector)
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+    element.click()
 
 
 def press(browser: Any, key: str) -> None:
@@ -131,10 +140,9 @@ def test_seeking_keys_curves_and_no_network(shown: Any) -> None:
     until(browser, FRAME, 59)
     until(browser, "document.querySelector('#video').seeking", False)
     assert level(browser) == pytest.approx(200, abs=10)
-    assert run("return document.querySelector('.plot output').textContent").startswith("– (")
-    run("document.querySelector('[data-seek=\"0.52\"]').click()")
+    assert run("return document.querySelector('.plot .value').textContent").startswith("– (")
+    click_on(browser, '[data-seek="0.52"]')
     until(browser, FRAME, 13)
-    run("document.activeElement.blur()")
     press(browser, " ")
     until(browser, "document.querySelector('#video').paused", False)
     until(browser, f"{FRAME} > 20", True)

@@ -7,7 +7,9 @@ const listen = (element, names, act) => names.split(" ").forEach(n => element?.a
 const time = Float64Array.from(data.time, n => n * data.tick);
 const second = data.second && Float64Array.from(data.second, n => (n === null ? NaN : n * data.tick));
 const last = time.length - 1;
-const end = time[last] + (last ? (time[last] - time[0]) / last : 0.04);
+const usual = last ? (time[last] - time[0]) / last : 0.04;  // seconds between frames
+const end = time[last] + usual;
+const jump = Math.max(0.2, 4 * usual);  // frames that are further apart are not joined
 const video = find("#video"), other = find("#second"), slider = find("#slider"), play = find("#play");
 let now = time[0];  // seconds
 let view = [time[0], end];  // what the plots show
@@ -21,7 +23,7 @@ const plots = all(".plot").map(figure => {
   const s = data.series[figure.dataset.number];
   const plot = {
     figure, area: find(".area", figure), canvas: find("canvas", figure),
-    cursor: find(".cursor", figure), output: find("output", figure), unit: s.unit, band: s.band || 0,
+    cursor: find(".cursor", figure), output: find(".value", figure), unit: s.unit, band: s.band || 0,
     values: decoded(s, s.values), before: decoded(s, s.before), decimals: decimalsOf(s.step),
   };
   return Object.assign(plot, limitsOf(plot));
@@ -72,11 +74,11 @@ function stretches(line, width) {
       if (!column || x > column[0]) columns = column = null;
       continue;
     }
+    if (i > from && time[i] - time[i - 1] > jump) columns = null;
     if (columns && column[0] === x) {
       column[2] = Math.min(column[2], value); column[3] = Math.max(column[3], value); column[4] = value;
       continue;
     }
-    if (columns && dense && x > column[0] + 1) columns = null;
     if (!columns) found.push(columns = []);
     columns.push(column = [x, value, value, value, value]);
   }
@@ -120,7 +122,7 @@ function draw(plot) {
   const own = stretches(plot.values, width), line = getComputedStyle(plot.figure).getPropertyValue("--line");
   if (plot.before) stroke(c, stretches(plot.before, width), yOf, colours.before, 1);
   if (plot.band) shade(c, own, yOf, line, plot.band);
-  stroke(c, own, yOf, line, 1.8);
+  stroke(c, own, yOf, line, 1.5);
   c.restore();
   c.textAlign = "right"; c.fillStyle = colours.text;
   plot.beyond.forEach((value, top) => {
@@ -172,7 +174,7 @@ function stroke(c, found, yOf, colour, width) {
 }
 
 function shade(c, found, yOf, colour, band) {
-  c.fillStyle = colour; c.globalAlpha = 0.2;
+  c.fillStyle = colour; c.globalAlpha = 0.3;
   for (const columns of found) {
     c.beginPath();
     columns.forEach(([x, , , most]) => c.lineTo(x, yOf(most + band)));
@@ -193,8 +195,7 @@ function drawAll() {
 
 function show() {
   const i = frameAt(now);
-  const text = `${clock(now, 2)} / ${clock(end, 0)}`;
-  if (find("#clock").textContent !== text) find("#clock").textContent = text;
+  find("#clock").textContent = clock(now, 2);
   slider.value = i;
   slider.setAttribute("aria-valuetext", clock(now));
   const inView = now >= view[0] - 1e-3 && now <= view[1] + 1e-3;
@@ -255,7 +256,9 @@ if (video) {
     video.muted = !video.muted;
     event.target.setAttribute("aria-pressed", !video.muted);
   });
-  listen(find("#large"), "click", () => video.requestFullscreen?.());
+  find("#large").hidden = !document.fullscreenEnabled;
+  listen(find("#large"), "click", () =>
+    (document.fullscreenElement ? document.exitFullscreen() : find(".stage").requestFullscreen()));
   listen(find("#speed"), "change", event => { video.playbackRate = Number(event.target.value); });
   for (const film of all(".film")) {
     const missing = () => { find(".missing", film).hidden = false; };
@@ -282,13 +285,14 @@ for (const {area} of plots) {
   listen(area, "pointermove", event => { if (event.buttons & 1) scrub(event); });
 }
 
-// Before the video's own keys, which would go five seconds.
+// After a click with the mouse the space key plays; it does not press the button again.
+listen(document, "click", event => { if (event.detail) event.target.closest("button")?.blur(); });
 document.addEventListener("keydown", event => {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
-  const busy = event.target.closest("input, select, button, summary");
-  const step = {ArrowLeft: -1, ArrowRight: 1}[event.key];
-  if (step && !busy?.matches("select, input[type=range]")) toFrame(frameAt(now) + step);
-  else if (event.key === " " && video && !busy) toggle();
+  const on = event.target, step = {ArrowLeft: -1, ArrowRight: 1}[event.key];
+  const used = on.matches("input:not([type=range]), select, summary, button");
+  if (step && !on.matches("select, input[type=range]")) toFrame(frameAt(now) + step);
+  else if (event.key === " " && video && !used) toggle();
   else return;
   event.preventDefault();
   event.stopPropagation();
