@@ -17,9 +17,8 @@ TERMS: Final = {
     "Jitter": "Trembling of the measured joints that is not in the dance: the change of "
     "speed from frame to frame, in percent of the torso.",
     "Torso": "The distance from the neck to the middle of the hips, the unit of lengths on this "
-    "page: 10 % of it is about 5 cm on a grown-up. So figures of near and far "
-    "dancers can be compared.",
-    "5 % and 95 %": "The values that are undercut in 5 % and exceeded in 5 % of the frames. "
+    "page, so that near and far dancers can be compared: 10 % of it is about 5 cm on a grown-up.",
+    "5 % and 95 %": "One frame in twenty is below the first value, one in twenty above the second. "
     "Single wrong frames do not change them much, unlike the lowest and the highest value.",
     "Gap": "A piece of a curve that is missing: the joint was not seen there.",
 }

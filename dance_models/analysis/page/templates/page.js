@@ -195,14 +195,14 @@ function drawAll() {
 
 function show() {
   const i = frameAt(now);
-  find("#clock").textContent = clock(now, 2);
+  find("#clock").textContent = clock(time[i], 2);
   slider.value = i;
-  slider.setAttribute("aria-valuetext", clock(now));
-  const inView = now >= view[0] - 1e-3 && now <= view[1] + 1e-3;
+  slider.setAttribute("aria-valuetext", clock(time[i], 2));
+  const inView = time[i] >= view[0] - usual && time[i] <= view[1];
   for (const plot of plots) {
     if (plot.figure.hidden) continue;
     plot.cursor.hidden = !inView;
-    plot.cursor.style.left = `${xOf(now, plot.area.clientWidth)}px`;
+    plot.cursor.style.left = `${xOf(time[i], plot.area.clientWidth)}px`;
     const value = v => (v === v ? v.toFixed(plot.decimals) : "–");
     const before = plot.before ? ` (${value(plot.before[i])})` : "";
     plot.output.textContent = value(plot.values[i]) + before;
