@@ -1,0 +1,1 @@
+"""One HTML page about a video that works offline: the video, plots, ranges, moments."""
