@@ -87,6 +87,17 @@ class EstimatorConfig:
 
 
 @dataclass(frozen=True)
+class PeopleConfig:
+    """Finding the people in a video and telling them apart, before one of them is chosen."""
+
+    looks_per_second: float = 10.0  # frames that the finder sees; the video's own rate at most
+    input_side: int = 256  # longest side of the picture that MoveNet sees, pixels
+    min_score: float = 0.2  # of MoveNet, from which on somebody counts as seen
+    # Who is seen less than this, as a share of who is seen most, is nobody to choose.
+    least_share: float = 0.25
+
+
+@dataclass(frozen=True)
 class SplitConfig:
     """70/15/15 by group, and grouped folds over all clips."""
 
