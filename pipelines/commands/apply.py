@@ -11,12 +11,15 @@ from rich.progress import Progress
 
 from dance_models.errors import InputError
 from pipelines.commands import common
+from pipelines.commands.people import PersonRuleOption, chosen_people
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dance_models.apply.poses import VideoPoses
     from dance_models.config import EstimatorConfig, JointDefinition
+    from dance_models.estimators.people.choose import Rule
+    from dance_models.estimators.protocol import PoseEstimator
     from pipelines.storage.store import Store
     from pipelines.tracking.tracked_models import TrackedModel
 
@@ -29,7 +32,7 @@ def apply(
     ] = "mkff_st_gcn",
     prediction: Annotated[str, typer.Option(help="Likewise.")] = "stga_net",
     store: common.StoreOption = common.DEFAULT_STORE,
-    person: common.PersonOption = None,
+    person: PersonRuleOption = None,
     tracks: common.TracksOption = None,
     pose_model: common.PoseModelOption = None,
     joints: common.JointsOption = "estimator",
@@ -38,8 +41,13 @@ def apply(
 ) -> None:
     """Refine and forecast the poses of a video with tracked models."""
     with common.reported(debug):
+        from dance_models.estimators.people.choose import parse_rule
+
         models = (recognition, prediction)
-        estimator = common.estimator_of(person, tracks, pose_model=pose_model)
+        estimator = common.estimator_of(None, tracks, pose_model=pose_model)
+        rule = None if person is None else parse_rule(person)
+        if rule == "all":
+            raise InputError("--person all: one person is drawn", hint="Name one of them")
         apply_to_video(
             common.opened(store),
             common.console(),
@@ -47,6 +55,7 @@ def apply(
             out,
             models,
             estimator,
+            rule,
             joints=joints,
             draw=draw,
         )
@@ -59,6 +68,7 @@ def apply_to_video(
     out: Path,
     models: tuple[str, str],
     estimator: "EstimatorConfig | None",
+    rule: "Rule | None" = None,
     *,
     joints: "JointDefinition",
     draw: bool,
@@ -82,7 +92,7 @@ def apply_to_video(
         )
     common.require(store)
     found = [find_model(store, name) for name in models]
-    poses, tracker = _poses(store, console, video, found, estimator, joints)
+    poses, tracker = _poses(store, console, video, found, estimator, joints, rule)
     out.mkdir(parents=True, exist_ok=True)
     used = {
         "estimator": tracker,
@@ -108,23 +118,19 @@ def _poses(
     models: "Sequence[TrackedModel]",
     estimator: "EstimatorConfig | None",
     joints: "JointDefinition",
+    rule: "Rule | None",
 ) -> "tuple[VideoPoses, str]":
     """Poses of all frames, and the name and version of the estimator."""
     from dance_models.apply.poses import poses_of_video
     from dance_models.config import EstimatorConfig
-    from dance_models.estimators.factory import make_estimator
     from dance_models.estimators.protocol import notes_of
     from dance_models.inference.loading import estimator_for, load_forecaster, load_refiner
-    from dance_models.video.names import clip_slug
-    from dance_models.video.probe import probe_clip
     from pipelines.storage.weights import ready_weights
 
     refiner, forecaster = load_refiner(models[0].checkpoint), load_forecaster(models[1].checkpoint)
     options = estimator_for(refiner, estimator or EstimatorConfig())
     weights = ready_weights(store, options, console.print)
-    # The number of frames says whether the poses of a file are counted from 0 or from 1.
-    counted = probe_clip(video).decoded_frames if options.name == "precomputed" else None
-    tracker = make_estimator(options, weights, clip_slug(video), counted)
+    tracker = _followed(store, console, video, options, weights, rule)
     for note in notes_of(tracker):
         console.print(f"[yellow]warning:[/] {escape(note)}")
     with Progress(console=console, refresh_per_second=2) as progress:
@@ -135,6 +141,36 @@ def _poses(
 
         poses = poses_of_video(video, tracker, refiner, forecaster, show, joints)
     return poses, f"{tracker.name} {tracker.version}"
+
+
+def _followed(
+    store: "Store",
+    console: Console,
+    video: Path,
+    options: "EstimatorConfig",
+    weights: Path,
+    rule: "Rule | None",
+) -> "PoseEstimator":
+    """The estimator, of the person whom the rule means."""
+    from dance_models.estimators.factory import make_estimator
+    from dance_models.estimators.people.estimate import tracked_estimators
+    from dance_models.estimators.precomputed import PrecomputedPoses
+    from dance_models.video.names import clip_slug
+    from dance_models.video.probe import probe_clip
+    from pipelines.storage.weights import fetched
+
+    if rule is not None:
+        people, chosen, finder = chosen_people(
+            video, rule, weights, console, lambda _, source: fetched(store, source, console.print)
+        )
+        if options.name == "blazepose":
+            return tracked_estimators(people, chosen, weights, options, finder)[0]
+    # The number of frames says whether the poses of a file are counted from 0 or from 1.
+    counted = probe_clip(video).decoded_frames if options.name == "precomputed" else None
+    tracker = make_estimator(options, weights, clip_slug(video), counted)
+    if rule is not None and isinstance(tracker, PrecomputedPoses):
+        tracker.follow(chosen[0])
+    return tracker
 
 
 def _print_summary(console: Console, summary: dict[str, object]) -> None:

@@ -9,6 +9,7 @@ from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
     from dance_models.config import EstimatorConfig
+    from dance_models.estimators.weights import WeightSource
 
 
 def ready_weights(store: Store, estimator: "EstimatorConfig", say: Callable[[str], object]) -> Path:
@@ -18,14 +19,21 @@ def ready_weights(store: Store, estimator: "EstimatorConfig", say: Callable[[str
     be had.
     """
     from dance_models.estimators.factory import needs_weights
+    from dance_models.estimators.weights import BLAZEPOSE
+
+    return fetched(store, BLAZEPOSE, say) if needs_weights(estimator) else store.weights
+
+
+def fetched(store: Store, source: "WeightSource", say: Callable[[str], object]) -> Path:
+    """The folder of weights, in which those of ``source`` are; see :func:`ready_weights`."""
     from dance_models.estimators.weights import fetch_weights, missing_weights
 
     folder = store.weights
-    if not needs_weights(estimator) or not missing_weights(folder):
+    if not missing_weights(folder, source):
         return folder
     with owned(store.lock("weights"), "the folder of estimator weights", say):
-        for name in missing_weights(folder):
+        for name in missing_weights(folder, source):
             damaged = (folder / name).is_file()
             say(f"{name} is {'damaged' if damaged else 'not there yet'}: fetched")
-        fetch_weights(folder)
+        fetch_weights(folder, source)
     return folder

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.config import EstimatorConfig
-from dance_models.estimators.blazepose.landmarks import LandmarkModel, Landmarks
+from dance_models.estimators.blazepose.landmarks import LandmarkModel
 from dance_models.estimators.blazepose.region import MARGIN, Region
 from dance_models.estimators.blazepose.tracker import as_estimate
 from dance_models.estimators.boxes import centre, longest, overlap
@@ -21,9 +21,10 @@ from dance_models.skeleton import DANCE_14
 # How far the middle of the hips may be from that of the box, in lengths of the box.
 _REACH: Final = 0.4
 _MOST_GROWTH: Final = 2.2  # of the body circle against the box, either way
-_SEEN: Final = 0.5  # visibility from which on a landmark says where the body is
+_SEEN: Final = 0.5  # visibility from which on a joint says where the body is
 # By how much a pose may fit another person's box better than its own, as overlap.
 _OTHERS: Final = 0.15
+_ENOUGH_JOINTS: Final = 4  # that a pose and both people have, to compare them by joints
 
 
 class TrackedBlazePose:
@@ -60,30 +61,20 @@ class TrackedBlazePose:
         if place is None:
             self._region = None
             return None
-        others = [there.box for other in self._others if (there := other.at(frame)) is not None]
+        others = [there for other in self._others if (there := other.at(frame)) is not None]
         regions = [region_of(place), upright_region_of(place)]
         if self._region is not None and _agrees(self._region, place.box):
             regions.insert(0, self._region)
         for region in regions:
             found = self._model.find(image, region)
-            if self._is_her(found, place.box, others):
+            if found.presence < self._min_presence or not _agrees(found.next_region, place.box):
+                continue
+            pose = as_estimate(found)
+            if not any(_lies_on(pose, other, place) for other in others):
                 self._region = found.next_region
-                return as_estimate(found)
+                return pose
         self._region = None
         return None
-
-    def _is_her(
-        self, found: Landmarks, box: NDArray[np.float64], others: list[NDArray[np.float64]]
-    ) -> bool:
-        if found.presence < self._min_presence or not _agrees(found.next_region, box):
-            return False
-        points = found.points
-        sure = np.where(points[:, 2:] >= _SEEN, points[:, :2], np.nan)
-        body = person_box(sure[None])
-        if not others or not np.isfinite(body).all():
-            return True
-        own = float(overlap(body, box[None])[0, 0])
-        return bool((overlap(body, np.stack(others))[0] <= own + _OTHERS).all())
 
 
 def tracked_estimators(
@@ -135,3 +126,19 @@ def _agrees(region: Region, box: NDArray[np.float64]) -> bool:
     away = float(np.hypot(*(np.array([region.x, region.y]) - centre(box))))
     ratio = region.size / MARGIN / length
     return away <= _REACH * length and 1 / _MOST_GROWTH <= ratio <= _MOST_GROWTH
+
+
+def _lies_on(pose: PoseEstimate, other: Place, own: Place) -> bool:
+    """Whether the pose is that of ``other``, by the finder's keypoints or else by the boxes."""
+    apart = [
+        np.linalg.norm(pose.keypoints - place.keypoints, axis=1)[pose.score >= _SEEN]
+        for place in (other, own)
+    ]
+    both = np.isfinite(apart[0]) & np.isfinite(apart[1])
+    if both.sum() >= _ENOUGH_JOINTS:
+        return bool(apart[0][both].mean() < apart[1][both].mean())
+    body = person_box(np.where(pose.score[:, None] >= _SEEN, pose.keypoints, np.nan)[None])
+    if not np.isfinite(body).all():
+        return False
+    there, here = overlap(body, np.stack([other.box, own.box]))[0]
+    return bool(there > here + _OTHERS)

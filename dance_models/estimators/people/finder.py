@@ -13,8 +13,10 @@ from dance_models.errors import InputError
 from dance_models.estimators.blazepose.detector import PersonDetector
 from dance_models.estimators.blazepose.region import MARGIN
 from dance_models.estimators.weights import (
+    BLAZEPOSE,
     BLAZEPOSE_VERSION,
     MOVENET,
+    WeightSource,
     fetch_weights,
     missing_weights,
 )
@@ -79,24 +81,25 @@ class BlazePoseFinder:
 def people_finder(
     weights: Path,
     config: PeopleConfig | None = None,
-    fetch: Callable[[Path], object] = lambda folder: fetch_weights(folder, MOVENET),
+    fetch: Callable[[Path, WeightSource], object] = fetch_weights,
     threads: int = 1,
 ) -> tuple[PeopleFinder, tuple[str, ...]]:
-    """MoveNet MultiPose, fetched into ``weights`` by ``fetch`` if need be, and what to tell.
+    """MoveNet MultiPose, fetched into the folder ``weights`` if need be, and what to tell.
 
     Where its weights cannot be had, it is BlazePose's detector instead, and a note says why.
-    ``weights`` must hold BlazePose's. Raises InputError when neither is there.
+    Raises InputError when the weights of neither can be had.
     """
     from dance_models.estimators.people.movenet import MoveNetFinder
 
     notes: tuple[str, ...] = ()
     if missing_weights(weights, MOVENET):
         try:
-            fetch(weights)
+            fetch(weights, MOVENET)
         except InputError as error:
             notes = (
                 f"people are found by BlazePose's detector, which overlooks some of them, since "
                 f"MoveNet is not there: {error}",
             )
+            fetch(weights, BLAZEPOSE)
             return BlazePoseFinder(weights, threads), notes
     return MoveNetFinder(weights, config or PeopleConfig(), threads), notes
