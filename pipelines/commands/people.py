@@ -40,7 +40,7 @@ def chosen_people(
     """
     from dance_models.config import PeopleConfig
     from dance_models.estimators.people.choose import choose
-    from dance_models.estimators.people.finder import people_finder
+    from dance_models.estimators.people.finders import people_finder
     from dance_models.estimators.people.search import find_people, frame_rate, frames_to_search
     from dance_models.video.probe import probe_clip
     from pipelines.shown import shown
