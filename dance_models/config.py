@@ -74,7 +74,9 @@ class EstimatorConfig:
     """The off-the-shelf estimator whose keypoints the recognition network refines."""
 
     name: Literal["blazepose", "precomputed", "onnx"] = "blazepose"  # precomputed: from files
-    person: int | None = None  # None: the largest; else rank by size, 0 = largest
+    # None: the largest; else rank by size at the start of a run, 0 = largest. In a whole video,
+    # dance_models.estimators.people chooses instead.
+    person: int | None = None
     min_detection: float = 0.5  # confidence from which on a person counts as found
     min_presence: float = 0.5  # confidence from which on a person is followed to the next frame
     # BlazePose: a second pass on the mirrored crop, whose disagreement is evidence of errors
