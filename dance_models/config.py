@@ -74,7 +74,9 @@ class EstimatorConfig:
     """The off-the-shelf estimator whose keypoints the recognition network refines."""
 
     name: Literal["blazepose", "precomputed", "onnx"] = "blazepose"  # precomputed: from files
-    person: int | None = None  # None: the largest; else rank by size, 0 = largest
+    # None: the largest; else rank by size at the start of a run, 0 = largest. In a whole video,
+    # dance_models.estimators.people chooses instead.
+    person: int | None = None
     min_detection: float = 0.5  # confidence from which on a person counts as found
     min_presence: float = 0.5  # confidence from which on a person is followed to the next frame
     # BlazePose: a second pass on the mirrored crop, whose disagreement is evidence of errors
@@ -84,6 +86,17 @@ class EstimatorConfig:
     pose_model: str | None = _added(None, was=None)
     onnx_description: str | None = None  # for "onnx": the JSON that describes the model
     threads: int = 1  # of one estimator; clips run side by side
+
+
+@dataclass(frozen=True)
+class PeopleConfig:
+    """Finding the people in a video and telling them apart, before one of them is chosen."""
+
+    looks_per_second: float = 10.0  # frames that the finder sees; the video's own rate at most
+    input_side: int = 256  # longest side of the picture that MoveNet sees, pixels
+    min_score: float = 0.2  # of MoveNet, from which on somebody counts as seen
+    # Who is seen less than this, as a share of who is seen most, is nobody to choose.
+    least_share: float = 0.25
 
 
 @dataclass(frozen=True)

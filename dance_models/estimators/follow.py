@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-Boxes = NDArray[np.floating]
+from dance_models.estimators.boxes import Boxes, centre, longest
 
 # A person lost for at most so many frames is looked for where she was last seen; after that the
 # selection starts again (half a second at 30 frames/s).
@@ -53,7 +53,7 @@ class PersonFollower:
         """Whether ``box`` can be the person last seen, by place and size."""
         if self._last is None:
             return True
-        sizes = _size(np.stack([self._last, box]))
+        sizes = longest(np.stack([self._last, box]))
         near = self._distance(box[None])[0] <= self._reach()
         return bool(near and sizes.max() <= 2 * sizes.min())
 
@@ -68,7 +68,7 @@ class PersonFollower:
             distance = self._distance(boxes)
             order = np.argsort(distance, kind="stable")
             return [int(i) for i in order if distance[i] <= self._reach()]
-        order = np.argsort(-_size(boxes), kind="stable")
+        order = np.argsort(-longest(boxes), kind="stable")
         if self._rank is not None:
             order = order[self._rank : self._rank + 1]
         return [int(i) for i in order]
@@ -79,16 +79,7 @@ class PersonFollower:
     def _distance(self, boxes: Boxes) -> Boxes:
         """Between centres, in lengths of the larger of the two boxes."""
         assert self._last is not None
-        moved = np.linalg.norm(_centre(boxes) - _centre(self._last[None]), axis=1)
-        longest = np.maximum(_size(boxes), _size(self._last[None]))
-        distance: Boxes = moved / np.maximum(longest, 1e-6)
+        moved = np.linalg.norm(centre(boxes) - centre(self._last[None]), axis=1)
+        larger = np.maximum(longest(boxes), longest(self._last[None]))
+        distance: Boxes = moved / np.maximum(larger, 1e-6)
         return distance
-
-
-def _centre(boxes: Boxes) -> Boxes:
-    return (boxes[:, :2] + boxes[:, 2:]) / 2
-
-
-def _size(boxes: Boxes) -> Boxes:
-    sizes: Boxes = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
-    return sizes

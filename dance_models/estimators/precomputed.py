@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from dance_models.annotations.unread import UnreadFile, unread_files
 from dance_models.errors import InputError
+from dance_models.estimators.boxes import Boxes, overlap
 from dance_models.estimators.follow import PersonFollower
+from dance_models.estimators.people.tracks import Track
 from dance_models.estimators.pose_file import POSE_SUFFIXES, read_track, track_files
 from dance_models.estimators.pose_track import Person, PoseTrack
 from dance_models.estimators.protocol import PoseEstimate, no_landmarks
@@ -31,6 +33,9 @@ _AFTER: Final = (
 )
 # Pictures of the poses, angles, settings and logs are no poses.
 _BESIDE_POSES: Final = frozenset({*VIDEO_SUFFIXES, ".mot", ".toml", ".log"})
+
+# Overlap of boxes from which on somebody in a file can be the person who is followed.
+_LEAST_OVERLAP: Final = 0.3
 
 # Short numbers alone may be those of takes: dance_02.json is no frame of a clip named dance.
 _FRAME_NUMBER: Final = {
@@ -56,6 +61,12 @@ class PrecomputedPoses:
         self.described = track.described
         self._people = track.people
         self._follower = PersonFollower(person)
+        self._followed: Track | None = None
+
+    def follow(self, track: Track) -> None:
+        """From now on, take whom of the file's people fits ``track``, and nobody else."""
+        self._followed = track
+        self.version += "+track-1"
 
     @classmethod
     def for_clip(
@@ -84,13 +95,27 @@ class PrecomputedPoses:
         """Pose stored for ``frame``; of the image, its size alone is used."""
         people = [_in_image(person, image) for person in self._people.get(frame, ())]
         boxes = np.array([person.box for person in people]).reshape(-1, 4)
-        chosen = self._follower.choose(boxes)
-        if not chosen:
-            self._follower.missed()
+        chosen = self._chosen(boxes, frame)
+        if chosen is None:
             return None
-        self._follower.seen(boxes[chosen[0]])
-        person = people[chosen[0]]
+        person = people[chosen]
         return PoseEstimate(person.keypoints, person.score, no_landmarks())
+
+    def _chosen(self, boxes: Boxes, frame: int) -> int | None:
+        """Which of the people, by their boxes (N, 4); None when the one to follow is not there."""
+        if self._followed is None:
+            chosen = self._follower.choose(boxes)
+            if not chosen:
+                self._follower.missed()
+                return None
+            self._follower.seen(boxes[chosen[0]])
+            return chosen[0]
+        place = self._followed.at(frame)
+        if place is None or not len(boxes):
+            return None
+        fit = overlap(boxes, place.box[None])[:, 0]
+        best = int(fit.argmax())
+        return best if fit[best] >= _LEAST_OVERLAP else None
 
 
 def _in_image(person: Person, image: NDArray[np.uint8]) -> Person:

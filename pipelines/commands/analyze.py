@@ -8,9 +8,11 @@ import typer
 
 from dance_models.errors import InputError
 from pipelines.commands import common
+from pipelines.commands.people import PersonRuleOption
 
 if TYPE_CHECKING:
     from pipelines.commands.video_analysis import Wanted
+    from pipelines.commands.video_poses import PoseOptions
 
 Horizon = Literal["80", "160", "320", "400"]
 
@@ -59,7 +61,7 @@ def analyze(
     videos: VideosArgument = None,
     out: OutOption = Path("analysis"),
     horizon: HorizonOption = "160",
-    person: common.PersonOption = None,
+    person: PersonRuleOption = None,
     poses: FromOption = None,
     tracks: common.TracksOption = None,
     pose_model: common.PoseModelOption = None,
@@ -76,48 +78,47 @@ def analyze(
 ) -> None:
     """Refine, forecast and draw the poses of videos; needs no store and no training."""
     from pipelines.commands.video_analysis import Wanted
+    from pipelines.commands.video_poses import PoseOptions, rule_of
 
     with common.reported(debug):
-        wanted = Wanted(
-            out=out,
-            horizon_ms=int(horizon),
+        options = PoseOptions(
+            person=rule_of(person),
             poses=poses,
             pose_model=pose_model,
-            person=person,
             tracks=tracks,
             fps=fps,
             size=_size(size),
             causal=causal,
             joints=joints,
-            draw=draw,
             models=(recognition, prediction),
             store=store,
             cache=cache,
-            debug=debug,
         )
-        failed = _analysed(videos or [], wanted)
+        wanted = Wanted(out=out, horizon_ms=int(horizon), draw=draw, debug=debug)
+        failed = _analysed(videos or [], options, wanted)
     if failed:
         raise typer.Exit(common.EXIT_FAILED)
 
 
-def _analysed(videos: Sequence[Path], wanted: "Wanted") -> int:
+def _analysed(videos: Sequence[Path], options: "PoseOptions", wanted: "Wanted") -> int:
     """Analyse what can be; how many could not be. Raises InputError when none can be opened."""
-    from pipelines.commands.video_analysis import analyse_videos, check_options
+    from pipelines.commands.video_analysis import analyse_videos
     from pipelines.commands.video_arguments import named_videos
+    from pipelines.commands.video_poses import check_pose_options
 
-    check_options(videos, wanted)
+    check_pose_options(options, with_video=bool(videos))
     named = named_videos(videos, wanted.out)
     if videos and not named.videos:
         raise named.refused[0]
     out = common.error_console()
     for error in named.refused:
         common.say_error(out, error)
-    if wanted.poses is not None and len(named.videos) > 1:
+    if options.poses is not None and len(named.videos) > 1:
         raise InputError(
             f"--from is of one video, and {len(named.videos)} are given",
             hint="Give one video, or --tracks DIR with a file for each",
         )
-    return len(named.refused) + analyse_videos(named.videos, wanted)
+    return len(named.refused) + analyse_videos(named.videos, options, wanted)
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

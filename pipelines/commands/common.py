@@ -22,7 +22,8 @@ EXIT_INPUT: Final = 2  # the command or its input cannot be used
 EXIT_NOT_USED: Final = 3  # with --strict: something that was given is not used
 
 PersonOption = Annotated[
-    int | None, typer.Option(min=0, help="Follow the N-th largest person, 0 is the largest.")
+    int | None,
+    typer.Option(min=0, help="Follow the N-th largest person of each run, 0 is the largest."),
 ]
 JointsOption = Annotated[
     JointDefinition,

@@ -1,6 +1,7 @@
-"""The estimator's weights: there before an estimator is built, fetched once."""
+"""Weights of estimators, fetched by whoever needs them first: into a store, or a user's caches."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,22 +9,51 @@ from pipelines.storage.locks import owned
 
 if TYPE_CHECKING:
     from dance_models.config import EstimatorConfig
+    from dance_models.estimators.weights import WeightSource
     from pipelines.storage.store import Store
 
 Say = Callable[[str], object]
 
 
-def ready_weights(store: "Store", estimator: "EstimatorConfig", say: Say) -> Path:
-    """The store's folder of weights, after fetching what is missing or damaged for ``estimator``.
+@dataclass(frozen=True)
+class WeightsFolder:
+    """A folder that weights are fetched into, and the lock for doing so."""
 
-    One process fetches; the others wait, and ``say`` so. Raises InputError when the weights cannot
-    be had.
-    """
-    return _ready(store.weights, store.lock("weights"), estimator, say)
+    path: Path
+    lock: Path
+
+    def ready(self, estimator: "EstimatorConfig", say: Say) -> Path:
+        """The folder, after fetching what is missing or damaged for ``estimator``.
+
+        One process fetches; the others wait, and ``say`` so. Raises InputError when the weights
+        cannot be had.
+        """
+        from dance_models.estimators.factory import needs_weights
+        from dance_models.estimators.weights import BLAZEPOSE
+
+        return self.fetched(BLAZEPOSE, say) if needs_weights(estimator) else self.path
+
+    def fetched(self, source: "WeightSource", say: Say) -> Path:
+        """The folder, with the weights of ``source``; see :meth:`ready`."""
+        from dance_models.estimators.weights import fetch_weights, missing_weights
+
+        if not missing_weights(self.path, source):
+            return self.path
+        with owned(self.lock, "the folder of estimator weights", say):
+            for name in missing_weights(self.path, source):
+                damaged = (self.path / name).is_file()
+                say(f"{name} is {'damaged' if damaged else 'not there yet'}: fetched")
+            fetch_weights(self.path, source)
+        return self.path
 
 
-def cached_weights(cache: Path | None, estimator: "EstimatorConfig", say: Say) -> Path:
-    """Likewise without a store: in the user's own folder of caches, or in ``cache``.
+def store_weights(store: "Store") -> WeightsFolder:
+    """The folder of a store."""
+    return WeightsFolder(store.weights, store.lock("weights"))
+
+
+def user_weights(cache: Path | None = None) -> WeightsFolder:
+    """The folder without a store: among the user's own caches, or in ``cache``.
 
     That is ``dance-pose`` where the platform keeps caches; on Linux in ``XDG_CACHE_HOME``, else in
     ``~/.cache``. What is there is used without a network.
@@ -31,18 +61,9 @@ def cached_weights(cache: Path | None, estimator: "EstimatorConfig", say: Say) -
     from platformdirs import user_cache_path
 
     folder = (cache or user_cache_path("dance-pose", appauthor=False)) / "weights"
-    return _ready(folder, folder.with_name("weights.lock"), estimator, say)
+    return WeightsFolder(folder, folder.with_name("weights.lock"))
 
 
-def _ready(folder: Path, lock: Path, estimator: "EstimatorConfig", say: Say) -> Path:
-    from dance_models.estimators.factory import needs_weights
-    from dance_models.estimators.weights import fetch_weights, missing_weights
-
-    if not needs_weights(estimator) or not missing_weights(folder):
-        return folder
-    with owned(lock, "the folder of estimator weights", say):
-        for name in missing_weights(folder):
-            damaged = (folder / name).is_file()
-            say(f"{name} is {'damaged' if damaged else 'not there yet'}: fetched")
-        fetch_weights(folder)
-    return folder
+def ready_weights(store: "Store", estimator: "EstimatorConfig", say: Say) -> Path:
+    """The store's folder of weights, ready for ``estimator``; see :meth:`WeightsFolder.ready`."""
+    return store_weights(store).ready(estimator, say)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dance_models.estimators.blazepose.anchors import SIDE, anchor_centres
 from dance_models.estimators.blazepose.litert import LiteRtModel, sigmoid
 from dance_models.estimators.blazepose.region import Region
+from dance_models.estimators.boxes import overlap
 
 FILE: Final = "pose_detection.tflite"
 _VALUES: Final = 12  # box centre and size, then four alignment points
@@ -74,18 +75,10 @@ def _merge_overlapping(
     merged: list[tuple[NDArray[np.floating], float]] = []
     left = np.argsort(-score, kind="stable")
     while left.size:
-        same = _iou(boxes[left[0]], boxes[left]) > _SAME_PERSON_IOU
+        same = overlap(boxes[left[:1]], boxes[left])[0] > _SAME_PERSON_IOU
         same[0] = True  # also a degenerate box is itself
         group = left[same]
         weight = score[group, None, None]
         merged.append(((points[group] * weight).sum(0) / weight.sum(), float(score[left[0]])))
         left = left[~same]
     return merged
-
-
-def _iou(box: NDArray[np.floating], others: NDArray[np.floating]) -> NDArray[np.floating]:
-    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=1)
-    area = np.prod(box[2:] - box[:2]) + np.prod(others[:, 2:] - others[:, :2], axis=1)
-    iou: NDArray[np.floating] = shared / np.maximum(area - shared, 1e-9)
-    return iou

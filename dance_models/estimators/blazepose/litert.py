@@ -10,9 +10,12 @@ from dance_models.errors import InputError
 
 
 class LiteRtModel:
-    """A model with one input; its outputs are distinguished by their number of values."""
+    """A model with one input; its outputs are distinguished by their number of values.
 
-    def __init__(self, path: Path, threads: int) -> None:
+    ``size`` (height, width) is for a model that takes pictures of any size.
+    """
+
+    def __init__(self, path: Path, threads: int, size: tuple[int, int] | None = None) -> None:
         if not path.is_file():
             raise InputError(
                 "estimator weights are missing",
@@ -21,6 +24,9 @@ class LiteRtModel:
             )
         try:
             self._interpreter = Interpreter(str(path), num_threads=threads)
+            self._input = self._interpreter.get_input_details()[0]["index"]
+            if size is not None:
+                self._interpreter.resize_tensor_input(self._input, [1, *size, 3])
             self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise InputError(
@@ -28,11 +34,10 @@ class LiteRtModel:
                 file=path,
                 hint="Delete the file and fetch the weights again",
             ) from error
-        self._input = self._interpreter.get_input_details()[0]["index"]
         details = self._interpreter.get_output_details()
         self._output = {int(np.prod(d["shape"])): d["index"] for d in details}
 
-    def run(self, image: NDArray[np.float32]) -> None:
+    def run(self, image: NDArray[np.float32] | NDArray[np.uint8]) -> None:
         """Run on one image (H, W, 3) of the model's input size."""
         self._interpreter.set_tensor(self._input, image[None])
         self._interpreter.invoke()

@@ -15,6 +15,13 @@ from dance_models.evidence import LANDMARKS
 from dance_models.skeletons.by_name import to_skeleton
 
 
+def as_estimate(found: Landmarks) -> PoseEstimate:
+    """The pose that the landmarks give; scores are their visibilities."""
+    points = found.points
+    keypoints, score = to_skeleton(LANDMARKS, points[:, :2], points[:, 2])
+    return PoseEstimate(keypoints, score, points, found.evidence)
+
+
 class BlazePose:
     """BlazePose "full" in tracking mode, without temporal smoothing.
 
@@ -60,9 +67,7 @@ class BlazePose:
             return None
         self._region, self._tracking = found.next_region, True
         self._follower.seen(found.next_region.box)
-        points = found.points
-        keypoints, score = to_skeleton(LANDMARKS, points[:, :2], points[:, 2])
-        return PoseEstimate(keypoints, score, points, found.evidence)
+        return as_estimate(found)
 
     def _track(self, image: NDArray[np.uint8]) -> Landmarks | None:
         return self._look(image, self._region) if self._region and self._tracking else None

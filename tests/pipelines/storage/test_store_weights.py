@@ -22,7 +22,7 @@ class Source:
         self.fetched, self.begun, self.go_on = 0, Event(), Event()
         self.go_on.set()
 
-    def fetch(self, folder: Path) -> Path:
+    def fetch(self, folder: Path, *_: object) -> Path:
         self.begun.set()
         assert self.go_on.wait(60)
         if self.missing(folder):
@@ -31,7 +31,7 @@ class Source:
             (folder / NAME).write_bytes(CONTENT)
         return folder
 
-    def missing(self, folder: Path) -> list[str]:
+    def missing(self, folder: Path, *_: object) -> list[str]:
         path = folder / NAME
         return [] if path.is_file() and path.read_bytes() == CONTENT else [NAME]
 

@@ -1,0 +1,76 @@
+"""Finding the people in a video for a command, and choosing among them."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import Progress
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from rich.console import Console
+
+    from dance_models.estimators.people.choose import Rule
+    from dance_models.estimators.people.tracks import People, Track
+    from dance_models.estimators.weights import WeightSource
+
+PersonRuleOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RULE",
+        help="Whom to follow where several people are: largest, centre, moving, all, or N, the "
+        "N-th from the left where each is first seen, from 1. Default: the largest at the start.",
+    ),
+]
+
+
+def chosen_people(
+    video: Path,
+    rule: "Rule",
+    weights: Path,
+    console: "Console",
+    fetch: "Callable[[Path, WeightSource], object]",
+) -> "tuple[People, tuple[Track, ...], str]":
+    """Everybody in ``video``, those whom ``rule`` means, and name and version of the finder.
+
+    ``fetch`` brings the weights of a source into the folder ``weights``. Raises InputError when
+    nobody is found or nobody has the number, VideoError for a file that is not a readable video.
+    """
+    from dance_models.config import PeopleConfig
+    from dance_models.estimators.people.choose import choose
+    from dance_models.estimators.people.finders import people_finder
+    from dance_models.estimators.people.search import find_people, frame_rate, frames_to_search
+    from dance_models.video.probe import probe_clip
+    from pipelines.shown import shown
+
+    config, probe = PeopleConfig(), probe_clip(video)
+    finder, notes = people_finder(weights, config, fetch)
+    for note in notes:
+        console.print(f"[yellow]warning:[/] {shown(note)}")
+    with Progress(console=console, refresh_per_second=2) as progress:
+        task = progress.add_task("people", total=probe.decoded_frames)
+
+        def shown_frames() -> "Iterator[tuple[int, NDArray[np.uint8]]]":
+            for index, image in frames_to_search(video, probe, config):
+                progress.update(task, completed=index)
+                yield index, image
+
+        people = find_people(shown_frames(), finder, fps=frame_rate(probe), config=config)
+        progress.update(task, completed=probe.decoded_frames)
+    chosen = choose(people, rule)
+    console.print(shown(_described(people, chosen)))
+    return people, chosen, f"{finder.name}-{finder.version}"
+
+
+def _described(people: "People", chosen: "tuple[Track, ...]") -> str:
+    """Who was found and who is followed, in a line."""
+    passing = len(people.tracks) - people.present
+    also = f" and {passing} more who pass" if passing else ""
+    numbers = ", ".join(str(track.number) for track in chosen)
+    seen = ", ".join(f"{100 * len(t.frame) // len(people.looked)} %" for t in chosen)
+    return (
+        f"People found, from the left: {people.present}{also}. Followed: {numbers} (seen in {seen} "
+        f"of the {len(people.looked)} frames looked at)."
+    )

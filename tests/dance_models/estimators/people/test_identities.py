@@ -1,0 +1,126 @@
+"""Who is who: crossings, people who leave and return, people who are overlooked."""
+
+import numpy as np
+import pytest
+from sightings import FPS, STEP, Actor, ScriptedFinder, line
+
+from dance_models.estimators.people.search import find_people
+from dance_models.estimators.people.tracks import People
+
+RED, BLUE = (200, 30, 30), (30, 30, 200)
+LOOKS = 31
+
+
+def found(actors: list[Actor], *, keypoints: bool = True) -> People:
+    finder = ScriptedFinder(actors, keypoints=keypoints)
+    return find_people(finder.frames(), finder, fps=FPS)
+
+
+def followed(people: People, actor: Actor) -> list[int]:
+    """Numbers of the tracks that have the actor's boxes, in order of time."""
+    numbers = []
+    for look in range(len(actor.place)):
+        box = actor.box(look)
+        for track in people.tracks:
+            at = np.flatnonzero(track.frame == STEP * look)
+            if box is not None and len(at) and np.allclose(track.box[at[0]], box):
+                numbers.append(track.number)
+    return numbers
+
+
+@pytest.mark.parametrize("keypoints", [True, False])
+@pytest.mark.parametrize("clothes", [(RED, BLUE), (RED, RED)])
+def test_a_crossing(clothes, keypoints: bool) -> None:
+    actors = [
+        Actor(clothes[0], line(60, 260, LOOKS)),
+        Actor(clothes[1], line(260, 60, LOOKS, 128)),
+    ]
+    people = found(actors, keypoints=keypoints)
+    assert people.present == len(people.tracks) == 2
+    assert followed(people, actors[0]) == [1] * LOOKS
+    assert followed(people, actors[1]) == [2] * LOOKS
+
+
+@pytest.mark.parametrize("clothes", [(RED, BLUE), (RED, RED)])
+def test_the_one_behind_is_not_seen_while_they_cross(clothes) -> None:
+    hidden = frozenset(range(13, 18))
+    actors = [
+        Actor(clothes[0], line(60, 260, LOOKS), overlooked=hidden),
+        Actor(clothes[1], line(260, 60, LOOKS, 128)),
+    ]
+    people = found(actors)
+    assert followed(people, actors[0]) == [1] * (LOOKS - len(hidden))
+    assert followed(people, actors[1]) == [2] * LOOKS
+    between = people.tracks[0].at(15 * STEP)
+    assert between is not None
+    assert between.box[0] == pytest.approx(actors[0].box(15)[0], abs=1)
+
+
+def test_two_who_meet_and_turn_back_are_told_apart_by_their_colours() -> None:
+    """Going on in a line would be likelier, so places alone mix them up."""
+    there = line(60, 155, 15)
+    away = line(260, 165, 15)
+    both = frozenset(range(13, 17))
+    actors = [
+        Actor(RED, there + there[::-1], overlooked=both),
+        Actor(BLUE, away + away[::-1], overlooked=both),
+    ]
+    people = found(actors)
+    assert set(followed(people, actors[0])) == {1}
+    assert set(followed(people, actors[1])) == {2}
+
+
+def test_sightings_that_were_mixed_up_are_exchanged_back() -> None:
+    """They jump to each other's place while they overlap; the colours tell afterwards."""
+    red = line(60, 150, 15) + line(170, 260, 15)
+    blue = line(260, 170, 15) + line(150, 60, 15)
+    back_red, back_blue = red[:15] + red[:15][::-1], blue[:15] + blue[:15][::-1]
+    for first, second in ((red, blue), (back_red, back_blue)):
+        actors = [Actor(RED, first), Actor(BLUE, second)]
+        people = found(actors)
+        after = [followed(people, actor)[-10:] for actor in actors]
+        assert after == [[1] * 10, [2] * 10]
+
+
+def test_somebody_who_leaves_and_returns_elsewhere_keeps_the_number() -> None:
+    absent: list[tuple[float, float] | None] = [None] * 40
+    stays = Actor(BLUE, line(160, 160, 80))
+    leaves = Actor(RED, [*line(60, 20, 20), *absent, *line(300, 250, 20)])
+    people = found([stays, leaves])
+    assert [track.number for track in people.tracks] == [1, 2]
+    assert followed(people, leaves) == [1] * 40
+    assert people.tracks[0].at(40 * STEP) is None
+    assert people.tracks[0].at(19 * STEP + 1) is not None  # until the next look
+
+
+def test_somebody_else_who_comes_later_is_somebody_else() -> None:
+    absent: list[tuple[float, float] | None] = [None] * 40
+    first = Actor(RED, [*line(60, 20, 20), *absent])
+    second = Actor(BLUE, [*absent, *line(20, 60, 20)])
+    people = found([first, second])
+    assert len(people.tracks) == 2
+    assert len(set(followed(people, first) + followed(people, second))) == 2
+
+
+def test_who_passes_is_numbered_after_those_who_stay() -> None:
+    stays = Actor(BLUE, line(160, 160, LOOKS))
+    passes: list[tuple[float, float] | None] = [*line(20, 50, 4), *[None] * (LOOKS - 4)]
+    people = found([stays, Actor(RED, passes)])
+    assert people.present == 1
+    assert followed(people, stays) == [1] * LOOKS
+    assert [len(track.frame) for track in people.tracks] == [LOOKS, 4]
+
+
+def test_the_same_frames_give_the_same_people() -> None:
+    actors = [Actor(RED, line(60, 260, LOOKS)), Actor(RED, line(260, 60, LOOKS, 128))]
+    one, two = found(actors), found(actors)
+    for a, b in zip(one.tracks, two.tracks, strict=True):
+        np.testing.assert_array_equal(a.box, b.box)
+        np.testing.assert_array_equal(a.frame, b.frame)
+
+
+def test_nobody() -> None:
+    people = found([Actor(RED, [None] * 5)])
+    assert people.tracks == ()
+    assert people.present == 0
+    assert people.looked.tolist() == [0, 3, 6, 9, 12]
