@@ -53,6 +53,7 @@ LAYERS = {
         "render",
         "report",
         "apply",
+        "comparison",
         "quality",
         "demo",
         "rendered",
