@@ -11,7 +11,6 @@ from dance_models.comparison.performance import Performance
 from dance_models.comparison.warping import lag_path
 from dance_models.config import ComparisonConfig
 from dance_models.data.forecast_windows import resample
-from dance_models.geometry import mirror_keypoints
 from dance_models.skeleton import DANCE_14
 
 Floats = NDArray[np.float64]
@@ -30,19 +29,39 @@ class Alignment:
     late_s: Floats  # (G,)
     offset: Offset
     correlation: float
-    mirrored: bool
+    turned: "Turned"
 
 
-def mirrored_performance(performance: Performance) -> Performance:
-    """The dance as a mirror shows it: left and right swapped, and x negated."""
-    marks = performance.landmarks.copy()
-    if marks.shape[1:] and marks.shape[1] == DANCE_14.num_landmarks:
-        marks[..., 0] = -marks[..., 0]
+@dataclass(frozen=True)
+class Turned:
+    """How the practice is seen: danced to the other side, or filmed from the other side.
+
+    ``mirrored``: as a mirror shows the reference. ``behind``: one camera looks at the front of the
+    dancer and the other at the back, so that the picture is the other way round and the sides of
+    the body are not.
+    """
+
+    mirrored: bool = False
+    behind: bool = False
+
+    def __call__(self, performance: Performance) -> Performance:
+        """The practice as the reference's camera would see the reference's side."""
+        found = _with_sides_exchanged(performance) if self.mirrored else performance
+        if self.mirrored == self.behind:  # two reflections are none
+            return found
+        poses, marks = found.poses.copy(), found.landmarks.copy()
+        poses[..., 0], marks[..., 0] = -poses[..., 0], -marks[..., 0]
+        return replace(found, poses=poses, landmarks=marks)
+
+
+def _with_sides_exchanged(performance: Performance) -> Performance:
+    """Left joints called right, and right ones left."""
+    marks, score = performance.landmarks, performance.score
+    if marks.shape[1] == DANCE_14.num_landmarks:
         marks = marks[:, list(DANCE_14.landmark_mirror)]
-    poses = mirror_keypoints(performance.poses, 1).astype(np.float32)
-    score = performance.score
-    score = None if score is None else score[:, list(DANCE_14.mirror)]
-    return replace(performance, poses=poses, landmarks=marks, score=score)
+    sides = list(DANCE_14.mirror)
+    score = None if score is None else score[:, sides]
+    return replace(performance, poses=performance.poses[:, sides], landmarks=marks, score=score)
 
 
 def aligned(
@@ -50,8 +69,7 @@ def aligned(
     practice: Features,
     sound: Offset | None,
     config: ComparisonConfig,
-    *,
-    mirrored: bool,
+    turned: Turned,
 ) -> Alignment | None:
     """The path about the offset of the sound, or of the poses; None without a common stretch.
 
@@ -79,23 +97,33 @@ def aligned(
         np.where(known, late, np.nan),
         offset,
         _correlation(reference.velocity, there),
-        mirrored,
+        turned,
     )
 
 
 def best_alignment(
     reference: Performance, practice: Performance, sound: Offset | None, config: ComparisonConfig
 ) -> tuple[Alignment | None, float]:
-    """The better of the practice as it is and mirrored, and by how much its correlation is."""
+    """The best of all :class:`Turned`, and how much more it correlates than the other side does.
+
+    That the practice is seen from behind needs ``mirror_margin`` against the front: of two sides
+    that explain it alike, it is the front.
+    """
     seen = features(reference, config)
-    both = [
-        aligned(seen, features(shown, config), sound, config, mirrored=mirrored)
-        for mirrored, shown in ((False, practice), (True, mirrored_performance(practice)))
+    found = [
+        alignment
+        for turned in (Turned(m, b) for m in (False, True) for b in (False, True))
+        if (alignment := aligned(seen, features(turned(practice), config), sound, config, turned))
     ]
-    found = sorted((a for a in both if a is not None), key=lambda a: a.correlation)
     if not found:
         return None, 0.0
-    return found[-1], found[-1].correlation - (found[0].correlation if len(found) > 1 else -1.0)
+
+    def worth(alignment: Alignment) -> float:
+        return alignment.correlation - config.mirror_margin * alignment.turned.behind
+
+    best = max(found, key=worth)
+    others = [worth(a) for a in found if a.turned.mirrored != best.turned.mirrored]
+    return best, worth(best) - max(others, default=-1.0)
 
 
 def _moves(velocity: Floats, config: ComparisonConfig) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.comparison.align import Alignment, best_alignment, mirrored_performance
+from dance_models.comparison.align import Alignment, best_alignment
 from dance_models.comparison.hints import range_hints
 from dance_models.comparison.moments import Moment, worst_moments
 from dance_models.comparison.offset import Offset
@@ -72,9 +72,14 @@ def compare(
     if margin < config.mirror_margin:
         warnings.append(
             "whether the practice is mirrored could not be told clearly; it is compared "
-            f"{'mirrored' if found.mirrored else 'as it is'}"
+            f"{'mirrored' if found.turned.mirrored else 'as it is'}"
         )
-    other = mirrored_performance(practice) if found.mirrored else practice
+    if found.turned.behind:
+        warnings.append(
+            "one camera looks at the dancer's front and the other at the back: angles are compared "
+            "as they appear in the two pictures, which agree only for a camera far away"
+        )
+    other = found.turned(practice)
     warnings += _about_extent(found, practice, config)
     sides = [
         resample(p.time_s, facing(p.poses), times).astype(np.float64)
@@ -116,7 +121,7 @@ def _judged(
         warnings=(*warnings, *_seldom_seen(difference, found)),
         comparable=True,
         agreement=found.correlation,
-        mirrored=found.mirrored,
+        mirrored=found.turned.mirrored,
         offset=found.offset,
         beat_s=beat_s,
         time_s=found.time_s,

@@ -11,9 +11,7 @@ from dance_models.comparison.features import Features
 from dance_models.config import ComparisonConfig
 
 Floats = NDArray[np.float64]
-FASTEST: Final = (
-    4.0  # bone lengths/s: what is faster is a fault of the estimator, or counts no more
-)
+FASTEST: Final = 4.0  # bone lengths/s: what seems faster counts no more
 
 
 @dataclass(frozen=True)
