@@ -34,8 +34,8 @@ def offset_from_poses(
     if not len(values):
         return None
     shift, value = peak(values, shifts)
-    start = float(practice.time_s[0] - reference.time_s[0])
-    return Offset(shift * config.grid_s + start, value, "poses")
+    start = practice.time_s[0] - reference.time_s[0]
+    return Offset(float(shift * config.grid_s + start), value, "poses")
 
 
 def _signal(found: Features) -> Floats:
