@@ -585,7 +585,7 @@ class ComparisonConfig:
     cap: float = 0.05  # the largest squared difference of a bone, of its length squared
     least_overlap_s: float = 2.0  # s that both videos must have in common
     least_share: float = 0.5  # of the shorter video, likewise
-    least_agreement: float = 0.4  # correlation of the movements below which nothing is compared
+    least_agreement: float = 0.5  # correlation of the movements below which nothing is compared
     least_sound: float = 0.2  # correlation of the onsets below which the sounds are not one piece
     sound_rival: float = 0.85  # of it, that no other shift may reach
     least_beat: float = 0.1  # autocorrelation of the onsets below which there is no beat
