@@ -6,6 +6,7 @@ import: no torch.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 if TYPE_CHECKING:
@@ -567,3 +568,53 @@ class Profile:
         experiment = self.networks["stga_net"]
         assert isinstance(experiment, PredictionExperiment)
         return experiment
+
+
+# The difference in degrees between two performances that the estimator's error alone exceeds in one
+# of twenty moments: measured on the rendered corpus (docs/usage/compare.md).
+ANGLE_FLOOR_DEGREES: Final[Mapping[str, float]] = MappingProxyType(
+    {
+        "elbow": 22.0,
+        "shoulder": 14.0,
+        "hip": 10.0,
+        "knee": 15.0,
+    }
+)
+
+
+@dataclass(frozen=True)
+class ComparisonConfig:
+    """How two performances are aligned, and what of their differences is reported."""
+
+    grid_s: float = 0.02  # s between the times that are compared
+    lag_step_s: float = 0.01  # s, precision of the path before smoothing; divides grid_s
+    smoothing_s: float = 0.05  # s, standard deviation, of the bones before they are aligned
+    band_s: float = 1.0  # s, the furthest that the practice is looked for about the global offset
+    slowest: float = 0.5  # of the reference's speed, at which the practice may go for a moment;
+    fastest: float = 2.0  # both in steps of lag_step_s / grid_s
+    change_cost: float = 0.4  # of a change of lateness by a second
+    path_smoothing_s: float = 0.12  # s, standard deviation, of the path
+    velocity_s: float = 0.3  # s by which velocities (a second) count against positions
+    cap: float = 0.05  # the largest squared difference of a bone, of its length squared
+    least_overlap_s: float = 2.0  # s that both videos must have in common
+    least_share: float = 0.5  # of the shorter video, likewise
+    least_agreement: float = 0.5  # correlation of the movements below which nothing is compared
+    least_sound: float = 0.2  # correlation of the onsets below which the sounds are not one piece
+    sound_rival: float = 0.85  # of it, that no other shift may reach
+    least_beat: float = 0.1  # autocorrelation of the onsets below which there is no beat
+    mirror_margin: float = 0.1  # of that correlation, by which one side must be better
+    moving: float = 0.5  # bone lengths/s, root mean square, below which no time can be told
+    moving_s: float = 0.5  # s to either side over which that is taken
+    angle_smoothing_s: float = 0.12  # s, standard deviation, of the angles that are compared
+    least_bone: float = 0.4  # of its length: a bone that looks shorter points at the camera
+    least_score: float = 0.5  # of the estimator, of each joint of an angle that is compared
+    floor: Mapping[str, float] = field(default_factory=lambda: ANGLE_FLOOR_DEGREES)
+    timing_floor_s: float = 0.05  # s, likewise for lateness
+    moments: int = 10  # that are shown
+    moment_gap_s: float = 1.0  # s between them, at least
+    full_marks_lost: float = 45.0  # degrees above the floor at which a score is 0
+    late_marks_lost_s: float = 0.5  # s above the floor, likewise
+    view_difference: float = 0.12  # of shoulder and hip width/torso, beyond which cameras differ
+    other_order: float = 0.25  # share of frames with left and right the other way, likewise
+    range_margin: float = 15.0  # degrees beyond a range that a hint needs, above the floor
+    range_share: float = 0.02  # of the times left out at either end of a range

@@ -9,6 +9,7 @@ from pipelines.commands.analyze import analyze
 from pipelines.commands.backup import backup, restore
 from pipelines.commands.bench import bench
 from pipelines.commands.clean import clean
+from pipelines.commands.compare import compare
 from pipelines.commands.demo import demo
 from pipelines.commands.evaluate import evaluate
 from pipelines.commands.export_frames import export_frames
@@ -34,7 +35,7 @@ def make_app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     commands: list[Callable[..., None]] = [
-        *(run, status, tables, demo, evaluate, analyze, promote, rollback, lineage),
+        *(run, status, tables, demo, evaluate, analyze, compare, promote, rollback, lineage),
         *(export_frames, formats, ui, serve, backup, restore, bench, clean, verify),
     ]
     for command in commands:

@@ -53,6 +53,7 @@ LAYERS = {
         "render",
         "report",
         "analysis",
+        "comparison",
         "quality",
         "demo",
         "rendered",

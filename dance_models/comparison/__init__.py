@@ -1,0 +1,1 @@
+"""Two performances of one choreography: what is late, and what is shaped differently."""
