@@ -27,9 +27,11 @@ def lineage(
     """Show the way from a model back to its run, code, tables, clips and annotation files."""
     from pipelines.tracking.kept_versions import FOLDER
     from pipelines.tracking.lineage import checked, compare, trace
-    from pipelines.tracking.lineage_drawing import tree, write_drawing
+    from pipelines.tracking.lineage_drawing import require_suffix, tree, write_drawing
 
     with common.reported(debug):
+        if out is not None:
+            require_suffix(out)
         root = trace(common.existing(store), model)
         common.console().print(tree(root), highlight=False, soft_wrap=True)
         if out is not None:

@@ -46,22 +46,27 @@ def _numbered(root: Node) -> Iterator[tuple[int, Node, int]]:
         number += 1
 
 
+def require_suffix(path: Path) -> None:
+    """Raises InputError for a file that :func:`write_drawing` cannot write."""
+    if path.suffix not in SUFFIXES:
+        raise InputError(
+            f"--out: a drawing cannot be written as {path.suffix or 'a file without suffix'}",
+            file=path,
+            hint=f"Use {', '.join(SUFFIXES)}",
+        )
+
+
 def write_drawing(root: Node, path: Path) -> None:
     """Write Mermaid (``.mmd``, or ``.md`` with a code fence) or an SVG picture of the tree.
 
     Raises InputError for another suffix.
     """
+    require_suffix(path)
     if path.suffix == ".svg":
         console = Console(record=True, file=StringIO(), width=110)
         console.print(tree(root))
         write_text(path, console.export_svg(title=root.title))
     elif path.suffix == ".mmd":
         write_text(path, mermaid(root))
-    elif path.suffix == ".md":
-        write_text(path, f"# {root.title}\n\n```mermaid\n{mermaid(root)}```\n")
     else:
-        raise InputError(
-            f"a drawing cannot be written as {path.suffix or 'a file without suffix'}",
-            file=path,
-            hint=f"Use {', '.join(SUFFIXES)}",
-        )
+        write_text(path, f"# {root.title}\n\n```mermaid\n{mermaid(root)}```\n")

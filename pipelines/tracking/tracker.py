@@ -33,6 +33,7 @@ DIGEST_LENGTH: Final = 36  # MLflow refuses longer digests of data sets
 MLFLOW_ENVIRONMENT: Final = {
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",  # its messages on monitors and sources would hide others
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
 }

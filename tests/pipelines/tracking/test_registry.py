@@ -175,7 +175,28 @@ def _check_rollbacks(case: Case) -> None:
     code, output = dance(case, "rollback", "prediction")
     assert code == 2
     assert "no previous champion" in output
-    assert "--version N" in output
+    assert "its alias was moved in MLflow, which does not note the one before" in output
+    assert "Registered: version 1, version 2, version 3" in output
+    assert "dance promote prediction --version N --force --reason TEXT" in output
+
+
+def test_a_rollback_after_an_alias_moved_in_mlflow_says_what_is_not_known(case: Case) -> None:
+    """Version 2 was champion until the alias was moved, but ``previous`` is not it."""
+    for number in range(3):
+        case.train(str(number), noise=1e-4 * number)
+        run_gate(case.store, "prediction", "stga_net", gate())
+    case.registry.promote("3")
+    case.registry.promote("2")
+    assert case.registry.aliases() == {"champion": "2", "previous": "3"}
+    case.tracker.client.set_registered_model_alias(NAME, "champion", "1")
+    code, output = dance(case, "rollback", "prediction")
+    assert code == 0
+    assert output.startswith(
+        "dance-prediction version 3 is champion again, version 1 is rolled back. The alias of "
+        "version 1 was moved in MLflow, which does not note the champion before: 3 is the last one "
+        "that was replaced by `dance`."
+    )
+    assert "dance promote prediction --version N --force --reason TEXT" in output
 
 
 def vars_of(config: object) -> dict[str, object]:
