@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress
 
 from dance_models.errors import InputError
 from pipelines.commands import common
+from pipelines.shown import saying, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,7 +98,8 @@ def apply_to_video(
     if draw:
         write_overlay(video, poses, drawing)
     _print_summary(console, described["summary"])
-    console.print(f"Written: {written}" + (f" and {drawing}" if draw else ""))
+    files = [str(written), *([str(drawing)] if draw else [])]
+    console.print(f"Written: {shown(' and '.join(files))}", soft_wrap=True)
 
 
 def _poses(
@@ -121,14 +122,14 @@ def _poses(
 
     refiner, forecaster = load_refiner(models[0].checkpoint), load_forecaster(models[1].checkpoint)
     options = estimator_for(refiner, estimator or EstimatorConfig())
-    weights = ready_weights(store, options, console.print)
+    weights = ready_weights(store, options, saying(console))
     # The number of frames says whether the poses of a file are counted from 0 or from 1.
     counted = probe_clip(video).decoded_frames if options.name == "precomputed" else None
     tracker = make_estimator(options, weights, clip_slug(video), counted)
     for note in notes_of(tracker):
-        console.print(f"[yellow]warning:[/] {escape(note)}")
+        console.print(f"[yellow]warning:[/] {shown(note)}")
     with Progress(console=console, refresh_per_second=2) as progress:
-        task = progress.add_task(video.name, total=None)
+        task = progress.add_task(shown(video.name), total=None)
 
         def show(done: int, total: int) -> None:
             progress.update(task, completed=done, total=total)
@@ -138,7 +139,8 @@ def _poses(
 
 
 def _print_summary(console: Console, summary: dict[str, object]) -> None:
-    console.print(f"A person in {summary['frames_with_somebody']} of {summary['frames']} frames.")
+    frames, seen = summary["frames"], summary["frames_with_somebody"]
+    console.print(f"A person in {shown(str(seen))} of {shown(str(frames))} frames.")
     exchanged = summary["exchanged_sides"]
     assert isinstance(exchanged, list)
     if exchanged:
@@ -152,4 +154,5 @@ def _print_summary(console: Console, summary: dict[str, object]) -> None:
     assert isinstance(errors, dict)
     for name, horizons in errors.items():
         listed = ", ".join(f"{value} at {ms} ms" for ms, value in horizons.items())
-        console.print(f"{name}, mean error in % of torso: {listed or 'too short to forecast'}")
+        told = listed or "too short to forecast"
+        console.print(f"{shown(name)}, mean error in % of torso: {shown(told)}")

@@ -55,8 +55,9 @@ def print_verdict(store: "Store", out: Console) -> None:
     scores = [read_table(store.output(f"{contest.task}_report")) for contest in CONTESTS]
     for contest, own in zip(CONTESTS, scores, strict=True):
         out.print()
-        for line in short_table(contest, own).text().splitlines():
+        for line in short_table(contest, own).text().rstrip().splitlines():
             out.print(shown(line), highlight=False, soft_wrap=True)
+    out.print()
     paired = read_table(store.output("paired_comparisons"))
     not_meant = NOT_MEANT.format(doubt=doubt(paired, judged_split(scores[0])))
     for title, text in (

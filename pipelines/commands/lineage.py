@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from pipelines.commands import common
+from pipelines.shown import shown
 
 
 def lineage(
@@ -39,9 +39,7 @@ def lineage(
         if check:
             found = compare(root)
             for line in found.differs:
-                common.error_console().print(
-                    f"[bold red]differs:[/] {escape(line)}", soft_wrap=True
-                )
+                common.error_console().print(f"[bold red]differs:[/] {shown(line)}", soft_wrap=True)
             count = f"{checked(root)} files checked, {len(found.differs)} differ"
             if found.superseded:
                 count += (

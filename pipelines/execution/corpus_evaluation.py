@@ -24,7 +24,7 @@ from pipelines.checks.motion_leak import motion_pose_runs
 from pipelines.execution.request import Request
 from pipelines.execution.session import Given, Session
 from pipelines.profile_options import ProfileOptions
-from pipelines.shown import shown
+from pipelines.shown import shown, shown_lines
 from pipelines.storage.clips import corpus_label, registered_clips
 from pipelines.storage.evaluations import Evaluation, own_store, write_evaluation
 from pipelines.storage.store import Store
@@ -76,7 +76,7 @@ def evaluate_on(
     )
     tables = {"scores": report.scores, "paired": report.paired}
     page = write_evaluation(session.store, about, tables, report.markdown)
-    console.print(report.text, markup=False, highlight=False, soft_wrap=True)
+    console.print(shown_lines(report.text), highlight=False, soft_wrap=True)
     console.print(f"All tables: {shown(str(page))}", soft_wrap=True)
     return report
 

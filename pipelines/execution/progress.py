@@ -63,13 +63,7 @@ class ProgressLines(Progress):
 
     def line(self) -> str:
         """What is being done and how far it is, "" when nothing is."""
-        doing = ", ".join(
-            f"{task.description} {task.completed:.0f} of {task.total:.0f}"
-            if task.total and task.total > 1
-            else task.description
-            for task in self.tasks
-            if not task.finished
-        )
+        doing = ", ".join(_how_far(task) for task in self.tasks if not task.finished)
         return f"{duration(self.get_time() - self._began)}: {doing}" if doing else ""
 
     def _print_lines(self) -> None:
@@ -77,6 +71,14 @@ class ProgressLines(Progress):
             if line := self.line():
                 self.console.print(shown(line), highlight=False, soft_wrap=True)
                 self.console.file.flush()  # a log is block-buffered
+
+
+def _how_far(task: Task) -> str:
+    if "epochs" in task.fields:  # what follows them is one more step of the bar
+        return f"{task.description} epoch {task.completed:.0f} of {task.fields['epochs']}"
+    if task.total and task.total > 1:
+        return f"{task.description} {task.completed:.0f} of {task.total:.0f}"
+    return task.description
 
 
 def duration(seconds: float) -> str:
@@ -115,14 +117,14 @@ def shown_progress(run: DatasetRun, bars: Progress) -> Iterator[None]:
             if name not in stages:  # a check that is a separate step
                 continue
             if name not in tasks:
-                tasks[name] = bars.add_task(name, total=1)
+                tasks[name] = bars.add_task(shown(name), total=1)
             task = tasks[name]
             if ended:
                 bars.update(task, total=1, completed=1)
             else:
                 epochs = _epochs(run.request, stages[name])
                 if epochs:
-                    bars.update(task, completed=epochs[0], total=epochs[1] + 1)
+                    bars.update(task, completed=epochs[0], total=epochs[1] + 1, epochs=epochs[1])
 
     def watch() -> None:
         while not stop.wait(2):

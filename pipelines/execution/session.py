@@ -134,7 +134,7 @@ class Session:
         require_space(self.store.path)
         self.instance = open_instance(self.store)
         for line in recover(self.instance, self.store):
-            console.print(line, highlight=False)
+            console.print(shown(line), highlight=False)
 
     # --- input ----------------------------------------------------------------------------------
     def register(self, given: Given, chosen: Reading | None = None) -> None:
@@ -316,7 +316,7 @@ class Session:
         for line in report_lines(report):
             self._warn(line)
         write_report(self.store, report)
-        self.console.print(report_sum(self.store, report), highlight=False, soft_wrap=True)
+        self.console.print(shown(report_sum(self.store, report)), highlight=False, soft_wrap=True)
 
     def _print_warnings(self, result: RunOutcome) -> None:
         """One line for each check and clip; the web UI shows every frame with its picture."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from dance_models.errors import InputError
 from dance_models.evaluation.gate import Decision
+from dance_models.text import printable
 from pipelines.storage.locks import file_lock
 from pipelines.tracking.tracker import Tracker
 
@@ -130,9 +131,9 @@ class Registry:
             return str(version.version)
 
     def tag(self, number: str, tags: Mapping[str, str]) -> None:
-        """Set tags of a version."""
+        """Set tags of a version; MLflow shows them as plain text."""
         for key, value in tags.items():
-            self.tracker.client.set_model_version_tag(self.name, number, key, value)
+            self.tracker.client.set_model_version_tag(self.name, number, key, printable(value))
 
     def untag(self, number: str, key: str) -> None:
         """Delete a tag of a version."""

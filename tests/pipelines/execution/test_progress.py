@@ -14,11 +14,12 @@ def test_a_log_gets_lines_on_what_is_being_done() -> None:
     assert progress.line() == ""
     clips = progress.add_task("clips", total=6)
     progress.update(clips, completed=2)
-    progress.add_task("mkff_st_gcn", total=1)
+    training = progress.add_task("mkff_st_gcn", total=1)
     progress.add_task("a [b]", total=None)
     assert progress.line() == "0 s: clips 2 of 6, mkff_st_gcn, a [b]"
     progress.update(clips, completed=6)
-    assert progress.line() == "0 s: mkff_st_gcn, a [b]"
+    progress.update(training, completed=4, total=5, epochs=4)
+    assert progress.line() == "0 s: mkff_st_gcn epoch 4 of 4, a [b]"
     assert out.getvalue() == ""
 
 
