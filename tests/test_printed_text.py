@@ -18,7 +18,7 @@ OWN = {
     "commands/bench.py": {"clips", "frames", "name"},
     "commands/export_frames.py": {"frames"},
     "commands/formats.py": {
-        *("option", "', '.join(others)"),
+        *("option", "', '.join(others)", "tables(known_formats())", "line"),
         *(f"known.{name}" for name in ("id", "tool", "export", "option", "since")),
     },
     "commands/lineage.py": {"count"},

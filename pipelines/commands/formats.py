@@ -7,7 +7,6 @@ from rich.console import Console
 
 from dance_models.errors import InputError
 from pipelines.commands import common
-from pipelines.shown import shown_lines
 
 if TYPE_CHECKING:
     from dance_models.formats import Format
@@ -26,7 +25,7 @@ def formats(
         if markdown:
             from dance_models.formats import markdown as tables
 
-            console.print(shown_lines(tables(known_formats())), highlight=False, soft_wrap=True)
+            console.print(tables(known_formats()), markup=False, highlight=False, soft_wrap=True)
         elif name is None:
             _print_list(console)
         else:
@@ -85,4 +84,4 @@ def _print_format(console: Console, known: "Format") -> None:
     for title, text in lines.items():
         if text:
             line = f"{title + ':':<15}{text}"
-            console.print(shown_lines(line), highlight=False, soft_wrap=True)
+            console.print(line, markup=False, highlight=False, soft_wrap=True)

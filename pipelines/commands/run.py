@@ -19,6 +19,10 @@ AnnotationsOption = Annotated[
     list[Path] | None,
     typer.Option(help="Folder of annotation files of any known format, or one; may be repeated."),
 ]
+MotionOption = Annotated[
+    list[Path] | None,
+    typer.Option(help="Folder of BVH or pose tracks to pre-train on; may be repeated."),
+]
 FoldsOption = Annotated[
     int, typer.Option(min=0, help="Also train and score on so many grouped folds.")
 ]
@@ -48,10 +52,7 @@ def run(
     annotations: AnnotationsOption = None,
     clip: ClipOption = None,
     first_frame: FirstFrameOption = None,
-    motion: Annotated[
-        list[Path] | None,
-        typer.Option(help="Folder of BVH or pose tracks to pre-train on; may be repeated."),
-    ] = None,
+    motion: MotionOption = None,
     rendered: RenderedOption = None,
     store: common.StoreOption = common.DEFAULT_STORE,
     profile: common.ProfileOption = "demo",

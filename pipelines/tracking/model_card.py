@@ -79,8 +79,8 @@ def render_card(facts: CardFacts) -> str:
     parts = [
         f"# {markdown_text(facts.title)}\n\n"
         f"Trained under profile {markdown_code(_profile(facts))}.\n",
-        f"## Decision\n\nCompared with: {markdown_text(facts.compared_with)}. All scores are on the "
-        f"same validation clips.\n\n{facts.decision.markdown()}",
+        f"## Decision\n\nCompared with: {markdown_text(facts.compared_with)}. All scores are on "
+        f"the same validation clips.\n\n{facts.decision.markdown()}",
         f"## {INTENDED_USE}\n\n{USE[facts.task]}\n",
         f"## Input and output\n\n{markdown_code(facts.signature)}\n\n{INPUT[facts.task]}\n\n"
         f"{JOINTS}\n\n{MISSING[facts.task]}\n",
