@@ -132,14 +132,14 @@ def winners(recognition: pl.DataFrame, prediction: pl.DataFrame) -> str:
         return ""
     places = {"recognition": "distances", "prediction": "horizons"}
     counts = " and ".join(
-        f"{contest.method} wins at {sum(duel.gain > 0 for duel in found)} of {len(found)} "
+        f"{contest.method} at {sum(duel.gain > 0 for duel in found)} of {len(found)} "
         f"{places[contest.task]}"
         for contest, found in fought
     )
     details = "; ".join(
         f"{contest.method} {' and '.join(_compared(contest, found))}" for contest, found in fought
     )
-    return f"against the best row without a network {counts}: {details}."
+    return f"the best row without a network is beaten by {counts}: {details}."
 
 
 def doubt(paired: pl.DataFrame, split: str) -> str:
