@@ -72,14 +72,14 @@ def test_gains_are_those_of_the_printed_values() -> None:
 
 def test_winners_are_one_sentence() -> None:
     assert winners(POSES, FORECASTS) == (
-        "against the best row without a network mkff_st_gcn wins at 1 of 3 distances and stga_net "
-        "wins at 1 of 4 horizons: mkff_st_gcn is 2.5 points better than flow at 5 % and is 2.0 and "
+        "the best row without a network is beaten by mkff_st_gcn at 1 of 3 distances and stga_net "
+        "at 1 of 4 horizons: mkff_st_gcn is 2.5 points better than flow at 5 % and is 2.0 and "
         "2.0 points worse than calibrated at 10 % and 20 %; stga_net is 2.0 % of a torso better "
         "than ar at 80 ms and is 1.0, 5.5 and 0.0 % of a torso worse than ar at 160 ms, 320 ms and "
         "400 ms."
     )
     assert winners(POSES.clear(), FORECASTS).startswith(
-        "against the best row without a network stg"
+        "the best row without a network is beaten by stg"
     )
     assert winners(POSES.clear(), FORECASTS.clear()) == ""
 
