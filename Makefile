@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STORE ?= $(or $(ASSETS_STORE),assets_store)
 STAMP := $(VENV)/.installed
 export ASSETS_STORE := $(STORE)
+# setuptools warns of folders called like packages at every editable installation.
+PIP := PYTHONWARNINGS="ignore:Editable installation" $(BIN)/python -m pip install --quiet
 
 .PHONY: install demo test faults month fuzz e2e lint docs ui bench clean-venv
 
@@ -15,7 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet torch==2.13.0
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(PIP) --constraint constraints.txt --editable ".[dev]"
 	touch $(STAMP)
 
 demo: install
@@ -39,7 +41,7 @@ fuzz: install
 
 # Servers and a headless browser (Chromium with its driver).
 e2e: install
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,e2e]"
+	$(PIP) --constraint constraints.txt --editable ".[dev,e2e]"
 	$(BIN)/python -m pytest -m e2e $(PYTEST_ARGS)
 
 lint: install
@@ -50,7 +52,7 @@ lint: install
 # The website in site/. Once mkdocs is installed it is built without a network.
 docs: install
 	$(BIN)/python -c "import material, mmdr" 2> /dev/null || \
-	  $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev,docs]"
+	  $(PIP) --constraint constraints.txt --editable ".[dev,docs]"
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Dagster's web UI and daemon on 3000, MLflow on 5000 (or UI_ARGS="--dagster-port N"); loopback only.

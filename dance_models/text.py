@@ -33,6 +33,12 @@ def markdown_text(text: str) -> str:
     return re.sub(r"([\\`*_\[\]|~!#])", r"\\\1", plain)
 
 
+def markdown_code(text: str) -> str:
+    """Text as code in Markdown, where nothing but a backtick is special."""
+    plain = printable(text).replace("`", "'")
+    return f"`{plain}`"
+
+
 def csv_text(text: str) -> str:
     """Text for a cell of a CSV; one that a spreadsheet would run as a formula begins with '."""
     return f"'{text}" if text.startswith(_FORMULA) else text

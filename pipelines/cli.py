@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
+from dance_models import __version__
 from pipelines.commands.analyze import analyze
 from pipelines.commands.backup import backup, restore
 from pipelines.commands.bench import bench
@@ -26,14 +28,20 @@ from pipelines.commands.verify import verify
 from pipelines.processes import stop_on_signals
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dance {__version__}")
+        raise typer.Exit
+
+
 def make_app() -> typer.Typer:
     """The command line, with its commands in the order of the help page."""
     app = typer.Typer(
-        help="Dance clips and keypoint annotations in, two trained and compared pose networks out.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
     )
+    app.callback()(_dance)
     commands: list[Callable[..., None]] = [
         *(run, status, tables, demo, evaluate, analyze, compare, promote, rollback, lineage),
         *(export_frames, formats, ui, serve, backup, restore, bench, clean, verify),
@@ -41,6 +49,15 @@ def make_app() -> typer.Typer:
     for command in commands:
         app.command()(command)
     return app
+
+
+def _dance(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version."),
+    ] = False,
+) -> None:
+    """Dance clips and keypoint annotations in, two trained and compared pose networks out."""
 
 
 def main() -> None:

@@ -47,13 +47,14 @@ class ProfileOptions:
         """
         if self.name not in PROFILES:
             raise InputError(
-                f"there is no profile {self.name!r}", hint=f"Choose one of {', '.join(PROFILES)}"
+                f"--profile: there is no profile {self.name!r}",
+                hint=f"Choose one of {', '.join(PROFILES)}",
             )
         profile = PROFILES[self.name]
         if self.estimator:
             profile = replace(profile, estimator=_estimator(self.estimator, profile))
         if self.folds == 1:
-            raise InputError("1 fold cannot be used", hint="Ask for 2 or more, or 0 for none")
+            raise InputError("--folds: 1 cannot be used", hint="Ask for 2 or more, or 0 for none")
         if self.folds:
             profile = _with_folds(profile, self.folds)
         motion = store.has_motion() if self.motion is None else self.motion

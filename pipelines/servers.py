@@ -14,6 +14,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 
@@ -41,6 +42,8 @@ class Server:
     name: str
     command: Sequence[str]
     parts: Sequence[Part] = ()
+    log: Path | None = None  # for all that it writes; None: to standard output
+    say: Callable[[str], None] | None = None  # called with each line that goes to the log
 
 
 @dataclass
@@ -55,13 +58,22 @@ class _Running:
     def relay(self) -> None:
         """Pass its output on, and keep the last lines."""
         assert self.process.stdout is not None
+        log = self.server.log.open("ab", 0) if self.server.log is not None else None
         for line in self.process.stdout:
-            self.last.append(line.decode("utf-8", "replace").rstrip())
+            text = line.decode("utf-8", "replace").rstrip()
+            self.last.append(text)
             try:
-                sys.stdout.buffer.write(line)
-                sys.stdout.buffer.flush()
-            except (OSError, ValueError):  # no terminal any more; the pipe must not fill
+                if log is None:
+                    sys.stdout.buffer.write(line)
+                    sys.stdout.buffer.flush()
+                else:
+                    log.write(line)
+                if self.server.say is not None:
+                    self.server.say(text)
+            except (OSError, ValueError):  # no terminal or no space; the pipe must not fill
                 continue
+        if log is not None:
+            log.close()
 
     def dead(self, commands: Mapping[int, str]) -> str | None:
         """What of it has ended, None when everything is there. ``commands``: id -> command line."""
@@ -121,10 +133,11 @@ class Servers:
             running.process.poll()  # else it stays as a zombie
         return marked_processes(self._mark)
 
-    def wait(self) -> tuple[str, list[str]]:
+    def wait(self, meanwhile: Callable[[], None] = lambda: None) -> tuple[str, list[str]]:
         """Block until a server ends or loses a process that it needs.
 
-        Returns which, and the server's last lines of output.
+        ``meanwhile`` is called about every second. Returns which, and the server's last lines of
+        output.
         """
         while True:
             if self._guardian.poll() is not None:
@@ -138,6 +151,7 @@ class Servers:
             for running in self._running:
                 if (reason := running.dead(commands)) is not None:
                     return reason, list(running.last)
+            meanwhile()
             time.sleep(CHECK_S)
 
     def __exit__(self, *exc_info: object) -> None:

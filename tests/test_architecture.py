@@ -22,6 +22,7 @@ LAYERS = {
         "errors",
         "files",
         "processes",
+        "native_output",
         "documents",
         "arrays",
         "formats",

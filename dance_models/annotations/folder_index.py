@@ -48,10 +48,12 @@ def index_annotations(
     """All ``wanted`` annotation files below a folder, in the order of their paths.
 
     ``reading`` says what is known of a file. What is no regular file, or has a name that no table
-    can hold, is left out: :func:`~dance_models.annotations.unread.unread_files` says so. Raises
-    InputError when the folder cannot be read.
+    can hold, is left out: :func:`~dance_models.annotations.unread.unread_files` says so.
+    ``directory`` may also be one file. Raises InputError when the folder cannot be read.
     """
     directory = directory.resolve()
+    if directory.is_file():
+        return [index_file(directory, reading(directory))] if wanted(directory) else []
     if not directory.is_dir():
         raise InputError("there is no such folder", file=directory)
     paths = [

@@ -114,13 +114,13 @@ class Crops:
             raise InputError(
                 f"these are not person crops ({error})",
                 file=path,
-                hint="Materialize person_crops",
+                hint="`dance run` makes them; in the web UI, materialize person_crops",
             ) from error
         if records.dtype != RECORD:
             raise InputError(
                 "these are not person crops of this version",
                 file=path,
-                hint="Materialize person_crops",
+                hint="`dance run` makes them; in the web UI, materialize person_crops",
             )
         return cls(path, records)
 
@@ -147,7 +147,7 @@ class Crops:
                 f"there is no crop of this frame of {clip}",
                 file=self.path,
                 frame=frame,
-                hint="Materialize person_crops again",
+                hint="`dance run` makes them; in the web UI, materialize person_crops",
             ) from error
         return np.array(found, np.int64)
 

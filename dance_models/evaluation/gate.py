@@ -13,6 +13,7 @@ from typing import Final
 import polars as pl
 
 from dance_models.config import GateConfig
+from dance_models.text import markdown_text
 
 CANDIDATE: Final = "candidate"
 CHAMPION: Final = "champion"
@@ -88,7 +89,8 @@ class Decision:
         lines = ["| criterion | measured | required | holds |", "|---|---|---|---|"]
         for c in self.criteria:
             verdict = "yes" if c.passed else "**no**"
-            lines.append(f"| {c.name} | {c.measured} | {c.required} | {verdict} |")
+            cells = " | ".join(map(markdown_text, (c.name, c.measured, c.required)))
+            lines.append(f"| {cells} | {verdict} |")
         return "\n".join(lines) + "\n"
 
 

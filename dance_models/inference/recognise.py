@@ -36,6 +36,6 @@ def recognised_runs(
         raise InputError(
             "this network reads person crops, and there are none",
             file=checkpoint,
-            hint="Materialize person_crops",
+            hint="`dance run` makes them; in the web UI, materialize person_crops",
         )
     return detect_runs(load_detector(checkpoint), runs, crops)

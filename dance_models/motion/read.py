@@ -75,8 +75,11 @@ def motion_sources(folder: Path) -> dict[str, Path]:
     """Files, and folders of one-file-a-frame JSON, by their path below ``folder``, sorted.
 
     What is no regular file, or has a name that no table can hold, is left out:
-    :func:`unusable_sources` names it. Raises InputError when there is no such folder.
+    :func:`unusable_sources` names it. ``folder`` may also be one file. Raises InputError when there
+    is no such folder.
     """
+    if folder.is_file() and folder.suffix.lower() in _SUFFIXES:
+        return {folder.name: folder}
     if not folder.is_dir():
         raise InputError("no such folder of motion", file=folder)
     found = set()

@@ -15,10 +15,12 @@ from dance_models.evaluation.forecasts import Forecaster, fit_autoregression, ze
 from dance_models.evaluation.scores import over_seeds
 from dance_models.metrics.torso import visible_annotation
 from dance_models.report.cases import forecast_cases, refinement_cases
-from dance_models.report.figures import case_figure, horizon_figure, loss_figure
+from dance_models.report.figures import case_figures, horizon_figure, loss_figure
+from dance_models.report.glossary import glossary
 from dance_models.report.page import Page
 from dance_models.report.speed import hardware, speed_table
 from dance_models.report.summary import by_input, gains, losses_by_style, summary
+from dance_models.report.verdict import CONTESTS, doubt, judged_split, short_table, winners
 from dance_models.report_tables.by_joint_and_speed import (
     joint_error_table,
     joint_table,
@@ -79,7 +81,8 @@ class Results:
 def build_page(results: Results) -> Page:
     """The whole report."""
     page = Page("Dance pose: recognition and prediction")
-    page.facts({"corpus": results.provenance.corpus, **results.facts, "hardware": hardware()})
+    page.facts({"corpus": results.provenance.corpus})
+    _winners(page, results)
     _summary(page, results)
     splits = [s for s in SPLIT_NAMES if s in set(results.recognition["split"])]
     _figures(page, results, splits[0])
@@ -95,7 +98,24 @@ def build_page(results: Results) -> Page:
     _other_corpora(page, results.elsewhere)
     page.heading("Size and speed")
     page.side_by_side(speed_table({**results.refiners, **results.forecasters}))
+    page.heading("Glossary")
+    page.terms(glossary(set(results.recognition["method"]) | set(results.prediction["method"])))
+    page.heading("What this page was made from")
+    page.facts({**results.facts, "hardware": hardware()})
     return page
+
+
+def _winners(page: Page, results: Results) -> None:
+    """The best rows alone, and who won."""
+    page.heading("In short")
+    for contest, scores in zip(CONTESTS, (results.recognition, results.prediction), strict=True):
+        if not scores.is_empty():
+            page.side_by_side(short_table(contest, scores))
+    sentence = winners(results.recognition, results.prediction)
+    if sentence:
+        page.paragraph(sentence[0].upper() + sentence[1:])
+        shown = doubt(results.paired, judged_split(results.recognition))
+        page.paragraph(f"{shown[0].upper()}{shown[1:]}.")
 
 
 def _other_corpora(page: Page, elsewhere: Sequence[Elsewhere]) -> None:
@@ -177,7 +197,7 @@ def _figures(page: Page, results: Results, split: str) -> None:
         page.picture(
             horizon_figure(prediction),
             "Mean joint error at the horizon, annotated input; the band is STGA-Net's interval. "
-            "Rows above 60 % are off the scale.",
+            "Rows far above STGA-Net's are off the scale.",
         )
     histories = {
         name: load_checkpoint(path)["history"]
@@ -208,13 +228,13 @@ def _cases(page: Page, results: Results) -> None:
     refined = refinement_cases(
         test, calibrated, _compared(results.refiners), results.image_of, crops=results.crops
     )
-    forecasts = forecast_cases(test, trivial, _compared(results.forecasters))
+    forecasts = forecast_cases(test, trivial, _compared(results.forecasters), results.image_of)
     legend = "Grey: annotated; red: what the method says; below: mean error in % of torso."
-    if refined:
-        page.picture(case_figure(refined), f"Refined keypoints, fixed test split. {legend}")
-    if forecasts:
+    for picture in case_figures(refined):
+        page.picture(picture, f"Refined keypoints, fixed test split. {legend}")
+    for picture in case_figures(forecasts):
         page.picture(
-            case_figure(forecasts),
-            f"Forecasts at 320 ms, fixed test split; light: the last observed pose. {legend} "
-            "(the paper's figure 6)",
+            picture,
+            f"Forecasts at 320 ms, fixed test split, on the frame that was forecast; blue: the "
+            f"last observed pose. {legend} (the paper's figure 6)",
         )

@@ -50,9 +50,13 @@ def forecast_cases(
     runs: Sequence[PoseRun],
     trivial: Mapping[str, Forecaster],
     networks: Mapping[str, Path],
+    image_of: Callable[[str, int], Path | None],
     rank_by: str = "stga_net",
 ) -> list[Case]:
-    """Forecasts at 320 ms from annotated poses, ranked by the error of ``rank_by``."""
+    """Forecasts at 320 ms from annotated poses, ranked by the error of ``rank_by``.
+
+    ``image_of`` clip and frame: the frame nearest to the time that was forecast is behind them.
+    """
     step = HORIZON_STEPS[HORIZONS_MS.index(SHOWN_MS)] - 1
     models = {name: load_forecaster(path) for name, path in networks.items()}
     cases = []
@@ -68,6 +72,7 @@ def forecast_cases(
         error = {name: _error(pose, truth, unit) for name, pose in poses.items()}
         for rank, i in _picks(error[rank_by]).items():
             run = own[windows.run[i]]
+            ahead = _nearest(run, run.time_s[windows.anchor[i]] + SHOWN_MS / 1000)
             cases.append(
                 Case(
                     f"{style}, {rank}\n{run.clip} {run.frame[windows.anchor[i]]}",
@@ -75,9 +80,15 @@ def forecast_cases(
                     {name: pose[i] for name, pose in poses.items()},
                     {name: float(values[i]) for name, values in error.items()},
                     start=windows.observed[i, -1],
+                    image=_image(image_of(run.clip, ahead)),
                 )
             )
     return cases
+
+
+def _nearest(run: PoseRun, time_s: float) -> int:
+    """Number of the frame of a run that is nearest to a time."""
+    return int(run.frame[np.argmin(np.abs(run.time_s - time_s))])
 
 
 def refinement_cases(

@@ -14,11 +14,15 @@ from numpy.typing import NDArray
 
 from dance_models.skeleton import DANCE_14
 
-DPI: Final = 90
+DPI: Final = 100
+WIDTH: Final = 12.0  # inches: the page's width
+OFF_SCALE: Final = 1.6  # rows whose error is so many times STGA-Net's are left out of the figure
+MOST_COLUMNS: Final = 6  # methods beside each other
+TALLEST_CELL: Final = 2.9  # inches
 # Ten colours in three dashes: as many lines as there are rows, no two alike.
 DASHES: Final = ("-", "--", ":")
 COLOURS: Final = 10
-TRUTH, OBSERVED, METHOD = "#444444", "#bbbbbb", "#d62728"
+TRUTH, OBSERVED, METHOD = "#444444", "#1f77b4", "#d62728"
 
 
 def _png(figure: Figure) -> bytes:
@@ -36,11 +40,13 @@ def _line(number: int) -> dict[str, Any]:
 def horizon_figure(scores: pl.DataFrame) -> bytes:
     """Error with its interval against the horizon; PREDICTION_SCORES of one split."""
     own = scores.filter(metric="mpjpe_torso", style="all", input="annotated")
-    figure = Figure(figsize=(7.5, 4.2), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4.6), dpi=DPI, layout="constrained")
     axis = figure.subplots()
+    highest = own.filter(method="stga_net")["value"].max()
+    limit = OFF_SCALE * float(highest) if isinstance(highest, int | float) else float("inf")
     for number, method in enumerate(own["method"].unique(maintain_order=True)):
         mine = own.filter(method=method).sort("horizon_ms")
-        if mine["value"].max() > 60:  # type: ignore[operator]  # a row that is off the scale
+        if mine["value"].max() > limit:  # type: ignore[operator]
             continue
         bold = method == "stga_net"
         (line,) = axis.plot(
@@ -62,13 +68,13 @@ def horizon_figure(scores: pl.DataFrame) -> bytes:
     axis.set_xlabel("horizon, ms")
     axis.set_ylabel("mean joint error, % of torso")
     axis.grid(visible=True, alpha=0.3)
-    figure.legend(fontsize=7, frameon=False, loc="outside right upper")
+    figure.legend(fontsize=9, frameon=False, loc="outside right upper")
     return _png(figure)
 
 
 def loss_figure(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
     """Training loss (log) and validation score of every network, an epoch a point (figure 5)."""
-    figure = Figure(figsize=(10.5, 3.6), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4.0), dpi=DPI, layout="constrained")
     left, right = figure.subplots(1, 2)
     for number, (method, history) in enumerate(histories.items()):
         share = (np.arange(len(history)) + 1) / max(len(history), 1)
@@ -81,7 +87,7 @@ def loss_figure(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
     for axis in (left, right):
         axis.set_xlabel("share of the training")
         axis.grid(visible=True, alpha=0.3)
-    figure.legend(fontsize=6, frameon=False, loc="outside right upper")
+    figure.legend(fontsize=8, frameon=False, loc="outside right upper")
     return _png(figure)
 
 
@@ -97,21 +103,32 @@ class Case:
     image: NDArray[np.uint8] | None = None  # RGB, of the frame
 
 
-def case_figure(cases: Sequence[Case]) -> bytes:
-    """A row a case, a column a method: truth grey, the method's pose red (figure 6)."""
-    methods = list(cases[0].poses)
-    figure = Figure(figsize=(1.7 * len(methods), 2.0 * len(cases)), dpi=DPI, layout="constrained")
+def case_figures(cases: Sequence[Case]) -> list[bytes]:
+    """A row a case, a column a method: truth grey, the method's pose red (figure 6).
+
+    As many pictures as there are groups of ``MOST_COLUMNS`` methods; none without a case.
+    """
+    methods = list(cases[0].poses) if cases else []
+    groups = range(0, len(methods), MOST_COLUMNS)
+    return [_case_figure(cases, methods[start : start + MOST_COLUMNS]) for start in groups]
+
+
+def _case_figure(cases: Sequence[Case], methods: Sequence[str]) -> bytes:
+    width = WIDTH / len(methods)
+    height = min(width, TALLEST_CELL)
+    figure = Figure(figsize=(WIDTH, height * len(cases)), dpi=DPI, layout="constrained")
     axes = figure.subplots(len(cases), len(methods), squeeze=False)
     for row, case in zip(axes, cases, strict=True):
         for axis, method in zip(row, methods, strict=True):
-            _draw_case(axis, case, method)
-        row[0].set_ylabel(case.title, fontsize=7)
+            _draw_case(axis, case, method, width / height)
+        row[0].set_ylabel(case.title, fontsize=9)
     for axis, method in zip(axes[0], methods, strict=True):
-        axis.set_title(method, fontsize=7)
+        axis.set_title(method, fontsize=10)
     return _png(figure)
 
 
-def _draw_case(axis: Axes, case: Case, method: str) -> None:
+def _draw_case(axis: Axes, case: Case, method: str, aspect: float) -> None:
+    """One cell; ``aspect`` is its width over its height."""
     if case.image is not None:
         axis.imshow(case.image, alpha=0.55)
     if case.start is not None:
@@ -121,12 +138,12 @@ def _draw_case(axis: Axes, case: Case, method: str) -> None:
     known = case.truth[np.isfinite(case.truth).all(axis=-1)]
     middle = (known.min(axis=0) + known.max(axis=0)) / 2
     half = 0.65 * float((known.max(axis=0) - known.min(axis=0)).max())
-    axis.set_xlim(middle[0] - half, middle[0] + half)
+    axis.set_xlim(middle[0] - aspect * half, middle[0] + aspect * half)
     axis.set_ylim(middle[1] + half, middle[1] - half)
     axis.set_aspect("equal")
     axis.set_xticks([])
     axis.set_yticks([])
-    axis.set_xlabel(f"{case.error[method]:.1f} %", fontsize=7)
+    axis.set_xlabel(f"{case.error[method]:.1f} %", fontsize=9)
 
 
 def _bones(axis: Axes, pose: NDArray[np.floating], colour: str, width: float) -> None:

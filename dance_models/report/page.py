@@ -23,8 +23,9 @@ class Page:
     parts: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def heading(self, text: str, level: int = 2) -> None:
-        """A heading."""
-        self._add("heading", text=text, level=level)
+        """A heading; those of level 2 are in the list of contents."""
+        anchor = f"section-{len(self.parts)}"
+        self._add("heading", text=text, level=level, anchor=anchor)
 
     def paragraph(self, text: str, *, note: bool = False) -> None:
         """A paragraph."""
@@ -33,6 +34,10 @@ class Page:
     def bullets(self, items: Iterable[str]) -> None:
         """A list."""
         self._add("bullets", items=list(items))
+
+    def terms(self, terms: Mapping[str, str]) -> None:
+        """Terms and what they mean."""
+        self._add("terms", terms=dict(terms))
 
     def facts(self, facts: Mapping[str, str]) -> None:
         """Names and values."""
@@ -58,7 +63,13 @@ class Page:
             undefined=StrictUndefined,
             keep_trailing_newline=True,
         )
-        return environment.get_template(TEMPLATE).render(title=self.title, parts=self.parts)
+        template = environment.get_template(TEMPLATE)
+        return template.render(title=self.title, contents=self.contents(), parts=self.parts)
+
+    def contents(self) -> list[tuple[str, str]]:
+        """Anchor and text of the headings of level 2."""
+        headings = [part for macro, part in self.parts if macro == "heading"]
+        return [(part["anchor"], part["text"]) for part in headings if part["level"] == 2]
 
     def _add(self, macro: str, **arguments: Any) -> None:
         self.parts.append((macro, arguments))

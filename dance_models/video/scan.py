@@ -101,28 +101,47 @@ def scan_clips(directory: Path) -> ScanResult:
 
     A folder of numbered images without a video in it is a clip, too: ``STYLE/CLIP/0001.jpg``.
     ``clips.csv`` in the folder or above it may name style, performer, take, and the frame rate of
-    a folder of images. Raises InputError when the folder itself cannot be read.
+    a folder of images. ``directory`` may also be one video. Raises InputError when the folder
+    itself cannot be read.
     """
     directory = directory.resolve()
+    if directory.is_file():
+        return _one_clip(directory)
     result = ScanResult()
     manifest = _read_manifest(directory, result.problems)
     for path in sorted(_clip_paths(directory, result.problems)):
-        slug = key_of(path)
-        row = manifest[slug].values if slug in manifest else {}
-        flat = directory in (path, path.parent)
-        entry = ClipEntry(
-            slug,
-            path,
-            row.get("style") or (UNKNOWN_STYLE if flat else key_of(path.parent)),
-            row.get("performer", ""),
-            row.get("take", ""),
-            path.relative_to(directory.parent if path == directory else directory).as_posix(),
-            _rate(row, path, result.problems),
-        )
-        result.entries.append(entry)
+        result.entries.append(_entry(path, directory, manifest, result.problems))
     result.entries.sort(key=lambda entry: (entry.clip, entry.name))
     result.problems.extend(_of_no_clip(manifest, result.entries, directory))
     return result
+
+
+def _one_clip(video: Path) -> ScanResult:
+    """A single video, with what the ``clips.csv`` beside it or above says of it."""
+    result = ScanResult()
+    if not is_video(video):
+        result.problems.append(Problem(printable(str(video)), "has no suffix of a video"))
+        return result
+    manifest = _read_manifest(video.parent, result.problems)
+    result.entries.append(_entry(video, video.parent, manifest, result.problems))
+    return result
+
+
+def _entry(
+    path: Path, directory: Path, manifest: "dict[str, _Line]", problems: list[Problem]
+) -> ClipEntry:
+    slug = key_of(path)
+    row = manifest[slug].values if slug in manifest else {}
+    flat = directory in (path, path.parent)
+    return ClipEntry(
+        slug,
+        path,
+        row.get("style") or (UNKNOWN_STYLE if flat else key_of(path.parent)),
+        row.get("performer", ""),
+        row.get("take", ""),
+        path.relative_to(directory.parent if path == directory else directory).as_posix(),
+        _rate(row, path, problems),
+    )
 
 
 def key_of(path: Path) -> str:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 GROUP: Final = "evaluation"
 CODE_VERSION: Final = "3"
-PAGE_VERSION: Final = "6"
+PAGE_VERSION: Final = "7"
 SPLIT_TABLES: Final = tuple(split.name for split in SPLITS)
 REPORTS: Final = ("recognition_report", "prediction_report")
 REFINER: Final = "mkff_st_gcn"  # of the cascade: its poses are an input of the forecasts

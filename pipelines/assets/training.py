@@ -26,7 +26,7 @@ from pipelines.checks.models import OUTCOME, network_checks
 from pipelines.checks.motion_leak import MOTION, RENDERED, refuse_shared_motion
 from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.storage.motion import motion_facts
-from pipelines.storage.store import TRAININGS, Store
+from pipelines.storage.store import TRAININGS, Store, making
 from pipelines.tracking.kept_versions import keep_versions
 from pipelines.tracking.lineage_record import CHECKPOINT_TAG, log_record
 from pipelines.tracking.registry import PROFILE_TAG
@@ -178,7 +178,7 @@ def _initial_weights(store: Store, pretraining: str, motion: str) -> dict[str, A
         raise InputError(
             f"{pretraining} was trained on other motion than there is today",
             file=store.output(pretraining),
-            hint=f"Materialize {pretraining} again",
+            hint=making(pretraining),
         )
     refuse_shared_motion(store, motion)
     return {"asset": pretraining, **trained["best"], "motion": trained["motion"]}

@@ -14,7 +14,7 @@ import polars as pl
 
 from dance_models.errors import DamagedFileError, InputError
 from dance_models.tables import SPLIT_ROWS, Schema, conform, read_metadata, read_table, write_table
-from pipelines.storage.store import Store
+from pipelines.storage.store import Store, making
 
 if TYPE_CHECKING:
     from dance_models.data.pose_runs import PoseRun
@@ -141,5 +141,5 @@ def refuse_shared_motion(store: Store, motion: str = MOTION) -> None:
         raise InputError(
             messages[0],
             file=store.table(motion),
-            hint=f"Materialize {motion} again: it leaves such files out",
+            hint=f"{making(motion)}; it leaves such files out",
         )

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from pipelines.commands import common
+from pipelines.shown import shown
 
 
 def backup(
@@ -20,7 +21,7 @@ def backup(
         opened = common.existing(store)
         size = back_up(opened, to)
         out = common.console()
-        out.print(f"{size / 1e6:.0f} MB in {to}.", soft_wrap=True)
+        out.print(f"{size / 1e6:.0f} MB in {shown(str(to))}.", soft_wrap=True)
         elsewhere = outside(opened)
         if elsewhere:
             out.print(
@@ -28,7 +29,7 @@ def backup(
                 "and are not in the backup, the first being:",
                 soft_wrap=True,
             )
-            out.print(elsewhere[0], markup=False, soft_wrap=True)
+            out.print(shown(elsewhere[0]), highlight=False, soft_wrap=True)
 
 
 def restore(
@@ -42,4 +43,4 @@ def restore(
     with common.reported(debug):
         opened = common.opened(store)
         files = restore_backup(source, opened)
-        common.console().print(f"{files} files in {opened.path}.", soft_wrap=True)
+        common.console().print(f"{files} files in {shown(str(opened.path))}.", soft_wrap=True)

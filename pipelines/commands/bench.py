@@ -12,6 +12,7 @@ from rich.console import Console
 
 from dance_models.processes import STARTER
 from pipelines.commands import common
+from pipelines.shown import saying
 
 if TYPE_CHECKING:
     from pipelines.storage.store import Store
@@ -51,7 +52,7 @@ def run_bench(
         with console.status("ingestion"):
             rows = bench_ingestion(paths, folder / "frames", sampling, os.cpu_count() or 1)
         with console.status("estimator"):
-            weights = ready_weights(store, EstimatorConfig(), console.print)
+            weights = ready_weights(store, EstimatorConfig(), saying(console))
             rows["estimator_frames_per_s"] = bench_estimator(
                 paths[0], folder / "estimator", weights, 200
             )

@@ -10,6 +10,7 @@ import typer
 from dance_models.errors import InputError
 from dance_models.files import is_part, writer_of
 from pipelines.commands import common
+from pipelines.shown import saying, shown
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -35,7 +36,7 @@ def clean(
         refuse_in_progress(common.existing(store))
         garbage = find_garbage(common.existing(store))
         for line in garbage.lines():
-            common.console().print(line)
+            common.console().print(shown(line), highlight=False, soft_wrap=True)
         if not garbage:
             return
         if not yes and not typer.confirm("Delete these?"):
@@ -251,4 +252,4 @@ def _owned(store: "Store", asset: str, clip: str | None = None) -> "AbstractCont
     from pipelines.storage.locks import owned
 
     what = f"{asset} of {clip}" if clip else asset
-    return owned(store.lock(asset, clip), what, common.console().print, LOCK_WAIT_S)
+    return owned(store.lock(asset, clip), what, saying(common.console()), LOCK_WAIT_S)

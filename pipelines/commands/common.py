@@ -158,9 +158,9 @@ def estimator_of(
     if tracks is not None and onnx is not None:
         raise InputError("--tracks and --onnx exclude each other")
     if tracks is not None and not tracks.exists():
-        raise InputError("there is no such folder", file=tracks)
+        raise InputError("--tracks: there is no such folder", file=tracks)
     if onnx is not None and not onnx.is_file():
-        raise InputError("there is no such file", file=onnx)
+        raise InputError("--onnx: there is no such file", file=onnx)
     if tracks is not None:
         folder = str(tracks.resolve())
         return EstimatorConfig(

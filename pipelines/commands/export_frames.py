@@ -9,6 +9,7 @@ import typer
 
 from dance_models.errors import InputError
 from pipelines.commands import common
+from pipelines.shown import shown
 
 if TYPE_CHECKING:
     import polars as pl
@@ -42,7 +43,7 @@ def export_frames(
             common.existing(store), directory, prefill=prefill, tool=tool.value
         )
         common.console().print(
-            f"{frames} frames in {path}. Annotate them, then "
+            f"{frames} frames in {shown(str(path))}. Annotate them, then "
             "`dance run --annotations FOLDER_OF_THE_RESULT`."
         )
 

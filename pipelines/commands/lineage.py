@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from pipelines.commands import common
+from pipelines.shown import shown
 
 
 def lineage(
@@ -27,9 +27,11 @@ def lineage(
     """Show the way from a model back to its run, code, tables, clips and annotation files."""
     from pipelines.tracking.kept_versions import FOLDER
     from pipelines.tracking.lineage import checked, compare, trace
-    from pipelines.tracking.lineage_drawing import tree, write_drawing
+    from pipelines.tracking.lineage_drawing import require_suffix, tree, write_drawing
 
     with common.reported(debug):
+        if out is not None:
+            require_suffix(out)
         root = trace(common.existing(store), model)
         common.console().print(tree(root), highlight=False, soft_wrap=True)
         if out is not None:
@@ -37,9 +39,7 @@ def lineage(
         if check:
             found = compare(root)
             for line in found.differs:
-                common.error_console().print(
-                    f"[bold red]differs:[/] {escape(line)}", soft_wrap=True
-                )
+                common.error_console().print(f"[bold red]differs:[/] {shown(line)}", soft_wrap=True)
             count = f"{checked(root)} files checked, {len(found.differs)} differ"
             if found.superseded:
                 count += (

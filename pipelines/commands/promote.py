@@ -3,9 +3,9 @@
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from pipelines.commands import common
+from pipelines.shown import shown
 
 
 def promote(
@@ -26,12 +26,11 @@ def promote(
 
     with common.reported(debug):
         try:
-            common.console().print(
-                promote_version(common.existing(store), task, version, force, reason)
-            )
+            done = promote_version(common.existing(store), task, version, force, reason)
+            common.console().print(shown(done), highlight=False)
         except PromotionRefusedError as refused:
             errors = common.error_console()
-            errors.print(f"[bold red]refused:[/] {escape(str(refused))}")
+            errors.print(f"[bold red]refused:[/] {shown(str(refused))}")
             for line in refused.reasons:
-                errors.print(f"  - {escape(line)}", highlight=False, soft_wrap=True)
+                errors.print(f"  - {shown(line)}", highlight=False, soft_wrap=True)
             raise typer.Exit(common.EXIT_FAILED) from refused

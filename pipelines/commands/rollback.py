@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from pipelines.commands import common
+from pipelines.shown import shown
 
 
 def rollback(
@@ -16,4 +17,4 @@ def rollback(
     from pipelines.tracking.manual_promotion import rollback as rollback_champion
 
     with common.reported(debug):
-        common.console().print(rollback_champion(common.existing(store), task))
+        common.console().print(shown(rollback_champion(common.existing(store), task)))

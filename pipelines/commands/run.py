@@ -1,5 +1,6 @@
 """``dance run``: register clips and annotations and run the graph on them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -10,9 +11,17 @@ from pipelines.commands import common
 if TYPE_CHECKING:
     from dance_models.annotations.image_names import FirstFrame, Reading
 
-ClipsOption = Annotated[Path | None, typer.Option(help="Folder of clips: STYLE/CLIP.mp4, or flat.")]
+ClipsOption = Annotated[
+    list[Path] | None,
+    typer.Option(help="Folder of clips, STYLE/CLIP.mp4 or flat, or a video; may be repeated."),
+]
 AnnotationsOption = Annotated[
-    Path | None, typer.Option(help="Folder of annotation files, any of the known formats.")
+    list[Path] | None,
+    typer.Option(help="Folder of annotation files of any known format, or one; may be repeated."),
+]
+MotionOption = Annotated[
+    list[Path] | None,
+    typer.Option(help="Folder of BVH or pose tracks to pre-train on; may be repeated."),
 ]
 FoldsOption = Annotated[
     int, typer.Option(min=0, help="Also train and score on so many grouped folds.")
@@ -43,9 +52,7 @@ def run(
     annotations: AnnotationsOption = None,
     clip: ClipOption = None,
     first_frame: FirstFrameOption = None,
-    motion: Annotated[
-        Path | None, typer.Option(help="Folder of BVH or pose tracks to pre-train on.")
-    ] = None,
+    motion: MotionOption = None,
     rendered: RenderedOption = None,
     store: common.StoreOption = common.DEFAULT_STORE,
     profile: common.ProfileOption = "demo",
@@ -66,22 +73,23 @@ def run(
 ) -> None:
     """Register clips and annotations and run the graph on all registered clips."""
     from pipelines.execution.request import Request
-    from pipelines.execution.session import Session, refuse_unusable
+    from pipelines.execution.session import Given, Session, refuse_unusable
     from pipelines.profile_options import ProfileOptions
 
     with common.reported(debug):
         estimator = common.estimator_of(person, tracks, onnx, pose_model)
         # --only may name assets of motion that is only now being registered.
-        moving = motion is not None or None
+        moving = bool(motion) or None
         options = ProfileOptions(profile, ablations, folds, estimator, moving, rendered)
         names = {name.strip() for name in (only or "").split(",")} - {""}
         request = Request(common.opened(store).path, options, frozenset(names), debug)
         request.stages(partitioned=True)  # raises on an unknown profile or asset
-        reading = _reading(annotations, clip, first_frame)
-        refuse_unusable(request.opened, clips, annotations, motion)
+        given = Given(clips or (), annotations or (), motion or ())
+        reading = _reading(given.annotations, clip, first_frame)
+        refuse_unusable(request.opened, given)
         session = Session(request, common.console(), workers)
         common.warn_once_of_rights(session.store, common.console())
-        session.register(clips, annotations, motion, reading)
+        session.register(given, reading)
         outcome = session.run()
         if outcome.failed:
             raise typer.Exit(common.EXIT_FAILED)
@@ -89,12 +97,12 @@ def run(
             raise typer.Exit(common.EXIT_NOT_USED)
 
 
-def _reading(annotations: Path | None, clip: str | None, first_frame: int | None) -> "Reading":
+def _reading(annotations: Sequence[Path], clip: str | None, first_frame: int | None) -> "Reading":
     """How the files below ``--annotations`` are read."""
     from dance_models.annotations.image_names import Reading
     from dance_models.errors import InputError
 
-    if annotations is None and (clip is not None or first_frame is not None):
+    if not annotations and (clip is not None or first_frame is not None):
         raise InputError(
             "--clip and --first-frame say how annotation files are read",
             hint="Name their folder too: --annotations DIR",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from pipelines.commands import common
+from pipelines.shown import shown
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -45,18 +46,19 @@ def print_status(store: "Store", profile: str | None, out: Console) -> None:
     clips = clip_keys(instance)
     files = registered_annotations(store).height
     out.print(
-        f"{store.path}\ncorpus: {corpus_label(store)}; {len(clips)} clips, "
-        f"{files} annotation files; profile {chosen}"
+        f"{shown(str(store.path))}\ncorpus: {shown(corpus_label(store))}; {len(clips)} clips, "
+        f"{files} annotation files; profile {shown(chosen)}",
+        soft_wrap=True,
     )
     _print_assets(request, instance, clips, out)
     for clip, reason in sorted(quarantined_clips(store, clips).items()):
-        out.print(f"quarantined {clip}: {reason}", markup=False)
+        out.print(f"quarantined {shown(clip)}: {shown(reason)}", highlight=False, soft_wrap=True)
     _print_files(registered_annotations(store), out)
     _print_champions(store, out)
     report = annotation_report(store)
     for line in (*track_lines(store, clips), *report_lines(report)):
-        out.print(line, markup=False, soft_wrap=True)
-    out.print(report_sum(store, report), highlight=False, soft_wrap=True)
+        out.print(shown(line), highlight=False, soft_wrap=True)
+    out.print(shown(report_sum(store, report)), highlight=False, soft_wrap=True)
 
 
 def _print_assets(
@@ -102,7 +104,7 @@ def _print_champions(store: "Store", out: Console) -> None:
         tags = registry.tags(number)
         scores = [
             "\n".join(
-                f"{name.removeprefix(split)} {value}"
+                shown(f"{name.removeprefix(split)} {value}")
                 for name, value in sorted(tags.items())
                 if name.startswith(split)
             )
@@ -126,5 +128,5 @@ def _print_files(files: "pl.DataFrame", out: Console) -> None:
     )
     table = Table("annotations", "files", *counts)
     for row in named.group_by("format").agg(pl.len(), *how).sort("format").rows():
-        table.add_row(*("" if value is None else str(value) for value in row))
+        table.add_row(*("" if value is None else shown(str(value)) for value in row))
     out.print(table)

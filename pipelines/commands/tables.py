@@ -6,6 +6,7 @@ from rich.console import Console
 
 from dance_models.errors import InputError
 from pipelines.commands import common
+from pipelines.shown import shown_lines
 
 if TYPE_CHECKING:
     from pipelines.storage.store import Store
@@ -28,4 +29,4 @@ def print_tables(store: "Store", out: Console) -> None:
     if not found:
         raise InputError("there is no report yet", file=store.reports, hint="Run `dance run` first")
     for path in found:
-        out.print(path.read_text("utf-8"), markup=False, highlight=False, soft_wrap=True)
+        out.print(shown_lines(path.read_text("utf-8")), highlight=False, soft_wrap=True)

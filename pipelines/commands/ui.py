@@ -3,19 +3,22 @@
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from dance_models.errors import InputError
 from pipelines.commands import common
+from pipelines.shown import shown, shown_lines
 from pipelines.storage.addresses import DAGSTER_PORT, MLFLOW_PORT, Addresses, addresses_of_ports
 
 if TYPE_CHECKING:
+    import dagster as dg
+
     from pipelines.servers import Server
     from pipelines.storage.store import Store
 
@@ -113,7 +116,7 @@ def prepare(store: "Store", found: Addresses, out: Console) -> None:
     with open_instance(store) as instance:  # creates the databases before two processes do
         Tracker(store).initialise()
         for line in recover(instance, store):
-            out.print(line, highlight=False)
+            out.print(shown(line), highlight=False, soft_wrap=True)
     remember(store, found)
     write_workspace(store)
 
@@ -132,35 +135,66 @@ def serve(
     from pipelines.recovery import terminate_runs
     from pipelines.servers import Servers
     from pipelines.storage.store import open_instance
-    from pipelines.tracking.tracker import TRAINING_VIEW
+    from pipelines.web.terminal import LOGS
 
     _check_port(dagster_port, "--dagster-port")
     _check_port(mlflow_port, "--mlflow-port")
     found = addresses_of_ports(os.environ, dagster_port, mlflow_port)
     prepare(store, found, out)
-    out.print(
-        f"Dagster: {found.dagster}   MLflow: {found.mlflow}/#/experiments?{TRAINING_VIEW}   "
-        "(Ctrl-C ends both)"
-    )
+    _print_addresses(store, found, out)
     commands = server_commands(store, dagster_port, mlflow_port, allowed_hosts)
-    with Servers(_servers(commands), server_environment(store, found)) as servers:
+    listed = _servers(store, commands, out)
+    with (
+        open_instance(store) as instance,
+        Servers(listed, server_environment(store, found)) as servers,
+    ):
         try:
-            reason, last = servers.wait()
+            reason, last = servers.wait(_news(instance, found, out))
         except KeyboardInterrupt:
-            with open_instance(store) as instance:
-                terminate_runs(instance, RUNS_STOP_S)
+            terminate_runs(instance, RUNS_STOP_S)
             return 0
-    out.print("\n".join(last), markup=False, highlight=False)
+    out.print(shown_lines("\n".join(last)), highlight=False, soft_wrap=True)
     out.print(
-        f"[bold red]error:[/] {escape(reason)}, so the servers were stopped. Its last output is "
-        "above. Start them again: dance ui",
+        f"[bold red]error:[/] {shown(reason)}, so the servers were stopped. Its last output is "
+        f"above, all of it in {shown(str(store.path / LOGS))}. Start them again: dance ui",
+        soft_wrap=True,
     )
     return common.EXIT_FAILED
 
 
-def _servers(commands: Mapping[str, Sequence[str]]) -> "list[Server]":
-    """The servers, with the processes that they start and need."""
+def _print_addresses(store: "Store", found: Addresses, out: Console) -> None:
+    """Where the UIs are, first of all and in lines that can be copied."""
+    from pipelines.tracking.tracker import TRAINING_VIEW
+    from pipelines.web.terminal import LOGS
+
+    training = f"{found.mlflow}/#/experiments?{TRAINING_VIEW}"
+    for name, text in (
+        ("Dagster", f"{found.dagster}  (the graph and its runs; there in half a minute)"),
+        ("MLflow", f"{training}  (trainings and models)"),
+        ("Logs", str(store.path / LOGS)),
+    ):
+        out.print(f"{name + ':':<9}{shown(text)}", highlight=False, soft_wrap=True)
+    out.print("Ctrl-C ends both. Below: warnings, and runs that start and end.", highlight=False)
+
+
+def _news(instance: "dg.DagsterInstance", found: Addresses, out: Console) -> Callable[[], None]:
+    """Prints which runs started and ended since it was last called."""
+    from pipelines.web.terminal import RunNews
+
+    news = RunNews(instance, found.dagster)
+
+    def tell() -> None:
+        with suppress(Exception):  # a locked database: news must not end the servers
+            for line in news.lines():
+                out.print(shown(line), highlight=False, soft_wrap=True)
+
+    return tell
+
+
+def _servers(store: "Store", commands: Mapping[str, Sequence[str]], out: Console) -> "list[Server]":
+    """The servers, with the processes that they start and need, and their logs."""
     from pipelines.servers import Part, Server
+    from pipelines.web.terminal import begin_log, log_file, warning_in
 
     # Reloading the code in the web UI replaces the code server's own process.
     code = Part("Dagster's code server", " api grpc ", replaceable=True)
@@ -171,7 +205,18 @@ def _servers(commands: Mapping[str, Sequence[str]]) -> "list[Server]":
         "daemon": "Dagster's daemon",
         "mlflow": "MLflow",
     }
-    return [Server(names[name], commands[name], parts.get(name, ())) for name in PARTS]
+
+    def server(name: str) -> Server:
+        log = log_file(store.path, name)
+        begin_log(log)
+
+        def say(line: str) -> None:
+            if (warning := warning_in(line)) is not None:
+                out.print(shown(f"{names[name]}: {warning}"), highlight=False, soft_wrap=True)
+
+        return Server(names[name], commands[name], parts.get(name, ()), log, say)
+
+    return [server(name) for name in PARTS]
 
 
 def _check_port(port: int, option: str) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import typer
-from rich.markup import escape
 
 from dance_models.errors import InputError
 from pipelines.commands import common
+from pipelines.shown import shown
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -37,7 +37,7 @@ def verify(
         console = common.console()
         findings = list(verified(opened))
         for found in findings:
-            console.print(escape(found.line()), highlight=False, soft_wrap=True)
+            console.print(shown(found.line()), highlight=False, soft_wrap=True)
         if findings:
             console.print(f"{len(findings)} files are damaged or missing.")
             raise typer.Exit(common.EXIT_FAILED)

@@ -5,6 +5,7 @@ trivial rows are fitted and tuned on the model's own training and validation cli
 """
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +22,9 @@ from dance_models.tables import SPLIT_ROWS, conform, file_digest
 from pipelines.assets.dataset import pose_dataset
 from pipelines.checks.motion_leak import motion_pose_runs
 from pipelines.execution.request import Request
-from pipelines.execution.session import Session
+from pipelines.execution.session import Given, Session
 from pipelines.profile_options import ProfileOptions
+from pipelines.shown import shown, shown_lines
 from pipelines.storage.clips import corpus_label, registered_clips
 from pipelines.storage.evaluations import Evaluation, own_store, write_evaluation
 from pipelines.storage.store import Store
@@ -42,8 +44,8 @@ STAGES = frozenset({pose_dataset.name, *(stage.name for stage in pose_dataset.up
 class Corpus:
     """The corpus that the model is evaluated on, and how it is read."""
 
-    clips: Path
-    annotations: Path
+    clips: Sequence[Path]
+    annotations: Sequence[Path]
     profile: str
     estimator: EstimatorConfig | None = None  # in place of the profile's
     joints: JointDefinition = "annotation"  # whose definition the refined joints have
@@ -57,7 +59,7 @@ def evaluate_on(
     Raises InputError when the corpus shares clips or motion with what the model was trained on.
     """
     session = _prepared(store, console, model, corpus, debug)
-    session.register(corpus.clips, corpus.annotations)
+    session.register(Given(corpus.clips, corpus.annotations))
     _refuse_known_files(store, session.store)
     if session.run().failed:
         raise InputError("a stage failed on the new corpus; see above", file=session.store.path)
@@ -74,8 +76,8 @@ def evaluate_on(
     )
     tables = {"scores": report.scores, "paired": report.paired}
     page = write_evaluation(session.store, about, tables, report.markdown)
-    console.print(report.text, markup=False, highlight=False, soft_wrap=True)
-    console.print(f"All tables: {page}")
+    console.print(shown_lines(report.text), highlight=False, soft_wrap=True)
+    console.print(f"All tables: {shown(str(page))}", soft_wrap=True)
     return report
 
 
@@ -94,7 +96,7 @@ def _prepared(
     store: Store, console: Console, model: TrackedModel, corpus: Corpus, debug: bool
 ) -> Session:
     """A session in a separate store for the corpus, named after its folders."""
-    folder = corpus.clips.resolve()
+    folder = corpus.clips[0].resolve()  # names the store; all of them are registered
     name = f"{folder.parent.name}-{folder.name}"
     own = own_store(store, name)
     if store.weights.is_dir() and not own.weights.is_dir():

@@ -44,7 +44,7 @@ class Request:
         unknown = sorted(self.only - {stage.name for stage in runnable})
         if unknown:
             raise InputError(
-                f"there is no asset {unknown[0]!r} under profile {self.options.name}",
+                f"--only: there is no asset {unknown[0]!r} under profile {self.options.name}",
                 hint=f"Choose from {', '.join(stage.name for stage in runnable)}",
             )
         return [

@@ -9,16 +9,17 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 from dance_models.annotations.image_names import Reading
 from dance_models.errors import DamagedFileError, InputError
 from dance_models.tables import read_metadata, read_table
-from dance_models.video.scan import scan_clips
+from dance_models.video.scan import is_video, scan_clips
 from pipelines.assets.pretraining import pretraining_motion
 from pipelines.execution.outcomes import StageOutcome
-from pipelines.execution.progress import progress_bars, shown_progress
+from pipelines.execution.progress import duration, progress_bars, shown_progress
 from pipelines.execution.request import Request
 from pipelines.execution.runner import ClipRuns, DatasetRun
 from pipelines.graph import stages_of
@@ -76,25 +77,48 @@ def quarantined_clips(store: Store, clips: Sequence[str]) -> dict[str, str]:
     return reasons
 
 
-def refuse_unusable(
-    store: Store, clips: Path | None, annotations: Path | None = None, motion: Path | None = None
-) -> None:
-    """Refuse folders that do not exist, and a first run without a clip, before anything is made.
+@dataclass(frozen=True)
+class Given:
+    """The folders, or single files, that a command named."""
 
-    Raises InputError.
+    clips: Sequence[Path] = ()
+    annotations: Sequence[Path] = ()
+    motion: Sequence[Path] = ()
+
+
+def refuse_missing(given: Given) -> None:
+    """Refuse paths that do not exist, and single files that are no clips, before anything is read.
+
+    Raises InputError, which names the option.
     """
-    for folder in (clips, annotations, motion):
-        if folder is not None and not folder.is_dir():
-            raise InputError("there is no such folder", file=folder)
+    for option in ("clips", "annotations", "motion"):
+        for path in getattr(given, option):
+            if not path.exists():
+                raise InputError(f"--{option}: there is no such folder or file", file=path)
+    for path in given.clips:
+        if path.is_file() and not is_video(path):
+            raise InputError(
+                "--clips: this is no video",
+                file=path,
+                hint="Name videos or folders of them; annotation files go to --annotations",
+            )
+
+
+def refuse_unusable(store: Store, given: Given) -> None:
+    """Refuse what :func:`refuse_missing` does, and a first run without a clip.
+
+    Raises InputError before anything is made.
+    """
+    refuse_missing(given)
+    scans = [scan_clips(path) for path in given.clips]
     if registered_clips(store).height:
         return
-    folders = [f for f in (store.raw_clips, *_given(clips)) if f.is_dir()]
-    scans = [scan_clips(folder) for folder in folders]
+    scans += [scan_clips(store.raw_clips)] if store.raw_clips.is_dir() else []
     if not any(scan.entries for scan in scans):
         problems = [f"{p.file}: {p.message}" for scan in scans for p in scan.problems]
         raise InputError(
             "\n".join(["there is no clip to work on", *problems]),
-            file=clips or store.raw_clips,
+            file=given.clips[0] if given.clips else store.raw_clips,
             hint="Name a folder with video files: dance run --clips DIR",
         )
 
@@ -110,50 +134,51 @@ class Session:
         require_space(self.store.path)
         self.instance = open_instance(self.store)
         for line in recover(self.instance, self.store):
-            console.print(line, highlight=False)
+            console.print(shown(line), highlight=False)
 
     # --- input ----------------------------------------------------------------------------------
-    def register(
-        self,
-        clips: Path | None,
-        annotations: Path | None,
-        motion: Path | None = None,
-        chosen: Reading | None = None,
-    ) -> None:
-        """Register folders, and the store's own raw folders.
+    def register(self, given: Given, chosen: Reading | None = None) -> None:
+        """Register what was named, and the store's own raw folders.
 
-        ``chosen`` says how the files of the folder of annotations are read.
+        ``chosen`` says how the annotation files that were named are read.
         Raises InputError when a folder does not exist or there is no clip at all.
         """
-        refuse_unusable(self.store, clips, annotations, motion)
-        found = register_clips(self.store, self.instance, [self.store.raw_clips, *_given(clips)])
+        refuse_unusable(self.store, given)
+        clips, annotations = (
+            [path.resolve() for path in named] for named in (given.clips, given.annotations)
+        )
+        found = register_clips(self.store, self.instance, [self.store.raw_clips, *clips])
         register_annotations(
             self.store,
             self.instance,
-            [self.store.raw_annotations, *_given(annotations)],
+            [self.store.raw_annotations, *annotations],
             chosen=chosen,
+            chosen_for=annotations,
         )
         for clip in found.missing:
             self._warn(f"{clip}: the file is missing; its tables are kept")
         keys = clip_keys(self.instance)
         self.console.print(
             f"{len(keys)} clips registered ({len(found.new)} new, {len(found.changed)} changed), "
-            f"profile [bold]{self.request.options.name}[/], store {self.store.path}"
+            f"profile [bold]{shown(self.request.options.name)}[/], store "
+            f"{shown(str(self.store.path))}",
+            soft_wrap=True,
         )
-        self._register_motion(motion)
+        self._register_motion(given.motion)
         self.profile = self.request.profile  # with pre-trained rows, now that there is motion
 
-    def _register_motion(self, motion: Path | None) -> None:
+    def _register_motion(self, motion: Sequence[Path]) -> None:
         from dance_models.motion.read import unusable_sources
 
-        folders = [self.store.raw_motion, *_given(motion)]
+        folders = [self.store.raw_motion, *(path.resolve() for path in motion)]
         files = register_motion(self.store, self.instance, folders).height
         for problem in (p for folder in folders for p in unusable_sources(folder)):
             self._warn(f"{problem.file}: {problem.message}; not used")
         if files:
             self.console.print(f"{files} motion files to pre-train on")
-        elif motion is not None:
-            self._warn(f"{motion}: no motion files (BVH, JSON, NumPy), so nothing is pre-trained")
+        elif motion:
+            named = ", ".join(map(str, motion))
+            self._warn(f"{named}: no motion files (BVH, JSON, NumPy), so nothing is pre-trained")
 
     def render_demo(self, clips: int, frames: int, seed: int) -> Path:
         """Render the demo corpus into the store (existing clips are kept); its folder."""
@@ -250,14 +275,7 @@ class Session:
         self.console.print(f"[yellow]warning:[/] {shown(text)}", soft_wrap=True)
 
     def _summarise(self, result: RunOutcome, seconds: float) -> None:
-        table = Table("asset", "made", "fresh", "failed", "seconds", title="What was run")
-        for asset in dict.fromkeys(o.asset for o in result.outcomes):
-            mine = [o for o in result.outcomes if o.asset == asset]
-            states = Counter(o.state for o in mine)
-            spent = sum(o.seconds for o in mine)
-            counts = [str(states[s]) if states[s] else "" for s in ("made", "fresh", "failed")]
-            table.add_row(asset, *counts, f"{spent:.1f}")
-        self.console.print(table)
+        self._print_made(result)
         for clip, reason in sorted(result.quarantined.items()):
             self._warn(f"quarantined {clip}: {reason}")
         for line in (line for outcome in result.outcomes for line in outcome.made_again):
@@ -270,7 +288,26 @@ class Session:
                 f"[bold red]failed[/] {shown(where)}: {shown(outcome.error or '')}",
                 highlight=False,
             )
-        self.console.print(f"Done in {seconds:.0f} s.")
+        self.console.print(f"Done in {duration(seconds)}.", highlight=False)
+
+    def _print_made(self, result: RunOutcome) -> None:
+        """A row for each asset that was made or failed; the others are only counted."""
+        table = Table("asset", "made", "failed", "seconds", title="What was made", box=SIMPLE)
+        assets = list(dict.fromkeys(outcome.asset for outcome in result.outcomes))
+        fresh = 0
+        for asset in assets:
+            mine = [o for o in result.outcomes if o.asset == asset]
+            states = Counter(o.state for o in mine)
+            if not states["made"] and not states["failed"]:
+                fresh += 1
+                continue
+            counts = [str(states[s]) if states[s] else "" for s in ("made", "failed")]
+            table.add_row(shown(asset), *counts, f"{sum(o.seconds for o in mine):.1f}")
+        if table.row_count:
+            self.console.print(table)
+        if fresh:
+            rest = "All" if fresh == len(assets) else "The other"
+            self.console.print(f"{rest} {fresh} assets were up to date.", highlight=False)
 
     def _print_losses(self, result: RunOutcome) -> None:
         """What was given and is not used, in groups, and the sum."""
@@ -279,7 +316,7 @@ class Session:
         for line in report_lines(report):
             self._warn(line)
         write_report(self.store, report)
-        self.console.print(report_sum(self.store, report), highlight=False, soft_wrap=True)
+        self.console.print(shown(report_sum(self.store, report)), highlight=False, soft_wrap=True)
 
     def _print_warnings(self, result: RunOutcome) -> None:
         """One line for each check and clip; the web UI shows every frame with its picture."""
@@ -295,7 +332,3 @@ class Session:
         if len(found) > MOST_WARNINGS:
             more = len(found) - MOST_WARNINGS
             self._warn(f"and {more} more findings of checks; see the web UI or {FINDINGS_FOLDER}")
-
-
-def _given(folder: Path | None) -> list[Path]:
-    return [folder.resolve()] if folder is not None else []

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -76,14 +76,15 @@ def register_annotations(
     directories: Sequence[Path],
     ready: Callable[[Path], bool] = accept_all,
     chosen: Reading | None = None,
+    chosen_for: Collection[Path] = (),
 ) -> list[Problem]:
     """Register the annotation files of ``directories``; drop missing files.
 
-    Files that are not ``ready`` are skipped. What is ``chosen`` for the files of the last directory
-    (``clip``, ``first_frame``) is kept with them and holds until something else is chosen. Files
-    registered before are read again when their content is the same and the clips are others, since
-    they may name a new one. Returns what cannot be used, with the reason. Raises InputError when a
-    directory cannot be read or the chosen clip is not registered.
+    Files that are not ``ready`` are skipped. What is ``chosen`` (``clip``, ``first_frame``) for the
+    files of those directories that are in ``chosen_for`` is kept with them and holds until
+    something else is chosen. Files registered before are read again when their content is the same
+    and the clips are others, since they may name a new one. Returns what cannot be used, with the
+    reason. Raises InputError when a directory cannot be read or the chosen clip is not registered.
     """
     clips = _clip_names(store)
     chosen = _checked(chosen or Reading(), clips)
@@ -94,7 +95,7 @@ def register_annotations(
     }
     index: dict[str, AnnotationFile] = {}
     for directory in directories:
-        given = chosen if directory == directories[-1] else Reading()
+        given = chosen if directory in chosen_for else Reading()
 
         def reading(path: Path, given: Reading = given) -> Reading:
             row = rows.get(str(path), _NEW)

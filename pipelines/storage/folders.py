@@ -24,8 +24,8 @@ def registered_folders(store: Store) -> pl.DataFrame:
 
 
 def remember_folders(store: Store, content: Content, folders: Iterable[Path]) -> None:
-    """Add folders to the table. The caller holds the lock of the registrations."""
-    rows = {(str(folder.resolve()), content) for folder in folders}
+    """Add folders to the table, without single files. The caller holds the registrations' lock."""
+    rows = {(str(folder.resolve()), content) for folder in folders if not folder.is_file()}
     table = pl.DataFrame(
         sorted({*registered_folders(store).rows(), *rows}), schema=REGISTERED_FOLDERS, orient="row"
     )

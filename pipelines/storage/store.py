@@ -57,6 +57,11 @@ REPORT_FILES: Final = {
 }
 
 
+def making(asset: str) -> str:
+    """What to do for an asset that is missing: on the command line, and in the web UI."""
+    return f"`dance run` makes it; in the web UI, materialize {asset}"
+
+
 class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Paths below one root folder."""
 
@@ -93,12 +98,12 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self.table(asset, clip)
 
     def read(self, asset: str, clip: str | None = None) -> pl.DataFrame:
-        """Read a table; raises InputError naming the asset to materialize when it is missing."""
+        """Read a table; raises InputError that names the asset when it is missing."""
         path = self.table(asset, clip)
         if not path.is_file():
             of = f" of clip {clip}" if clip else ""
             raise InputError(
-                f"the table {asset}{of} is not there yet", file=path, hint=f"Materialize {asset}"
+                f"the table {asset}{of} is not there yet", file=path, hint=making(asset)
             )
         return read_table(path)
 
@@ -183,7 +188,7 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         path = self.output(asset)
         if not path.is_file():
-            raise InputError(f"{asset} is not trained", file=path, hint=f"Materialize {asset}")
+            raise InputError(f"{asset} is not trained", file=path, hint=making(asset))
         training = self._current(asset)
         if training is None:
             hint = f"Run again: {asset} is made again"
@@ -193,7 +198,7 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
                 raise InputError(
                     f"a checkpoint of {asset} is missing",
                     file=checkpoint,
-                    hint=f"Materialize {asset} again",
+                    hint=making(asset),
                 )
         return training
 
@@ -227,11 +232,11 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The MLflow run of a network's current training. Raises InputError when there is none."""
         path = self.model(asset) / "mlflow.json"
         if not path.is_file():
-            raise InputError(f"{asset} is not trained", file=path, hint=f"Materialize {asset}")
+            raise InputError(f"{asset} is not trained", file=path, hint=making(asset))
         try:
             return str(read_note(path)["run_id"])
         except LookupError as error:
-            hint = f"Materialize {asset} again"
+            hint = making(asset)
             raise DamagedFileError("it names no run", file=path, hint=hint) from error
 
     @property

@@ -7,6 +7,7 @@ from pipelines.tracking.lineage_record import has_record, read_record
 from pipelines.tracking.registry import (
     APPROVAL_TAG,
     APPROVED_BY_TAG,
+    BY_HAND,
     CHALLENGER,
     CHAMPION,
     CHAMPION_ASSETS,
@@ -45,7 +46,8 @@ def promote(store: Store, task: str, version: int | None, force: bool, reason: s
         raise InputError(
             f"{registry.name} has no challenger",
             file=store.mlflow,
-            hint=f"Materialize {CHAMPION_ASSETS[task]}, or give a version",
+            hint="A training of `dance run` that the gate refuses becomes one; or name a version "
+            f"with --version ({registry.versions_text()})",
         )
     if registry.aliases().get(CHAMPION) == number:
         registry.clear_challenger(number)  # left over when an earlier promotion was killed
@@ -71,9 +73,17 @@ def rollback(store: Store, task: str) -> str:
     Raises InputError when there is no previous champion.
     """
     registry = _registry(store, task)
+    by_hand = registry.moved_in_mlflow()
     back, replaced = registry.rollback()
     rolled_back = f", version {replaced} is rolled back" if replaced else ""
-    return f"{registry.name} version {back} is champion again{rolled_back}."
+    done = f"{registry.name} version {back} is champion again{rolled_back}."
+    if not by_hand:
+        return done
+    return (
+        f"{done} The alias of version {replaced} was moved in MLflow, which does not note the "
+        f"champion before: {back} is the last one that was replaced by `dance`. If you want "
+        f"another: {BY_HAND.format(task=task)}"
+    )
 
 
 def objections(registry: Registry, number: str) -> list[str]:
@@ -84,7 +94,7 @@ def objections(registry: Registry, number: str) -> list[str]:
         return []
     if DECISION_TAG not in tags:
         asset = CHAMPION_ASSETS[registry.task]
-        return [f"the gate has not evaluated it; materialize {asset}"]
+        return [f"the gate has not evaluated it: `dance run --only {asset}` evaluates the newest"]
     found = [
         value.removeprefix("no: ")
         for key, value in sorted(tags.items())

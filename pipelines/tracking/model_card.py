@@ -9,6 +9,7 @@ import polars as pl
 
 from dance_models.evaluation.gate import CANDIDATE, MEASURES, Decision
 from dance_models.skeleton import DANCE_14
+from dance_models.text import markdown_code, markdown_text
 from pipelines.tracking.lineage_record import Record
 from pipelines.tracking.registry import PROFILE_TAG
 
@@ -76,12 +77,13 @@ class CardFacts:
 def render_card(facts: CardFacts) -> str:
     """The whole card."""
     parts = [
-        f"# {facts.title}\n\nTrained under profile `{_profile(facts)}`.\n",
-        f"## Decision\n\nCompared with: {facts.compared_with}. All scores are on the same "
-        f"validation clips.\n\n{facts.decision.markdown()}",
+        f"# {markdown_text(facts.title)}\n\n"
+        f"Trained under profile {markdown_code(_profile(facts))}.\n",
+        f"## Decision\n\nCompared with: {markdown_text(facts.compared_with)}. All scores are on "
+        f"the same validation clips.\n\n{facts.decision.markdown()}",
         f"## {INTENDED_USE}\n\n{USE[facts.task]}\n",
-        f"## Input and output\n\n`{facts.signature}`\n\n{INPUT[facts.task]}\n\n{JOINTS}\n\n"
-        f"{MISSING[facts.task]}\n",
+        f"## Input and output\n\n{markdown_code(facts.signature)}\n\n{INPUT[facts.task]}\n\n"
+        f"{JOINTS}\n\n{MISSING[facts.task]}\n",
         _example_section(facts),
         _scores_section(facts),
         _data_section(facts),
@@ -101,10 +103,11 @@ def _example_section(facts: CardFacts) -> str:
         "(B, " + ", ".join(map(str, example[end])) + ")" for end in ("input", "output")
     )
     first, last = example["frames"]
+    clip, split = (markdown_text(example[name]) for name in ("clip", "split"))
     current = {"recognition": "the middle frame (the last, if causal)", "prediction": "the last"}
     lines = [
         f"## Example\n\n`serving_input_example.json` in the model's folder is a request of two "
-        f"windows, {shapes}: the first is of clip {example['clip']} ({example['split']}), frames "
+        f"windows, {shapes}: the first is of clip {clip} ({split}), frames "
         f"{first} to {last}. Send it with `curl -H 'Content-Type: application/json' -d "
         f"@serving_input_example.json http://HOST:PORT/invocations`. Its joints in "
         f"{current[facts.task]}, in torso lengths:\n",
@@ -160,7 +163,7 @@ def _score_table(task: str, title: str, rows: Sequence[Mapping[str, Any]]) -> li
         by_cell = {row["cell"]: row for row in rows if row["style"] == style}
         values = " | ".join(_value(by_cell[c]) if c in by_cell else "" for c in cells)
         clips = max(row["n_clips"] for row in by_cell.values())
-        lines.append(f"| {style} | {clips} | {values} |")
+        lines.append(f"| {markdown_text(style)} | {clips} | {values} |")
     return [*lines, ""]
 
 
@@ -173,23 +176,28 @@ def _value(row: Mapping[str, Any]) -> str:
 def _data_section(facts: CardFacts) -> str:
     clips = facts.record["clips"].values()
     counts = Counter((clip["style"], clip["split"]) for clip in clips)
-    lines = [f"## Data\n\nCorpus: {facts.corpus}.\n", "| style | train | val | test |"]
+    lines = [
+        f"## Data\n\nCorpus: {markdown_text(facts.corpus)}.\n",
+        "| style | train | val | test |",
+    ]
     lines.append("|---|---|---|---|")
     for style in sorted({clip["style"] for clip in clips}):
         cells = " | ".join(str(counts[style, split]) for split in ("train", "val", "test"))
-        lines.append(f"| {style} | {cells} |")
+        lines.append(f"| {markdown_text(style)} | {cells} |")
     lines.append("\nClips of one take are in the same split. Data versions (sha256):\n")
     lines += [f"* {name}: `{digest}`" for name, digest in facts.record["tables"].items() if digest]
     lines.append(
         f"\nEvery clip and annotation file with its sha256: see `lineage.json` of the run, or "
-        f"`dance lineage`. Code: `{facts.tags.get('git_commit', 'unknown')}`, Dagster run "
-        f"`{facts.tags.get('dagster/run_id', 'unknown')}`.\n"
+        f"`dance lineage`. Code: {markdown_code(facts.tags.get('git_commit', 'unknown'))}, Dagster "
+        f"run {markdown_code(facts.tags.get('dagster/run_id', 'unknown'))}.\n"
     )
     return "\n".join(lines)
 
 
 def _recipe_section(facts: CardFacts) -> str:
-    recipe = ", ".join(f"{key} {value}" for key, value in sorted(facts.parameters.items()))
+    recipe = ", ".join(
+        markdown_text(f"{key} {value}") for key, value in sorted(facts.parameters.items())
+    )
     return f"## Recipe\n\n{recipe}\n"
 
 

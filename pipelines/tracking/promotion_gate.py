@@ -18,7 +18,7 @@ from dance_models.errors import DamagedFileError, InputError
 from dance_models.evaluation.gate import Criterion, Decision, Evidence, decide
 from dance_models.profiles import PROFILES
 from dance_models.tables import file_digest, read_note, write_text
-from pipelines.storage.store import Store
+from pipelines.storage.store import Store, making
 from pipelines.tracking.kept_versions import keep_versions
 from pipelines.tracking.lineage_record import (
     CHECKPOINT_TAG,
@@ -153,7 +153,7 @@ def _register_candidate(registry: Registry, asset: str) -> Candidate:
         raise InputError(
             f"{asset} was trained on other splits than the current ones",
             file=store.output(asset),
-            hint=f"Materialize {asset} first",
+            hint=making(asset),
         )
     logged = read_note(store.model(asset) / "mlflow.json")
     run_id, model_id = logged["run_id"], logged["model_id"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from dance_models.errors import InputError
 from dance_models.evaluation.gate import Decision
+from dance_models.text import printable
 from pipelines.storage.locks import file_lock
 from pipelines.tracking.tracker import Tracker
 
@@ -40,6 +41,8 @@ FORCED_TAG: Final = "forced"  # why the gate was overruled
 ROLLED_BACK_TAG: Final = "rolled_back"
 CRITERION_PREFIX: Final = "gate/criterion/"
 NO_CHAMPION: Final = "none"
+# The command that makes any version champion.
+BY_HAND: Final = "dance promote {task} --version N --force --reason TEXT"
 
 DESCRIPTIONS: Final = {
     "recognition": "Refines the 14 keypoints of an off-the-shelf estimator (MKFF-ST-GCN).",
@@ -103,7 +106,7 @@ class Registry:
             raise InputError(
                 f"{self.name} has no version {number}",
                 file=self.tracker.store.mlflow,
-                hint=f"Materialize {CHAMPION_ASSETS[self.task]} to register one",
+                hint=f"Registered: {self.versions_text()}",
             ) from error
 
     # --- versions -------------------------------------------------------------------------------
@@ -128,9 +131,9 @@ class Registry:
             return str(version.version)
 
     def tag(self, number: str, tags: Mapping[str, str]) -> None:
-        """Set tags of a version."""
+        """Set tags of a version; MLflow shows them as plain text."""
         for key, value in tags.items():
-            self.tracker.client.set_model_version_tag(self.name, number, key, value)
+            self.tracker.client.set_model_version_tag(self.name, number, key, printable(value))
 
     def untag(self, number: str, key: str) -> None:
         """Delete a tag of a version."""
@@ -187,10 +190,10 @@ class Registry:
             old, back = aliases.get(CHAMPION), aliases.get(PREVIOUS)
             if back is None:
                 raise InputError(
-                    f"{self.name} has no previous champion to go back to",
+                    f"{self.name} has no previous champion to go back to; {self._why_none(old)}",
                     file=self.tracker.store.mlflow,
-                    hint="An alias moved in MLflow leaves none. Name the version: dance promote "
-                    "TASK --version N --force --reason TEXT",
+                    hint=f"Registered: {self.versions_text()}. Name the one that you want: "
+                    f"{BY_HAND.format(task=self.task)}",
                 )
             replaced = old if old != back else None  # equal: an earlier rollback stopped here
             if replaced is not None:
@@ -202,6 +205,32 @@ class Registry:
             else:
                 self.tracker.client.delete_registered_model_alias(self.name, PREVIOUS)
             return back, replaced
+
+    def moved_in_mlflow(self) -> bool:
+        """Whether the champion did not come by a promotion over the version called previous."""
+        aliases = self.aliases()
+        champion, previous = aliases.get(CHAMPION), aliases.get(PREVIOUS)
+        if champion is None or previous in {None, champion}:
+            return False
+        return self.tags(champion).get(PROMOTED_OVER_TAG) != previous
+
+    def _why_none(self, champion: str | None) -> str:
+        if champion is None:
+            return "no version is champion"
+        if len(self._numbers()) == 1:
+            return f"version {champion} is the only one"
+        return (
+            f"version {champion} is the first champion, or its alias was moved in MLflow, which "
+            "does not note the one before"
+        )
+
+    def versions_text(self) -> str:
+        """The numbers of all versions, for messages."""
+        return ", ".join(f"version {number}" for number in self._numbers()) or "no version"
+
+    def _numbers(self) -> list[int]:
+        found = self.tracker.client.search_model_versions(f"name='{self.name}'")
+        return sorted(int(version.version) for version in found)
 
     def _set_alias(self, alias: str, number: str) -> None:
         self.tracker.client.set_registered_model_alias(self.name, alias, number)

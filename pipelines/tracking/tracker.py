@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlparse
 
 from dance_models.tables import write_text
+from dance_models.text import printable
 from pipelines.storage.addresses import addresses
 from pipelines.storage.creation import MLFLOW_LOST, check_database
 from pipelines.storage.place import EXPERIMENT
@@ -33,6 +34,7 @@ DIGEST_LENGTH: Final = 36  # MLflow refuses longer digests of data sets
 MLFLOW_ENVIRONMENT: Final = {
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",  # its messages on monitors and sources would hide others
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
 }
@@ -110,7 +112,7 @@ class Tracker:
             run_id = str(run.info.run_id)
             write_text(note, run_id)
         for key, value in tags.items():
-            self.client.set_tag(run_id, key, value)
+            self.client.set_tag(run_id, key, printable(value))
         # After the tags: a run that is running for a Dagster run that has ended is taken for dead.
         self.client.update_run(run_id, status="RUNNING")
         return run_id

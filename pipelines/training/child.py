@@ -5,7 +5,6 @@ it needs comes as Pipes extras: runs, crops, folder, experiment, frame_split, st
 new_run, datasets, initial.
 """
 
-import logging
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -174,11 +173,10 @@ def run(pipes: PipesContext, job: dict[str, Any]) -> None:
     that started it. A training that ended in the meantime is reported as it is. Raises InputError
     when another process trains in the folder for longer than ``FOLDER_WAIT_S``.
     """
-    # Its messages on monitors and sources would hide the epochs in Dagster's log.
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="mlflow.data")
     # Views that a recurrent layer keeps of its weights; the program holds the weights themselves.
     warnings.filterwarnings("ignore", message="The tensor attributes .*_flat_weights")
+    warnings.filterwarnings("ignore", message="No complete tensor found in the group")
 
     store, folder = Store(root=job["store"]), Path(job["folder"])
     what = f"the training folder {store.relative(folder)}"

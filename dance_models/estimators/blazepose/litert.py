@@ -7,6 +7,7 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from dance_models.errors import InputError
+from dance_models.native_output import without_native_noise
 
 
 class LiteRtModel:
@@ -20,14 +21,15 @@ class LiteRtModel:
             raise InputError(
                 "estimator weights are missing",
                 file=path,
-                hint="Fetch them with dance_models.estimators.weights.fetch_weights",
+                hint="`dance run` fetches them",
             )
         try:
-            self._interpreter = Interpreter(str(path), num_threads=threads)
-            self._input = self._interpreter.get_input_details()[0]["index"]
-            if size is not None:
-                self._interpreter.resize_tensor_input(self._input, [1, *size, 3])
-            self._interpreter.allocate_tensors()
+            with without_native_noise():
+                self._interpreter = Interpreter(str(path), num_threads=threads)
+                self._input = self._interpreter.get_input_details()[0]["index"]
+                if size is not None:
+                    self._interpreter.resize_tensor_input(self._input, [1, *size, 3])
+                self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise InputError(
                 f"not a readable TFLite model ({error})",

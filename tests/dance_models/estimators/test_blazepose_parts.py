@@ -199,7 +199,7 @@ def test_without_a_mirrored_pass_its_columns_are_not_known() -> None:
 
 
 def test_absent_and_damaged_weights_are_named(tmp_path) -> None:
-    with pytest.raises(InputError, match=r"gone\.tflite.*missing.*fetch_weights"):
+    with pytest.raises(InputError, match=r"gone\.tflite.*missing.*`dance run` fetches them"):
         LiteRtModel(tmp_path / "gone.tflite", 1)
     (tmp_path / "bad.tflite").write_bytes(b"no model" * 100)
     with pytest.raises(InputError, match=r"bad\.tflite.*not a readable"):

@@ -158,7 +158,7 @@ def _check_use(best: Path, runs: list[PoseRun], crops: Crops) -> None:
     recognised = recognised_runs(best, runs, crops)
     for a, b in zip(detected, recognised, strict=True):
         np.testing.assert_array_equal(a, b)
-    with pytest.raises(InputError, match=r"reads person crops.*Materialize person_crops"):
+    with pytest.raises(InputError, match=r"reads person crops.*`dance run` makes them"):
         recognised_runs(best, runs, None)
     with pytest.raises(InputError, match="not a recognition network"):
         load_refiner(best)

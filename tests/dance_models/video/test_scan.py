@@ -61,3 +61,15 @@ def test_a_manifest_above_may_be_for_other_folders_too(tmp_path: Path) -> None:
     assert problem.message == (
         "line 4: there is no clip 'B1'; the nearest is 'b'; the line was not used"
     )
+
+
+def test_one_video_may_be_named_alone(tmp_path: Path) -> None:
+    video, other = _touch(tmp_path / "Solo 1.mp4"), _touch(tmp_path / "notes.txt")
+    _touch(tmp_path / "b.mp4")
+    (tmp_path / "clips.csv").write_text("clip,style\nSolo 1,salsa\nb,ballet\n")
+    found = scan_clips(video)
+    (entry,) = found.entries
+    assert (entry.path, entry.style, entry.name) == (video, "salsa", "Solo 1.mp4")
+    assert found.problems == []
+    assert scan_clips(other).entries == []
+    assert "no suffix of a video" in scan_clips(other).problems[0].message

@@ -127,7 +127,7 @@ def test_a_leak_introduced_later_blocks_and_is_reported(
     assert not checked.passed
     assert "motion other.json" in str(checked.metadata["shared"].value)
     assert "is clip new" in str(checked.metadata["shared"].value)
-    with pytest.raises(InputError, match=r"other\.json.*is clip new.*Materialize pretraining_mot"):
+    with pytest.raises(InputError, match=r"other\.json.*is clip new.*materialize pretraining_mot"):
         refuse_shared_motion(store)
     result = materialize(store, instance)  # leaves the only file out
     assert result.success

@@ -112,7 +112,9 @@ def test_what_was_chosen_is_kept_until_something_else_is(
     _file(tmp_path / "ann" / "a.json", "frame_{:06d}.PNG")
     folders = [tmp_path / "ann"]
     chosen = Reading(clip="solo_a", first_frame=1)
-    assert register_annotations(store, instance, folders, chosen=chosen) == []
+    assert (
+        register_annotations(store, instance, folders, chosen_for=folders[-1:], chosen=chosen) == []
+    )
     for _ in range(2):
         row = _row(store)
         assert (row["clips"], row["chosen_clip"]) == (["solo-a"], "solo-a")
@@ -120,7 +122,13 @@ def test_what_was_chosen_is_kept_until_something_else_is(
         reading = reading_of(store)(row)
         assert (reading.clip, reading.first_frame) == ("solo-a", 1)
         register_annotations(store, instance, folders)
-    register_annotations(store, instance, folders, chosen=Reading(clip="duet", first_frame=0))
+    register_annotations(
+        store,
+        instance,
+        folders,
+        chosen_for=folders[-1:],
+        chosen=Reading(clip="duet", first_frame=0),
+    )
     row = _row(store)
     assert (row["clips"], row["chosen_first_frame"]) == (["duet"], 0)
 
@@ -132,7 +140,9 @@ def test_the_choice_is_of_the_last_folder(
     _file(tmp_path / "raw" / "a.json", "frame_{:06d}.PNG")
     _file(tmp_path / "ann" / "b.json", "frame_{:06d}.PNG")
     folders = [tmp_path / "raw", tmp_path / "ann"]
-    (problem,) = register_annotations(store, instance, folders, chosen=Reading(clip="solo"))
+    (problem,) = register_annotations(
+        store, instance, folders, chosen_for=folders[-1:], chosen=Reading(clip="solo")
+    )
     assert problem.file == str(tmp_path / "raw" / "a.json")
 
 
@@ -144,7 +154,13 @@ def test_an_unknown_choice_names_the_nearest_clip(
     with pytest.raises(
         InputError, match=r"no clip 'salsa_1' for --clip\. The nearest is 'salsa_01'"
     ):
-        register_annotations(store, instance, [tmp_path / "ann"], chosen=Reading(clip="salsa_1"))
+        register_annotations(
+            store,
+            instance,
+            [tmp_path / "ann"],
+            chosen_for=[tmp_path / "ann"],
+            chosen=Reading(clip="salsa_1"),
+        )
 
 
 def test_a_table_from_before_is_read(store: Store) -> None:

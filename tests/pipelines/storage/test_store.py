@@ -18,7 +18,9 @@ def test_tables_are_stored_at_the_documented_paths(tmp_path: Path) -> None:
 
 
 def test_a_missing_table_names_the_asset_and_the_clip(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"pose_tracks of clip solo is not there.*Materialize"):
+    with pytest.raises(
+        InputError, match=r"pose_tracks of clip solo is not there.*`dance run` makes it"
+    ):
         Store(root=str(tmp_path)).read("pose_tracks", "solo")
 
 

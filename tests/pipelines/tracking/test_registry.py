@@ -52,7 +52,7 @@ def test_versions_are_promoted_refused_and_rolled_back(case: Case) -> None:
     again = run_gate(case.store, "prediction", "stga_net", gate())
     assert (again.state, again.version) == (KEPT, "1")
     assert versions(case) == 1
-    assert "better than zero_velocity" in again.table
+    assert "better than zero\\_velocity" in again.table
 
     case.train("second", noise=1e-4)
     assert run_gate(case.store, "prediction", "stga_net", gate()).state == PROMOTED
@@ -85,7 +85,7 @@ def test_a_model_of_a_shortened_profile_is_no_candidate_unless_forced(case: Case
     card = case.tracker.artifact(run_id, "model_card.md").read_text()
     for part in (
         "Trained under profile `smoke`.", "(B, 27, 14, 2) -> (B, 10, 14, 2)", "0 head_top, 1 neck,",
-        "clip clip_03 (val), frames 4 to 36", "| neck | 0.250 | -1.000 |",
+        "clip clip\\_03 (val), frames 4 to 36", "| neck | 0.250 | -1.000 |",
     ):  # fmt: skip
         assert part in card, part
     code, output = dance(case, "promote", "prediction")
@@ -132,7 +132,7 @@ def _check_tags_and_card(case: Case, run_id: str) -> None:
     assert tags["gate/criterion/mirror consistency"].startswith("yes: mirror consistency: ")
     assert float(tags["val/mpjpe_torso_400"]) > 0
     card = case.registry.description("1")
-    for part in ("| better than zero_velocity, 80 ms |", "Intended use", "(B, 27, 14, 2)",
+    for part in ("| better than zero\\_velocity, 80 ms |", "Intended use", "(B, 27, 14, 2)",
                  "| ballet | 2 | 1 | 1 |", "made-up figures", "not scored yet"):  # fmt: skip
         assert part in card, part
     artifact = case.tracker.client.download_artifacts(run_id, "model_card.md")
@@ -175,7 +175,28 @@ def _check_rollbacks(case: Case) -> None:
     code, output = dance(case, "rollback", "prediction")
     assert code == 2
     assert "no previous champion" in output
-    assert "--version N" in output
+    assert "its alias was moved in MLflow, which does not note the one before" in output
+    assert "Registered: version 1, version 2, version 3" in output
+    assert "dance promote prediction --version N --force --reason TEXT" in output
+
+
+def test_a_rollback_after_an_alias_moved_in_mlflow_says_what_is_not_known(case: Case) -> None:
+    """Version 2 was champion until the alias was moved, but ``previous`` is not it."""
+    for number in range(3):
+        case.train(str(number), noise=1e-4 * number)
+        run_gate(case.store, "prediction", "stga_net", gate())
+    case.registry.promote("3")
+    case.registry.promote("2")
+    assert case.registry.aliases() == {"champion": "2", "previous": "3"}
+    case.tracker.client.set_registered_model_alias(NAME, "champion", "1")
+    code, output = dance(case, "rollback", "prediction")
+    assert code == 0
+    assert output.startswith(
+        "dance-prediction version 3 is champion again, version 1 is rolled back. The alias of "
+        "version 1 was moved in MLflow, which does not note the champion before: 3 is the last one "
+        "that was replaced by `dance`."
+    )
+    assert "dance promote prediction --version N --force --reason TEXT" in output
 
 
 def vars_of(config: object) -> dict[str, object]:
