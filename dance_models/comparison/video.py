@@ -1,46 +1,32 @@
 """A video as a performance: its poses by the trained networks, and its sound."""
 
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
 import av
 import numpy as np
-from torch import nn
 
-from dance_models.apply.poses import poses_of_video
+from dance_models.analysis.video import VideoPoses
 from dance_models.comparison.performance import Performance, Sound
-from dance_models.config import JointDefinition
 from dance_models.errors import VideoError
-from dance_models.estimators.protocol import PoseEstimator
-from dance_models.nets.build import Refiner
 from dance_models.video.source import choose_stream, open_video
 
 RATE: Final = 12_000  # samples/s: onsets are looked for below 5 kHz
 
 
-def performance_of_video(
-    path: Path,
-    estimator: PoseEstimator,
-    refiner: Refiner,
-    forecaster: nn.Module,
-    progress: Callable[[int, int], None] | None = None,
-    joints: JointDefinition = "estimator",
-) -> tuple[Performance, list[str]]:
-    """The refined poses of a video with its sound, and warnings about the file.
-
-    The one place that turns a video into poses. Raises VideoError for a file that is not a readable
-    video, InputError when no person is detected.
-    """
-    found = poses_of_video(path, estimator, refiner, forecaster, progress, joints)
-    run, warnings = found.run, list(found.probe.warnings)
+def performance_of(path: Path, poses: VideoPoses) -> tuple[Performance, list[str]]:
+    """The refined poses of a video with its sound, and warnings about the file."""
+    run, warnings = poses.run, list(poses.seen.warnings)
     sound = None
     try:
         sound = read_sound(path)
     except VideoError as error:
         warnings.append(f"the sound cannot be read: {error.message}")
-    performance = Performance(path.name, run.time_s, found.refined, run.landmarks, run.score, sound)
+    seen = poses.restored
+    performance = Performance(
+        path.name, run.time_s, poses.refined, seen.landmarks, seen.score, sound
+    )
     return performance, warnings
 
 

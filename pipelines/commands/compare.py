@@ -1,146 +1,166 @@
 """``dance compare``: how a practice differs from its reference, in time and in shape."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import Progress, TaskID
 
 from dance_models.errors import InputError
 from pipelines.commands import common
+from pipelines.commands.analyze import CacheOption, PredictionOption, RecognitionOption
+from pipelines.commands.people import PersonRuleOption
+from pipelines.shown import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from dance_models.analysis.video import VideoPoses
     from dance_models.comparison.compare import Comparison
     from dance_models.comparison.performance import Performance
-    from dance_models.config import EstimatorConfig, JointDefinition
-    from pipelines.storage.store import Store
-
-NAME: Final = "comparison.json"
+    from pipelines.commands.video_arguments import NamedVideo
+    from pipelines.commands.video_poses import PoseOptions, PoseReader
 
 
 def compare(
     reference: Annotated[Path, typer.Argument(help="The video of how it is danced.")],
     practice: Annotated[Path, typer.Argument(help="The video of the one who practises.")],
-    out: Annotated[Path, typer.Option(help="Folder for the JSON and the stills.")],
-    recognition: Annotated[
-        str, typer.Option(help="NAME@ALIAS, an MLflow run id, or a network's asset.")
-    ] = "mkff_st_gcn",
-    prediction: Annotated[str, typer.Option(help="Likewise.")] = "stga_net",
-    store: common.StoreOption = common.DEFAULT_STORE,
-    person: common.PersonOption = None,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("comparison"),
+    person: PersonRuleOption = None,
     tracks: common.TracksOption = None,
     pose_model: common.PoseModelOption = None,
     joints: common.JointsOption = "estimator",
+    recognition: RecognitionOption = None,
+    prediction: PredictionOption = None,
+    store: common.StoreOption = common.DEFAULT_STORE,
+    cache: CacheOption = None,
+    draw: Annotated[bool, typer.Option(help="Also draw the skeletons onto the videos.")] = True,
     debug: common.DebugOption = False,
 ) -> None:
     """Compare a practice with its reference: what is late, and what is shaped differently."""
+    from pipelines.commands.video_poses import PoseOptions, check_pose_options, rule_of
+
     with common.reported(debug):
-        for option, video in (("REFERENCE", reference), ("PRACTICE", practice)):
-            if not video.exists():
-                raise InputError(f"{option}: there is no such video", file=video)
-        if reference.samefile(practice):
-            raise InputError("REFERENCE and PRACTICE are the same video", file=reference)
-        estimator = common.estimator_of(person, tracks, pose_model=pose_model)
-        opened, console = common.opened(store), common.console()
-        common.require(opened)
-        videos, models = (reference, practice), (recognition, prediction)
-        found, used, notes = _performances(opened, console, videos, models, estimator, joints)
-        compare_videos(console, videos, found, out, used, notes)
+        options = PoseOptions(
+            person=rule_of(person),
+            tracks=tracks,
+            pose_model=pose_model,
+            joints=joints,
+            models=(recognition, prediction),
+            store=store,
+            cache=cache,
+        )
+        check_pose_options(options, with_video=True)
+        if options.person == "all":
+            raise InputError("--person all: one person is compared", hint="Name one of them")
+        compare_videos(_both(reference, practice, out), options, out, draw=draw)
+
+
+def _both(reference: Path, practice: Path, out: Path) -> "tuple[NamedVideo, NamedVideo]":
+    """Both videos. Raises InputError for what cannot be opened, before anything is loaded."""
+    from pipelines.commands.video_arguments import named_video
+
+    for option, video in (("REFERENCE", reference), ("PRACTICE", practice)):
+        if not video.exists():
+            raise InputError(f"{option}: there is no such video", file=video)
+    if reference.samefile(practice):
+        raise InputError("REFERENCE and PRACTICE are the same video", file=reference)
+    return named_video(reference, "reference"), named_video(practice, "practice")
 
 
 def compare_videos(
-    console: Console,
-    videos: tuple[Path, Path],
-    performances: "tuple[Performance, Performance]",
-    out: Path,
-    models: dict[str, str],
-    notes: "Sequence[str]" = (),
+    videos: "tuple[NamedVideo, NamedVideo]", options: "PoseOptions", out: Path, *, draw: bool
 ) -> "Comparison":
-    """Write ``comparison.json`` and a still for each moment into ``out``; reference, practice.
+    """Write the page, ``comparison.json``, a still for each moment, and both videos with skeletons.
 
-    ``notes`` are warnings about the files. Raises InputError for a video that cannot be read.
+    ``videos``: reference, practice. Raises InputError for a video that cannot be read.
     """
     from dance_models.comparison.compare import compare
+    from dance_models.comparison.video import performance_of
+    from pipelines.commands.video_poses import PoseReader
+
+    reader = PoseReader.loaded(options, common.console())
+    models = {"joints": f"as the {options.joints} defines them", **reader.models}
+    poses: list[VideoPoses] = []
+    performances: list[Performance] = []
+    notes: list[str] = []
+    for video in videos:
+        found = _poses(reader, video, models)
+        performance, remarks = performance_of(video.path, found)
+        notes += [f"{video.path.name}: {remark}" for remark in remarks]
+        poses.append(found)
+        performances.append(performance)
+    comparison = compare(performances[0], performances[1])
+    out.mkdir(parents=True, exist_ok=True)
+    drawn = [_drawn(reader, *pair, out) for pair in zip(videos, poses, strict=True)] if draw else []
+    written = _write(comparison, videos, performances, out, models, notes, drawn)
+    _print(reader.console, comparison, notes)
+    reader.console.print(f"Written: {shown(', '.join(map(str, written)))}", soft_wrap=True)
+    return comparison
+
+
+def _poses(reader: "PoseReader", video: "NamedVideo", models: dict[str, str]) -> "VideoPoses":
+    """The refined poses of a video; notes in ``models`` what estimated them."""
+    from dance_models.analysis.video import poses_of
+
+    (person,) = reader.people(video, video.stem)
+    models["estimator"] = person.estimator
+    return poses_of(person.seen, reader.networks, reader.options.joints)
+
+
+def _drawn(reader: "PoseReader", video: "NamedVideo", poses: "VideoPoses", out: Path) -> Path:
+    """The video with its skeletons, beside the page."""
+    from dance_models.analysis.overlay import write_overlay
+    from dance_models.analysis.results import overlay_path
+    from pipelines.commands.frame_progress import frame_progress
+
+    target = overlay_path(out, video.stem)
+    if target.exists() and target.samefile(video.path):
+        raise InputError(
+            "the drawing would replace the video", file=video.path, hint="Choose another --out"
+        )
+    with frame_progress(reader.console, f"{video.stem}: drawing") as progress:
+        write_overlay(video.path, poses, target, None, progress)
+    return target
+
+
+def _write(
+    found: "Comparison",
+    videos: "tuple[NamedVideo, NamedVideo]",
+    performances: "Sequence[Performance]",
+    out: Path,
+    models: Mapping[str, str],
+    notes: Sequence[str],
+    drawn: Sequence[Path],
+) -> list[Path]:
+    """Write everything but the drawn videos; what a user opens, the page first."""
+    from dance_models.analysis.page.write import write_page
     from dance_models.comparison.document import document
+    from dance_models.comparison.page import page_content
     from dance_models.comparison.stills import write_stills
     from dance_models.tables import write_text
 
-    found = compare(*performances)
-    out.mkdir(parents=True, exist_ok=True)
     for old in out.glob("moment_[0-9][0-9].jpg"):  # of an earlier comparison, with more moments
         old.unlink()
-    stills = write_stills(found, (videos[0], performances[0]), (videos[1], performances[1]), out)
-    described = document(found, [still.name for still in stills], models)
+    pairs = [(v.path, p) for v, p in zip(videos, performances, strict=True)]
+    stills = write_stills(found, pairs[0], pairs[1], out)
+    described = document(found, [still.name for still in stills], dict(models))
     described["warnings"] = [*notes, *described["warnings"]]
-    written = out / NAME
-    write_text(written, json.dumps(described) + "\n")
-    _print(console, found, described["warnings"])
-    pictures = f" and {len(stills)} stills" if stills else ""
-    console.print(f"Written: {escape(str(written))}{pictures}", soft_wrap=True)
-    return found
+    plain, page = out / "comparison.json", out / "comparison.html"
+    write_text(plain, json.dumps(described) + "\n")
+    names = (drawn[0].name, drawn[1].name) if drawn else (None, None)
+    write_page(page_content(found, stills, notes, names, models), page)
+    return [page, plain, *stills, *drawn]
 
 
-def _performances(
-    store: "Store",
-    console: Console,
-    videos: tuple[Path, Path],
-    models: tuple[str, str],
-    estimator: "EstimatorConfig | None",
-    joints: "JointDefinition",
-) -> "tuple[tuple[Performance, Performance], dict[str, str], list[str]]":
-    """Both performances, what made them, and warnings about the files."""
-    from dance_models.comparison.video import performance_of_video
-    from dance_models.config import EstimatorConfig
-    from dance_models.estimators.factory import make_estimator
-    from dance_models.estimators.protocol import notes_of
-    from dance_models.inference.loading import estimator_for, load_forecaster, load_refiner
-    from dance_models.video.names import clip_slug
-    from dance_models.video.probe import probe_clip
-    from pipelines.storage.weights import ready_weights
-    from pipelines.tracking.tracked_models import find_model
-
-    tracked = [find_model(store, name) for name in models]
-    refiner = load_refiner(tracked[0].checkpoint)
-    forecaster = load_forecaster(tracked[1].checkpoint)
-    options = estimator_for(refiner, estimator or EstimatorConfig())
-    weights = ready_weights(store, options, console.print)
-    found, notes = [], []
-    used = {"joints": f"as the {joints} defines them"}
-    with Progress(console=console, refresh_per_second=2) as progress:
-        for video in videos:
-            # The number of frames says whether the poses of a file are counted from 0 or from 1.
-            counted = probe_clip(video).decoded_frames if options.name == "precomputed" else None
-            tracker = make_estimator(options, weights, clip_slug(video), counted)
-            notes += [f"{video.name}: {note}" for note in notes_of(tracker)]
-            bar = progress.add_task(escape(video.name), total=None)
-
-            def show(done: int, total: int, bar: TaskID = bar) -> None:
-                progress.update(bar, completed=done, total=total)
-
-            performance, remarks = performance_of_video(
-                video, tracker, refiner, forecaster, show, joints
-            )
-            found.append(performance)
-            notes += [f"{video.name}: {remark}" for remark in remarks]
-            used["estimator"] = f"{tracker.name} {tracker.version}"
-    for kind, model in zip(("recognition", "prediction"), tracked, strict=True):
-        used[kind] = f"{model.method}, MLflow run {model.run_id}"
-    return (found[0], found[1]), used, notes
-
-
-def _print(console: Console, found: "Comparison", warnings: "Sequence[str]") -> None:
+def _print(console: Console, found: "Comparison", notes: Sequence[str]) -> None:
     from dance_models.comparison.sentences import sentences
 
-    for warning in warnings:
-        console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+    for warning in (*notes, *found.warnings):
+        console.print(f"[yellow]warning:[/] {shown(warning)}", soft_wrap=True)
     for sentence in sentences(found):
-        console.print(escape(sentence), soft_wrap=True)
+        console.print(shown(sentence), soft_wrap=True)
     for number, moment in enumerate(found.moments, 1):
-        console.print(f"{number:2d}. {escape(moment.words)}", soft_wrap=True)
+        console.print(f"{number:2d}. {shown(moment.words)}", soft_wrap=True)
     for hint in found.hints:
-        console.print(f"Beyond a range: {escape(hint)}", soft_wrap=True)
+        console.print(f"Beyond a range: {shown(hint)}", soft_wrap=True)

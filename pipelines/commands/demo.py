@@ -18,8 +18,9 @@ NOT_MEANT: Final = (
     "{doubt}; the dancers are rendered, the trainings short, and real video is another matter."
 )
 NEXT: Final = (
-    "your own clips: dance run --clips DIR --annotations DIR --profile study; where `dance` is "
-    "not found: source .venv/bin/activate, or .venv/bin/dance."
+    "a video of your own, which needs no annotation: dance analyze VIDEO. To train on your own "
+    "clips: dance run --clips DIR --annotations DIR --profile study. Where `dance` is not found: "
+    "source .venv/bin/activate, or .venv/bin/dance."
 )
 
 

@@ -55,6 +55,13 @@ def named_videos(paths: Sequence[Path], out: Path) -> NamedVideos:
     return NamedVideos(tuple(videos), tuple(refused))
 
 
+def named_video(path: Path, stem: str) -> NamedVideo:
+    """One video or folder of images whose results are called ``stem``. Raises InputError."""
+    (found,) = _in_folder(path, path, []) if path.is_dir() else [(path, None)]
+    _check(*found)
+    return NamedVideo(found[0], stem, found[1])
+
+
 def _in_folder(
     folder: Path, out: Path, refused: list[InputError]
 ) -> list[tuple[Path, float | None]]:

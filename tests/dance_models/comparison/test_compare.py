@@ -13,7 +13,7 @@ from dance_models.comparison.document import document
 from dance_models.comparison.hints import range_hints
 from dance_models.comparison.joint_angles import angles
 from dance_models.comparison.moments import worst_moments
-from dance_models.comparison.page_data import page_data
+from dance_models.comparison.page import page_content
 from dance_models.comparison.performance import Performance
 from dance_models.comparison.scores import scores
 from dance_models.comparison.sentences import score_rows, sentences
@@ -80,12 +80,16 @@ def test_nothing_within_the_floor_is_reported(knee: Comparison) -> None:
 
 
 def test_the_page_gets_what_the_document_says(knee: Comparison) -> None:
-    page = page_data(knee, notes=["a note"])
-    assert page.warnings[0] == "a note"
+    page = page_content(knee, notes=["a note"], videos=("a.mp4", "b.mp4"))
+    assert page.notes[0] == "a note"
     assert [m.words for m in page.moments] == [m.words for m in knee.moments]
     assert [s.name for s in page.series][:2] == ["late", "left elbow"]
-    assert page.series[0].floor == pytest.approx(50)
-    assert page.sentences == tuple(sentences(knee))
+    assert page.series[0].band == pytest.approx(50)
+    assert page.summary[: len(sentences(knee))] == tuple(sentences(knee))
+    assert page.second_time_s is not None
+    known = np.isfinite(knee.practice_s)
+    np.testing.assert_allclose(page.second_time_s[known], knee.practice_s[known])
+    assert len(page.tables[0].rows) == len(knee.difference)
 
 
 def test_the_same_performance_has_no_moments(poses: NDArray[np.float32]) -> None:
