@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from dance_models.analysis.figures import Figures
 from dance_models.analysis.forecast_shown import ForecastCheck
 from dance_models.analysis.video import VideoPoses
 from dance_models.data.forecast_windows import FUTURE
@@ -76,7 +77,7 @@ def _forecasts(poses: VideoPoses) -> Iterator[dict[str, Any]]:
 def summary(
     poses: VideoPoses,
     check: ForecastCheck,
-    jitter: Mapping[str, Mapping[str, float]],
+    figures: Figures,
     horizon_ms: int,
     notes: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -89,7 +90,7 @@ def summary(
 
     ``correction`` is the median distance between estimate and refined pose by joint, in percent of
     the dancer's median torso: where it is large, the estimator and the annotation that the network
-    was trained on disagree. ``jitter`` is in % of the torso a frame (1/30 s) squared.
+    was trained on disagree. ``jitter`` is in % of the torso a frame (1/25 s) squared.
     """
     run = poses.run
     torso = median_torso(poses.refined)
@@ -102,8 +103,25 @@ def summary(
         "nobody": _spans(poses, nobody(poses)),
         "correction_percent_of_torso": _corrections(poses, torso),
         "jitter_percent_of_torso_per_frame_squared": {
-            name: {part: round(value, 2) for part, value in row.items()}
-            for name, row in jitter.items()
+            name: {
+                part: round(value, 2)
+                for part, value in (("at_rest", row.rest), ("in_motion", row.motion))
+                if np.isfinite(value)
+            }
+            for name, row in figures.jitter.items()
+        },
+        "camera": figures.camera,
+        "foot_contacts": [
+            {
+                "side": contact.side,
+                "from_s": round(contact.start_s, 3),
+                "to_s": round(contact.stop_s, 3),
+                "slide_in_torsos": _number(contact.slide, 2),
+            }
+            for contact in figures.contacts.contacts
+        ],
+        "ranges_degrees": {
+            row.name: [round(row.least, 1), round(row.most, 1)] for row in figures.ranges
         },
         "forecast_error_percent_of_torso": {
             name: {str(ms): round(value, 1) for ms, value in row.items()}
@@ -121,6 +139,10 @@ def summary(
         ],
         "warnings": [*poses.seen.warnings, *notes],
     }
+
+
+def _number(value: float, decimals: int) -> float | None:
+    return round(value, decimals) if np.isfinite(value) else None
 
 
 def _corrections(poses: VideoPoses, torso: float) -> dict[str, float]:

@@ -1,20 +1,24 @@
-"""Everything that is written for one video."""
+"""Everything that is written for one person in one video."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dance_models.analysis.document import summary, write_document
+from dance_models.analysis.figures import Figures, figures_of
+from dance_models.analysis.files.measured import Measured
+from dance_models.analysis.files.write import DEFAULT_FORMATS, write_files
 from dance_models.analysis.forecast_shown import ForecastCheck, check_forecasts
-from dance_models.analysis.jitter import jitter_of
 from dance_models.analysis.overlay import write_overlay
+from dance_models.analysis.page.write import write_page
 from dance_models.analysis.video import VideoPoses
+from dance_models.analysis.video_page import video_page
 
 
 @dataclass(frozen=True)
 class Written:
-    """The files that were written, and the summary of the video."""
+    """The files that were written, the page first, and the summary of the video."""
 
     files: tuple[Path, ...]
     summary: Mapping[str, Any]
@@ -28,25 +32,32 @@ def write_results(
     *,
     video: Path | None,
     horizon_ms: int,
+    formats: Sequence[str] = DEFAULT_FORMATS,
+    metres_per_pixel: float | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Written:
     """Write what is known of one video into ``folder``, under names that begin with ``stem``.
 
     ``video`` is what is drawn on, None for no drawing; the forecast for ``horizon_ms`` is drawn
-    where it is better than the simple rules on this video. ``models`` names what made the poses.
+    where it is better than the simple rules on this video. ``models`` names what made the poses,
+    ``formats`` the files for other tools.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    check = check_forecasts(poses)
+    check, figures = check_forecasts(poses), figures_of(poses)
     files: list[Path] = []
     notes: list[str] = []
+    overlay = None
     if video is not None:
-        files.append(overlay_path(folder, stem))
-        shown = _horizon(check, horizon_ms)
-        notes += write_overlay(video, poses, files[-1], shown, progress)
-    found = summary(poses, check, jitter_of(poses), horizon_ms, notes)
+        overlay = overlay_path(folder, stem)
+        files.append(overlay)
+        notes += write_overlay(video, poses, overlay, _horizon(check, horizon_ms), progress)
+    found = summary(poses, check, figures, horizon_ms, notes)
     files.append(folder / f"{stem}.json")
     write_document(files[-1], poses, models, found)
-    return Written(tuple(files), found)
+    files += write_files(folder, stem, _measured(poses, figures, metres_per_pixel), formats)
+    page = folder / f"{stem}.html"
+    write_page(video_page(poses, figures, found, overlay.name if overlay else None, models), page)
+    return Written((page, *files), found)
 
 
 def overlay_path(folder: Path, stem: str) -> Path:
@@ -56,3 +67,19 @@ def overlay_path(folder: Path, stem: str) -> Path:
 
 def _horizon(check: ForecastCheck, horizon_ms: int) -> int | None:
     return horizon_ms if check.is_shown(horizon_ms) else None
+
+
+def _measured(poses: VideoPoses, figures: Figures, metres_per_pixel: float | None) -> Measured:
+    run = poses.run
+    return Measured(
+        clip=run.clip,
+        width=run.width,
+        height=run.height,
+        fps=poses.seen.fps,
+        time_s=run.time_s,
+        poses=poses.refined,
+        score=poses.restored.score,
+        landmarks=poses.restored.landmarks,
+        angles={name: curve.refined for name, curve in figures.angles.items()},
+        metres_per_pixel=metres_per_pixel,
+    )

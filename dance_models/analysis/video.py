@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
 from dance_models.analysis.ahead import ahead
+from dance_models.analysis.camera import WIDTH, CameraMotion, CameraPath
 from dance_models.analysis.cuts import with_cuts
 from dance_models.analysis.refining import refine_long
 from dance_models.config import JointDefinition
@@ -49,6 +51,7 @@ class Seen:
     run: PoseRun  # every frame; NaN where no person was detected
     cuts: NDArray[np.int64]  # (K,) frames
     warnings: tuple[str, ...] = ()
+    camera: CameraPath | None = None  # None: there were no pictures
     start_s: float = 0.0  # time stamp of the first frame in the file
     rate: float | None = None  # frames/s that a folder of images was read with
 
@@ -96,17 +99,39 @@ def see_video(
     estimator.start_run()
     found: list[PoseEstimate | None] = []
     cuts: list[int] = []
+    camera: CameraMotion | None = None
     with ahead(with_cuts(stream.frames())) as frames:
         for frame, cut in frames:
             if cut:
                 cuts.append(frame.number)
                 estimator.start_run()
-            found.append(estimator.estimate(frame.image, frame.number))
+            pose = estimator.estimate(frame.image, frame.number)
+            found.append(pose)
+            grey, scale = _small_grey(frame.image)
+            camera = camera or CameraMotion(scale)
+            camera.feed(grey, _box(pose), cut=cut)
             if progress is not None:
                 progress(len(found), stream.declared)
     probe = stream.probe
     run = _as_run(path.stem, probe.size, probe.time_s, found)
-    return Seen(run, np.array(cuts, np.int64), tuple(probe.warnings), stream.start_s, rate)
+    filmed = camera.path() if camera is not None else None
+    return Seen(run, np.array(cuts, np.int64), tuple(probe.warnings), filmed, stream.start_s, rate)
+
+
+def _small_grey(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
+    """The picture in grey, at most ``WIDTH`` wide, and how many of its pixels one of those is."""
+    scale = max(1.0, image.shape[1] / WIDTH)
+    size = round(image.shape[1] / scale), max(1, round(image.shape[0] / scale))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale > 1 else image
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8), scale
+
+
+def _box(pose: PoseEstimate | None) -> NDArray[np.float32] | None:
+    """x0, y0, x1, y1 of a pose; None without one."""
+    if pose is None:
+        return None
+    known = pose.keypoints[np.isfinite(pose.keypoints).all(axis=-1)]
+    return np.concatenate([known.min(axis=0), known.max(axis=0)]) if len(known) else None
 
 
 def see_track(

@@ -44,6 +44,18 @@ CausalOption = Annotated[
     bool, typer.Option(help="Refine each frame from that frame and earlier ones alone.")
 ]
 DrawOption = Annotated[bool, typer.Option(help="Also draw the skeletons onto the video.")]
+FormatOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--format",
+        help="A file for other tools: csv, parquet, coco, openpose, trc, mot or c3d; may be "
+        "repeated. Default: all but c3d; none: no such file.",
+    ),
+]
+ScaleOption = Annotated[
+    float | None,
+    typer.Option(help="Metres that a pixel is at the dancer, for TRC and C3D; else in pixels."),
+]
 RecognitionOption = Annotated[
     str | None,
     typer.Option(
@@ -70,6 +82,8 @@ def analyze(
     causal: CausalOption = False,
     joints: common.JointsOption = "estimator",
     draw: DrawOption = True,
+    formats: FormatOption = None,
+    metres_per_pixel: ScaleOption = None,
     recognition: RecognitionOption = None,
     prediction: PredictionOption = None,
     store: common.StoreOption = common.DEFAULT_STORE,
@@ -94,7 +108,14 @@ def analyze(
             store=store,
             cache=cache,
         )
-        wanted = Wanted(out=out, horizon_ms=int(horizon), draw=draw, debug=debug)
+        wanted = Wanted(
+            out=out,
+            horizon_ms=int(horizon),
+            draw=draw,
+            debug=debug,
+            formats=_formats(formats),
+            metres_per_pixel=_scale(metres_per_pixel),
+        )
         failed = _analysed(videos or [], options, wanted)
     if failed:
         raise typer.Exit(common.EXIT_FAILED)
@@ -119,6 +140,25 @@ def _analysed(videos: Sequence[Path], options: "PoseOptions", wanted: "Wanted") 
             hint="Give one video, or --tracks DIR with a file for each",
         )
     return len(named.refused) + analyse_videos(named.videos, options, wanted)
+
+
+def _formats(names: Sequence[str] | None) -> tuple[str, ...]:
+    """The formats to write. Raises InputError for one that is not known or not installed."""
+    from dance_models.analysis.files.write import DEFAULT_FORMATS, check_formats
+
+    if names is None:
+        return DEFAULT_FORMATS
+    chosen = tuple(name for name in names if name != "none")
+    check_formats(chosen)
+    return chosen
+
+
+def _scale(metres_per_pixel: float | None) -> float | None:
+    if metres_per_pixel is not None and not 0 < metres_per_pixel < 1:
+        raise InputError(
+            f"--metres-per-pixel {metres_per_pixel:g} is no scale", hint="For example 0.004"
+        )
+    return metres_per_pixel
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

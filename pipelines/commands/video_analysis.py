@@ -24,6 +24,8 @@ class Wanted:
     horizon_ms: int
     draw: bool
     debug: bool
+    formats: tuple[str, ...]
+    metres_per_pixel: float | None = None
 
 
 def analyse_videos(videos: Sequence[NamedVideo], options: PoseOptions, wanted: Wanted) -> int:
@@ -90,6 +92,8 @@ def _write(
             stem,
             video=video.path if video is not None and wanted.draw else None,
             horizon_ms=wanted.horizon_ms,
+            formats=wanted.formats,
+            metres_per_pixel=wanted.metres_per_pixel,
             progress=progress,
         )
     writing_s, frames = monotonic() - began - refined_s, len(person.seen.run)
@@ -100,8 +104,9 @@ def _write(
         f"{frames / max(seen_s, 1e-6):.0f}, refining {frames / max(refined_s, 1e-6):.0f}, writing "
         f"{frames / max(writing_s, 1e-6):.0f})"
     )
-    listed = ", ".join(str(path) for path in written.files)
-    out.print(f"Written: {shown(listed)}", soft_wrap=True)
+    page, *others = written.files
+    out.print(f"[bold]Page:[/] {shown(str(page))}", soft_wrap=True)
+    out.print(f"Beside it: {shown(', '.join(path.name for path in others))}", soft_wrap=True)
 
 
 def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
@@ -125,5 +130,7 @@ def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
             where = part.replace("_", " ")
             console.print(f"Jitter {where}, % of torso/frame²: {', '.join(rows)}", soft_wrap=True)
     console.print(summary["forecast_shown"]["why"], soft_wrap=True)
+    if summary["camera"]:
+        console.print(summary["camera"], soft_wrap=True)
     for warning in summary["warnings"]:
         console.print(f"[yellow]warning:[/] {shown(warning)}", soft_wrap=True)

@@ -1,0 +1,138 @@
+"""The page about one video: what of its figures is shown, and in which words."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from dance_models.analysis.angles import ANGLE_BY_NAME
+from dance_models.analysis.figures import Curve, Figures
+from dance_models.analysis.page.content import Moment, PageContent, RangeRow, Series
+from dance_models.analysis.uncertainty import measured_errors
+from dance_models.analysis.video import VideoPoses
+from dance_models.report_tables.table import Table
+
+# Ticked at first; the others are a click away.
+SHOWN: Final = ("left_knee", "right_knee", "leg_opening", "trunk", "left_wrist", "right_wrist")
+
+
+def video_page(
+    poses: VideoPoses,
+    figures: Figures,
+    summary: Mapping[str, Any],
+    overlay: str | None,
+    provenance: Mapping[str, str],
+) -> PageContent:
+    """The page; ``overlay`` is the drawn video beside it, ``summary`` that of the document."""
+    return PageContent(
+        title=poses.run.clip,
+        time_s=poses.run.time_s,
+        video=overlay,
+        video_label="refined skeleton on the video",
+        series=tuple(_series(poses, figures)),
+        ranges=tuple(_ranges(figures)),
+        moments=tuple(Moment(m.time_s, _capital(m.words)) for m in figures.moments),
+        summary=tuple(_sentences(summary)),
+        notes=tuple(_notes(summary)),
+        tables=(_jitter(figures), _forecasts(summary)),
+        provenance=provenance,
+    )
+
+
+def _series(poses: VideoPoses, figures: Figures) -> Iterator[Series]:
+    errors = measured_errors()
+    for name, curve in figures.angles.items():
+        error = errors.angles.get(name)
+        yield Series(
+            ANGLE_BY_NAME[name].words, "Angles", "degrees", curve.refined, curve.estimate,
+            band=error.refined_median if error else None,
+            band_source=errors.words if error else "", shown=name in SHOWN,
+        )  # fmt: skip
+    yield from _of_joints("Speed", "torsos/s", figures.speed)
+    unit = "% of torso/frame²"
+    yield from _of_joints("Acceleration", unit, figures.acceleration, shown=False)
+    after, before = (
+        np.mean([getattr(curve, row) for curve in figures.acceleration.values()], axis=0)
+        for row in ("refined", "estimate")
+    )
+    yield Series("hands and feet", "Jitter", unit, after, before)
+    score = poses.restored.score.astype(np.float64)
+    sure = np.where(score.any(axis=1), score.mean(axis=1), np.nan)
+    yield Series("of the estimator, mean", "Confidence", "0 to 1", sure, shown=False)
+
+
+def _of_joints(
+    group: str, unit: str, curves: Mapping[str, Curve], *, shown: bool = True
+) -> Iterator[Series]:
+    for name, curve in curves.items():
+        words = name.replace("_", " ")
+        ticked = shown and name in SHOWN
+        yield Series(words, group, unit, curve.refined, curve.estimate, shown=ticked)
+
+
+def _ranges(figures: Figures) -> Iterator[RangeRow]:
+    for row in figures.ranges:
+        yield RangeRow(
+            ANGLE_BY_NAME[row.name].words, "degrees", row.least, row.most, row.p5, row.p95,
+            row.least_at_s, row.most_at_s,
+        )  # fmt: skip
+
+
+def _sentences(summary: Mapping[str, Any]) -> Iterator[str]:
+    yield f"Somebody is seen in {summary['frames_with_somebody']} of {summary['frames']} frames."
+    if summary["camera"]:
+        yield summary["camera"]
+    if exchanged := summary["exchanged_sides"]:
+        spans = (range(s["first_frame"], s["last_frame"] + 1) for s in exchanged)
+        count = len({frame for span in spans for frame in span})
+        yield f"The estimator had exchanged left and right in {count} frames; they are put right."
+    contacts = summary["foot_contacts"]
+    slides = [c["slide_in_torsos"] for c in contacts if c["slide_in_torsos"] is not None]
+    if slides:
+        yield (
+            f"The feet touch the floor {len(contacts)} times and slide by {np.median(slides):.2f} "
+            "torso lengths (median)."
+        )
+    yield summary["forecast_shown"]["why"]
+
+
+def _notes(summary: Mapping[str, Any]) -> Iterator[str]:
+    if summary["cuts"]:
+        cuts = ", ".join(f"{cut['from_s']:.2f} s" for cut in summary["cuts"])
+        yield f"Cuts, across which nothing is joined: {cuts}."
+    if summary["nobody"]:
+        gaps = ", ".join(f"{gap['from_s']:.1f}-{gap['to_s']:.1f} s" for gap in summary["nobody"])
+        yield f"Nobody is seen: {gaps}."
+    yield from summary["warnings"]
+    yield (
+        "Angles are those in the picture: a limb that points at the camera looks shorter and bent. "
+        "The networks were trained on rendered dancers alone. Nothing here is a medical statement."
+    )
+
+
+def _jitter(figures: Figures) -> Table:
+    named = {"estimate": "the estimate", "one_euro": "One-Euro filter", "refined": "refined"}
+    rows = [
+        (named[name], *(f"{v:.2f}" if np.isfinite(v) else "-" for v in (row.rest, row.motion)))
+        for name, row in figures.jitter.items()
+    ]
+    title = "Jitter: median acceleration, % of the torso a frame (1/25 s) squared"
+    return Table.of_text(title, ("poses", "at rest", "in motion"), rows)
+
+
+def _forecasts(summary: Mapping[str, Any]) -> Table:
+    errors = summary["forecast_error_percent_of_torso"]
+    horizons = sorted({ms for row in errors.values() for ms in row}, key=int)
+    named = {
+        "forecast": "the network", "zero_velocity": "standing still",
+        "damped_velocity": "damped velocity", "ar": "linear autoregression",
+    }  # fmt: skip
+    rows = [
+        (named[name], *(str(row.get(ms, "-")) for ms in horizons)) for name, row in errors.items()
+    ]
+    title = "Forecast: mean error in % of the torso on this video"
+    return Table.of_text(title, ("rule", *(f"{ms} ms" for ms in horizons)), rows)
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
