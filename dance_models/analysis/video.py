@@ -14,6 +14,7 @@ from dance_models.analysis.ahead import ahead
 from dance_models.analysis.camera import WIDTH, CameraMotion, CameraPath
 from dance_models.analysis.cuts import with_cuts
 from dance_models.analysis.refining import refine_long
+from dance_models.analysis.steady import steadied
 from dance_models.config import JointDefinition
 from dance_models.data.exchanged_sides import Span, undo_exchanges
 from dance_models.data.forecast_windows import FUTURE, GRID_S, OBSERVED, fill_missing, resample
@@ -173,7 +174,8 @@ def poses_of(seen: Seen, networks: Networks, joints: JointDefinition = "estimato
         spans += [Span(s.part, start + s.start, start + s.stop) for s in exchanged]
         for name in ("estimate", "score", "landmarks"):
             getattr(restored, name)[start:stop] = getattr(sides, name)
-        refined[start:stop] = refine_long(networks.refiner, sides, joints)
+        fine = refine_long(networks.refiner, sides, joints)
+        refined[start:stop] = fine if networks.refiner.config.causal else steadied(sides, fine)
         anchor, observed, future = _forecasts(piece, networks, joints)
         forecasts.append((anchor + start, observed, future))
     anchors, observed, future = (np.concatenate(parts) for parts in zip(*forecasts, strict=True))

@@ -1,10 +1,13 @@
 """People with bones of natural lengths, in the joint orders of other tools."""
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from dance_models.estimators.pose_models import POSE_MODELS
+from dance_models.skeleton import DANCE_14
 
 Body = Mapping[str, tuple[float, float]]
 
@@ -46,3 +49,13 @@ def flat(model: str, of: Body, score: float = 0.5) -> list[float]:
     """x, y, score of each joint of a model, in one list."""
     points = in_order(POSE_MODELS[model], of)
     return [v for x, y in points.tolist() for v in (x, y, score)]
+
+
+def own_json(path: Path, keypoints: np.ndarray) -> Path:
+    """Write poses (T, 14, 2) in the form that the project itself writes."""
+    frames = [
+        {"frame": i, "keypoints": [[*map(float, point), 0.9] for point in pose]}
+        for i, pose in enumerate(keypoints)
+    ]
+    path.write_text(json.dumps({"joints": list(DANCE_14.names), "frames": frames}))
+    return path

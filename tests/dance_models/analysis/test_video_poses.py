@@ -13,9 +13,10 @@ from clips_made import set_display_matrix, write_clip
 from numpy.typing import NDArray
 
 from dance_models.analysis.document import summary, write_document
+from dance_models.analysis.figures import figures_of
 from dance_models.analysis.forecast_shown import check_forecasts
-from dance_models.analysis.jitter import jitter_of
 from dance_models.analysis.overlay import write_overlay
+from dance_models.analysis.steady import steadied
 from dance_models.analysis.video import (
     Networks,
     VideoPoses,
@@ -84,7 +85,7 @@ def analysed(
 
 
 def described(poses: VideoPoses) -> dict[str, Any]:
-    return summary(poses, check_forecasts(poses), jitter_of(poses), 160)
+    return summary(poses, check_forecasts(poses), figures_of(poses), 160)
 
 
 def written(poses: VideoPoses, folder: Path) -> dict[str, Any]:
@@ -100,7 +101,7 @@ def test_every_frame_is_refined_and_a_forecast_starts_every_tenth_of_a_second(
     poses = analysed(video, keypoints)
     assert poses.refined.shape == (FRAMES, DANCE_14.num_joints, 2)
     # An untrained refiner changes nothing: its last layer starts at zero.
-    np.testing.assert_allclose(poses.refined, keypoints, atol=0.01)
+    np.testing.assert_allclose(poses.refined, steadied(poses.restored, keypoints), atol=0.01)
     assert poses.anchor.tolist() == list(range(33, FRAMES, 3))  # 1.04 s observed before
     assert np.isfinite(poses.forecast).all()
 
@@ -145,7 +146,7 @@ def test_the_document_can_be_read_as_tracks(
     record = written(poses, tmp_path)
     people = read_people(path)
     assert len(people) == FRAMES
-    np.testing.assert_allclose(people[7][0].keypoints, keypoints[7], atol=0.02)
+    np.testing.assert_allclose(people[7][0].keypoints, poses.refined[7], atol=0.02)
     assert record["forecasts"][0]["ahead_ms"] == [40 * k for k in range(1, 11)]
     errors = record["summary"]["forecast_error_percent_of_torso"]
     assert set(errors) == {"forecast", "zero_velocity", "damped_velocity", "ar"}

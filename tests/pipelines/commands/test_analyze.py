@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clips_made import write_clip, write_sound
+from pose_files import own_json
 from typer.testing import CliRunner
 
 from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
 from dance_models.estimators.pose_file import read_people
-from dance_models.skeleton import DANCE_14
 from dance_models.training.synthetic import synthetic_runs
 from pipelines.cli import make_app
 from pipelines.commands import frame_progress
@@ -25,15 +25,6 @@ FRAMES = 100
 def dance(*arguments: str | Path) -> tuple[int, str]:
     done = CliRunner().invoke(make_app(), [str(argument) for argument in arguments])
     return done.exit_code, done.output
-
-
-def own_json(path: Path, keypoints: np.ndarray) -> Path:
-    frames = [
-        {"frame": i, "keypoints": [[*map(float, point), 0.9] for point in pose]}
-        for i, pose in enumerate(keypoints)
-    ]
-    path.write_text(json.dumps({"joints": list(DANCE_14.names), "frames": frames}))
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +79,12 @@ def test_an_empty_folder_and_a_pipe_are_refused(tmp_path: Path) -> None:
         (["a.mp4", "--size", "wide", "--from", "pyproject.toml"], "is not WIDTHxHEIGHT"),
         (["a.mp4", "--fps", "30"], "--fps and --size are for --from without a video"),
         (["a.mp4", "--pose-model", "body_25"], "which are not given"),
+        (["a.mp4", "--format", "xls"], "there is no file format 'xls'"),
+        (["a.mp4", "--metres-per-pixel", "0"], "is no scale"),
+        (
+            ["--from", "pyproject.toml", "--fps", "30", "--person", "moving"],
+            "is found in the video, which is not given",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_anything_is_written(
@@ -114,7 +111,11 @@ def test_poses_of_another_tool_are_refined_and_drawn(
     assert "The forecast for 160 ms is" in output
     assert "frames/s" in output
     written = sorted(path.name for path in tmp_path.iterdir())
-    assert written == [f"{video.stem}.json", f"{video.stem}_overlay.mp4"]
+    endings = (
+        ".coco.json", ".csv", ".html", ".json", ".mot", ".parquet", ".trc", "_openpose",
+        "_overlay.mp4",
+    )  # fmt: skip
+    assert written == sorted(video.stem + ending for ending in endings)
     document = json.loads((tmp_path / f"{video.stem}.json").read_text())
     assert document["models"]["recognition"].startswith("shipped with the package")
     assert not {"mlflow", "dagster"} & set(document["models"])
@@ -132,9 +133,19 @@ def test_poses_without_their_video_can_be_refined_twice(tmp_path: Path) -> None:
     assert code == 0, output
     document = json.loads((out / "dance.json").read_text())
     assert document["summary"]["frames_per_second"] == 25
-    code, output = dance("analyze", "--from", out / "dance.json", "--fps", "25", "--out", out / "2")
+    code, output = dance(
+        "analyze",
+        "--from",
+        out / "dance.json",
+        "--fps",
+        "25",
+        "--format",
+        "none",
+        "--out",
+        out / "2",
+    )
     assert code == 0, output
-    assert [path.name for path in (out / "2").iterdir()] == ["dance.json"]
+    assert sorted(path.name for path in (out / "2").iterdir()) == ["dance.html", "dance.json"]
 
 
 def test_one_video_that_fails_does_not_stop_the_rest(
@@ -147,12 +158,14 @@ def test_one_video_that_fails_does_not_stop_the_rest(
     (tmp_path / "text.mp4").write_text("no video")
     alone = write_clip(tmp_path / "no_poses.mp4", 10)
     arguments = (tmp_path / "text.mp4", alone, video, "--tracks", tracks, "--out", tmp_path / "out")
-    code, output = dance("analyze", *arguments, "--no-draw")
+    code, output = dance("analyze", *arguments, "--no-draw", "--format", "trc")
     assert code == 1
     flat = " ".join(output.split())
     assert "text.mp4: this is not a video" in flat
     assert "the track of clip 'no_poses' must be exactly one file" in flat
-    assert [path.name for path in (tmp_path / "out").iterdir()] == [f"{video.stem}.json"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        f"{video.stem}{ending}" for ending in (".html", ".json", ".trc")
+    ]
 
 
 def test_neither_a_store_nor_dagster_nor_mlflow_is_touched(

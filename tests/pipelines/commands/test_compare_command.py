@@ -1,0 +1,84 @@
+"""``dance compare`` on small clips and pose files; no weights are fetched."""
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pose_files import own_json
+from typer.testing import CliRunner
+
+from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
+from pipelines.cli import make_app
+
+FRAMES = 90
+
+
+def dance(*arguments: str | Path) -> tuple[int, str]:
+    done = CliRunner().invoke(make_app(), [str(argument) for argument in arguments])
+    return done.exit_code, done.output
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``reference.mp4`` and ``practice.mp4``, one dance, and their poses; one forearm differs."""
+    folder = tmp_path_factory.mktemp("compare")
+    write_demo_corpus(folder, DemoCorpusConfig(1, FRAMES, size=(160, 120)))
+    video = next((folder / "clips").rglob("*.mp4"))
+    entries = json.loads((folder / "annotations" / f"{video.stem}.json").read_text())["annotations"]
+    keypoints = np.array([entry["keypoints"] for entry in entries], np.float32)
+    poses = keypoints.reshape(FRAMES, 14, 3)[..., :2]
+    (folder / "tracks").mkdir()
+    other = poses.copy()
+    other[40:60, 6] = 2 * poses[40:60, 4] - poses[40:60, 6]  # the left forearm points away
+    for name, shown in (("reference", poses), ("practice", other)):
+        shutil.copy(video, folder / f"{name}.mp4")
+        own_json(folder / "tracks" / f"{name}.json", shown)
+    return folder
+
+
+def test_a_page_a_document_stills_and_both_videos_are_written(corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "moment_10.jpg").write_bytes(b"of an earlier comparison")
+    code, output = dance(
+        "compare", corpus / "reference.mp4", corpus / "practice.mp4",
+        "--tracks", corpus / "tracks", "--out", tmp_path,
+    )  # fmt: skip
+    assert code == 0, output
+    written = json.loads((tmp_path / "comparison.json").read_text())
+    assert "left_elbow" in written["moments"][0]["degrees"]
+    assert written["moments"][0]["words"] in " ".join(output.split())
+    names = [moment["still"] for moment in written["moments"]]
+    assert sorted(path.name for path in tmp_path.glob("*.jpg")) == names
+    picture = cv2.imread(str(tmp_path / names[0]))
+    assert picture is not None
+    assert picture.shape[1] > 2 * picture.shape[0]  # two pictures of 4:3 side by side
+    page = (tmp_path / "comparison.html").read_text()
+    for name in ("reference_overlay.mp4", "practice_overlay.mp4"):
+        assert (tmp_path / name).stat().st_size
+        assert name in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gone.mp4", "reference.mp4"], "REFERENCE: there is no such video"),
+        (["reference.mp4", "gone.mp4"], "PRACTICE: there is no such video"),
+        (["reference.mp4", "reference.mp4"], "are the same video"),
+        (["reference.mp4", "practice.mp4", "--person", "all"], "one person is compared"),
+        (["reference.mp4", "tracks/practice.json"], "practice.json: this is not a video"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_before_anything_is_written(
+    corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(corpus)
+    code, output = dance("compare", *arguments, "--out", tmp_path / "out")
+    assert code == 2
+    assert message in " ".join(output.split())
+    assert not (tmp_path / "out").exists()
