@@ -102,6 +102,27 @@ def summary(
         "cuts": _spans(poses, [(int(cut), int(cut) + 1) for cut in poses.seen.cuts]),
         "nobody": _spans(poses, nobody(poses)),
         "correction_percent_of_torso": _corrections(poses, torso),
+        **_measured(figures),
+        "forecast_error_percent_of_torso": {
+            name: {str(ms): round(value, 1) for ms, value in row.items()}
+            for name, row in check.errors.items()
+        },
+        "forecasts_checked": {str(ms): count for ms, count in check.windows.items()},
+        "forecast_shown": {
+            "horizon_ms": horizon_ms,
+            "shown": check.is_shown(horizon_ms),
+            "why": check.sentence(horizon_ms),
+        },
+        "exchanged_sides": [
+            {"part": span.part, "first_frame": span.start, "last_frame": span.stop - 1}
+            for span in poses.exchanged
+        ],
+        "warnings": [*poses.seen.warnings, *notes],
+    }
+
+
+def _measured(figures: Figures) -> dict[str, Any]:
+    return {
         "jitter_percent_of_torso_per_frame_squared": {
             name: {
                 part: round(value, 2)
@@ -123,21 +144,6 @@ def summary(
         "ranges_degrees": {
             row.name: [round(row.least, 1), round(row.most, 1)] for row in figures.ranges
         },
-        "forecast_error_percent_of_torso": {
-            name: {str(ms): round(value, 1) for ms, value in row.items()}
-            for name, row in check.errors.items()
-        },
-        "forecasts_checked": {str(ms): count for ms, count in check.windows.items()},
-        "forecast_shown": {
-            "horizon_ms": horizon_ms,
-            "shown": check.is_shown(horizon_ms),
-            "why": check.sentence(horizon_ms),
-        },
-        "exchanged_sides": [
-            {"part": span.part, "first_frame": span.start, "last_frame": span.stop - 1}
-            for span in poses.exchanged
-        ],
-        "warnings": [*poses.seen.warnings, *notes],
     }
 
 

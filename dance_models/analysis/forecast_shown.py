@@ -24,6 +24,12 @@ from dance_models.metrics.horizon import FORECAST_HZ, HORIZONS_MS, at_horizons, 
 from dance_models.metrics.torso import median_torso
 
 FORECAST: Final = "forecast"
+NAMED: Final = {  # the rows in words
+    FORECAST: "the network",
+    "zero_velocity": "standing still",
+    "damped_velocity": "damped velocity",
+    "ar": "linear autoregression",
+}
 FEWEST: Final = 10  # forecasts with a truth; with fewer nothing is claimed
 
 
@@ -49,7 +55,7 @@ class ForecastCheck:
                 f"{self.windows.get(horizon_ms, 0)} forecasts could be checked on this video."
             )
         figures = ", ".join(
-            f"{name.replace('_', ' ')} {row[horizon_ms]:.1f}" for name, row in self.errors.items()
+            f"{NAMED[name]} {row[horizon_ms]:.1f}" for name, row in self.errors.items()
         )
         verdict = (
             "is drawn: here it is better than standing still and the simple rules"

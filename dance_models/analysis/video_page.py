@@ -7,7 +7,9 @@ import numpy as np
 
 from dance_models.analysis.angles import ANGLE_BY_NAME
 from dance_models.analysis.figures import Curve, Figures
+from dance_models.analysis.forecast_shown import NAMED
 from dance_models.analysis.page.content import Moment, PageContent, RangeRow, Series
+from dance_models.analysis.sentences import sentences
 from dance_models.analysis.uncertainty import measured_errors
 from dance_models.analysis.video import VideoPoses
 from dance_models.report_tables.table import Table
@@ -32,7 +34,7 @@ def video_page(
         series=tuple(_series(poses, figures)),
         ranges=tuple(_ranges(figures)),
         moments=tuple(Moment(m.time_s, _capital(m.words)) for m in figures.moments),
-        summary=tuple(_sentences(summary)),
+        summary=tuple(sentences(summary)),
         notes=tuple(_notes(summary)),
         tables=(_jitter(figures), _forecasts(summary)),
         provenance=provenance,
@@ -78,31 +80,7 @@ def _ranges(figures: Figures) -> Iterator[RangeRow]:
         )  # fmt: skip
 
 
-def _sentences(summary: Mapping[str, Any]) -> Iterator[str]:
-    yield f"Somebody is seen in {summary['frames_with_somebody']} of {summary['frames']} frames."
-    if summary["camera"]:
-        yield summary["camera"]
-    if exchanged := summary["exchanged_sides"]:
-        spans = (range(s["first_frame"], s["last_frame"] + 1) for s in exchanged)
-        count = len({frame for span in spans for frame in span})
-        yield f"The estimator had exchanged left and right in {count} frames; they are put right."
-    contacts = summary["foot_contacts"]
-    slides = [c["slide_in_torsos"] for c in contacts if c["slide_in_torsos"] is not None]
-    if slides:
-        yield (
-            f"The feet touch the floor {len(contacts)} times and slide by {np.median(slides):.2f} "
-            "torso lengths (median)."
-        )
-    yield summary["forecast_shown"]["why"]
-
-
 def _notes(summary: Mapping[str, Any]) -> Iterator[str]:
-    if summary["cuts"]:
-        cuts = ", ".join(f"{cut['from_s']:.2f} s" for cut in summary["cuts"])
-        yield f"Cuts, across which nothing is joined: {cuts}."
-    if summary["nobody"]:
-        gaps = ", ".join(f"{gap['from_s']:.1f}-{gap['to_s']:.1f} s" for gap in summary["nobody"])
-        yield f"Nobody is seen: {gaps}."
     yield from summary["warnings"]
     yield (
         "Angles are those in the picture: a limb that points at the camera looks shorter and bent. "
@@ -123,12 +101,8 @@ def _jitter(figures: Figures) -> Table:
 def _forecasts(summary: Mapping[str, Any]) -> Table:
     errors = summary["forecast_error_percent_of_torso"]
     horizons = sorted({ms for row in errors.values() for ms in row}, key=int)
-    named = {
-        "forecast": "the network", "zero_velocity": "standing still",
-        "damped_velocity": "damped velocity", "ar": "linear autoregression",
-    }  # fmt: skip
     rows = [
-        (named[name], *(str(row.get(ms, "-")) for ms in horizons)) for name, row in errors.items()
+        (NAMED[name], *(str(row.get(ms, "-")) for ms in horizons)) for name, row in errors.items()
     ]
     title = "Forecast: mean error in % of the torso on this video"
     return Table.of_text(title, ("rule", *(f"{ms} ms" for ms in horizons)), rows)

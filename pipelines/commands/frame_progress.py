@@ -29,13 +29,13 @@ def frame_progress(console: Console, what: str) -> Iterator[Advance]:
             refresh_per_second=4,
             transient=True,
         ) as bar:
-            yield _on_bar(bar, shown(what))
+            yield _on_bar(bar, what)
     else:
         yield _in_lines(console, what)
 
 
 def _on_bar(bar: Progress, what: str) -> Advance:
-    task, began = bar.add_task(what, total=None, rate=""), monotonic()
+    task, began = bar.add_task(shown(what), total=None, rate=""), monotonic()
 
     def advance(done: int, total: int) -> None:
         bar.update(task, completed=done, total=total or None, rate=_rate(done, began))
@@ -51,7 +51,7 @@ def _in_lines(console: Console, what: str) -> Advance:
         if monotonic() - last >= EVERY_S:
             last = monotonic()
             of = f" of {total}" if total else ""
-            console.print(f"{shown(what)}: {done}{of} frames, {_rate(done, began)}")
+            console.print(shown(f"{what}: {done}{of} frames, {_rate(done, began)}"))
 
     return advance
 

@@ -13,7 +13,7 @@ from pipelines.commands import common
 from pipelines.commands.frame_progress import frame_progress
 from pipelines.commands.video_arguments import NamedVideo
 from pipelines.commands.video_poses import PoseOptions, PoseReader, SeenPerson
-from pipelines.shown import shown
+from pipelines.shown import saying, shown
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def analyse_videos(videos: Sequence[NamedVideo], options: PoseOptions, wanted: W
     for number, video in enumerate(named):
         if len(named) > 1 and video is not None:
             out = reader.console
-            out.print(f"[bold]{shown(str(video.path))}[/] ({number + 1} of {len(named)})")
+            saying(out)(f"{video.path} ({number + 1} of {len(named)})")
         try:
             _analyse(reader, video, wanted)
         except (InputError, OSError, MemoryError) as error:
@@ -99,7 +99,7 @@ def _write(
     writing_s, frames = monotonic() - began - refined_s, len(person.seen.run)
     whole_s = seen_s + refined_s + writing_s
     print_summary(out, written.summary)
-    out.print(
+    saying(out)(
         f"{frames} frames in {whole_s:.1f} s: {frames / whole_s:.1f} frames/s (estimating "
         f"{frames / max(seen_s, 1e-6):.0f}, refining {frames / max(refined_s, 1e-6):.0f}, writing "
         f"{frames / max(writing_s, 1e-6):.0f})"
@@ -111,26 +111,15 @@ def _write(
 
 def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
     """What happened in the video, and how good the forecast is on it."""
-    somebody, frames = summary["frames_with_somebody"], summary["frames"]
-    console.print(f"A person in {somebody} of {frames} frames.")
-    if summary["cuts"]:
-        cuts = ", ".join(f"{cut['from_s']:.2f} s" for cut in summary["cuts"])
-        console.print(f"Cuts, across which nothing is joined: {cuts}.", soft_wrap=True)
-    if summary["nobody"]:
-        gaps = ", ".join(f"{gap['from_s']:.1f}-{gap['to_s']:.1f} s" for gap in summary["nobody"])
-        console.print(f"Nobody: {gaps}.", soft_wrap=True)
-    if exchanged := summary["exchanged_sides"]:
-        spans = (range(s["first_frame"], s["last_frame"] + 1) for s in exchanged)
-        count = len({frame for span in spans for frame in span})
-        console.print(f"Left and right were exchanged, and exchanged back, in {count} frames.")
+    from dance_models.analysis.sentences import sentences
+
+    say = saying(console)
+    for sentence in sentences(summary):
+        say(sentence)
     jitter = summary["jitter_percent_of_torso_per_frame_squared"]
     for part in ("at_rest", "in_motion"):
         rows = [f"{n.replace('_', '-')} {row[part]}" for n, row in jitter.items() if part in row]
         if rows:
-            where = part.replace("_", " ")
-            console.print(f"Jitter {where}, % of torso/frame²: {', '.join(rows)}", soft_wrap=True)
-    console.print(summary["forecast_shown"]["why"], soft_wrap=True)
-    if summary["camera"]:
-        console.print(summary["camera"], soft_wrap=True)
+            say(f"Jitter {part.replace('_', ' ')}, % of torso/frame²: {', '.join(rows)}")
     for warning in summary["warnings"]:
         console.print(f"[yellow]warning:[/] {shown(warning)}", soft_wrap=True)

@@ -14,7 +14,7 @@ from pipelines.commands import common
 from pipelines.commands.frame_progress import frame_progress
 from pipelines.commands.people import chosen_people
 from pipelines.commands.video_arguments import NamedVideo
-from pipelines.shown import shown
+from pipelines.shown import saying, shown
 from pipelines.storage.weights import WeightsFolder, store_weights, user_weights
 
 if TYPE_CHECKING:
@@ -133,11 +133,11 @@ class PoseReader:
         if rule is not None:
             people, tracks, finder = chosen_people(
                 video.path, rule, self.weights.path, self.console,
-                lambda _, source: self.weights.fetched(source, self.console.print),
+                lambda _, source: self.weights.fetched(source, saying(self.console)),
             )  # fmt: skip
         several = rule == "all"
         if self.options.poses is None and self.estimation.name != "precomputed":
-            weights = self.weights.ready(self.estimation, self.console.print)
+            weights = self.weights.ready(self.estimation, saying(self.console))
             if rule is None:
                 found: tuple[PoseEstimator, ...] = (self._whole(video, weights),)
             else:

@@ -97,7 +97,7 @@ def test_the_page_says_what_the_document_says() -> None:
     assert page.video == "a_overlay.mp4"
     assert said["forecast_shown"]["why"] in page.summary
     assert any("left and right in 10 frames" in sentence for sentence in page.summary)
-    assert any(note.startswith("Cuts") for note in page.notes)
+    assert any(sentence.startswith("Cuts") for sentence in page.summary)
     knee = next(series for series in page.series if series.name == "left knee")
     assert knee.band is not None
     assert "rendered" in knee.band_source

@@ -107,7 +107,7 @@ def test_poses_of_another_tool_are_refined_and_drawn(
     video, poses = corpus
     code, output = dance("analyze", video, "--from", poses, "--out", tmp_path, "--causal")
     assert code == 0, output
-    assert f"A person in {FRAMES} of {FRAMES} frames." in output
+    assert f"A person is seen in {FRAMES} of {FRAMES} frames." in output
     assert "The forecast for 160 ms is" in output
     assert "frames/s" in output
     written = sorted(path.name for path in tmp_path.iterdir())

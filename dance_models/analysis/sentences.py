@@ -1,0 +1,31 @@
+"""What happened in a video, in sentences for a terminal and for the page."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+
+def sentences(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Sentences about the summary of a video, without its warnings."""
+    yield f"A person is seen in {summary['frames_with_somebody']} of {summary['frames']} frames."
+    if summary["cuts"]:
+        cuts = ", ".join(f"{cut['from_s']:.2f} s" for cut in summary["cuts"])
+        yield f"Cuts, across which nothing is joined: {cuts}."
+    if summary["nobody"]:
+        gaps = ", ".join(f"{gap['from_s']:.1f}-{gap['to_s']:.1f} s" for gap in summary["nobody"])
+        yield f"Nobody is seen: {gaps}."
+    if summary["camera"]:
+        yield summary["camera"]
+    if exchanged := summary["exchanged_sides"]:
+        spans = (range(s["first_frame"], s["last_frame"] + 1) for s in exchanged)
+        count = len({frame for span in spans for frame in span})
+        yield f"The estimator had exchanged left and right in {count} frames; they are put right."
+    contacts = summary["foot_contacts"]
+    slides = [c["slide_in_torsos"] for c in contacts if c["slide_in_torsos"] is not None]
+    if slides:
+        yield (
+            f"The feet touch the floor {len(contacts)} times and slide by {np.median(slides):.2f} "
+            "torso lengths (median)."
+        )
+    yield summary["forecast_shown"]["why"]
