@@ -140,7 +140,9 @@ class ClipRuns:
     def __call__(self, clips: Sequence[str]) -> Iterator[list[StageOutcome]]:
         """Yields the outcomes of a clip as it is done.
 
-        A worker that dies fails its own clip, not the others.
+        A worker that is killed takes its pool with it, and whose clip it was at is not known. So
+        its clips are made again, and when none of them got done, one of them alone: only a clip
+        whose own worker is killed then has failed.
         """
         waiting = list(clips)
         while waiting:
@@ -154,10 +156,18 @@ class ClipRuns:
                         yield future.result()
                     except BrokenProcessPool:
                         broken.append(futures[future])
-            if len(broken) == len(waiting):  # no progress: the first of them kills its worker
-                yield [self._killed(broken[0])]
+            if len(broken) == len(waiting):
+                yield self._alone(broken[0])
                 broken = broken[1:]
             waiting = broken
+
+    def _alone(self, clip: str) -> list[StageOutcome]:
+        """The outcomes of a clip that has a pool for itself."""
+        with worker_pool(1) as pool:
+            try:
+                return pool.submit(run_clip, self.request, clip).result()
+            except BrokenProcessPool:
+                return [self._killed(clip)]
 
     def _killed(self, clip: str) -> StageOutcome:
         stage = self.request.stages(partitioned=True)[0]
