@@ -2,6 +2,7 @@
 
 import json
 import logging
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -107,7 +108,7 @@ def network_facts(network: nn.Module, example: Tensor, output: Sequence[int]) ->
 
 
 def _write_onnx(poses: nn.Module, example: Tensor, path: Path) -> None:
-    with _needed("onnxscript"), _without_registration_notes():
+    with _needed("onnxscript"), _without_notes():
         import onnxscript  # noqa: F401  (torch's exporter needs it)
 
         program = torch.onnx.export(
@@ -177,12 +178,14 @@ def _needed(package: str) -> Iterator[None]:
 
 
 @contextmanager
-def _without_registration_notes() -> Iterator[None]:
-    """The exporter names every operator of a package that is not installed and not needed."""
+def _without_notes() -> Iterator[None]:
+    """Notes on operators of packages that are not installed, and on torch's own old names."""
     logger = logging.getLogger(_REGISTRATION)
     before = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
     finally:
         logger.setLevel(before)
