@@ -1,6 +1,7 @@
 """Exported files answer as the networks do; what cannot be exported says why."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,7 @@ def test_what_cannot_be_written_is_refused_and_nothing_is_left(
 ) -> None:
     with pytest.raises(InputError, match="no format 'gguf'"):
         write_network(shipped.PREDICTION, tmp_path / "a", ["gguf"])
-    monkeypatch.setitem(__import__("sys").modules, "safetensors.torch", None)
+    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
     with pytest.raises(InputError, match=r"safetensors is not installed.*\[export\]"):
         write_network(shipped.PREDICTION, tmp_path / "b", ["safetensors"])
     assert not list(tmp_path.rglob("*.safetensors*"))
