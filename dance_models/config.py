@@ -618,3 +618,16 @@ class ComparisonConfig:
     other_order: float = 0.25  # share of frames with left and right the other way, likewise
     range_margin: float = 15.0  # degrees beyond a range that a hint needs, above the floor
     range_share: float = 0.02  # of the times left out at either end of a range
+
+
+@dataclass(frozen=True)
+class ServingConfig:
+    """What the HTTP server takes, and for how long it works (docs/usage/serving.md)."""
+
+    most_frames: int = 9000  # of a track or a video: five minutes at 30 frames/s
+    most_body_mb: float = 8.0  # of a request with a track, 10^6 bytes
+    most_video_mb: float = 200.0  # of a video, likewise
+    workers: int = 2  # tracks that are worked on at once, one thread each
+    track_s: float = 30.0  # s that a request with a track may take, its waiting included
+    video_s: float = 600.0  # s that the estimator may work on a video
+    largest_px: float = 100_000.0  # of a coordinate, to either side

@@ -14,6 +14,7 @@ from pipelines.commands.clean import clean
 from pipelines.commands.compare import compare
 from pipelines.commands.demo import demo
 from pipelines.commands.evaluate import evaluate
+from pipelines.commands.export import export
 from pipelines.commands.export_frames import export_frames
 from pipelines.commands.formats import formats
 from pipelines.commands.lineage import lineage
@@ -44,7 +45,7 @@ def make_app() -> typer.Typer:
     app.callback()(_dance)
     commands: list[Callable[..., None]] = [
         *(run, status, tables, demo, evaluate, analyze, compare, promote, rollback, lineage),
-        *(export_frames, formats, ui, serve, backup, restore, bench, clean, verify),
+        *(export, export_frames, formats, ui, serve, backup, restore, bench, clean, verify),
     ]
     for command in commands:
         app.command()(command)

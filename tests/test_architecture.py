@@ -55,6 +55,7 @@ LAYERS = {
         "report",
         "analysis",
         "comparison",
+        "serving",
         "quality",
         "demo",
         "rendered",

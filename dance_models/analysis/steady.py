@@ -7,14 +7,26 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from dance_models.analysis.refining import refine_long
+from dance_models.config import JointDefinition
 from dance_models.data.pose_runs import PoseRun
 from dance_models.evaluation.recursive_filters import one_euro
+from dance_models.nets.build import Refiner
 
 # Chosen on the validation clips of the five folds of the rendered corpus, on poses that each fold's
 # network had refined: PCK@0.05 72.4 without it and 72.8 with it, jitter at rest 1.74 and 0.50 % of
 # the torso a frame squared, in motion 2.66 and 1.68. The usual cutoff of 1 Hz for the speed lags
 # behind a dancer's: with it a swing of 2 Hz is moved by up to 15 % of its size.
 STEADY: Final[Mapping[str, float]] = {"min_cutoff": 3.0, "beta": 10.0, "d_cutoff": 6.0}
+
+
+def refine_steadily(model: Refiner, run: PoseRun, joints: JointDefinition) -> NDArray[np.float32]:
+    """As :func:`~dance_models.analysis.refining.refine_long`, then steadied.
+
+    A causal network's poses stay as they are: steadying them would take later frames.
+    """
+    poses = refine_long(model, run, joints)
+    return poses if model.config.causal else steadied(run, poses)
 
 
 def steadied(run: PoseRun, poses: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from dance_models.analysis.ahead import ahead
 from dance_models.analysis.camera import WIDTH, CameraMotion, CameraPath
 from dance_models.analysis.cuts import with_cuts
 from dance_models.analysis.refining import refine_long
-from dance_models.analysis.steady import steadied
+from dance_models.analysis.steady import refine_steadily
 from dance_models.config import JointDefinition
 from dance_models.data.exchanged_sides import Span, undo_exchanges
 from dance_models.data.forecast_windows import FUTURE, GRID_S, OBSERVED, fill_missing, resample
@@ -170,13 +170,12 @@ def poses_of(seen: Seen, networks: Networks, joints: JointDefinition = "estimato
     forecasts: list[tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]] = []
     for start, stop in stretches:
         piece = slice_run(run, start, stop)
-        sides, exchanged = _with_sides_restored(piece, networks.refiner)
+        sides, exchanged = with_sides_restored(piece, networks.refiner)
         spans += [Span(s.part, start + s.start, start + s.stop) for s in exchanged]
         for name in ("estimate", "score", "landmarks"):
             getattr(restored, name)[start:stop] = getattr(sides, name)
-        fine = refine_long(networks.refiner, sides, joints)
-        refined[start:stop] = fine if networks.refiner.config.causal else steadied(sides, fine)
-        anchor, observed, future = _forecasts(piece, networks, joints)
+        refined[start:stop] = refine_steadily(networks.refiner, sides, joints)
+        anchor, observed, future = forecasts_of(piece, networks, joints)
         forecasts.append((anchor + start, observed, future))
     anchors, observed, future = (np.concatenate(parts) for parts in zip(*forecasts, strict=True))
     return VideoPoses(
@@ -191,7 +190,7 @@ def poses_of(seen: Seen, networks: Networks, joints: JointDefinition = "estimato
     )
 
 
-def _with_sides_restored(run: PoseRun, refiner: Refiner) -> tuple[PoseRun, tuple[Span, ...]]:
+def with_sides_restored(run: PoseRun, refiner: Refiner) -> tuple[PoseRun, tuple[Span, ...]]:
     """The run as the network refines it, and the spans that were exchanged, in its frames."""
     if not refiner.config.undo_exchanges:
         return run, ()
@@ -199,17 +198,22 @@ def _with_sides_restored(run: PoseRun, refiner: Refiner) -> tuple[PoseRun, tuple
     return restored, tuple(exchanges.spans())
 
 
-def _forecasts(
-    run: PoseRun, networks: Networks, joints: JointDefinition
+def forecasts_of(
+    run: PoseRun,
+    networks: Networks,
+    joints: JointDefinition,
+    anchor: NDArray[np.int64] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
     """Anchors (N,), what is observed up to each (N, 27, J, 2) and what follows (N, 10, J, 2).
 
-    The observed poses are refined by a causal network, once: each follows from the frames up to
-    it, so that no forecast sees what comes after its anchor.
+    ``anchor`` are frames of the run, by default those a tenth of a second apart with a whole second
+    before them. The observed poses are refined by a causal network, once: each follows from the
+    frames up to it, so that no forecast sees what comes after its anchor.
     """
-    seen, _ = _with_sides_restored(run, networks.observer)
+    seen, _ = with_sides_restored(run, networks.observer)
     poses = refine_long(networks.observer, seen, joints)
-    anchor = _anchors(run.time_s)
+    if anchor is None:
+        anchor = _anchors(run.time_s)
     observed = np.zeros((len(anchor), OBSERVED, *poses.shape[1:]), np.float32)
     future = np.zeros((len(anchor), FUTURE, *poses.shape[1:]), np.float32)
     for first in range(0, len(anchor), _BATCH):

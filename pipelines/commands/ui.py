@@ -1,5 +1,6 @@
 """``dance ui``: Dagster's web server and daemon and MLflow's UI side by side, loopback only."""
 
+import errno
 import os
 import socket
 import sys
@@ -137,8 +138,8 @@ def serve(
     from pipelines.storage.store import open_instance
     from pipelines.web.terminal import LOGS
 
-    _check_port(dagster_port, "--dagster-port")
-    _check_port(mlflow_port, "--mlflow-port")
+    check_port(dagster_port, "--dagster-port")
+    check_port(mlflow_port, "--mlflow-port")
     found = addresses_of_ports(os.environ, dagster_port, mlflow_port)
     prepare(store, found, out)
     _print_addresses(store, found, out)
@@ -219,13 +220,17 @@ def _servers(store: "Store", commands: Mapping[str, Sequence[str]], out: Console
     return [server(name) for name in PARTS]
 
 
-def _check_port(port: int, option: str) -> None:
+def check_port(port: int, option: str, host: str = "127.0.0.1") -> None:
+    """Raise InputError when this machine cannot listen there."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do
         try:
-            listener.bind(("127.0.0.1", port))
+            listener.bind((host, port))
         except OSError as error:
+            what = f"port {port} is taken"
+            if error.errno != errno.EADDRINUSE:
+                what = f"nothing can listen on port {port} of {host}"
             raise InputError(
-                f"port {port} is taken ({error.strerror})",
+                f"{what} ({error.strerror})",
                 hint=f"End what uses it, or choose another port with {option}",
             ) from error

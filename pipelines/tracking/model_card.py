@@ -11,6 +11,7 @@ from dance_models.evaluation.gate import CANDIDATE, MEASURES, Decision
 from dance_models.skeleton import DANCE_14
 from dance_models.text import markdown_code, markdown_text
 from pipelines.tracking.lineage_record import Record
+from pipelines.tracking.pixel_models import PIXEL_MODEL_TAG
 from pipelines.tracking.registry import PROFILE_TAG
 
 INTENDED_USE: Final = "Intended use"
@@ -38,6 +39,17 @@ pixels.""",
 }
 JOINTS: Final = f"""Joints, in this order, left and right being the dancer's: \
 {", ".join(f"{number} {name}" for number, name in enumerate(DANCE_14.names))}."""
+_COLUMNS: Final = """A request is a table with a row for each frame, and the columns `time_s` \
+(seconds, growing), `JOINT_x` and `JOINT_y` (pixels, y down; null where missing) for each joint \
+above and, for all of them or none, `JOINT_score` (0..1)."""
+PIXELS: Final = {
+    "recognition": f"""{_COLUMNS} The answer has the same columns without scores, refined; null \
+where nobody was seen for half a second. The parameter `joints` is `estimator` (errors are \
+repaired, joints stay as the estimator defines them) or `annotation`.""",
+    "prediction": f"""{_COLUMNS} The answer has ten rows: `ahead_ms` (40 to 400, after the last \
+row with a joint), `JOINT_x` and `JOINT_y`. It needs 1.04 s without a gap. Poses are forecast as \
+they are given: refine them first.""",
+}
 MISSING: Final = {
     "recognition": """A joint that was not found in a frame has the position it had in the frame \
 before (before it was first found: the one it had then; never found: the pelvis), with \
@@ -85,6 +97,7 @@ def render_card(facts: CardFacts) -> str:
         f"## Input and output\n\n{markdown_code(facts.signature)}\n\n{INPUT[facts.task]}\n\n"
         f"{JOINTS}\n\n{MISSING[facts.task]}\n",
         _example_section(facts),
+        _pixels_section(facts),
         _scores_section(facts),
         _data_section(facts),
         f"## Limits\n\n{LIMITS}\n",
@@ -118,6 +131,20 @@ def _example_section(facts: CardFacts) -> str:
         for row in example["joints"]
     ]
     return "\n".join([*lines, ""])
+
+
+def _pixels_section(facts: CardFacts) -> str:
+    """How to serve the network so that it takes tracks in pixels."""
+    model = facts.tags.get(PIXEL_MODEL_TAG)
+    if model is None:
+        return "## In pixels\n\nNone: an earlier version logged this model.\n"
+    command = f"mlflow models serve -m models:/{model} --env-manager local -p PORT"
+    return (
+        f"## In pixels\n\nThe same weights as a model that takes a track of any length: "
+        f"{markdown_code(command)} with `MLFLOW_TRACKING_URI` as that of this registry. "
+        f"{PIXELS[facts.task]} `serving_input_example.json` in that model's folder is a request, "
+        f"sent as above.\n"
+    )
 
 
 def _scores_section(facts: CardFacts) -> str:

@@ -56,6 +56,14 @@ def candidate_asset(task: str, assets: Container[str]) -> str:
     return fine_tuned if fine_tuned and fine_tuned in assets else NETWORK_OF_TASK[task]
 
 
+def task_of_candidate(asset: str) -> str | None:
+    """The task that a training may be the candidate of; None where it is never registered."""
+    for task in MODELS:
+        if asset in {NETWORK_OF_TASK[task], FINE_TUNED_OF_TASK.get(task)}:
+            return task
+    return None
+
+
 class Registry:
     """The registered model of one task."""
 

@@ -25,6 +25,8 @@ from dance_models.training.resume import discard_damaged
 from pipelines.processes import EXIT_INTERRUPTED, TRAINING_STOP_S, stop_on_signals
 from pipelines.storage.locks import file_lock, owned
 from pipelines.storage.store import Store
+from pipelines.tracking.pixel_models import log_pixel_model
+from pipelines.tracking.registry import task_of_candidate
 from pipelines.tracking.tracker import EXAMPLE, Tracker, short_digest
 from pipelines.training.child_error import write_error
 from pipelines.training.finished import finished_result, write_result
@@ -106,7 +108,8 @@ def _train_folds(
 def _log_model(job: dict[str, Any], result: TrainingResult, runs: Sequence[PoseRun]) -> str:
     """Log the best weights as a pt2 model with signature, and both checkpoints as artifacts.
 
-    The example request is of the ``runs``.
+    The example request is of the ``runs``. A network that may be registered is logged a second
+    time, as a model that takes pixels.
     """
     import mlflow
     import mlflow.data.meta_dataset
@@ -130,6 +133,9 @@ def _log_model(job: dict[str, Any], result: TrainingResult, runs: Sequence[PoseR
         signature=infer_signature(example.numpy(), output),
         pip_requirements=["torch==2.13.0", "numpy"],
     )
+    task = task_of_candidate(job["asset"])
+    if task is not None:
+        log_pixel_model(job["asset"], result.best, runs, task)
     return str(info.model_id)
 
 

@@ -16,30 +16,38 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+JSON: Final = "application/json"
 LOOPBACK: Final = ("127.0.0.1", "localhost")
 # Methods that change nothing, except where GraphQL is asked to.
 READING: Final = ("GET", "HEAD", "OPTIONS")
 OWN_SITE: Final = ("same-origin", "none")  # none: typed by the person
 
 
-def guarded(app: ASGIApp, allowed_hosts: Sequence[str] = ()) -> ASGIApp:
-    """``app`` behind the guard; ``allowed_hosts`` are names beside those of this machine."""
+def guarded(
+    app: ASGIApp, allowed_hosts: Sequence[str] = (), media_types: Sequence[str] = (JSON,)
+) -> ASGIApp:
+    """``app`` behind the guard; ``allowed_hosts`` are names beside those of this machine.
+
+    ``media_types`` are what may be posted. None of them may be one that a page of another site can
+    send without asking: text/plain and the two of forms.
+    """
     hosts = [*LOOPBACK, *allowed_hosts]
-    return TrustedHostMiddleware(OwnSiteOnly(app), allowed_hosts=hosts, www_redirect=False)
+    own = OwnSiteOnly(app, media_types)
+    return TrustedHostMiddleware(own, allowed_hosts=hosts, www_redirect=False)
 
 
 class OwnSiteOnly:
     """Refuses changes that come from other sites; the host name was checked before."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, media_types: Sequence[str] = (JSON,)) -> None:
+        self.app, self.media_types = app, media_types
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it with what is wrong with it."""
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        wrong = refusal(scope)
+        wrong = refusal(scope, self.media_types)
         if wrong is None:
             await self.app(scope, receive, _without_frames(send))
         elif scope["type"] == "websocket":  # closed before it is accepted: a 403
@@ -50,7 +58,7 @@ class OwnSiteOnly:
             await PlainTextResponse(f"{reason}\n", status)(scope, receive, send)
 
 
-def refusal(scope: Scope) -> tuple[int, str] | None:
+def refusal(scope: Scope, media_types: Sequence[str] = (JSON,)) -> tuple[int, str] | None:
     """Status and reason why a request is refused, None when it is not."""
     headers = Headers(scope=scope)
     method = "WEBSOCKET" if scope["type"] == "websocket" else scope["method"]
@@ -60,8 +68,10 @@ def refusal(scope: Scope) -> tuple[int, str] | None:
         return None
     if not _own_site(headers):
         return 403, "This request comes from another site; open the page of this server instead"
-    if method == "POST" and _media_type(headers) != "application/json":
-        return 415, "Send JSON, with Content-Type: application/json"
+    if method == "POST" and _media_type(headers) not in media_types:
+        if tuple(media_types) == (JSON,):
+            return 415, "Send JSON, with Content-Type: application/json"
+        return 415, f"Send one of these, named as Content-Type: {', '.join(media_types)}"
     return None
 
 

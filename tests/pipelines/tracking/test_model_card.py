@@ -5,11 +5,12 @@ import polars as pl
 from dance_models.evaluation.gate import CANDIDATE, Criterion, Decision
 from dance_models.evaluation.scores import PREDICTION_SCORES
 from pipelines.tracking.model_card import CardFacts, render_card
+from pipelines.tracking.pixel_models import PIXEL_MODEL_TAG
 
 HOSTILE = "<b>x</b> ![p](http://a) | *e* \x1b[2J `c`"
 
 
-def _card() -> str:
+def _card(**tags: str) -> str:
     row = {
         "method": CANDIDATE, "input": "annotated", "style": HOSTILE, "metric": "mpjpe_torso",
         "horizon_ms": 80, "value": 5.0, "n_clips": 1, "n_takes": 1, "n_windows": 1,
@@ -19,7 +20,7 @@ def _card() -> str:
     facts = CardFacts(
         task="prediction",
         title="a title",
-        tags={"dance/profile": HOSTILE, "git_commit": HOSTILE},
+        tags={"dance/profile": HOSTILE, "git_commit": HOSTILE, **tags},
         parameters={"estimator.path": HOSTILE},
         record={"clips": {"c": clip}, "tables": {}},
         corpus=HOSTILE,
@@ -47,3 +48,10 @@ def test_names_from_outside_are_neither_html_nor_links_nor_cells() -> None:
     rows = [line for line in card.splitlines() if line.startswith("| &lt;b&gt;")]
     cells = [line.replace("\\|", "").count("|") for line in rows]
     assert cells == [4, 5]  # of the scores, and of the data
+
+
+def test_the_card_names_the_model_that_takes_pixels() -> None:
+    card = _card(**{PIXEL_MODEL_TAG: "m-12"})
+    assert "`mlflow models serve -m models:/m-12 --env-manager local -p PORT`" in card
+    assert "`JOINT_x`" in card
+    assert "mlflow models serve" not in _card()

@@ -11,10 +11,13 @@ import torch
 from mlflow.exceptions import MlflowException
 from registry_case import ASSET, Case, gate
 
+from dance_models.inference.loading import load_forecaster
+from dance_models.serving.tracks import forecast_given
 from dance_models.tables import file_digest
 from dance_models.training.loop import TrainingResult
 from dance_models.training.synthetic import synthetic_runs
 from pipelines.tracking.model_digest import model_digest
+from pipelines.tracking.pixel_models import PIXEL_MODEL_TAG
 from pipelines.tracking.promotion_gate import PROMOTED, run_gate
 from pipelines.tracking.tracker import MLFLOW_ENVIRONMENT, Tracker
 from pipelines.training.child import _log_model
@@ -45,6 +48,26 @@ def test_a_version_loads_without_pickle(case: Case) -> None:
     model = mlflow.pyfunc.load_model(f"models:/{case.registry.name}/{number}")
     assert np.shape(model.predict(np.zeros((2, 27, 14, 2), np.float32))) == (2, 10, 14, 2)
     assert (case.tracker.model_folder(model_id) / "data" / "model.pt2").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("restricted")
+def test_a_training_logs_a_model_that_takes_pixels(case: Case) -> None:
+    """Without pickle; it answers its own example, and says what is wrong with other tables."""
+    log_model(case)
+    run = case.tracker.client.get_run(case.store.run_id(ASSET))
+    model = mlflow.pyfunc.load_model(f"models:/{run.data.tags[PIXEL_MODEL_TAG]}")
+    table = model.input_example
+    forecast = model.predict(table)
+    assert forecast["ahead_ms"].tolist() == list(range(40, 401, 40))
+    best = case.tracker.artifact(run.info.run_id, "checkpoints/best.pt")
+    track = synthetic_runs(2, 60)[0]
+    given = forecast_given(load_forecaster(best), track)
+    np.testing.assert_allclose(
+        forecast.iloc[:, 1:].to_numpy().reshape(10, 14, 2), given.poses, atol=0.01
+    )
+    with pytest.raises(MlflowException, match="neck_x"):
+        model.predict(table.drop(columns="neck_x"))
 
 
 @pytest.mark.slow

@@ -1,0 +1,1 @@
+"""Networks for callers from outside: tracks in pixels, checked, of any length."""

@@ -1,0 +1,65 @@
+"""A video that somebody sends: seen, refined and forecast as ``dance analyze`` does."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from dance_models.analysis.results import write_results
+from dance_models.analysis.video import poses_of, see_video
+from dance_models.config import EstimatorConfig, ServingConfig
+from dance_models.errors import InputError
+from dance_models.estimators.factory import make_estimator
+from dance_models.estimators.protocol import PoseEstimator
+from dance_models.inference.loading import estimator_for
+from dance_models.metrics.horizon import HORIZONS_MS
+from dance_models.serving.models import Served
+
+
+class TookTooLongError(InputError):
+    """A request took longer than it may."""
+
+
+@dataclass
+class VideoReader:
+    """Analyses one video at a time; the estimator is loaded for the first and kept."""
+
+    served: Served
+    weights: Callable[[], Path]  # the folder of the estimator's weights, fetched if need be
+    limits: ServingConfig
+    estimator: PoseEstimator | None = field(default=None)
+
+    def analysis(self, video: Path, folder: Path) -> dict[str, Any]:
+        """The JSON document of ``dance analyze`` (docs/usage/video.md); ``folder`` is for its file.
+
+        Raises VideoError for what is no video, InputError for one that is too long or in which
+        nobody is seen, TookTooLongError.
+        """
+        if self.estimator is None:
+            config = estimator_for(self.served.networks.refiner, EstimatorConfig())
+            self.estimator = make_estimator(replace(config, threads=1), self.weights(), video.stem)
+        begun, most = monotonic(), self.limits.most_frames
+
+        def check(done: int, declared: int) -> None:
+            if max(done, declared) > most:
+                raise InputError(
+                    f"the video has more than {most} frames", hint="Send it in shorter parts"
+                )
+            if monotonic() - begun > self.limits.video_s:
+                raise TookTooLongError(
+                    f"only {done} frames were done within {self.limits.video_s:g} s",
+                    hint="Send a shorter or smaller video",
+                )
+
+        seen = see_video(video, self.estimator, check)
+        poses = poses_of(seen, self.served.networks)
+        described = f"{self.estimator.name} {self.estimator.version}"
+        models = {**self.served.described, "estimator": described}
+        write_results(
+            poses, models, folder, video.stem,
+            video=None, horizon_ms=HORIZONS_MS[0], formats=(),
+        )  # fmt: skip
+        found: dict[str, Any] = json.loads((folder / f"{video.stem}.json").read_text("utf-8"))
+        return found

@@ -1,0 +1,97 @@
+"""What is done with every request to the API: its size is limited, and it is counted."""
+
+from collections.abc import Mapping
+from time import perf_counter
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+BUCKETS: Final = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # s
+OTHER: Final = "other"  # paths that there are not, under one name: they are anybody's
+
+
+class Metrics:
+    """The counters of one server, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "dance_requests", "Requests by path and status.", ("path", "status"),
+            registry=self.registry,
+        )  # fmt: skip
+        self.errors = Counter(
+            "dance_errors", "Requests that were answered with 400 or above.", ("path",),
+            registry=self.registry,
+        )  # fmt: skip
+        self.seconds = Histogram(
+            "dance_request_seconds", "Seconds from request to answer.", ("path",),
+            registry=self.registry, buckets=BUCKETS,
+        )  # fmt: skip
+        self.open = Gauge(
+            "dance_requests_open", "Requests that are being answered.", registry=self.registry
+        )
+
+
+class Counted:
+    """Counts what passes through it."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, paths: tuple[str, ...]) -> None:
+        self.app, self.metrics, self.paths = app, metrics, paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on and note its answer."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        path = scope["path"] if scope["path"] in self.paths else OTHER
+        status, begun = 500, perf_counter()
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        self.metrics.open.inc()
+        try:
+            await self.app(scope, receive, noted)
+        finally:
+            self.metrics.open.dec()
+            self.metrics.requests.labels(path, str(status)).inc()
+            self.metrics.seconds.labels(path).observe(perf_counter() - begun)
+            if status >= 400:
+                self.metrics.errors.labels(path).inc()
+
+
+class Limited:
+    """Refuses bodies that are too large: by their stated length, else when they have grown so."""
+
+    def __init__(self, app: ASGIApp, most: int, others: Mapping[str, int]) -> None:
+        self.app, self.most, self.others = app, most, others  # bytes; others by path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it with 413."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        most = self.others.get(scope["path"], self.most)
+        why = f"the body is larger than {most / 1e6:g} MB"
+        stated = Headers(scope=scope).get("content-length", "0")
+        if not stated.isdecimal() or int(stated) > most:
+            await JSONResponse({"error": why}, 413)(scope, receive, send)
+            return
+        taken = 0
+
+        async def limited() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > most:
+                raise HTTPException(413, why)
+            return message
+
+        await self.app(scope, limited, send)

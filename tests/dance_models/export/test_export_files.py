@@ -1,0 +1,62 @@
+"""Exported files answer as the networks do; what cannot be exported says why."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dance_models.analysis import shipped
+from dance_models.errors import InputError
+from dance_models.export.files import LARGEST_DIFFERENCE, write_network
+from dance_models.export.program import exportable
+from dance_models.inference.loading import load_forecaster
+from dance_models.skeleton import DANCE_14
+
+CHECKPOINTS = (shipped.RECOGNITION, shipped.RECOGNITION_CAUSAL, shipped.PREDICTION)
+
+
+@pytest.mark.parametrize("checkpoint", CHECKPOINTS, ids=lambda path: path.stem)
+def test_weights_are_those_of_the_network(checkpoint: Path, tmp_path: Path) -> None:
+    safetensors = pytest.importorskip("safetensors.torch")
+    files = write_network(checkpoint, tmp_path, ["safetensors"])
+    assert [file.name for file in files] == ["model.safetensors", "config.json"]
+    network, _ = exportable(checkpoint)
+    network.load_state_dict(safetensors.load_file(files[0]))
+    facts = json.loads(files[1].read_text("utf-8"))
+    assert facts["joints"] == list(DANCE_14.names)
+    assert facts["causal" if "causal" in checkpoint.stem else "units"]
+    assert facts["output"]["shape"][-2:] == [14, 2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("checkpoint", CHECKPOINTS, ids=lambda path: path.stem)
+def test_onnx_and_pt2_answer_as_the_network_for_any_batch(checkpoint: Path, tmp_path: Path) -> None:
+    """1e-4 of a torso: the networks' unit is the torso's length."""
+    pytest.importorskip("onnxscript")
+    import onnxruntime
+
+    files = write_network(checkpoint, tmp_path, ["onnx", "pt2"])
+    network, example = exportable(checkpoint)
+    batch = torch.randn(7, *example.shape[1:])
+    with torch.no_grad():
+        wanted = network(batch).numpy()
+    session = onnxruntime.InferenceSession(str(files[0]), providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"poses": batch.numpy()})
+    np.testing.assert_allclose(found, wanted, atol=LARGEST_DIFFERENCE)
+    program = torch.export.load(files[1]).module()
+    np.testing.assert_allclose(program(batch).detach(), wanted, atol=LARGEST_DIFFERENCE)
+
+
+def test_what_cannot_be_written_is_refused_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match="no format 'gguf'"):
+        write_network(shipped.PREDICTION, tmp_path / "a", ["gguf"])
+    monkeypatch.setitem(sys.modules, "safetensors.torch", None)
+    with pytest.raises(InputError, match=r"safetensors is not installed.*\[export\]"):
+        write_network(shipped.PREDICTION, tmp_path / "b", ["safetensors"])
+    assert not list(tmp_path.rglob("*.safetensors*"))
+    assert load_forecaster(shipped.PREDICTION)
