@@ -70,7 +70,7 @@ def file_pictures(path: Path) -> Iterator[bytes]:
 
 
 def camera_pictures(number: int) -> Iterator[bytes]:
-    """The frames of a camera of this machine as JPEG. Raises InputError when it cannot be opened."""
+    """The frames of a camera of this machine as JPEG. Raises InputError when it fails."""
     import cv2
 
     camera: Any = cv2.VideoCapture(number)
