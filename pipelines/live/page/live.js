@@ -4,6 +4,7 @@
 
 const KEPT = 200;            // frames that the figures are of
 const QUICK_MS = 30;         // a server that needs less gets the next frame while it works
+const JUDGED = 60;           // errors before it is judged whether the forecast helps
 const LATE_MS = 1500;        // an older pose is not drawn
 const STEP_MS = 40;          // between the poses of a forecast
 const SEND_AT_MOST_HZ = 31;
@@ -164,9 +165,13 @@ function openLive() {
 
 // --- drawing -----------------------------------------------------------------------------------
 
+function mean(k) { return state.errors.reduce((a, e) => a + e[k], 0) / state.errors.length; }
+
+// Whether the forecast is nearer to what was then observed than the pose that it was made from.
+function helps() { return state.errors.length < JUDGED || mean(1) < mean(2); }
+
 function poseAt(answer, delay) {
   const curve = answer.curve;
-  if (!curve || !$("ahead").checked) return answer.pose;
   const place = Math.min(Math.max(delay / STEP_MS, 0), curve.length - 1);
   const low = Math.min(Math.floor(place), curve.length - 2), share = place - low;
   return curve[low].map((p, j) => p.map((v, k) => v + share * (curve[low + 1][j][k] - v)));
@@ -182,13 +187,14 @@ function draw() {
   pen.drawImage(shown, 0, 0, width, height);
   const answer = state.answer, now = performance.now();
   if (!answer || !answer.pose || now - answer.capture > LATE_MS) return;
-  const pose = poseAt(answer, now - answer.capture);
+  const forecast = answer.curve && $("ahead").checked && helps();
+  const pose = forecast ? poseAt(answer, now - answer.capture) : answer.pose;
   const scale = width / answer.size[0], thick = Math.max(2, height / 130);
   pen.lineWidth = thick;
   pen.lineCap = "round";
   for (const [a, b] of state.about.edges) {
     pen.globalAlpha = 0.35 + 0.65 * Math.min(answer.score[a], answer.score[b]);
-    pen.strokeStyle = answer.curve ? "#35e08a" : "#ffb437";
+    pen.strokeStyle = forecast ? "#35e08a" : "#ffb437";
     pen.beginPath();
     pen.moveTo(pose[a][0] * scale, pose[a][1] * scale);
     pen.lineTo(pose[b][0] * scale, pose[b][1] * scale);
@@ -235,10 +241,11 @@ function report() {
     return row;
   }));
   if (!state.errors.length) return;
-  const mean = (k) => state.errors.reduce((a, e) => a + e[k], 0) / state.errors.length;
   $("horizon").textContent = ms(mean(0));
   $("forecast").textContent = percent(mean(1));
   $("still").textContent = percent(mean(2));
+  $("verdict").textContent = helps() ? "" :
+    "The forecast is no better than standing still here: the last observed pose is drawn, in amber.";
 }
 
 // --- start and stop ----------------------------------------------------------------------------
