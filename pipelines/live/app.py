@@ -38,6 +38,7 @@ FILES: Final = {
 HEADER: Final = struct.Struct("<dd")  # capture and measured delay, ms
 LARGEST_FRAME: Final = 2 * 2**20  # bytes
 LEAST_INTERVAL_S: Final = 1 / 120  # a frame that comes sooner is left out
+RELOADED_TRIES: Final = 10  # tenths of a second
 IN_USE: Final = 4001  # WebSocket codes for applications begin at 4000
 SOURCE_ENDED: Final = 4002
 HEADERS: Final = {
@@ -145,7 +146,11 @@ def _file(path: Path, kind: str) -> Callable[[], Response]:
 
 async def _serve_frames(socket: WebSocket, live: Live) -> None:
     await socket.accept()
-    if live.busy:
+    for _ in range(RELOADED_TRIES):  # a page that is loaded again: its old self is just leaving
+        if not live.busy:
+            break
+        await asyncio.sleep(0.1)
+    else:
         await socket.close(IN_USE, "another page is live already")
         return
     live.busy = True
