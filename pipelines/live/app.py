@@ -171,10 +171,8 @@ async def _serve_frames(socket: WebSocket, live: Live) -> None:
         pass
     finally:
         answering.cancel()
-        with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
-            await answering
-        # A frame that is being looked at is finished first.
-        await asyncio.get_running_loop().run_in_executor(live.pool, live.chain.restart)
+        # After the frame that is being looked at; not awaited, since this task may be cancelled.
+        live.pool.submit(live.chain.restart)
         live.busy = False
 
 
