@@ -35,7 +35,7 @@ def live(
         str, typer.Option(help="Loopback address to listen on: 127.0.0.1 or localhost.")
     ] = "127.0.0.1",
     mirrored_pass: Annotated[
-        bool, typer.Option(help="Also look at each mirrored picture: slower, a little more exact.")
+        bool, typer.Option(help="Also look at each mirrored picture, in twice the time.")
     ] = False,
     joints: common.JointsOption = "estimator",
     cache: CacheOption = None,
