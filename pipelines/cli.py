@@ -18,6 +18,7 @@ from pipelines.commands.export import export
 from pipelines.commands.export_frames import export_frames
 from pipelines.commands.formats import formats
 from pipelines.commands.lineage import lineage
+from pipelines.commands.live import live
 from pipelines.commands.promote import promote
 from pipelines.commands.rollback import rollback
 from pipelines.commands.run import run
@@ -44,7 +45,7 @@ def make_app() -> typer.Typer:
     )
     app.callback()(_dance)
     commands: list[Callable[..., None]] = [
-        *(run, status, tables, demo, evaluate, analyze, compare, promote, rollback, lineage),
+        *(run, status, tables, demo, evaluate, analyze, compare, live, promote, rollback, lineage),
         *(export, export_frames, formats, ui, serve, backup, restore, bench, clean, verify),
     ]
     for command in commands:

@@ -114,7 +114,7 @@ def see_video(
             if progress is not None:
                 progress(len(found), stream.declared)
     probe = stream.probe
-    run = _as_run(path.stem, probe.size, probe.time_s, found)
+    run = as_run(path.stem, probe.size, probe.time_s, found)
     filmed = camera.path() if camera is not None else None
     return Seen(run, np.array(cuts, np.int64), tuple(probe.warnings), filmed, stream.start_s, rate)
 
@@ -142,7 +142,7 @@ def see_track(
     picture = np.broadcast_to(np.uint8(0), (size[1], size[0], 3))
     estimator.start_run()
     found = [estimator.estimate(picture, frame) for frame in range(frames)]
-    return Seen(_as_run(name, size, np.arange(frames) / fps, found), np.zeros(0, np.int64))
+    return Seen(as_run(name, size, np.arange(frames) / fps, found), np.zeros(0, np.int64))
 
 
 # --- refining and forecasting -----------------------------------------------------------------
@@ -244,12 +244,13 @@ def seen_stretches(
     return [(int(part[0]), int(part[-1]) + 1) for part in parts if len(part) > 1]
 
 
-def _as_run(
+def as_run(
     clip: str,
     size: tuple[int, int],
     time_s: NDArray[np.float64],
     found: Iterable[PoseEstimate | None],
 ) -> PoseRun:
+    """The estimates of T frames of ``size`` (width, height) at ``time_s`` (T,), NaN for nobody."""
     seen = stacked(list(found))
     count = len(seen.keypoints)
     return PoseRun(

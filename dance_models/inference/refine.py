@@ -159,6 +159,38 @@ def _refine(
     return parts
 
 
+@torch.no_grad()
+def refine_last(model: Refiner, runs: Sequence[PoseRun]) -> NDArray[np.float32]:
+    """The last frame of each prepared run by a causal network alone, (R, J, D) pixels.
+
+    One window a run, in one batch: what :func:`refine_runs` gives for that frame before the
+    joints' definition is taken out of it, without refining the frames before it. ``runs`` are those
+    of :func:`prepared_runs`. NaN when nobody was seen up to that frame. Raises ValueError for a
+    network that is not causal.
+    """
+    config, skeleton = model.config, model.skeleton
+    if not config.causal:
+        raise ValueError("only a causal network refines a frame without those after it")
+    flipped = [mirrored_run(run, skeleton) for run in runs] if config.test_mirror else []
+    frames = refine_frames([*runs, *flipped], config, skeleton)
+    every = window_indices(frames, config.window, causal=True)
+    windows = every[frames.start[1:] - 1]
+    last, at = reference_frame(config), windows[:, -1]
+    poses = np.concatenate(list(_refined_windows(model, frames, windows)))[:, last]
+    pixels = (poses + frames.centre[at][:, None]) * frames.scale[at][:, None, None]
+    straight = pixels[: len(runs)]
+    if flipped:
+        mirrored = [
+            mirror_keypoints(pose, run.width, skeleton=skeleton)
+            for run, pose in zip(runs, pixels[len(runs) :], strict=True)
+        ]
+        straight = (straight + np.stack(mirrored)) / 2
+    pieces = zip(frames.start[: len(runs)], frames.start[1:], strict=False)
+    nobody = [not (frames.observed[first:stop] > 0).any() for first, stop in pieces]
+    straight[nobody] = np.nan
+    return straight.astype(np.float32)
+
+
 def _refined_windows(
     model: Refiner, frames: RefineFrames, windows: NDArray[np.int64]
 ) -> Iterator[NDArray[np.float32]]:

@@ -1,0 +1,1 @@
+"""Poses of frames that come one by one."""

@@ -1,0 +1,137 @@
+"""``dance live``: a local page that draws the skeleton onto the dancer, now."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from dance_models.config import JointDefinition
+from dance_models.errors import InputError
+from pipelines.commands import common
+from pipelines.commands.analyze import CacheOption
+from pipelines.shown import shown
+
+if TYPE_CHECKING:
+    from dance_models.live.chain import LiveChain
+    from pipelines.live.app import Live
+
+PORT: Final = 8765
+SHUTDOWN_S: Final = 2  # for open pages: their connections never end by themselves
+
+
+def live(
+    camera: Annotated[
+        int | None,
+        typer.Option(min=0, help="Number of a camera of this machine, not the browser's."),
+    ] = None,
+    video: Annotated[
+        Path | None, typer.Option(help="A video in place of a camera, over and over.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the page.")] = PORT,
+    host: Annotated[
+        str, typer.Option(help="Loopback address to listen on: 127.0.0.1 or localhost.")
+    ] = "127.0.0.1",
+    mirrored_pass: Annotated[
+        bool, typer.Option(help="Also look at each mirrored picture, in twice the time.")
+    ] = False,
+    joints: common.JointsOption = "estimator",
+    cache: CacheOption = None,
+    debug: common.DebugOption = False,
+) -> None:
+    """Open a page that draws refined and forecast poses onto the camera's picture."""
+    with common.reported(debug):
+        source, described = _source(camera, video)
+        _check(host, port)
+        chain = _chain(joints, cache, mirrored_pass=mirrored_pass)
+        common.console().print(
+            f"Open http://{shown(host)}:{port} in a browser; Ctrl-C ends it.", soft_wrap=True
+        )
+        _serve(_shared(chain, source, described), host, port)
+
+
+def _source(
+    camera: int | None, video: Path | None
+) -> tuple[Callable[[], Iterator[bytes]] | None, str]:
+    """Where pictures come from, None for the browser. Raises InputError for no readable video."""
+    from dance_models.live.pictures import camera_pictures, file_pictures
+    from pipelines.commands.video_arguments import named_video
+
+    if camera is not None and video is not None:
+        raise InputError("--camera and --video exclude each other")
+    if video is not None:
+        if video.is_dir():
+            raise InputError("--video: this is a folder", file=video, hint="Name one video")
+        named_video(video, video.stem)
+        return partial(file_pictures, video), video.name
+    if camera is not None:
+        return partial(camera_pictures, camera), f"camera {camera} of this machine"
+    return None, "the browser's camera"
+
+
+def _check(host: str, port: int) -> None:
+    """Raise InputError for an address that others reach, or that is taken."""
+    import socket
+
+    from pipelines.web.guard import LOOPBACK
+
+    if host not in LOOPBACK:
+        raise InputError(
+            f"--host {host}: pictures of a camera are served to this machine alone",
+            hint=f"Use {' or '.join(LOOPBACK)}",
+        )
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((host, port))
+        except OSError as error:
+            raise InputError(
+                f"--port {port} cannot be used: {error.strerror}", hint="Choose another --port"
+            ) from error
+
+
+def _chain(joints: JointDefinition, cache: Path | None, *, mirrored_pass: bool) -> "LiveChain":
+    """The shipped networks and BlazePose. Raises InputError when its weights cannot be had."""
+    import os
+
+    from dance_models.analysis import shipped
+    from dance_models.config import EstimatorConfig
+    from dance_models.estimators.factory import make_estimator
+    from dance_models.live.chain import LiveChain
+    from pipelines.storage.weights import user_weights
+
+    threads = min(2, os.cpu_count() or 1)
+    estimation = replace(EstimatorConfig(), threads=threads, mirrored_pass=mirrored_pass)
+    weights = user_weights(cache).ready(
+        estimation, lambda text: common.console().print(shown(text))
+    )
+    estimator = make_estimator(estimation, weights, "live")
+    return LiveChain(estimator, shipped.networks(causal=True), joints)
+
+
+def _shared(
+    chain: "LiveChain", source: Callable[[], Iterator[bytes]] | None, described: str
+) -> "Live":
+    from dance_models.skeleton import DANCE_14
+    from pipelines.live.app import Live
+
+    return Live(chain, tuple(DANCE_14.edges), source, described)
+
+
+def _serve(live: "Live", host: str, port: int) -> None:
+    """Serve until the process is told to end."""
+    import uvicorn
+
+    from pipelines.live.app import LARGEST_FRAME, make_app
+
+    uvicorn.run(
+        make_app(live),
+        host=host,
+        port=port,
+        log_level="warning",
+        ws_max_size=LARGEST_FRAME + 1024,
+        ws_max_queue=4,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )

@@ -1,0 +1,113 @@
+"""``dance live`` in a headless browser whose camera is a file."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
+from dance_models.errors import InputError
+from dance_models.estimators.weights import fetch_weights
+from dance_models.live.pictures import encode_jpeg
+from dance_models.video.stream import ClipStream
+
+pytestmark = pytest.mark.e2e
+SECONDS = 90  # for what is waited for
+
+
+@pytest.fixture
+def camera(tmp_path: Path) -> Path:
+    """A rendered dancer as the browser's camera."""
+    (clip,) = write_demo_corpus(tmp_path, DemoCorpusConfig(clips=1, frames=90, workers=1))
+    target = tmp_path / "camera.mjpeg"
+    target.write_bytes(b"".join(encode_jpeg(f.image) for f in ClipStream(clip).frames()))
+    return target
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[str]:
+    try:
+        fetch_weights(tmp_path / "weights")
+    except InputError as error:
+        pytest.skip(f"the estimator's weights cannot be had: {error}")
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        port = int(trial.getsockname()[1])
+    command = [sys.executable, "-m", "pipelines.cli", "live", "--port", str(port)]
+    server = subprocess.Popen([*command, "--cache", str(tmp_path)], env=dict(os.environ))
+    address = f"http://127.0.0.1:{port}/"
+    deadline = time.monotonic() + SECONDS
+    while True:
+        try:
+            urllib.request.urlopen(address).close()
+            break
+        except urllib.error.URLError:
+            assert server.poll() is None and time.monotonic() < deadline
+            time.sleep(0.2)
+    yield address
+    server.send_signal(signal.SIGTERM)
+    server.wait(20)
+
+
+def browser_with(*arguments: str) -> Any:
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("there is no Chromium with its driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in ("headless", "no-sandbox", "disable-gpu", "no-first-run", *arguments):
+        options.add_argument(f"--{argument}")
+    return webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+
+
+def until(browser: Any, script: str) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not browser.execute_script(f"return {script}"):
+        assert time.monotonic() < deadline, script
+        time.sleep(0.2)
+
+
+def test_keypoints_are_drawn_on_the_camera_and_latency_is_shown(page: str, camera: Path) -> None:
+    browser = browser_with(
+        "use-fake-device-for-media-stream",
+        "use-fake-ui-for-media-stream",
+        f"use-file-for-fake-video-capture={camera}",
+    )
+    try:
+        browser.get(page)
+        until(browser, "state.drawn !== null && state.drawn.pose.length === 14")
+        until(browser, "state.drawn.curve !== null && state.errors.length > 0")
+        until(browser, "document.getElementById('median').textContent.endsWith(' ms')")
+        size = browser.execute_script("return [view.width, view.height]")
+        drawn = browser.execute_script("return state.drawn.pose")
+        assert all(-size[0] < x < 2 * size[0] and -size[1] < y < 2 * size[1] for x, y in drawn)
+        first = browser.current_window_handle
+        browser.switch_to.new_window("tab")
+        browser.get(page)
+        until(browser, "document.getElementById('words').textContent.startsWith('Another page')")
+        browser.close()
+        browser.switch_to.window(first)
+        assert browser.execute_script("return state.running")
+    finally:
+        browser.quit()
+
+
+def test_a_refused_camera_is_said(page: str) -> None:
+    browser = browser_with("deny-permission-prompts")
+    try:
+        browser.get(page)
+        until(browser, "/camera/i.test(document.getElementById('words').textContent)")
+    finally:
+        browser.quit()
