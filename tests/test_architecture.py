@@ -58,6 +58,7 @@ LAYERS = {
         "quality",
         "demo",
         "rendered",
+        "chain",
         "bench",
         "__main__",
     ),
