@@ -42,9 +42,8 @@ def doctor(
 
 def checked(cache: Path | None) -> Iterator[str]:
     """Lines on versions, encoders, weights, disk and memory; a problem begins with its colour."""
-    import av
-
     from dance_models import __version__
+    from dance_models.analysis.encode import has_encoder
     from dance_models.estimators.weights import BLAZEPOSE, MOVENET, missing_weights
     from pipelines.storage.disk import free_mb
     from pipelines.storage.weights import user_weights
@@ -52,7 +51,7 @@ def checked(cache: Path | None) -> Iterator[str]:
     packages = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
     yield f"dance {__version__}, Python {platform.python_version()}, {shown(packages)}"
     for codec, use in (("libx264", "the overlay"), ("aac", "its sound")):
-        there = codec in av.codecs_available
+        there = has_encoder(codec)
         yield f"encoder {codec}: there" if there else problem(f"no encoder {codec} for {use}")
     folder = user_weights(cache).path
     for name, source in (("BlazePose", BLAZEPOSE), ("MoveNet, for --person", MOVENET)):
