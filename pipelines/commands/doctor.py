@@ -13,7 +13,7 @@ from rich.console import Console
 
 from pipelines.commands import common
 from pipelines.commands.analyze import CacheOption
-from pipelines.shown import shown
+from pipelines.shown import saying, shown
 
 if TYPE_CHECKING:
     from dance_models.chain import Chain, ChainTimes
@@ -143,7 +143,7 @@ def both_chains(cache: Path | None, out: Console) -> dict[str, "Chain"]:
     networks = shipped.networks()
     config = EstimatorConfig(threads=min(2, processors()))
     config = estimator_for(networks.refiner, config)
-    weights = user_weights(cache).ready(config, out.print)
+    weights = user_weights(cache).ready(config, saying(out))
     fast = replace(config, mirrored_pass=False)
     return {
         "mirrored pass": Chain(networks, config, weights),
