@@ -1,15 +1,20 @@
 """The speed of the stages, as ratios and rates on a generated corpus: ``dance bench``."""
 
 import resource
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import repeat
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
+
+import numpy as np
+import torch
 
 from dance_models.config import EstimatorConfig, SamplingConfig
 from dance_models.data.sampling import frame_share, plan_runs
 from dance_models.estimators.factory import make_estimator
 from dance_models.estimators.tracks import estimate_track
+from dance_models.export.program import exportable
+from dance_models.export.timing import window_times
 from dance_models.processes import worker_pool
 from dance_models.video.decode import extract_frames, image_path
 from dance_models.video.probe import probe_clip
@@ -69,6 +74,24 @@ def bench_ingestion(
         "peak_memory_mb": own / 1024,
         "peak_memory_of_a_worker_mb": child / 1024,
     }
+
+
+def bench_windows(checkpoints: Mapping[str, Path]) -> dict[str, float]:
+    """Median ms of processor time for one window at batch 1 on one thread, by network.
+
+    As torch runs it, and as the exported program does.
+    """
+    rows = {}
+    for name, checkpoint in checkpoints.items():
+        module, example = exportable(checkpoint)
+        program = torch.export.export(
+            module, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},)
+        ).module()
+        for how, run in (("eager", module), ("exported", program)):
+            rows[f"{name}_{how}_ms"] = float(
+                np.median(window_times(run, example[:1], 1, thread_time))
+            )
+    return rows
 
 
 def bench_estimator(clip: Path, folder: Path, weights: Path, frames: int) -> float:

@@ -13,6 +13,7 @@ from pipelines.commands.bench import bench
 from pipelines.commands.clean import clean
 from pipelines.commands.compare import compare
 from pipelines.commands.demo import demo
+from pipelines.commands.doctor import doctor
 from pipelines.commands.evaluate import evaluate
 from pipelines.commands.export import export
 from pipelines.commands.export_frames import export_frames
@@ -46,7 +47,7 @@ def make_app() -> typer.Typer:
     app.callback()(_dance)
     commands: list[Callable[..., None]] = [
         *(run, status, tables, demo, evaluate, analyze, compare, live, promote, rollback, lineage),
-        *(export, export_frames, formats, ui, serve, backup, restore, bench, clean, verify),
+        *(export, export_frames, formats, ui, serve, backup, restore, doctor, bench, clean, verify),
     ]
     for command in commands:
         app.command()(command)

@@ -60,6 +60,7 @@ LAYERS = {
         "quality",
         "demo",
         "rendered",
+        "chain",
         "bench",
         "__main__",
     ),

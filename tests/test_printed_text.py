@@ -15,7 +15,17 @@ HARMLESS = ("shown", "shown_lines", "len", "sum", "duration", "tree")
 # Variables of numbers, of our own words, or of renderables that were checked where they are made.
 OWN = {
     "commands/backup.py": {"files"},
-    "commands/bench.py": {"clips", "frames", "name"},
+    "commands/bench.py": {
+        *("clips", "frames", "name", "row", "title", "size[0]", "size[1]", "CHAIN_FRAMES"),
+        "chain_table(f'{size[0]}x{size[1]}, {CHAIN_FRAMES} frames', times)",
+    },
+    "commands/chain_table.py": {
+        *("stage", "*cells", "*(f'{t.poses_ms:.1f}' for t in columns.values())"),
+        "*(f'{t.total_ms:.1f}' for t in columns.values())",
+    },
+    "commands/doctor.py": {
+        *("line", "title", "chain_table(f'rendered clip, 480x360, {frames} frames', times)"),
+    },
     "commands/export_frames.py": {"frames"},
     "commands/formats.py": {
         *("option", "', '.join(others)", "tables(known_formats())", "line"),

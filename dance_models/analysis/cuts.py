@@ -6,7 +6,7 @@ flash does. Movement of the dancer or of the camera changes the picture in many 
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from itertools import pairwise
 from typing import Final, Protocol, TypeVar
 
@@ -28,7 +28,7 @@ class _Signed(Protocol):
 Frame = TypeVar("Frame", bound=_Signed)
 
 
-def with_cuts(frames: Iterable[Frame]) -> Iterator[tuple[Frame, bool]]:
+def with_cuts(frames: Iterable[Frame]) -> Generator[tuple[Frame, bool]]:
     """Each frame, and whether a new shot begins with it. Holds ``AROUND`` frames back."""
     before: deque[NDArray[np.uint8]] = deque(maxlen=AROUND + 1)
     waiting: deque[Frame] = deque()

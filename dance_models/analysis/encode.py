@@ -21,6 +21,15 @@ _RATES: Final = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  
 _PRIMING_S: Final = 0.1  # sound may begin so long before the picture, as AAC does
 
 
+def has_encoder(name: str) -> bool:
+    """Whether the FFmpeg that is installed can encode with that codec."""
+    try:
+        av.Codec(name, "w")
+    except av.codec.codec.UnknownCodecError:
+        return False
+    return True
+
+
 class BrowserVideo:
     """A video in the making. ``notes`` says what of the sound could not be kept."""
 

@@ -62,12 +62,11 @@ def write_overlay(
     decoded a second time, since a refined pose needs later frames and no frame is held. Decoding,
     drawing and encoding are done side by side. The file is written under a temporary name.
     """
-    run, layers = poses.run, _layers(poses, horizon_ms)
-    legend = _legend((run.width, run.height), horizon_ms)
+    run, draw = poses.run, painter(poses, horizon_ms)
 
     def drawn(frames: Iterator[tuple[int, Image]]) -> Iterator[tuple[int, Image]]:
         for index, image in frames:
-            yield index, draw_frame(image, layers, index, legend)
+            yield index, draw(image, index)
 
     stream = ClipStream(video, poses.seen.rate)
     shown = ((frame.number, frame.image) for frame in stream.frames())
@@ -83,6 +82,13 @@ def write_overlay(
                 progress(index + 1, len(run))
         file.finish(float(run.time_s[-1]) + 1 / poses.seen.fps)
     return file.notes
+
+
+def painter(poses: VideoPoses, horizon_ms: int | None) -> Callable[[Image, int], Image]:
+    """What draws everything onto the picture (H, W, 3) of a frame, and changes the picture."""
+    layers = _layers(poses, horizon_ms)
+    legend = _legend((poses.run.width, poses.run.height), horizon_ms)
+    return lambda image, index: draw_frame(image, layers, index, legend)
 
 
 def _layers(poses: VideoPoses, horizon_ms: int | None) -> _Layers:

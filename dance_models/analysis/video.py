@@ -1,6 +1,7 @@
 """From a video, or from poses that were estimated elsewhere, to refined poses and forecasts."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -90,18 +91,22 @@ def see_video(
     estimator: PoseEstimator,
     progress: Progress | None = None,
     rate: float | None = None,
+    *,
+    beside: bool = True,
 ) -> Seen:
-    """Estimate every frame in one pass; a second thread decodes. At most some frames are held.
+    """Estimate every frame in one pass. At most some frames are held.
 
-    The estimator looks for the person anew after a cut. ``rate`` is the frame rate of a folder of
-    images that has none. Raises VideoError for a file that is not a readable video.
+    ``beside``: a second thread decodes meanwhile. The estimator looks for the person anew after a
+    cut. ``rate`` is the frame rate of a folder of images that has none. Raises VideoError for a
+    file that is not a readable video.
     """
     stream = ClipStream(path, rate)
     estimator.start_run()
     found: list[PoseEstimate | None] = []
     cuts: list[int] = []
     camera: CameraMotion | None = None
-    with ahead(with_cuts(stream.frames())) as frames:
+    shown = with_cuts(stream.frames())
+    with ahead(shown) if beside else closing(shown) as frames:
         for frame, cut in frames:
             if cut:
                 cuts.append(frame.number)

@@ -37,6 +37,7 @@ class PoseOptions:
     fps: float | None = None
     size: tuple[int, int] | None = None
     causal: bool = False
+    fast: bool = False
     joints: JointDefinition = "estimator"
     models: tuple[str | None, str | None] = (None, None)  # recognition, prediction
     store: str = common.DEFAULT_STORE
@@ -87,6 +88,9 @@ class PoseReader:
         )
         threads = min(2, os.cpu_count() or 1)  # two passes over each picture, side by side
         estimation = replace(estimation or EstimatorConfig(), threads=threads)
+        estimation = estimator_for(networks.refiner, estimation)
+        if options.fast:
+            estimation = replace(estimation, mirrored_pass=False)
         weights = (
             store_weights(common.opened(options.store)) if chosen else user_weights(options.cache)
         )
@@ -95,7 +99,7 @@ class PoseReader:
             console,
             networks,
             models,
-            estimator_for(networks.refiner, estimation),
+            estimation,
             weights,
         )
 
@@ -144,6 +148,7 @@ class PoseReader:
                 found = tracked_estimators(people, tracks, weights, self.estimation, finder)
             for estimator, track in zip(found, tracks or (None,), strict=True):
                 described = f"{estimator.name} {estimator.version}"
+                described += ", without the mirrored pass" if self.options.fast else ""
                 yield estimator, described, track.number if several and track else None
             return
         for track in tracks or (None,):
@@ -216,6 +221,8 @@ def check_pose_options(options: PoseOptions, *, with_video: bool) -> None:
         raise InputError("no video is given", hint="dance analyze VIDEO, or --from FILE for poses")
     if options.poses is not None and options.tracks is not None:
         raise InputError("--from and --tracks exclude each other")
+    if options.fast and (options.poses is not None or options.tracks is not None):
+        raise InputError("--fast is about our estimator, and --from and --tracks take its place")
     if options.poses is not None and not options.poses.exists():
         raise InputError("there is no such file or folder (--from)", file=options.poses)
     if options.pose_model is not None and options.poses is None and options.tracks is None:

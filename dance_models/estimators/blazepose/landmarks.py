@@ -22,6 +22,9 @@ _CELLS: Final = 64  # of the heat maps
 _POINTS: Final = 39  # 33 landmarks, 2 alignment points, 4 that are not used
 _CENTRE, _RIM = 33, 34  # the alignment points
 _VALUES: Final = 5  # x, y, z in crop pixels, visibility and presence as logits
+# Numbers of values of what is read: points, heat maps, world and presence. The model also draws the
+# person's outline, a third of its work.
+_OUTPUTS: Final = (_POINTS * _VALUES, _CELLS * _CELLS * _POINTS, _POINTS * 3, 1)
 _REACH: Final = 3  # the heat map is read in a window of 7 x 7 cells
 _MIN_PEAK: Final = 0.5  # below it the heat map does not refine
 
@@ -83,8 +86,10 @@ class LandmarkModel:
         self._mirrored_pass = mirrored_pass
         beside = mirrored_pass and threads > 1
         each = threads // 2 if beside else threads
-        self._model = LiteRtModel(weights / FILE, each)
-        self._second = LiteRtModel(weights / FILE, each) if beside else self._model
+        self._model = LiteRtModel(weights / FILE, each, outputs=_OUTPUTS)
+        self._second = (
+            LiteRtModel(weights / FILE, each, outputs=_OUTPUTS) if beside else self._model
+        )
         self._pool = ThreadPoolExecutor(1) if beside else None
 
     def find(self, image: NDArray[np.uint8], region: Region) -> Landmarks:

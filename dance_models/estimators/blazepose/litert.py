@@ -1,5 +1,6 @@
 """Running a TFLite model with LiteRT."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -7,16 +8,24 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from dance_models.errors import InputError
+from dance_models.estimators.blazepose.needed import needed_part
 from dance_models.native_output import without_native_noise
 
 
 class LiteRtModel:
     """A model with one input; its outputs are distinguished by their number of values.
 
-    ``size`` (height, width) is for a model that takes pictures of any size.
+    ``size`` (height, width) is for a model that takes pictures of any size. Of ``outputs``, numbers
+    of values, those alone are computed; None: all.
     """
 
-    def __init__(self, path: Path, threads: int, size: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        threads: int,
+        size: tuple[int, int] | None = None,
+        outputs: Collection[int] | None = None,
+    ) -> None:
         if not path.is_file():
             raise InputError(
                 "estimator weights are missing",
@@ -24,8 +33,11 @@ class LiteRtModel:
                 hint="`dance run` fetches them",
             )
         try:
+            content = path.read_bytes()
+            if outputs is not None:
+                content = needed_part(content, outputs)
             with without_native_noise():
-                self._interpreter = Interpreter(str(path), num_threads=threads)
+                self._interpreter = Interpreter(model_content=content, num_threads=threads)
                 self._input = self._interpreter.get_input_details()[0]["index"]
                 if size is not None:
                     self._interpreter.resize_tensor_input(self._input, [1, *size, 3])

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from dance_models.config import EstimatorConfig
+from dance_models.estimators.blazepose.litert import LiteRtModel
+from dance_models.estimators.blazepose.needed import needed_part
 from dance_models.estimators.blazepose.tracker import BlazePose
 from dance_models.estimators.factory import make_estimator
 from dance_models.estimators.pose_file import read_people
@@ -173,3 +175,21 @@ def test_the_dancer_who_leaves_and_comes_back(estimator, real_clips, read_frames
     assert found[:10].all()
     assert not found[32:48].any()  # 562 .. 577: the picture is empty
     assert found[70:].mean() > 0.9
+
+
+def test_leaving_out_the_outline_changes_no_number(weights) -> None:
+    path = weights / "pose_landmark_full.tflite"
+    picture = np.random.default_rng(0).random((256, 256, 3)).astype(np.float32)
+    sizes = (195, 64 * 64 * 39, 117, 1)
+    whole, part = LiteRtModel(path, 1), LiteRtModel(path, 1, outputs=sizes)
+    for model in (whole, part):
+        model.run(picture)
+    for size in sizes:
+        assert np.array_equal(whole.output(size), part.output(size))
+    assert whole.output(256 * 256).any()
+    with pytest.raises(KeyError):
+        part.output(256 * 256)
+
+
+def test_what_is_no_model_stays_as_it_is() -> None:
+    assert needed_part(b"no model at all", (1,)) == b"no model at all"
