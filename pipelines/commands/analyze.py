@@ -118,14 +118,8 @@ def analyze(
             store=store,
             cache=cache,
         )
-        wanted = Wanted(
-            out=out,
-            horizon_ms=int(horizon),
-            draw=draw,
-            debug=debug,
-            formats=_formats(formats),
-            metres_per_pixel=_scale(metres_per_pixel),
-        )
+        kinds, scale = _formats(formats), _scale(metres_per_pixel)
+        wanted = Wanted(out, int(horizon), draw, debug, kinds, scale)
         failed = _analysed(videos or [], options, wanted)
     if failed:
         raise typer.Exit(common.EXIT_FAILED)

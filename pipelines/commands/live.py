@@ -12,7 +12,7 @@ from dance_models.config import JointDefinition
 from dance_models.errors import InputError
 from pipelines.commands import common
 from pipelines.commands.analyze import CacheOption
-from pipelines.shown import shown
+from pipelines.shown import saying, shown
 
 if TYPE_CHECKING:
     from dance_models.live.chain import LiveChain
@@ -46,9 +46,7 @@ def live(
         source, described = _source(camera, video)
         _check(host, port)
         chain = _chain(joints, cache, mirrored_pass=mirrored_pass)
-        common.console().print(
-            f"Open http://{shown(host)}:{port} in a browser; Ctrl-C ends it.", soft_wrap=True
-        )
+        saying(common.console())(f"Open http://{host}:{port} in a browser; Ctrl-C ends it.")
         _serve(_shared(chain, source, described), host, port)
 
 

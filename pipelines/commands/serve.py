@@ -19,7 +19,7 @@ from pipelines.commands.ui import (
     server_commands,
     server_environment,
 )
-from pipelines.shown import shown
+from pipelines.shown import saying
 from pipelines.storage.addresses import DAGSTER_PORT, MLFLOW_PORT, addresses_of_ports
 
 if TYPE_CHECKING:
@@ -77,10 +77,8 @@ def _become_api(store: "Store | None", host: str, port: int, allowed_hosts: Sequ
 
     check_port(port, "--port", host)
     if store is not None and not store.exists():
-        where = shown(str(store.path))
-        common.console().print(
-            f"There is no store in {where}: the shipped networks are served.", soft_wrap=True
-        )
+        say = saying(common.console())
+        say(f"There is no store in {store.path}: the shipped networks are served.")
         store = None
     command = [
         sys.executable, "-m", "pipelines.web.api_server", "--host", host, "--port", str(port),
