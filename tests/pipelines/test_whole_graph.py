@@ -129,7 +129,8 @@ def test_dagster_and_mlflow_link_to_each_other(finished: Finished) -> None:
         gated = last_materialization(instance, "prediction_champion", None)
         assert gated is not None
         assert gated.metadata["version"].value == 1
-        assert "| better than zero_velocity, 400 ms |" in str(gated.metadata["decision"].value)
+        decision = str(gated.metadata["decision"].value)
+        assert "| better than zero\\_velocity, 400 ms |" in decision  # escaped for Markdown
         last = last_materialization(instance, "stga_net", None)
         assert last is not None
         assert last.metadata["mlflow_run_id"].value == json.loads(note.read_text())["run_id"]
