@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from dance_models.analysis.encode import browser_video
 from dance_models.analysis.overlay import painter, write_overlay
 from dance_models.analysis.refining import refine_long
+from dance_models.analysis.steady import refine_steadily
 from dance_models.analysis.video import Networks, VideoPoses, poses_of, see_video
 from dance_models.config import EstimatorConfig
 from dance_models.data.pose_runs import PoseRun
@@ -145,7 +146,7 @@ def _refine(poses: VideoPoses, run: PoseRun, networks: Networks, watch: Stopwatc
     for start, stop in poses.stretches:
         piece = slice_run(run, start, stop)
         with watch.stage("refine"):
-            refine_long(networks.refiner, piece, "estimator")
+            refine_steadily(networks.refiner, piece, "estimator")
             refine_long(networks.observer, piece, "estimator")
     with watch.stage("forecast"):
         forecast(networks.forecaster, poses.observed)

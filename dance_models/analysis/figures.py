@@ -63,10 +63,10 @@ def figures_of(poses: VideoPoses) -> Figures:
     """Measure everything on the poses of a video."""
     run, restored, cuts = poses.run, poses.restored, poses.seen.cuts.tolist()
     time_s, torso, path = run.time_s, median_torso(poses.refined), poses.seen.camera
-    moving = path is not None and path.verdict(time_s) == "moves"
+    moving = path if path is not None and path.verdict(time_s) == "moves" else None
     rows = {"estimate": restored.estimate, "one_euro": _smoothed(poses), "refined": poses.refined}
     marks = restored.landmarks
-    still = {name: _still(row, path if moving else None) for name, row in rows.items()}
+    still = {name: _still(row, moving) for name, row in rows.items()}
     refined, estimate = still["refined"], still["estimate"]
     rest = at_rest(refined, time_s, torso, cuts)
     before, after = angles(restored.estimate, marks), angles(poses.refined, marks)
@@ -88,7 +88,7 @@ def figures_of(poses: VideoPoses) -> Figures:
         moments=tuple(
             moments(estimate, refined, restored.score, time_s, torso, poses.exchanged, cuts)
         ),
-        contacts=foot_contacts(refined, _still(marks, path if moving else None), time_s, cuts),
+        contacts=foot_contacts(refined, _still(marks, moving), time_s, cuts),
         camera=path.words(time_s) if path is not None else "",
     )
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from dance_models.analysis.results import write_results
+from dance_models.analysis.document import summary, write_document
+from dance_models.analysis.figures import figures_of
+from dance_models.analysis.forecast_shown import check_forecasts
 from dance_models.analysis.video import poses_of, see_video
 from dance_models.config import EstimatorConfig, ServingConfig
 from dance_models.errors import InputError
@@ -57,9 +59,8 @@ class VideoReader:
         poses = poses_of(seen, self.served.networks)
         described = f"{self.estimator.name} {self.estimator.version}"
         models = {**self.served.described, "estimator": described}
-        write_results(
-            poses, models, folder, video.stem,
-            video=None, horizon_ms=HORIZONS_MS[0], formats=(),
-        )  # fmt: skip
-        found: dict[str, Any] = json.loads((folder / f"{video.stem}.json").read_text("utf-8"))
+        summed = summary(poses, check_forecasts(poses), figures_of(poses), HORIZONS_MS[0])
+        written = folder / f"{video.stem}.json"
+        write_document(written, poses, models, summed)
+        found: dict[str, Any] = json.loads(written.read_text("utf-8"))
         return found

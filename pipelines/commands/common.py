@@ -1,5 +1,6 @@
 """What the commands share: options, consoles, exit codes, and errors as one line."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -170,3 +171,13 @@ def estimator_of(
         description = str(onnx.resolve())
         return EstimatorConfig(name="onnx", person=person, onnx_description=description)
     return EstimatorConfig(person=person) if person is not None else None
+
+
+def processors() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def estimator_threads() -> int:
+    """Of the estimator: its two passes over a picture are made side by side."""
+    return min(2, processors())

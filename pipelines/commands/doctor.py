@@ -1,6 +1,5 @@
 """``dance doctor``: what this machine can do, and which options suit it."""
 
-import os
 import platform
 import tempfile
 from collections.abc import Iterator
@@ -65,7 +64,7 @@ def checked(cache: Path | None) -> Iterator[str]:
     ):
         line = f"{what}: {free:.0f} MB free"
         yield line if free >= least else problem(f"{line}, {least} MB may be needed")
-    yield f"processors: {processors()}"
+    yield f"processors: {common.processors()}"
 
 
 def _version(package: str) -> str:
@@ -78,11 +77,6 @@ def _version(package: str) -> str:
 def problem(text: str) -> str:
     """A line that stands out."""
     return f"[yellow]problem:[/] {text}"
-
-
-def processors() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _memory_mb() -> float:
@@ -110,7 +104,7 @@ def measure(out: Console, cache: Path | None, frames: int) -> None:
             f"{found.latency_ms(50):.0f} ms (median), {found.latency_ms(95):.0f} ms (p95).",
             soft_wrap=True,
         )
-    for line in advice(times["mirrored pass"], times["--fast"], processors()):
+    for line in advice(times["mirrored pass"], times["--fast"], common.processors()):
         out.print(line, soft_wrap=True)
 
 
@@ -141,7 +135,7 @@ def both_chains(cache: Path | None, out: Console) -> dict[str, "Chain"]:
     from pipelines.storage.weights import user_weights
 
     networks = shipped.networks()
-    config = EstimatorConfig(threads=min(2, processors()))
+    config = EstimatorConfig(threads=common.estimator_threads())
     config = estimator_for(networks.refiner, config)
     weights = user_weights(cache).ready(config, saying(out))
     fast = replace(config, mirrored_pass=False)

@@ -1,7 +1,6 @@
 """``dance live``: a local page that draws the skeleton onto the dancer, now."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -12,7 +11,8 @@ from dance_models.config import JointDefinition
 from dance_models.errors import InputError
 from pipelines.commands import common
 from pipelines.commands.analyze import CacheOption
-from pipelines.shown import saying, shown
+from pipelines.commands.ui import check_port
+from pipelines.shown import saying
 
 if TYPE_CHECKING:
     from dance_models.live.chain import LiveChain
@@ -71,8 +71,6 @@ def _source(
 
 def _check(host: str, port: int) -> None:
     """Raise InputError for an address that others reach, or that is taken."""
-    import socket
-
     from pipelines.web.guard import LOOPBACK
 
     if host not in LOOPBACK:
@@ -80,31 +78,19 @@ def _check(host: str, port: int) -> None:
             f"--host {host}: pictures of a camera are served to this machine alone",
             hint=f"Use {' or '.join(LOOPBACK)}",
         )
-    with socket.socket() as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            trial.bind((host, port))
-        except OSError as error:
-            raise InputError(
-                f"--port {port} cannot be used: {error.strerror}", hint="Choose another --port"
-            ) from error
+    check_port(port, "--port", host)
 
 
 def _chain(joints: JointDefinition, cache: Path | None, *, mirrored_pass: bool) -> "LiveChain":
     """The shipped networks and BlazePose. Raises InputError when its weights cannot be had."""
-    import os
-
     from dance_models.analysis import shipped
     from dance_models.config import EstimatorConfig
     from dance_models.estimators.factory import make_estimator
     from dance_models.live.chain import LiveChain
     from pipelines.storage.weights import user_weights
 
-    threads = min(2, os.cpu_count() or 1)
-    estimation = replace(EstimatorConfig(), threads=threads, mirrored_pass=mirrored_pass)
-    weights = user_weights(cache).ready(
-        estimation, lambda text: common.console().print(shown(text))
-    )
+    estimation = EstimatorConfig(threads=common.estimator_threads(), mirrored_pass=mirrored_pass)
+    weights = user_weights(cache).ready(estimation, saying(common.console()))
     estimator = make_estimator(estimation, weights, "live")
     return LiveChain(estimator, shipped.networks(causal=True), joints)
 

@@ -1,6 +1,5 @@
 """Poses of videos for the commands that take anyone's video: who is seen, by which estimator."""
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -86,8 +85,7 @@ class PoseReader:
         estimation = common.estimator_of(
             None, tracks, pose_model=options.pose_model if tracks else None
         )
-        threads = min(2, os.cpu_count() or 1)  # two passes over each picture, side by side
-        estimation = replace(estimation or EstimatorConfig(), threads=threads)
+        estimation = replace(estimation or EstimatorConfig(), threads=common.estimator_threads())
         estimation = estimator_for(networks.refiner, estimation)
         if options.fast:
             estimation = replace(estimation, mirrored_pass=False)

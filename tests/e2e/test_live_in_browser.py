@@ -1,7 +1,6 @@
 """``dance live`` in a headless browser whose camera is a file."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -9,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,19 +58,6 @@ def page(tmp_path: Path) -> Iterator[str]:
     server.wait(20)
 
 
-def browser_with(*arguments: str) -> Any:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("there is no Chromium with its driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in ("headless", "no-sandbox", "disable-gpu", "no-first-run", *arguments):
-        options.add_argument(f"--{argument}")
-    return webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-
-
 def until(browser: Any, script: str) -> None:
     deadline = time.monotonic() + SECONDS
     while not browser.execute_script(f"return {script}"):
@@ -79,7 +65,9 @@ def until(browser: Any, script: str) -> None:
         time.sleep(0.2)
 
 
-def test_keypoints_are_drawn_on_the_camera_and_latency_is_shown(page: str, camera: Path) -> None:
+def test_keypoints_are_drawn_on_the_camera_and_latency_is_shown(
+    page: str, camera: Path, browser_with: Callable[..., Any]
+) -> None:
     browser = browser_with(
         "use-fake-device-for-media-stream",
         "use-fake-ui-for-media-stream",
@@ -104,7 +92,7 @@ def test_keypoints_are_drawn_on_the_camera_and_latency_is_shown(page: str, camer
         browser.quit()
 
 
-def test_a_refused_camera_is_said(page: str) -> None:
+def test_a_refused_camera_is_said(page: str, browser_with: Callable[..., Any]) -> None:
     browser = browser_with("deny-permission-prompts")
     try:
         browser.get(page)
