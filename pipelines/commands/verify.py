@@ -12,6 +12,7 @@ import typer
 from dance_models.errors import InputError
 from pipelines.commands import common
 from pipelines.shown import shown
+from pipelines.storage.databases import connect
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -151,7 +152,7 @@ def _databases(store: "Store") -> Iterator[Damaged]:
 def _database_problem(path: Path) -> str | None:
     """What SQLite finds wrong with a database, None for nothing."""
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection:
+        with closing(connect(path)) as connection:
             found = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(1)")]
     except sqlite3.Error as error:
         return str(error)

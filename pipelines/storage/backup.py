@@ -18,6 +18,7 @@ from typing import Final
 
 from dance_models.errors import InputError
 from dance_models.tables import file_digest, write_text
+from pipelines.storage.databases import connect
 from pipelines.storage.registration import registration_lock
 from pipelines.storage.store import Store
 
@@ -149,7 +150,7 @@ def _copy(source: Path, target: Path, contents: dict[str, str], name: str) -> No
 def _copy_database(source: Path, target: Path) -> None:
     """A consistent copy of a database in use. Raises sqlite3.Error."""
     with (
-        closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)) as live,
+        closing(connect(source)) as live,
         closing(sqlite3.connect(target)) as copy,
     ):
         live.backup(copy)

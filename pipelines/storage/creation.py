@@ -16,7 +16,7 @@ import dagster as dg
 import yaml
 
 from dance_models.errors import InputError
-from pipelines.storage.databases import header_fault
+from pipelines.storage.databases import connect, damage
 
 CREATING: Final = ".creating"  # in Dagster's home: what is not complete yet
 CONFIG: Final = "dagster.yaml"
@@ -107,17 +107,18 @@ def _fault(path: Path) -> str | None:
     """Why a database cannot be used, None when it can, when it is missing or in use."""
     if not path.is_file():
         return None
-    seen = header_fault(path)
-    if seen is not None:
-        return seen
+    if not path.stat().st_size:
+        return "is empty"
+    # SQLite looks at it, not this process: closing the file here would drop the locks that other
+    # connections of this process have on it.
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as connection:
+        with closing(connect(path)) as connection:
             count = connection.execute("SELECT count(*) FROM alembic_version").fetchone()[0]
     except sqlite3.OperationalError as error:
         # Otherwise locked, or on a disk that cannot be written: its user says so.
         count = 0 if "no such table" in str(error) else 1
     except sqlite3.DatabaseError as error:
-        return f"is damaged ({error})"
+        return damage(error, path)
     if count > 1:
         return f"has {count} versions: two processes of an earlier version created it"
     return None if count else "was never completed: the process that created it was killed"

@@ -22,6 +22,7 @@ import polars as pl
 from dance_models.errors import DamagedFileError, InputError
 from dance_models.tables import read_table, write_table, write_text
 from pipelines.storage.creation import MLFLOW_LOST, check_database
+from pipelines.storage.databases import connect
 from pipelines.storage.locks import file_lock
 
 PLACE: Final = ".place.json"
@@ -155,7 +156,7 @@ def _mend_mlflow(database: Path, moved: Moved) -> None:
     if not database.is_file():
         return
     check_database(database, MLFLOW_LOST)
-    with closing(sqlite3.connect(database, isolation_level=None, timeout=60)) as connection:
+    with closing(connect(database)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         for table, column in ADDRESSES:
             if column not in {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}:
@@ -225,7 +226,7 @@ def _place_by_mlflow(root: Path) -> Path | None:
     if not database.is_file():
         return None
     try:
-        with closing(sqlite3.connect(database, timeout=60)) as connection:
+        with closing(connect(database)) as connection:
             query = "SELECT artifact_location FROM experiments WHERE name = ?"
             row = connection.execute(query, (EXPERIMENT,)).fetchone()
     except sqlite3.Error:  # that it is damaged is said where it is opened

@@ -15,6 +15,7 @@ from dance_models.tables import write_text
 from dance_models.text import printable
 from pipelines.storage.addresses import addresses
 from pipelines.storage.creation import MLFLOW_LOST, check_database
+from pipelines.storage.databases import connect
 from pipelines.storage.place import EXPERIMENT
 from pipelines.storage.store import Store
 
@@ -130,7 +131,7 @@ class Tracker:
         database = self.store.mlflow / "mlflow.db"
         if not database.is_file():
             return {}
-        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", 30, uri=True)) as connection:
+        with closing(connect(database, 30)) as connection:
             rows = connection.execute(
                 "SELECT runs.run_uuid, tags.value FROM runs JOIN tags USING (run_uuid) "
                 "WHERE runs.status = 'RUNNING' AND tags.key = ?",

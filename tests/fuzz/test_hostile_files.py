@@ -36,7 +36,6 @@ from dance_models.video.scan import scan_clips
 from pipelines.automation.folders import FolderScan
 from pipelines.previews import markdown_list
 from pipelines.storage.creation import check_database
-from pipelines.storage.databases import header_fault
 from pipelines.storage.registration import read_registered
 from pipelines.storage.store import Store
 
@@ -253,12 +252,14 @@ def test_damaged_pointers_count_as_missing_and_a_damaged_registry_is_named(tmp_p
 def test_a_damaged_database_is_named(tmp_path: Path) -> None:
     path = tmp_path / "mlflow" / "mlflow.db"
     path.parent.mkdir()
-    assert header_fault(path.with_name("none.db")) == "cannot be read (No such file or directory)"
+    check_database(path.with_name("none.db"), "nothing")
     with sqlite3.connect(path) as connection:
         connection.execute("create table a (b)")
+        connection.execute("create table alembic_version (version_num)")
+        connection.execute("insert into alembic_version values ('1')")
         connection.executemany("insert into a values (?)", [("x" * 999,)] * 20)
     connection.close()
-    assert header_fault(path) is None
+    check_database(path, "nothing")
     whole = path.read_bytes()
     for content, said in ((b"", "empty"), (whole[:9000], "cut off"), (b"x" * 9000, "damaged")):
         path.write_bytes(content)
