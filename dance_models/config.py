@@ -612,6 +612,7 @@ class ComparisonConfig:
     timing_floor_s: float = 0.05  # s, likewise for lateness
     moments: int = 10  # that are shown
     moment_gap_s: float = 1.0  # s between them, at least
+    moment_s: float = 0.7  # s over which the median is taken: what lasts half of it is left out
     full_marks_lost: float = 45.0  # degrees above the floor at which a score is 0
     late_marks_lost_s: float = 0.5  # s above the floor, likewise
     view_difference: float = 0.12  # of shoulder and hip width/torso, beyond which cameras differ

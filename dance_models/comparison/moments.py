@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from dance_models.comparison.scores import excess
 from dance_models.comparison.shape import floor_of
+from dance_models.comparison.smooth import lasting
 from dance_models.comparison.words import angle_words, at, late_words
 from dance_models.config import ComparisonConfig
 
@@ -38,8 +39,13 @@ def worst_moments(
     """Up to ``moments`` moments, worst first, at least ``moment_gap_s`` apart.
 
     ``difference`` in degrees and ``late_s`` are (G,) over the reference's times; NaN is no
-    difference. Differences within the floor are no reason for a moment and are not named.
+    difference. Differences within the floor are no reason for a moment and are not named. Nor are
+    those that last less than half of ``moment_s``: a fault of the estimator mostly lasts as long,
+    and a teacher does not correct what nobody sees.
     """
+    steps = 2 * round(config.moment_s / config.grid_s / 2) + 1
+    difference = {name: lasting(values, steps) for name, values in difference.items()}
+    late_s = lasting(late_s, steps)
     beyond = {n: excess(d, floor_of(n, config.floor)) for n, d in difference.items()}
     parts = [values / config.full_marks_lost for values in beyond.values()]
     parts.append(excess(late_s, config.timing_floor_s) / config.late_marks_lost_s)

@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 
 Floats = NDArray[np.float64]
 
@@ -18,6 +19,14 @@ def smoothed(values: NDArray[np.floating], sigma: float) -> Floats:
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     total, weight = _spread(np.where(known, values, 0.0), kernel), _spread(known, kernel)
     return np.where(known, total / np.maximum(weight, 1e-12), np.nan)
+
+
+def lasting(values: Floats, steps: int) -> Floats:
+    """The median over ``steps`` (odd) about each of (T,), what is missing counted as 0.
+
+    What lasts less than half of the steps is not in it.
+    """
+    return np.asarray(median_filter(np.nan_to_num(values), steps, mode="nearest"))
 
 
 def rate_of_change(values: Floats, step_s: float) -> Floats:

@@ -158,17 +158,19 @@ def test_an_angle_seen_end_on_or_by_an_unsure_estimator_is_unknown() -> None:
 
 
 def test_moments_are_apart_and_in_the_order_of_their_excess() -> None:
-    time_s = np.arange(0, 6, 0.02)
-    knee, late = np.zeros(300), np.full(300, np.nan)
-    knee[50:60], knee[70:80], knee[200:210] = -33.0, -30.0, 20.0
-    late[195:215] = 0.12
+    time_s = np.arange(0, 12, 0.02)
+    knee, late = np.zeros(600), np.full(600, np.nan)
+    knee[100:140], knee[160:200], knee[400:440] = -33.0, -30.0, 20.0
+    knee[270:285] = 90.0  # 0.3 s: a fault of the estimator
+    late[390:440] = 0.12
     config = replace(CONFIG, floor={"knee": 15.0})
     found = worst_moments(time_s, time_s + 1, {"left_knee": knee}, late, 0.5, config)
     assert [m.words for m in found] == [
-        "left knee 33 degrees more bent, at 0:01",
-        "120 ms late (0.24 beats), at 0:03.9",
+        "left knee 33 degrees more bent, at 0:02",
+        "left knee 30 degrees more bent, at 0:03.2",
+        "120 ms late (0.24 beats), at 0:07.8",
     ]
-    assert found[0].practice_s == pytest.approx(2.0)
+    assert found[0].practice_s == pytest.approx(3.0)
     assert found[0].late_s is None
 
 
