@@ -221,7 +221,7 @@ def test_training_on_estimated_poses_helps_forecasts_from_them(tmp_path: Path) -
     unit = np.full(len(windows), 60.0)
     scores = {}
     for share in (0.0, 0.5):
-        recipe = replace(TRAINING, steps_per_epoch=60, estimate_probability=share)
+        recipe = replace(TRAINING, steps_per_epoch=40, estimate_probability=share)
         result = train_prediction(runs, FORECASTER, recipe, tmp_path / str(share))
         validation = result.history[0].validation
         assert "val_mpjpe_torso_80" in validation
