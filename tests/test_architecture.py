@@ -48,6 +48,7 @@ LAYERS = {
         "batches",
         "inference",
         "training",
+        "proof",
         "export",
         "report_tables",
         "evaluation",
@@ -277,7 +278,9 @@ def test_the_orchestration_holds_no_tensor_code(path: Path) -> None:
     assert not _imports(path) & {"torch", "cv2", "albumentations", "decord", "av", "onnxruntime"}
 
 
-@pytest.mark.parametrize("package", ["metrics", "nets", "batches", "inference", "training"])
+@pytest.mark.parametrize(
+    "package", ["metrics", "nets", "batches", "inference", "training", "proof"]
+)
 def test_networks_and_training_need_only_torch_and_numpy(package: str) -> None:
     allowed = {"torch", "numpy", "dance_models"} | set(sys.stdlib_module_names)
     for path in sorted((ROOT / "dance_models" / package).rglob("*.py")):

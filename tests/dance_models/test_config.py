@@ -30,6 +30,7 @@ def test_identity_omits_only_later_fields_at_their_default() -> None:
     }  # fmt: skip
     assert set(asdict(whole)["training"]) - set(plain["training"]) == {
         "rate_factors", "pilot_share", "ema_warmup", "decay_graphs", "estimate_probability",
+            "bf16", "cuda_graph",
     }  # fmt: skip
     changed = replace(
         whole,
