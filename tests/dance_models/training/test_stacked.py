@@ -63,7 +63,7 @@ def _same(alone: Path, together: Path, recipe: TrainingConfig) -> None:
         for key, value in one.items():
             assert value.shape == two[key].shape
             gap = (two[key].float() - value.float()).abs().max()
-            assert gap < slack * max(1, float(value.abs().max())), (key, gap)
+            assert gap < slack * max(1, float(value.float().abs().max())), (key, gap)
     first, second = (load_checkpoint(folder / "last.pt") for folder in (alone, together))
     assert first["experiment"] == second["experiment"]
     for a, b in zip(first["history"], second["history"], strict=True):
