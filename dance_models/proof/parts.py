@@ -138,13 +138,17 @@ def _speed_of(setting: Setting, experiment: Ours) -> dict[str, Any]:
     reset_peak(device)
     running = Running.of(*setting.made(experiment))
     rate = steady_rate(running, setting.config.rate_seconds, setting.config.warm_up_steps)
-    return {
+    found = {
         "is_captured": running.steps.is_captured,
         "steps_per_second": rate.steps_per_second,
         "utilisation_percent": rate.utilisation,
-        "busy_share": busy_share(running, setting.config.profiled_steps),
         "peak_memory_mib": peak_memory_mib(device),
     }
+    try:
+        found["busy_share"] = busy_share(running, setting.config.profiled_steps)
+    except Exception as error:  # the profiler needs rights that not every host gives
+        found |= {"busy_share": None, "busy_problem": f"{type(error).__name__}: {error}"}
+    return found
 
 
 def folds(setting: Setting, row: str, folder: Path) -> dict[str, Any]:

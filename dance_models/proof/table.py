@@ -132,4 +132,6 @@ def _missing(name: str, part: dict[str, Any]) -> list[str]:
         lines.append(f"* {name}: the step could not be captured as a graph")
     if "utilisation_percent" in measured and measured["utilisation_percent"] is None:
         lines.append(f"* {name}: no utilisation by the driver (pynvml is absent)")
+    if "busy_problem" in measured:
+        lines.append(f"* {name}: no share of the time in kernels ({measured['busy_problem']})")
     return lines

@@ -47,7 +47,8 @@ def train_stacked(
     have the same number of steps behind them, and one after the other when they have not.
 
     Raises InputError when the experiments differ in more than the seed, ask for a search of the
-    learning rate, or read batches that are not drawn apart (person crops).
+    learning rate, or read batches that are not drawn apart (person crops), and for a network with
+    torch's recurrent layers (HBRNN), which ``vmap`` cannot batch.
     """
     trainers = trainers_of(trainings)
     for trainer in trainers:
@@ -74,6 +75,8 @@ def trainers_of(trainings: Sequence[Training]) -> list[Trainer[Any]]:
     for build, task, folder in trainings:
         torch.manual_seed(task.experiment.training.seed)
         trainers.append(Trainer(build(), task, folder))
+    if any(isinstance(module, nn.RNNBase) for module in trainers[0].model.modules()):
+        raise InputError("vmap has no rule for torch's recurrent layers: train these one by one")
     return trainers
 
 
