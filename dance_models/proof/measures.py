@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import DeviceType
 
 from dance_models.training.averaging import moving_average
 from dance_models.training.optimiser import learning_rate, make_optimiser
@@ -146,5 +145,5 @@ def busy_share(running: Running, steps: int) -> float | None:
         running.run(steps)
         synchronize(running.device)
         wall = perf_counter() - started
-    kernels = (event for event in profile.key_averages() if event.device_type == DeviceType.CUDA)
+    kernels = (event for event in profile.key_averages() if event.device_type.name == "CUDA")
     return float(sum(kernel.self_device_time_total for kernel in kernels)) / 1e6 / wall

@@ -138,7 +138,7 @@ def _speed_of(setting: Setting, experiment: Ours) -> dict[str, Any]:
     reset_peak(device)
     running = Running.of(*setting.made(experiment))
     rate = steady_rate(running, setting.config.rate_seconds, setting.config.warm_up_steps)
-    found = {
+    found: dict[str, Any] = {
         "is_captured": running.steps.is_captured,
         "steps_per_second": rate.steps_per_second,
         "utilisation_percent": rate.utilisation,
