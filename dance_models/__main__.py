@@ -261,6 +261,17 @@ def rendered(arguments: argparse.Namespace) -> None:
     _say(f"{len(runs)} clips, {sum(map(len, runs))} frames: {shown}")
 
 
+def gpu_proof(arguments: argparse.Namespace) -> None:
+    """What this machine's GPU makes of the trainings: rates, losses, folds, memory; one JSON."""
+    from dance_models.proof.run import run_proof
+    from dance_models.proof.table import proof_tables, read_proof
+
+    path: Path = arguments.show or arguments.out
+    if not arguments.show:
+        run_proof(path, arguments.minutes, arguments.device, _say, quick=arguments.quick)
+    _say("\n" + proof_tables(read_proof(path)))
+
+
 def uncertainty(arguments: argparse.Namespace) -> None:
     """Errors of the angles by cross-validation, for the band that is shown about them."""
     from dance_models.analysis.uncertainty import angle_errors, write_errors
@@ -333,6 +344,18 @@ def _add_rendered(parser: argparse.ArgumentParser) -> None:
     _add_settings(parser, "--set", "views=8 seconds=2.5 seed=1 workers=2")
 
 
+def _add_gpu_proof(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", type=Path, default=Path("gpu_proof.json"), help="the JSON to write"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=9.0, help="parts that do not fit are left out"
+    )
+    parser.add_argument("--device", choices=["auto", "cuda", "cpu"], default="cuda")
+    parser.add_argument("--quick", action="store_true", help="small networks, to try the path")
+    parser.add_argument("--show", type=Path, metavar="FILE", help="only print the tables of a JSON")
+
+
 def _add_uncertainty(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=Path, required=True, help="exported .npz")
     parser.add_argument(
@@ -358,6 +381,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = commands.add_parser(protocol.__name__, help=protocol.__doc__)
     sub.set_defaults(command=protocol)
     _add_protocol(sub)
+    sub = commands.add_parser("gpu-proof", help=gpu_proof.__doc__)
+    sub.set_defaults(command=gpu_proof)
+    _add_gpu_proof(sub)
     sub = commands.add_parser(uncertainty.__name__, help=uncertainty.__doc__)
     sub.set_defaults(command=uncertainty)
     _add_uncertainty(sub)

@@ -325,6 +325,26 @@ class TrainingConfig:
     seed: int = 0  # of the initial weights and all draws
     threads: int = 1  # of one training on a CPU
     device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: CUDA where there is one
+    bf16: bool = _added(False, was=False)  # the forward pass in bfloat16 (autocast)
+    cuda_graph: bool = _added(True, was=True)  # on CUDA, replay the captured step
+
+
+@dataclass(frozen=True)
+class GpuProofConfig:
+    """What ``python -m dance_models gpu-proof`` measures, and for how long."""
+
+    clips: int = 40  # synthetic, in five folds
+    frames: int = 200  # of each clip
+    profile: str = "paper"  # whose networks are trained
+    agreement_steps: int = 60  # of the comparison of the losses with those of the CPU
+    tolerance: float = 0.01  # largest relative difference of the losses that counts as agreement
+    warm_up_steps: int = 16  # before a rate is measured; more than a capture needs
+    rate_seconds: float = 4.0  # for which a rate is measured
+    profiled_steps: int = 20  # in which the time that kernels run is measured
+    folds: int = 5  # trained together
+    bf16_steps: int = 400  # of the trainings with and without bfloat16
+    epochs: int = 0  # of the whole trainings; 0: as many as the recipe has
+    least_seconds: float = 15.0  # that must be left for a part to start
 
 
 @dataclass(frozen=True)

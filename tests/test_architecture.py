@@ -49,6 +49,7 @@ LAYERS = {
         "batches",
         "inference",
         "training",
+        "proof",
         "export",
         "report_tables",
         "evaluation",
@@ -292,7 +293,9 @@ def test_packages_do_not_import(package: str, forbidden: set[str]) -> None:
     assert not {path: names for path, names in found.items() if names}
 
 
-@pytest.mark.parametrize("package", ["metrics", "nets", "batches", "inference", "training"])
+@pytest.mark.parametrize(
+    "package", ["metrics", "nets", "batches", "inference", "training", "proof"]
+)
 def test_networks_and_training_need_only_torch_and_numpy(package: str) -> None:
     allowed = {"torch", "numpy", "dance_models"} | set(sys.stdlib_module_names)
     for path in sorted((ROOT / "dance_models" / package).rglob("*.py")):

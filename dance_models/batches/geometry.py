@@ -1,12 +1,23 @@
 """On-the-fly geometry: one draw a window, applied to all its frames alike."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from dance_models.config import TrainingConfig
 from dance_models.skeleton import DANCE_14, Joints, Skeleton
+
+
+@lru_cache(maxsize=64)
+def places_on(places: tuple[int, ...], device: torch.device) -> Tensor:
+    """Places along a dimension as a tensor for ``index_select``, made once for each device.
+
+    A list or a new tensor in the middle of a step would be copied to a GPU each time, and a step
+    that waits for the host cannot be captured.
+    """
+    return torch.tensor(places, device=device, dtype=torch.long)
 
 
 @dataclass(frozen=True)
@@ -40,7 +51,7 @@ class Geometry:
         return self.swap_joints(self.vectors(values), 2)
 
     def _swap(self, values: Tensor, permutation: Joints, dim: int) -> Tensor:
-        order = torch.tensor(permutation, device=values.device, dtype=torch.long)
+        order = places_on(tuple(permutation), values.device)
         shape = [-1] + [1] * (values.dim() - 1)
         return torch.where(self.mirrored.reshape(shape), values.index_select(dim, order), values)
 

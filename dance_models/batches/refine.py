@@ -1,5 +1,6 @@
 """Batches for the recognition network: cut, transformed about the window's centre, packed."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dance_models.batches.geometry import Geometry
+from dance_models.batches.geometry import Geometry, draw_geometry, places_on
 from dance_models.config import RefinerConfig, TrainingConfig
 from dance_models.data.refine_windows import RefineFrames, reference_frame
 from dance_models.evidence import JOINT_LENGTHS, JOINT_VECTORS, joint_sources, shown_landmarks
@@ -21,7 +22,21 @@ class RefineBatch(NamedTuple):
     packed: Tensor  # (B, T, width)
     target: Tensor  # (B, T, J, D)
     visible: Tensor  # (B, T, J)
-    frames: Tensor  # (B, T) frame numbers, on the CPU
+    style: Tensor  # (B,) class numbers, or (B, 0) without a style head
+
+
+class RefineDraw(NamedTuple):
+    """What is drawn for a batch, on the CPU; the batch is made from it wherever the frames are.
+
+    The draws stay on the CPU, in one order, so that a seed means the same batches on every device.
+    They are small: the frames never leave the device.
+    """
+
+    windows: Tensor  # (B, T) frame numbers
+    matrix: Tensor  # (B, D, D)
+    mirrored: Tensor  # (B,) bool
+    hidden: Tensor  # (B, T, J) bool
+    noise: Tensor  # (B, T, J, F) torso lengths, or (B, 0) without
 
 
 class _Windows(NamedTuple):
@@ -48,18 +63,21 @@ class _Windows(NamedTuple):
         """Turned, scaled and mirrored, left and right swapped where mirrored."""
         axes = self.pose.shape[-1]
         places = geometry.vectors(self.marks[..., :axes])
+        marks = torch.cat([places, self.marks[..., axes:]], dim=-1)
         evidence = self.evidence
         if evidence.shape[-1]:
             evidence = evidence.clone()
             for pair in JOINT_VECTORS:
-                evidence[..., pair] = geometry.vectors(evidence[..., pair])
+                turning = places_on(tuple(pair), evidence.device)
+                turned = geometry.vectors(evidence.index_select(-1, turning))
+                evidence.index_copy_(-1, turning, turned)
         return _Windows(
             pose=geometry.poses(self.pose),
             flow=geometry.poses(self.flow),
             velocity=geometry.poses(self.velocity),
             acceleration=geometry.poses(self.acceleration),
             confidence=geometry.swap_joints(self.confidence, 2),
-            marks=geometry.swap_landmarks(torch.cat([places, self.marks[..., axes:]], dim=-1), 2),
+            marks=geometry.swap_landmarks(marks, 2),
             evidence=geometry.swap_joints(evidence, 2),
             target=geometry.poses(self.target),
             visible=geometry.swap_joints(self.visible, 2),
@@ -87,6 +105,12 @@ class RefineTensors:
         self._shown = tensor(shown.astype(np.float32))
         self._made = tensor(made.astype(np.float32))
 
+    def drawn(self, draw: RefineDraw) -> RefineBatch:
+        """The batch of a draw whose tensors are on the device; no copy, nothing that waits."""
+        geometry = Geometry(draw.matrix, draw.mirrored, self.skeleton)
+        batch = self.batch(draw.windows, geometry, draw.hidden)
+        return noisy(batch, draw.noise, self.skeleton) if draw.noise.shape[1] else batch
+
     def batch(
         self,
         windows: Tensor,
@@ -104,7 +128,21 @@ class RefineTensors:
             cut = cut.moved(geometry)
         if hidden is not None:
             cut = self._hide(cut, hidden)
-        return RefineBatch(cut.packed(), cut.target, cut.visible, windows)
+        packed = cut.packed()
+        return RefineBatch(packed, cut.target, cut.visible, packed.new_zeros(len(windows), 0))
+
+    def draw(
+        self, windows: Tensor, training: TrainingConfig, generator: torch.Generator
+    ) -> RefineDraw:
+        """Draw the augmentation of windows (B, T), on the CPU."""
+        count, skeleton = len(windows), self.skeleton
+        cpu = torch.device("cpu")
+        geometry = draw_geometry(count, training, generator, cpu, skeleton)
+        hidden = draw_hidden(count, self.config.window, training, generator, skeleton)
+        noise = torch.zeros(count, 0)
+        if training.jitter:
+            noise = draw_noise(windows.shape, training.jitter, generator, skeleton)
+        return RefineDraw(windows, geometry.matrix, geometry.mirrored, hidden, noise)
 
     def _cut(self, windows: Tensor) -> _Windows:
         reference = windows[:, reference_frame(self.config)]
@@ -114,8 +152,9 @@ class RefineTensors:
         marks, axes = self.landmarks[windows], self.skeleton.dimensions
         evidence = self.evidence[windows]
         if evidence.shape[-1]:
-            lengths = evidence[..., JOINT_LENGTHS] * factor
-            evidence[..., JOINT_LENGTHS] = lengths
+            places = places_on(tuple(JOINT_LENGTHS), evidence.device)
+            lengths = evidence.index_select(-1, places) * factor
+            evidence.index_copy_(-1, places, lengths)
         return _Windows(
             pose=self.pose[windows] * factor - centre,
             flow=self.flow[windows] * factor - centre,
@@ -138,12 +177,13 @@ class RefineTensors:
         step = _near(hidden, 2, ahead) if config.kinematics_of_flow else _near(hidden, 1, 0)
         step[:, 0] |= hidden[:, 1] if hidden.shape[1] > 1 else hidden[:, 0]  # repeats the second's
         turn = _near(step, 1, 0)
-        hips = held[:, :, list(self.skeleton.hips)].mean(dim=2)  # (B, T, D)
+        hip_places = places_on(tuple(self.skeleton.hips), held.device)
+        hips = held.index_select(2, hip_places).mean(dim=2)  # (B, T, D)
         marks = self._without(cut.marks, hidden, hips)
-        hidden_hips = hidden[:, :, list(self.skeleton.hips)].any(dim=2)
+        hidden_hips = hidden.index_select(2, hip_places).any(dim=2)
         at = reference_frame(config)
         # The window lies about its pelvis, which would tell where a hidden hip is.
-        shift = torch.where(hidden_hips[:, at, None], hips[:, at], 0)[:, None, None]
+        shift = hips[:, at].masked_fill(~hidden_hips[:, at, None], 0)[:, None, None]
         axes = self.skeleton.dimensions
         return _Windows(
             pose=held - shift,
@@ -180,25 +220,33 @@ def _held(values: Tensor, hidden: Tensor) -> Tensor:
     """
     shown = ~hidden
     steps = torch.arange(values.shape[1], device=values.device)[None, :, None]
-    last = torch.where(shown, steps, -1).cummax(dim=1).values
+    last = steps.expand_as(hidden).masked_fill(hidden, -1).cummax(dim=1).values
     first = shown.int().argmax(dim=1, keepdim=True)
     source = torch.where(last < 0, first, last)
     return values.gather(1, source[..., None].expand_as(values))
 
 
-def jittered(
-    batch: RefineBatch,
+def draw_noise(
+    windows: Sequence[int],
     deviation: float,
     generator: torch.Generator,
     skeleton: Skeleton = DANCE_14,
-) -> RefineBatch:
-    """Add Gaussian noise, in torso lengths, to all features of the joints but the confidence."""
-    count, frames, width = batch.packed.shape
-    shape = (count, frames, skeleton.num_joints, joint_features(skeleton))
+) -> Tensor:
+    """(B, T, J, F) Gaussian noise, in torso lengths, on all features but the confidence.
+
+    ``windows`` is (B, T).
+    """
+    shape = (*windows, skeleton.num_joints, joint_features(skeleton))
     noise = deviation * torch.randn(shape, generator=generator)
     noise[..., -1] = 0  # the confidence
-    padded = nn.functional.pad(noise.flatten(2), (0, width - joint_width(skeleton)))
-    return batch._replace(packed=batch.packed + padded.to(batch.packed.device))
+    return noise
+
+
+def noisy(batch: RefineBatch, noise: Tensor, skeleton: Skeleton = DANCE_14) -> RefineBatch:
+    """Add noise (B, T, J, F) to the features of the joints."""
+    rest = batch.packed.shape[-1] - joint_width(skeleton)
+    padded = nn.functional.pad(noise.flatten(2), (0, rest))
+    return batch._replace(packed=batch.packed + padded)
 
 
 def draw_hidden(

@@ -79,8 +79,11 @@ class KinematicAttention(nn.Module):
 class EvidenceInput(nn.Module):
     """The evidence for both streams: normalised, and what of it the frame tokens get."""
 
+    trust: Tensor  # places of what says which frame to trust
+
     def __init__(self, joints: int, channels: int, *, confidence: bool) -> None:
         super().__init__()
+        self.register_buffer("trust", torch.tensor(TRUST), persistent=False)
         self.norm = EvidenceNorm(joints)
         self.confidence_norm = NormLast(joints) if confidence else None
         self.tokens = nn.Linear(joints * (int(confidence) + len(TRUST)), channels)
@@ -90,7 +93,7 @@ class EvidenceInput(nn.Module):
 
         The estimator's confidence, the width of its peak, and how far its two passes are apart.
         """
-        trust = normed[..., TRUST].flatten(2)
+        trust = normed[..., self.trust].flatten(2)
         if self.confidence_norm is not None:
             sure = self.confidence_norm(confidence).clamp(-LARGEST, LARGEST)
             trust = torch.cat([sure, trust], dim=-1)

@@ -16,6 +16,23 @@ def warmed_up(decay: float, updates: int) -> float:
     return min(decay, (1 + updates) / (10 + updates))
 
 
+@torch.no_grad()
+def average_by(share: Tensor, averaged: nn.Module, present: nn.Module) -> None:
+    """Move each mean by ``share`` = 1 - decay, a scalar on the device, of the way to its value.
+
+    What :func:`moving_average` does in an update, with nothing that comes from the host.
+    """
+    means = [*averaged.parameters(), *averaged.buffers()]
+    values = [*present.parameters(), *present.buffers()]
+    floating = [i for i, mean in enumerate(means) if mean.is_floating_point()]
+    steps = torch._foreach_sub([values[i] for i in floating], [means[i] for i in floating])
+    torch._foreach_mul_(steps, share)
+    torch._foreach_add_([means[i] for i in floating], steps)
+    for mean, value in zip(means, values, strict=True):
+        if not mean.is_floating_point():  # counters
+            mean.copy_(value)
+
+
 def moving_average(
     model: nn.Module, decay: float, *, warmup: bool = True, updates: int = 0
 ) -> AveragedModel:

@@ -18,7 +18,6 @@ from dance_models.nets.hrnet import Hrnet
 from dance_models.skeleton import DANCE_14, Skeleton
 from dance_models.training.loop import (
     EpochRecord,
-    Task,
     TrainingResult,
     epoch_indices,
     prepare,
@@ -26,6 +25,7 @@ from dance_models.training.loop import (
 from dance_models.training.losses import heatmap_loss
 from dance_models.training.rate_search import train_network
 from dance_models.training.selection import refinement_scores, split_runs
+from dance_models.training.task import Task
 
 VALIDATION_STRIDE: Final = 4  # annotated frames; neighbours are nearly the same
 

@@ -4,10 +4,10 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import torch
 from torch import Tensor, nn
@@ -21,15 +21,20 @@ from dance_models.checkpoint import (
     save_checkpoint,
     skeleton_record,
 )
-from dance_models.config import Experiment, TrainingConfig
+from dance_models.config import TrainingConfig
 from dance_models.errors import InputError
 from dance_models.files import replacing
 from dance_models.nets.build import skeleton_of
 from dance_models.training.averaging import moving_average
-from dance_models.training.optimiser import learning_rate, make_optimiser
+from dance_models.training.optimiser import (
+    learning_rate,
+    load_optimiser_state,
+    make_optimiser,
+    optimiser_state,
+)
 from dance_models.training.plateau import reached_plateau
-
-Batch = TypeVar("Batch")
+from dance_models.training.steps import Steps, make_steps
+from dance_models.training.task import Batch, Task
 
 
 @dataclass(frozen=True)
@@ -88,18 +93,6 @@ class TrainingResult:
         return min(record.score for record in self.history)
 
 
-@dataclass(frozen=True)
-class Task(Generic[Batch]):
-    """What differs between the trainings."""
-
-    experiment: Experiment
-    steps_per_epoch: int
-    batches: Callable[[torch.Generator], Iterator[Batch]]  # one epoch of them
-    loss: Callable[[nn.Module, Batch], Tensor]
-    validate: Callable[[nn.Module], dict[str, float]]  # has "score", lower is better
-    labels: tuple[str, ...] = ()  # names of the classes of a classifying head
-
-
 def choose_device(config: TrainingConfig) -> torch.device:
     """The configured device; "auto" is CUDA if available. Raises InputError without it."""
     if config.device == "cuda" and not torch.cuda.is_available():
@@ -109,14 +102,14 @@ def choose_device(config: TrainingConfig) -> torch.device:
 
 
 def prepare(config: TrainingConfig) -> torch.device:
-    """Set threads, determinism and (on a GPU) TF32; returns the device."""
+    """Set threads, determinism (on a CPU) and TF32 (on a GPU); returns the device."""
     torch.set_num_threads(config.threads)
     device = choose_device(config)
     if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
-    else:
-        torch.use_deterministic_algorithms(True)
+    # Also switched off again: a process may train on the one and then on the other.
+    torch.use_deterministic_algorithms(device.type != "cuda")
     return device
 
 
@@ -139,6 +132,7 @@ class Trainer(Generic[Batch]):
         self.average = self._average(updates=0)
         self.optimiser = make_optimiser(model, self.config)
         self.history: list[EpochRecord] = []
+        self.steps: Steps[Batch] | None = None
 
     @property
     def evaluated(self) -> nn.Module:
@@ -151,18 +145,21 @@ class Trainer(Generic[Batch]):
 
     def fit(self, on_epoch: Callable[[EpochRecord], None] | None = None) -> TrainingResult:
         """Train to the last epoch, or until validation has not improved for ``patience``."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._resume()
-        while not self._finished():
+        self.resume()
+        while not self.finished:
             record = self._epoch(len(self.history) + 1)
-            improved = all(record.score < earlier.score for earlier in self.history)
-            self.history.append(record)
-            self._save(improved=improved)
+            self.keep(record)
             if on_epoch:
                 on_epoch(record)
+        return self.result()
+
+    def result(self) -> TrainingResult:
+        """What there is so far."""
         return TrainingResult(self.folder / "best.pt", self.folder / "last.pt", self.history)
 
-    def _finished(self) -> bool:
+    @property
+    def finished(self) -> bool:
+        """Whether the last epoch is done, or ``patience`` is at its end."""
         done = len(self.history)
         if done >= self.config.epochs:
             return True
@@ -172,19 +169,33 @@ class Trainer(Generic[Batch]):
         return done - best >= self.config.patience
 
     def _epoch(self, epoch: int) -> EpochRecord:
-        # All randomness of an epoch follows from the seed and its number, so an epoch that is
-        # repeated after an interruption draws the same numbers.
-        seed = self.config.seed * 1_000_003 + epoch
-        torch.manual_seed(seed)
-        generator = torch.Generator().manual_seed(seed)
+        torch.manual_seed(self.seed_of(epoch))
         self.model.train()
-        total, started, rate = torch.zeros((), device=self.device), perf_counter(), 0.0
-        for i, batch in enumerate(self.task.batches(generator)):
-            step = (epoch - 1) * self.task.steps_per_epoch + i
-            rate = learning_rate(self.config, step, self.task.steps_per_epoch)
-            total += self._step(batch, rate)
-        loss = total.item() / self.task.steps_per_epoch  # waits for a GPU
-        seconds = perf_counter() - started
+        if self.steps is None:
+            self.steps = make_steps(self.model, self.task, self.optimiser, self.average)
+        started, per_epoch = perf_counter(), self.task.steps_per_epoch
+        rates = ((self.rate_of((epoch - 1) * per_epoch + i),) for i in count())
+        total = self.steps.run(self.draws(epoch), rates)
+        loss = total.item() / per_epoch  # waits for a GPU
+        return self.record(epoch, loss, per_epoch / (perf_counter() - started))
+
+    def seed_of(self, epoch: int) -> int:
+        """All randomness of an epoch follows from the seed and its number.
+
+        So an epoch that is repeated after an interruption draws the same numbers.
+        """
+        return self.config.seed * 1_000_003 + epoch
+
+    def draws(self, epoch: int) -> Iterator[Any]:
+        """What the steps of an epoch are made from (``Task.batches``)."""
+        return self.task.batches(torch.Generator().manual_seed(self.seed_of(epoch)))
+
+    def rate_of(self, step: int) -> float:
+        """The learning rate of a step, counted from the first of the training."""
+        return learning_rate(self.config, step, self.task.steps_per_epoch)
+
+    def record(self, epoch: int, loss: float, steps_per_second: float) -> EpochRecord:
+        """Validate after an epoch. Raises FloatingPointError when its loss is not finite."""
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"the loss of epoch {epoch} is {loss}: lower the learning rate or check the data"
@@ -193,25 +204,14 @@ class Trainer(Generic[Batch]):
         with torch.no_grad():
             validation = self.task.validate(self.evaluated)
         score = validation.pop("score")
-        return EpochRecord(
-            epoch, loss, score, rate, self.task.steps_per_epoch / seconds, validation
-        )
+        rate = self.rate_of(epoch * self.task.steps_per_epoch - 1)
+        return EpochRecord(epoch, loss, score, rate, steps_per_second, validation)
 
-    def _step(self, batch: Batch, rate: float) -> Tensor:
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.optimiser.zero_grad(set_to_none=True)
-        with torch.autocast(
-            self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"
-        ):
-            loss = self.task.loss(self.model, batch)
-        loss.backward()  # type: ignore[no-untyped-call]
-        if self.config.gradient_clip:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
-        self.optimiser.step()
-        if self.average is not None:
-            self.average.update_parameters(self.model)
-        return loss.detach()
+    def keep(self, record: EpochRecord) -> None:
+        """Append a record to the history and write the checkpoints."""
+        improved = all(record.score < earlier.score for earlier in self.history)
+        self.history.append(record)
+        self._save(improved=improved)
 
     def _save(self, *, improved: bool) -> None:
         plain = experiment_to_plain(self.task.experiment)
@@ -231,7 +231,7 @@ class Trainer(Generic[Batch]):
         last: dict[str, Any] = {
             "model": self.model.state_dict(),
             "average": self.evaluated.state_dict() if self.average is not None else None,
-            "optimiser": self.optimiser.state_dict(),
+            "optimiser": optimiser_state(self.optimiser, self.history[-1].learning_rate),
             "experiment": plain,
             "history": history,
             "initial": self.started_from,
@@ -246,7 +246,12 @@ class Trainer(Generic[Batch]):
         with replacing(self.folder / "progress.json") as part:
             part.write_text(json.dumps(progress), encoding="utf-8")
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
+        """Go on from ``last.pt``, if there is one.
+
+        Raises InputError when it is of another training.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "last.pt"
         if not path.is_file():
             return
@@ -273,7 +278,7 @@ class Trainer(Generic[Batch]):
         self.average = self._average(len(state["history"]) * self.task.steps_per_epoch)
         if self.average is not None:
             self.evaluated.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        load_optimiser_state(self.optimiser, state["optimiser"])
         speeds = self._speeds()
         self.history = [
             EpochRecord(**{"steps_per_second": speed, **record})
@@ -292,12 +297,12 @@ class Trainer(Generic[Batch]):
 
 
 def epoch_indices(
-    count: int, batch_size: int, steps: int, generator: torch.Generator
+    windows: int, batch_size: int, steps: int, generator: torch.Generator
 ) -> Iterator[Tensor]:
-    """``steps`` batches of window numbers, without repeats until all ``count`` were drawn."""
+    """``steps`` batches of window numbers, without repeats until all ``windows`` were drawn."""
     pool = torch.empty(0, dtype=torch.long)
     for _ in range(steps):
         while len(pool) < batch_size:
-            pool = torch.cat([pool, torch.randperm(count, generator=generator)])
+            pool = torch.cat([pool, torch.randperm(windows, generator=generator)])
         yield pool[:batch_size]
         pool = pool[batch_size:]

@@ -1,7 +1,7 @@
 """Optimisers and schedules of the two recipes."""
 
 import math
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -12,12 +12,18 @@ from dance_models.config import TrainingConfig
 def make_optimiser(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
     """AdamW (tuned), or SGD with Nesterov momentum 0.9 (the paper's recipe).
 
-    Weight decay leaves learnt graphs out, unless ``decay_graphs``.
+    Weight decay leaves learnt graphs out, unless ``decay_graphs``. On CUDA both are fused, and the
+    step can be captured.
     """
     groups = _groups(model, config)
+    cuda = next(model.parameters()).is_cuda
     if config.optimiser == "adamw":
         return torch.optim.AdamW(
-            groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+            groups,
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=True,
+            capturable=cuda,
         )
     return torch.optim.SGD(
         groups,
@@ -25,7 +31,33 @@ def make_optimiser(model: nn.Module, config: TrainingConfig) -> torch.optim.Opti
         momentum=0.9,
         nesterov=True,
         weight_decay=config.weight_decay,
+        fused=True if cuda else None,
     )
+
+
+# How a device computes; no part of what is learnt.
+_OF_DEVICE: Final = ("fused", "capturable", "foreach")
+
+
+def optimiser_state(optimiser: torch.optim.Optimizer, rate: float) -> dict[str, Any]:
+    """Its state for a checkpoint, the same on every device; ``rate`` is that of the last step."""
+    state: dict[str, Any] = optimiser.state_dict()
+    fused = True if isinstance(optimiser, torch.optim.AdamW) else None
+    for group in state["param_groups"]:
+        group["lr"], group["fused"] = rate, fused
+        if "capturable" in group:
+            group["capturable"] = False
+    return state
+
+
+def load_optimiser_state(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Take over what a checkpoint of any device holds."""
+    ours = [
+        {name: group[name] for name in _OF_DEVICE if name in group}
+        for group in optimiser.param_groups
+    ]
+    groups = [{**group, **mine} for group, mine in zip(state["param_groups"], ours, strict=True)]
+    optimiser.load_state_dict({**state, "param_groups": groups})
 
 
 def _groups(model: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:

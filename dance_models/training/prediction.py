@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dance_models.batches.geometry import draw_geometry
+from dance_models.batches.geometry import Geometry, draw_geometry
 from dance_models.config import PredictionExperiment, PredictionNet, TrainingConfig
 from dance_models.data.forecast_windows import ForecastWindows, cut_windows
 from dance_models.data.pose_runs import PoseRun, check_skeleton
@@ -21,7 +21,6 @@ from dance_models.nets.build import build_forecaster
 from dance_models.skeleton import DANCE_14, Skeleton
 from dance_models.training.loop import (
     EpochRecord,
-    Task,
     TrainingResult,
     epoch_indices,
     prepare,
@@ -29,6 +28,7 @@ from dance_models.training.loop import (
 from dance_models.training.losses import forecast_loss
 from dance_models.training.rate_search import train_network
 from dance_models.training.selection import forecast_scores, split_runs
+from dance_models.training.task import Task
 
 VALIDATION_STRIDE: Final = 3  # frames between validation windows
 
@@ -39,6 +39,14 @@ class ForecastBatch(NamedTuple):
     observed: Tensor  # (B, 27, J, D)
     future: Tensor  # (B, 10, J, D), 0 where unknown
     known: Tensor  # (B, 10, J) 1 where the future is annotated
+
+
+class ForecastDraw(NamedTuple):
+    """What is drawn for a batch, on the CPU, so that a seed means the same on every device."""
+
+    windows: Tensor  # (B,) window numbers
+    matrix: Tensor  # (B, D, D)
+    mirrored: Tensor  # (B,) bool
 
 
 def reversed_run(run: PoseRun) -> PoseRun:
@@ -82,7 +90,6 @@ class ForecastTensors:
         self.observed, self.future, self.known = (
             torch.cat([part[i] for part in parts]).to(device) for i in range(3)
         )
-        self.device = device
         self.forward, self.backward, *rest = _ranges([len(windows) for windows in cuts])
         self.estimated = rest[0] if rest else range(0)
 
@@ -98,17 +105,22 @@ class ForecastTensors:
 
     def draw(
         self, chosen: Tensor, config: TrainingConfig, generator: torch.Generator
-    ) -> ForecastBatch:
-        """A batch; some windows are replaced by reversed or estimated ones, all transformed."""
+    ) -> ForecastDraw:
+        """Draw a batch; some windows are replaced by reversed or estimated ones."""
         chosen = _replaced(chosen, self.backward, config.reverse_probability, generator)
         if self.estimated:
             chosen = _replaced(chosen, self.estimated, config.estimate_probability, generator)
-        geometry = draw_geometry(len(chosen), config, generator, self.device, self.skeleton)
-        chosen = chosen.to(self.device)
+        cpu = torch.device("cpu")
+        geometry = draw_geometry(len(chosen), config, generator, cpu, self.skeleton)
+        return ForecastDraw(chosen, geometry.matrix, geometry.mirrored)
+
+    def drawn(self, draw: ForecastDraw) -> ForecastBatch:
+        """The windows of a draw whose tensors are on the device, all transformed."""
+        geometry = Geometry(draw.matrix, draw.mirrored, self.skeleton)
         return ForecastBatch(
-            geometry.poses(self.observed[chosen]),
-            geometry.poses(self.future[chosen]),
-            geometry.swap_joints(self.known[chosen], 2),
+            geometry.poses(self.observed[draw.windows]),
+            geometry.poses(self.future[draw.windows]),
+            geometry.swap_joints(self.known[draw.windows], 2),
         )
 
 
@@ -140,7 +152,7 @@ class _Prediction:
         device: torch.device,
     ) -> None:
         check_skeleton(runs, skeleton)
-        self.training, self.device = training, device
+        self.training = training
         learn, self.select = split_runs(
             runs, lambda run: _has_windows(run, skeleton), skeleton=skeleton
         )
@@ -160,8 +172,8 @@ class _Prediction:
     ) -> ForecastWindows:
         return cut_windows(self.select, poses, stride=VALIDATION_STRIDE, skeleton=skeleton)
 
-    def batches(self, generator: torch.Generator) -> Iterator[ForecastBatch]:
-        """One epoch."""
+    def batches(self, generator: torch.Generator) -> Iterator[ForecastDraw]:
+        """The draws of one epoch."""
         config, count = self.training, len(self.data.forward)
         for chosen in epoch_indices(count, config.batch_size, self.steps, generator):
             yield self.data.draw(chosen, config, generator)
@@ -204,11 +216,30 @@ def train_prediction(
     ``skeleton`` is that of the runs. Raises InputError when no run is annotated for a whole window
     (37 steps of 40 ms), the runs are of another skeleton, or ``initial`` does not fit.
     """
-    parts = _Prediction(runs, training, skeleton, prepare(training))
+    build, task = prediction_training(runs, net, training, skeleton)
+    return train_network(build, task, folder, initial, on_epoch)
+
+
+def prediction_training(
+    runs: Sequence[PoseRun],
+    net: PredictionNet,
+    training: TrainingConfig,
+    skeleton: Skeleton = DANCE_14,
+) -> tuple[Callable[[], nn.Module], Task[ForecastBatch]]:
+    """What builds the network, and the task of :func:`train_prediction`; raises what that does."""
+    device = prepare(training)
+    parts = _Prediction(runs, training, skeleton, device)
     experiment = PredictionExperiment(net, training)
-    task = Task(experiment, parts.steps, parts.batches, parts.loss, parts.validate)
+    task = Task(
+        experiment,
+        parts.steps,
+        parts.batches,
+        parts.loss,
+        parts.validate,
+        assemble=parts.data.drawn,
+    )
 
     def build() -> nn.Module:
-        return build_forecaster(net, skeleton).to(parts.device)
+        return build_forecaster(net, skeleton).to(device)
 
-    return train_network(build, task, folder, initial, on_epoch)
+    return build, task

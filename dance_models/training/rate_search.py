@@ -15,7 +15,8 @@ from dance_models.checkpoint import Initial, experiment_to_plain
 from dance_models.config import TrainingConfig
 from dance_models.errors import InputError
 from dance_models.files import replacing
-from dance_models.training.loop import Batch, EpochRecord, Task, Trainer, TrainingResult
+from dance_models.training.loop import EpochRecord, Trainer, TrainingResult
+from dance_models.training.task import Batch, Task
 
 RATES: Final = "learning_rates.json"  # in the folder of a training: scores of its pilots
 PILOTS: Final = "pilots"

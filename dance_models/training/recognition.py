@@ -8,8 +8,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from dance_models.batches.geometry import draw_geometry
-from dance_models.batches.refine import RefineBatch, RefineTensors, draw_hidden, jittered
+from dance_models.batches.refine import RefineBatch, RefineDraw, RefineTensors
 from dance_models.config import (
     MkffStGcnConfig,
     RecognitionExperiment,
@@ -26,7 +25,6 @@ from dance_models.nets.mkff_st_gcn import MkffStGcn
 from dance_models.skeleton import DANCE_14, Skeleton
 from dance_models.training.loop import (
     EpochRecord,
-    Task,
     TrainingResult,
     epoch_indices,
     prepare,
@@ -34,6 +32,7 @@ from dance_models.training.loop import (
 from dance_models.training.losses import laplace_loss, refinement_loss, style_loss
 from dance_models.training.rate_search import train_network
 from dance_models.training.selection import refinement_scores, split_runs
+from dance_models.training.task import Task
 
 VALIDATION_STRIDE: Final = 3  # frames between the windows that validation averages
 
@@ -76,22 +75,24 @@ class _Recognition:
             )
         self.data = RefineTensors(frames, net, device)
         self.style = torch.tensor(
-            [self.labels.index(run.style) for run in learn for _ in run.frame if self.labels]
+            [self.labels.index(run.style) for run in learn for _ in run.frame if self.labels],
+            device=device,
         )
         per_pass = math.ceil(len(self.windows) / training.batch_size)
         self.steps = training.steps_per_epoch or per_pass
 
-    def batches(self, generator: torch.Generator) -> Iterator[RefineBatch]:
-        """One epoch."""
-        config, skeleton = self.training, self.skeleton
+    def batches(self, generator: torch.Generator) -> Iterator[RefineDraw]:
+        """The draws of one epoch."""
+        config = self.training
         for chosen in epoch_indices(len(self.windows), config.batch_size, self.steps, generator):
-            count = len(chosen)
-            geometry = draw_geometry(count, config, generator, self.device, skeleton)
-            hidden = draw_hidden(count, self.net.window, config, generator, skeleton)
-            batch = self.data.batch(self.windows[chosen], geometry, hidden.to(self.device))
-            if config.jitter:
-                batch = jittered(batch, config.jitter, generator, skeleton)
-            yield batch
+            yield self.data.draw(self.windows[chosen], config, generator)
+
+    def assemble(self, draw: RefineDraw) -> RefineBatch:
+        """The batch of a draw, with the styles of its windows where they are classified."""
+        batch = self.data.drawn(draw)
+        if not self.labels:
+            return batch
+        return batch._replace(style=self.style[draw.windows[:, 0]])
 
     def loss(self, model: nn.Module, batch: RefineBatch) -> Tensor:
         """Of the keypoints, and of the style where the network classifies it."""
@@ -111,7 +112,7 @@ class _Recognition:
             )
         if logits is None:
             return keypoints
-        return keypoints + style_loss(logits, self.style[batch.frames[:, 0]].to(self.device))
+        return keypoints + style_loss(logits, batch.style)
 
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Scores of the refined validation runs."""
@@ -135,6 +136,17 @@ def train_recognition(
     ``skeleton`` is that of the runs. Raises InputError when no training window is annotated, the
     runs are of another skeleton, or ``initial`` does not fit.
     """
+    build, task = recognition_training(runs, net, training, skeleton)
+    return train_network(build, task, folder, initial, on_epoch)
+
+
+def recognition_training(
+    runs: Sequence[PoseRun],
+    net: RecognitionNet,
+    training: TrainingConfig,
+    skeleton: Skeleton = DANCE_14,
+) -> tuple[Callable[[], nn.Module], Task[RefineBatch]]:
+    """What builds the network, and the task of :func:`train_recognition`; raises what that does."""
     parts = _Recognition(runs, net, training, skeleton, prepare(training))
     task = Task(
         RecognitionExperiment(net, training),
@@ -143,9 +155,10 @@ def train_recognition(
         parts.loss,
         parts.validate,
         parts.labels,
+        parts.assemble,
     )
 
     def build() -> nn.Module:
         return build_refiner(net, skeleton).to(parts.device)
 
-    return train_network(build, task, folder, initial, on_epoch)
+    return build, task

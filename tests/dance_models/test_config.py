@@ -30,11 +30,18 @@ def test_identity_omits_only_later_fields_at_their_default() -> None:
     }  # fmt: skip
     assert set(asdict(whole)["training"]) - set(plain["training"]) == {
         "rate_factors", "pilot_share", "ema_warmup", "decay_graphs", "estimate_probability",
+        "bf16", "cuda_graph",
     }  # fmt: skip
     changed = replace(
         whole,
         net=StgaNetConfig(attention="dot", free_decoder=False, dct_inputs=5),
-        training=TrainingConfig(rate_factors=(1.0, 2.0), pilot_share=0.3, estimate_probability=0.5),
+        training=TrainingConfig(
+            rate_factors=(1.0, 2.0),
+            pilot_share=0.3,
+            estimate_probability=0.5,
+            bf16=True,
+            cuda_graph=False,
+        ),
         seeds=3,
     )
     assert identity(changed) == asdict(changed)

@@ -7,7 +7,7 @@ import torch
 
 from dance_models.batches.crops import draw_warp
 from dance_models.batches.geometry import Geometry, draw_geometry
-from dance_models.batches.refine import RefineTensors, draw_hidden, jittered
+from dance_models.batches.refine import RefineTensors, draw_hidden, draw_noise, noisy
 from dance_models.config import CropJitterConfig, MkffStGcnConfig, TrainingConfig
 from dance_models.data import refine_windows
 from dance_models.data.refine_windows import refine_frames, window_indices
@@ -190,8 +190,8 @@ def test_hidden_spans_are_contiguous_and_as_frequent_as_configured() -> None:
 def test_jitter_changes_only_coordinates() -> None:
     data, windows = _data()
     batch = data.batch(windows)
-    noisy = jittered(batch, 0.02, torch.Generator().manual_seed(0))
-    x, y = unpack(batch.packed, 33), unpack(noisy.packed, 33)
+    noise = draw_noise(windows.shape, 0.02, torch.Generator().manual_seed(0))
+    x, y = unpack(batch.packed, 33), unpack(noisy(batch, noise).packed, 33)
     assert torch.equal(x.confidence, y.confidence)
     assert torch.equal(x.landmarks, y.landmarks)
     assert (y.pose - x.pose).std().item() == pytest.approx(0.02, rel=0.1)

@@ -19,12 +19,12 @@ from dance_models.config import (
 from dance_models.errors import InputError
 from dance_models.training.loop import (
     EpochRecord,
-    Task,
     Trainer,
     choose_device,
     epoch_indices,
 )
 from dance_models.training.optimiser import learning_rate, make_optimiser
+from dance_models.training.task import Task
 
 CONFIG = TrainingConfig(
     epochs=6, optimiser="sgd", learning_rate=0.1, warmup_steps=0, weight_decay=0.0

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from dance_models.checkpoint import experiment_from_plain, load_checkpoint
 from dance_models.config import PredictionExperiment, StgaNetConfig, TrainingConfig
 from dance_models.errors import InputError
-from dance_models.training.loop import Task, TrainingResult
+from dance_models.training.loop import TrainingResult
 from dance_models.training.rate_search import PILOTS, RATES, pilot_training, train_network
+from dance_models.training.task import Task
 
 CONFIG = TrainingConfig(
     epochs=10,

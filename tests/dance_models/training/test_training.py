@@ -208,7 +208,7 @@ def test_windows_from_estimates_have_the_annotation_as_target() -> None:
     )  # fmt: skip
     generator = torch.Generator().manual_seed(0)
     chosen = torch.arange(2000) % len(data.forward)
-    batch = data.draw(chosen, still, generator)
+    batch = data.drawn(data.draw(chosen, still, generator))
     annotated = (batch.observed == data.observed[chosen]).all(dim=(1, 2, 3))
     assert 0.2 < 1 - annotated.float().mean() < 0.3
     assert not ForecastTensors(runs, CPU).estimated

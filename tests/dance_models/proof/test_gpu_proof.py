@@ -1,0 +1,184 @@
+"""The proof on the CPU: the path that a GPU takes, with small networks."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dance_models.__main__ import main
+from dance_models.errors import InputError
+from dance_models.proof import parts
+from dance_models.proof.run import run_proof
+from dance_models.proof.table import proof_tables, read_proof
+
+ROOT = Path(__file__).parents[3]
+# No installed package can be found but torch, numpy and what they declare that they need.
+BLOCKED = """
+import importlib.metadata, re, sys
+from importlib.machinery import PathFinder
+
+def plain(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+kept, queue = set(), ["torch", "numpy", "dance-pose-pipeline"]
+while queue:
+    name = plain(queue.pop())
+    if name in kept:
+        continue
+    kept.add(name)
+    try:
+        needed = importlib.metadata.requires(name) or []
+    except importlib.metadata.PackageNotFoundError:
+        continue
+    if name != "dance-pose-pipeline":
+        queue += [re.match(r"[\\w.-]+", line)[0] for line in needed if "extra ==" not in line]
+blocked = {
+    module
+    for module, owners in importlib.metadata.packages_distributions().items()
+    if not kept & {plain(owner) for owner in owners}
+}
+assert {"polars", "cv2", "dagster", "mlflow", "pandas"} <= blocked
+
+class Bare(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name.partition(".")[0] in blocked:
+            return None
+        return super().find_spec(name, path, target)
+
+sys.meta_path[:] = [Bare if finder is PathFinder else finder for finder in sys.meta_path]
+from dance_models.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_the_whole_path_with_torch_and_numpy_alone(tmp_path: Path) -> None:
+    out = tmp_path / "proof.json"
+    arguments = ["gpu-proof", "--device", "cpu", "--quick", "--out", str(out)]
+    done = subprocess.run(
+        [sys.executable, "-c", BLOCKED, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    document = read_proof(out)
+    assert document["finished"]
+    states = {name: part["state"] for name, part in document["parts"].items()}
+    assert set(states.values()) == {"done"}, document["parts"]
+    assert set(states) == {
+        *(f"{part} {row}" for part in ("agreement", "speed", "training") for row in parts.ROWS),
+        *(f"folds {row}" for row in parts.ROWS[:2]),
+        "bf16 stga_net",
+    }
+    for row in parts.ROWS:
+        # The CPU against itself.
+        assert document["parts"][f"agreement {row}"]["largest_gap"] == 0
+        assert document["parts"][f"speed {row}"]["captured"]["steps_per_second"] > 0
+        assert document["parts"][f"training {row}"]["epochs"] == 2
+    assert document["parts"]["folds stga_net.paper"]["folds"] == 5
+    assert not list(tmp_path.glob(".*"))
+    assert proof_tables(document) in done.stdout
+
+
+def test_what_does_not_fit_is_left_out_and_said(tmp_path: Path) -> None:
+    """Half a minute of an imaginary clock that runs ten seconds at each look."""
+    ticks = iter(range(0, 10_000, 10))
+    said: list[str] = []
+    out = tmp_path / "proof.json"
+    document = run_proof(
+        out, 0.01, "cpu", said.append, quick=True, clock=lambda: float(next(ticks))
+    )
+    assert {part["state"] for part in document["parts"].values()} == {"skipped"}
+    assert len(said) == len(document["parts"]) == 15
+    assert json.loads(out.read_text()) == document
+    shown = proof_tables(document)
+    assert "* training stga_net: skipped (0 s were left, it needs 1)" in shown
+    assert "| mkff_st_gcn.paper | - | - | - | - | - |" in shown
+
+
+def test_a_part_that_fails_is_recorded_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: dict[str, Any] = {"steps": 1, "largest_gap": 0.002}
+
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("CUDA error: out of memory")
+
+    for name in ("speed", "folds", "bf16", "training"):
+        monkeypatch.setattr(parts, name, fail)
+    monkeypatch.setattr(parts, "agreement", lambda setting, row: done)
+    out = tmp_path / "proof.json"
+    seen: list[int] = []
+
+    def say(line: str) -> None:
+        seen.append(len(json.loads(out.read_text())["parts"]))  # written after each part
+
+    document = run_proof(out, 9, "cpu", say, quick=True)
+    assert seen == list(range(1, 16))
+    failed = document["parts"]["speed stga_net"]
+    assert failed["reason"] == "RuntimeError: CUDA error: out of memory"
+    assert "in fail" in failed["trace"]
+    assert document["parts"]["agreement stga_net"]["state"] == "done"
+    assert "* speed stga_net: failed (RuntimeError: CUDA error: out of memory)" in proof_tables(
+        document
+    )
+    assert "| stga_net | - | - | - | - | 0.20% |" in proof_tables(document)
+
+
+def test_a_training_that_is_cut_says_how_long_it_would_have_taken(tmp_path: Path) -> None:
+    from dance_models.proof.run import QUICK
+
+    setting = parts.Setting(QUICK, parts.proof_runs(QUICK), "cpu", 1, shrunk=True)
+    found = parts.training(setting, "stga_net", tmp_path, until=0.0, clock=lambda: 1.0)
+    assert found["stopped_for_time"]
+    assert (found["epochs"], found["epochs_of_recipe"]) == (1, 2)
+    assert found["seconds_of_recipe_projected"] == pytest.approx(2 * found["seconds"])
+
+
+def test_a_gpus_figures_in_tables(tmp_path: Path) -> None:
+    """Figures that nobody measured, to show where they go."""
+    measured = {
+        "is_captured": True,
+        "steps_per_second": 500.0,
+        "utilisation_percent": None,
+        "busy_share": 0.42,
+        "peak_memory_mib": 321.0,
+    }
+    launched = {**measured, "is_captured": False, "steps_per_second": 50.0}
+    speed = {"state": "done", "captured": measured, "launched": launched}
+    document = {
+        "format": 1,
+        "quick": False,
+        "finished": True,
+        "host": {"gpu": "a made-up GPU", "torch": "2.13.0"},
+        "data": {"clips": 40, "frames": 8000},
+        "parts": {"speed stga_net": speed},
+    }
+    path = tmp_path / "proof.json"
+    path.write_text(json.dumps(document))
+    shown = proof_tables(read_proof(path))
+    assert "a made-up GPU, torch 2.13.0, 8,000 frames" in shown
+    assert "| stga_net | 500.0 | 50.0 | 42% | 321 | - |" in shown
+    assert "* speed stga_net: no utilisation by the driver (pynvml is absent)" in shown
+
+
+def test_another_file_is_no_proof(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "other.json"
+    path.write_text("[]")
+    assert main(["gpu-proof", "--show", str(path)]) == 2
+    assert "this is no proof" in capsys.readouterr().err
+    path.write_text('{"format": 99, "parts": {}}')
+    with pytest.raises(InputError, match="another version"):
+        read_proof(path)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_without_a_gpu_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["gpu-proof", "--out", str(tmp_path / "proof.json")]) == 2
+    assert "there is no CUDA device" in capsys.readouterr().err

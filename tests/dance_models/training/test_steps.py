@@ -1,0 +1,268 @@
+"""Steps one by one, ahead on the device, and replayed."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from dance_models.checkpoint import load_checkpoint
+from dance_models.config import MkffStGcnConfig, StgaNetConfig, TrainingConfig
+from dance_models.training.averaging import average_by, moving_average
+from dance_models.training.loop import Trainer
+from dance_models.training.optimiser import (
+    learning_rate,
+    load_optimiser_state,
+    make_optimiser,
+    optimiser_state,
+)
+from dance_models.training.prediction import prediction_training
+from dance_models.training.recognition import recognition_training
+from dance_models.training.stack import Stack, clip_each
+from dance_models.training.steps import WARM_UP, AheadSteps, Replay, Steps
+from dance_models.training.synthetic import synthetic_runs
+from dance_models.training.task import Task
+
+REFINER = MkffStGcnConfig(
+    spatial_channels=8,
+    spatial_blocks=1,
+    kinematic_channels=16,
+    attention_blocks=1,
+    landmarks=33,
+    evidence=True,
+    style_classes=3,
+)
+FORECASTER = StgaNetConfig(channels=4, hidden=16, dct_inputs=5)
+ADAMW = TrainingConfig(
+    epochs=1,
+    steps_per_epoch=5,
+    batch_size=8,
+    warmup_steps=2,
+    ema_decay=0.9,
+    jitter=0.01,
+    estimate_probability=0.5,
+)
+SGD = replace(ADAMW, optimiser="sgd", learning_rate=0.01, ema_decay=0.0, jitter=0.0)
+Made = tuple[nn.Module, Task[Any]]
+
+
+def _made(kind: str, config: TrainingConfig) -> Made:
+    runs = synthetic_runs(5, 50)
+    build, task = (
+        recognition_training(runs, REFINER, config)
+        if kind == "recognition"
+        else prediction_training(runs, FORECASTER, config)
+    )
+    torch.manual_seed(0)
+    return build(), task
+
+
+def _epoch(
+    steps_of: Callable[..., Steps[Any]], kind: str, config: TrainingConfig
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The sum of the losses of an epoch, and all that it changed."""
+    model, task = _made(kind, config)
+    average = moving_average(model, config.ema_decay) if config.ema_decay else None
+    steps = steps_of(model.train(), task, make_optimiser(model, config), average)
+    rates = ((learning_rate(config, step, 5),) for step in range(5))
+    torch.manual_seed(1)
+    total = steps.run(task.batches(torch.Generator().manual_seed(2)), rates)
+    changed = dict(model.state_dict())
+    if average is not None:
+        changed |= {f"average {k}": v for k, v in average.state_dict().items()}
+    return total, changed
+
+
+@pytest.mark.parametrize("config", [ADAMW, SGD], ids=["adamw", "sgd"])
+@pytest.mark.parametrize("kind", ["recognition", "prediction"])
+def test_steps_ahead_are_the_steps_one_by_one(kind: str, config: TrainingConfig) -> None:
+    """Dropout, the average and the statistics included; the rate is in single precision there."""
+    total, one_by_one = _epoch(Steps, kind, config)
+    total_ahead, ahead = _epoch(AheadSteps, kind, config)
+    assert total_ahead.item() == pytest.approx(total.item(), rel=1e-5)
+    assert one_by_one.keys() == ahead.keys()
+    for name, value in one_by_one.items():
+        gap = (ahead[name].float() - value.float()).abs().max()
+        assert gap < 1e-3 * max(1.0, float(value.float().abs().max())), name
+
+
+def test_an_epoch_longer_than_what_is_sent_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, _ = _epoch(AheadSteps, "prediction", SGD)
+    monkeypatch.setattr("dance_models.training.steps.AHEAD", 2)
+    parts, _ = _epoch(AheadSteps, "prediction", SGD)
+    assert parts == whole
+
+
+def test_a_trainer_takes_the_steps_of_a_plain_loop_bit_for_bit(tmp_path: Path) -> None:
+    model, task = _made("recognition", ADAMW)
+    Trainer(model, task, tmp_path).fit()
+    plain, task = _made("recognition", ADAMW)
+    optimiser, average = make_optimiser(plain, ADAMW), moving_average(plain, ADAMW.ema_decay)
+    torch.manual_seed(1)  # seed 0 x 1,000,003 + epoch 1
+    total = torch.zeros(())
+    plain.train()
+    for i, draw in enumerate(task.batches(torch.Generator().manual_seed(1))):
+        assert task.assemble is not None
+        optimiser.param_groups[0]["lr"] = learning_rate(ADAMW, i, 5)
+        optimiser.param_groups[1]["lr"] = learning_rate(ADAMW, i, 5)
+        optimiser.zero_grad()
+        loss = task.loss(plain, task.assemble(draw))
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(plain.parameters(), ADAMW.gradient_clip)
+        optimiser.step()
+        average.update_parameters(plain)
+        total += loss.detach()
+    last = load_checkpoint(tmp_path / "last.pt")
+    assert last["history"][0]["train_loss"] == total.item() / 5
+    for name, value in plain.state_dict().items():
+        assert torch.equal(last["model"][name], value), name
+    for name, value in average.module.state_dict().items():
+        assert torch.equal(last["average"][name], value), name
+
+
+class _HostCopies(TorchDispatchMode):
+    """Notes what a step on the meta device takes from the CPU: on a GPU it would wait there."""
+
+    # Their second operand may be a number, which is an argument of the kernel and no copy.
+    WITH_NUMBERS = ("add", "sub", "mul", "div", "pow", "lt", "gt", "ge", "le", "eq", "bitwise")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        hosts = [tensor for tensor in tensors if tensor.device.type == "cpu"]
+        name = str(func)
+        harmless = name.startswith(tuple(f"aten.{op}" for op in self.WITH_NUMBERS))
+        if "lift_fresh" in name or (hosts and not (harmless and all(t.dim() == 0 for t in hosts))):
+            self.found.append(name)
+        return func(*args, **kwargs)
+
+
+def _on_meta(owner: object) -> None:
+    """Move the tensors that an object holds, and those of the objects in it."""
+    for name, value in vars(owner).items():
+        if isinstance(value, Tensor):
+            setattr(owner, name, value.to("meta"))
+        elif isinstance(value, torch.device):
+            setattr(owner, name, torch.device("meta"))
+
+
+@pytest.mark.parametrize("kind", ["recognition", "prediction"])
+def test_a_step_takes_nothing_from_the_host(kind: str) -> None:
+    """What a CUDA graph cannot capture: copies from the host, and waiting for a value.
+
+    The meta device has no values, so that reading one raises; a copy to it is noted.
+    """
+    model, task = _made(kind, ADAMW)
+    assert task.assemble is not None
+    draw = next(task.batches(torch.Generator().manual_seed(0)))
+    owner = task.assemble.__self__  # type: ignore[attr-defined]
+    _on_meta(owner)
+    if hasattr(owner, "data"):
+        _on_meta(owner.data)
+    model.to("meta").train()
+    average = moving_average(model, 0.9)
+    share = torch.zeros((), device="meta")
+    meta_draw = tree_map_only(Tensor, lambda t: t.to("meta"), draw)
+
+    def step(network: nn.Module) -> None:
+        assert task.assemble is not None
+        loss = task.loss(network, task.assemble(meta_draw))
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        average_by(share, average.module, network)
+
+    step(model)  # constants are made in the first step
+    with _HostCopies() as copies:
+        step(model)
+    assert copies.found == []
+
+
+def test_a_stacked_step_takes_nothing_from_the_host() -> None:
+    model, task = _made("recognition", ADAMW)
+    assert task.assemble is not None
+    draw = next(task.batches(torch.Generator().manual_seed(0)))
+    batch = task.assemble(draw)
+    stack = Stack([model, model])
+    meta = tree_map_only(Tensor, lambda t: torch.stack([t, t]).to("meta"), batch)
+    stack._template[0].to("meta")
+    stack.to("meta")
+    with _HostCopies() as copies:
+        stack.losses(task.loss, meta).sum().backward()  # type: ignore[no-untyped-call]
+        clip_each(stack, 1.0)
+    assert copies.found == []
+
+
+def test_a_step_is_captured_after_the_warm_up() -> None:
+    calls: list[str] = []
+
+    def capture(body: Callable[[], None]) -> Callable[[], None]:
+        calls.append("capture")
+        return lambda: calls.append("replay")
+
+    replay = Replay(lambda: calls.append("body"), capture)
+    for _ in range(WARM_UP + 2):
+        replay()
+    assert calls == ["body"] * WARM_UP + ["capture", "replay", "replay"]
+
+
+def test_a_step_that_cannot_be_captured_goes_on_as_it_is() -> None:
+    calls: list[str] = []
+
+    def capture(body: Callable[[], None]) -> Callable[[], None]:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    replay = Replay(lambda: calls.append("body"), capture)
+    with pytest.warns(UserWarning, match="could not be captured.*goes on without"):
+        for _ in range(WARM_UP + 3):
+            replay()
+    assert calls == ["body"] * (WARM_UP + 3)
+
+
+def test_the_average_on_the_device_is_the_average() -> None:
+    """Weights and statistics by the share, counters copied."""
+    model = nn.BatchNorm1d(2)
+    one, two = moving_average(model, 0.75, warmup=False), moving_average(model, 0.75)
+    nn.init.constant_(model.weight, 3.0)
+    model(torch.randn(4, 2))
+    one.update_parameters(model)
+    average_by(torch.tensor(0.25), two.module, model)
+    for name, value in one.module.state_dict().items():
+        torch.testing.assert_close(two.module.state_dict()[name], value)
+    assert two.module.num_batches_tracked == 1
+
+
+def test_the_optimisers_state_names_no_device() -> None:
+    """A checkpoint of a GPU goes on with the CPU's own ways of computing, and its rate a number."""
+    model = nn.Linear(2, 2)
+    optimiser = make_optimiser(model, ADAMW)
+    model(torch.ones(1, 2)).sum().backward()
+    optimiser.step()
+    of_gpu = make_optimiser(model, ADAMW)
+    of_gpu.load_state_dict(optimiser.state_dict())
+    for group in of_gpu.param_groups:
+        group |= {"lr": torch.tensor(0.5), "capturable": True}
+    saved, expected = optimiser_state(of_gpu, 0.5), optimiser_state(optimiser, 0.5)
+    assert saved["param_groups"] == expected["param_groups"]
+    load_optimiser_state(optimiser, of_gpu.state_dict())
+    assert optimiser.param_groups[0]["capturable"] is False
+    optimiser.step()
+
+
+def test_bfloat16_is_an_option(tmp_path: Path) -> None:
+    losses = []
+    for on in (False, True):
+        model, task = _made("prediction", replace(ADAMW, bf16=on))
+        history = Trainer(model, task, tmp_path / str(on)).fit().history
+        losses.append(history[0].train_loss)
+    assert losses[0] != losses[1]
+    assert math.isclose(*losses, rel_tol=0.05)
