@@ -143,15 +143,18 @@ def _analysed(videos: Sequence[Path], options: "PoseOptions", wanted: "Wanted") 
             f"--from is of one video, and {len(named.videos)} are given",
             hint="Give one video, or --tracks DIR with a file for each",
         )
-    return len(named.refused) + analyse_videos(named.videos, options, wanted)
+    return len(named.refused) + analyse_videos(named.videos, options, wanted, common.console())
 
 
-def _formats(names: Sequence[str] | None) -> tuple[str, ...]:
-    """The formats to write. Raises InputError for one that is not known or not installed."""
-    from dance_models.analysis.files.write import DEFAULT_FORMATS, check_formats
+def _formats(names: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The formats to write, None for the usual ones.
+
+    Raises InputError for one that is not known or not installed.
+    """
+    from dance_models.analysis.files.write import check_formats
 
     if names is None:
-        return DEFAULT_FORMATS
+        return None
     chosen = tuple(name for name in names if name != "none")
     check_formats(chosen)
     return chosen

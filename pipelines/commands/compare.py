@@ -53,7 +53,7 @@ def compare(
         check_pose_options(options, with_video=True)
         if options.person == "all":
             raise InputError("--person all: one person is compared", hint="Name one of them")
-        compare_videos(_both(reference, practice, out), options, out, draw=draw)
+        compare_videos(_both(reference, practice, out), options, out, common.console(), draw=draw)
 
 
 def _both(reference: Path, practice: Path, out: Path) -> "tuple[NamedVideo, NamedVideo]":
@@ -69,7 +69,12 @@ def _both(reference: Path, practice: Path, out: Path) -> "tuple[NamedVideo, Name
 
 
 def compare_videos(
-    videos: "tuple[NamedVideo, NamedVideo]", options: "PoseOptions", out: Path, *, draw: bool
+    videos: "tuple[NamedVideo, NamedVideo]",
+    options: "PoseOptions",
+    out: Path,
+    console: Console,
+    *,
+    draw: bool,
 ) -> "Comparison":
     """Write the page, ``comparison.json``, a still for each moment, and both videos with skeletons.
 
@@ -79,7 +84,7 @@ def compare_videos(
     from dance_models.comparison.video import performance_of
     from pipelines.commands.video_poses import PoseReader
 
-    reader = PoseReader.loaded(options, common.console())
+    reader = PoseReader.loaded(options, console)
     models = {"joints": f"as the {options.joints} defines them", **reader.models}
     poses: list[VideoPoses] = []
     performances: list[Performance] = []
