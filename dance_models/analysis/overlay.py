@@ -303,7 +303,9 @@ def _painted(rows: list[tuple[str, tuple[Colour, Colour]]], scale: float) -> _Le
             for layer, ink in ((paint, colour), (mask, 255)):
                 cv2.line(layer, (begin, middle), (end, middle), ink, max(1, line // 6))
     size = (shape[1] // _FINER, shape[0] // _FINER)
-    small, taken = (cv2.resize(layer, size, interpolation=cv2.INTER_AREA) for layer in (paint, mask))
+    small, taken = (
+        cv2.resize(layer, size, interpolation=cv2.INTER_AREA) for layer in (paint, mask)
+    )
     return _Legend(np.asarray(small, np.uint8), np.asarray(taken, np.uint8))
 
 
