@@ -200,7 +200,8 @@ def _fitted(
     """
     x, y, one, none = *before.T, np.ones(len(before)), np.zeros(len(before))
     rows = np.stack([np.stack([x, -y, one, none], 1), np.stack([y, x, none, one], 1)], axis=1)
-    found, weight = np.zeros(4), np.ones(len(before))
+    found = np.zeros(4)
+    weight: NDArray[np.floating] = np.ones(len(before))
     for _ in range(_ROUNDS):
         known = (after * weight[:, None]).ravel()
         found = np.linalg.lstsq((rows * weight[:, None, None]).reshape(-1, 4), known)[0]

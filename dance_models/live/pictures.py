@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,7 +74,7 @@ def file_pictures(path: Path) -> Iterator[tuple[bytes, bool]]:
             begins = False
 
 
-def camera_pictures(number: int) -> Iterator[tuple[bytes, bool]]:
+def camera_pictures(number: int) -> Generator[tuple[bytes, bool]]:
     """The frames of a camera of this machine as JPEG, all of one shot.
 
     Raises InputError when it fails.

@@ -68,6 +68,11 @@ class Job:
         return self.folder / f"{STEMS[self.kind][part]}.mp4"
 
     @property
+    def running(self) -> bool:
+        """Whether it is being worked on; it may be cancelled at any await."""
+        return self.state == "running"
+
+    @property
     def out(self) -> Path:
         """The folder of the results."""
         return self.folder / "out"
@@ -115,8 +120,13 @@ class Jobs:
 
     def add(self, owner: Page, asked: Mapping[str, Any]) -> Job:
         """A new job whose videos come next. Raises InputError for one that is not taken."""
-        kind, person = asked.get("kind"), asked.get("person") or ""
-        if kind not in STEMS or person not in PEOPLE or (kind, person) == ("compare", "all"):
+        kind: Kind = "compare" if asked.get("kind") == "compare" else "analyze"
+        person = asked.get("person") or ""
+        if (
+            asked.get("kind") != kind
+            or person not in PEOPLE
+            or (kind, person) == ("compare", "all")
+        ):
             raise InputError("this page and its server are not of one version; load the page again")
         files = asked.get("files")
         if not isinstance(files, list) or len(files) != len(STEMS[kind]):
@@ -244,14 +254,14 @@ class Jobs:
             env={**os.environ, STARTER: str(os.getpid())},
             start_new_session=True,  # a Ctrl-C in the terminal is for the server, which ends it
         )
-        if job.state != "running":  # cancelled while it started
+        if not job.running:  # cancelled while it started
             _kill(job.process)
         assert job.process.stdout is not None
         async for line in job.process.stdout:
             with contextlib.suppress(ValueError):  # not ours: a library printed it
                 self._note(job, json.loads(line))
         code = await job.process.wait()
-        if job.state != "running":
+        if not job.running:
             shutil.rmtree(job.folder, ignore_errors=True)  # what it wrote until it was gone
             return
         if code or job.problem:
@@ -263,7 +273,7 @@ class Jobs:
             self._end(job, "done")
 
     def _note(self, job: Job, line: Any) -> None:
-        if not isinstance(line, dict) or job.state != "running":
+        if not isinstance(line, dict) or not job.running:
             return
         job.problem = str(line.get("problem", job.problem))
         if "stage" in line:
