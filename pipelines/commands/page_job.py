@@ -111,8 +111,11 @@ def job_command(
 
 
 def _tell(what: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(what) + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(json.dumps(what) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # the server was killed: nobody wants the results
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from dance_models.config import PageConfig
 from dance_models.errors import InputError
 from dance_models.processes import STARTER
 from dance_models.text import brief, printable
+from pipelines.processes import host_of, identity, is_alive
 
 Kind = Literal["analyze", "compare"]
 State = Literal["uploading", "waiting", "running", "done", "failed", "cancelled"]
@@ -31,6 +33,8 @@ STEMS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 PEOPLE: Final = ("", "largest", "centre", "moving", "all")  # rules of --person; "": none
 OPEN: Final = ("uploading", "waiting", "running")
+PREFIX: Final = "dance-page-"  # of the temporary folder
+OWNER: Final = "server"  # file in it: which process it belongs to
 SHOWN_NAME: Final = 120  # characters of a name
 
 
@@ -101,10 +105,10 @@ class Jobs:
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         """The folder and the work of the jobs, while the block lasts."""
-        with tempfile.TemporaryDirectory(
-            prefix="dance-page-", ignore_cleanup_errors=True
-        ) as folder:
+        _remove_left_folders()
+        with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as folder:
             self._folder = Path(folder)
+            (self._folder / OWNER).write_text(identity(), "utf-8")
             working = asyncio.create_task(self._work())
             try:
                 yield
@@ -301,6 +305,15 @@ class Jobs:
     def _changed(self) -> None:
         for page in self.pages:
             page.changed.set()
+
+
+def _remove_left_folders() -> None:
+    """Those of servers of this machine that were killed."""
+    for owner in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{OWNER}"):
+        with contextlib.suppress(OSError, ValueError):  # another user's, or not of ours
+            of = owner.read_text("utf-8")
+            if host_of(of) == socket.gethostname() and not is_alive(of):
+                shutil.rmtree(owner.parent, ignore_errors=True)
 
 
 def _shown(name: object) -> str:

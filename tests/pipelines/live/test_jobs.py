@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 import tempfile
 import time
@@ -17,7 +18,8 @@ from starlette.testclient import TestClient, WebSocketTestSession
 from dance_models.config import PageConfig
 from dance_models.errors import InputError
 from pipelines.live.app import Live, make_app
-from pipelines.live.jobs import Job, Jobs, Page
+from pipelines.live.jobs import OWNER, Job, Jobs, Page
+from pipelines.processes import identity
 
 OWN, WS = "http://127.0.0.1:8765", "ws://127.0.0.1:8765"
 VIDEO = {"content-type": "application/octet-stream"}
@@ -194,7 +196,7 @@ def test_a_closed_page_leaves_no_process_and_no_file(serve: Any, temporary: Path
         assert psutil.Process().children()
     no_children()
     deadline = time.monotonic() + 10
-    while list(next(temporary.glob("dance-page-*")).iterdir()):
+    while [path.name for path in next(temporary.glob("dance-page-*")).iterdir()] != [OWNER]:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -212,6 +214,18 @@ def test_the_end_of_the_server_ends_its_job(temporary: Path) -> None:
 
     assert asyncio.run(serve_and_end()) == -9
     assert not list(temporary.glob("dance-page-*"))
+
+
+def test_what_a_killed_server_left_is_removed_and_no_other(serve: Any, temporary: Path) -> None:
+    owners = {"dead": identity().replace(f":{os.getpid()}:", ":4194304:"), "live": identity()}
+    owners |= {"elsewhere": "host:1:2", "odd": "words"}
+    for name, owner in owners.items():
+        (temporary / f"dance-page-{name}").mkdir()
+        (temporary / f"dance-page-{name}" / OWNER).write_text(owner)
+    serve(DONE)
+    left = {path.name.removeprefix("dance-page-") for path in temporary.glob("dance-page-*")}
+    assert len(left) == 4
+    assert left & owners.keys() == {"live", "elsewhere", "odd"}
 
 
 def test_what_is_too_much_is_refused(serve: Any) -> None:
