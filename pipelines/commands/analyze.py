@@ -8,7 +8,12 @@ import typer
 
 from dance_models.errors import InputError
 from pipelines.commands import common
-from pipelines.commands.people import PersonRuleOption
+from pipelines.commands.pose_options import (
+    CacheOption,
+    PersonRuleOption,
+    PredictionOption,
+    RecognitionOption,
+)
 
 if TYPE_CHECKING:
     from pipelines.commands.video_analysis import Wanted
@@ -63,17 +68,6 @@ FormatOption = Annotated[
 ScaleOption = Annotated[
     float | None,
     typer.Option(help="Metres that a pixel is at the dancer, for TRC and C3D; else in pixels."),
-]
-RecognitionOption = Annotated[
-    str | None,
-    typer.Option(
-        help="NAME@ALIAS, an MLflow run id, or a network's asset of --store, in place of the "
-        "network that comes with the package."
-    ),
-]
-PredictionOption = Annotated[str | None, typer.Option(help="Likewise.")]
-CacheOption = Annotated[
-    Path | None, typer.Option(envvar="DANCE_CACHE", help="Folder for the estimator's weights.")
 ]
 
 

@@ -10,8 +10,12 @@ from rich.console import Console
 
 from dance_models.errors import InputError
 from pipelines.commands import common
-from pipelines.commands.analyze import CacheOption, PredictionOption, RecognitionOption
-from pipelines.commands.people import PersonRuleOption
+from pipelines.commands.pose_options import (
+    CacheOption,
+    PersonRuleOption,
+    PredictionOption,
+    RecognitionOption,
+)
 from pipelines.shown import shown
 
 if TYPE_CHECKING:

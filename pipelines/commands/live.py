@@ -11,7 +11,7 @@ import typer
 from dance_models.config import JointDefinition
 from dance_models.errors import InputError
 from pipelines.commands import common
-from pipelines.commands.analyze import CacheOption
+from pipelines.commands.pose_options import CacheOption
 from pipelines.commands.ui import check_port
 from pipelines.shown import saying
 

@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from pipelines.commands.frame_progress import frame_progress
 
@@ -16,15 +14,6 @@ if TYPE_CHECKING:
     from dance_models.estimators.people.choose import Rule
     from dance_models.estimators.people.tracks import People, Track
     from dance_models.estimators.weights import WeightSource
-
-PersonRuleOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="RULE",
-        help="Whom to follow where several people are: largest, centre, moving, all, or N, the "
-        "N-th from the left where each is first seen, from 1. Default: the largest at the start.",
-    ),
-]
 
 
 def chosen_people(

@@ -61,7 +61,7 @@ function words(job) {
   }
   if (job.state === "running") {
     if (!job.done) return job.stage || "starting";
-    return `${job.stage.replace(/^video: /, "")}, ${job.done}${job.total ? ` of ${job.total}` : ""} frames${speed(job)}`;
+    return `${job.stage.replace(/^video(\.mp4)?[:,-] ?/, "")}, ${job.done}${job.total ? ` of ${job.total}` : ""} frames${speed(job)}`;
   }
   return { done: "done", cancelled: "cancelled", failed: job.problem }[job.state];
 }
