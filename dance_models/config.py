@@ -652,3 +652,14 @@ class ServingConfig:
     track_s: float = 30.0  # s that a request with a track may take, its waiting included
     video_s: float = 600.0  # s that the estimator may work on a video
     largest_px: float = 100_000.0  # of a coordinate, to either side
+
+
+@dataclass(frozen=True)
+class PageConfig:
+    """What the page of ``dance live`` takes for analyzing and comparing (docs/usage/live.md)."""
+
+    most_frames: int = 18_000  # of a video: ten minutes at 30 frames/s
+    most_video_mb: float = 1000.0  # of a video, 10^6 bytes
+    upload_s: float = 600.0  # s in which a video must have arrived
+    most_open: int = 5  # jobs that are not finished
+    most_kept: int = 5  # finished jobs whose files are kept until the server ends

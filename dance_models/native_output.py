@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from typing import Final
 
 STDERR: Final = 2
-# Lines that LiteRT, XNNPACK and absl write in every process, whatever happens.
+# What LiteRT, XNNPACK and absl write in every process, and OpenCV about each driver that has no
+# camera of a number: what follows from that is an error of its own.
 NOISE: Final = re.compile(
     rb"Created TensorFlow Lite XNNPACK delegate"
     rb"|All log messages before absl::InitializeLog"
     rb"|Feedback manager requires a model with a single signature"
+    rb"|global cap_\w+\.cpp|global cap_\w+\.hpp|obsensor_\w+"
 )
 _LOCK: Final = threading.Lock()  # the descriptor belongs to the whole process
 

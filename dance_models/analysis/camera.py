@@ -1,8 +1,10 @@
 """Whether the camera moves, from the background; and poses as a still camera would show them.
 
 Corners of the background are followed from frame to frame (Lucas-Kanade in a pyramid), and the
-similarity (shift, turn, zoom) that most of them agree on is the camera's step (RANSAC). The
-dancer's box is left out. Frames are fed one by one and none is kept but the last, so memory does
+similarity (shift, turn, zoom) that most of them agree on is the camera's step (RANSAC, then least
+squares with Cauchy's weights). The dancer's box is left out. Somebody else who moves has strong
+corners in a small part of the picture, and a wall weak ones in a large part: so each cell of the
+picture gives one corner. Frames are fed one by one and none is kept but the last, so memory does
 not grow with the video beyond four numbers a frame.
 """
 
@@ -21,12 +23,14 @@ Grey = NDArray[np.uint8]
 Verdict = Literal["still", "moves", "unknown"]
 
 WIDTH: Final = 320  # pixels: a good width of the grey frames; smaller steps are still seen
-CORNERS: Final = 200
+CELL: Final = 24  # pixels of a side of a cell, each of which gives one corner
 _LEAST_CORNERS: Final = 12  # a similarity has 4 unknowns; fewer corners agree by chance
 _LEAST_SHARE: Final = 0.5  # of the corners must agree, or the step is not known
-_QUALITY: Final = 0.01  # of a corner, as a share of the best one
-_APART: Final = 8  # pixels between corners
+_WINDOW: Final = 21  # pixels of a side of what is followed
+_TEXTURE: Final = 1e-5  # the smaller eigenvalue of the gradients at a corner, at least
 _AGREE: Final = 1.0  # pixels
+_NOISE: Final = 0.1  # pixels: scale of the errors of a followed corner
+_ROUNDS: Final = 3  # of the least squares
 _GROWN: Final = 0.15  # of the box's size, on each side: limbs and shadows reach beyond joints
 
 # The camera moves when, in at least this share of the frames, the middle of the picture goes
@@ -114,7 +118,6 @@ class CameraMotion:
         self._scale = scale
         self._last: Grey | None = None
         self._corners: NDArray[np.float32] = np.zeros((0, 1, 2), np.float32)
-        self._found = 0  # how many corners there were when they were looked for
         self._steps: list[tuple[float, float, float, float]] = []  # a, b, x, y of a similarity
         self._known: list[bool] = []
         self._size = (0.0, 0.0)
@@ -130,13 +133,7 @@ class CameraMotion:
         self._steps.append(step or (1.0, 0.0, 0.0, 0.0))
         self._known.append(step is not None)
         self._size = (grey.shape[1] * self._scale, grey.shape[0] * self._scale)
-        mask = self._background(grey, box)
-        if step is None or len(self._corners) < max(_LEAST_CORNERS, 0.6 * self._found):
-            self._corners = _corners(grey, mask)
-            self._found = len(self._corners)
-        else:
-            inside = self._corners[:, 0].round().astype(int).clip(0, np.array(grey.shape[::-1]) - 1)
-            self._corners = self._corners[mask[inside[:, 1], inside[:, 0]] > 0]
+        self._corners = _corners(grey, self._background(grey, box))
         self._last = grey
 
     def path(self) -> CameraPath:
@@ -150,22 +147,23 @@ class CameraMotion:
         return CameraPath(steps, np.array(self._known, bool), *self._size)
 
     def _step(self, grey: Grey) -> tuple[float, float, float, float] | None:
-        """The similarity from the last frame; keeps the corners that agree with it."""
+        """The similarity from the last frame, None where too little agrees."""
         assert self._last is not None
         if len(self._corners) < _LEAST_CORNERS:
             return None
-        moved, status, _ = cv2.calcOpticalFlowPyrLK(self._last, grey, self._corners, None)
+        moved, status, _ = cv2.calcOpticalFlowPyrLK(
+            self._last, grey, self._corners, None, winSize=(_WINDOW, _WINDOW)
+        )
         seen = status[:, 0] > 0
         before, after = self._corners[seen], moved[seen]
-        if len(after) < max(_LEAST_CORNERS, _LEAST_SHARE * len(status)):
+        least = max(_LEAST_CORNERS, _LEAST_SHARE * len(status))
+        if len(after) < least:
             return None
         found, inliers = cv2.estimateAffinePartial2D(
             before, after, method=cv2.RANSAC, ransacReprojThreshold=_AGREE
         )
-        if found is None or inliers.sum() < max(_LEAST_CORNERS, _LEAST_SHARE * len(after)):
-            return None
-        self._corners = after[inliers[:, 0] > 0]
-        return float(found[0, 0]), float(found[1, 0]), float(found[0, 2]), float(found[1, 2])
+        agreed = inliers[:, 0] > 0 if found is not None else np.zeros(0, bool)
+        return _fitted(before[agreed, 0], after[agreed, 0]) if agreed.sum() >= least else None
 
     def _background(self, grey: Grey, box: Array | None) -> Grey:
         """255 where corners may be."""
@@ -180,9 +178,37 @@ class CameraMotion:
 
 
 def _corners(grey: Grey, mask: Grey) -> NDArray[np.float32]:
-    """(N, 1, 2) corners of the background."""
-    found = cv2.goodFeaturesToTrack(grey, CORNERS, _QUALITY, _APART, mask=mask)
-    return np.zeros((0, 1, 2), np.float32) if found is None else np.asarray(found, np.float32)
+    """(N, 1, 2) the best corner of each cell of the background that has one."""
+    rows, columns = grey.shape[0] // CELL, grey.shape[1] // CELL
+    strength = np.where(mask > 0, cv2.cornerMinEigenVal(grey, 5), 0)
+    cells = strength[: rows * CELL, : columns * CELL].reshape(rows, CELL, columns, CELL)
+    flat = cells.swapaxes(1, 2).reshape(rows * columns, CELL * CELL)
+    best = flat.argmax(axis=1)
+    cell = np.flatnonzero(flat.max(axis=1) >= _TEXTURE) if len(flat) else np.zeros(0, np.int64)
+    x = cell % columns * CELL + best[cell] % CELL if columns else cell
+    y = cell // columns * CELL + best[cell] // CELL if columns else cell
+    return np.stack([x, y], axis=1).astype(np.float32)[:, None]
+
+
+def _fitted(
+    before: NDArray[np.floating], after: NDArray[np.floating]
+) -> tuple[float, float, float, float]:
+    """The similarity a, b, x, y that takes corners ``before`` (N, 2) to ``after``.
+
+    Least squares, iterated with Cauchy's weights: a corner of somebody who moves slowly agrees
+    roughly, and would pull a mean.
+    """
+    x, y, one, none = *before.T, np.ones(len(before)), np.zeros(len(before))
+    rows = np.stack([np.stack([x, -y, one, none], 1), np.stack([y, x, none, one], 1)], axis=1)
+    found = np.zeros(4)
+    weight: NDArray[np.floating] = np.ones(len(before))
+    for _ in range(_ROUNDS):
+        known = (after * weight[:, None]).ravel()
+        found = np.linalg.lstsq((rows * weight[:, None, None]).reshape(-1, 4), known)[0]
+        off = np.linalg.norm(rows @ found - after, axis=1)
+        weight = 1 / np.sqrt(1 + (off / _NOISE) ** 2)
+    a, b, right, down = (float(value) for value in found)
+    return a, b, right, down
 
 
 def _square(transforms: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -27,7 +27,9 @@ OUTLINE: Final[Colour] = (20, 20, 20)
 WHITE: Final[Colour] = (255, 255, 255)
 UNDER: Final = 0.65  # opacity of trails, estimate and forecast
 BEHIND_TEXT: Final = 0.45  # how far the picture is darkened
-MOST_LEGEND: Final = 0.4  # of the width of the picture
+MOST_LEGEND: Final = (0.4, 0.25)  # of the width and of the height of the picture
+LEAST_LEGEND: Final = 0.2  # scale of its font: smaller words cannot be read
+_FINER: Final = 4  # times the legend is painted larger, so that small words are smooth
 TRAIL_S: Final = 0.5
 TRAILED: Final = ("left_wrist", "right_wrist", "left_ankle", "right_ankle")
 SURE: Final = 0.8  # from this score on a joint is drawn in full
@@ -251,17 +253,22 @@ class _Legend:
 
 def _text_scale(size: tuple[int, int]) -> float:
     """Of OpenCV's font, whose capitals are about 21 pixels high at scale 1."""
-    return max(0.3, min(size) / 1100)
+    return max(0.3, _share_of_text(size))
+
+
+def _share_of_text(size: tuple[int, int]) -> float:
+    """The scale that has the same share of every picture."""
+    return min(size) / 1100
 
 
 def _legend(size: tuple[int, int], horizon_ms: int | None) -> _Legend:
-    """In words as long as the picture has room for; nothing on a tiny picture."""
-    scale = _text_scale(size)
+    """As large as the picture, in words as long as it has room for; nothing on a tiny picture."""
+    scale = max(LEAST_LEGEND, _share_of_text(size))
     for short in (False, True):
-        rows = _legend_rows(horizon_ms, short=short)
-        width = max(cv2.getTextSize(text, _FONT, scale, 1)[0][0] for text, _ in rows)
-        if width <= MOST_LEGEND * size[0]:
-            return _painted(rows, width, scale)
+        legend = _painted(_legend_rows(horizon_ms, short=short), scale)
+        height, width = legend.mask.shape
+        if width <= MOST_LEGEND[0] * size[0] and height <= MOST_LEGEND[1] * size[1]:
+            return legend
     return _Legend(np.zeros((0, 0, 3), np.uint8), np.zeros((0, 0), np.uint8))
 
 
@@ -279,21 +286,27 @@ def _legend_rows(horizon_ms: int | None, *, short: bool) -> list[tuple[str, tupl
     return [*rows, (trails, (left, right))]
 
 
-def _painted(rows: list[tuple[str, tuple[Colour, Colour]]], width: int, scale: float) -> _Legend:
-    line, sample = round(30 * scale) + 2, round(36 * scale)
+def _painted(rows: list[tuple[str, tuple[Colour, Colour]]], scale: float) -> _Legend:
+    fine = _FINER * scale
+    width = max(cv2.getTextSize(text, _FONT, fine, _FINER)[0][0] for text, _ in rows)
+    line, sample = round(30 * fine) + 2, round(36 * fine)
     shape = (line * len(rows) + line // 2, width + sample + line)
     paint = np.zeros((*shape, 3), np.uint8)
     mask = np.full(shape, round(255 * BEHIND_TEXT), np.uint8)
     for row, (text, colours) in enumerate(rows):
         y = line * (row + 1)
-        at, middle = (sample + line // 2, y), y - round(8 * scale)
+        at, middle = (sample + line // 2, y), y - round(8 * fine)
         for layer, ink in ((paint, WHITE), (mask, 255)):
-            cv2.putText(layer, text, at, _FONT, scale, ink, 1, cv2.LINE_AA)
+            cv2.putText(layer, text, at, _FONT, fine, ink, _FINER, cv2.LINE_AA)
         ends = (line // 4, (line // 4 + sample) // 2, sample)
         for (begin, end), colour in zip(pairwise(ends), colours, strict=True):
             for layer, ink in ((paint, colour), (mask, 255)):
                 cv2.line(layer, (begin, middle), (end, middle), ink, max(1, line // 6))
-    return _Legend(paint, mask)
+    size = (shape[1] // _FINER, shape[0] // _FINER)
+    small, taken = (
+        cv2.resize(layer, size, interpolation=cv2.INTER_AREA) for layer in (paint, mask)
+    )
+    return _Legend(np.asarray(small, np.uint8), np.asarray(taken, np.uint8))
 
 
 def _put_time(image: Image, time_s: float) -> None:

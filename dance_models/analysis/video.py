@@ -37,6 +37,12 @@ _TOLERANCE_S: Final = 1e-6
 Progress = Callable[[int, int], None]  # frames done, and in all (0: not known)
 
 
+def check_length(done: int, declared: int, most: int) -> None:
+    """Raise InputError for a video of more than ``most`` frames, as declared or as decoded."""
+    if max(done, declared) > most:
+        raise InputError(f"the video has more than {most} frames", hint="Send it in shorter parts")
+
+
 @dataclass(frozen=True, eq=False)
 class Networks:
     """What refines and forecasts."""

@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.errors import InputError
+from dance_models.native_output import without_native_noise
 
 LONGEST_SIDE: Final = 1920  # pixels
 SHORTEST_SIDE: Final = 64
@@ -49,41 +50,54 @@ def encode_jpeg(image: NDArray[np.uint8]) -> bytes:
     return bytes(cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1])
 
 
-def file_pictures(path: Path) -> Iterator[bytes]:
+def file_pictures(path: Path) -> Iterator[tuple[bytes, bool]]:
     """The frames of a video as JPEG in real time, over and over; late ones are left out.
 
-    Raises VideoError for a file that is not a readable video.
+    With each comes whether it is the first that is given of a shot: after a cut, and when the file
+    begins again. Raises VideoError for a file that is not a readable video.
     """
+    from dance_models.analysis.cuts import with_cuts
     from dance_models.video.probe import probe_clip
     from dance_models.video.stream import ClipStream
 
     times = probe_clip(path).time_s
     while True:
-        began = time.monotonic()
-        for frame in ClipStream(path).frames():
+        began, begins = time.monotonic(), True
+        for frame, cut in with_cuts(ClipStream(path).frames()):
+            begins |= cut
             due = began + float(times[min(frame.number, len(times) - 1)])
             wait = due - time.monotonic()
             if wait < -0.05:
                 continue
             time.sleep(max(wait, 0))
-            yield encode_jpeg(frame.image)
+            yield encode_jpeg(frame.image), begins
+            begins = False
 
 
-def camera_pictures(number: int) -> Iterator[bytes]:
-    """The frames of a camera of this machine as JPEG. Raises InputError when it fails."""
+def camera_pictures(number: int) -> Generator[tuple[bytes, bool]]:
+    """The frames of a camera of this machine as JPEG, all of one shot.
+
+    Raises InputError when it fails.
+    """
     import cv2
 
-    camera: Any = cv2.VideoCapture(number)
+    with without_native_noise():  # which of its drivers failed
+        camera: Any = cv2.VideoCapture(number)
     try:
         if not camera.isOpened():
             raise InputError(
                 f"--camera {number}: there is no such camera, or another program uses it",
-                hint="Cameras are counted from 0; without --camera the browser's own is used",
+                hint="Cameras are counted from 0; without --camera the browser's own is used, with "
+                "--video FILE a video",
             )
         while True:
             got, picture = camera.read()
             if not got:
-                raise InputError(f"--camera {number}: it gives no more pictures")
-            yield encode_jpeg(np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8))
+                raise InputError(
+                    f"--camera {number}: it gives no more pictures",
+                    hint="Connect it again, then press Start",
+                )
+            image = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+            yield encode_jpeg(image), False
     finally:
         camera.release()

@@ -10,7 +10,7 @@ from typing import Any
 from dance_models.analysis.document import summary, write_document
 from dance_models.analysis.figures import figures_of
 from dance_models.analysis.forecast_shown import check_forecasts
-from dance_models.analysis.video import poses_of, see_video
+from dance_models.analysis.video import check_length, poses_of, see_video
 from dance_models.config import EstimatorConfig, ServingConfig
 from dance_models.errors import InputError
 from dance_models.estimators.factory import make_estimator
@@ -45,10 +45,7 @@ class VideoReader:
         begun, most = monotonic(), self.limits.most_frames
 
         def check(done: int, declared: int) -> None:
-            if max(done, declared) > most:
-                raise InputError(
-                    f"the video has more than {most} frames", hint="Send it in shorter parts"
-                )
+            check_length(done, declared, most)
             if monotonic() - begun > self.limits.video_s:
                 raise TookTooLongError(
                     f"only {done} frames were done within {self.limits.video_s:g} s",

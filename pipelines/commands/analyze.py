@@ -8,7 +8,12 @@ import typer
 
 from dance_models.errors import InputError
 from pipelines.commands import common
-from pipelines.commands.people import PersonRuleOption
+from pipelines.commands.pose_options import (
+    CacheOption,
+    PersonRuleOption,
+    PredictionOption,
+    RecognitionOption,
+)
 
 if TYPE_CHECKING:
     from pipelines.commands.video_analysis import Wanted
@@ -63,17 +68,6 @@ FormatOption = Annotated[
 ScaleOption = Annotated[
     float | None,
     typer.Option(help="Metres that a pixel is at the dancer, for TRC and C3D; else in pixels."),
-]
-RecognitionOption = Annotated[
-    str | None,
-    typer.Option(
-        help="NAME@ALIAS, an MLflow run id, or a network's asset of --store, in place of the "
-        "network that comes with the package."
-    ),
-]
-PredictionOption = Annotated[str | None, typer.Option(help="Likewise.")]
-CacheOption = Annotated[
-    Path | None, typer.Option(envvar="DANCE_CACHE", help="Folder for the estimator's weights.")
 ]
 
 
@@ -143,15 +137,18 @@ def _analysed(videos: Sequence[Path], options: "PoseOptions", wanted: "Wanted") 
             f"--from is of one video, and {len(named.videos)} are given",
             hint="Give one video, or --tracks DIR with a file for each",
         )
-    return len(named.refused) + analyse_videos(named.videos, options, wanted)
+    return len(named.refused) + analyse_videos(named.videos, options, wanted, common.console())
 
 
-def _formats(names: Sequence[str] | None) -> tuple[str, ...]:
-    """The formats to write. Raises InputError for one that is not known or not installed."""
-    from dance_models.analysis.files.write import DEFAULT_FORMATS, check_formats
+def _formats(names: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The formats to write, None for the usual ones.
+
+    Raises InputError for one that is not known or not installed.
+    """
+    from dance_models.analysis.files.write import check_formats
 
     if names is None:
-        return DEFAULT_FORMATS
+        return None
     chosen = tuple(name for name in names if name != "none")
     check_formats(chosen)
     return chosen

@@ -10,8 +10,12 @@ from rich.console import Console
 
 from dance_models.errors import InputError
 from pipelines.commands import common
-from pipelines.commands.analyze import CacheOption, PredictionOption, RecognitionOption
-from pipelines.commands.people import PersonRuleOption
+from pipelines.commands.pose_options import (
+    CacheOption,
+    PersonRuleOption,
+    PredictionOption,
+    RecognitionOption,
+)
 from pipelines.shown import shown
 
 if TYPE_CHECKING:
@@ -53,7 +57,7 @@ def compare(
         check_pose_options(options, with_video=True)
         if options.person == "all":
             raise InputError("--person all: one person is compared", hint="Name one of them")
-        compare_videos(_both(reference, practice, out), options, out, draw=draw)
+        compare_videos(_both(reference, practice, out), options, out, common.console(), draw=draw)
 
 
 def _both(reference: Path, practice: Path, out: Path) -> "tuple[NamedVideo, NamedVideo]":
@@ -69,7 +73,12 @@ def _both(reference: Path, practice: Path, out: Path) -> "tuple[NamedVideo, Name
 
 
 def compare_videos(
-    videos: "tuple[NamedVideo, NamedVideo]", options: "PoseOptions", out: Path, *, draw: bool
+    videos: "tuple[NamedVideo, NamedVideo]",
+    options: "PoseOptions",
+    out: Path,
+    console: Console,
+    *,
+    draw: bool,
 ) -> "Comparison":
     """Write the page, ``comparison.json``, a still for each moment, and both videos with skeletons.
 
@@ -79,7 +88,7 @@ def compare_videos(
     from dance_models.comparison.video import performance_of
     from pipelines.commands.video_poses import PoseReader
 
-    reader = PoseReader.loaded(options, common.console())
+    reader = PoseReader.loaded(options, console)
     models = {"joints": f"as the {options.joints} defines them", **reader.models}
     poses: list[VideoPoses] = []
     performances: list[Performance] = []

@@ -92,8 +92,7 @@ def _overlay(store: "Store", out: Console) -> Path | None:
     from pipelines.commands.demo_overlay import overlay_of_test_clip
 
     try:
-        with out.status("drawing a test clip"):
-            return overlay_of_test_clip(store)
+        return overlay_of_test_clip(store, out)
     except InputError as error:
         out.print(f"[yellow]warning:[/] no overlay: {shown(str(error))}", soft_wrap=True)
         return None

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from pipelines.commands import common
-from pipelines.commands.analyze import CacheOption
+from pipelines.commands.pose_options import CacheOption
 from pipelines.shown import saying, shown
 
 if TYPE_CHECKING:

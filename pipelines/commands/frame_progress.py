@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from time import monotonic
 from typing import Final
 
@@ -15,10 +16,20 @@ EVERY_S: Final = 10.0
 Advance = Callable[[int, int], None]  # frames done, and in all (0: not known)
 
 
+class ReportingConsole(Console):
+    """Prints nothing; progress goes to a function of what is done, frames done, and in all."""
+
+    def __init__(self, report: Callable[[str, int, int], None]) -> None:
+        super().__init__(quiet=True)
+        self.report = report
+
+
 @contextmanager
 def frame_progress(console: Console, what: str) -> Iterator[Advance]:
     """Show the progress of ``what``, such as "dance.mp4: estimating", while the block lasts."""
-    if console.is_terminal:
+    if isinstance(console, ReportingConsole):
+        yield partial(console.report, what)
+    elif console.is_terminal:
         with Progress(
             TextColumn("{task.description}"),
             BarColumn(),

@@ -1,6 +1,7 @@
 """``dance live``: a local page that draws the skeleton onto the dancer, now."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -10,13 +11,14 @@ import typer
 from dance_models.config import JointDefinition
 from dance_models.errors import InputError
 from pipelines.commands import common
-from pipelines.commands.analyze import CacheOption
+from pipelines.commands.pose_options import CacheOption
 from pipelines.commands.ui import check_port
 from pipelines.shown import saying
 
 if TYPE_CHECKING:
     from dance_models.live.chain import LiveChain
     from pipelines.live.app import Live
+    from pipelines.live.jobs import Job, Jobs
 
 PORT: Final = 8765
 SHUTDOWN_S: Final = 2  # for open pages: their connections never end by themselves
@@ -41,19 +43,22 @@ def live(
     cache: CacheOption = None,
     debug: common.DebugOption = False,
 ) -> None:
-    """Open a page that draws refined and forecast poses onto the camera's picture."""
+    """Open a page that draws poses onto the camera's picture, and analyzes and compares videos."""
     with common.reported(debug):
         source, described = _source(camera, video)
         _check(host, port)
         chain = _chain(joints, cache, mirrored_pass=mirrored_pass)
         saying(common.console())(f"Open http://{host}:{port} in a browser; Ctrl-C ends it.")
-        _serve(_shared(chain, source, described), host, port)
+        _serve(_shared(chain, source, described), _jobs(joints, cache), host, port)
 
 
 def _source(
     camera: int | None, video: Path | None
-) -> tuple[Callable[[], Iterator[bytes]] | None, str]:
-    """Where pictures come from, None for the browser. Raises InputError for no readable video."""
+) -> tuple[Callable[[], Iterator[tuple[bytes, bool]]] | None, str]:
+    """Where pictures come from, None for the browser.
+
+    Raises InputError for no readable video, and for a camera that gives no picture.
+    """
     from dance_models.live.pictures import camera_pictures, file_pictures
     from pipelines.commands.video_arguments import named_video
 
@@ -65,6 +70,8 @@ def _source(
         named_video(video, video.stem)
         return partial(file_pictures, video), video.name
     if camera is not None:
+        with closing(camera_pictures(camera)) as pictures:
+            next(pictures)
         return partial(camera_pictures, camera), f"camera {camera} of this machine"
     return None, "the browser's camera"
 
@@ -96,7 +103,7 @@ def _chain(joints: JointDefinition, cache: Path | None, *, mirrored_pass: bool) 
 
 
 def _shared(
-    chain: "LiveChain", source: Callable[[], Iterator[bytes]] | None, described: str
+    chain: "LiveChain", source: Callable[[], Iterator[tuple[bytes, bool]]] | None, described: str
 ) -> "Live":
     from dance_models.skeleton import DANCE_14
     from pipelines.live.app import Live
@@ -104,14 +111,27 @@ def _shared(
     return Live(chain, tuple(DANCE_14.edges), source, described)
 
 
-def _serve(live: "Live", host: str, port: int) -> None:
+def _jobs(joints: JointDefinition, cache: Path | None) -> "Jobs":
+    """Analyzing and comparing by upload, in processes that do what the commands do."""
+    from dance_models.config import PageConfig
+    from pipelines.commands.page_job import check_video, job_command
+    from pipelines.live.jobs import Jobs
+
+    def command(job: "Job") -> list[str]:
+        videos = [job.video(part) for part in range(len(job.names))]
+        return job_command(job.kind, videos, job.out, person=job.person, joints=joints, cache=cache)
+
+    return Jobs(command, check_video, PageConfig())
+
+
+def _serve(live: "Live", jobs: "Jobs", host: str, port: int) -> None:
     """Serve until the process is told to end."""
     import uvicorn
 
     from pipelines.live.app import LARGEST_FRAME, make_app
 
     uvicorn.run(
-        make_app(live),
+        make_app(live, jobs),
         host=host,
         port=port,
         log_level="warning",

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-from rich.progress import Progress
+from pipelines.commands.frame_progress import frame_progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,15 +14,6 @@ if TYPE_CHECKING:
     from dance_models.estimators.people.choose import Rule
     from dance_models.estimators.people.tracks import People, Track
     from dance_models.estimators.weights import WeightSource
-
-PersonRuleOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="RULE",
-        help="Whom to follow where several people are: largest, centre, moving, all, or N, the "
-        "N-th from the left where each is first seen, from 1. Default: the largest at the start.",
-    ),
-]
 
 
 def chosen_people(
@@ -49,16 +39,14 @@ def chosen_people(
     finder, notes = people_finder(weights, config, fetch)
     for note in notes:
         console.print(f"[yellow]warning:[/] {shown(note)}")
-    with Progress(console=console, refresh_per_second=2) as progress:
-        task = progress.add_task("people", total=probe.decoded_frames)
+    with frame_progress(console, f"{video.name}: finding people") as progress:
 
         def shown_frames() -> "Iterator[tuple[int, NDArray[np.uint8]]]":
             for index, image in frames_to_search(video, probe, config):
-                progress.update(task, completed=index)
+                progress(index, probe.decoded_frames)
                 yield index, image
 
         people = find_people(shown_frames(), finder, fps=frame_rate(probe), config=config)
-        progress.update(task, completed=probe.decoded_frames)
     chosen = choose(people, rule)
     console.print(shown(_described(people, chosen)))
     return people, chosen, f"{finder.name}-{finder.version}"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 
@@ -15,25 +15,29 @@ from pipelines.commands.video_arguments import NamedVideo
 from pipelines.commands.video_poses import PoseOptions, PoseReader, SeenPerson
 from pipelines.shown import saying, shown
 
+HORIZON_MS: Final = 160  # for which the drawn forecast looks ahead
+
 
 @dataclass(frozen=True)
 class Wanted:
     """What the command writes."""
 
     out: Path
-    horizon_ms: int
-    draw: bool
-    debug: bool
-    formats: tuple[str, ...]
+    horizon_ms: int = HORIZON_MS
+    draw: bool = True
+    debug: bool = False
+    formats: tuple[str, ...] | None = None  # None: all that need no extra
     metres_per_pixel: float | None = None
 
 
-def analyse_videos(videos: Sequence[NamedVideo], options: PoseOptions, wanted: Wanted) -> int:
+def analyse_videos(
+    videos: Sequence[NamedVideo], options: PoseOptions, wanted: Wanted, console: Console
+) -> int:
     """Analyse each; one that cannot be is said and the others go on. How many could not be.
 
     Raises InputError when the networks or the estimator's weights cannot be had.
     """
-    reader = PoseReader.loaded(options, common.console())
+    reader = PoseReader.loaded(options, console)
     failed = 0
     named: Sequence[NamedVideo | None] = videos or [None]
     for number, video in enumerate(named):
@@ -77,6 +81,7 @@ def _write(
     seen_s: float,
 ) -> None:
     """Refine the poses of one person, which took ``seen_s`` seconds so far, and write all files."""
+    from dance_models.analysis.files.write import DEFAULT_FORMATS
     from dance_models.analysis.results import write_results
     from dance_models.analysis.video import poses_of
 
@@ -92,7 +97,7 @@ def _write(
             stem,
             video=video.path if video is not None and wanted.draw else None,
             horizon_ms=wanted.horizon_ms,
-            formats=wanted.formats,
+            formats=DEFAULT_FORMATS if wanted.formats is None else wanted.formats,
             metres_per_pixel=wanted.metres_per_pixel,
             progress=progress,
         )

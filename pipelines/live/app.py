@@ -1,9 +1,10 @@
-"""The server of ``dance live``: one page, and a WebSocket for its frames.
+"""The server of ``dance live``: one page, a WebSocket for its frames, and one for its jobs.
 
-The browser sends one message a frame: its capture time and the delay that it last measured, both
-in milliseconds of the browser's own clock as little-endian doubles, then a JPEG. The answer is
-JSON and holds the capture time again, so that no two clocks are compared. Of frames that wait, the
-newest alone is looked at. Nothing of a picture is kept.
+The browser sends one message a frame: its capture time and how far ahead it last drew, both
+in milliseconds of the browser's own clock as little-endian doubles, and the number of the shot as
+an unsigned integer, then a JPEG. The answer is JSON and holds the capture time again, so that no
+two clocks are compared. Of frames that wait, the newest alone is looked at. Nothing of a picture is
+kept. With another shot's number the chain begins anew.
 """
 
 import asyncio
@@ -24,6 +25,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dance_models.errors import InputError
+from pipelines.live.job_routes import UPLOAD, VIDEO_TYPE, add_job_routes, serve_jobs
+from pipelines.live.jobs import Jobs
+from pipelines.web.api_limits import Limited
 from pipelines.web.guard import guarded
 
 if TYPE_CHECKING:
@@ -34,9 +38,11 @@ FILES: Final = {
     "/": ("live.html", "text/html"),
     "/live.css": ("live.css", "text/css"),
     "/live.js": ("live.js", "text/javascript"),
+    "/jobs.js": ("jobs.js", "text/javascript"),
 }
-HEADER: Final = struct.Struct("<dd")  # capture and measured delay, ms
+HEADER: Final = struct.Struct("<ddI")  # capture and measured delay, ms; shot
 LARGEST_FRAME: Final = 2 * 2**20  # bytes
+SMALL_BODY: Final = 4096  # bytes of requests that are no video
 LEAST_INTERVAL_S: Final = 1 / 120  # a frame that comes sooner is left out
 RELOADED_TRIES: Final = 10  # tenths of a second
 IN_USE: Final = 4001  # WebSocket codes for applications begin at 4000
@@ -58,9 +64,11 @@ class Live:
 
     chain: "LiveChain"
     edges: tuple[tuple[int, int], ...]  # pairs of joints that are drawn
-    source: Callable[[], Iterator[bytes]] | None = None  # JPEGs; None for the browser's camera
+    # JPEGs, and whether one begins a shot; None for the browser's camera
+    source: Callable[[], Iterator[tuple[bytes, bool]]] | None = None
     described: str = "the browser's camera"
     busy: bool = False
+    shot: int = 0  # of the last frame
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
 
 
@@ -106,12 +114,13 @@ class Headers:
         await self.app(scope, receive, send_with_headers)
 
 
-def make_app(live: Live) -> ASGIApp:
-    """The page, its WebSockets ``/live`` and ``/camera``, behind the guard of the web UI."""
+def make_app(live: Live, jobs: Jobs) -> ASGIApp:
+    """The page and its WebSockets ``/live``, ``/camera`` and ``/jobs``, behind the UI's guard."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with jobs.serving():
+            yield
         live.pool.shutdown(wait=False, cancel_futures=True)
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
@@ -121,7 +130,12 @@ def make_app(live: Live) -> ASGIApp:
     @app.get("/about")
     def about() -> JSONResponse:
         own = live.source is None
-        return JSONResponse({"edges": live.edges, "browser": own, "source": live.described})
+        limits = {
+            "most_mb": jobs.limits.most_video_mb,
+            "most_minutes": jobs.limits.most_frames / 30 / 60,
+        }
+        told = {"edges": live.edges, "browser": own, "source": live.described, **limits}
+        return JSONResponse(told)
 
     @app.websocket("/live")
     async def frames(socket: WebSocket) -> None:
@@ -131,7 +145,14 @@ def make_app(live: Live) -> ASGIApp:
     async def camera(socket: WebSocket) -> None:
         await _serve_camera(socket, live)
 
-    return guarded(Headers(app))
+    @app.websocket("/jobs")
+    async def job_news(socket: WebSocket) -> None:
+        await serve_jobs(socket, jobs)
+
+    add_job_routes(app, jobs)
+    largest = {UPLOAD: round(jobs.limits.most_video_mb * 1e6)}
+    limited = Limited(app, SMALL_BODY, largest)
+    return guarded(Headers(limited), media_types=(VIDEO_TYPE,))
 
 
 def _file(path: Path, kind: str) -> Callable[[], Response]:
@@ -180,23 +201,26 @@ async def _answer(socket: WebSocket, live: Live, newest: Newest) -> None:
     loop = asyncio.get_running_loop()
     while True:
         data, came = await newest.take()
-        answer = await loop.run_in_executor(live.pool, look, live.chain, data, came)
+        answer = await loop.run_in_executor(live.pool, look, live, data, came)
         answer["replaced"] = newest.replaced
         await socket.send_text(json.dumps(answer, allow_nan=False))
 
 
-def look(chain: "LiveChain", data: bytes, came: float) -> dict[str, Any]:
+def look(live: Live, data: bytes, came: float) -> dict[str, Any]:
     """The answer to one message that came at ``came`` of ``perf_counter``."""
     from dance_models.live.pictures import decode_jpeg
 
     began = time.perf_counter()
-    capture, delay = HEADER.unpack_from(data)
+    capture, delay, shot = HEADER.unpack_from(data)
     try:
         if not (math.isfinite(capture) and math.isfinite(delay)):
             raise InputError("this frame has no time")
         image = decode_jpeg(data[HEADER.size :])
         decoded = time.perf_counter()
-        found = chain.see(image, capture / 1000, delay / 1000)
+        if shot != live.shot:
+            live.shot = shot
+            live.chain.restart()
+        found = live.chain.see(image, capture / 1000, delay / 1000)
     except InputError as error:
         return {"problem": str(error)}
     stages = {
@@ -207,7 +231,8 @@ def look(chain: "LiveChain", data: bytes, came: float) -> dict[str, Any]:
     size = [image.shape[1], image.shape[0]]
     whole = 1000 * (time.perf_counter() - came)
     return {
-        "capture": capture, "size": size, "stages": stages, "server": whole, **_told(found),
+        "capture": capture, "shot": shot, "size": size, "stages": stages, "server": whole,
+        **_told(found),
     }  # fmt: skip
 
 
@@ -239,14 +264,16 @@ async def _serve_camera(socket: WebSocket, live: Live) -> None:
     with ThreadPoolExecutor(1) as reading:
         loop = asyncio.get_running_loop()
         try:
-            while (
-                picture := await loop.run_in_executor(reading, next, pictures, None)
-            ) is not None:
+            while (shown := await loop.run_in_executor(reading, next, pictures, None)) is not None:
+                picture, begins = shown
+                if begins:
+                    await socket.send_json({"shot": "begins"})
                 await socket.send_bytes(picture)
         except (WebSocketDisconnect, RuntimeError):  # RuntimeError: sent after the end
             return
         except InputError as error:
-            await socket.close(SOURCE_ENDED, str(error)[:100])
+            await socket.send_json({"problem": str(error)})  # a reason would have to be short
+            await socket.close(SOURCE_ENDED)
         finally:
             close = getattr(pictures, "close", None)
             if close is not None:

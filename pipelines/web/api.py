@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from dance_models import __version__
 from dance_models.config import ServingConfig
 from dance_models.errors import InputError
-from pipelines.web.api_limits import Counted, Limited, Metrics
+from pipelines.web.api_limits import Counted, Limited, Metrics, received
 from pipelines.web.api_models import (
     Answer,
     ForecastRequest,
@@ -87,7 +87,7 @@ class Api:
         async with self.watching:
             with tempfile.TemporaryDirectory(prefix="dance-video-") as folder:
                 file = Path(folder) / "video.mp4"
-                await _received(request, file, self.limits.video_s)
+                await received(request, file, self.limits.video_s)
                 loop = asyncio.get_running_loop()
                 job = loop.run_in_executor(self.videos, self.video.analysis, file, Path(folder))
                 return JSONResponse(await job)
@@ -171,19 +171,6 @@ def make_api(served: "Served", video: "VideoReader", limits: ServingConfig) -> F
     app.add_middleware(Limited, most=round(limits.most_body_mb * 1e6), others=sizes)
     app.add_middleware(Counted, metrics=api.metrics, paths=PATHS)
     return app
-
-
-async def _received(request: Request, file: Path, seconds: float) -> None:
-    """Write the body of a request to a file."""
-    try:
-        async with asyncio.timeout(seconds):
-            with file.open("wb") as out:
-                async for chunk in request.stream():
-                    out.write(chunk)
-    except TimeoutError as error:
-        raise HTTPException(408, f"the video did not arrive within {seconds:g} s") from error
-    except OSError as error:
-        raise HTTPException(507, "the video cannot be kept: is the disk full?") from error
 
 
 def _plain(poses: NDArray[np.float32]) -> list[list[list[float] | None]]:

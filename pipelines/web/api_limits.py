@@ -1,17 +1,36 @@
 """What is done with every request to the API: its size is limited, and it is counted."""
 
+import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from time import perf_counter
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BUCKETS: Final = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # s
 OTHER: Final = "other"  # paths that there are not, under one name: they are anybody's
+
+
+async def received(request: Request, file: Path, seconds: float) -> None:
+    """Write the body of a request to a file, as it comes.
+
+    Raises HTTPException: 408 when it takes longer than ``seconds``, 507 when it cannot be kept.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            with file.open("wb") as out:
+                async for chunk in request.stream():
+                    out.write(chunk)
+    except TimeoutError as error:
+        raise HTTPException(408, f"the video did not arrive within {seconds:g} s") from error
+    except OSError as error:
+        raise HTTPException(507, "the video cannot be kept: is the disk full?") from error
 
 
 class Metrics:

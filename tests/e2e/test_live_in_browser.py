@@ -99,3 +99,46 @@ def test_a_refused_camera_is_said(page: str, browser_with: Callable[..., Any]) -
         until(browser, "/camera/i.test(document.getElementById('words').textContent)")
     finally:
         browser.quit()
+
+
+def test_videos_are_analyzed_and_compared_by_upload(
+    page: str, tmp_path: Path, browser_with: Callable[..., Any]
+) -> None:
+    first, second = write_demo_corpus(
+        tmp_path / "corpus", DemoCorpusConfig(clips=2, frames=64, workers=1, size=(320, 240))
+    )
+    wrong = tmp_path / "wrong.mp4"
+    wrong.write_text("no video")
+    browser = browser_with()
+
+    def send(kind: str, *videos: Path) -> None:
+        browser.execute_script(f"location.hash = '{kind}'")
+        until(browser, f"document.body.classList.contains('{kind}')")
+        inputs = browser.find_elements("css selector", f"#{kind} input[type=file]")
+        for field, video in zip(inputs, videos, strict=True):
+            field.send_keys(str(video))
+        browser.find_element("css selector", f"#{kind} button").click()
+
+    try:
+        browser.get(f"{page}#analyze")
+        until(browser, "work.socket !== null && work.socket.readyState === 1")
+        send("analyze", first)
+        until(browser, "document.querySelector('.running progress[value]') !== null")
+        send("compare", first, second)
+        until(browser, "document.querySelector('.waiting .words')?.textContent.includes('1 job')")
+        send("analyze", wrong)
+        until(browser, "document.querySelector('.failed .words')?.textContent.length > 0")
+        said = browser.find_element("css selector", ".failed .words").text
+        assert said.startswith("wrong.mp4: this is not a video")
+        until(browser, "document.querySelectorAll('.done .button').length === 2")
+        main = browser.current_window_handle
+        for link in browser.find_elements("css selector", ".done .button"):
+            link.click()
+            browser.switch_to.window(browser.window_handles[-1])
+            until(browser, "[...document.querySelectorAll('video')].every((v) => v.readyState > 1)")
+            assert browser.execute_script("return document.querySelectorAll('video').length")
+            browser.close()
+            browser.switch_to.window(main)
+        assert not [entry for entry in browser.get_log("browser") if "422" not in entry["message"]]
+    finally:
+        browser.quit()

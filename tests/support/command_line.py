@@ -21,6 +21,12 @@ def dance(store: Path, *arguments: str) -> tuple[int, str]:
     return result.exit_code, " ".join(result.output.split())
 
 
+def dance_without_store(*arguments: str | Path) -> tuple[int, str]:
+    """Run a command that needs no store; exit code and output, an error of ours among it."""
+    done = CliRunner().invoke(make_app(), [str(argument) for argument in arguments])
+    return done.exit_code, done.output
+
+
 def run(store: Path, corpus: Corpus, *more: str) -> tuple[int, str]:
     """``dance run`` on a corpus with its precomputed tracks."""
     return dance(

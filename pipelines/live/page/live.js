@@ -14,7 +14,7 @@ const grabbing = document.createElement("canvas");
 const state = {
   about: null, live: null, camera: null, video: null, picture: null, stream: null,
   waiting: 0, lastSent: 0, lastCapture: 0, answer: null, answered: 0, drawn: null,
-  delays: [], times: [], stages: [], errors: [], replaced: 0, running: false,
+  shot: 0, pictured: 0, delays: [], aheads: [], times: [], stages: [], errors: [], replaced: 0, running: false,
 };
 
 function say(text) { if ($("words").textContent !== text) $("words").textContent = text; }
@@ -57,6 +57,7 @@ async function openOwnCamera() {
   state.video = video;
   const each = (now) => {
     if (state.video !== video) return;
+    state.pictured = now;
     sendOwn(video, now);
     video.requestVideoFrameCallback(each);
   };
@@ -83,19 +84,33 @@ function openServersCamera() {
   socket.binaryType = "blob";
   socket.onmessage = async (event) => {
     const now = performance.now();
-    if (mayNotWait(now)) { state.waiting += 1; send(event.data, now); }
+    if (typeof event.data === "string") {
+      const told = JSON.parse(event.data);
+      if (told.problem) state.problem = told.problem; else newShot();
+      return;
+    }
+    const shot = state.shot;
+    if (mayNotWait(now)) { state.waiting += 1; send(event.data, now, shot); }
     try {
       const picture = await createImageBitmap(event.data);
+      if (state.camera !== socket || shot !== state.shot || now < state.pictured) { picture.close(); return; }
       if (state.picture) state.picture.close();
       state.picture = picture;
+      state.pictured = now;
     } catch { say("The server sent a picture that cannot be read."); }
   };
   socket.onclose = (event) => {
     if (state.camera !== socket) return;
     stop();
-    say(event.reason || "The pictures ended.");
+    say(state.problem || event.reason || "The pictures ended.");
   };
   return true;
+}
+
+// After a cut no pose of before belongs to the picture: the server begins anew, and so does the page.
+function newShot() {
+  state.shot = (state.shot + 1) % 2 ** 32;
+  state.answer = null;
 }
 
 function closeCamera() {
@@ -116,17 +131,18 @@ function mayNotWait(now) {
   return open && state.waiting < (quick ? 2 : 1) && now - state.lastSent > 1000 / SEND_AT_MOST_HZ - 4;
 }
 
-async function send(blob, capture) {
+async function send(blob, capture, shot = state.shot) {
   const socket = state.live;
   const picture = await blob.arrayBuffer();
   if (!socket || socket.readyState !== WebSocket.OPEN || capture <= state.lastCapture) {
     state.waiting = Math.max(0, state.waiting - 1);
     return;
   }
-  const message = new Uint8Array(16 + picture.byteLength), head = new DataView(message.buffer);
+  const message = new Uint8Array(20 + picture.byteLength), head = new DataView(message.buffer);
   head.setFloat64(0, capture, true);
-  head.setFloat64(8, state.delays.length ? middle(state.delays.slice(-30), 0.5) : 0, true);
-  message.set(new Uint8Array(picture), 16);
+  head.setFloat64(8, state.aheads.length ? middle(state.aheads.slice(-30), 0.5) : 0, true);
+  head.setUint32(16, shot, true);
+  message.set(new Uint8Array(picture), 20);
   state.lastSent = performance.now();
   state.lastCapture = capture;
   socket.send(message);
@@ -138,6 +154,7 @@ function answered(text) {
   if (answer.problem) { say(`A frame was not used: ${answer.problem}`); return; }
   const fewer = answer.replaced - state.replaced;
   if (fewer > 0) { state.waiting = Math.max(0, state.waiting - fewer); state.replaced = answer.replaced; }
+  if (answer.shot !== state.shot) return;
   answer.came = now;
   state.answer = answer;
   state.answered += 1;
@@ -187,8 +204,10 @@ function draw() {
   pen.drawImage(shown, 0, 0, width, height);
   const answer = state.answer, now = performance.now();
   if (!answer || !answer.pose || now - answer.capture > LATE_MS) return;
+  // The picture on the screen is itself some milliseconds old: the dancer is where its capture says.
+  const ahead = Math.max(0, state.pictured - answer.capture);
   const forecast = answer.curve && $("ahead").checked && helps();
-  const pose = forecast ? poseAt(answer, now - answer.capture) : answer.pose;
+  const pose = forecast ? poseAt(answer, ahead) : answer.pose;
   const scale = width / answer.size[0], thick = Math.max(2, height / 130);
   pen.lineWidth = thick;
   pen.lineCap = "round";
@@ -208,6 +227,7 @@ function draw() {
     pen.fill();
   });
   pen.globalAlpha = 1;
+  keep(state.aheads, ahead);
   if (state.drawn !== answer) noteDrawn(answer, performance.now());
 }
 
@@ -261,8 +281,8 @@ function stop() {
 
 async function start() {
   Object.assign(state, {
-    running: true, waiting: 0, lastCapture: 0, answer: null, replaced: 0, picture: null,
-    delays: [], times: [], stages: [], errors: [],
+    running: true, waiting: 0, lastCapture: 0, answer: null, replaced: 0, picture: null, problem: "",
+    pictured: 0, delays: [], aheads: [], times: [], stages: [], errors: [],
   });
   $("start").textContent = "Stop";
   say("Starting ...");
@@ -270,6 +290,21 @@ async function start() {
   const opened = state.about.browser ? await openOwnCamera() : openServersCamera();
   if (!opened) { stop(); return; }
   requestAnimationFrame(draw);
+}
+
+// --- which part of the page is shown ------------------------------------------------------------
+
+const PARTS = ["live", "analyze", "compare"];
+
+function show() {
+  const wanted = location.hash.slice(1), part = PARTS.includes(wanted) ? wanted : "live";
+  for (const name of PARTS) {
+    document.body.classList.toggle(name, name === part);
+    const link = $(`to-${name}`);
+    if (name === part) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
+  }
+  if (part === "live") { if (!state.running) start(); }
+  else if (state.running) { stop(); say("Stopped."); }
 }
 
 async function main() {
@@ -281,7 +316,9 @@ async function main() {
   };
   $("size").onchange = () => { if (state.running) { stop(); start(); } };
   setInterval(report, 500);
-  start();
+  window.onhashchange = show;
+  openJobs(state.about);
+  show();
 }
 
 main();

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from duet import duet
 from numpy.typing import NDArray
 
 from dance_models.analysis.camera import CameraMotion, CameraPath, stabilised
@@ -52,6 +53,19 @@ def test_a_still_camera_is_still_though_a_dancer_crosses() -> None:
     assert path.verdict(TIME_S) == "still"
     np.testing.assert_allclose(path.steps[:, :, 2], 0, atol=0.1)
     assert path.words(TIME_S) == "The camera stands still."
+
+
+@pytest.mark.parametrize("followed_one", [0, 1])
+def test_a_still_camera_is_still_though_somebody_else_dances(followed_one: int) -> None:
+    camera = CameraMotion()
+    for image, points in duet(24, size=(320, 240)):
+        known = points[followed_one]
+        box = np.concatenate([known.min(axis=0), known.max(axis=0)])
+        camera.feed(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8), box)
+    path = camera.path()
+    assert path.known[1:].all()
+    assert path.verdict(TIME_S[:24]) == "still"
+    np.testing.assert_allclose(path.steps[:, :, 2], 0, atol=0.1)
 
 
 @pytest.mark.parametrize("shift", [(-1.5, 0.0), (0.7, -0.4)])

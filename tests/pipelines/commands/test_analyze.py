@@ -9,22 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clips_made import write_clip, write_sound
+from command_line import dance_without_store as dance
 from pose_files import own_json
-from typer.testing import CliRunner
 
 from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
 from dance_models.estimators.pose_file import read_people
 from dance_models.training.synthetic import synthetic_runs
-from pipelines.cli import make_app
 from pipelines.commands import frame_progress
 from pipelines.commands.video_arguments import named_videos
 
 FRAMES = 100
-
-
-def dance(*arguments: str | Path) -> tuple[int, str]:
-    done = CliRunner().invoke(make_app(), [str(argument) for argument in arguments])
-    return done.exit_code, done.output
 
 
 @pytest.fixture(scope="module")

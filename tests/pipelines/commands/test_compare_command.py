@@ -7,18 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from command_line import dance_without_store as dance
 from pose_files import own_json
-from typer.testing import CliRunner
 
 from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
-from pipelines.cli import make_app
 
 FRAMES = 90
-
-
-def dance(*arguments: str | Path) -> tuple[int, str]:
-    done = CliRunner().invoke(make_app(), [str(argument) for argument in arguments])
-    return done.exit_code, done.output
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+from dance_models.config import PageConfig
 from dance_models.errors import InputError
 from dance_models.live.chain import ForecastError, LivePose
 from dance_models.live.pictures import decode_jpeg, encode_jpeg
@@ -23,6 +24,7 @@ from pipelines.live.app import (
     Newest,
     make_app,
 )
+from pipelines.live.jobs import Jobs
 
 OWN, WS = "http://127.0.0.1:8765", "ws://127.0.0.1:8765"
 PICTURE = encode_jpeg(np.full((120, 160, 3), 90, np.uint8))
@@ -48,8 +50,8 @@ class Fake:
         return LivePose(time_s, pose, np.ones(14, np.float32), curve, error, {"estimate": 1.0})
 
 
-def message(capture_ms: float = 5000.0, picture: bytes = PICTURE) -> bytes:
-    return struct.pack("<dd", capture_ms, 80.0) + picture
+def message(capture_ms: float = 5000.0, picture: bytes = PICTURE, shot: int = 0) -> bytes:
+    return struct.pack("<ddI", capture_ms, 80.0, shot) + picture
 
 
 @pytest.fixture
@@ -59,7 +61,9 @@ def live() -> Live:
 
 @pytest.fixture
 def client(live: Live) -> Iterator[TestClient]:
-    with TestClient(make_app(live), base_url=OWN) as session:
+    with TestClient(
+        make_app(live, Jobs(lambda job: [], print, PageConfig())), base_url=OWN
+    ) as session:
         yield session
 
 
@@ -73,6 +77,15 @@ def test_a_frame_gives_its_pose_and_its_own_time_back(client: TestClient) -> Non
     assert answer["error"] == [80.0, 2.0, 3.0]
     assert answer["size"] == [160, 120]
     assert set(answer["stages"]) == {"wait", "decode", "estimate"}
+
+
+def test_another_shot_begins_anew(client: TestClient, live: Live) -> None:
+    with client.websocket_connect(f"{WS}/live") as socket:
+        for shot, restarts in ((0, 0), (1, 1), (1, 1), (2, 2)):
+            time.sleep(2 * LEAST_INTERVAL_S)
+            socket.send_bytes(message(shot=shot))
+            assert socket.receive_json()["shot"] == shot
+            assert live.chain.restarts == restarts  # type: ignore[attr-defined]
 
 
 def test_nobody_is_no_pose(client: TestClient, live: Live) -> None:
@@ -129,7 +142,7 @@ def test_another_site_gets_nothing(client: TestClient) -> None:
 
 
 def test_the_page_loads_nothing_from_elsewhere(client: TestClient) -> None:
-    for address in ("/", "/live.js", "/live.css", "/about"):
+    for address in ("/", "/live.js", "/jobs.js", "/live.css", "/about"):
         answer = client.get(address)
         assert answer.status_code == 200
         assert "default-src 'none'" in answer.headers["content-security-policy"]
@@ -138,17 +151,18 @@ def test_the_page_loads_nothing_from_elsewhere(client: TestClient) -> None:
 
 
 def test_the_servers_pictures_come_and_their_end_is_said(client: TestClient, live: Live) -> None:
-    def pictures() -> Iterator[bytes]:
-        yield PICTURE
+    def pictures() -> Iterator[tuple[bytes, bool]]:
+        yield PICTURE, True
         raise InputError("--camera 3: it gives no more pictures")
 
     live.source = pictures
     with client.websocket_connect(f"{WS}/camera") as socket:
+        assert socket.receive_json() == {"shot": "begins"}
         assert socket.receive_bytes() == PICTURE
+        assert "no more pictures" in socket.receive_json()["problem"]
         with pytest.raises(WebSocketDisconnect) as closed:
             socket.receive_bytes()
     assert closed.value.code == SOURCE_ENDED
-    assert "no more pictures" in closed.value.reason
 
 
 def test_a_new_frame_replaces_the_one_that_waits() -> None:

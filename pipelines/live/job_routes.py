@@ -1,0 +1,101 @@
+"""How the page of ``dance live`` asks for jobs: a WebSocket, uploads, and the files to fetch."""
+
+import asyncio
+import contextlib
+import json
+from typing import Annotated, Any, Final
+
+from fastapi import FastAPI, Query, Request, WebSocket, WebSocketDisconnect
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import FileResponse, JSONResponse, Response
+
+from dance_models.errors import InputError
+from pipelines.live.jobs import Jobs, Page
+from pipelines.web.api_limits import received
+
+UPLOAD: Final = "/upload"
+VIDEO_TYPE: Final = "application/octet-stream"
+TELL_S: Final = 0.2  # between two messages to a page
+# A finished page holds its own script and forbids every other one.
+RESULT_POLICY: Final = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "img-src data: 'self'; media-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+async def serve_jobs(socket: WebSocket, jobs: Jobs) -> None:
+    """Tell a page about all jobs as they change, and do what it asks, until it is closed."""
+    await socket.accept()
+    page = Page()
+    page.changed.set()
+    jobs.pages.add(page)
+    telling = asyncio.create_task(_tell(socket, jobs, page))
+    try:
+        while True:
+            asked = json.loads(await socket.receive_text())
+            try:
+                if "cancel" in asked:
+                    jobs.cancel(str(asked["cancel"]))
+                else:
+                    jobs.add(page, asked)
+            except InputError as error:
+                await socket.send_json({"key": asked.get("key"), "problem": str(error)})
+    except (WebSocketDisconnect, RuntimeError, KeyError, TypeError, ValueError, AttributeError):
+        pass  # closed, or no message of our page's
+    finally:
+        telling.cancel()
+        jobs.leave(page)
+        with contextlib.suppress(RuntimeError):
+            await socket.close()
+
+
+async def _tell(socket: WebSocket, jobs: Jobs, page: Page) -> None:
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+        while True:
+            await page.changed.wait()
+            page.changed.clear()
+            await socket.send_json({"jobs": jobs.told(page)})
+            await asyncio.sleep(TELL_S)
+
+
+def add_job_routes(app: FastAPI, jobs: Jobs) -> None:
+    """``POST /upload`` takes a video of a job; ``/result`` and ``/archive`` give its files."""
+
+    @app.post(UPLOAD)
+    async def upload(request: Request, job: str, part: Annotated[int, Query(ge=0)]) -> Response:
+        found = jobs.claim(job, part)
+        if found is None:
+            return _problem(404, "no job waits for this video")
+        try:
+            await received(request, found.video(part), jobs.limits.upload_s)
+            await jobs.arrived(found, part)
+        except InputError as error:
+            return _problem(422, str(error))
+        except HTTPException as error:
+            jobs.fail(found, str(error.detail))
+            return _problem(error.status_code, str(error.detail))
+        except ClientDisconnect:
+            jobs.cancel(job)
+            return _problem(499, "the upload was broken off")
+        return JSONResponse({})
+
+    @app.get("/result/{job}/{name:path}")
+    async def result(job: str, name: str) -> Response:
+        path = jobs.file(job, name)
+        if path is None:
+            return _problem(404, "there is no such file")
+        return FileResponse(path, headers={"Content-Security-Policy": RESULT_POLICY})
+
+    @app.get("/archive/{job}")
+    async def archive(job: str) -> Response:
+        path = await jobs.archive(job)
+        if path is None:
+            return _problem(404, "there is no such job")
+        return FileResponse(path, filename="dance.zip")
+
+
+def _problem(status: int, words: str) -> JSONResponse:
+    content: dict[str, Any] = {"error": words}
+    return JSONResponse(content, status)
