@@ -52,7 +52,7 @@ from pipelines.storage.databases import (
     without_retries,
 )
 from pipelines.storage.locks import file_lock
-from pipelines.storage.place import LOCK, known_as, settle
+from pipelines.storage.place import LOCK, PLACE, known_as, settle
 
 DEFAULT_ROOT: Final = "assets_store"
 # MLflow keeps the address of a run's files, the longest, in 200 bytes.
@@ -328,7 +328,9 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         try:
             new = not self.exists()
             self._make_private()
-            databases = settle_databases(self.path, os.environ, new=new)
+            # The environment names the databases of one store, not of those that lie in it.
+            environment = {} if (self.path.parent.parent / PLACE).is_file() else os.environ
+            databases = settle_databases(self.path, environment, new=new)
             self.check_path()  # again, with what was just noted
             for folder in (self.raw_clips, self.raw_annotations, self.raw_motion):
                 folder.mkdir(parents=True, exist_ok=True)

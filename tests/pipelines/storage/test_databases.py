@@ -32,6 +32,7 @@ from pipelines.storage.databases import (
     settle_databases,
 )
 from pipelines.storage.dumps import dump
+from pipelines.storage.evaluations import own_store
 from pipelines.storage.store import Store, open_instance
 from pipelines.tracking.tracker import DAGSTER_RUN_TAG, Tracker
 
@@ -189,6 +190,14 @@ def test_a_database_that_is_not_empty_or_not_complete_is_refused(
             connection.execute(text(f"CREATE TABLE {table} (id int)"))
         with pytest.raises(InputError, match=rf"{said}.*createdb"):
             open_instance(made)
+
+
+@on_server
+def test_the_store_of_an_evaluated_corpus_has_files(tmp_path: Path, databases: str) -> None:
+    """It lies in the store that the environment names the databases of."""
+    made = Store(root=str(tmp_path / "store")).initialise()
+    assert made.databases is not None
+    assert own_store(made, "corpus").databases is None
 
 
 @on_server
