@@ -4,6 +4,7 @@ Whoever opens one of those next must be able to repair it.
 """
 
 import json
+import logging
 import shutil
 import sqlite3
 import subprocess
@@ -30,6 +31,7 @@ from pipelines.storage.databases import (
     named,
     noted,
     settle_databases,
+    without_retries,
 )
 from pipelines.storage.dumps import dump
 from pipelines.storage.evaluations import own_store
@@ -236,3 +238,10 @@ def test_a_backup_without_the_tool_says_what_is_left_to_do(
     said = (tmp_path / "databases" / "README.txt").read_text()
     assert "NOT in this backup" in said
     assert f"pg_dump -Fc -d {URL}/mlflow -f mlflow.dump" in said
+
+
+def test_dagsters_retries_are_not_printed() -> None:
+    """The error at their end says the same once."""
+    for message, printed in (("Retrying failed database connection: %s", False), ("other", True)):
+        record = logging.LogRecord("root", logging.WARNING, "", 0, message, ("x",), None)
+        assert without_retries(record) == printed
