@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from sqlalchemy import make_url
 from typer.testing import CliRunner
 
 from pipelines.automation.switches import ALL
@@ -20,6 +21,7 @@ from pipelines.storage.addresses import (
     MLFLOW_PORT,
     MLFLOW_VARIABLE,
 )
+from pipelines.storage.databases import named
 from pipelines.storage.store import Store
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
@@ -44,7 +46,7 @@ def _is_serve(words: list[str], part: str) -> None:
 
 def test_every_server_has_a_unit_and_a_service() -> None:
     assert set(UNITS) == set(PARTS)
-    assert set(_compose()["services"]) == {*PARTS, "proxy"}
+    assert set(_compose()["services"]) == {*PARTS, "proxy", "postgres"}
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -84,6 +86,32 @@ def test_the_servers_share_the_proxys_network_and_one_store() -> None:
         assert services[part]["network_mode"] == "service:proxy"
     for part in PARTS:
         assert services[part]["volumes"] == ["store:/var/lib/dance"]
+
+
+def test_the_databases_of_the_services_are_those_that_are_created() -> None:
+    services = _compose()["services"]
+    created = re.findall(r"CREATE DATABASE (\w+);", (DEPLOY / "databases.sql").read_text("utf-8"))
+    for part in PARTS:
+        found = named(services[part]["environment"])
+        assert found is not None
+        urls = [make_url(address) for _, address in found.named()]
+        assert [url.database for url in urls] == created
+        assert {url.host for url in urls} == {"postgres"}
+        assert {url.username for url in urls} == {
+            services["postgres"]["environment"]["POSTGRES_USER"]
+        }
+        assert (
+            services[part]["environment"]["PGPASSWORD"]
+            == services["postgres"]["environment"]["POSTGRES_PASSWORD"]
+        )
+    assert "ports" not in services["postgres"], "only the other services reach it"
+
+
+def test_the_environment_of_the_units_may_name_databases() -> None:
+    text = (DEPLOY / "environment").read_text("utf-8")
+    found = named(dict(re.findall(r"^#(DANCE_\w+)=(.+)$", text, re.MULTILINE)))
+    assert found is not None
+    assert [make_url(address).database for _, address in found.named()] == ["dagster", "mlflow"]
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd")

@@ -18,9 +18,9 @@ PROGRAM: Final = "data/model.pt2"  # in the folder of a logged model
 
 def champions(store: Store) -> dict[str, str]:
     """Version of each task's champion; tasks without one are left out."""
-    if not (store.mlflow / "mlflow.db").is_file():
-        return {}
     tracker = Tracker(store)
+    if not tracker.exists():
+        return {}
     found = {task: Registry(tracker, task).aliases().get(CHAMPION) for task in MODELS}
     return {task: version for task, version in found.items() if version is not None}
 

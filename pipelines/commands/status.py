@@ -53,6 +53,8 @@ def print_status(store: "Store", profile: str | None, out: Console) -> None:
     _print_assets(request, instance, clips, out)
     for clip, reason in sorted(quarantined_clips(store, clips).items()):
         out.print(f"quarantined {shown(clip)}: {shown(reason)}", highlight=False, soft_wrap=True)
+    for program, address in store.databases.named() if store.databases is not None else ():
+        out.print(shown(f"database of {program}: {address}"), highlight=False, soft_wrap=True)
     _print_files(registered_annotations(store), out)
     _print_champions(store, out)
     report = annotation_report(store)
@@ -87,16 +89,17 @@ def _time(seconds: float | None) -> str:
 
 def _print_champions(store: "Store", out: Console) -> None:
     """The version in use of each task, since when it is registered, and its scores."""
-    if not (store.mlflow / "mlflow.db").is_file():
-        return
     from rich.table import Table
 
     from pipelines.tracking.registry import CHAMPION, MODELS, Registry
     from pipelines.tracking.tracker import Tracker
 
+    tracker = Tracker(store)
+    if not tracker.exists():
+        return
     table = Table("champion", "version", "registered", "validation", "test")
     for task, model in MODELS.items():
-        registry = Registry(Tracker(store), task)
+        registry = Registry(tracker, task)
         number = registry.aliases().get(CHAMPION)
         if number is None:
             table.add_row(model, "none")

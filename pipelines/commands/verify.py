@@ -29,7 +29,8 @@ def verify(
     """Hash every file that was recorded; list what is damaged or missing and what makes it.
 
     Exit code 1 when something is. The next `dance run` makes it again. Databases are checked by
-    SQLite; a damaged one has to be restored from a backup.
+    SQLite (those on PostgreSQL: whether they answer and are complete); a damaged one has to be
+    restored from a backup.
     """
     with common.reported(debug):
         opened = common.opened(store)
@@ -141,6 +142,13 @@ def _weights(store: "Store") -> Iterator[Damaged]:
 
 
 def _databases(store: "Store") -> Iterator[Damaged]:
+    from pipelines.storage.creation import check_database
+
+    for _, address in store.databases.named() if store.databases is not None else ():
+        try:
+            check_database(address, "")
+        except InputError as error:
+            yield Damaged(address, f"cannot be used ({error.message})", error.hint or "")
     folders = (store.mlflow, store.dagster_home)
     for path in sorted(file for folder in folders for file in folder.rglob("*.db")):
         problem = _database_problem(path)

@@ -35,6 +35,7 @@ from pipelines.storage.annotation_report import (
 )
 from pipelines.storage.annotations import register_annotations
 from pipelines.storage.clips import register_clips, registered_clips
+from pipelines.storage.databases import loss_reported
 from pipelines.storage.disk import full_disk_reported, require_space
 from pipelines.storage.folders import remember_tracks
 from pipelines.storage.locks import held_locks
@@ -195,9 +196,9 @@ class Session:
     def run(self) -> RunOutcome:
         """Run everything that was requested and print the outcome.
 
-        Raises InputError when the disk of the store is full.
+        Raises InputError when the disk of the store is full or its databases went away.
         """
-        with full_disk_reported(self.store.path):
+        with full_disk_reported(self.store.path), loss_reported(self.store.databases):
             return self._run()
 
     def _run(self) -> RunOutcome:

@@ -3,7 +3,7 @@
 The databases are copied with SQLite's online backup, before the files: what a database refers to
 is then there. A file that is newer than the database's record of it counts as stale and is made
 again. Every file but the databases is written under another name and renamed, so none is copied
-half-written.
+half-written. Databases on PostgreSQL are dumped, where its tool for that is installed.
 """
 
 import json
@@ -19,6 +19,7 @@ from typing import Final
 from dance_models.errors import InputError
 from dance_models.tables import file_digest, write_text
 from pipelines.storage.databases import connect
+from pipelines.storage.dumps import README, dump
 from pipelines.storage.registration import registration_lock
 from pipelines.storage.store import Store
 
@@ -41,6 +42,8 @@ def back_up(store: Store, target: Path) -> int:
         contents: dict[str, str] = {}
         # A registration changes the registries and Dagster's partitions together.
         with registration_lock(store):
+            if (databases := store.databases) is not None:
+                contents.update((name, file_digest(part / name)) for name in dump(databases, part))
             registries = sorted(store.path.glob("tables/*.parquet"))
             for path in [*_files(store.path, databases=True), *registries]:
                 _copy(path, part / store.relative(path), contents, store.relative(path))
@@ -71,6 +74,12 @@ def restore(backup: Path, store: Store) -> int:
             if file_digest(target) != sha256:
                 raise InputError("a file of the backup is damaged", file=source)
     return len(contents)
+
+
+def note_of_databases(folder: Path) -> str | None:
+    """What a backup says of databases on PostgreSQL; None when all of them are files in it."""
+    path = folder / README
+    return path.read_text("utf-8") if path.is_file() else None
 
 
 def outside(store: Store) -> list[str]:

@@ -2,9 +2,12 @@
 
 Dagster and MLflow create a database table by table and note its version at the end. Two processes
 that do so at once leave one with two versions, which neither tool opens again. So a database is
-created under another name, by one process at a time, and renamed when it is complete.
+created under another name, by one process at a time, and renamed when it is complete. A database of
+PostgreSQL is created in place, by one process at a time, and counts as created when what is written
+last is there.
 """
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Mapping
@@ -16,7 +19,7 @@ import dagster as dg
 import yaml
 
 from dance_models.errors import InputError
-from pipelines.storage.databases import connect, damage
+from pipelines.storage.databases import NOTE, Address, connect, connection_to, damage, tables_of
 
 CREATING: Final = ".creating"  # in Dagster's home: what is not complete yet
 CONFIG: Final = "dagster.yaml"
@@ -29,13 +32,45 @@ DATABASES: Final = {
 MLFLOW_LOST: Final = "runs, registered versions and aliases are lost; trainings stay"
 # Keys of an edited ``dagster.yaml`` that put the databases elsewhere.
 STORAGES: Final = ("storage", "run_storage", "event_log_storage", "schedule_storage")
+NOTED: Final = f"# from {NOTE} of the store"  # ends the line that the store keeps up to date
+# A table that is filled last, by set_pools; MLflow's is the experiment of this pipeline.
+FILLED_LAST: Final = "concurrency_limits"
+VERSION: Final = "alembic_version"
+
+
+def without_storage(text: str) -> str:
+    """A ``dagster.yaml`` without the line that names the store's databases on PostgreSQL."""
+    return "".join(line for line in text.splitlines(keepends=True) if NOTED not in line)
+
+
+def with_storage(text: str, address: str) -> str:
+    """A ``dagster.yaml`` that keeps Dagster's tables in a database on PostgreSQL.
+
+    Raises InputError when it was edited to keep them elsewhere.
+    """
+    rest = without_storage(text)
+    if _names_storage(rest):
+        raise InputError(
+            f"{CONFIG} names a storage, and the store's {NOTE} another one",
+            hint=f"Delete {' or '.join(STORAGES)} from {CONFIG}",
+        )
+    own = json.dumps({"postgres": {"postgres_url": address}})  # JSON is YAML
+    end = "" if rest.endswith("\n") or not rest else "\n"
+    return f"{rest}{end}storage: {own}  {NOTED}\n"
 
 
 def has_own_storage(home: Path) -> bool:
     """Whether the ``dagster.yaml`` was edited to keep the databases elsewhere."""
     try:
-        plain = yaml.safe_load((home / CONFIG).read_text("utf-8"))
-    except (OSError, yaml.YAMLError):
+        return _names_storage((home / CONFIG).read_text("utf-8"))
+    except OSError:
+        return False
+
+
+def _names_storage(text: str) -> bool:
+    try:
+        plain = yaml.safe_load(text)
+    except yaml.YAMLError:
         return False
     return isinstance(plain, dict) and any(key in plain for key in STORAGES)
 
@@ -65,6 +100,39 @@ def create_databases(home: Path, pools: Mapping[str, int]) -> None:
     shutil.rmtree(part, ignore_errors=True)
 
 
+def is_created_on_server(address: str) -> bool:
+    """Whether Dagster's tables are complete in a database on PostgreSQL.
+
+    Raises InputError when it cannot be reached, or when two processes created it.
+    """
+    from sqlalchemy import text
+
+    with connection_to(address) as connection:
+        if not {FILLED_LAST, VERSION} <= tables_of(connection):
+            return False
+        versions, filled = (
+            int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
+            for table in (VERSION, FILLED_LAST)
+        )
+    if versions > 1:
+        raise _unusable(address, _of_versions(versions))
+    return bool(versions and filled)
+
+
+def create_on_server(home: Path, address: str, pools: Mapping[str, int]) -> None:
+    """Create Dagster's tables in an empty database. The caller holds the creation lock.
+
+    Raises InputError when it is not empty.
+    """
+    with connection_to(address) as connection:
+        tables = sorted(tables_of(connection))
+    if tables:
+        fault = _of_versions(0) if "event_logs" in tables or "runs" in tables else None
+        raise _unusable(address, fault or f"has tables that are not Dagster's, such as {tables[0]}")
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        set_pools(instance, pools)
+
+
 def pools_differ(instance: dg.DagsterInstance, pools: Mapping[str, int]) -> bool:
     """Whether a pool has another limit than it should have."""
     found = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
@@ -83,20 +151,45 @@ def check_databases(home: Path) -> None:
         check_database(home / name, lost)
 
 
-def check_database(path: Path, lost: str) -> None:
-    """Raise InputError when the SQLite file ``path`` is damaged or half created.
-
-    ``lost`` says what is lost with it.
-    """
-    fault = _fault(path)
+def check_database(path: Address, lost: str) -> None:
+    """Raise InputError when a database is damaged or half created; ``lost`` says what it holds."""
+    fault = _fault(path) if isinstance(path, Path) else _fault_on_server(path)
     if fault is None:
         return
+    if isinstance(path, str):
+        raise _unusable(path, fault)
     raise InputError(
         f"the database {fault}",
         file=path,
         hint=f"Restore it from a backup, or delete it with {_names(path)}: the next command "
         f"creates a new one; {lost}",
     )
+
+
+def _unusable(address: str, fault: str | None) -> InputError:
+    return InputError(
+        f"the database {fault}",
+        file=address,
+        hint="Restore it from a backup (pg_restore), or replace it by an empty one (dropdb, "
+        "createdb)",
+    )
+
+
+def _fault_on_server(address: str) -> str | None:
+    """What is wrong with the version of the tables on a server; None for nothing."""
+    from sqlalchemy import text
+
+    with connection_to(address) as connection:
+        if VERSION not in tables_of(connection):
+            return _of_versions(0)
+        query = text(f"SELECT count(*) FROM {VERSION}")
+        return _of_versions(int(connection.execute(query).scalar_one()))
+
+
+def _of_versions(count: int) -> str | None:
+    if count > 1:
+        return f"has {count} versions: two processes of an earlier version created it"
+    return None if count else "was never completed: the process that created it was killed"
 
 
 def _names(path: Path) -> str:
@@ -113,12 +206,10 @@ def _fault(path: Path) -> str | None:
     # connections of this process have on it.
     try:
         with closing(connect(path)) as connection:
-            count = connection.execute("SELECT count(*) FROM alembic_version").fetchone()[0]
+            count = connection.execute(f"SELECT count(*) FROM {VERSION}").fetchone()[0]
     except sqlite3.OperationalError as error:
         # Otherwise locked, or on a disk that cannot be written: its user says so.
         count = 0 if "no such table" in str(error) else 1
     except sqlite3.DatabaseError as error:
         return damage(error, path)
-    if count > 1:
-        return f"has {count} versions: two processes of an earlier version created it"
-    return None if count else "was never completed: the process that created it was killed"
+    return _of_versions(count)

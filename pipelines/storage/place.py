@@ -4,7 +4,8 @@ MLflow's database and the tables of registered files hold absolute paths. A stor
 path that it was last opened at. When it is opened at another one, every address below the old path
 is rewritten to the new one: in MLflow's database in one transaction, in each file by a rename. The
 remembered path is written last, so a mending that was killed is done again. Nothing is read from or
-written to the old path: a copy mends itself, and its original stays as it is.
+written to the old path: a copy mends itself, and its original stays as it is. Of a store whose
+databases are on PostgreSQL only a move is mended: a copy names the databases of its original.
 """
 
 import json
@@ -12,7 +13,6 @@ import logging
 import re
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlparse
@@ -22,7 +22,7 @@ import polars as pl
 from dance_models.errors import DamagedFileError, InputError
 from dance_models.tables import read_table, write_table, write_text
 from pipelines.storage.creation import MLFLOW_LOST, check_database
-from pipelines.storage.databases import connect
+from pipelines.storage.databases import NOTE, connection_to, mlflow_address, noted, tables_of
 from pipelines.storage.locks import file_lock
 
 PLACE: Final = ".place.json"
@@ -88,6 +88,8 @@ def settle(root: Path) -> str | None:
     """
     if not root.is_dir() or _remembers(root):
         return None
+    from sqlalchemy.exc import SQLAlchemyError
+
     try:
         with file_lock(root / LOCK):
             if _remembers(root):
@@ -95,12 +97,13 @@ def settle(root: Path) -> str | None:
             old = remembered(root)
             line = None
             if old is not None and old != root:
+                _refuse_shared(root, old)
                 mend(root, old)
                 line = f"This store was moved from {old} to {root}; its addresses were mended."
                 logging.getLogger(__name__).warning(line)
             write_text(root / PLACE, json.dumps({"path": str(root)}) + "\n")
             return line
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, SQLAlchemyError) as error:
         if remembered(root) in (None, root):
             return None  # it cannot be written, and there is nothing to mend
         raise InputError(
@@ -110,6 +113,22 @@ def settle(root: Path) -> str | None:
         ) from error
 
 
+def _refuse_shared(root: Path, old: Path) -> None:
+    """Raise InputError when the databases on PostgreSQL are those of the store at ``old``."""
+    databases = noted(root)
+    if databases is None:
+        return
+    copy = old.is_dir() and noted(old) == databases
+    if copy or not (root / PLACE).is_file():  # else it was moved
+        what = "this is a copy of" if copy else "they belong to"
+        raise InputError(
+            f"the databases that this store names are in use: {what} the store {old}",
+            file=root / NOTE,
+            hint="Each store needs two databases of its own: name others in this file (for a copy, "
+            "made from a dump of these)",
+        )
+
+
 def _remembers(root: Path) -> bool:
     return (root / PLACE).is_file() and remembered(root) == root
 
@@ -117,7 +136,7 @@ def _remembers(root: Path) -> bool:
 def mend(root: Path, old: Path) -> None:
     """Rewrite every address below ``old`` to one below ``root``; doing it twice changes nothing."""
     moved = mover(old, root)
-    _mend_mlflow(root / "mlflow" / "mlflow.db", moved)
+    _mend_mlflow(root, moved)
     for path in root.glob(RECORDS):
         try:
             record = json.loads(path.read_text("utf-8"))
@@ -151,21 +170,29 @@ def mover(old: Path, new: Path) -> Moved:
     return moved
 
 
-def _mend_mlflow(database: Path, moved: Moved) -> None:
+def _mend_mlflow(root: Path, moved: Moved) -> None:
     """In one transaction. Columns that this version of MLflow does not have are left out."""
-    if not database.is_file():
-        return
-    check_database(database, MLFLOW_LOST)
-    with closing(connect(database)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
+    from sqlalchemy import inspect, text
+
+    address = mlflow_address(root)
+    if isinstance(address, Path):
+        if not address.is_file():
+            return
+        check_database(address, MLFLOW_LOST)
+    with connection_to(address) as connection:
+        if isinstance(address, Path):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        tables = tables_of(connection)
         for table, column in ADDRESSES:
-            if column not in {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}:
+            found = inspect(connection).get_columns(table) if table in tables else []
+            if column not in {each["name"] for each in found}:
                 continue
-            rows = connection.execute(f"SELECT rowid, {column} FROM {table}").fetchall()
-            mended = [(_mended(value, moved), value, row) for row, value in rows if value]
-            changed = [(new, row) for new, value, row in mended if new != value]
-            connection.executemany(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", changed)
-        connection.execute("COMMIT")
+            rows = connection.execute(text(f"SELECT DISTINCT {column} FROM {table}"))
+            mended = [(_mended(value, moved), value) for (value,) in rows if value]
+            changed = [{"new": new, "old": value} for new, value in mended if new != value]
+            if changed:
+                update = f"UPDATE {table} SET {column} = :new WHERE {column} = :old"
+                connection.execute(text(update), changed)
 
 
 def _mended(value: str, moved: Moved) -> str:
@@ -222,14 +249,19 @@ def _in_json(value: Any, moved: Moved) -> Any:
 
 def _place_by_mlflow(root: Path) -> Path | None:
     """Where a store of an earlier version was made, by its experiment in MLflow."""
-    database = root / "mlflow" / "mlflow.db"
-    if not database.is_file():
+    from sqlalchemy import text
+    from sqlalchemy.exc import SQLAlchemyError
+
+    address = mlflow_address(root)
+    if isinstance(address, Path) and not address.is_file():
         return None
+    query = text("SELECT artifact_location FROM experiments WHERE name = :name")
     try:
-        with closing(connect(database)) as connection:
-            query = "SELECT artifact_location FROM experiments WHERE name = ?"
-            row = connection.execute(query, (EXPERIMENT,)).fetchone()
-    except sqlite3.Error:  # that it is damaged is said where it is opened
+        with connection_to(address) as connection:
+            if "experiments" not in tables_of(connection):
+                return None
+            row = connection.execute(query, {"name": EXPERIMENT}).fetchone()
+    except (sqlite3.Error, SQLAlchemyError):  # that it is damaged is said where it is opened
         return None
     if row is None or not str(row[0]).startswith("file://"):
         return None

@@ -3,9 +3,12 @@
 The only place that knows the paths of tables, frames, models and databases.
 """
 
+import hashlib
+import logging
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -13,7 +16,6 @@ from typing import Any, Final
 
 import dagster as dg
 import polars as pl
-from filelock import BaseFileLock
 
 from dance_models.errors import DamagedFileError, InputError
 from dance_models.rows import ROW_OF_ASSET, ROW_OF_PRETRAINING
@@ -28,15 +30,33 @@ from dance_models.tables import (
 from pipelines.storage.creation import (
     check_databases,
     create_databases,
+    create_on_server,
     has_own_storage,
     is_created,
+    is_created_on_server,
     pools_differ,
     set_pools,
+    with_storage,
+    without_storage,
+)
+from pipelines.storage.databases import (
+    MLFLOW_FILE,
+    NOTE,
+    Address,
+    Databases,
+    created_alone,
+    driven,
+    mlflow_address,
+    noted,
+    settle_databases,
+    without_retries,
 )
 from pipelines.storage.locks import file_lock
-from pipelines.storage.place import LOCK, known_as, settle
+from pipelines.storage.place import LOCK, PLACE, known_as, settle
 
 DEFAULT_ROOT: Final = "assets_store"
+# MLflow keeps the address of a run's files, the longest, in 200 bytes.
+LONGEST_ON_SERVER: Final = 200 - len(f"/mlflow/artifacts/{'0' * 32}/artifacts")
 
 # sha256 of the instance configuration that earlier versions wrote into a store.
 UNEDITED: Final = (
@@ -271,12 +291,18 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
     @property
     def tracking_uri(self) -> str:
         """MLflow's tracking URI."""
-        return f"sqlite:///{self.mlflow_database}"
+        address = self.mlflow_database
+        return f"sqlite:///{address}" if isinstance(address, Path) else driven(address)
 
     @property
-    def mlflow_database(self) -> Path:
+    def databases(self) -> Databases | None:
+        """Where its databases are on PostgreSQL; None when they are files of SQLite."""
+        return noted(self.path)
+
+    @property
+    def mlflow_database(self) -> Address:
         """MLflow's database."""
-        return self.mlflow / "mlflow.db"
+        return mlflow_address(self.path)
 
     def relative(self, path: Path) -> str:
         """``path`` relative to the root, with forward slashes."""
@@ -284,8 +310,8 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def exists(self) -> bool:
         """Whether anything was ever kept here; a folder with a configuration alone is no store."""
-        kept = (self.dagster_home / "history", self.mlflow / "mlflow.db", self.path / "tables")
-        return any(path.exists() for path in kept)
+        kept = (self.dagster_home / "history", self.path / MLFLOW_FILE, self.path / "tables")
+        return any(path.exists() for path in (*kept, self.path / NOTE))
 
     def open_to_others(self) -> bool:
         """Whether other users of the machine can read the folder."""
@@ -295,20 +321,22 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
     def initialise(self) -> "Store":
         """Create what a new store needs, mend what was moved; idempotent.
 
-        Raises InputError when the store cannot be written, or when its path cannot be part of a
-        database's address.
+        Raises InputError when the store cannot be written, when its path cannot be part of a
+        database's address, or when its databases on PostgreSQL cannot be used.
         """
         self.check_path()
         try:
+            new = not self.exists()
             self._make_private()
+            # The environment names the databases of one store, not of those that lie in it.
+            environment = {} if (self.path.parent.parent / PLACE).is_file() else os.environ
+            databases = settle_databases(self.path, environment, new=new)
+            self.check_path()  # again, with what was just noted
             for folder in (self.raw_clips, self.raw_annotations, self.raw_motion):
                 folder.mkdir(parents=True, exist_ok=True)
             for folder in (self.dagster_home, self.mlflow):
                 folder.mkdir(parents=True, exist_ok=True)
-            config = self.dagster_home / "dagster.yaml"
-            # An edited copy belongs to the user; an unedited one follows the template.
-            if not config.exists() or file_digest(config) in UNEDITED:
-                write_text(config, files("pipelines").joinpath("dagster.yaml").read_text("utf-8"))
+            self._configure(databases)
         except OSError as error:
             raise InputError(
                 f"cannot write to the store: {error.strerror}",
@@ -317,14 +345,29 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
             ) from error
         return self.settled()
 
+    def _configure(self, databases: Databases | None) -> None:
+        """Write Dagster's configuration, or what in it is not up to date."""
+        config = self.dagster_home / "dagster.yaml"
+        there = config.read_text("utf-8") if config.exists() else ""
+        text = without_storage(there)
+        # An edited copy belongs to the user; an unedited one follows the template.
+        if not text or hashlib.sha256(text.encode()).hexdigest() in UNEDITED:
+            text = files("pipelines").joinpath("dagster.yaml").read_text("utf-8")
+        if databases is not None:
+            text = with_storage(text, driven(databases.dagster))
+        if text != there:
+            write_text(config, text)
+
     def settled(self) -> "Store":
         """The store, its addresses mended when it was moved. Does nothing when there is none."""
         settle(self.path)
         return self
 
-    def creation_lock(self) -> BaseFileLock:
+    @contextmanager
+    def creation_lock(self) -> Iterator[None]:
         """The lock under which databases are created."""
-        return file_lock(self.path / LOCK)
+        with file_lock(self.path / LOCK), created_alone(self.databases):
+            yield
 
     def _make_private(self) -> None:
         """Make a new root for its owner alone: it holds pictures of people.
@@ -336,13 +379,23 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
             self.path.chmod(0o700)
 
     def check_path(self) -> None:
-        """Raise InputError when Dagster or MLflow would write to another path than the store's."""
+        """Raise InputError when Dagster or MLflow would write to another path than the store's.
+
+        And when MLflow cannot keep it: on PostgreSQL its addresses are of a limited length.
+        """
         if re.search(r"\?|%[0-9a-fA-F]{2}", str(self.path)):
             raise InputError(
                 "the path of the store holds a '?' or a '%' with two digits, which mean something "
                 "else in the address of a database",
                 file=self.path,
                 hint="Rename the folder, or choose another one with --store or ASSETS_STORE",
+            )
+        if self.databases is not None and len(self.path.as_uri()) > LONGEST_ON_SERVER:
+            raise InputError(
+                f"the path of the store is too long for MLflow's tables on PostgreSQL, which take "
+                f"{LONGEST_ON_SERVER} bytes of its URI",
+                file=self.path,
+                hint="Choose a folder with a shorter path, with --store or ASSETS_STORE",
             )
 
 
@@ -362,7 +415,14 @@ def open_instance(store: Store) -> dg.DagsterInstance:
     """
     store.initialise()
     home, pools = store.dagster_home, _pools()
-    if has_own_storage(home):  # only its first opening creates anything, and it may be any
+    if (databases := store.databases) is not None:
+        logging.getLogger().addFilter(without_retries)
+        if not is_created_on_server(databases.dagster):
+            with store.creation_lock():
+                if not is_created_on_server(databases.dagster):
+                    create_on_server(home, databases.dagster, pools)
+        instance = dg.DagsterInstance.from_config(str(home))
+    elif has_own_storage(home):  # only its first opening creates anything, and it may be any
         with store.creation_lock():
             instance = dg.DagsterInstance.from_config(str(home))
     else:

@@ -90,9 +90,9 @@ def kept_versions(store: Store, without: Collection[Path] = ()) -> set[Path]:
 
     ``without``: training folders that do not count, as they are about to be deleted.
     """
-    if not store.mlflow_database.is_file():
-        return set()
     tracker = Tracker(store)
+    if not tracker.exists():
+        return set()
     runs = {str(version.run_id) for version in tracker.client.search_model_versions()}
     for note in store.path.glob(RUN_NOTE):
         if note.parent not in without:

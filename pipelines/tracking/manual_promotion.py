@@ -117,10 +117,11 @@ def objections(registry: Registry, number: str) -> list[str]:
 def _registry(store: Store, task: str) -> Registry:
     if task not in MODELS:
         raise InputError(f"there is no task {task!r}", hint=f"Choose {' or '.join(MODELS)}")
-    if not (store.mlflow / "mlflow.db").is_file():
+    tracker = Tracker(store)
+    if not tracker.exists():
         raise InputError(
             "there is no model registry here",
             file=store.mlflow,
             hint="Train with `dance run`, or name the store with --store",
         )
-    return Registry(Tracker(store), task)
+    return Registry(tracker, task)

@@ -1,21 +1,20 @@
-"""MLflow on SQLite inside the store: one run a training, with tags that lead back to Dagster."""
+"""The MLflow of a store: one run a training, with tags that lead back to Dagster."""
 
 import logging
 import os
-import sqlite3
 import subprocess
 from collections.abc import Mapping
-from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlparse
 
+from dance_models.errors import InputError
 from dance_models.tables import write_text
 from dance_models.text import printable
 from pipelines.storage.addresses import addresses
 from pipelines.storage.creation import MLFLOW_LOST, check_database
-from pipelines.storage.databases import connect
+from pipelines.storage.databases import Address, connection_to, driven, tables_of
 from pipelines.storage.place import EXPERIMENT
 from pipelines.storage.store import Store
 
@@ -27,6 +26,7 @@ EXAMPLE: Final = "example.json"  # of a run: what its model's example request is
 TRAINING_VIEW: Final = "workflowType=machine_learning"
 EXPERIMENT_KIND: Final = {"mlflow.experimentKind": "custom_model_development"}
 DAGSTER_RUN_TAG: Final = "dagster/run_id"  # of a run of MLflow
+DEFAULT: Final = "Default"  # the experiment that MLflow adds itself
 DIGEST_LENGTH: Final = 36  # MLflow refuses longer digests of data sets
 
 # The environment of processes that log or load models through MLflow. The first setting makes it
@@ -62,30 +62,56 @@ class Tracker:
         self.store.mlflow.mkdir(parents=True, exist_ok=True)
         self.store.settled()
         database = self.store.mlflow_database
-        if not database.exists():
+        if not self.exists():
             # Two processes that migrate a new database at the same time break it.
             with self.store.creation_lock():
-                self._create_database(database)
+                if not self.exists():  # else another process was first
+                    self._create_database(database)
         check_database(database, MLFLOW_LOST)
         return MlflowClient(tracking_uri=self.store.tracking_uri)
 
-    def _create_database(self, database: Path) -> None:
-        """Renamed at the end: a killed creation leaves no database. The caller holds the lock."""
+    def exists(self) -> bool:
+        """Whether the database is there, with all that a new one has.
+
+        Raises InputError when its server cannot be reached.
+        """
+        database = self.store.mlflow_database
+        return database.exists() if isinstance(database, Path) else EXPERIMENT in _names(database)
+
+    def _create_database(self, database: Address) -> None:
+        """Complete at the end: a killed creation is begun anew. The caller holds the lock.
+
+        A file is renamed then; of a database on a server, the experiment is created last.
+        """
         from mlflow import MlflowClient
 
-        if database.exists():  # another process was first
+        if isinstance(database, str):
+            if others := _names(database) - {DEFAULT}:
+                raise InputError(
+                    f"the database holds experiments of others, such as {sorted(others)[0]}",
+                    file=database,
+                    hint="Name an empty database (createdb)",
+                )
+            new = MlflowClient(tracking_uri=driven(database))
+            new.search_experiments(max_results=1)  # creates the tables
+            self._place_default(database)
+            self._create_experiment(new)
             return
         part = database.with_suffix(".part")
         part.unlink(missing_ok=True)
         new = MlflowClient(tracking_uri=f"sqlite:///{part}")
         self._create_experiment(new)
-        # The experiment that MLflow adds itself would keep its files in the current folder.
-        with closing(sqlite3.connect(part)) as connection, connection:
-            own = (self.store.mlflow / "artifacts" / "default").as_uri()
-            connection.execute(
-                "UPDATE experiments SET artifact_location = ? WHERE name <> ?", (own, EXPERIMENT)
-            )
+        self._place_default(part)
         part.replace(database)
+
+    def _place_default(self, database: Address) -> None:
+        """The experiment that MLflow adds itself would keep its files in the current folder."""
+        from sqlalchemy import text
+
+        own = (self.store.mlflow / "artifacts" / "default").as_uri()
+        change = text("UPDATE experiments SET artifact_location = :own WHERE name = :name")
+        with connection_to(database) as connection:
+            connection.execute(change, {"own": own, "name": DEFAULT})
 
     def _create_experiment(self, client: "MlflowClient") -> str:
         artifacts = (self.store.mlflow / "artifacts").as_uri()
@@ -126,18 +152,19 @@ class Tracker:
         """The runs that MLflow shows as running -> the Dagster runs that opened them.
 
         Read from the database: a sensor asks every half minute, and importing MLflow takes seconds.
-        Raises sqlite3.OperationalError while the database is locked.
+        Raises SQLAlchemyError while the database is locked, InputError when it cannot be reached.
         """
-        database = self.store.mlflow / "mlflow.db"
-        if not database.is_file():
+        from sqlalchemy import text
+
+        if not self.exists():
             return {}
-        with closing(connect(database, 30)) as connection:
-            rows = connection.execute(
-                "SELECT runs.run_uuid, tags.value FROM runs JOIN tags USING (run_uuid) "
-                "WHERE runs.status = 'RUNNING' AND tags.key = ?",
-                (DAGSTER_RUN_TAG,),
-            )
-            return dict(rows.fetchall())
+        query = text(
+            "SELECT runs.run_uuid, tags.value FROM runs JOIN tags ON runs.run_uuid = tags.run_uuid "
+            "WHERE runs.status = 'RUNNING' AND tags.key = :key"
+        )
+        with connection_to(self.store.mlflow_database, 30) as connection:
+            found = connection.execute(query, {"key": DAGSTER_RUN_TAG})
+            return {str(run_id): str(dagster_run) for run_id, dagster_run in found}
 
     def log_metrics(self, run_id: str, metrics: Mapping[str, float], step: int = 0) -> None:
         """Log metrics to a run."""
@@ -177,6 +204,16 @@ class Tracker:
 
         signature = Model.load(str(self.model_folder(model_id) / "MLmodel")).signature
         return "none" if signature is None else f"{signature.inputs} -> {signature.outputs}"
+
+
+def _names(address: str) -> set[str]:
+    """The experiments of a database on a server; none when it has no tables of MLflow."""
+    from sqlalchemy import text
+
+    with connection_to(address) as connection:
+        if "experiments" not in tables_of(connection):
+            return set()
+        return set(connection.execute(text("SELECT name FROM experiments")).scalars())
 
 
 def local_path(uri: str) -> Path:

@@ -1,13 +1,18 @@
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+import postgres
 import pytest
+from postgres import SERVER, SQLITE
 from registry_case import Case, make_case
 from tiny_corpus import Corpus, MakeCorpus, write_tracks
 
 from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
+from pipelines.storage.databases import NOTE, VARIABLES
+from pipelines.storage.store import Store
 
 
 @pytest.fixture
@@ -39,12 +44,58 @@ def registry_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[postgres.Server]:
+    """A private server of PostgreSQL; without its programs the test is skipped."""
+    with postgres.server() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def server_template(
+    server: postgres.Server, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str]:
+    """The same as ``registry_template`` on PostgreSQL, and the name of MLflow's database."""
+    folder = tmp_path_factory.mktemp("template") / "store"
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, address in server.environment().items():
+            patch.setenv(variable, address)
+        Store(root=str(folder)).initialise()
+    make_case(folder).tracker.client.search_experiments(max_results=1)
+    return folder, json.loads((folder / NOTE).read_text())["mlflow"].rsplit("/", 1)[1]
+
+
 @pytest.fixture
-def case(tmp_path: Path, registry_template: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which databases a store has; tests marked with ``postgres.both`` run on each kind."""
+    return str(getattr(request, "param", SQLITE))
+
+
+@pytest.fixture
+def databases(kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """New stores of the test have databases of the kind."""
+    if kind == SERVER:
+        for variable, address in request.getfixturevalue("server").environment().items():
+            monkeypatch.setenv(variable, address)
+    return kind
+
+
+@pytest.fixture
+def case(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Case:
     """A store for one test; timing is tested elsewhere and would take seconds per gate."""
     monkeypatch.setattr("dance_models.evaluation.gate_evidence.processor_p95", lambda path: 5.0)
     folder = tmp_path / "store"
-    shutil.copytree(registry_template, folder)
+    if kind == SERVER:
+        server, (template, mlflow) = map(request.getfixturevalue, ("server", "server_template"))
+        shutil.copytree(template, folder)
+        own = {"dagster": server.create(), "mlflow": server.create(mlflow)}
+        note = {name: server.address(database) for name, database in own.items()}
+        assert note.keys() == VARIABLES.keys()
+        (folder / NOTE).write_text(json.dumps(note))
+    else:
+        shutil.copytree(request.getfixturevalue("registry_template"), folder)
     made = make_case(folder)
     made.tracker.initialise()
     return made

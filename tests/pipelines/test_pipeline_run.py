@@ -13,6 +13,7 @@ import polars as pl
 import psutil
 import pytest
 from command_line import CLIP_ASSETS, DATA_ASSETS, dance, made_by_asset, run, runs_of
+from postgres import slow_both
 from tiny_corpus import Corpus, MakeCorpus
 from typer.testing import CliRunner
 from watched_process import ended, wait_until
@@ -39,8 +40,9 @@ def _add_broken_clips(corpus: Corpus) -> None:
     (corpus.annotations / "broken.json").write_text("{not json")
 
 
+@slow_both
 def test_bad_clips_are_quarantined_and_do_not_stop_the_run(
-    tmp_path: Path, make_corpus: MakeCorpus
+    tmp_path: Path, make_corpus: MakeCorpus, databases: str
 ) -> None:
     corpus, store = make_corpus(2, 50), tmp_path / "store"
     _add_broken_clips(corpus)

@@ -3,6 +3,7 @@
 import io
 
 import dagster as dg
+from postgres import both
 from registry_case import Case, gate
 from rich.console import Console
 
@@ -41,6 +42,7 @@ def test_when_an_asset_was_made(instance: dg.DagsterInstance) -> None:
     assert record.start_time <= made <= record.end_time
 
 
+@both
 def test_the_champions_are_shown_with_their_scores(case: Case) -> None:
     case.train("first")
     run_gate(case.store, "prediction", "stga_net", gate())

@@ -11,10 +11,17 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from postgres import SERVER, both
 
 from dance_models.errors import InputError
 from pipelines.storage import creation
-from pipelines.storage.creation import CREATING, DATABASES, create_databases, is_created
+from pipelines.storage.creation import (
+    CREATING,
+    DATABASES,
+    check_database,
+    create_databases,
+    is_created,
+)
 from pipelines.storage.store import Store, open_instance
 
 OPEN = """
@@ -39,13 +46,19 @@ def versions(database: Path) -> int:
         return len(connection.execute("SELECT * FROM alembic_version").fetchall())
 
 
-def test_several_processes_can_be_the_first(tmp_path: Path) -> None:
+@both
+def test_several_processes_can_be_the_first(tmp_path: Path, databases: str) -> None:
     """Each of them ends with 0, and every database has one version."""
     store = Store(root=str(tmp_path / "store"))
     together = [start(store.path) for _ in range(3)]
     outputs = [process.communicate(timeout=120) for process in together]
     assert [process.returncode for process in together] == [0, 0, 0], outputs
     assert {output for output, _ in outputs} == {READY}
+    if (noted := store.databases) is not None:
+        check_database(noted.dagster, "")
+        assert databases == SERVER
+        assert not is_created(store.dagster_home)
+        return
     assert {versions(store.dagster_home / name) for name in DATABASES} == {1}
     assert not (store.dagster_home / CREATING).exists()
 

@@ -1,5 +1,11 @@
-"""Databases that a process was killed in: whoever opens one next must be able to repair it."""
+"""Where databases are, servers that are away, and databases that a process was killed in.
 
+Whoever opens one of those next must be able to repair it.
+"""
+
+import json
+import logging
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -7,11 +13,29 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import yaml
+from postgres import Server, both, on_server
+from registry_case import Case
+from sqlalchemy import text
 
+from dance_models.errors import InputError
 from pipelines.commands.verify import verified
 from pipelines.storage.backup import back_up, restore
-from pipelines.storage.creation import check_database
-from pipelines.storage.store import Store
+from pipelines.storage.creation import check_database, with_storage
+from pipelines.storage.databases import (
+    NOTE,
+    VARIABLES,
+    Databases,
+    connection_to,
+    loss_reported,
+    named,
+    noted,
+    settle_databases,
+    without_retries,
+)
+from pipelines.storage.dumps import dump
+from pipelines.storage.evaluations import own_store
+from pipelines.storage.store import Store, open_instance
 from pipelines.tracking.tracker import DAGSTER_RUN_TAG, Tracker
 
 # As MLflow leaves its database when it is killed while it writes: pages of an unfinished
@@ -52,6 +76,16 @@ def test_the_runs_that_are_running_are_found(store: Store) -> None:
     assert Tracker(store).running() == {"a": "run"}
 
 
+@both
+def test_only_runs_that_are_running_are_found(case: Case, tmp_path: Path) -> None:
+    assert case.tracker.running() == {}
+    tags = {DAGSTER_RUN_TAG: "d1"}
+    done, running = (case.tracker.open_run(tmp_path / name, name, tags) for name in "ab")
+    case.tracker.open_run(tmp_path / "c", "c", {})
+    case.tracker.close_run(done, "FINISHED")
+    assert case.tracker.running() == {running: "d1"}
+
+
 def test_a_backup_holds_what_was_committed(store: Store, tmp_path: Path) -> None:
     back_up(store, tmp_path / "backup")
     again = Store(root=str(tmp_path / "again"))
@@ -63,3 +97,151 @@ def test_a_backup_holds_what_was_committed(store: Store, tmp_path: Path) -> None
 def test_it_is_not_taken_for_damaged(store: Store) -> None:
     assert not any("mlflow.db" in found.file for found in verified(store))
     check_database(store.mlflow_database, "nothing")
+
+
+URL = "postgresql://dance@db.example:5433"
+TWO = dict(zip(VARIABLES.values(), (f"{URL}/dagster", f"{URL}/mlflow"), strict=True))
+
+
+def test_the_environment_decides_for_a_new_store_and_the_store_remembers(tmp_path: Path) -> None:
+    made = settle_databases(tmp_path, TWO, new=True)
+    assert made == noted(tmp_path) == Databases(f"{URL}/dagster", f"{URL}/mlflow")
+    for environment in ({}, TWO):
+        assert settle_databases(tmp_path, environment, new=False) == made
+    other = {name: f"{address}2" for name, address in TWO.items()}
+    with pytest.raises(InputError, match=rf"{NOTE}: .* other databases than the store"):
+        settle_databases(tmp_path, other, new=False)
+
+
+def test_a_store_with_files_keeps_them(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has its own in files of SQLite"):
+        settle_databases(tmp_path, TWO, new=False)
+    assert noted(tmp_path) is None
+    assert settle_databases(tmp_path, {}, new=True) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("postgresql://dance:geheim@db/dagster", "holds a password"),
+        ("postgresql://dance@db/dagster?password=geheim", "holds a password"),
+        ("mysql://dance@db/dagster", "not of the form"),
+        ("postgresql://dance@db", "not of the form"),
+        ("dagster", "is none"),
+        ("", "belong together"),
+        (f"{URL}/mlflow", "a database each"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused(address: str, said: str) -> None:
+    with pytest.raises(InputError, match=said) as error:
+        named({**TWO, VARIABLES["dagster"]: address})
+    assert "geheim" not in str(error.value)
+
+
+def test_a_note_that_is_damaged_is_named(tmp_path: Path) -> None:
+    for damaged in ("{", "{}", json.dumps({"dagster": "x", "mlflow": "y"})):
+        (tmp_path / NOTE).write_text(damaged)
+        with pytest.raises(InputError) as error:
+            noted(tmp_path)
+        assert str(error.value).startswith(str(tmp_path / NOTE))
+
+
+def test_an_edited_configuration_of_dagster_keeps_its_own_lines() -> None:
+    once = with_storage("telemetry: {enabled: false}", f"{URL}/a")
+    assert yaml.safe_load(once)["storage"] == {"postgres": {"postgres_url": f"{URL}/a"}}
+    assert yaml.safe_load(with_storage(once, f"{URL}/b")) == {
+        "telemetry": {"enabled": False},
+        "storage": {"postgres": {"postgres_url": f"{URL}/b"}},
+    }
+    with pytest.raises(InputError, match="names a storage"):
+        with_storage("run_storage: {}\n", f"{URL}/a")
+
+
+@on_server
+def test_a_server_that_is_away_is_named_by_every_command(
+    tmp_path: Path, databases: str, server: Server
+) -> None:
+    made = Store(root=str(tmp_path / "store"))
+    open_instance(made).dispose()
+    assert made.databases is not None
+    server.stop()
+    try:
+        for used in (open_instance, Tracker(made).running, lambda: next(verified(made))):
+            with pytest.raises(InputError, match=rf"127.0.0.1:{server.port}/t\w+: .*Start the"):
+                used(made) if used is open_instance else used()
+        with pytest.raises(InputError, match="Start the"), loss_reported(made.databases):
+            raise RuntimeError("DagsterPostgresException: too many retries for DB connection")
+    finally:
+        server.start()
+    with pytest.raises(InputError, match="can be reached again"), loss_reported(made.databases):
+        raise RuntimeError("DagsterPostgresException: too many retries for DB connection")
+    with pytest.raises(ValueError, match="other"), loss_reported(made.databases):
+        raise ValueError("other")
+    open_instance(made).dispose()
+
+
+@on_server
+def test_a_database_that_is_not_empty_or_not_complete_is_refused(
+    tmp_path: Path, databases: str
+) -> None:
+    made = Store(root=str(tmp_path / "store")).initialise()
+    assert made.databases is not None
+    for table, said in (("dances", "such as dances"), ("runs", "was never completed")):
+        with connection_to(made.databases.dagster) as connection:
+            connection.execute(text(f"CREATE TABLE {table} (id int)"))
+        with pytest.raises(InputError, match=rf"{said}.*createdb"):
+            open_instance(made)
+
+
+@on_server
+def test_the_store_of_an_evaluated_corpus_has_files(tmp_path: Path, databases: str) -> None:
+    """It lies in the store that the environment names the databases of."""
+    made = Store(root=str(tmp_path / "store")).initialise()
+    assert made.databases is not None
+    assert own_store(made, "corpus").databases is None
+
+
+@on_server
+def test_a_path_that_mlflow_cannot_keep_on_a_server_is_refused(
+    tmp_path: Path, databases: str
+) -> None:
+    with pytest.raises(InputError, match="too long for MLflow"):
+        Store(root=str(tmp_path / ("long" * 40))).initialise()
+
+
+@on_server
+def test_a_backup_has_dumps_that_restore(case: Case, tmp_path: Path, server: Server) -> None:
+    if shutil.which("pg_restore") is None:
+        pytest.skip("pg_restore is not installed")
+    run_id = case.tracker.open_run(tmp_path, "a", {DAGSTER_RUN_TAG: "d1"})
+    back_up(case.store, tmp_path / "backup")
+    again = Store(root=str(tmp_path / "again"))
+    restore(tmp_path / "backup", again)
+    with pytest.raises(InputError, match="a copy of the store"):
+        again.settled()
+    own = {name: server.address(server.create()) for name in VARIABLES}
+    for name, address in own.items():
+        source = again.path / "databases" / f"{name}.dump"
+        subprocess.run(["pg_restore", "--no-owner", "-d", address, source], check=True)
+    (again.path / NOTE).write_text(json.dumps(own))
+    tracker = Tracker(again.settled())
+    assert tracker.running() == {run_id: "d1"}
+    assert tracker.client.get_run(run_id).info.artifact_uri.startswith(again.path.as_uri())
+
+
+def test_a_backup_without_the_tool_says_what_is_left_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert dump(Databases(f"{URL}/dagster", f"{URL}/mlflow"), tmp_path) == ["databases/README.txt"]
+    said = (tmp_path / "databases" / "README.txt").read_text()
+    assert "NOT in this backup" in said
+    assert f"pg_dump -Fc -d {URL}/mlflow -f mlflow.dump" in said
+
+
+def test_dagsters_retries_are_not_printed() -> None:
+    """The error at their end says the same once."""
+    for message, printed in (("Retrying failed database connection: %s", False), ("other", True)):
+        record = logging.LogRecord("root", logging.WARNING, "", 0, message, ("x",), None)
+        assert without_retries(record) == printed

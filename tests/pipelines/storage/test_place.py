@@ -2,19 +2,29 @@
 
 import json
 import shutil
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import polars as pl
 import pytest
+from postgres import both, on_server
 from registry_case import Case, gate, make_case
+from sqlalchemy import text
 
 from dance_models.errors import InputError
 from dance_models.tables import file_digest
 from pipelines.storage.clips import registered_clips
+from pipelines.storage.databases import NOTE, connection_to, mlflow_address, tables_of
 from pipelines.storage.locks import file_lock
-from pipelines.storage.place import LOCK, PLACE, _mended, known_as, mend, mover, remembered, settle
+from pipelines.storage.place import (
+    LOCK,
+    PLACE,
+    _mended,
+    known_as,
+    mend,
+    mover,
+    remembered,
+    settle,
+)
 from pipelines.storage.store import Store
 from pipelines.tracking.lineage import compare, trace
 from pipelines.tracking.promotion_gate import PROMOTED, run_gate
@@ -28,8 +38,10 @@ def digests(folder: Path) -> dict[str, str]:
 
 def texts(store: Path) -> str:
     """All text of MLflow's database, of the registered files and of the runs' records."""
-    with closing(sqlite3.connect(store / "mlflow/mlflow.db")) as connection:
-        parts = list(connection.iterdump())
+    parts = []
+    with connection_to(mlflow_address(store)) as connection:
+        for table in sorted(tables_of(connection)):
+            parts += map(str, connection.execute(text(f"SELECT * FROM {table}")))
     parts += [path.read_text() for path in store.rglob("lineage.json")]
     for name in ("raw_clips", "raw_annotations"):
         parts.append(str(pl.read_parquet(store / f"tables/{name}.parquet").rows()))
@@ -59,6 +71,7 @@ def trained(case: Case) -> Path:
     return case.store.path
 
 
+@both
 def test_a_moved_store_works_and_the_old_path_stays_away(
     case: Case, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -78,6 +91,22 @@ def test_a_copy_mends_itself_and_leaves_the_original_alone(case: Case, tmp_path:
     assert digests(old) == before
     assert remembered(old) == old
     assert settle(old) is None
+
+
+@on_server
+def test_a_copy_that_names_the_databases_of_its_original_is_refused(
+    case: Case, tmp_path: Path
+) -> None:
+    """Mending it would move the original's addresses."""
+    old, new = case.store.path, tmp_path / "copy"
+    before = texts(old)
+    shutil.copytree(old, new)
+    with pytest.raises(InputError, match=rf"{NOTE}: .* a copy of the store {old}. .*two databases"):
+        settle(new)
+    (new / PLACE).unlink()  # as a new store does that is given them
+    with pytest.raises(InputError, match="in use"):
+        settle(new)
+    assert texts(old) == before
 
 
 def test_a_store_of_an_earlier_version_knows_its_place_by_mlflow(

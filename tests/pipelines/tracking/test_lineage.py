@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from postgres import both
 from registry_case import ASSET, Case, gate
 from typer.testing import CliRunner
 
@@ -39,6 +40,7 @@ def lineage(case: Case, *arguments: str) -> tuple[int, str]:
     return result.exit_code, " ".join(result.output.split())
 
 
+@both
 def test_lineage_leads_from_the_alias_to_the_files_and_reports_changes(
     case: Case, tmp_path: Path
 ) -> None:

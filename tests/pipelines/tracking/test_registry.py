@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from postgres import both
 from registry_case import ASSET, Case, gate
 from typer.testing import CliRunner
 
@@ -222,6 +223,7 @@ def test_a_version_can_wait_for_approval_by_a_person(case: Case) -> None:
     assert inputs(case, config) == after  # and then fresh
 
 
+@both
 def test_dance_promote_takes_an_approved_challenger(case: Case) -> None:
     case.train("first")
     run_gate(case.store, "prediction", "stga_net", gate(require_approval=True))
