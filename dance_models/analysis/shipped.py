@@ -7,6 +7,7 @@ import torch
 
 from dance_models.analysis.video import Networks
 from dance_models.checkpoint import load_checkpoint, save_checkpoint
+from dance_models.export.sessions import fast_forecaster, fast_refiner
 from dance_models.inference.loading import load_forecaster, load_refiner
 
 FOLDER: Final = Path(__file__).parent / "weights"
@@ -21,12 +22,17 @@ def networks(
 ) -> Networks:
     """The networks of the given checkpoints, by default the shipped ones.
 
-    With ``causal`` the poses are refined by the network that forecasts are made from, the shipped
-    causal one unless ``recognition`` is causal. Raises InputError for a checkpoint of another kind.
+    ONNX Runtime runs them where the package has a graph for their configuration, torch where it has
+    none. With ``causal`` the poses are refined by the network that forecasts are made from, the
+    shipped causal one unless ``recognition`` is causal. Raises InputError for a checkpoint of
+    another kind.
     """
-    refiner = load_refiner(recognition)
-    observer = refiner if refiner.config.causal else load_refiner(RECOGNITION_CAUSAL)
-    return Networks(observer if causal else refiner, observer, load_forecaster(prediction))
+    refiner = fast_refiner(load_refiner(recognition))
+    observer = refiner
+    if not refiner.config.causal:
+        observer = fast_refiner(load_refiner(RECOGNITION_CAUSAL))
+    forecaster = fast_forecaster(load_forecaster(prediction))
+    return Networks(observer if causal else refiner, observer, forecaster)
 
 
 def pack(checkpoint: Path, target: Path) -> None:

@@ -1,6 +1,7 @@
 """From a video, or from poses that were estimated elsewhere, to refined poses and forecasts."""
 
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -154,7 +155,7 @@ def see_track(
 
 
 def poses_of(seen: Seen, networks: Networks, joints: JointDefinition = "estimator") -> VideoPoses:
-    """Refine what was seen, and forecast every tenth of a second.
+    """Refine what was seen, and forecast every tenth of a second; the two are done side by side.
 
     ``joints``: refined poses have the joints as the estimator defines them, so that the network
     moves what is wrong alone, or as the annotators of its training clips do. Raises InputError when
@@ -179,8 +180,10 @@ def poses_of(seen: Seen, networks: Networks, joints: JointDefinition = "estimato
         spans += [Span(s.part, start + s.start, start + s.stop) for s in exchanged]
         for name in ("estimate", "score", "landmarks"):
             getattr(restored, name)[start:stop] = getattr(sides, name)
-        refined[start:stop] = refine_steadily(networks.refiner, sides, joints)
-        anchor, observed, future = forecasts_of(piece, networks, joints)
+        with ThreadPoolExecutor(1) as beside:
+            steady = beside.submit(refine_steadily, networks.refiner, sides, joints)
+            anchor, observed, future = forecasts_of(piece, networks, joints)
+            refined[start:stop] = steady.result()
         forecasts.append((anchor + start, observed, future))
     anchors, observed, future = (np.concatenate(parts) for parts in zip(*forecasts, strict=True))
     return VideoPoses(
