@@ -21,6 +21,7 @@ from dance_models.nets.stga_net import StgaNet
 GRAPHS: Final = Path(__file__).parent / "graph_files"
 RECOGNITION_GRAPH: Final = "mkff_st_gcn"
 PREDICTION_GRAPH: Final = "stga_net"
+_WINDOWS: Final = 16  # at once: as fast as 128, and a session keeps the memory of the largest
 # What a configuration says about training, the cutting of windows and the use of what comes out.
 _OUTSIDE: Final = frozenset(
     (
@@ -74,9 +75,13 @@ class Session:
         )
 
     def run(self, batch: Tensor) -> Tensor:
-        """The poses of a batch, without gradients."""
+        """The poses of a batch, without gradients; a few windows at a time."""
         given = batch.detach().contiguous().numpy()
-        return torch.from_numpy(self._session.run(None, {self._input: given})[0])
+        parts = [
+            self._session.run(None, {self._input: given[first : first + _WINDOWS]})[0]
+            for first in range(0, max(len(given), 1), _WINDOWS)
+        ]
+        return torch.from_numpy(parts[0] if len(parts) == 1 else np.concatenate(parts))
 
 
 class OnnxMkffStGcn(MkffStGcn):
