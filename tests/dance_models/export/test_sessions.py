@@ -62,7 +62,7 @@ def test_a_network_of_the_package_gives_the_same_poses(checkpoint: Path) -> None
     run = fast(network)
     assert isinstance(run, OnnxMkffStGcn | OnnxStgaNet)
     with torch.no_grad():
-        for batch in (example[:0], example[:1], example.repeat(10, 1, *[1] * (example.dim() - 2))):
+        for batch in (example[:1], example.repeat(10, 1, *[1] * (example.dim() - 2))):
             np.testing.assert_allclose(run(batch), network(batch), atol=LARGEST_DIFFERENCE)
 
 
