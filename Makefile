@@ -1,4 +1,4 @@
-# make install | demo | test | faults | month | fuzz | e2e | lint | docs | ui | bench
+# make install | demo | test | faults | month | fuzz | e2e | lint | docs | ui | bench | graphs
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ export ASSETS_STORE := $(STORE)
 # setuptools warns of folders called like packages at every editable installation.
 PIP := PYTHONWARNINGS="ignore:Editable installation" $(BIN)/python -m pip install --quiet
 
-.PHONY: install demo test faults month fuzz e2e lint docs ui bench clean-venv
+.PHONY: install demo test faults month fuzz e2e lint docs ui bench graphs clean-venv
 
 install: $(STAMP)
 
@@ -61,6 +61,10 @@ ui: install
 
 bench: install
 	$(BIN)/dance bench $(BENCH_ARGS)
+
+# The ONNX graphs of the package, again: after a change of the code or configuration of a network.
+graphs: install
+	$(BIN)/python -m dance_models graphs --out dance_models/export/graph_files
 
 clean-venv:
 	rm -rf $(VENV)

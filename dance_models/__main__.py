@@ -1,4 +1,4 @@
-"""``python -m dance_models``: train, compare recipes, benchmark, render motion, measure angles.
+"""``python -m dance_models``: train, compare recipes, benchmark, render motion, ...
 
 The pipeline exports its pose runs to one ``.npz`` file, which ``train`` and ``levers`` read; they
 need torch and numpy only. ``rendered`` writes such a file; it needs the whole package.
@@ -287,6 +287,19 @@ def uncertainty(arguments: argparse.Namespace) -> None:
         )
 
 
+def graphs(arguments: argparse.Namespace) -> None:
+    """Write the ONNX graphs that the package runs its networks with, without their weights."""
+    from dance_models.analysis import shipped
+    from dance_models.export.graphs import write_graph
+    from dance_models.export.program import exportable
+    from dance_models.export.sessions import PREDICTION_GRAPH, RECOGNITION_GRAPH
+
+    checkpoints = {RECOGNITION_GRAPH: shipped.RECOGNITION, PREDICTION_GRAPH: shipped.PREDICTION}
+    for name, checkpoint in checkpoints.items():
+        written = write_graph(*exportable(checkpoint), name, arguments.out)
+        _say(f"{written}: {written.stat().st_size / 1e3:.0f} kB")
+
+
 def _add_settings(parser: argparse.ArgumentParser, name: str, example: str) -> None:
     parser.add_argument(name, nargs="*", default=[], metavar="NAME=VALUE", help=f"e.g. {example}")
 
@@ -387,6 +400,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = commands.add_parser(uncertainty.__name__, help=uncertainty.__doc__)
     sub.set_defaults(command=uncertainty)
     _add_uncertainty(sub)
+    sub = commands.add_parser(graphs.__name__, help=graphs.__doc__)
+    sub.set_defaults(command=graphs)
+    sub.add_argument("--out", type=Path, required=True, help="folder of the graphs")
     return parser
 
 

@@ -7,14 +7,15 @@ from pathlib import Path
 from time import perf_counter, thread_time
 
 import numpy as np
-import torch
 
 from dance_models.config import EstimatorConfig, SamplingConfig
 from dance_models.data.sampling import frame_share, plan_runs
 from dance_models.estimators.factory import make_estimator
 from dance_models.estimators.tracks import estimate_track
 from dance_models.export.program import exportable
+from dance_models.export.sessions import fast_forecaster, fast_refiner
 from dance_models.export.timing import window_times
+from dance_models.nets.build import is_refiner
 from dance_models.processes import worker_pool
 from dance_models.video.decode import extract_frames, image_path
 from dance_models.video.probe import probe_clip
@@ -79,15 +80,13 @@ def bench_ingestion(
 def bench_windows(checkpoints: Mapping[str, Path]) -> dict[str, float]:
     """Median ms of processor time for one window at batch 1 on one thread, by network.
 
-    As torch runs it, and as the exported program does.
+    In torch, and in ONNX Runtime as ``dance analyze`` and ``dance live`` run it.
     """
     rows = {}
     for name, checkpoint in checkpoints.items():
         module, example = exportable(checkpoint)
-        program = torch.export.export(
-            module, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},)
-        ).module()
-        for how, run in (("eager", module), ("exported", program)):
+        fast = fast_refiner(module) if is_refiner(module) else fast_forecaster(module)
+        for how, run in (("torch", module), ("onnx", fast)):
             rows[f"{name}_{how}_ms"] = float(
                 np.median(window_times(run, example[:1], 1, thread_time))
             )

@@ -2,7 +2,8 @@
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
@@ -61,6 +62,25 @@ def ahead(items: Iterable[T], most: int = AHEAD) -> Iterator[Iterator[T]]:
     finally:
         stop.set()
         thread.join()
+
+
+@contextmanager
+def one_behind() -> Iterator[Callable[[Callable[[], None]], None]]:
+    """Yield what hands pieces of work to a second thread, in order, and waits for the one before.
+
+    An error of a piece is raised by the next call, or at the end of the block.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        last: list[Future[None]] = []
+
+        def hand_over(work: Callable[[], None]) -> None:
+            if last:
+                last.pop().result()
+            last.append(pool.submit(work))
+
+        yield hand_over
+        if last:
+            last.pop().result()
 
 
 def _taken(made: "queue.Queue[object]") -> Iterator[T]:

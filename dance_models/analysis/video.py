@@ -1,8 +1,10 @@
 """From a video, or from poses that were estimated elsewhere, to refined poses and forecasts."""
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from dance_models.analysis.ahead import ahead
+from dance_models.analysis.ahead import ahead, one_behind
 from dance_models.analysis.camera import WIDTH, CameraMotion, CameraPath
 from dance_models.analysis.cuts import with_cuts
 from dance_models.analysis.refining import refine_long
@@ -102,9 +104,9 @@ def see_video(
 ) -> Seen:
     """Estimate every frame in one pass. At most some frames are held.
 
-    ``beside``: a second thread decodes meanwhile. The estimator looks for the person anew after a
-    cut. ``rate`` is the frame rate of a folder of images that has none. Raises VideoError for a
-    file that is not a readable video.
+    ``beside``: other threads decode and follow the camera meanwhile. The estimator looks for the
+    person anew after a cut. ``rate`` is the frame rate of a folder of images that has none. Raises
+    VideoError for a file that is not a readable video.
     """
     stream = ClipStream(path, rate)
     estimator.start_run()
@@ -112,16 +114,18 @@ def see_video(
     cuts: list[int] = []
     camera: CameraMotion | None = None
     shown = with_cuts(stream.frames())
-    with ahead(shown) if beside else closing(shown) as frames:
+    with (
+        ahead(shown) if beside else closing(shown) as frames,
+        one_behind() if beside else nullcontext(_at_once) as do,
+    ):
         for frame, cut in frames:
             if cut:
                 cuts.append(frame.number)
                 estimator.start_run()
             pose = estimator.estimate(frame.image, frame.number)
             found.append(pose)
-            grey, scale = _small_grey(frame.image)
-            camera = camera or CameraMotion(scale)
-            camera.feed(grey, _box(pose), cut=cut)
+            camera = camera or CameraMotion(_grey_scale(frame.image))
+            do(partial(_feed, camera, frame.image, _box(pose), cut=cut))
             if progress is not None:
                 progress(len(found), stream.declared)
     probe = stream.probe
@@ -130,12 +134,27 @@ def see_video(
     return Seen(run, np.array(cuts, np.int64), tuple(probe.warnings), filmed, stream.start_s, rate)
 
 
-def _small_grey(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
-    """The picture in grey, at most ``WIDTH`` wide, and how many of its pixels one of those is."""
-    scale = max(1.0, image.shape[1] / WIDTH)
+def _at_once(work: Callable[[], None]) -> None:
+    work()
+
+
+def _feed(
+    camera: CameraMotion, image: NDArray[np.uint8], box: NDArray[np.float32] | None, *, cut: bool
+) -> None:
+    camera.feed(_small_grey(image), box, cut=cut)
+
+
+def _grey_scale(image: NDArray[np.uint8]) -> float:
+    """How many pixels of the picture one of the small grey picture is, along a side."""
+    return max(1.0, float(image.shape[1]) / WIDTH)
+
+
+def _small_grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture in grey, at most ``WIDTH`` wide."""
+    scale = _grey_scale(image)
     size = round(image.shape[1] / scale), max(1, round(image.shape[0] / scale))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale > 1 else image
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8), scale
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def _box(pose: PoseEstimate | None) -> NDArray[np.float32] | None:
@@ -160,7 +179,7 @@ def see_track(
 
 
 def poses_of(seen: Seen, networks: Networks, joints: JointDefinition = "estimator") -> VideoPoses:
-    """Refine what was seen, and forecast every tenth of a second.
+    """Refine what was seen, and forecast every tenth of a second; the two are done side by side.
 
     ``joints``: refined poses have the joints as the estimator defines them, so that the network
     moves what is wrong alone, or as the annotators of its training clips do. Raises InputError when
@@ -185,8 +204,10 @@ def poses_of(seen: Seen, networks: Networks, joints: JointDefinition = "estimato
         spans += [Span(s.part, start + s.start, start + s.stop) for s in exchanged]
         for name in ("estimate", "score", "landmarks"):
             getattr(restored, name)[start:stop] = getattr(sides, name)
-        refined[start:stop] = refine_steadily(networks.refiner, sides, joints)
-        anchor, observed, future = forecasts_of(piece, networks, joints)
+        with ThreadPoolExecutor(1) as beside:
+            steady = beside.submit(refine_steadily, networks.refiner, sides, joints)
+            anchor, observed, future = forecasts_of(piece, networks, joints)
+            refined[start:stop] = steady.result()
         forecasts.append((anchor + start, observed, future))
     anchors, observed, future = (np.concatenate(parts) for parts in zip(*forecasts, strict=True))
     return VideoPoses(

@@ -56,7 +56,7 @@ def write_network(checkpoint: Path, folder: Path, formats: Sequence[str] = FORMA
     network, example = exportable(checkpoint)
     if isinstance(network, Hrnet):
         raise InputError("this network reads pictures, and is not exported", file=checkpoint)
-    poses = _Poses(network).eval()
+    poses = poses_alone(network)
     batch = torch.cat([example, example[:1].flip(1)])
     with torch.no_grad():
         wanted = poses(batch).numpy()
@@ -107,7 +107,16 @@ def network_facts(network: nn.Module, example: Tensor, output: Sequence[int]) ->
 # --- formats ----------------------------------------------------------------------------------
 
 
-def _write_onnx(poses: nn.Module, example: Tensor, path: Path) -> None:
+def poses_alone(network: nn.Module) -> nn.Module:
+    """The network with the poses as its only output, in evaluation mode."""
+    return _Poses(network).eval()
+
+
+def onnx_program(poses: nn.Module, example: Tensor) -> Any:
+    """What torch's exporter makes of a network, for batches of any size.
+
+    Raises InputError when the exporter's package is not installed.
+    """
     with _needed("onnxscript"), _without_notes():
         import onnxscript  # noqa: F401  (torch's exporter needs it)
 
@@ -117,7 +126,11 @@ def _write_onnx(poses: nn.Module, example: Tensor, path: Path) -> None:
             input_names=[INPUT], output_names=[OUTPUT],
         )  # fmt: skip
         assert program is not None
-        program.save(str(path), external_data=False)
+        return program
+
+
+def _write_onnx(poses: nn.Module, example: Tensor, path: Path) -> None:
+    onnx_program(poses, example).save(str(path), external_data=False)
 
 
 def _run_onnx(poses: nn.Module, batch: Tensor, path: Path) -> np.ndarray[Any, Any]:

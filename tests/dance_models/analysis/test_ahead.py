@@ -2,10 +2,11 @@
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
-from dance_models.analysis.ahead import ahead
+from dance_models.analysis.ahead import ahead, one_behind
 
 
 def test_items_come_in_order_and_the_thread_is_never_far_ahead() -> None:
@@ -50,3 +51,31 @@ def test_leaving_early_ends_the_thread_and_closes_what_it_opened() -> None:
         raise KeyError
     assert closed.is_set()
     assert threading.active_count() == before
+
+
+def test_work_that_is_handed_over_is_done_in_order_one_behind() -> None:
+    done: list[int] = []
+    threads: set[int] = set()
+
+    def work(number: int) -> None:
+        threads.add(threading.get_ident())
+        done.append(number)
+
+    with one_behind() as do:
+        for number in range(5):
+            do(partial(work, number))
+            assert len(done) >= number  # all but the last one
+    assert done == [0, 1, 2, 3, 4]
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
+
+
+def test_an_error_of_work_that_was_handed_over_is_raised() -> None:
+    def broken() -> None:
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"), one_behind() as do:
+        do(broken)
+        do(lambda: None)
+    with pytest.raises(ValueError, match="broken"), one_behind() as do:
+        do(broken)

@@ -8,6 +8,7 @@ import torch
 
 from dance_models.analysis import shipped
 from dance_models.checkpoint import load_checkpoint, save_checkpoint
+from dance_models.export.sessions import OnnxMkffStGcn, OnnxStgaNet
 from dance_models.inference.loading import load_refiner
 from dance_models.inference.refine import refine_runs
 from dance_models.training.synthetic import synthetic_runs
@@ -31,6 +32,20 @@ def test_the_causal_one_makes_what_is_forecast_from() -> None:
     assert live.refiner is live.observer
     chosen = shipped.networks(shipped.RECOGNITION_CAUSAL)
     assert chosen.refiner is chosen.observer
+
+
+def test_poses_that_are_shown_are_refined_with_their_mirror_image_and_others_once() -> None:
+    networks = shipped.networks()
+    assert networks.refiner.config.test_mirror
+    assert not networks.observer.config.test_mirror
+    assert shipped.networks(causal=True).refiner.config.test_mirror
+
+
+def test_onnx_runtime_runs_them() -> None:
+    networks = shipped.networks()
+    assert isinstance(networks.refiner, OnnxMkffStGcn)
+    assert isinstance(networks.observer, OnnxMkffStGcn)
+    assert isinstance(networks.forecaster, OnnxStgaNet)
 
 
 def test_a_packed_network_gives_the_same_poses_and_drops_the_rest(tmp_path: Path) -> None:
