@@ -9,9 +9,10 @@ place in the queue are free. A queued run has no process and waits rightly.
 from typing import Final
 
 import dagster as dg
+from dagster._core.storage.tags import MAX_RETRIES_TAG
 
 from pipelines.processes import host_of, identity, is_alive, running
-from pipelines.run_launcher import launcher_of
+from pipelines.run_launcher import NotingRunLauncher, launcher_of
 from pipelines.servers import until
 from pipelines.storage.store import Store
 from pipelines.tracking.tracker import Tracker
@@ -28,8 +29,8 @@ STARTED_PROCESS: Final = "Started process for run"  # how Dagster's event begins
 
 
 def process_tags() -> dict[str, str]:
-    """Tags that tie a run to this process."""
-    return {PROCESS_TAG: identity()}
+    """Tags that tie a run to this process. The daemon does not try such a run again."""
+    return {PROCESS_TAG: identity(), MAX_RETRIES_TAG: "0"}
 
 
 def recover(instance: dg.DagsterInstance, store: Store) -> list[str]:
@@ -70,8 +71,8 @@ def close_orphaned_runs(instance: dg.DagsterInstance) -> list[str]:
     return closed
 
 
-def terminate_runs(instance: dg.DagsterInstance, seconds: float) -> None:
-    """Terminate the runs in progress that this host's servers launched, as the web UI's button.
+def interrupt_runs(instance: dg.DagsterInstance, seconds: float) -> None:
+    """Interrupt the runs in progress that this host's servers launched; the daemon resumes them.
 
     Waits so long for their ends. Runs of ``dance run`` go on, and queued ones stay in the queue.
     """
@@ -82,9 +83,11 @@ def terminate_runs(instance: dg.DagsterInstance, seconds: float) -> None:
         processes = ((run, launcher_of(run)) for run in runs)
         return [run for run, process in processes if process and host_of(process) == here]
 
+    launcher = instance.run_launcher
+    stop = launcher.interrupt if isinstance(launcher, NotingRunLauncher) else launcher.terminate
     for run in left():
         try:
-            instance.run_launcher.terminate(run.run_id)
+            stop(run.run_id)
         except dg.DagsterError:  # its server is gone; the run ends with it
             continue
     until(lambda: not left(), seconds)
