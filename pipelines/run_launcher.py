@@ -41,6 +41,6 @@ class NotingRunLauncher(DefaultRunLauncher):
 
         Unlike ``terminate``, after which a run is cancelled and stays so.
         """
-        client = self._get_grpc_client_for_termination(run_id)
+        client = self._get_grpc_client_for_termination(run_id)  # type: ignore[no-untyped-call]
         if client is not None:
             client.cancel_execution(CancelExecutionRequest(run_id=run_id))

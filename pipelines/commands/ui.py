@@ -157,7 +157,7 @@ def serve(
             return 0
     out.print(shown_lines("\n".join(last)), highlight=False, soft_wrap=True)
     out.print(
-        f"[bold red]error:[/] {shown(reason)}{_on_full_disk(store)}, so the servers were stopped. "
+        f"[bold red]error:[/] {shown(reason + _on_full_disk(store))}, so the servers were stopped. "
         f"Its last output is above, all of it in {shown(str(store.path / LOGS))}. "
         "Start them again: dance ui",
         soft_wrap=True,
