@@ -9,7 +9,13 @@ place in the queue are free. A queued run has no process and waits rightly.
 from typing import Final
 
 import dagster as dg
-from dagster._core.storage.tags import MAX_RETRIES_TAG
+from dagster._core.events import RunFailureReason
+from dagster._core.storage.tags import (
+    AUTO_RETRY_RUN_ID_TAG,
+    MAX_RETRIES_TAG,
+    RUN_FAILURE_REASON_TAG,
+    WILL_RETRY_TAG,
+)
 
 from pipelines.processes import host_of, identity, is_alive, running
 from pipelines.run_launcher import NotingRunLauncher, launcher_of
@@ -25,6 +31,8 @@ UNFINISHED: Final = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+NOT_RETRIED: Final = "Failed to retry run"  # how Dagster's daemon says that it gives up
+LOOKED_AT: Final = 50  # of the newest failed runs
 STARTED_PROCESS: Final = "Started process for run"  # how Dagster's event begins
 
 
@@ -48,6 +56,10 @@ def recover(instance: dg.DagsterInstance, store: Store) -> list[str]:
         f"The MLflow run {run_id[:8]} of a training that was killed is closed."
         for run_id in close_dead_trainings(instance, store)
     ]
+    lines += [
+        f"Run {run_id[:8]} is tried again: the code server was away when that was tried before."
+        for run_id in retry_again(instance)
+    ]
     for run_id, host in runs_elsewhere(instance).items():
         lines.append(
             f"Run {run_id[:8]} was started on the host {host} and is left alone. If it is dead, "
@@ -69,6 +81,31 @@ def close_orphaned_runs(instance: dg.DagsterInstance) -> list[str]:
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
         closed.append(run.run_id)
     return closed
+
+
+def retry_again(instance: dg.DagsterInstance) -> list[str]:
+    """Have the daemon try interrupted runs again on which it gave up; returns their ids.
+
+    It gives up when the code server is away, as it is for seconds after it was killed. A second
+    event of a run's failure reaches the daemon as the first one did, and counts its tries anew.
+    """
+    told: list[str] = []
+    given_up = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags={WILL_RETRY_TAG: "false"})
+    for run in instance.get_runs(filters=given_up, limit=LOOKED_AT):
+        by_asset = run.tags.get(RUN_FAILURE_REASON_TAG) == RunFailureReason.STEP_FAILURE.value
+        if by_asset or AUTO_RETRY_RUN_ID_TAG in run.tags:
+            continue
+        kinds = {dg.DagsterEventType.ENGINE_EVENT, dg.DagsterEventType.RUN_FAILURE}
+        events = [record.dagster_event for record in instance.all_logs(run.run_id, of_type=kinds)]
+        last = [event for event in events if event and (event.is_run_failure or _gave_up(event))]
+        if last and _gave_up(last[-1]):
+            instance.report_run_failed(run, "The code server was away; the run is tried again.")
+            told.append(run.run_id)
+    return told
+
+
+def _gave_up(event: dg.DagsterEvent) -> bool:
+    return event.message == NOT_RETRIED
 
 
 def interrupt_runs(instance: dg.DagsterInstance, seconds: float) -> None:

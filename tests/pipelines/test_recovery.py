@@ -23,6 +23,7 @@ from pipelines.recovery import (
     interrupt_runs,
     process_tags,
     recover,
+    retry_again,
     runs_elsewhere,
 )
 from pipelines.run_launcher import LAUNCHER_TAG, NotingRunLauncher
@@ -263,3 +264,24 @@ def test_runs_are_interrupted_and_not_cancelled_when_their_servers_stop(
         interrupt_runs(instance, 0.0)
         assert asked == [run.run_id]
         assert instance.get_runs_count(dg.RunsFilter(statuses=[dg.DagsterRunStatus.CANCELING])) == 0
+
+
+def test_a_run_that_the_daemon_gave_up_is_tried_again(tmp_path: Path) -> None:
+    with open_instance(Store(root=str(tmp_path))) as instance:
+        runs = [new_run(instance, launcher=DEAD) for _ in range(2)]
+        close_orphaned_runs(instance)
+        given_up = runs[0].run_id
+        # What Dagster's daemon writes when the code server is away.
+        instance.report_engine_event("Failed to retry run", runs[0])
+        instance.add_run_tags(given_up, {WILL_RETRY_TAG: "false"})
+        assert retry_again(instance) == [given_up]
+        assert instance.get_run_by_id(given_up).tags[WILL_RETRY_TAG] == "true"  # type: ignore[union-attr]
+        assert retry_again(instance) == []
+
+
+def test_a_queued_run_waits_for_the_code_server(tmp_path: Path) -> None:
+    with open_instance(Store(root=str(tmp_path))) as instance:
+        queue = instance.get_concurrency_config().run_queue_config
+        assert queue is not None
+        assert queue.max_user_code_failure_retries > 0
+        assert queue.max_concurrent_runs == 4
