@@ -28,6 +28,7 @@ from pipelines.servers import until
 from pipelines.storage.store import Store, open_instance
 
 WEEK: Final = 7  # days
+LAST_S: Final = 600.0  # for what was begun to come to its end
 FULL_FROM, FULL_UNTIL = 14, 16
 SENSORS: Final = ("new_clips", "changed_annotations", "rebuild_dataset", "champion_changed")
 TICKS: Final = """query ($s: InstigationSelector!) {
@@ -114,7 +115,10 @@ def live(trial: Trial, days: int, day_s: float) -> Month:
             time.sleep(max(0.0, started + day_s - time.monotonic()))
         month.ended = time.time()
         server.start_again()
-        until(lambda: not unfinished(server.port), 600)
+        until(lambda: not unfinished(server.port), LAST_S)
+        settled = time.time()  # the next weekly tick finds all clips, and its run comes to its end
+        until(lambda: bool(list(weekly(server.port, settled))), 60 * month.minutes + LAST_S)
+        until(lambda: not unfinished(server.port), LAST_S)
         month.ticks = list(ticks(server.port))
         server.stop()
         month.troubles += [f"left: {line}" for line in trial.gone()]
@@ -162,6 +166,12 @@ def ticks(port: int) -> Iterator[tuple[str, dict[str, Any]]]:
         }
         state = graphql(port, TICKS, s=selector)["instigationStateOrError"]
         yield from ((name, tick) for tick in state.get("ticks", []))
+
+
+def weekly(port: int, since: float) -> Iterator[dict[str, Any]]:
+    """Ticks of the schedule after a time that started a run or said why not."""
+    found = (tick for name, tick in ticks(port) if name == "weekly_retrain")
+    return (tick for tick in found if tick["timestamp"] > since and said(tick) != ENDS[3])
 
 
 def judge(trial: Trial, month: Month) -> Iterator[str]:
