@@ -9,9 +9,16 @@ place in the queue are free. A queued run has no process and waits rightly.
 from typing import Final
 
 import dagster as dg
+from dagster._core.events import RunFailureReason
+from dagster._core.storage.tags import (
+    AUTO_RETRY_RUN_ID_TAG,
+    MAX_RETRIES_TAG,
+    RUN_FAILURE_REASON_TAG,
+    WILL_RETRY_TAG,
+)
 
 from pipelines.processes import host_of, identity, is_alive, running
-from pipelines.run_launcher import launcher_of
+from pipelines.run_launcher import NotingRunLauncher, launcher_of
 from pipelines.servers import until
 from pipelines.storage.store import Store
 from pipelines.tracking.tracker import Tracker
@@ -24,12 +31,14 @@ UNFINISHED: Final = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+NOT_RETRIED: Final = "Failed to retry run"  # how Dagster's daemon says that it gives up
+LOOKED_AT: Final = 50  # of the newest failed runs
 STARTED_PROCESS: Final = "Started process for run"  # how Dagster's event begins
 
 
 def process_tags() -> dict[str, str]:
-    """Tags that tie a run to this process."""
-    return {PROCESS_TAG: identity()}
+    """Tags that tie a run to this process. The daemon does not try such a run again."""
+    return {PROCESS_TAG: identity(), MAX_RETRIES_TAG: "0"}
 
 
 def recover(instance: dg.DagsterInstance, store: Store) -> list[str]:
@@ -46,6 +55,10 @@ def recover(instance: dg.DagsterInstance, store: Store) -> list[str]:
     lines += [
         f"The MLflow run {run_id[:8]} of a training that was killed is closed."
         for run_id in close_dead_trainings(instance, store)
+    ]
+    lines += [
+        f"Run {run_id[:8]} is tried again: the code server was away when that was tried before."
+        for run_id in retry_again(instance)
     ]
     for run_id, host in runs_elsewhere(instance).items():
         lines.append(
@@ -70,8 +83,33 @@ def close_orphaned_runs(instance: dg.DagsterInstance) -> list[str]:
     return closed
 
 
-def terminate_runs(instance: dg.DagsterInstance, seconds: float) -> None:
-    """Terminate the runs in progress that this host's servers launched, as the web UI's button.
+def retry_again(instance: dg.DagsterInstance) -> list[str]:
+    """Have the daemon try interrupted runs again on which it gave up; returns their ids.
+
+    It gives up when the code server is away, as it is for seconds after it was killed. A second
+    event of a run's failure reaches the daemon as the first one did, and counts its tries anew.
+    """
+    told: list[str] = []
+    given_up = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags={WILL_RETRY_TAG: "false"})
+    for run in instance.get_runs(filters=given_up, limit=LOOKED_AT):
+        by_asset = run.tags.get(RUN_FAILURE_REASON_TAG) == RunFailureReason.STEP_FAILURE.value
+        if by_asset or AUTO_RETRY_RUN_ID_TAG in run.tags:
+            continue
+        kinds = {dg.DagsterEventType.ENGINE_EVENT, dg.DagsterEventType.RUN_FAILURE}
+        events = [record.dagster_event for record in instance.all_logs(run.run_id, of_type=kinds)]
+        last = [event for event in events if event and (event.is_run_failure or _gave_up(event))]
+        if last and _gave_up(last[-1]):
+            instance.report_run_failed(run, "The code server was away; the run is tried again.")
+            told.append(run.run_id)
+    return told
+
+
+def _gave_up(event: dg.DagsterEvent) -> bool:
+    return event.message == NOT_RETRIED
+
+
+def interrupt_runs(instance: dg.DagsterInstance, seconds: float) -> None:
+    """Interrupt the runs in progress that this host's servers launched; the daemon resumes them.
 
     Waits so long for their ends. Runs of ``dance run`` go on, and queued ones stay in the queue.
     """
@@ -82,9 +120,11 @@ def terminate_runs(instance: dg.DagsterInstance, seconds: float) -> None:
         processes = ((run, launcher_of(run)) for run in runs)
         return [run for run, process in processes if process and host_of(process) == here]
 
+    launcher = instance.run_launcher
+    stop = launcher.interrupt if isinstance(launcher, NotingRunLauncher) else launcher.terminate
     for run in left():
         try:
-            instance.run_launcher.terminate(run.run_id)
+            stop(run.run_id)
         except dg.DagsterError:  # its server is gone; the run ends with it
             continue
     until(lambda: not left(), seconds)

@@ -5,6 +5,7 @@ from typing import Final
 from dagster import DagsterRun, DefaultRunLauncher
 from dagster._core.launcher import LaunchRunContext
 from dagster._core.storage.tags import HIDDEN_TAG_PREFIX
+from dagster._grpc.types import CancelExecutionRequest
 
 from pipelines.processes import identity
 
@@ -34,3 +35,12 @@ class NotingRunLauncher(DefaultRunLauncher):
         tag = f"{run.run_id[:8]} {identity()}"
         self._instance.add_run_tags(run.run_id, {LAUNCHER_TAG: tag})
         super().launch_run(context)
+
+    def interrupt(self, run_id: str) -> None:
+        """Ask a run's process to end, so that the run is tried again later.
+
+        Unlike ``terminate``, after which a run is cancelled and stays so.
+        """
+        client = self._get_grpc_client_for_termination(run_id)  # type: ignore[no-untyped-call]
+        if client is not None:
+            client.cancel_execution(CancelExecutionRequest(run_id=run_id))

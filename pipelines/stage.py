@@ -368,7 +368,12 @@ class Stage:
         }
 
     def _materialize(self, context: StageContext[Any]) -> Result:
-        digest, metadata = self._made(context)
+        try:
+            digest, metadata = self._made(context)
+        except InputError as error:
+            # The page of a run shows the head of a trace; this is what is wrong and what to do.
+            context.log.error(str(error))
+            raise
         checks = self.checks
         found = (
             checks.evaluate_or_reuse(

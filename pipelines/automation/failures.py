@@ -9,6 +9,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import dagster as dg
+from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from dance_models.errors import InputError
 from pipelines.automation.switches import WEBHOOK_VARIABLE, AutomationSettings
@@ -105,11 +106,16 @@ def failure_sensor(automation: AutomationSettings) -> dg.SensorDefinition:
     @dg.run_failure_sensor(
         default_status=automation.sensor_status("failures"),
         minimum_interval_seconds=15,
-        description=f"Posts every failed run as JSON to {WEBHOOK_VARIABLE}, or logs it.",
+        description=f"Posts every failed run as JSON to {WEBHOOK_VARIABLE}, or logs it; not one "
+        "that was interrupted and is tried again.",
     )
-    def run_failed(context: dg.RunFailureSensorContext) -> None:
+    def run_failed(context: dg.RunFailureSensorContext) -> dg.SkipReason | None:
+        run = context.dagster_run
+        if run.tags.get(WILL_RETRY_TAG) == "true":
+            return dg.SkipReason(f"run {run.run_id[:8]} was interrupted and is tried again")
         message = failure_message(context, automation.ui_address)
         context.log.error(f"{message['job']} failed: {message['error']} ({message['link']})")
         post(context.log, automation.failure_webhook, message)
+        return None
 
     return run_failed

@@ -44,12 +44,13 @@ def ui(
     debug: common.DebugOption = False,
 ) -> None:
     """Start the Dagster and MLflow web UIs on this machine, loopback only."""
+    from pipelines.storage.disk import full_disk_reported
+
     with common.reported(debug):
-        raise typer.Exit(
-            serve(
-                common.opened(store), common.console(), dagster_port, mlflow_port, allow_host or ()
-            )
-        )
+        opened = common.opened(store)
+        with full_disk_reported(opened.path):
+            code = serve(opened, common.console(), dagster_port, mlflow_port, allow_host or ())
+        raise typer.Exit(code)
 
 
 def server_commands(
@@ -133,7 +134,7 @@ def serve(
 
     Raises InputError when a port is taken.
     """
-    from pipelines.recovery import terminate_runs
+    from pipelines.recovery import interrupt_runs
     from pipelines.servers import Servers
     from pipelines.storage.store import open_instance
     from pipelines.web.terminal import LOGS
@@ -152,15 +153,23 @@ def serve(
         try:
             reason, last = servers.wait(_news(instance, found, out))
         except KeyboardInterrupt:
-            terminate_runs(instance, RUNS_STOP_S)
+            interrupt_runs(instance, RUNS_STOP_S)
             return 0
     out.print(shown_lines("\n".join(last)), highlight=False, soft_wrap=True)
     out.print(
-        f"[bold red]error:[/] {shown(reason)}, so the servers were stopped. Its last output is "
-        f"above, all of it in {shown(str(store.path / LOGS))}. Start them again: dance ui",
+        f"[bold red]error:[/] {shown(reason + _on_full_disk(store))}, so the servers were stopped. "
+        f"Its last output is above, all of it in {shown(str(store.path / LOGS))}. "
+        "Start them again: dance ui",
         soft_wrap=True,
     )
     return common.EXIT_FAILED
+
+
+def _on_full_disk(store: "Store") -> str:
+    """What to add to a reason when the disk is full, "" when it is not."""
+    from pipelines.storage.disk import RESERVE_MB, free_mb
+
+    return " while the disk is full" if free_mb(store.path) < RESERVE_MB else ""
 
 
 def _print_addresses(store: "Store", found: Addresses, out: Console) -> None:

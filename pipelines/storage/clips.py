@@ -133,7 +133,8 @@ def reading_clip(
 
     ``row`` has the clip's ``path`` and ``sha256``, "" when it could not be read. Raises
     ChangedError when the content is another one or changes meanwhile; the registry then has the new
-    digest. Raises InputError when the file has gone, and the registry stays as it is.
+    digest. Raises InputError when the file has gone, and the registry stays as it is. When a file
+    is back as ``row`` has it, and the registry knows what it was meanwhile, the registry is told.
     """
     path = Path(row["path"])
 
@@ -153,6 +154,9 @@ def reading_clip(
 
     with as_registered(lambda: _files_of(path), wrong, learn):
         yield path
+    known = registered_clips(store).filter(pl.col("path") == str(path))["sha256"]
+    if any(digest != row["sha256"] for digest in known):
+        learn()
 
 
 def _files_of(path: Path) -> list[Path]:

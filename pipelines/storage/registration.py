@@ -93,7 +93,7 @@ def as_registered(
         with steady(files):
             changed = wrong()
             if changed is not None:
-                raise ChangedError(changed)
+                raise ChangedError(changed, "the file changed since it was registered")
             yield
     except ChangedError:
         learn()

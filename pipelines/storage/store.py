@@ -62,6 +62,8 @@ LONGEST_ON_SERVER: Final = 200 - len(f"/mlflow/artifacts/{'0' * 32}/artifacts")
 UNEDITED: Final = (
     "3eed140e47ce61dd330c97b4b85106149f96f2bf4c0e64d54444b34b0b96f993",
     "7824bc149228d54e92ce5e16f60a4cc41a66d9967bb7f72a5b8d80e348584eb4",
+    "a433846f87baa8d5bb1a4453e605537bdba23ac4079667f7a2e1f6d9df0ac6a0",
+    "a83dfe09cc1236d45939faf07d9f59c4f7f6a3cc311d8c3a1b641f424e636c4d",
 )
 # What may be in a folder before its first use: a configuration, clips to begin with.
 NEW: Final = {"dagster_home", "raw", "README.md"}

@@ -19,6 +19,8 @@ LONGEST: Final = 200  # characters of a warning
 NEWEST: Final = 20  # runs that are looked at
 LOOK_S: Final = 3.0  # between two looks
 ASSETS_JOB: Final = "a run of chosen assets"  # Dagster calls its job __ASSET_JOB
+WILL_RETRY: Final = "dagster/will_retry"  # dagster is imported late in the commands
+AGAIN: Final = "AGAIN"  # beside the states of Dagster: a failed run that the daemon repeats
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
 _LOUD: Final = re.compile(r"(?<![A-Za-z])(WARNING|ERROR|CRITICAL)(?![A-Za-z])[ :-]*(.*)")
 _QUIET: Final = re.compile(r"(?<![A-Za-z])(DEBUG|INFO)(?![A-Za-z])")
@@ -28,6 +30,7 @@ _ENDED: Final = {
     "SUCCESS": "is done",
     "FAILURE": "failed",
     "CANCELED": "was cancelled",
+    AGAIN: "was interrupted and is tried again",
 }
 
 
@@ -77,7 +80,7 @@ class RunNews:
             if status == "STARTED":
                 yield f"{clock}  {job} started: {where}"
             elif status in _ENDED:
-                more = f": {where}" if status == "FAILURE" else ""
+                more = f": {where}" if status in ("FAILURE", AGAIN) else ""
                 yield f"{clock}  {job} {_ENDED[status]}{more}"
 
     def _newest(self) -> Iterator[tuple[str, str, str]]:
@@ -86,4 +89,5 @@ class RunNews:
             clip = run.tags.get("dagster/partition", "")
             of = f" of {clip}" if clip else ""
             job = ASSETS_JOB if run.job_name.startswith("__") else run.job_name
-            yield run.run_id, run.status.value, f"{job}{of}"
+            again = run.is_failure and run.tags.get(WILL_RETRY) == "true"
+            yield run.run_id, AGAIN if again else run.status.value, f"{job}{of}"

@@ -8,10 +8,11 @@ import subprocess
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 from rich.console import Console
@@ -185,13 +186,25 @@ class Dagster:
     def launch(self, asset: str, config: dict[str, Any]) -> str:
         """Materialize one asset as the button of its page does; returns the run id."""
         selection = {"assetSelection": [{"path": [asset]}]}
-        return self._launch({"pipelineName": "__ASSET_JOB", **selection}, asset, config)
+        return self._launch(
+            {"pipelineName": "__ASSET_JOB", **selection}, {asset: {"config": config}}
+        )
 
     def launch_job(self, job: str, asset: str, config: dict[str, Any]) -> str:
         """Start a job with a configuration for one of its assets; returns the run id."""
-        return self._launch({"pipelineName": job}, asset, config)
+        return self._launch({"pipelineName": job}, {asset: {"config": config}})
 
-    def _launch(self, what: dict[str, Any], asset: str, config: dict[str, Any]) -> str:
+    def launch_clip(self, job: str, clip: str, *assets: str) -> str:
+        """Start a job, or some of its assets, for one clip; returns the run id."""
+        chosen = {"assetSelection": [{"path": [asset]} for asset in assets]} if assets else {}
+        return self._launch({"pipelineName": job, **chosen}, {}, {"dagster/partition": clip})
+
+    def _launch(
+        self,
+        what: dict[str, Any],
+        ops: dict[str, Any],
+        tags: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
         (node,) = self._repositories()
         selector = {
             "repositoryName": node["name"],
@@ -204,8 +217,11 @@ class Dagster:
             ... on RunConfigValidationInvalid { errors { message } } } }"""
         parameters = {
             "selector": selector,
-            "runConfigData": {"ops": {asset: {"config": config}}},
+            "runConfigData": {"ops": ops},
             "mode": "default",
+            "executionMetadata": {
+                "tags": [{"key": key, "value": value} for key, value in tags.items()]
+            },
         }
         reply = self.graphql(query, p=parameters)["launchPipelineExecution"]
         assert reply["__typename"] == "LaunchRunSuccess", reply

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from left_alone import make_desk
 from servers_under_test import Dagster, dagster_dev, until
 
 from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
@@ -86,6 +87,58 @@ def test_materializing_an_empty_store_from_the_browser(tmp_path: Path, browser: 
         graph = defs.resolve_asset_graph()
         wanted = {key.to_user_string() for key in graph.materializable_asset_keys}
         assert server.materialized() >= wanted
+
+
+@pytest.mark.timeout(900)
+def test_a_failed_clip_is_made_by_a_re_execution_from_failure(tmp_path: Path, browser: Any) -> None:
+    desk = make_desk(tmp_path, 3)
+    clip = desk.clips()[0]
+    desk.drop_clips(*desk.clips())
+    desk.drop_annotations(*desk.clips())
+    (file,) = desk.store.raw_clips.rglob(f"{clip}.mp4")
+    with dagster_dev(desk.store.path, "smoke", tmp_path / "dagster.log") as server:
+
+        def ended(run_id: str) -> str:
+            until(lambda: run_id not in server.unfinished(), "the end of the run", 300)
+            return server.status(run_id)
+
+        def look(name: str, address: str) -> str:
+            browser.get(f"{server.url}/{address}")
+            time.sleep(10)
+            browser.save_screenshot(str(tmp_path / f"{name}.png"))
+            return str(browser.find_element("tag name", "body").text)
+
+        observe(browser, server, "raw_clips")
+        observe(browser, server, "raw_annotations")
+        assert ended(server.launch_clip("ingest_clips", clip, "clip_probe")) == "SUCCESS"
+        whole = file.read_bytes()
+        file.write_bytes(whole[: len(whole) // 2])
+        failed = server.launch_clip("ingest_clips", clip)
+        assert ended(failed) == "FAILURE"
+        shown = look("failed", f"runs/{failed}")
+        assert "sampled_frames" in shown
+        assert "changed since it was registered" in shown
+        file.write_bytes(whole)
+        # The arrow beside "Re-execute all".
+        browser.execute_script(
+            "[...document.querySelectorAll('button')].find(b => b.innerText.trim()"
+            ".startsWith('Re-execute all')).parentElement.parentElement"
+            ".querySelectorAll('button')[1].click()"
+        )
+        time.sleep(2)
+        browser.save_screenshot(str(tmp_path / "menu.png"))
+        browser.find_element("xpath", "//*[text()='From failure']").click()
+        until(lambda: server.runs()[0]["runId"] != failed, "the re-execution", 120)
+        again = server.runs()[0]["runId"]
+        assert ended(again) == "SUCCESS"
+        look("again", f"runs/{again}")
+        look("asset", f"assets/sampled_frames?partition={clip}")
+        for asset in ("pose_annotations", "sampled_frames", "pose_tracks"):
+            assert server.made(asset).count(clip) == 1, asset
+        # The registry has the digest of the restored file again, so that nothing is made twice.
+        whole_run = server.launch_clip("ingest_clips", clip)
+        assert ended(whole_run) == "SUCCESS"
+        look("reused", f"runs/{whole_run}")
 
 
 LONG = {"training": {"epochs": 500}}  # none of these trainings finishes

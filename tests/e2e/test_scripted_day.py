@@ -146,7 +146,7 @@ def the_weekly_tick_trains(day: Day) -> None:
         lambda: any("unchanged since" in reason for reason in skip_reasons()), "a week off", UNDER
     )
     server.turn_schedule("weekly_retrain", on=False)
-    assert any("is under way" in reason for reason in skip_reasons())
+    assert any("is in progress" in reason for reason in skip_reasons())
     assert [r["status"] for r in server.runs_of("retrain_all")] == ["SUCCESS"]
     # It beats the raw estimator and the calibrated one; a model of profile smoke is no candidate.
     gate = server.metadata("recognition_champion")

@@ -55,7 +55,10 @@ def small_disk(trial: Trial, megabytes: int = 200) -> Iterator[None]:
         yield
         for path in kept.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        shutil.copytree(trial.store, kept, dirs_exist_ok=True)
+        # The code server's socket may be left, and cannot be copied.
+        shutil.copytree(
+            trial.store, kept, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock")
+        )
     finally:
         subprocess.run(["umount", "--lazy", str(trial.store)], check=False)
         trial.store.rmdir()

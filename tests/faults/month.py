@@ -11,53 +11,79 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+import dagster as dg
 from around import fill, small_disk
-from scene import MARK, Trial, make_scene, open_runs
-from servers import Server, graphql
+from scene import MARK, Trial, command_line, make_scene, open_runs
+from servers import Server, graphql, unfinished
 
 from pipelines.partitions import clip_keys
+from pipelines.servers import until
 from pipelines.storage.store import Store, open_instance
 
 WEEK: Final = 7  # days
+LAST_S: Final = 600.0  # for what was begun to come to its end
 FULL_FROM, FULL_UNTIL = 14, 16
 SENSORS: Final = ("new_clips", "changed_annotations", "rebuild_dataset", "champion_changed")
 TICKS: Final = """query ($s: InstigationSelector!) {
     instigationStateOrError(instigationSelector: $s) {
     ... on InstigationState { ticks(limit: 1000) {
-        timestamp status skipReason runIds error { message } } } } }"""
+        timestamp status skipReason runIds error { message }
+        requestedAssetMaterializationCount autoMaterializeAssetEvaluationId } } } }"""
+
+
+ENDS: Final = ("started runs", "said why not", "named an error", "cut off by a kill")
+
+
+def said(tick: Mapping[str, Any]) -> str:
+    """What came of a tick, one of ``ENDS``."""
+    if tick["runIds"] or tick["requestedAssetMaterializationCount"]:
+        return ENDS[0]
+    # The sensor of conditions says for each asset why it is not made, in its evaluations.
+    if tick["skipReason"] or tick["autoMaterializeAssetEvaluationId"]:
+        return ENDS[1]
+    return ENDS[2] if tick["error"] else ENDS[3]
 
 
 @dataclass
 class Month:
     """What happened, day by day, and what came of every tick."""
 
+    minutes: int  # between two ticks of the retraining schedule
     days: list[str] = field(default_factory=list)
+    began: float = 0.0  # seconds since 1970: dance ui answered for the first time
+    ended: float = 0.0
+    kills: int = 0
+    runs: list[dg.DagsterRun] = field(default_factory=list)
     ticks: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
 
     def table(self) -> Iterator[str]:
-        """Ticks by sensor and status; reasons of skips and errors."""
-        yield "| sensor or schedule | status | ticks |"
-        yield "|---|---|---|"
-        counts = Counter((name, tick["status"]) for name, tick in self.ticks)
-        for (name, status), count in sorted(counts.items()):
-            yield f"| {name} | {status} | {count} |"
+        """Ticks by sensor and what came of them."""
+        counts = Counter((name, said(tick)) for name, tick in self.ticks)
+        yield f"| sensor or schedule | {' | '.join(ENDS)} |"
+        yield "|---" * (len(ENDS) + 1) + "|"
+        for name in dict.fromkeys(name for name, _ in self.ticks):
+            yield f"| `{name}` | {' | '.join(str(counts[name, end]) for end in ENDS)} |"
+
+    def due(self) -> list[int]:
+        """Times at which the schedule had to tick, in seconds since 1970."""
+        step = 60 * self.minutes
+        return list(range(int(self.began // step + 1) * step, int(self.ended), step))
 
 
 def live(trial: Trial, days: int, day_s: float) -> Month:
     """Let the store live for so many days."""
-    month = Month()
-    week_minutes = max(1, round(WEEK * day_s / 60))
+    month = Month(max(1, round(WEEK * day_s / 60)))
     trial.environment |= {
         "DANCE_AUTOMATION": "on", "DANCE_PROFILE": "smoke",
-        "DANCE_RETRAIN_CRON": f"*/{week_minutes} * * * *",
+        "DANCE_RETRAIN_CRON": f"*/{month.minutes} * * * *",
     }  # fmt: skip
     waiting = sorted(trial.scene.corpus.clips.rglob("*.mp4"))
     random, server = trial.random, Server(trial)
@@ -66,31 +92,52 @@ def live(trial: Trial, days: int, day_s: float) -> Month:
         filler = trial.store / "raw" / "filler"
         for day in range(1, days + 1):
             started, events = time.monotonic(), []
+            if day == FULL_UNTIL:
+                filler.unlink()
+                events.append("the disk is freed")
             if not server.answers():
-                server.start()
-                events.append("dance ui is started")
+                events.append(start(server, full=FULL_FROM < day < FULL_UNTIL))
+            month.began = month.began or time.time()
             if waiting and day % 3 == 1:
                 events.append(f"{drop(trial, waiting.pop(0))} is dropped")
             if day == FULL_FROM:
                 fill(filler)
                 events.append("the disk is full")
-            if day == FULL_UNTIL:
-                filler.unlink()
-                events.append("the disk is freed")
             time.sleep(random.uniform(0, day_s / 2))
-            if day < days - WEEK:  # the last week is quiet: everything can come to its end
-                victim = random.choice(trial.processes())
-                events.append(f"kill -9 of {' '.join(victim.cmdline())[-60:]}")
+            running = trial.processes()
+            if running and day < days - WEEK:  # the last week is quiet: all can come to its end
+                victim = random.choice(running)
+                events.append(f"kill -9 of {command_line(victim)[-60:]}")
                 victim.kill()
+                month.kills += 1
             month.days.append(f"day {day}: {'; '.join(events) or 'quiet'}")
             print(month.days[-1], flush=True)
             time.sleep(max(0.0, started + day_s - time.monotonic()))
+        month.ended = time.time()
         server.start_again()
+        until(lambda: not unfinished(server.port), LAST_S)
+        settled = time.time()  # the next weekly tick finds all clips, and its run comes to its end
+        until(lambda: bool(list(weekly(server.port, settled))), 60 * month.minutes + LAST_S)
+        until(lambda: not unfinished(server.port), LAST_S)
         month.ticks = list(ticks(server.port))
         server.stop()
         month.troubles += [f"left: {line}" for line in trial.gone()]
         month.troubles += judge(trial, month)
     return month
+
+
+def start(server: Server, full: bool) -> str:
+    """Start ``dance ui`` as a service manager does; on a full disk it may refuse and say so.
+
+    Raises RuntimeError when it does not start although there is space, or does not say why not.
+    """
+    try:
+        server.start()
+    except RuntimeError as refused:
+        if not full or "disk is full" not in str(refused):
+            raise
+        return "dance ui does not start on the full disk and says so"
+    return "dance ui is started"
 
 
 def drop(trial: Trial, clip: Path) -> str:
@@ -121,17 +168,27 @@ def ticks(port: int) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from ((name, tick) for tick in state.get("ticks", []))
 
 
+def weekly(port: int, since: float) -> Iterator[dict[str, Any]]:
+    """Ticks of the schedule after a time that started a run or said why not."""
+    found = (tick for name, tick in ticks(port) if name == "weekly_retrain")
+    return (tick for tick in found if tick["timestamp"] > since and said(tick) != ENDS[3])
+
+
 def judge(trial: Trial, month: Month) -> Iterator[str]:
     """What is wrong at the end of the month."""
-    for name, tick in month.ticks:
-        said = tick["runIds"] or tick["skipReason"] or (tick["error"] or {}).get("message")
-        if not said and tick["status"] not in ("SUCCESS", "SKIPPED"):
-            yield f"a tick of {name} is {tick['status']} and says nothing"
-    retrained = [tick for name, tick in month.ticks if name == "weekly_retrain"]
-    if not any(tick["runIds"] for tick in retrained):
+    cut = Counter(name for name, tick in month.ticks if said(tick) == ENDS[3])
+    for name, count in cut.items():
+        if count > month.kills:
+            yield f"{count} ticks of {name} say nothing, and there were {month.kills} kills"
+    weekly = {int(t["timestamp"]): said(t) for name, t in month.ticks if name == "weekly_retrain"}
+    for time_due in month.due():
+        if weekly.get(time_due, ENDS[3]) == ENDS[3]:
+            yield f"the weekly tick of {time.ctime(time_due)} did nothing and does not say why"
+    if ENDS[0] not in weekly.values():
         yield "no weekly tick ever started a run"
     store = Store(root=str(trial.store))
     with open_instance(store) as instance:
+        month.runs = list(instance.get_runs())
         missing = [c for c in clip_keys(instance) if not store.table("pose_tracks", c).is_file()]
     if missing:
         yield f"not ingested: {', '.join(missing)}"
@@ -158,6 +215,10 @@ def main() -> int:
         shutil.copy(trial.log, folder / "month.log")
         trial.close()
     print("\n".join(month.table()))
+    runs = Counter((run.job_name, run.status.value) for run in month.runs)
+    for (job, status), count in sorted(runs.items()):
+        print(f"{count} runs of {job}: {status}")
+    print(f"{month.kills} kills, {len(month.due())} weekly ticks were due")
     for line in month.troubles:
         print(f"trouble: {line}")
     return int(bool(month.troubles))

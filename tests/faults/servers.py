@@ -14,6 +14,9 @@ from scene import COMMAND_S, END_S, PATIENCE, Trial
 STARTED_S = 600  # both servers answer within this, also on a busy machine
 OPEN = """{ runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]}) {
     ... on Runs { results { runId status } } } }"""
+INTERRUPTED = """{ runsOrError(filter: {statuses: [FAILURE],
+    tags: [{key: "dagster/will_retry", value: "true"}]}) {
+    ... on Runs { results { runId status tags { key } } } } }"""
 
 
 def free_port() -> int:
@@ -76,15 +79,23 @@ def ui(trial: Trial) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
 def finish_runs(trial: Trial) -> list[str]:
     """Start ``dance ui`` again, as its owner does; the runs that it does not bring to an end.
 
-    A run that waited in the queue is done now, and one whose process was killed is closed.
+    A run that waited in the queue is done now, and one whose process was killed is tried again.
     """
     with ui(trial) as (_, port):
         deadline = time.monotonic() + COMMAND_S
-        while (left := graphql(port, OPEN)["runsOrError"]["results"]) and (
-            time.monotonic() < deadline
-        ):
+        while (left := unfinished(port)) and time.monotonic() < deadline:
             time.sleep(1)
     return [f"Dagster run {run['runId'][:8]} is {run['status']}" for run in left]
+
+
+def unfinished(port: int) -> list[dict[str, Any]]:
+    """Runs that are not at an end, and interrupted ones that the daemon has not tried again."""
+    waiting = graphql(port, INTERRUPTED)["runsOrError"]["results"]
+    return [
+        *graphql(port, OPEN)["runsOrError"]["results"],
+        *(run for run in waiting
+          if "dagster/auto_retry_run_id" not in {tag["key"] for tag in run["tags"]}),
+    ]  # fmt: skip
 
 
 def graphql(port: int, query: str, **variables: Any) -> dict[str, Any]:

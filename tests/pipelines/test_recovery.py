@@ -11,7 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.events import EngineEventData
-from dagster._core.storage.tags import HIDDEN_TAG_PREFIX
+from dagster._core.storage.tags import HIDDEN_TAG_PREFIX, WILL_RETRY_TAG
 from registry_case import Case
 
 from pipelines.processes import identity
@@ -20,8 +20,10 @@ from pipelines.recovery import (
     UNFINISHED,
     close_dead_trainings,
     close_orphaned_runs,
+    interrupt_runs,
     process_tags,
     recover,
+    retry_again,
     runs_elsewhere,
 )
 from pipelines.run_launcher import LAUNCHER_TAG, NotingRunLauncher
@@ -226,3 +228,60 @@ def test_the_launcher_of_a_store_notes_who_launched_a_run(
 
 def test_who_launched_a_run_is_not_shown_in_the_list_of_runs() -> None:
     assert LAUNCHER_TAG.startswith(HIDDEN_TAG_PREFIX)
+
+
+def test_the_daemon_tries_a_killed_run_again_unless_a_command_ran_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    with open_instance(Store(root=str(tmp_path))) as instance:
+        assert instance.run_retries_enabled
+        assert not instance.run_retries_retry_on_asset_or_op_failure
+        of_servers = new_run(instance, launcher=DEAD)
+        tags = {**process_tags(), PROCESS_TAG: DEAD}
+        of_command = instance.create_run_for_job(launched, tags=tags)
+        close_orphaned_runs(instance)
+        found = {
+            run.run_id: (run.status.value, run.tags.get(WILL_RETRY_TAG))
+            for run in instance.get_runs()
+        }
+    assert found == {
+        of_servers.run_id: ("FAILURE", "true"),
+        of_command.run_id: ("FAILURE", "false"),
+    }
+
+
+def test_runs_are_interrupted_and_not_cancelled_when_their_servers_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(NotingRunLauncher, "interrupt", lambda self, run_id: asked.append(run_id))
+    with open_instance(Store(root=str(tmp_path))) as instance:
+        run = new_run(instance, launcher=identity())
+        instance.create_run_for_job(
+            launched, tags=process_tags(), status=dg.DagsterRunStatus.STARTED
+        )
+        interrupt_runs(instance, 0.0)
+        assert asked == [run.run_id]
+        assert instance.get_runs_count(dg.RunsFilter(statuses=[dg.DagsterRunStatus.CANCELING])) == 0
+
+
+def test_a_run_that_the_daemon_gave_up_is_tried_again(tmp_path: Path) -> None:
+    with open_instance(Store(root=str(tmp_path))) as instance:
+        runs = [new_run(instance, launcher=DEAD) for _ in range(2)]
+        close_orphaned_runs(instance)
+        given_up = runs[0].run_id
+        # What Dagster's daemon writes when the code server is away.
+        instance.report_engine_event("Failed to retry run", runs[0])
+        instance.add_run_tags(given_up, {WILL_RETRY_TAG: "false"})
+        assert retry_again(instance) == [given_up]
+        assert instance.get_run_by_id(given_up).tags[WILL_RETRY_TAG] == "true"  # type: ignore[union-attr]
+        assert retry_again(instance) == []
+
+
+def test_a_queued_run_waits_for_the_code_server(tmp_path: Path) -> None:
+    with open_instance(Store(root=str(tmp_path))) as instance:
+        queue = instance.get_concurrency_config().run_queue_config
+        assert queue is not None
+        assert queue.max_user_code_failure_retries > 0
+        assert queue.max_concurrent_runs == 4

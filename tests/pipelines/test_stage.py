@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 
 from dance_models.config import QualityConfig, SamplingConfig
+from dance_models.errors import InputError
 from dance_models.profiles import PROFILES
 from dance_models.quality.findings import Finding
 from dance_models.tables import file_digest, write_table
@@ -378,3 +379,20 @@ def test_one_step_processes_several_clips_and_a_bad_clip_does_not_stop_the_other
         assert second.is_fresh(instance, store, SMOKE, "good")
         assert not store.table("second", "stopped").exists(), "a check stopped this clip"
         assert not store.table("second", "broken").exists()
+
+
+def test_what_is_wrong_with_the_input_is_a_line_of_its_own_in_the_log(tmp_path: Path) -> None:
+    @Stage(inputs=lambda context: {}, group="test", version="1")
+    def refusing(context: StageContext[None]) -> Metadata:
+        """Never made."""
+        raise InputError("has gone", file="clip.mp4", hint="Put it back")
+
+    with dg.instance_for_test() as instance:
+        result = dg.materialize(
+            [refusing.asset(SMOKE)],
+            instance=instance,
+            resources={"store": Store(root=str(tmp_path)), "launcher": None},
+            raise_on_error=False,
+        )
+        logged = [r.user_message for r in instance.all_logs(result.run_id) if not r.dagster_event]
+    assert "clip.mp4: has gone. Put it back" in logged

@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import dagster as dg
 import pytest
+from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from dance_models.errors import VideoError
 from pipelines.automation.failures import (
@@ -120,3 +121,14 @@ def test_the_token_in_a_webhook_is_never_told(url: str) -> None:
     settings = AutomationSettings(failure_webhook=url)
     told = f"{why_not_delivered(url, {})} {shown_address(url)} {settings}"
     assert "s3cret" not in told
+
+
+def test_an_interrupted_run_that_is_tried_again_is_not_reported(
+    instance: dg.DagsterInstance, server: tuple[str, list[dict[str, object]]]
+) -> None:
+    url, received = server
+    sensor = failure_sensor(AutomationSettings(failure_webhook=url))
+    context = failed(instance)
+    context.dagster_run.tags[WILL_RETRY_TAG] = "true"
+    assert isinstance(sensor(context), dg.SkipReason)
+    assert received == []

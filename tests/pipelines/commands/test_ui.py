@@ -1,10 +1,15 @@
 """What ``dance ui`` refuses before it starts anything."""
 
+import shutil
 import socket
+import sqlite3
+from collections import namedtuple
 from pathlib import Path
 
 import pytest
 from command_line import dance
+
+from pipelines.commands import ui
 
 
 @pytest.mark.parametrize("option", ["--dagster-port", "--mlflow-port"])
@@ -21,3 +26,21 @@ def test_a_taken_port_is_named_with_its_option(tmp_path: Path, option: str) -> N
     assert f"port {port} is taken" in output
     assert option in output
     assert not (tmp_path / "store").exists()
+
+
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def prepare(*arguments: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 0))
+    monkeypatch.setattr(ui, "prepare", prepare)
+    with socket.socket() as first, socket.socket() as second:
+        ports = []
+        for listener in (first, second):
+            listener.bind(("127.0.0.1", 0))
+            ports.append(str(listener.getsockname()[1]))
+    options = ("--dagster-port", ports[0], "--mlflow-port", ports[1])
+    code, output = dance(tmp_path / "store", "ui", *options)
+    assert code == 2
+    assert "the disk is full: 0 MB are free" in output

@@ -48,7 +48,7 @@ def test_a_clip_that_was_replaced_since_is_an_error_and_its_digest_learnt(
     clip: Path, store: Store, instance: dg.DagsterInstance
 ) -> None:
     clip.write_text("another film")
-    message = r"solo\.mp4.*changed while it was read.*Run again"
+    message = r"solo\.mp4.*changed since it was registered.*Run again"
     with (
         pytest.raises(ChangedError, match=message),
         reading_clip(store, instance, _row(store)),
@@ -57,6 +57,19 @@ def test_a_clip_that_was_replaced_since_is_an_error_and_its_digest_learnt(
     assert _row(store)["sha256"] == file_digest(clip)
     with reading_clip(store, instance, _row(store)) as path:
         assert path == clip
+
+
+def test_the_registry_learns_that_a_clip_was_put_back(
+    clip: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    probed = _row(store)
+    clip.write_text("cut")
+    with pytest.raises(ChangedError), reading_clip(store, instance, probed):
+        pass
+    clip.write_text("film")
+    with reading_clip(store, instance, probed):
+        assert _row(store)["sha256"] != probed["sha256"]
+    assert _row(store) == probed
 
 
 def test_a_clip_that_is_replaced_during_the_decode_and_restored_is_an_error(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from pipelines.web import terminal
 from pipelines.web.terminal import RunNews, begin_log, log_file, warning_in
@@ -52,6 +53,12 @@ def test_runs_that_start_and_end_are_news(monkeypatch: pytest.MonkeyPatch) -> No
             f"  ingest of solo failed: http://127.0.0.1:3000/runs/{run.run_id}"
         ]
         assert list(news.lines()) == []
+        again = instance.create_run_for_job(ingest)
+        instance.report_run_failed(again)
+        instance.add_run_tags(again.run_id, {WILL_RETRY_TAG: "true"})
+        (interrupted,) = news.lines()
+        where = f"http://127.0.0.1:3000/runs/{again.run_id}"
+        assert interrupted[5:] == f"  ingest was interrupted and is tried again: {where}"
 
 
 def test_the_log_of_the_last_start_is_kept(tmp_path: Path) -> None:
