@@ -32,6 +32,7 @@ from dance_models.errors import InputError
 from dance_models.processes import end_with_starter
 from dance_models.tables import file_digest
 from pipelines.checks.asset_checks import AssetChecks
+from pipelines.materializations import Last, last_materialization
 from pipelines.partitions import CLIPS, CLIPS_PER_RUN
 from pipelines.profile_options import note_profile
 from pipelines.settings import mirror
@@ -110,28 +111,6 @@ def inputs_digest(inputs: Inputs) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
 
 
-def last_materialization(
-    instance: dg.DagsterInstance, asset: str, clip: str | None
-) -> dg.AssetMaterialization | None:
-    """The newest materialization of an asset (of one clip's partition)."""
-    records = instance.fetch_materializations(
-        dg.AssetRecordsFilter(
-            asset_key=dg.AssetKey(asset), asset_partitions=[clip] if clip else None
-        ),
-        limit=1,
-    ).records
-    return records[0].asset_materialization if records else None
-
-
-def made_at(instance: dg.DagsterInstance, asset: str) -> float | None:
-    """When an asset, or the newest of its partitions, was made or found fresh in a run.
-
-    Seconds since 1970; None when it never was.
-    """
-    records = instance.fetch_materializations(dg.AssetKey(asset), limit=1).records
-    return records[0].timestamp if records else None
-
-
 Compute = Callable[[StageContext[Any]], Metadata]
 CollectInputs = Callable[[StageContext[Any]], Inputs]
 Files = Callable[[Store, str | None], Iterable[Path]]
@@ -185,15 +164,6 @@ class Stage:
         """Every file that the stage writes, the main one first."""
         return list(dict.fromkeys((store.output(self.name, clip), *self.outputs(store, clip))))
 
-    def fresh_materialization(
-        self, instance: dg.DagsterInstance, store: Store, clip: str | None, digest: str
-    ) -> dg.AssetMaterialization | None:
-        """The last materialization if it was made from these inputs and its files are intact."""
-        last = last_materialization(instance, self.name, clip)
-        if last is None or _recorded_inputs(last) != digest:
-            return None
-        return None if self.damages(store, clip, last) else last
-
     def damages(
         self, store: Store, clip: str | None, last: dg.AssetMaterialization
     ) -> list[Damage]:
@@ -244,11 +214,20 @@ class Stage:
         return found
 
     def is_fresh(
-        self, instance: dg.DagsterInstance, store: Store, profile: Profile, clip: str | None = None
+        self,
+        instance: dg.DagsterInstance,
+        store: Store,
+        profile: Profile,
+        clip: str | None = None,
+        last: Last | None = None,
     ) -> bool:
-        """Whether running the stage now would give, and find, what is there already."""
+        """Whether running the stage now would give, and find, what is there already.
+
+        ``last`` looks up the last materialization where many were read at once.
+        """
+        made = last(self.name, clip) if last else last_materialization(instance, self.name, clip)
         digest = self.digest(self.context(store, profile, clip))
-        if self.fresh_materialization(instance, store, clip, digest) is None:
+        if made is None or _recorded_inputs(made) != digest or self.damages(store, clip, made):
             return False
         return self.checks is None or (
             self.checks.found(store, profile.quality, clip, digest) is not None

@@ -74,6 +74,7 @@ LAYERS = {
         "run_launcher",
         "shown",
         "storage",
+        "materializations",
         "partitions",
         "previews",
         "settings",

@@ -69,7 +69,7 @@ def _print_assets(
     from rich.table import Table
 
     from pipelines.execution.runner import stale_stages
-    from pipelines.stage import made_at
+    from pipelines.materializations import made_at
 
     stale = Counter(asset for asset, _ in stale_stages(request, instance))
     table = Table("asset", "there", "stale", "last made")

@@ -9,6 +9,7 @@ import dagster as dg
 from dance_models.config import Profile
 from dance_models.errors import InputError
 from pipelines.automation.failures import telling_error
+from pipelines.materializations import Last
 from pipelines.stage import MADE_AGAIN, REUSED, Stage
 from pipelines.storage.store import Store
 
@@ -47,6 +48,7 @@ def plan(
     store: Store,
     profile: Profile,
     clip: str | None = None,
+    last: Last | None = None,
 ) -> Plan:
     """Decide which of ``stages`` (upstream first) have to run; runs nothing.
 
@@ -61,7 +63,7 @@ def plan(
         upstream = {*stage.dependencies, *(other.name for other in stage.upstream())}
         if upstream & stopped:
             stopped.add(stage.name)
-        elif upstream & running or not is_fresh(stage, instance, store, profile, clip):
+        elif upstream & running or not is_fresh(stage, instance, store, profile, clip, last):
             running.add(stage.name)
             to_run.append(stage)
         else:
@@ -74,11 +76,16 @@ def plan(
 
 
 def is_fresh(
-    stage: Stage, instance: dg.DagsterInstance, store: Store, profile: Profile, clip: str | None
+    stage: Stage,
+    instance: dg.DagsterInstance,
+    store: Store,
+    profile: Profile,
+    clip: str | None,
+    last: Last | None = None,
 ) -> bool:
     """Whether a stage is up to date; False when something upstream is missing."""
     try:
-        return stage.is_fresh(instance, store, profile, clip)
+        return stage.is_fresh(instance, store, profile, clip, last)
     except InputError:
         return False
 

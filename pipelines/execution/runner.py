@@ -25,6 +25,7 @@ from pipelines.execution.outcomes import (
     plan,
 )
 from pipelines.execution.request import Request, definitions_of
+from pipelines.materializations import last_of_all_clips
 from pipelines.partitions import clip_keys
 from pipelines.processes import refuse_when_stopping
 from pipelines.profile_options import PROFILE_TAG
@@ -174,14 +175,28 @@ class ClipRuns:
         return StageOutcome(stage.name, clip, "failed", error=KILLED)
 
 
+def planned_clips(
+    request: Request, instance: dg.DagsterInstance, clips: Sequence[str]
+) -> dict[str, Plan]:
+    """What is fresh of each clip and what has to run; runs nothing."""
+    store, profile, stages = request.opened, request.profile, request.stages(partitioned=True)
+    last = last_of_all_clips(instance, [stage.name for stage in stages])
+    return {clip: plan(stages, instance, store, profile, clip, last) for clip in clips}
+
+
 def stale_stages(request: Request, instance: dg.DagsterInstance) -> list[tuple[str, str | None]]:
     """Assets (and clips) that a run would recompute, without running anything."""
     store, profile = request.opened, request.profile
     clips: list[str | None] = [*clip_keys(instance)]
+    partitioned = request.stages(partitioned=True)
+    last = last_of_all_clips(instance, [stage.name for stage in partitioned])
     return [
         (stage.name, clip)
-        for partitioned, keys in ((True, clips), (False, [None]))
+        for stages, keys, lookup in (
+            (partitioned, clips, last),
+            (request.stages(partitioned=False), [None], None),
+        )
         for clip in keys
-        for stage in request.stages(partitioned=partitioned)
-        if not is_fresh(stage, instance, store, profile, clip)
+        for stage in stages
+        if not is_fresh(stage, instance, store, profile, clip, lookup)
     ]

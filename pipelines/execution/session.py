@@ -21,7 +21,7 @@ from pipelines.assets.pretraining import pretraining_motion
 from pipelines.execution.outcomes import StageOutcome
 from pipelines.execution.progress import duration, progress_bars, shown_progress
 from pipelines.execution.request import Request
-from pipelines.execution.runner import ClipRuns, DatasetRun
+from pipelines.execution.runner import ClipRuns, DatasetRun, planned_clips
 from pipelines.graph import stages_of
 from pipelines.partitions import clip_keys
 from pipelines.recovery import close_dead_trainings, recover
@@ -211,7 +211,13 @@ class Session:
             self._prepare_weights()
             with progress_bars(self.console) as progress:
                 task = progress.add_task("clips", total=len(clips))
-                for outcomes in ClipRuns(self.request, self.workers)(clips):
+                # Most clips of a second run are fresh, and no worker has to be started for them.
+                planned = planned_clips(self.request, self.instance, clips)
+                stale = [clip for clip, plan in planned.items() if plan.to_run]
+                for plan in (plan for plan in planned.values() if not plan.to_run):
+                    result.outcomes += plan.outcomes
+                    progress.advance(task)
+                for outcomes in ClipRuns(self.request, self.workers)(stale):
                     result.outcomes += outcomes
                     progress.advance(task)
         result.outcomes += self._run_dataset()

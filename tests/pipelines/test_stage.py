@@ -21,6 +21,7 @@ from dance_models.profiles import PROFILES
 from dance_models.quality.findings import Finding
 from dance_models.tables import file_digest, write_table
 from pipelines.checks.asset_checks import AssetChecks, Check
+from pipelines.materializations import last_materialization
 from pipelines.stage import (
     INPUTS,
     INPUTS_TAG,
@@ -33,7 +34,6 @@ from pipelines.stage import (
     Stage,
     StageContext,
     inputs_digest,
-    last_materialization,
 )
 from pipelines.storage.locks import holder, owned
 from pipelines.storage.manifests import read_manifest

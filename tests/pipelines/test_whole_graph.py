@@ -17,7 +17,7 @@ from command_line import dance, made_by_asset, run, runs_of
 from tiny_corpus import Corpus, MakeCorpus
 
 from dance_models.tables import FRAMES, TRACKS
-from pipelines.stage import last_materialization
+from pipelines.materializations import last_materialization
 from pipelines.storage.store import Store, open_instance
 
 # One process of pytest-xdist for all of them.

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from pipelines.commands.common import warn_once_of_rights
 from pipelines.commands.status import _print_champions
+from pipelines.materializations import made_at
 from pipelines.profile_options import last_profile, note_profile
-from pipelines.stage import made_at
 from pipelines.tracking.promotion_gate import run_gate
 
 
