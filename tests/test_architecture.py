@@ -81,6 +81,7 @@ LAYERS = {
         "profile_options",
         "tracking",
         "recovery",
+        "cluster",
         "training",
         "checks",
         "stage",
