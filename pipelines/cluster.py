@@ -95,15 +95,16 @@ class Ticket:
                 f"does not see the store {self.store}. Mount the same folder at the same path "
                 "on every node"
             )
-        if store.databases is None and machine() != self.machine:
+        try:
+            databases = store.databases
+            reach(databases)
+        except InputError as error:
+            return f"cannot use the store: {error}"
+        if databases is None and machine() != self.machine:
             return (
                 "is another machine, and this store has its databases in files of SQLite, which "
                 "machines cannot share. Start a new store with databases on PostgreSQL"
             )
-        try:
-            reach(store.databases)
-        except InputError as error:
-            return str(error)
         return None
 
     def check(self) -> None:
