@@ -3,6 +3,7 @@
 import os
 
 from pipelines.automation.switches import AutomationSettings
+from pipelines.cluster import LOCAL
 from pipelines.graph import build_definitions
 from pipelines.profile_options import DEFAULT_PROFILE, ProfileOptions
 from pipelines.storage.addresses import addresses
@@ -17,4 +18,5 @@ defs = build_definitions(
     _options.resolve(_store),
     _store,
     AutomationSettings.from_environment(os.environ, addresses(_store, os.environ).dagster),
+    os.environ.get("DANCE_ENGINE", LOCAL),
 )

@@ -35,6 +35,7 @@ from pipelines.automation.queue import queue_sensor
 from pipelines.automation.recovery import recovery_sensor
 from pipelines.automation.retraining import retraining_schedule
 from pipelines.automation.switches import AutomationSettings
+from pipelines.cluster import LOCAL
 from pipelines.executors import run_executor
 from pipelines.known_warnings import known_warnings_ignored
 from pipelines.profile_options import ProfileOptions
@@ -96,9 +97,15 @@ def _short_steps(stages: Sequence[Stage]) -> set[str]:
 
 
 def build_definitions(
-    profile: Profile, store: Store, automation: AutomationSettings | None = None
+    profile: Profile,
+    store: Store,
+    automation: AutomationSettings | None = None,
+    engine: str = LOCAL,
 ) -> dg.Definitions:
-    """The graph of a store under a profile; reads neither the environment nor the disk."""
+    """The graph of a store under a profile; reads neither the environment nor the disk.
+
+    ``engine`` says where trainings run.
+    """
     automation = automation or AutomationSettings()
     with known_warnings_ignored():  # observable source assets, checks with partitions
         stages = stages_of(profile)
@@ -121,13 +128,15 @@ def build_definitions(
                 queue_sensor(automation),
             ],
             schedules=[retraining_schedule(profile, automation)],
-            resources={"store": store, "launcher": TrainingLauncher()},
+            resources={"store": store, "launcher": TrainingLauncher(engine=engine)},
             executor=run_executor(_short_steps(stages)),
         )
 
 
-def job_of(store_root: str, options: Mapping[str, Any], job: str) -> dg.JobDefinition:
+def job_of(
+    store_root: str, options: Mapping[str, Any], job: str, engine: str = LOCAL
+) -> dg.JobDefinition:
     """A job of the graph, built again in another process from plain arguments."""
     store = Store(root=store_root)
     profile = ProfileOptions.from_plain(dict(options)).resolve(store)
-    return build_definitions(profile, store).resolve_job_def(job)
+    return build_definitions(profile, store, engine=engine).resolve_job_def(job)

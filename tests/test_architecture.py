@@ -82,6 +82,7 @@ LAYERS = {
         "profile_options",
         "tracking",
         "recovery",
+        "cluster",
         "training",
         "checks",
         "stage",

@@ -1,6 +1,7 @@
 """``dance run``: register clips and annotations and run the graph on them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -10,6 +11,7 @@ from pipelines.commands import common
 
 if TYPE_CHECKING:
     from dance_models.annotations.image_names import FirstFrame, Reading
+    from pipelines.execution.session import RunOutcome
 
 ClipsOption = Annotated[
     list[Path] | None,
@@ -46,6 +48,14 @@ OnnxOption = Annotated[
     Path | None, typer.Option(help="JSON that describes a top-down ONNX pose model.")
 ]
 
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        envvar="DANCE_ENGINE",
+        help="Where clips and trainings run: local, ray://HOST:PORT, or ray:auto on a node.",
+    ),
+]
+
 
 def run(
     clips: ClipsOption = None,
@@ -69,32 +79,42 @@ def run(
         bool, typer.Option("--ablations", help="Also train the variants of the two networks.")
     ] = False,
     workers: WorkersOption = None,
+    engine: EngineOption = "local",
     debug: common.DebugOption = False,
 ) -> None:
     """Register clips and annotations and run the graph on all registered clips."""
+    from pipelines.cluster import checked, connected
     from pipelines.execution.request import Request
     from pipelines.execution.session import Given, Session, refuse_unusable
     from pipelines.profile_options import ProfileOptions
 
     with common.reported(debug):
+        checked(engine)
         estimator = common.estimator_of(person, tracks, onnx, pose_model)
         # --only may name assets of motion that is only now being registered.
         moving = bool(motion) or None
         options = ProfileOptions(profile, ablations, folds, estimator, moving, rendered)
-        names = {name.strip() for name in (only or "").split(",")} - {""}
-        request = Request(common.opened(store).path, options, frozenset(names), debug)
+        names = frozenset(name.strip() for name in (only or "").split(",")) - {""}
+        request = Request(common.opened(store).path, options, names, debug)
         request.stages(partitioned=True)  # raises on an unknown profile or asset
         given = Given(clips or (), annotations or (), motion or ())
         reading = _reading(given.annotations, clip, first_frame)
         refuse_unusable(request.opened, given)
-        session = Session(request, common.console(), workers)
-        common.warn_once_of_rights(session.store, common.console())
-        session.register(given, reading)
-        outcome = session.run()
-        if outcome.failed:
-            raise typer.Exit(common.EXIT_FAILED)
-        if strict and (outcome.quarantined or not outcome.lossless):
-            raise typer.Exit(common.EXIT_NOT_USED)
+        with connected(engine) as cluster:
+            request = replace(request, cores=cluster.cpus if cluster is not None else None)
+            session = Session(request, common.console(), workers, cluster)
+            common.warn_once_of_rights(session.store, common.console())
+            session.register(given, reading)
+            outcome = session.run()
+        _exit(outcome, strict)
+
+
+def _exit(outcome: "RunOutcome", strict: bool) -> None:
+    """Leave with the exit code of a run that failed, or with --strict did not use everything."""
+    if outcome.failed:
+        raise typer.Exit(common.EXIT_FAILED)
+    if strict and (outcome.quarantined or not outcome.lossless):
+        raise typer.Exit(common.EXIT_NOT_USED)
 
 
 def _reading(annotations: Sequence[Path], clip: str | None, first_frame: int | None) -> "Reading":

@@ -23,6 +23,7 @@ class Request:
     options: ProfileOptions = field(default_factory=ProfileOptions)
     only: frozenset[str] = field(default_factory=frozenset)
     debug: bool = False
+    cores: int | None = None  # of the cluster that the work runs on; None: of this machine
 
     @property
     def opened(self) -> Store:

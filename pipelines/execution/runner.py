@@ -11,12 +11,13 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import dagster as dg
 
 from dance_models.processes import worker_pool
 from pipelines.automation.jobs import INGEST_CLIPS, RETRAIN_ALL
+from pipelines.cluster import LOCAL
 from pipelines.execution.outcomes import (
     Plan,
     StageOutcome,
@@ -59,7 +60,7 @@ def run_clip(request: Request, clip: str) -> list[StageOutcome]:
     """One clip through the wanted stages, as one run if any of them is stale. Runs in a worker."""
     store, profile = request.opened, request.profile
     stages = request.stages(partitioned=True)
-    with open_instance(store) as instance:
+    with open_instance(store, request.cores) as instance:
         planned = plan(stages, instance, store, profile, clip)
         if not planned.to_run:
             return list(planned.outcomes)
@@ -82,8 +83,15 @@ def run_clip(request: Request, clip: str) -> list[StageOutcome]:
 class DatasetRun:
     """The stages over all clips: what is fresh, and one run for the rest."""
 
-    def __init__(self, request: Request, instance: dg.DagsterInstance, workers: int) -> None:
+    def __init__(
+        self,
+        request: Request,
+        instance: dg.DagsterInstance,
+        workers: int,
+        engine: str = LOCAL,
+    ) -> None:
         self.request, self.instance, self.workers = request, instance, workers
+        self.engine = engine  # where trainings run
         self.planned: Plan = plan(
             request.stages(partitioned=False), instance, request.opened, request.profile
         )
@@ -104,6 +112,7 @@ class DatasetRun:
                 "store_root": str(request.store),
                 "options": request.options.to_plain(),
                 "job": RETRAIN_ALL,
+                "engine": self.engine,
             },
         )
         config = _run_config(request, to_run)
@@ -131,44 +140,69 @@ class DatasetRun:
         return {step.step_key: step.end_time is not None for step in stats if step.start_time}
 
 
+Made = tuple[str, list[StageOutcome] | None]  # a clip, and None when its worker was killed
+
+
+class ClipWorkers(Protocol):
+    """Where clips are made: on this machine, or on a cluster."""
+
+    def make(
+        self, request: Request, clips: Sequence[str], *, alone: bool = False
+    ) -> Iterator[Made]:
+        """Each clip with its outcomes as it is done; ``alone``: nothing else of us runs then.
+
+        Ends what it started when the caller is interrupted.
+        """
+
+
+class LocalWorkers:
+    """A pool of processes on this machine."""
+
+    def __init__(self, workers: int | None = None) -> None:
+        self.workers = workers or os.cpu_count() or 1
+
+    def make(
+        self, request: Request, clips: Sequence[str], *, alone: bool = False
+    ) -> Iterator[Made]:
+        """Each clip as it is done; a worker that is killed takes its pool with it."""
+        # Interrupted: the next run makes these clips.
+        with worker_pool(1 if alone else self.workers) as pool:
+            futures: dict[Future[list[StageOutcome]], str] = {
+                pool.submit(run_clip, request, clip): clip for clip in clips
+            }
+            for future in as_completed(futures):
+                try:
+                    yield futures[future], future.result()
+                except BrokenProcessPool:
+                    yield futures[future], None
+
+
 class ClipRuns:
     """All clips, each in one of several worker processes."""
 
-    def __init__(self, request: Request, workers: int | None = None) -> None:
-        self.request = request
-        self.workers = workers or os.cpu_count() or 1
+    def __init__(self, request: Request, workers: ClipWorkers) -> None:
+        self.request, self.workers = request, workers
 
     def __call__(self, clips: Sequence[str]) -> Iterator[list[StageOutcome]]:
         """Yields the outcomes of a clip as it is done.
 
-        A worker that is killed takes its pool with it, and whose clip it was at is not known. So
-        its clips are made again, and when none of them got done, one of them alone: only a clip
-        whose own worker is killed then has failed.
+        Whose clip a killed worker was at may not be known. So the clips without outcomes are made
+        again, and when none of them got done, one of them alone: only a clip whose own worker is
+        killed then has failed.
         """
         waiting = list(clips)
         while waiting:
-            broken: list[str] = []
-            with worker_pool(self.workers) as pool:  # interrupted: the next run makes these clips
-                futures: dict[Future[list[StageOutcome]], str] = {
-                    pool.submit(run_clip, self.request, clip): clip for clip in waiting
-                }
-                for future in as_completed(futures):
-                    try:
-                        yield future.result()
-                    except BrokenProcessPool:
-                        broken.append(futures[future])
-            if len(broken) == len(waiting):
-                yield self._alone(broken[0])
-                broken = broken[1:]
-            waiting = broken
-
-    def _alone(self, clip: str) -> list[StageOutcome]:
-        """The outcomes of a clip that has a pool for itself."""
-        with worker_pool(1) as pool:
-            try:
-                return pool.submit(run_clip, self.request, clip).result()
-            except BrokenProcessPool:
-                return [self._killed(clip)]
+            killed: list[str] = []
+            for clip, outcomes in self.workers.make(self.request, waiting):
+                if outcomes is None:
+                    killed.append(clip)
+                else:
+                    yield outcomes
+            if len(killed) == len(waiting):
+                ((clip, outcomes),) = self.workers.make(self.request, killed[:1], alone=True)
+                yield [self._killed(clip)] if outcomes is None else outcomes
+                killed = killed[1:]
+            waiting = killed
 
     def _killed(self, clip: str) -> StageOutcome:
         stage = self.request.stages(partitioned=True)[0]

@@ -2,8 +2,8 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -18,10 +18,18 @@ from dance_models.errors import DamagedFileError, InputError
 from dance_models.tables import read_metadata, read_table
 from dance_models.video.scan import is_video, scan_clips
 from pipelines.assets.pretraining import pretraining_motion
+from pipelines.cluster import LOCAL, Cluster
 from pipelines.execution.outcomes import StageOutcome
 from pipelines.execution.progress import duration, progress_bars, shown_progress
+from pipelines.execution.ray_workers import RayWorkers
 from pipelines.execution.request import Request
-from pipelines.execution.runner import ClipRuns, DatasetRun, planned_clips
+from pipelines.execution.runner import (
+    ClipRuns,
+    ClipWorkers,
+    DatasetRun,
+    LocalWorkers,
+    planned_clips,
+)
 from pipelines.graph import stages_of
 from pipelines.partitions import clip_keys
 from pipelines.recovery import close_dead_trainings, recover
@@ -127,13 +135,21 @@ def refuse_unusable(store: Store, given: Given) -> None:
 class Session:
     """Registers what the user named and runs the graph, reporting to a console."""
 
-    def __init__(self, request: Request, console: Console, workers: int | None = None) -> None:
+    def __init__(
+        self,
+        request: Request,
+        console: Console,
+        workers: int | None = None,
+        cluster: Cluster | None = None,
+    ) -> None:
         self.request, self.console = request, console
         self.profile = request.profile
-        self.workers = workers or os.cpu_count() or 1
+        self.cluster = cluster
+        own = os.cpu_count() or 1
+        self.workers = workers or (own if cluster is None else max(own, cluster.cpus))
         self.store = request.opened
         require_space(self.store.path)
-        self.instance = open_instance(self.store)
+        self.instance = open_instance(self.store, request.cores)
         for line in recover(self.instance, self.store):
             console.print(shown(line), highlight=False)
 
@@ -192,6 +208,10 @@ class Session:
             write_demo_corpus(folder, config, on_clip=lambda *_: progress.advance(task))
         return folder
 
+    @property
+    def _engine(self) -> str:
+        return LOCAL if self.cluster is None else self.cluster.engine
+
     # --- the graph ------------------------------------------------------------------------------
     def run(self) -> RunOutcome:
         """Run everything that was requested and print the outcome.
@@ -209,7 +229,7 @@ class Session:
         clips = clip_keys(self.instance)
         if self.request.stages(partitioned=True):
             self._prepare_weights()
-            with progress_bars(self.console) as progress:
+            with progress_bars(self.console) as progress, self._clip_workers() as workers:
                 task = progress.add_task("clips", total=len(clips))
                 # Most clips of a second run are fresh, and no worker has to be started for them.
                 planned = planned_clips(self.request, self.instance, clips)
@@ -217,7 +237,7 @@ class Session:
                 for plan in (plan for plan in planned.values() if not plan.to_run):
                     result.outcomes += plan.outcomes
                     progress.advance(task)
-                for outcomes in ClipRuns(self.request, self.workers)(stale):
+                for outcomes in ClipRuns(self.request, workers)(stale):
                     result.outcomes += outcomes
                     progress.advance(task)
         result.outcomes += self._run_dataset()
@@ -232,6 +252,15 @@ class Session:
         lost = any(f.check == "track_files" and f.value > 0 for f in found)
         result.lossless = result.lossless and not unused and not lost
         return result
+
+    @contextmanager
+    def _clip_workers(self) -> Iterator[ClipWorkers]:
+        """Where clips are made. Raises InputError when a node cannot work on the store."""
+        if self.cluster is None:
+            yield LocalWorkers(self.workers)
+            return
+        with self.cluster.admitted(self.store) as ticket:
+            yield RayWorkers(self.cluster, ticket)
 
     def _run_dataset(self) -> list[StageOutcome]:
         """The stages over all clips, in one run; in two when there is motion to be read first.
@@ -251,7 +280,7 @@ class Session:
             request = replace(request, only=frozenset(part & names))
             if not request.only:
                 continue
-            run = DatasetRun(request, self.instance, self.workers)
+            run = DatasetRun(request, self.instance, self.workers, self._engine)
             with progress_bars(self.console) as progress, shown_progress(run, progress):
                 for outcome in run.execute():
                     found.setdefault((outcome.asset, outcome.clip), outcome)

@@ -409,14 +409,15 @@ def _height(table: Path) -> int | None:
         return None
 
 
-def open_instance(store: Store) -> dg.DagsterInstance:
+def open_instance(store: Store, cores: int | None = None) -> dg.DagsterInstance:
     """The Dagster instance of the store, the same that its web UI shows.
 
+    ``cores``: of the cluster that works on it, by default this machine's.
     Creates its databases, by one process at a time. Raises InputError for a database that cannot
     be used.
     """
     store.initialise()
-    home, pools = store.dagster_home, _pools()
+    home, pools = store.dagster_home, _pools(cores)
     if (databases := store.databases) is not None:
         logging.getLogger().addFilter(without_retries)
         if not is_created_on_server(databases.dagster):
@@ -440,8 +441,10 @@ def open_instance(store: Store) -> dg.DagsterInstance:
     return instance
 
 
-def _pools() -> dict[str, int]:
-    """Limits of the pools on this machine."""
+def _pools(cluster_cores: int | None) -> dict[str, int]:
+    """Limits of the pools on this machine, or on a cluster, which hands out GPUs itself."""
+    if cluster_cores is not None:
+        return {"gpu": cluster_cores, "decode": cluster_cores}
     cores = os.cpu_count() or 1
     # Without a GPU the trainings are single-threaded and run side by side.
     return {"gpu": 1 if Path("/dev/nvidia0").exists() else cores, "decode": cores}

@@ -1,0 +1,219 @@
+"""A cluster of Ray: reaching it, and making sure that its nodes can work on a store.
+
+Only Ray's public interface is used, and Ray is imported when a cluster is asked for. No code is
+uploaded: every node has this package installed, and its code is compared with this process's.
+"""
+
+import hashlib
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+from dance_models.errors import InputError
+from pipelines.storage.addresses import DAGSTER_VARIABLE, MLFLOW_VARIABLE
+from pipelines.storage.databases import reach
+from pipelines.storage.store import Store
+from pipelines.tracking.tracker import MLFLOW_ENVIRONMENT
+
+LOCAL: Final = "local"
+AUTO: Final = "ray:auto"
+FORMS: Final = f"{LOCAL}, ray://HOST:PORT or {AUTO}"
+ANSWER_S: Final = 10.0  # that a cluster has to answer
+EXAMINE_S: Final = 120.0  # that all nodes have to say what they see: each starts a process
+# No passwords: Ray writes the environment of its tasks into its log. A node has its own.
+CARRIED: Final = ("OMP_NUM_THREADS", "PGPASSFILE", DAGSTER_VARIABLE, MLFLOW_VARIABLE)
+COMPARED: Final = ("torch", "numpy", "polars", "dagster", "mlflow", "ray")
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+def checked(engine: str) -> str:
+    """The same. Raises InputError when it is no engine, or when Ray is not installed."""
+    if engine == LOCAL:
+        return engine
+    if engine != AUTO and not engine.startswith("ray://"):
+        raise InputError(f"--engine: there is no engine {engine!r}", hint=f"Choose {FORMS}")
+    try:
+        version("ray")
+    except PackageNotFoundError:
+        raise InputError(
+            f"--engine {engine}: Ray is not installed",
+            hint="Install it here and on every node: pip install 'dance-pose-pipeline[cluster]'",
+        ) from None
+    return engine
+
+
+@cache
+def installed() -> dict[str, str]:
+    """What decides about results: versions of packages, and the digest of this package's code."""
+    import dance_models
+    import pipelines
+
+    code = hashlib.sha256()
+    for package in (dance_models, pipelines):
+        root = Path(package.__path__[0])
+        for path in sorted(root.rglob("*.py")):
+            code.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    found = {name: version(name) for name in COMPARED}
+    return {"dance": dance_models.__version__, "its code": code.hexdigest()[:12], **found}
+
+
+def machine() -> str:
+    """This machine: the same in all of its containers, another one after its next start."""
+    return _BOOT.read_text("utf-8").strip() if _BOOT.is_file() else socket.gethostname()
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What a node has to have to work on a store; plain data that travels with each task."""
+
+    store: str
+    token: str  # a file in the store, removed at the end
+    software: dict[str, str] = field(default_factory=installed)
+    machine: str = field(default_factory=machine)
+
+    def problem(self) -> str | None:
+        """Why the process that asks cannot work on the store, with what to do; None when it can."""
+        store = Store(root=self.store)
+        mine = installed()
+        differ = [
+            f"{name} {mine.get(name, 'missing')} instead of {wanted}"
+            for name, wanted in self.software.items()
+            if mine.get(name) != wanted
+        ]
+        if differ:
+            return f"has other software: {', '.join(differ)}. Install the same on every node"
+        if not Path(self.token).is_file():
+            return (
+                f"does not see the store {self.store}. Mount the same folder at the same path "
+                "on every node"
+            )
+        try:
+            databases = store.databases
+            reach(databases)
+        except InputError as error:
+            return f"cannot use the store: {error}"
+        if databases is None and machine() != self.machine:
+            return (
+                "is another machine, and this store has its databases in files of SQLite, which "
+                "machines cannot share. Start a new store with databases on PostgreSQL"
+            )
+        return None
+
+    def check(self) -> None:
+        """Raise InputError when this process cannot work on the store: its node may have joined."""
+        if (problem := self.problem()) is not None:
+            raise InputError(f"the node {socket.gethostname()} {problem}")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that this process is connected to."""
+
+    ray: Any
+    engine: str
+
+    @property
+    def cpus(self) -> int:
+        """Of all nodes."""
+        return max(1, int(self.ray.cluster_resources().get("CPU", 1)))
+
+    @property
+    def has_gpu(self) -> bool:
+        """Whether a node has one."""
+        return bool(self.ray.cluster_resources().get("GPU"))
+
+    @contextmanager
+    def admitted(self, store: Store) -> Iterator[Ticket]:
+        """A ticket for tasks on a store, valid within the block.
+
+        Raises InputError that names the first node that cannot work on the store, and why.
+        """
+        token = store.locks / "cluster" / f"{secrets.token_hex(8)}.token"
+        token.parent.mkdir(parents=True, exist_ok=True)
+        token.write_text(socket.gethostname(), "utf-8")
+        try:
+            ticket = Ticket(str(store.path), str(token))
+            self._examine(ticket)
+            yield ticket
+        finally:
+            token.unlink(missing_ok=True)
+
+    def _examine(self, ticket: Ticket) -> None:
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        nodes = [n for n in self.ray.nodes() if n["Alive"] and n["Resources"].get("CPU")]
+        if not nodes:
+            raise InputError("no node of the cluster has a CPU to work with", file=self.engine)
+        look = self.ray.remote(num_cpus=0, max_retries=2)(Ticket.problem)
+        asked = {}
+        for node in nodes:
+            here = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            asked[look.options(scheduling_strategy=here).remote(ticket)] = node
+        answered, late = self.ray.wait(list(asked), num_returns=len(asked), timeout=EXAMINE_S)
+        for ref in (*answered, *late):
+            name = f"the node {asked[ref]['NodeManagerAddress']}"
+            if ref in late:
+                raise InputError(f"{name} does not answer", hint="Look at it with `ray status`")
+            if (problem := self._answer(ref)) is not None:
+                raise InputError(f"{name} {problem}")
+
+    def _answer(self, ref: Any) -> str | None:
+        try:
+            said: str | None = self.ray.get(ref)
+        except self.ray.exceptions.RayError as error:
+            last = str(error).strip().splitlines()[-1]
+            return f"cannot run this package ({last}). Install the same version on every node"
+        return said
+
+
+@contextmanager
+def connected(engine: str) -> Iterator[Cluster | None]:
+    """The cluster of an engine within the block; None for the local one.
+
+    Raises InputError when Ray is not installed or no cluster answers in ``ANSWER_S`` seconds.
+    """
+    if checked(engine) == LOCAL:
+        yield None
+        return
+    import ray
+
+    _connect(ray, engine)
+    try:
+        yield Cluster(ray, engine)
+    finally:
+        ray.shutdown()
+
+
+def _connect(ray: Any, engine: str) -> None:
+    """Connect in another thread: in the main one Ray would take SIGTERM, and waits for minutes."""
+    found: list[BaseException | None] = []
+
+    def init() -> None:
+        carried = {name: os.environ[name] for name in CARRIED if name in os.environ}
+        try:
+            ray.init(
+                address="auto" if engine == AUTO else engine,
+                log_to_driver=False,
+                logging_level="CRITICAL",
+                runtime_env={"env_vars": {**MLFLOW_ENVIRONMENT, **carried}},
+            )
+            found.append(None)
+        except BaseException as error:
+            found.append(error)
+
+    thread = threading.Thread(target=init, name="connects to Ray", daemon=True)
+    thread.start()
+    thread.join(ANSWER_S)
+    if found and found[0] is None:
+        return
+    why = str(found[0]).strip().splitlines()[0] if found else f"no answer in {ANSWER_S:.0f} s"
+    hint = "Start the cluster (`ray start --head`), or look at the address and the network between"
+    raise InputError(f"--engine: the cluster of Ray cannot be used ({why})", file=engine, hint=hint)

@@ -1,0 +1,69 @@
+"""Clips on a cluster of Ray: a task each, on one CPU."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from pipelines.cluster import Cluster, Ticket
+from pipelines.execution import runner
+from pipelines.execution.outcomes import StageOutcome
+from pipelines.execution.request import Request
+
+CANCEL_S: Final = 8.0  # that cancelled tasks have to end by themselves
+AHEAD: Final = 4  # tasks that are handed to Ray for each CPU
+
+
+def make_clip(ticket: Ticket, request: Request, clip: str) -> list[StageOutcome]:
+    """What a task does. Raises InputError when its node cannot work on the store."""
+    ticket.check()
+    return runner.run_clip(request, clip)
+
+
+class RayWorkers:
+    """The nodes of a cluster.
+
+    Ray's own retries are off: it repeats a task without end whose worker it killed for memory.
+    """
+
+    def __init__(self, cluster: Cluster, ticket: Ticket) -> None:
+        self.cluster, self.ticket = cluster, ticket
+
+    def make(
+        self, request: Request, clips: Sequence[str], *, alone: bool = False
+    ) -> Iterator[runner.Made]:
+        """Each clip as its task ends; a task whose worker or node died gives None."""
+        ray = self.cluster.ray
+        task = ray.remote(num_cpus=1, max_retries=0)(make_clip)
+        most = 1 if alone else AHEAD * self.cluster.cpus
+        waiting, running = list(reversed(clips)), dict[Any, str]()
+        try:
+            while waiting or running:
+                while waiting and len(running) < most:
+                    clip = waiting.pop()
+                    running[task.remote(self.ticket, request, clip)] = clip
+                # With a time limit, so that a signal is heeded.
+                done, _ = ray.wait(list(running), num_returns=1, timeout=1)
+                for ref in done:
+                    yield running.pop(ref), self._outcomes(ref)
+        except BaseException:
+            self._cancel(list(running))
+            raise
+
+    def _outcomes(self, ref: Any) -> list[StageOutcome] | None:
+        errors = self.cluster.ray.exceptions
+        try:
+            made: list[StageOutcome] = self.cluster.ray.get(ref)
+        except errors.RayTaskError as error:
+            raise (getattr(error, "cause", None) or error) from None
+        except (errors.WorkerCrashedError, errors.NodeDiedError, errors.OutOfMemoryError):
+            return None
+        return made
+
+    def _cancel(self, running: list[Any]) -> None:
+        """End the tasks: what they do is whole or absent at any time."""
+        ray = self.cluster.ray
+        deadline = time.monotonic() + CANCEL_S
+        for ref in running:
+            ray.cancel(ref, force=True)
+        while running and time.monotonic() < deadline:
+            _, running = ray.wait(running, num_returns=len(running), timeout=1)

@@ -1,0 +1,151 @@
+"""A training on a node of a cluster of Ray, with Dagster's Pipes through files of the store."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import dagster as dg
+
+from dance_models.errors import InputError
+from dance_models.processes import STARTER
+from pipelines.cluster import Cluster, Ticket, connected
+from pipelines.processes import TRAINING_STOP_S
+from pipelines.storage.store import Store
+from pipelines.training.child_error import error_of
+from pipelines.training.finished import finished_result
+
+PIPES: Final = "pipes-"  # folders beside the checkpoints, removed at the end
+LOG: Final = "log.txt"
+END_S: Final = TRAINING_STOP_S + 5  # a training that is told to end has ended before
+
+
+def train_here(ticket: Ticket, environment: Mapping[str, str], log: str) -> int:
+    """What a task does: one training process; its exit code. It ends with this process.
+
+    Raises InputError when the node cannot work on the store.
+    """
+    ticket.check()
+    variables = {**os.environ, **environment, STARTER: str(os.getpid())}
+    command = [sys.executable, "-m", "pipelines.training.child"]
+    with Path(log).open("ab") as output:
+        child = subprocess.Popen(command, env=variables, stdout=output, stderr=output)
+    try:
+        while True:  # a cancelled task is interrupted between two of these, not within one
+            try:
+                return child.wait(timeout=0.5)
+            except subprocess.TimeoutExpired:
+                continue
+    finally:
+        if child.poll() is None:
+            child.terminate()
+            try:
+                child.wait(END_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+
+
+def train_on_cluster(
+    engine: str, context: dg.AssetExecutionContext, job: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Run one training as a task; the result that it left in its folder, or reported.
+
+    Raises InputError when it fails or no node can work on the store, Failure when it left nothing.
+    """
+    store, folder = Store(root=job["store"]), Path(job["folder"])
+    with connected(engine) as cluster:
+        assert cluster is not None
+        with cluster.admitted(store) as ticket:
+            messages, failure = _run(cluster, ticket, context, job)
+    # Messages may be lost with a node; the note in the folder is written before they are sent.
+    if (result := finished_result(store, folder)) is not None:
+        return result
+    if failure is not None:
+        raise failure
+    if messages:
+        return messages[-1]
+    raise dg.Failure("The training ended without a result; see its log above.")
+
+
+def _run(
+    cluster: Cluster, ticket: Ticket, context: dg.AssetExecutionContext, job: Mapping[str, Any]
+) -> tuple[list[dict[str, Any]], Exception | None]:
+    """The messages of the training, and why it failed, if it did."""
+    folder = Path(job["folder"])
+    for old in folder.glob(f"{PIPES}*"):  # of a launcher that was killed
+        shutil.rmtree(old, ignore_errors=True)
+    beside = folder / f"{PIPES}{uuid4().hex[:8]}"
+    beside.mkdir(parents=True)
+    session = dg.open_pipes_session(
+        context=context,
+        context_injector=dg.PipesFileContextInjector(str(beside / "context.json")),
+        message_reader=dg.PipesFileMessageReader(str(beside / "messages.jsonl")),
+        extras=dict(job),
+    )
+    try:
+        with session as opened:
+            environment = opened.get_bootstrap_env_vars()
+            failure = _failure(cluster, ticket, job, environment, beside / LOG)
+        return [dict(message) for message in opened.get_custom_messages()], failure
+    finally:
+        _show(beside / LOG)
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _failure(
+    cluster: Cluster,
+    ticket: Ticket,
+    job: Mapping[str, Any],
+    environment: Mapping[str, str],
+    log: Path,
+) -> Exception | None:
+    """Run the task to its end; None when the training succeeded.
+
+    Ray starts it again once when its worker or node dies: it goes on from its last epoch.
+    """
+    ray, folder = cluster.ray, Path(job["folder"])
+    gpus = 1 if wants_gpu(job, cluster) else 0
+    task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=1)(train_here)
+    running = task.remote(ticket, environment, str(log))
+    try:
+        while not ray.wait([running], timeout=1)[0]:
+            continue
+        code = ray.get(running)
+    except ray.exceptions.RayTaskError as error:
+        cause = getattr(error, "cause", None)
+        return cause if isinstance(cause, InputError) else error
+    except ray.exceptions.RayError as error:
+        why = str(error).strip().splitlines()[0]
+        return InputError(
+            f"the training's node or worker died twice ({why})",
+            file=folder,
+            hint="Look at the cluster with `ray status`; the same command goes on",
+        )
+    except BaseException:
+        ray.cancel(running)  # not by force: the training saves its epoch
+        deadline = time.monotonic() + END_S
+        while not ray.wait([running], timeout=1)[0] and time.monotonic() < deadline:
+            continue
+        raise
+    if code == 0:
+        return None
+    ended = dg.DagsterError(f"The training ended with code {code}")
+    return error_of(folder, ended)
+
+
+def wants_gpu(job: Mapping[str, Any], cluster: Cluster) -> bool:
+    """Whether a training asks for a GPU: by its configuration, or since the cluster has one."""
+    training = job["experiment"]["training"]
+    device = training.get("device", "auto")
+    return device == "cuda" or (device == "auto" and cluster.has_gpu)
+
+
+def _show(log: Path) -> None:
+    """Copy what the training printed to this step's own output, as a subprocess would have."""
+    if log.is_file():
+        sys.stderr.write(log.read_text("utf-8", "replace"))

@@ -1,0 +1,81 @@
+"""Clips as tasks of Ray; a stand-in takes the place of the cluster."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipelines.cluster import Cluster, Ticket
+from pipelines.execution.outcomes import StageOutcome
+from pipelines.execution.ray_workers import RayWorkers
+from pipelines.execution.request import Request
+from pipelines.execution.runner import KILLED, ClipRuns
+
+
+class WorkerCrashedError(Exception):
+    pass
+
+
+class Ray:
+    """As much of Ray's interface as is used; a clip called deadly kills its worker."""
+
+    exceptions = SimpleNamespace(
+        WorkerCrashedError=WorkerCrashedError,
+        NodeDiedError=WorkerCrashedError,
+        OutOfMemoryError=WorkerCrashedError,
+        RayTaskError=ZeroDivisionError,
+    )
+
+    def __init__(self) -> None:
+        self.tried: list[str] = []
+        self.cancelled: list[Any] = []
+
+    def cluster_resources(self) -> dict[str, float]:
+        return {"CPU": 1.0}
+
+    def remote(self, **options: object) -> Any:
+        assert options == {"num_cpus": 1, "max_retries": 0}
+        return lambda work: SimpleNamespace(remote=self._start)
+
+    def _start(self, ticket: Ticket, request: Request, clip: str) -> tuple[int, str]:
+        self.tried.append(clip)
+        return len(self.tried), clip
+
+    def wait(self, refs: list[Any], num_returns: int, timeout: float) -> tuple[list[Any], Any]:
+        return refs[:num_returns], refs[num_returns:]
+
+    def get(self, ref: tuple[int, str]) -> list[StageOutcome]:
+        if ref[1] == "deadly" or ref == (1, "one"):
+            raise WorkerCrashedError
+        return [StageOutcome("clip_probe", ref[1], "made")]
+
+    def cancel(self, ref: Any, force: bool) -> None:
+        assert force
+        self.cancelled.append(ref)
+
+
+def _workers(ray: Ray, store: Path) -> RayWorkers:
+    return RayWorkers(Cluster(ray, "ray:auto"), Ticket(str(store), "", {}, ""))
+
+
+def test_only_the_clip_whose_worker_dies_alone_has_failed(tmp_path: Path) -> None:
+    ray = Ray()
+    runs = ClipRuns(Request(tmp_path), _workers(ray, tmp_path))
+    outcomes = {o.clip: o for (o,) in runs(("one", "deadly", "two"))}
+    assert {clip: o.state for clip, o in outcomes.items()} == {
+        "one": "made",
+        "deadly": "failed",
+        "two": "made",
+    }
+    assert outcomes["deadly"].error == KILLED
+    assert ray.tried == ["one", "deadly", "two", "one", "deadly", "deadly", "deadly"]
+
+
+def test_an_interrupt_cancels_what_runs(tmp_path: Path) -> None:
+    ray = Ray()
+    made = iter(_workers(ray, tmp_path).make(Request(tmp_path), ("a", "b", "c")))
+    next(made)
+    with pytest.raises(KeyboardInterrupt):
+        made.throw(KeyboardInterrupt)  # type: ignore[attr-defined]
+    assert [clip for _, clip in ray.cancelled] == ["b", "c"]

@@ -1,0 +1,88 @@
+"""Clusters of Ray: what is refused, and what a node has to have. No cluster is started here."""
+
+import importlib.util
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dance_models.errors import InputError
+from pipelines import cluster
+from pipelines.cluster import Ticket, checked, connected
+from pipelines.storage.databases import NOTE
+
+needs_ray = pytest.mark.skipif(
+    importlib.util.find_spec("ray") is None, reason="the extra [cluster] is not installed"
+)
+
+
+@pytest.fixture
+def ticket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ticket:
+    monkeypatch.setattr(cluster, "installed", lambda: {"dance": "1", "ray": "2"})
+    (tmp_path / "token").touch()
+    software = {"dance": "1", "ray": "2"}
+    return Ticket(str(tmp_path), str(tmp_path / "token"), software, cluster.machine())
+
+
+def test_an_unknown_engine_is_refused() -> None:
+    assert checked("local") == "local"
+    with pytest.raises(InputError, match=r"there is no engine 'spark'. Choose local, ray://"):
+        checked("spark")
+    with connected("local") as none:
+        assert none is None
+
+
+def test_ray_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise cluster.PackageNotFoundError(name)
+
+    monkeypatch.setattr(cluster, "version", missing)
+    with pytest.raises(InputError, match=r"Ray is not installed.*\[cluster\]"):
+        checked("ray:auto")
+
+
+@needs_ray
+def test_an_address_without_a_cluster_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    def nobody(**arguments: object) -> None:
+        raise ConnectionError("nobody is there\nmore")
+
+    monkeypatch.setattr(ray, "init", nobody)
+    refused = pytest.raises(InputError, match=r"cannot be used \(nobody is there\)")
+    with refused, connected("ray://127.0.0.1:1"):
+        pass
+
+
+def test_a_node_that_has_everything_may_work(ticket: Ticket) -> None:
+    assert ticket.problem() is None
+    ticket.check()
+
+
+def test_a_node_with_other_software_is_named(ticket: Ticket) -> None:
+    other = replace(ticket, software={"dance": "2", "ray": "2", "torch": "3"})
+    with pytest.raises(InputError, match="dance 1 instead of 2, torch missing instead of 3"):
+        other.check()
+
+
+def test_a_node_that_does_not_see_the_store_is_named(ticket: Ticket, tmp_path: Path) -> None:
+    Path(ticket.token).unlink()
+    with pytest.raises(InputError, match="does not see the store"):
+        ticket.check()
+    assert not list(tmp_path.iterdir()), "asking makes no store"
+
+
+def test_another_machine_cannot_share_files_of_sqlite(ticket: Ticket, tmp_path: Path) -> None:
+    elsewhere = replace(ticket, machine="another")
+    assert "SQLite" in str(elsewhere.problem())
+    note = {name: f"postgresql://u@127.0.0.1:1/{name}" for name in ("dagster", "mlflow")}
+    (tmp_path / NOTE).write_text(json.dumps(note))
+    said = elsewhere.problem()  # SQLite is not the problem any more; there is no server
+    assert said is not None and "SQLite" not in said
+
+
+def test_the_code_is_part_of_the_software() -> None:
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("the extra [cluster] is not installed")
+    assert len(cluster.installed()["its code"]) == 12
