@@ -165,11 +165,17 @@ class Stage:
         return list(dict.fromkeys((store.output(self.name, clip), *self.outputs(store, clip))))
 
     def damages(
-        self, store: Store, clip: str | None, last: dg.AssetMaterialization
+        self,
+        store: Store,
+        clip: str | None,
+        last: dg.AssetMaterialization,
+        *,
+        all_here: bool = False,
     ) -> list[Damage]:
         """Files that are not what the materialization wrote; of an older one, as it was recorded.
 
-        The content of the main file counts whatever its time is: it is the data version.
+        The content of the main file counts whatever its time is: it is the data version. Frames
+        of a store in a bucket may be missing on this machine, unless they have to be ``all_here``.
         """
         main = store.relative(store.output(self.name, clip))
         if MANIFEST not in last.metadata:
@@ -183,7 +189,8 @@ class Stage:
                 path = store.relative(store.manifest(self.name, clip))
                 return [Damage(path, "is not that of the last materialization")]
         assert manifest is not None
-        found = manifests.damages(store, manifest, {main})
+        needed = manifest if all_here else manifests.without_distant(store, manifest)
+        found = manifests.damages(store, needed, {main})
         if not found:
             manifests.refresh(store, self.name, clip, manifest, lost=lost)
         return found
@@ -212,6 +219,13 @@ class Stage:
             elif name in recorded and file_digest(path) != recorded[name]:
                 found.append(Damage(name, "is damaged"))
         return found
+
+    def lacks_frames(self, store: Store, clip: str | None) -> bool:
+        """Whether frames of the stage are not on this machine, as another one made them."""
+        manifest = manifests.read_manifest(store, self.name, clip) if store.remote else None
+        if manifest is None:
+            return False
+        return len(manifests.without_distant(store, manifest)) < len(manifest)
 
     def is_fresh(
         self,
@@ -304,7 +318,9 @@ class Stage:
         digest = self.digest(context)
         last = last_materialization(context.run.instance, self.name, clip)
         unchanged = last is not None and _recorded_inputs(last) == digest
-        damaged = self.damages(store, clip, last) if last is not None and unchanged else []
+        damaged: list[Damage] = []
+        if last is not None and unchanged:
+            damaged = self.damages(store, clip, last, all_here=True)
         if last is not None and unchanged and not damaged and self._may_reuse(context):
             context.log.info("Inputs are unchanged, so the existing result is used.")
             kept = {name: value for name, value in last.metadata.items() if name != MADE_AGAIN}
@@ -346,6 +362,21 @@ class Stage:
             MANIFEST: manifests.manifest_digest(manifest),
         }
 
+    def _commit(self, context: StageContext[Any]) -> None:
+        """Send what was made to the bucket of the store, the manifest last, if it has one.
+
+        Before the materialization is recorded: what Dagster knows of is in the bucket.
+        """
+        store, clip = context.store, context.partition
+        remote = store.remote
+        if remote is None:
+            return
+        if self.partitioned:
+            files = [*self.files(store, clip), store.findings(self.name, clip)]
+            remote.commit(files, store.manifest(self.name, clip))
+        else:
+            remote.publish()  # also what it logged to MLflow
+
     def _materialize(self, context: StageContext[Any]) -> Result:
         try:
             digest, metadata = self._made(context)
@@ -361,6 +392,7 @@ class Stage:
             if checks
             else []
         )
+        self._commit(context)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(context.store.digest(self.name, context.partition)),
             metadata=metadata,
@@ -391,6 +423,7 @@ class Stage:
                 if self.checks:
                     quality = one.profile.quality
                     findings += self.checks.evaluate_or_reuse(one.store, quality, one.clip, digest)
+                self._commit(one)
             except Exception as error:
                 context.log.exception(f"{one.clip} failed")
                 errors[one.clip] = f"{type(error).__name__}: {error}"

@@ -33,16 +33,17 @@ def clean(
     Nothing that is in progress, or that the next run would continue from, is deleted.
     """
     with common.reported(debug):
-        refuse_in_progress(common.existing(store))
-        garbage = find_garbage(common.existing(store))
+        found = common.existing(store)
+        refuse_in_progress(found)
+        garbage = find_garbage(found)
         for line in garbage.lines():
             common.console().print(shown(line), highlight=False, soft_wrap=True)
         if not garbage:
             return
         if not yes and not typer.confirm("Delete these?"):
             raise typer.Exit(0)
-        refuse_in_progress(common.existing(store))
-        delete(common.existing(store), garbage)
+        refuse_in_progress(found)
+        delete(found, garbage)
         common.console().print(f"Deleted, {garbage.size_mb:.1f} MB freed.")
 
 
@@ -246,6 +247,8 @@ def delete(store: "Store", garbage: Garbage) -> None:
                 shutil.rmtree(folder)
     for run_id in garbage.dagster_runs:
         instance.delete_run(run_id)
+    if (remote := store.remote) is not None:
+        remote.removed([*garbage.versions, *garbage.checkpoints])
 
 
 def _owned(store: "Store", asset: str, clip: str | None = None) -> "AbstractContextManager[None]":

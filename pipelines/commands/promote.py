@@ -26,7 +26,9 @@ def promote(
 
     with common.reported(debug):
         try:
-            done = promote_version(common.existing(store), task, version, force, reason)
+            opened = common.existing(store)
+            done = promote_version(opened, task, version, force, reason)
+            opened.send()
             common.console().print(shown(done), highlight=False)
         except PromotionRefusedError as refused:
             errors = common.error_console()

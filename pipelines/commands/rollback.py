@@ -17,4 +17,6 @@ def rollback(
     from pipelines.tracking.manual_promotion import rollback as rollback_champion
 
     with common.reported(debug):
-        common.console().print(shown(rollback_champion(common.existing(store), task)))
+        opened = common.existing(store)
+        common.console().print(shown(rollback_champion(opened, task)))
+        opened.send()

@@ -50,6 +50,8 @@ def print_status(store: "Store", profile: str | None, out: Console) -> None:
         f"{files} annotation files; profile {shown(chosen)}",
         soft_wrap=True,
     )
+    for line in store.told_of_bucket():
+        out.print(shown(line), highlight=False, soft_wrap=True)
     _print_assets(request, instance, clips, out)
     for clip, reason in sorted(quarantined_clips(store, clips).items()):
         out.print(f"quarantined {shown(clip)}: {shown(reason)}", highlight=False, soft_wrap=True)

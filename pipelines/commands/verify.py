@@ -68,6 +68,8 @@ def verified(store: "Store") -> Iterator[Damaged]:
     yield from _other_tables(store, known)
     yield from _weights(store)
     yield from _databases(store)
+    for name in store.remote.missing() if store.remote is not None else ():
+        yield Damaged(name, "is not in the bucket", "the next `dance run` puts it there")
 
 
 def _recorded(store: "Store", known: set[str]) -> Iterator[tuple[str, str | None, "Damage"]]:
@@ -92,7 +94,8 @@ def _recorded(store: "Store", known: set[str]) -> Iterator[tuple[str, str | None
                 yield asset, clip, Damage(path, "is missing or damaged")
                 continue
             known.update(manifest)
-            for damage in manifests.damages(store, manifest, manifest.keys()):
+            needed = manifests.without_distant(store, manifest)
+            for damage in manifests.damages(store, needed, manifest.keys()):
                 yield asset, clip, damage
 
 

@@ -72,6 +72,12 @@ def plan(
             outcomes += checked
             if any(outcome.stops(clip) for outcome in checked):
                 stopped.add(stage.name)
+    if to_run:
+        # Made by another machine, and what runs may read them.
+        distant = {stage.name for stage in stages if stage.lacks_frames(store, clip)}
+        kept = {stage.name for stage in to_run} | distant
+        to_run = [stage for stage in stages if stage.name in kept]
+        outcomes = [outcome for outcome in outcomes if outcome.asset not in distant]
     return Plan(tuple(outcomes), tuple(to_run))
 
 

@@ -48,6 +48,7 @@ from pipelines.storage.disk import full_disk_reported, require_space
 from pipelines.storage.folders import remember_tracks
 from pipelines.storage.locks import held_locks
 from pipelines.storage.motion import register_motion, unused_motion
+from pipelines.storage.remote import Traffic
 from pipelines.storage.store import Store, open_instance
 from pipelines.storage.tracks import unused_track_files
 from pipelines.storage.weights import ready_weights
@@ -150,6 +151,10 @@ class Session:
         self.store = request.opened
         require_space(self.store.path)
         self.instance = open_instance(self.store, request.cores)
+        remote = self.store.remote
+        self._traffic = remote.traffic() if remote is not None else Traffic()
+        for line in self.store.told_of_bucket():
+            self._say(line)
         for line in recover(self.instance, self.store):
             console.print(shown(line), highlight=False)
 
@@ -216,10 +221,20 @@ class Session:
     def run(self) -> RunOutcome:
         """Run everything that was requested and print the outcome.
 
-        Raises InputError when the disk of the store is full or its databases went away.
+        Raises InputError when the disk of the store is full, or its databases or its bucket went
+        away.
         """
         with full_disk_reported(self.store.path), loss_reported(self.store.databases):
-            return self._run()
+            outcome = self._run()
+        self._send()
+        return outcome
+
+    def _send(self) -> None:
+        """What no stage sends: the reports of this command, and what one that was killed left."""
+        remote = self.store.remote
+        if remote is not None:
+            remote.publish()
+            self._say(f"{remote.bucket.url}: {remote.traffic().since(self._traffic)}")
 
     def _run(self) -> RunOutcome:
         started = perf_counter()

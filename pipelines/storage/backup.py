@@ -21,6 +21,7 @@ from dance_models.tables import file_digest, write_text
 from pipelines.storage.databases import connect
 from pipelines.storage.dumps import README, dump
 from pipelines.storage.registration import registration_lock
+from pipelines.storage.remote import LOCAL
 from pipelines.storage.store import Store
 
 CONTENTS: Final = "backup.json"  # path in the backup -> sha256
@@ -132,7 +133,7 @@ def _files(root: Path, *, databases: bool) -> Iterator[Path]:
         folders.sort()
         for name in sorted(names):
             path = Path(folder, name)
-            if name.endswith(LEFT_OUT) or not stat.S_ISREG(path.lstat().st_mode):
+            if name.endswith(LEFT_OUT) or name in LOCAL or not stat.S_ISREG(path.lstat().st_mode):
                 continue
             if (path.suffix == DATABASE) == databases:
                 yield path

@@ -12,10 +12,12 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from dance_models.tables import file_digest, write_text
 from pipelines.storage.store import Store
+
+FRAMES: Final = "frames/"
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,20 @@ def damages(store: Store, manifest: Manifest, always: Collection[str] = ()) -> l
     """
     found = ((path, _damage(store, path, record, always)) for path, record in manifest.items())
     return [Damage(path, what) for path, what in found if what is not None]
+
+
+def without_distant(store: Store, manifest: Manifest) -> Manifest:
+    """The manifest without frames that another machine made and that are not needed here.
+
+    They do not travel through the bucket of a store; in a store that is a folder all count.
+    """
+    if store.remote is None:
+        return manifest
+    return {
+        path: record
+        for path, record in manifest.items()
+        if not path.startswith(FRAMES) or (store.path / path).exists()
+    }
 
 
 def refresh(

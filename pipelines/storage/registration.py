@@ -16,7 +16,7 @@ from dance_models.errors import ChangedError
 from dance_models.files import steady
 from dance_models.tables import Schema
 from pipelines.storage.locks import file_lock
-from pipelines.storage.place import read_registry
+from pipelines.storage.place import TABLES, read_registry
 from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
@@ -60,13 +60,17 @@ def one_at_a_time(
     """Serialise the registrations of one store.
 
     Each reads a table, adds to it and writes it back. A sensor and the command line that did so
-    at the same time would lose each other's files.
+    at the same time would lose each other's files. Two machines that share a bucket are told: a
+    registry is replaced only as it was read.
     """
 
     @wraps(register)
     def locked(store: Store, /, *arguments: P.args, **named: P.kwargs) -> T:
         with registration_lock(store):
-            return register(store, *arguments, **named)
+            registered = register(store, *arguments, **named)
+            if (remote := store.remote) is not None:
+                remote.commit(map(store.table, TABLES))
+            return registered
 
     return cast("Callable[Concatenate[Store, P], T]", locked)
 

@@ -42,6 +42,7 @@ from pipelines.storage.creation import (
 from pipelines.storage.databases import (
     MLFLOW_FILE,
     NOTE,
+    VARIABLES,
     Address,
     Databases,
     created_alone,
@@ -53,6 +54,7 @@ from pipelines.storage.databases import (
 )
 from pipelines.storage.locks import file_lock
 from pipelines.storage.place import LOCK, PLACE, known_as, settle
+from pipelines.storage.remote import Remote, attached, is_url, remote_of, scratch_of
 
 DEFAULT_ROOT: Final = "assets_store"
 # MLflow keeps the address of a run's files, the longest, in 200 bytes.
@@ -91,13 +93,37 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @cached_property
     def path(self) -> Path:
-        """The root, absolute. Of a folder that is mounted twice, the path that the store knows."""
-        if "://" in self.root:
-            raise InputError(
-                f"the store {self.root!r} is a URL, only local folders work so far",
-                hint="Mount the bucket and pass the mount point",
-            )
+        """The root, absolute. Of a folder that is mounted twice, the path that the store knows.
+
+        Of a store in a bucket, the folder of this machine (``pipelines/storage/remote.py``).
+        """
+        if is_url(self.root):
+            return scratch_of(self.root)
         return known_as(Path(self.root).expanduser().resolve())
+
+    @property
+    def remote(self) -> Remote | None:
+        """Where a store in a bucket keeps what counts; None for a store that is a folder."""
+        return remote_of(self.path)
+
+    def send(self) -> None:
+        """Put into the bucket what it lacks; nothing for a folder. Raises InputError."""
+        if (remote := self.remote) is not None:
+            remote.publish()
+
+    def told_of_bucket(self) -> list[str]:
+        """Lines about a store in a bucket: where it is, and what of it no other machine has."""
+        remote = self.remote
+        if remote is None:
+            return []
+        lines = [f"{remote.bucket.url}, worked on in {self.path}"]
+        if self.databases is None:
+            lines.append(
+                "one machine only: its databases are files of SQLite in that folder and not in the "
+                "bucket; a new store has them on PostgreSQL with "
+                f"{' and '.join(VARIABLES.values())}"
+            )
+        return lines
 
     # --- tables -------------------------------------------------------------------------------
     def table(self, asset: str, clip: str | None = None) -> Path:
@@ -326,6 +352,8 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises InputError when the store cannot be written, when its path cannot be part of a
         database's address, or when its databases on PostgreSQL cannot be used.
         """
+        if is_url(self.root):
+            return self.settled().initialise()
         self.check_path()
         try:
             new = not self.exists()
@@ -361,7 +389,13 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
             write_text(config, text)
 
     def settled(self) -> "Store":
-        """The store, its addresses mended when it was moved. Does nothing when there is none."""
+        """The store, its addresses mended when it was moved. Does nothing when there is none.
+
+        Of a store in a bucket, the folder of this machine, with what the bucket has. Raises
+        InputError when the bucket cannot be used.
+        """
+        if is_url(self.root):
+            return Store(root=str(attached(self.root))).settled()
         settle(self.path)
         return self
 

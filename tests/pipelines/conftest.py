@@ -3,9 +3,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import bucket
 import dagster as dg
 import postgres
 import pytest
+from bucket import BUCKET, FOLDER
 from postgres import SERVER, SQLITE
 from registry_case import Case, make_case
 from tiny_corpus import Corpus, MakeCorpus, write_tracks
@@ -71,6 +73,30 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(getattr(request, "param", SQLITE))
 
 
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of an S3 server; without its packages the test is skipped."""
+    with bucket.server() as address:
+        yield address
+
+
+@pytest.fixture
+def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The environment of the test names an S3 server."""
+    for variable, value in bucket.variables(s3_server).items():
+        monkeypatch.setenv(variable, value)
+    return s3_server
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest) -> str:
+    """Where a store lies; tests marked with ``bucket.folder_and_bucket`` run on each kind."""
+    chosen = str(getattr(request, "param", FOLDER))
+    if chosen == BUCKET:
+        request.getfixturevalue("s3")
+    return chosen
+
+
 @pytest.fixture
 def databases(kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """New stores of the test have databases of the kind."""
@@ -82,7 +108,11 @@ def databases(kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.Mon
 
 @pytest.fixture
 def case(
-    tmp_path: Path, kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    kind: str,
+    place: str,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Case:
     """A store for one test; timing is tested elsewhere and would take seconds per gate."""
     monkeypatch.setattr("dance_models.evaluation.gate_evidence.processor_p95", lambda path: 5.0)
@@ -96,6 +126,8 @@ def case(
         (folder / NOTE).write_text(json.dumps(note))
     else:
         shutil.copytree(request.getfixturevalue("registry_template"), folder)
+    if place == BUCKET:
+        bucket.connect(folder)
     made = make_case(folder)
     made.tracker.initialise()
     return made

@@ -11,9 +11,11 @@ from threading import Event
 from time import sleep
 from typing import Any, cast
 
+import bucket
 import dagster as dg
 import polars as pl
 import pytest
+from bucket import BUCKET, FOLDER
 
 from dance_models.config import QualityConfig, SamplingConfig
 from dance_models.errors import InputError
@@ -92,8 +94,18 @@ class Bench:
         return last
 
 
+@pytest.fixture(params=[FOLDER, BUCKET])
+def place(request: pytest.FixtureRequest) -> str:
+    """Every rule holds for a store in a bucket too."""
+    if request.param == BUCKET:
+        request.getfixturevalue("s3")
+    return str(request.param)
+
+
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+def bench(tmp_path: Path, place: str) -> Iterator[Bench]:
+    if place == BUCKET:
+        bucket.connect(tmp_path)
     with dg.instance_for_test() as instance:
         yield Bench(Store(root=str(tmp_path)), instance)
 

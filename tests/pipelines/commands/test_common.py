@@ -41,7 +41,7 @@ def test_two_estimators_exclude_each_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("given", ["option", "variable"])
-def test_a_store_that_is_a_url_is_refused(
+def test_a_store_whose_address_names_no_folder_is_refused(
     given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Taken for a path it would become a folder of that name."""
@@ -50,5 +50,5 @@ def test_a_store_that_is_a_url_is_refused(
     variables = {} if given == "option" else {"ASSETS_STORE": "s3://bucket"}
     result = CliRunner().invoke(make_app(), ["run", *arguments], env=variables)
     assert result.exit_code == 2
-    assert "only local folders work so far" in " ".join(result.output.split())
+    assert "s3://BUCKET/FOLDER" in " ".join(result.output.split())
     assert list(tmp_path.iterdir()) == []

@@ -60,9 +60,10 @@ def test_an_unwritable_store_is_one_clear_error(tmp_path: Path) -> None:
         Store(root=str(blocked)).initialise()
 
 
-def test_a_url_is_refused_instead_of_creating_a_folder() -> None:
-    with pytest.raises(InputError, match="only local folders"):
-        _ = Store(root="s3://bucket/store").path
+@pytest.mark.parametrize("url", ["gs://bucket/store", "s3://bucket", "s3:///store"])
+def test_an_address_that_is_none_is_refused_instead_of_creating_a_folder(url: str) -> None:
+    with pytest.raises(InputError, match="s3://BUCKET/FOLDER"):
+        _ = Store(root=url).path
 
 
 def test_a_new_instance_has_its_pools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,429 @@
+"""A store in a bucket: a folder of this machine to work in, and what of it lies in the bucket.
+
+The folder (*scratch*) is an ordinary store with a note of the address. What was made travels:
+tables, manifests, finished models, reports, exports, MLflow's artifacts. Frames, databases, weights
+and trainings in progress stay. A manifest is put after all files that it names, and is deleted
+before one of them is replaced: whoever sees a manifest finds its files.
+
+Scratch remembers, for each object, the file that it was made of or fetched into (size, time, MD5)
+and the object's ETag. So nothing that is unchanged is read, sent or fetched again.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from dance_models.errors import DamagedFileError, InputError
+from dance_models.files import is_part
+from dance_models.tables import file_digest, read_note, write_text
+from pipelines.storage.bucket import ANY, SCHEME, Bucket, Stored
+from pipelines.storage.databases import NOTE as DATABASES
+from pipelines.storage.locks import file_lock
+
+SCRATCH_VARIABLE: Final = "DANCE_SCRATCH"
+NOTE: Final = ".remote.json"  # in scratch: the address
+KNOWN: Final = ".remote.known"  # in scratch: what is remembered of objects, in SQLite
+LOCK: Final = ".remote.lock"
+LOCAL: Final = (NOTE, KNOWN, f"{KNOWN}-journal")  # of a machine, and in no backup
+PLACE: Final = ".place.json"  # where scratch lies: registered files and MLflow name paths in it
+MANIFESTS: Final = "manifests/"
+MODELS: Final = "models/"
+FOLDERS: Final = (
+    *("tables/", MANIFESTS, MODELS, "reports/", "exports/", "rendered/", "versions/"),
+    *("mlflow/artifacts/", "raw/"),
+)
+# What two machines could both add to; each is replaced only as it was read.
+REGISTRIES: Final = tuple(
+    f"tables/{name}.parquet"
+    for name in ("raw_clips", "raw_annotations", "raw_motion", "registered_folders")
+)
+
+
+class Kept(NamedTuple):
+    """A file as it was when it was sent or fetched, and the ETag of its object."""
+
+    size: int
+    mtime_ns: int
+    md5: str
+    etag: str
+
+
+class Traffic(NamedTuple):
+    """How much travelled between scratch and bucket."""
+
+    sent: int = 0  # files
+    sent_bytes: int = 0
+    fetched: int = 0
+    fetched_bytes: int = 0
+
+    def since(self, before: "Traffic") -> "Traffic":
+        """What came after ``before``."""
+        return Traffic(*(now - then for now, then in zip(self, before, strict=True)))
+
+    def __str__(self) -> str:
+        return (
+            f"{self.sent} files sent ({self.sent_bytes:,} bytes), "
+            f"{self.fetched} fetched ({self.fetched_bytes:,} bytes)"
+        )
+
+
+def scratch_of(url: str) -> Path:
+    """The folder of this machine for the store at an address. Raises InputError for a bad one.
+
+    Below ``DANCE_SCRATCH``, else where the platform keeps a user's caches.
+    """
+    from platformdirs import user_cache_path
+
+    address = Bucket.of(url).url
+    given = os.environ.get(SCRATCH_VARIABLE, "").strip()
+    cache = user_cache_path("dance-pose", appauthor=False) / "stores"
+    folder = Path(given).expanduser().resolve() if given else cache
+    digest = hashlib.sha256(address.encode()).hexdigest()[:10]
+    return folder / f"{address.rsplit('/', 1)[1]}-{digest}"
+
+
+def attached(url: str) -> Path:
+    """Scratch of the store at ``url``, with what the bucket has. Raises InputError."""
+    remote = Remote(scratch_of(url), Bucket.of(url))
+    try:
+        remote.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not (remote.root / NOTE).is_file():
+            remote.root.chmod(0o700)  # it holds pictures of people
+            write_text(remote.root / NOTE, json.dumps({"url": remote.bucket.url}) + "\n")
+    except OSError as error:
+        raise InputError(
+            f"the folder to work in cannot be made: {error.strerror}",
+            file=remote.root,
+            hint=f"Name another one with {SCRATCH_VARIABLE}",
+        ) from error
+    remote.fetch()
+    return remote.root
+
+
+def remote_of(root: Path) -> "Remote | None":
+    """The bucket that the store at ``root`` is scratch of; None for a store that is a folder.
+
+    Raises InputError when the note of it is damaged.
+    """
+    note = root / NOTE
+    if not note.is_file():
+        return None
+    try:
+        return Remote(root, Bucket.of(str(read_note(note)["url"])))
+    except (DamagedFileError, LookupError) as error:
+        hint = "Delete the folder, and name the store by its address again"
+        raise InputError(
+            "the note of the store's bucket is damaged", file=note, hint=hint
+        ) from error
+
+
+@dataclass(frozen=True)
+class Remote:
+    """Scratch of a store, and the place in a bucket that holds what counts."""
+
+    root: Path
+    bucket: Bucket
+
+    # --- from the bucket ------------------------------------------------------------------------
+    def fetch(self) -> None:
+        """Fetch what another machine made, and forget objects that are gone. Raises InputError.
+
+        Manifests appear in scratch last. A file that was fetched gets the time that its manifest
+        has, if it has the content too: then nothing hashes it again.
+        """
+        with self._alone():
+            there = {n: s for n, s in self.bucket.listed().items() if _is_kept(n)}
+            known = self.known()
+            self._forget(known.keys() - there.keys())
+            wanted = [n for n, s in there.items() if not self._has(n, s, known.get(n))]
+            self._refuse_other_place(wanted)
+            manifests = [name for name in wanted if name.startswith(MANIFESTS)]
+            files = [name for name in wanted if not name.startswith(MANIFESTS)]
+            waiting = self.root / ".remote.part"
+            shutil.rmtree(waiting, ignore_errors=True)  # of a process that was killed
+            self.bucket.each(lambda n: self.bucket.get(n, waiting / n), manifests)
+            records = self._records() | _records_below(waiting)
+            self.bucket.each(lambda n: self._fetch(n, there[n], records.get(n)), files)
+            for name in manifests:
+                (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+                (waiting / name).replace(self.root / name)
+                self._note(name, there[name].etag, fetched=True)
+            shutil.rmtree(waiting, ignore_errors=True)
+            if wanted:
+                size = sum(there[name].size for name in wanted)
+                logging.getLogger(__name__).warning(
+                    f"{len(wanted)} files ({size:,} bytes) fetched from {self.bucket.url}"
+                )
+
+    def _fetch(self, name: str, stored: Stored, record: "list[Any] | None") -> None:
+        path = self.root / name
+        self.bucket.get(name, path)
+        if record is not None and file_digest(path) == record[2]:
+            os.utime(path, ns=(record[1], record[1]))
+        self._note(name, stored.etag, fetched=True)
+
+    def _has(self, name: str, stored: Stored, kept: Kept | None) -> bool:
+        """Whether the file is there, and the object not newer; another file of it is sent later."""
+        path = self.root / name
+        if not path.is_file():
+            return False
+        if kept is not None:
+            return kept.etag == stored.etag
+        # Sent by a process that was killed before it could note so.
+        same = path.stat().st_size == stored.size and _md5(path) == stored.etag
+        if same:
+            self._note(name, stored.etag)
+        return same
+
+    def _refuse_other_place(self, wanted: Collection[str]) -> None:
+        """Raise InputError when machines that share databases would have different paths."""
+        if PLACE not in wanted or DATABASES not in wanted:
+            return
+        self.bucket.get(PLACE, self.root / ".remote.place")
+        place = read_note(self.root / ".remote.place").get("path")
+        (self.root / ".remote.place").unlink()
+        if place != str(self.root):
+            raise InputError(
+                f"the databases of this store name files below {place}, and here they would lie "
+                f"below {self.root}",
+                file=self.bucket.url,
+                hint=f"Set {SCRATCH_VARIABLE} so that the folder has the same path on all machines "
+                "that use the store",
+            )
+
+    # --- to the bucket --------------------------------------------------------------------------
+    def commit(self, files: Iterable[Path], manifest: Path | None = None) -> None:
+        """Send the files that differ from their objects, and then the manifest of them.
+
+        Raises InputError when the bucket cannot be used: the next commit sends what is missing.
+        """
+        names = [self._name(path) for path in files if path.is_file()]
+        names = [name for name in dict.fromkeys(names) if self._travels(name)]
+        last = [self._name(manifest)] if manifest is not None and manifest.is_file() else []
+        self._send(names, last, dict.fromkeys(names, last))
+
+    def publish(self) -> None:
+        """Send everything that differs from its object, but nothing that is half-made.
+
+        A file that is not what its manifest says is being made, and waits with its manifest.
+        Raises InputError when the bucket cannot be used: the next call sends what is missing.
+        """
+        with self._alone():
+            of: dict[str, list[str]] = {}
+            held: set[str] = set()
+            waiting: set[str] = set()
+            for path in sorted((self.root / MANIFESTS).rglob("*.json")):
+                for name, record in _records_of(path).items():
+                    of.setdefault(name, []).append(self._name(path))
+                    if not self._is_recorded(name, record):
+                        held.add(self._name(path))
+                        waiting.add(name)
+            names = [name for name in self._travelling() if name not in waiting]
+            last = [n for n in names if n.startswith(MANIFESTS) and n not in held]
+            self._send([n for n in names if not n.startswith(MANIFESTS)], last, of)
+
+    def _is_recorded(self, name: str, record: "list[Any]") -> bool:
+        try:
+            stat = (self.root / name).stat()
+        except OSError:
+            return name.startswith("frames/")  # they are not fetched
+        return [stat.st_size, stat.st_mtime_ns] == record[:2]
+
+    def _send(
+        self, names: Collection[str], manifests: Collection[str], of: Mapping[str, list[str]]
+    ) -> None:
+        """Send files and then manifests; ``of`` says which manifests name a file."""
+        known = self.known([*names, *manifests, *(m for n in names for m in of.get(n, ()))])
+        changed = [name for name in names if self._differs(name, known.get(name))]
+        # Whoever sees a manifest finds its files: not while one of them is replaced.
+        replaced = {m for name in changed if name in known for m in of.get(name, ()) if m in known}
+        self.bucket.delete(sorted(replaced))
+        self._forget(replaced)
+        self.bucket.each(lambda name: self._put(name, known.get(name)), changed)
+        last = [n for n in manifests if n in replaced or self._differs(n, known.get(n))]
+        self.bucket.each(lambda name: self._put(name, None), last)
+
+    def _put(self, name: str, kept: Kept | None) -> None:
+        path = self.root / name
+        stat = path.stat()  # before it is read: a later change is noticed
+        was = ANY if name not in REGISTRIES else kept.etag if kept is not None else None
+        stored, md5 = self.bucket.put(name, path, was)
+        self._remember(name, Kept(stat.st_size, stat.st_mtime_ns, md5, stored.etag))
+        self._count(Traffic(sent=1, sent_bytes=stored.size))
+
+    def _differs(self, name: str, kept: Kept | None) -> bool:
+        path = self.root / name
+        if kept is None:
+            return True
+        stat = path.stat()
+        if (stat.st_size, stat.st_mtime_ns) == (kept.size, kept.mtime_ns):
+            return False
+        if stat.st_size != kept.size or _md5(path) != kept.md5:
+            return True
+        self._remember(name, kept._replace(mtime_ns=stat.st_mtime_ns))
+        return False
+
+    def removed(self, paths: Iterable[Path]) -> None:
+        """Delete the objects of files and folders that were deleted here. Raises InputError."""
+        known = self.known()
+        below = tuple(self._name(path) for path in paths)
+        gone = {
+            name
+            for name in known
+            if any(name == one or name.startswith(f"{one}/") for one in below)
+            and not (self.root / name).exists()
+        }
+        self.bucket.delete(sorted(gone))
+        self._forget(gone)
+
+    def missing(self) -> list[str]:
+        """Files of scratch that should be in the bucket and are not, or not as they are here."""
+        known = self.known()
+        names = (name for name in self._travelling() if name != PLACE)
+        return [name for name in names if self._differs(name, known.get(name))]
+
+    # --- what travels ---------------------------------------------------------------------------
+    def _travelling(self) -> list[str]:
+        """Every file that belongs into the bucket, by name."""
+        paths = [self.root / name for name in (PLACE, DATABASES)]
+        for folder in FOLDERS:
+            paths += sorted((self.root / folder).rglob("*"))
+        names = [self._name(path) for path in paths if path.is_file()]
+        finished = self._finished()
+        return [name for name in names if self._travels(name, finished)]
+
+    def _travels(self, name: str, finished: Collection[str] | None = None) -> bool:
+        if not _is_kept(name):
+            return False
+        if not name.startswith(MODELS) or name.count("/") < 3:
+            return True
+        folder = name.rsplit("/", 1)[0]
+        return folder in (self._finished() if finished is None else finished)
+
+    def _finished(self) -> set[str]:
+        """Folders of the checkpoints that each ``current.json`` names."""
+        found: set[str] = set()
+        for path in (self.root / MODELS).glob("*/current.json"):
+            try:
+                checkpoints = _paths_in(json.loads(path.read_text("utf-8")))
+            except (OSError, ValueError):
+                continue
+            found.update(file.rsplit("/", 1)[0] for file in checkpoints if "/" in file)
+        return found
+
+    def _records(self) -> "dict[str, list[Any]]":
+        return _records_below(self.root)
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+    # --- what is remembered ---------------------------------------------------------------------
+    def known(self, names: Collection[str] | None = None) -> dict[str, Kept]:
+        """What is remembered of objects: of all, or of these names."""
+        with self._notes() as notes:
+            if names is None:
+                rows = notes.execute("SELECT * FROM known").fetchall()
+            else:
+                one = "SELECT * FROM known WHERE name = ?"
+                rows = [row for name in names for row in notes.execute(one, (name,))]
+        return {name: Kept(*kept) for name, *kept in rows}
+
+    def traffic(self) -> Traffic:
+        """What travelled since scratch is there, by all processes."""
+        with self._notes() as notes:
+            return Traffic(*notes.execute("SELECT * FROM traffic").fetchone())
+
+    def _note(self, name: str, etag: str, *, fetched: bool = False) -> None:
+        path = self.root / name
+        stat = path.stat()
+        self._remember(name, Kept(stat.st_size, stat.st_mtime_ns, _md5(path), etag))
+        if fetched:
+            self._count(Traffic(fetched=1, fetched_bytes=stat.st_size))
+
+    def _remember(self, name: str, kept: Kept) -> None:
+        with self._notes() as notes:
+            notes.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?)", (name, *kept))
+
+    def _forget(self, names: Iterable[str]) -> None:
+        with self._notes() as notes:
+            notes.executemany("DELETE FROM known WHERE name = ?", [(name,) for name in names])
+
+    def _count(self, more: Traffic) -> None:
+        added = ", ".join(f"{name} = {name} + ?" for name in Traffic._fields)
+        with self._notes() as notes:
+            notes.execute(f"UPDATE traffic SET {added}", more)
+
+    @contextmanager
+    def _notes(self) -> Iterator[sqlite3.Connection]:
+        """The database of what is remembered, in one transaction; of any number of processes."""
+        with closing(sqlite3.connect(self.root / KNOWN, timeout=60, isolation_level=None)) as notes:
+            notes.execute("PRAGMA synchronous = OFF")  # losing it costs comparisons, no data
+            notes.execute("BEGIN IMMEDIATE")
+            if not notes.execute("SELECT 1 FROM sqlite_master").fetchone():
+                columns = "size INTEGER, mtime_ns INTEGER, md5 TEXT, etag TEXT"
+                notes.execute(f"CREATE TABLE known (name TEXT PRIMARY KEY, {columns})")
+                notes.execute(f"CREATE TABLE traffic ({', '.join(Traffic._fields)})")
+                notes.execute("INSERT INTO traffic VALUES (0, 0, 0, 0)")
+            yield notes
+            notes.execute("COMMIT")
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with file_lock(self.root / LOCK):
+            yield
+
+
+def is_url(root: str) -> bool:
+    """Whether a store is named by an address. Raises InputError for one of another kind."""
+    if "://" in root and not root.startswith(SCHEME):
+        Bucket.of(root)
+    return root.startswith(SCHEME)
+
+
+def _is_kept(name: str) -> bool:
+    """Whether an object of this name belongs to a store; others in the bucket are left alone."""
+    path = Path(name)
+    if name in (PLACE, DATABASES):
+        return True
+    hidden = path.name.startswith(".") or path.suffix == ".lock" or is_part(path)
+    return name.startswith(FOLDERS) and not hidden and ".." not in path.parts
+
+
+def _paths_in(value: Any) -> Iterator[str]:
+    """Every value of a key ``path``, however deep."""
+    if isinstance(value, dict):
+        if isinstance(value.get("path"), str):
+            yield value["path"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _paths_in(item)
+
+
+def _records_below(root: Path) -> "dict[str, list[Any]]":
+    found: dict[str, list[Any]] = {}
+    for path in (root / MANIFESTS).rglob("*.json"):
+        found |= _records_of(path)
+    return found
+
+
+def _records_of(manifest: Path) -> "dict[str, list[Any]]":
+    """Size, time and sha256 by name (``pipelines/storage/manifests.py``); none when damaged."""
+    try:
+        plain = json.loads(manifest.read_text("utf-8"))["files"]
+        return {str(name): [*record] for name, record in plain.items() if len(record) == 3}
+    except (OSError, ValueError, TypeError, LookupError, AttributeError):
+        return {}
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()

@@ -1,0 +1,277 @@
+"""A store in a bucket: what travels, in which order, and what another machine finds."""
+
+from pathlib import Path
+
+import bucket
+import polars as pl
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+
+from dance_models.errors import InputError
+from dance_models.tables import file_digest, write_table, write_text
+from pipelines.storage import manifests
+from pipelines.storage.backup import back_up
+from pipelines.storage.bucket import Bucket, Stored, _error
+from pipelines.storage.remote import Remote
+from pipelines.storage.store import Store
+
+FILES = ("numbers", "audit")
+
+
+class Machines:
+    """Machines that use one store: each has scratch of its own."""
+
+    def __init__(self, url: str, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.url, self.folder, self.patch = url, folder, patch
+
+    def store(self, name: str) -> Store:
+        """The store as a command on that machine opens it."""
+        self.patch.setenv("DANCE_SCRATCH", str(self.folder / name))
+        return Store(root=self.url).settled()
+
+    def objects(self) -> set[str]:
+        return set(Bucket.of(self.url).listed())
+
+
+@pytest.fixture
+def machines(s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machines:
+    return Machines(bucket.new_url(), tmp_path, monkeypatch)
+
+
+def _remote(store: Store) -> Remote:
+    assert store.remote is not None
+    return store.remote
+
+
+def _make(store: Store, content: int, frame: bytes = b"jpeg") -> list[Path]:
+    """What a stage does: two tables and a frame, and then the manifest."""
+    for name in FILES:
+        write_table(pl.DataFrame({"x": [content]}), store.table(name))
+    image = store.frames("a") / "0.jpg"
+    image.parent.mkdir(parents=True, exist_ok=True)
+    image.write_bytes(frame)
+    files = [*map(store.table, FILES), image]
+    manifests.write_manifest(store, "numbers", None, manifests.manifest_of(store, files))
+    return files
+
+
+def _commit(store: Store, content: int) -> None:
+    _remote(store).commit(_make(store, content), store.manifest("numbers"))
+
+
+def _is_whole(store: Store) -> bool:
+    """Whether there is no manifest, or all its files with its content."""
+    manifest = manifests.read_manifest(store, "numbers", None)
+    tables = {n: r for n, r in (manifest or {}).items() if not n.startswith("frames/")}
+    return not manifests.damages(store, tables, tables.keys())
+
+
+def test_another_machine_finds_the_files_with_their_times(machines: Machines) -> None:
+    first = machines.store("a")
+    _commit(first, 1)
+    assert first.path.stat().st_mode & 0o077 == 0
+    second = machines.store("b")
+    assert second.path != first.path
+    manifest = manifests.read_manifest(second, "numbers", None)
+    assert manifest == manifests.read_manifest(first, "numbers", None)
+    for name in FILES:
+        assert file_digest(second.table(name)) == file_digest(first.table(name))
+        record = (manifest or {})[f"tables/{name}.parquet"]
+        assert second.table(name).stat().st_mtime_ns == record.mtime_ns
+    assert manifest is not None
+    assert not manifests.damages(second, manifests.without_distant(second, manifest))
+    assert [d.path for d in manifests.damages(second, manifest)] == ["frames/a/0.jpg"]
+
+
+def test_nothing_is_sent_or_fetched_twice(machines: Machines) -> None:
+    first = machines.store("a")
+    _commit(first, 1)
+    remote = _remote(first)
+    before = remote.traffic()
+    assert (before.sent, before.fetched) == (3, 0)
+    _commit(first, 1)  # written again, with the same content, but for the times in the manifest
+    remote.publish()
+    assert remote.traffic().since(before).sent == 2  # the manifest, and where scratch lies
+    second = machines.store("b")
+    _remote(second).publish()
+    machines.store("b")
+    assert _remote(second).traffic().fetched == 4
+    sent = _remote(second).traffic().sent  # where its own scratch lies
+    _remote(second).publish()
+    assert _remote(second).traffic().sent == sent
+
+
+def test_an_object_is_remembered_without_a_fetch_when_the_note_of_it_was_lost(
+    machines: Machines,
+) -> None:
+    first = machines.store("a")
+    _commit(first, 1)
+    (first.path / ".remote.known").unlink()
+    assert _remote(machines.store("a")).traffic() == (0, 0, 0, 0)
+    assert not _remote(first).missing()
+
+
+@pytest.mark.parametrize("fails_at", [0, 1, 2])
+@pytest.mark.parametrize("earlier", [False, True])
+def test_who_sees_a_manifest_finds_its_files_after_a_kill_between_any_two_puts(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch, fails_at: int, earlier: bool
+) -> None:
+    first = machines.store("a")
+    if earlier:
+        _commit(first, 1)
+    puts, put = iter(range(100)), Bucket.put
+
+    def failing(self: Bucket, name: str, *rest: object) -> tuple[Stored, str]:
+        if next(puts) == fails_at:
+            raise KeyboardInterrupt
+        return put(self, name, *rest)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Bucket, "put", failing)
+        patch.setattr("pipelines.storage.bucket.AT_ONCE", 1)
+        with pytest.raises(KeyboardInterrupt):
+            _commit(first, 2)
+    other = machines.store("b")
+    assert not other.manifest("numbers").is_file()
+    assert _is_whole(other)
+    again = machines.store("a")  # the next command on the first machine
+    assert pl.read_parquet(again.table("numbers"))["x"].to_list() == [2]
+    _remote(again).publish()
+    assert not _remote(again).missing()
+    other = machines.store("b")
+    assert _is_whole(other)
+    assert pl.read_parquet(other.table("numbers"))["x"].to_list() == [2]
+
+
+def test_what_is_half_made_waits(machines: Machines) -> None:
+    store = machines.store("a")
+    _commit(store, 1)
+    write_table(pl.DataFrame({"x": [2]}), store.table("numbers"))  # its manifest comes later
+    write_text(store.model("mkff_st_gcn") / "0a" / "last.pt", "in progress")
+    write_text(store.mlflow / "artifacts" / "0" / "card.md", "logged")
+    _remote(store).publish()
+    assert machines.objects() == {
+        "manifests/numbers.json",
+        "mlflow/artifacts/0/card.md",
+        *(f"tables/{name}.parquet" for name in FILES),
+        *({".place.json"} & machines.objects()),
+    }
+    other = machines.store("b")
+    assert _is_whole(other)
+    assert pl.read_parquet(other.table("numbers"))["x"].to_list() == [1]
+
+
+def test_checkpoints_travel_when_the_training_is_the_current_one(machines: Machines) -> None:
+    store = machines.store("a")
+    folder = store.model("stga_net") / "0a"
+    write_text(folder / "best.pt", "weights")
+    current = '{"best": {"path": "models/stga_net/0a/best.pt"}, "last": {"path": "x"}}'
+    write_text(store.output("stga_net"), current)
+    _remote(store).publish()
+    assert (machines.store("b").model("stga_net") / "0a" / "best.pt").read_text() == "weights"
+
+
+def test_a_registry_is_replaced_only_as_it_was_read(machines: Machines) -> None:
+    first, second = machines.store("a"), machines.store("b")
+    for store, clips in ((first, ["a"]), (second, ["b"])):
+        write_table(pl.DataFrame({"clip": clips}), store.table("raw_clips"))
+    _remote(first).commit([first.table("raw_clips")])
+    with pytest.raises(InputError, match=r"raw_clips\.parquet: another machine wrote this"):
+        _remote(second).commit([second.table("raw_clips")])
+    second = machines.store("b")  # the command again: it reads what the other one registered
+    assert pl.read_parquet(second.table("raw_clips"))["clip"].to_list() == ["a"]
+    write_table(pl.DataFrame({"clip": ["a", "b"]}), second.table("raw_clips"))
+    _remote(second).commit([second.table("raw_clips")])
+    assert pl.read_parquet(machines.store("a").table("raw_clips")).height == 2
+
+
+def test_a_lost_and_an_altered_object_are_found_and_repaired(machines: Machines) -> None:
+    store = machines.store("a")
+    _commit(store, 1)
+    Bucket.of(machines.url).delete(["tables/audit.parquet"])
+    store = machines.store("a")
+    assert _remote(store).missing() == ["tables/audit.parquet"]
+    _remote(store).publish()
+    assert not _remote(machines.store("a")).missing()
+    altered = machines.folder / "altered"
+    altered.write_bytes(b"x" * store.table("audit").stat().st_size)
+    Bucket.of(machines.url).put("tables/audit.parquet", altered)
+    assert not _is_whole(machines.store("a"))  # what verify and the next run see
+
+
+def test_what_was_deleted_here_is_deleted_there(machines: Machines) -> None:
+    store = machines.store("a")
+    kept = store.path / "versions" / "numbers" / "0.parquet"
+    write_text(kept, "old")
+    _commit(store, 1)
+    _remote(store).publish()
+    kept.unlink()
+    _remote(store).removed([kept, store.table("numbers")])  # the table is still there
+    assert "versions/numbers/0.parquet" not in machines.objects()
+    assert "tables/numbers.parquet" in machines.objects()
+
+
+def test_machines_that_share_databases_need_one_path(machines: Machines) -> None:
+    store = machines.store("a")
+    databases = '{"dagster": "postgresql://a@h/d", "mlflow": "postgresql://a@h/m"}'
+    write_text(store.path / "databases.json", databases)
+    write_text(store.path / ".place.json", f'{{"path": "{store.path}"}}')
+    _remote(store).publish()
+    with pytest.raises(InputError, match="DANCE_SCRATCH"):
+        machines.store("b")
+
+
+def test_objects_that_belong_to_no_store_are_left_alone(machines: Machines) -> None:
+    store = machines.store("a")
+    note = machines.folder / "x"
+    note.write_text("x")
+    for name in ("notes.txt", "tables/../../escaped", "frames/a/0.jpg"):
+        Bucket.of(machines.url).put(name, note)
+    machines.store("a")
+    assert not list(store.path.rglob("escaped"))
+    assert not (store.path / "notes.txt").exists()
+    assert not (store.path / "frames").exists()
+
+
+def test_a_backup_is_no_scratch(machines: Machines, tmp_path: Path) -> None:
+    store = machines.store("a").initialise()
+    _commit(store, 1)
+    back_up(store, tmp_path / "copy")
+    copy = Store(root=str(tmp_path / "copy"))
+    assert copy.remote is None
+    assert file_digest(copy.table("numbers")) == file_digest(store.table("numbers"))
+
+
+# --- errors -----------------------------------------------------------------------------------
+
+
+def _refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": code}}, "PutObject")
+
+
+def test_a_bucket_that_is_not_there_is_one_line(s3: str) -> None:
+    with pytest.raises(InputError, match=r"s3://none-such/a/: there is no bucket 'none-such'"):
+        Bucket.of("s3://none-such/a").listed()
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (EndpointConnectionError(endpoint_url="http://h"), "cannot be reached.*AWS_ENDPOINT_URL"),
+        (NoCredentialsError(), "who you are.*AWS_ACCESS_KEY_ID"),
+        (PermissionError("Access Denied"), "refuses access.*rights"),
+        (OSError(_refused("XMinioStorageFull")), "is full.*dance clean"),
+        (_refused("QuotaExceeded"), "is full"),
+        (OSError("MalformedXML"), "says: MalformedXML"),
+    ],
+)
+def test_an_error_of_the_server_says_where_and_what_to_do(error: Exception, told: str) -> None:
+    with pytest.raises(InputError, match=f"s3://b/a/t: .*{told}"):
+        raise _error(error, "s3://b/a/t", "b")
+
+
+@pytest.mark.parametrize("url", ["s3://key:secret@b/a", "s3://b/../a", "s3://b/a?x=1", "s3://b/"])
+def test_a_bad_address_is_refused_and_no_secret_shown(url: str) -> None:
+    with pytest.raises(InputError) as refused:
+        Bucket.of(url)
+    assert ":secret" not in str(refused.value)
