@@ -13,7 +13,7 @@ CLIP_ASSETS = "clip_probe,pose_annotations,sampled_frames,pose_tracks"
 DATA_ASSETS = "pose_dataset,split_manifest,augmented_train,train_split,val_split,test_split"
 
 
-def dance(store: Path, *arguments: str) -> tuple[int, str]:
+def dance(store: Path | str, *arguments: str) -> tuple[int, str]:
     """Run a command; exit code and output."""
     result = CliRunner().invoke(make_app(), [arguments[0], "--store", str(store), *arguments[1:]])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
@@ -27,7 +27,7 @@ def dance_without_store(*arguments: str | Path) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def run(store: Path, corpus: Corpus, *more: str) -> tuple[int, str]:
+def run(store: Path | str, corpus: Corpus, *more: str) -> tuple[int, str]:
     """``dance run`` on a corpus with its precomputed tracks."""
     return dance(
         store, "run", "--clips", str(corpus.clips), "--annotations", str(corpus.annotations),

@@ -1,5 +1,6 @@
 """A store in a bucket: what travels, in which order, and what another machine finds."""
 
+import os
 from pathlib import Path
 
 import bucket
@@ -159,6 +160,16 @@ def test_what_is_half_made_waits(machines: Machines) -> None:
     other = machines.store("b")
     assert _is_whole(other)
     assert pl.read_parquet(other.table("numbers"))["x"].to_list() == [1]
+
+
+def test_a_file_that_was_written_again_with_its_content_holds_nothing_back(
+    machines: Machines,
+) -> None:
+    store = machines.store("a")
+    _make(store, 1)
+    os.utime(store.table("audit"))
+    _remote(store).publish()
+    assert not _remote(store).missing()
 
 
 def test_checkpoints_travel_when_the_training_is_the_current_one(machines: Machines) -> None:
