@@ -235,17 +235,26 @@ class Stage:
         clip: str | None = None,
         last: Last | None = None,
     ) -> bool:
-        """Whether running the stage now would give, and find, what is there already.
+        """Whether running the stage now would give, and find, what is there already."""
+        return self.fresh_findings(instance, store, profile, clip, last) is not None
+
+    def fresh_findings(
+        self,
+        instance: dg.DagsterInstance,
+        store: Store,
+        profile: Profile,
+        clip: str | None = None,
+        last: Last | None = None,
+    ) -> "list[Finding] | None":
+        """What the checks found on a stage that is fresh, None when it is stale.
 
         ``last`` looks up the last materialization where many were read at once.
         """
         made = last(self.name, clip) if last else last_materialization(instance, self.name, clip)
         digest = self.digest(self.context(store, profile, clip))
         if made is None or _recorded_inputs(made) != digest or self.damages(store, clip, made):
-            return False
-        return self.checks is None or (
-            self.checks.found(store, profile.quality, clip, digest) is not None
-        )
+            return None
+        return self.checks.found(store, profile.quality, clip, digest) if self.checks else []
 
     def findings(self, store: Store, profile: Profile, clip: str | None) -> "list[Finding]":
         """What the checks found on the stage as its inputs are today."""

@@ -63,12 +63,14 @@ def plan(
         upstream = {*stage.dependencies, *(other.name for other in stage.upstream())}
         if upstream & stopped:
             stopped.add(stage.name)
-        elif upstream & running or not is_fresh(stage, instance, store, profile, clip, last):
+        elif (
+            upstream & running
+            or (found := _found(stage, instance, store, profile, clip, last)) is None
+        ):
             running.add(stage.name)
             to_run.append(stage)
         else:
-            fresh = StageOutcome(stage.name, clip, "fresh")
-            checked = with_findings(fresh, stage, store, profile)
+            checked = _with_findings(StageOutcome(stage.name, clip, "fresh"), stage, found)
             outcomes += checked
             if any(outcome.stops(clip) for outcome in checked):
                 stopped.add(stage.name)
@@ -90,10 +92,22 @@ def is_fresh(
     last: Last | None = None,
 ) -> bool:
     """Whether a stage is up to date; False when something upstream is missing."""
+    return _found(stage, instance, store, profile, clip, last) is not None
+
+
+def _found(
+    stage: Stage,
+    instance: dg.DagsterInstance,
+    store: Store,
+    profile: Profile,
+    clip: str | None,
+    last: Last | None,
+) -> "list[Finding] | None":
+    """What the checks found on a stage that is up to date, None when it is not."""
     try:
-        return stage.is_fresh(instance, store, profile, clip, last)
+        return stage.fresh_findings(instance, store, profile, clip, last)
     except InputError:
-        return False
+        return None
 
 
 def outcomes_of_run(
@@ -176,12 +190,18 @@ def with_findings(
 
     This applies to fresh stages too: an error that stopped a run stops the next one as well.
     """
-    from dance_models.quality.findings import errors, lines
-
     try:
         findings = stage.findings(store, profile, outcome.clip)
     except InputError:  # the stage failed because something upstream is missing
         return [outcome]
+    return _with_findings(outcome, stage, findings)
+
+
+def _with_findings(
+    outcome: StageOutcome, stage: Stage, findings: "list[Finding]"
+) -> list[StageOutcome]:
+    from dance_models.quality.findings import errors, lines
+
     outcome = replace(outcome, findings=tuple(findings))
     stopping = stage.checks.stopping(findings) if stage.checks else []
     if stopping:

@@ -13,6 +13,7 @@ import logging
 import re
 import sqlite3
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlparse
@@ -212,6 +213,13 @@ def read_registry(path: Path) -> pl.DataFrame:
 
     It is not made again by itself: it holds what only the user can say.
     """
+    stat = path.stat()
+    return _read_registry(path, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
+
+
+@lru_cache(maxsize=len(TABLES))
+def _read_registry(path: Path, written: tuple[int, int, int]) -> pl.DataFrame:
+    """As it was ``written``: every stage of every clip looks up its row."""
     try:
         return read_table(path)
     except DamagedFileError as error:

@@ -237,7 +237,7 @@ class Remote:
             if [stat.st_size, stat.st_mtime_ns] == record[:2]:
                 return True
             # Written again with the same content, as the report on annotations is.
-            return stat.st_size == record[0] and file_digest(path) == record[2]
+            return bool(stat.st_size == record[0] and file_digest(path) == record[2])
         except OSError:
             return name.startswith("frames/")  # they are not fetched
 
