@@ -8,7 +8,7 @@ export ASSETS_STORE := $(STORE)
 # setuptools warns of folders called like packages at every editable installation.
 PIP := PYTHONWARNINGS="ignore:Editable installation" $(BIN)/python -m pip install --quiet
 
-.PHONY: install demo test faults month fuzz e2e lint docs ui bench graphs clean-venv
+.PHONY: install demo test cluster-test faults month fuzz e2e lint docs ui bench graphs clean-venv
 
 install: $(STAMP)
 
@@ -25,7 +25,11 @@ demo: install
 
 # Two processes with a thread each: most tests wait for a process to start or a database.
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not e2e" --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not e2e and not cluster" --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
+
+# The whole graph with PostgreSQL and a bucket on this machine: some minutes.
+cluster-test: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster $(PYTEST_ARGS)
 
 # Every fault twenty times at random moments; FAULTS_ARGS="--times 1" for a look. Takes hours.
 faults: install

@@ -179,7 +179,7 @@ def test_a_killed_training_resumes_where_it_stopped(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("victim", ["SIGTERM", "SIGHUP", "SIGKILL"])
+@pytest.mark.parametrize("victim", ["SIGTERM", "SIGKILL"])
 def test_a_signal_to_the_command_alone_in_a_training_ends_everything(
     tmp_path: Path, make_corpus: MakeCorpus, victim: str
 ) -> None:

@@ -12,7 +12,8 @@ from tiny_corpus import MakeCorpus
 from pipelines.storage.remote import scratch_of
 from pipelines.storage.store import Store
 
-pytestmark = [pytest.mark.slow, on_server]
+# In a process of their own: the steps' fork server keeps the environment that it started with.
+pytestmark = [pytest.mark.cluster, on_server]
 
 
 def test_a_store_is_whole_on_a_machine_that_has_its_address_alone(
