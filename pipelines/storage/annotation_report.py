@@ -6,6 +6,7 @@ shows it as the asset ``annotation_report``.
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,8 +67,16 @@ def _height(path: Path) -> int:
 
 
 def write_report(store: Store, report: pl.DataFrame) -> None:
-    """Write the table of the asset ``annotation_report``."""
-    write_table(report, store.table("annotation_report"), {})
+    """Write the table of the asset ``annotation_report``.
+
+    One that is the same stays as it is: every run comes here, and a new time would have it hashed
+    again, and sent to the bucket of a store again.
+    """
+    path = store.table("annotation_report")
+    with suppress(DamagedFileError):
+        if path.is_file() and read_table(path).equals(report):
+            return
+    write_table(report, path, {})
 
 
 def _unread_files(store: Store) -> Iterator[dict[str, Any]]:

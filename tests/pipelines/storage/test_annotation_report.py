@@ -16,6 +16,7 @@ from pipelines.storage.annotation_report import (
     lost_anything,
     report_lines,
     report_sum,
+    write_report,
 )
 from pipelines.storage.annotations import register_annotations, registered_annotations
 from pipelines.storage.clips import register_clips, registered_clips
@@ -247,3 +248,20 @@ def test_what_the_folder_of_clips_has_in_vain_is_in_the_report(
     (clips / "clips.csv").write_text("clip,take\nsalsa_01,t\n")
     register_clips(store, instance, [clips])
     assert "clips.csv" not in {Path(file).name for file in annotation_report(store)["file"]}
+
+
+def test_a_report_that_is_the_same_is_not_written_again(
+    store: Store, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    write_report(store, annotation_report(store))
+    path = store.table("annotation_report")
+    os.utime(path, ns=(1, 1))
+    write_report(store, annotation_report(store))
+    assert path.stat().st_mtime_ns == 1
+    coco_file(tmp_path / "labels" / "a.json", {"nobody_01": [0, 1]})
+    register_annotations(store, instance, [tmp_path / "labels"])
+    write_report(store, annotation_report(store))
+    assert path.stat().st_mtime_ns != 1
+    path.write_bytes(b"")
+    write_report(store, annotation_report(store))
+    assert pl.read_parquet(path).height == 1
