@@ -214,7 +214,11 @@ def test_people_who_are_never_followed_take_linear_time() -> None:
     assert len(main_person(people)) == 1
 
 
-@pytest.mark.parametrize("text", ['{"name":' * 500, "[" * 9000, '{"a": 1, "a": 2}', "[]", "7"])
+@pytest.mark.parametrize(
+    "text",
+    ['{"name":' * 500, "[" * 9000, '{"a": 1, "a": 2}', "[]", "7"],
+    ids=("deep objects", "deep lists", "a key twice", "list", "number"),
+)
 def test_a_description_of_any_depth_is_an_input_error(text: str, tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text(text)
     with pytest.raises(InputError):

@@ -54,6 +54,7 @@ def _import(tmp_path: Path, document: Any) -> AnnotationImport:
         ("[" * 100_000, "nested too deeply|is not JSON"),
         ('{"images": 3, "annotations": [], "categories": []}', "does not hold what"),
     ],
+    ids=("not JSON", "empty", "no format", "deep", "numbers for lists"),
 )
 def test_files_that_are_not_annotations(tmp_path: Path, text: str, reason: str) -> None:
     path = _write(tmp_path / "a.json", text)

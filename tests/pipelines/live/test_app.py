@@ -105,6 +105,7 @@ def test_nobody_is_no_pose(client: TestClient, live: Live) -> None:
         (bytes(LARGEST_FRAME + 1), "too large or empty"),
         (message(picture=encode_jpeg(np.zeros((8, 8, 3), np.uint8))), "8x8"),
     ],
+    ids=("no picture", "cut off", "no time", "short", "too large", "small"),
 )
 def test_a_bad_frame_is_said_and_the_next_one_is_used(
     client: TestClient, bad: bytes, words: str
