@@ -188,7 +188,9 @@ def _replaced_mlflow_runs(store: "Store") -> list[str]:
     }
     registered = {str(v.run_id) for v in tracker.client.search_model_versions()}
     runs = tracker.client.search_runs([experiment.experiment_id])
-    return [r.info.run_id for r in runs if r.info.run_id not in (used - replaced) | registered]
+    unused = {r.info.run_id for r in runs} - (used - replaced) - registered
+    # Of a store in a bucket other machines have notes too, of trainings that are not finished.
+    return sorted(unused if store.remote is None else unused & replaced)
 
 
 def find_garbage(store: "Store") -> Garbage:

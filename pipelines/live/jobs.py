@@ -146,7 +146,14 @@ class Jobs:
             raise InputError("enough jobs are waiting", hint="Wait for one, or cancel one")
         token = secrets.token_urlsafe(12)
         folder = self._folder / token
-        folder.mkdir()
+        try:
+            folder.mkdir()
+        except OSError as error:
+            raise InputError(
+                f"the videos cannot be kept: {error.strerror}",
+                file=folder,
+                hint="Free space on the disk of temporary files",
+            ) from error
         names = tuple(_shown(name) for name, _ in files)
         job = Job(token, kind, names, person, owner, int(asked.get("key", 0)), folder)
         job.awaited = set(range(len(names)))
@@ -162,7 +169,8 @@ class Jobs:
             await asyncio.to_thread(self.check, job.video(part))
         except InputError as error:
             wrong = InputError(error.advice, file=job.names[part])
-            self._end(job, "failed", str(wrong))
+            if job.state == "uploading":  # cancelled meanwhile, its video is gone
+                self._end(job, "failed", str(wrong))
             raise wrong from error
         job.received += 1
         if job.state == "uploading" and job.received == len(job.names):
@@ -296,11 +304,15 @@ class Jobs:
                 job.video(part).unlink()
         else:
             shutil.rmtree(job.folder, ignore_errors=True)
-        ended = [other for other in self._jobs.values() if other.state not in OPEN]
+        self._forget([other for other in self._jobs.values() if other.state == "done"])
+        self._forget([other for other in self._jobs.values() if other.state not in (*OPEN, "done")])
+        self._changed()
+
+    def _forget(self, ended: Sequence[Job]) -> None:
+        """All but the newest. Results are counted apart: jobs without any do not push them out."""
         for old in ended[: -self.limits.most_kept]:
             del self._jobs[old.id]
             shutil.rmtree(old.folder, ignore_errors=True)
-        self._changed()
 
     def _changed(self) -> None:
         for page in self.pages:

@@ -20,6 +20,7 @@ from dance_models.errors import InputError
 from dance_models.tables import file_digest, write_text
 from pipelines.storage.databases import connect
 from pipelines.storage.dumps import README, dump
+from pipelines.storage.place import note_foreign_databases
 from pipelines.storage.registration import registration_lock
 from pipelines.storage.remote import LOCAL
 from pipelines.storage.store import Store
@@ -74,6 +75,7 @@ def restore(backup: Path, store: Store) -> int:
             shutil.copy2(source, target)
             if file_digest(target) != sha256:
                 raise InputError("a file of the backup is damaged", file=source)
+        note_foreign_databases(part)
     return len(contents)
 
 

@@ -13,6 +13,7 @@ import logging
 import re
 import sqlite3
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -21,12 +22,13 @@ from urllib.parse import unquote, urlparse
 import polars as pl
 
 from dance_models.errors import DamagedFileError, InputError
-from dance_models.tables import read_table, write_table, write_text
+from dance_models.tables import read_note, read_table, write_table, write_text
 from pipelines.storage.creation import MLFLOW_LOST, check_database
 from pipelines.storage.databases import NOTE, connection_to, mlflow_address, noted, tables_of
 from pipelines.storage.locks import file_lock
 
 PLACE: Final = ".place.json"
+_FOREIGN: Final = "restored with"  # in it: databases of the original
 LOCK: Final = ".creation.lock"  # of first creation and of mending
 EXPERIMENT: Final = "dance-pose"
 # Tables of registered files below ``tables/``, whose text columns hold absolute paths.
@@ -114,12 +116,30 @@ def settle(root: Path) -> str | None:
         ) from error
 
 
+def note_foreign_databases(root: Path) -> None:
+    """Note in a restored store that its databases on PostgreSQL are those of its original.
+
+    At another path, where the original may not be seen, it would else rewrite their addresses.
+    """
+    if (root / NOTE).is_file() and (root / PLACE).is_file():
+        plain = {**read_note(root / PLACE), _FOREIGN: read_note(root / NOTE)}
+        write_text(root / PLACE, json.dumps(plain) + "\n")
+
+
+def _foreign(root: Path) -> object:
+    """The databases that a restored store must not use; None when it was not restored."""
+    try:
+        return read_note(root / PLACE).get(_FOREIGN)
+    except DamagedFileError:
+        return None
+
+
 def _refuse_shared(root: Path, old: Path) -> None:
     """Raise InputError when the databases on PostgreSQL are those of the store at ``old``."""
     databases = noted(root)
     if databases is None:
         return
-    copy = old.is_dir() and noted(old) == databases
+    copy = (old.is_dir() and noted(old) == databases) or _foreign(root) == asdict(databases)
     if copy or not (root / PLACE).is_file():  # else it was moved
         what = "this is a copy of" if copy else "they belong to"
         raise InputError(

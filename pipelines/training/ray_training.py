@@ -106,16 +106,24 @@ def _failure(
 ) -> Exception | None:
     """Run the task to its end; None when the training succeeded.
 
-    Ray starts it again once when its worker or node dies: it goes on from its last epoch.
+    It is started again once when its worker or node dies, and goes on from its last epoch. Ray
+    itself would start one that is killed for memory again without end.
     """
     ray, folder = cluster.ray, Path(job["folder"])
     gpus = 1 if wants_gpu(job, cluster) else 0
-    task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=1)(train_here)
+    task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(train_here)
+    died = (
+        ray.exceptions.WorkerCrashedError,
+        ray.exceptions.NodeDiedError,
+        ray.exceptions.OutOfMemoryError,
+    )
     running = task.remote(ticket, environment, str(log))
     try:
-        while not ray.wait([running], timeout=1)[0]:
-            continue
-        code = ray.get(running)
+        try:
+            code = _ended(ray, running)
+        except died:
+            running = task.remote(ticket, environment, str(log))
+            code = _ended(ray, running)
     except ray.exceptions.RayTaskError as error:
         cause = getattr(error, "cause", None)
         return cause if isinstance(cause, InputError) else error
@@ -136,6 +144,14 @@ def _failure(
         return None
     ended = dg.DagsterError(f"The training ended with code {code}")
     return error_of(folder, ended)
+
+
+def _ended(ray: Any, running: Any) -> int:
+    """The exit code of a task, when it has ended; raises what ended it."""
+    while not ray.wait([running], timeout=1)[0]:
+        continue
+    code: int = ray.get(running)
+    return code
 
 
 def wants_gpu(job: Mapping[str, Any], cluster: Cluster) -> bool:

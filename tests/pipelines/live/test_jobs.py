@@ -273,6 +273,37 @@ def test_only_the_newest_results_are_kept(serve: Any) -> None:
     assert served.client.get(f"/result/{ids[1]}/video.html").status_code == 200
 
 
+def test_jobs_without_results_push_none_out(serve: Any) -> None:
+    served = serve(DONE, most_kept=1)
+    with served.client.websocket_connect(f"{WS}/jobs") as socket:
+        ask(socket, key=1)
+        first = until(socket, "uploading", 1)["id"]
+        served.send(first)
+        until(socket, "done", 1)
+        for key in (2, 3):
+            ask(socket, key=key)
+            socket.send_json({"cancel": until(socket, "uploading", key)["id"]})
+            until(socket, "cancelled", key)
+    assert served.client.get(f"/result/{first}/video.html").status_code == 200
+
+
+def test_a_full_disk_of_temporary_files_is_said(serve: Any, monkeypatch: Any) -> None:
+    served = serve(DONE)
+
+    def full(path: Path, *arguments: Any, **named: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with served.client.websocket_connect(f"{WS}/jobs") as socket:
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "mkdir", full)
+            ask(socket, key=1)
+            while "problem" not in (told := socket.receive_json()):
+                pass
+        assert "No space left on device" in told["problem"]
+        ask(socket, key=2)
+        until(socket, "uploading", 2)
+
+
 def test_another_site_cannot_upload(serve: Any) -> None:
     served = serve(DONE)
     with served.client.websocket_connect(f"{WS}/jobs") as socket:

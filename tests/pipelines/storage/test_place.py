@@ -22,6 +22,7 @@ from pipelines.storage.place import (
     known_as,
     mend,
     mover,
+    note_foreign_databases,
     remembered,
     settle,
 )
@@ -107,6 +108,23 @@ def test_a_copy_that_names_the_databases_of_its_original_is_refused(
     with pytest.raises(InputError, match="in use"):
         settle(new)
     assert texts(old) == before
+
+
+def test_a_restored_store_does_not_touch_the_databases_of_its_original(tmp_path: Path) -> None:
+    """Also where the folder of the original is not seen, as on another machine."""
+    new, others = tmp_path / "new", "postgresql://nobody@127.0.0.1:1/"
+    new.mkdir()
+    (new / PLACE).write_text(json.dumps({"path": str(tmp_path / "elsewhere")}))
+    for names in (("dagster", "mlflow"), ("dagster2", "mlflow2")):
+        note = {"dagster": others + names[0], "mlflow": others + names[1]}
+        (new / NOTE).write_text(json.dumps(note))
+        if names[0] == "dagster":
+            note_foreign_databases(new)
+            with pytest.raises(InputError, match=r"in use.*two databases of its own"):
+                settle(new)
+    assert remembered(new) == tmp_path / "elsewhere"
+    with pytest.raises(InputError, match="cannot be reached"):  # its own: now they are looked for
+        settle(new)
 
 
 def test_a_store_of_an_earlier_version_knows_its_place_by_mlflow(
