@@ -130,6 +130,12 @@ class Cluster:
         """Whether a node has one."""
         return bool(self.ray.cluster_resources().get("GPU"))
 
+    @property
+    def deaths(self) -> tuple[type[Exception], ...]:
+        """What Ray raises for a task whose worker or node died, or was killed for memory."""
+        errors = self.ray.exceptions
+        return errors.WorkerCrashedError, errors.NodeDiedError, errors.OutOfMemoryError
+
     @contextmanager
     def admitted(self, store: Store) -> Iterator[Ticket]:
         """A ticket for tasks on a store, valid within the block.

@@ -228,15 +228,10 @@ class Stage:
         return len(manifests.without_distant(store, manifest)) < len(manifest)
 
     def is_fresh(
-        self,
-        instance: dg.DagsterInstance,
-        store: Store,
-        profile: Profile,
-        clip: str | None = None,
-        last: Last | None = None,
+        self, instance: dg.DagsterInstance, store: Store, profile: Profile, clip: str | None = None
     ) -> bool:
         """Whether running the stage now would give, and find, what is there already."""
-        return self.fresh_findings(instance, store, profile, clip, last) is not None
+        return self.fresh_findings(instance, store, profile, clip) is not None
 
     def fresh_findings(
         self,

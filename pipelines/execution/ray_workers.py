@@ -50,12 +50,11 @@ class RayWorkers:
             raise
 
     def _outcomes(self, ref: Any) -> list[StageOutcome] | None:
-        errors = self.cluster.ray.exceptions
         try:
             made: list[StageOutcome] = self.cluster.ray.get(ref)
-        except errors.RayTaskError as error:
+        except self.cluster.ray.exceptions.RayTaskError as error:
             raise (getattr(error, "cause", None) or error) from None
-        except (errors.WorkerCrashedError, errors.NodeDiedError, errors.OutOfMemoryError):
+        except self.cluster.deaths:
             return None
         return made
 

@@ -17,13 +17,13 @@ from urllib.parse import urlsplit
 
 from dance_models.errors import InputError
 from dance_models.files import replacing
+from pipelines.storage.disk import AGAIN
 
 SCHEME: Final = "s3://"
 FORM: Final = "s3://BUCKET/FOLDER"
 AT_ONCE: Final = 8  # objects that travel at the same time
 IN_MEMORY: Final = 64 * 1024 * 1024  # bytes; a larger file is sent in parts
 CONNECT_S: Final = 10  # that a server has to take a connection
-AGAIN: Final = "then give the same command again: it continues from there"
 SECRETS: Final = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile of ~/.aws/credentials"
 FULL: Final = ("QuotaExceeded", "StorageFull", "StorageExceeded", "InsufficientStorage", "(507)")
 ANY: Final = "*"  # whatever an object was before

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from dance_models.errors import DamagedFileError, InputError
 from dance_models.tables import read_note, write_text
+from pipelines.storage.disk import AGAIN
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -30,7 +31,6 @@ MLFLOW_FILE: Final = "mlflow/mlflow.db"  # where the note names none
 VARIABLES: Final = {"dagster": "DANCE_DAGSTER_DATABASE", "mlflow": "DANCE_MLFLOW_DATABASE"}
 FORM: Final = "postgresql://USER@HOST:PORT/DATABASE"
 SECRETS: Final = "PGPASSWORD, or a file that PGPASSFILE names"
-AGAIN: Final = "then give the same command again: it continues from there"
 CREATION: Final = 0x64616E6365  # PostgreSQL's number of the lock of creation
 
 Address = str | Path  # of a database: of PostgreSQL, or the file of SQLite

@@ -17,9 +17,10 @@ from dance_models.errors import InputError
 # writes comes on top, and a stage that runs out of room for it is made again.
 RESERVE_MB: Final = 64
 FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+AGAIN: Final = "then give the same command again: it continues from there"  # ends a hint
 HINT: Final = (
     "Free space on that disk (dance clean lists what nothing uses any more), or move the store; "
-    "then give the same command again: it continues from there"
+    f"{AGAIN}"
 )
 
 

@@ -21,19 +21,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from filelock import BaseFileLock
+
 from dance_models.errors import DamagedFileError, InputError
 from dance_models.files import is_part
 from dance_models.tables import file_digest, read_note, write_text
 from pipelines.storage.bucket import ANY, SCHEME, Bucket, Stored
 from pipelines.storage.databases import NOTE as DATABASES
 from pipelines.storage.locks import file_lock
+from pipelines.storage.place import PLACE
 
 SCRATCH_VARIABLE: Final = "DANCE_SCRATCH"
 NOTE: Final = ".remote.json"  # in scratch: the address
 KNOWN: Final = ".remote.known"  # in scratch: what is remembered of objects, in SQLite
 LOCK: Final = ".remote.lock"
 LOCAL: Final = (NOTE, KNOWN, f"{KNOWN}-journal")  # of a machine, and in no backup
-PLACE: Final = ".place.json"  # where scratch lies: registered files and MLflow name paths in it
 MANIFESTS: Final = "manifests/"
 MODELS: Final = "models/"
 FOLDERS: Final = (
@@ -150,7 +152,7 @@ class Remote:
             waiting = self.root / ".remote.part"
             shutil.rmtree(waiting, ignore_errors=True)  # of a process that was killed
             self.bucket.each(lambda n: self.bucket.get(n, waiting / n), manifests)
-            records = self._records() | _records_below(waiting)
+            records = _records_below(self.root) | _records_below(waiting)
             self.bucket.each(lambda n: self._fetch(n, there[n], records.get(n)), files)
             for name in manifests:
                 (self.root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -323,9 +325,6 @@ class Remote:
             found.update(file.rsplit("/", 1)[0] for file in checkpoints if "/" in file)
         return found
 
-    def _records(self) -> "dict[str, list[Any]]":
-        return _records_below(self.root)
-
     def _name(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
 
@@ -379,10 +378,8 @@ class Remote:
             yield notes
             notes.execute("COMMIT")
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        with file_lock(self.root / LOCK):
-            yield
+    def _alone(self) -> BaseFileLock:
+        return file_lock(self.root / LOCK)
 
 
 def is_url(root: str) -> bool:

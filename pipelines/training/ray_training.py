@@ -112,16 +112,11 @@ def _failure(
     ray, folder = cluster.ray, Path(job["folder"])
     gpus = 1 if wants_gpu(job, cluster) else 0
     task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(train_here)
-    died = (
-        ray.exceptions.WorkerCrashedError,
-        ray.exceptions.NodeDiedError,
-        ray.exceptions.OutOfMemoryError,
-    )
     running = task.remote(ticket, environment, str(log))
     try:
         try:
             code = _ended(ray, running)
-        except died:
+        except cluster.deaths:
             running = task.remote(ticket, environment, str(log))
             code = _ended(ray, running)
     except ray.exceptions.RayTaskError as error:

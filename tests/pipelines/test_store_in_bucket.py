@@ -16,14 +16,16 @@ from pipelines.storage.store import Store
 pytestmark = [pytest.mark.cluster, on_server]
 
 
+@pytest.fixture(autouse=True)
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DANCE_SCRATCH", str(tmp_path / "scratch"))
+
+
 def test_a_store_is_whole_on_a_machine_that_has_its_address_alone(
     s3: str,
     databases: str,
-    tmp_path: Path,
     make_corpus: MakeCorpus,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("DANCE_SCRATCH", str(tmp_path / "scratch"))
     corpus, url = make_corpus(6, 64), bucket.new_url()
     code, output = run(url, corpus)
     assert code == 0, output
@@ -53,12 +55,9 @@ def test_a_store_is_whole_on_a_machine_that_has_its_address_alone(
 
 def test_clean_deletes_objects_too(
     s3: str,
-    tmp_path: Path,
     make_corpus: MakeCorpus,
     databases: str,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("DANCE_SCRATCH", str(tmp_path / "scratch"))
     corpus, url = make_corpus(2, 50), bucket.new_url()
     assert run(url, corpus, "--only", "clip_probe")[0] == 0
     store = Store(root=url).settled()

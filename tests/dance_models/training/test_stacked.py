@@ -8,29 +8,13 @@ from typing import Any
 
 import pytest
 import torch
+from network_cases import NETWORKS, build, inputs
 
 from dance_models.checkpoint import load_checkpoint
-from dance_models.config import (
-    DmgnnConfig,
-    EqMotionConfig,
-    FrameMlpConfig,
-    HbrnnConfig,
-    MkffStGcnConfig,
-    PredictionNet,
-    RecognitionNet,
-    RefinerConfig,
-    SimlpeConfig,
-    SmoothNetConfig,
-    StgaNetConfig,
-    StGcnConfig,
-    TGcnConfig,
-    TrainingConfig,
-    TrajGcnConfig,
-)
+from dance_models.config import HbrnnConfig, MkffStGcnConfig, StgaNetConfig, TrainingConfig
 from dance_models.data.folds import fold_runs
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
-from dance_models.nets.build import build_forecaster, build_refiner
 from dance_models.nets.mkff_st_gcn import MkffStGcn
 from dance_models.training.loop import EpochRecord, Trainer
 from dance_models.training.prediction import prediction_training, train_prediction
@@ -209,28 +193,17 @@ def test_dropout_masks_and_statistics_are_each_networks_own() -> None:
 
 @pytest.mark.filterwarnings("error:There is a performance drop")
 @pytest.mark.parametrize(
-    "net",
+    "name",
     [
-        StGcnConfig(channels=8, blocks=1, dropout=0.0),
-        SmoothNetConfig(hidden=16, bottleneck=8, dropout=0.0),
-        FrameMlpConfig(hidden=16, dropout=0.0),
-        StgaNetConfig(channels=4, hidden=16, dropout=0.0, attention="additive"),
-        SimlpeConfig(blocks=2),
-        TGcnConfig(hidden=8),
-        TrajGcnConfig(hidden=8, blocks=1, dropout=0.0),
-        DmgnnConfig(dropout=0.0),
-        EqMotionConfig(channels=4, hidden=8, layers=1),
+        *("st_gcn", "smoothnet", "mlp", "stga_net, faithful", "simlpe"),
+        *("t_gcn", "traj_gcn", "dmgnn", "eqmotion"),
     ],
-    ids=lambda net: type(net).__name__,
 )
-def test_other_networks_go_together_too(net: RecognitionNet | PredictionNet) -> None:
-    torch.manual_seed(0)
-    models: list[torch.nn.Module]
-    if isinstance(net, RefinerConfig):
-        models, shape = [build_refiner(net) for _ in range(2)], (2, 3, 11, 126)
-    else:
-        models, shape = [build_forecaster(net) for _ in range(2)], (2, 3, 27, 14, 2)
-    batch = torch.randn(shape)
+def test_other_networks_go_together_too(name: str) -> None:
+    net = NETWORKS[name]
+    net = replace(net, dropout=0.0) if hasattr(net, "dropout") else net
+    models = [build(net, seed=seed) for seed in range(2)]
+    batch = inputs(net, 6).unflatten(0, (2, 3))
 
     def loss(model: torch.nn.Module, part: torch.Tensor) -> torch.Tensor:
         found: torch.Tensor = model(part).square().mean()

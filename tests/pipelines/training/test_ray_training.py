@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dance_models.errors import InputError
+from pipelines.cluster import Cluster
 from pipelines.training.ray_training import _failure
 
 
@@ -36,6 +37,9 @@ class Ray:
         self.started += 1
         return self.started
 
+    def cluster_resources(self) -> dict[str, float]:
+        return {"CPU": 1.0}
+
     def wait(self, running: list[int], timeout: float) -> tuple[list[int], list[int]]:
         return running, []
 
@@ -50,7 +54,7 @@ def test_a_training_whose_worker_dies_is_started_once_more(
     tmp_path: Path, deaths: int, started: int
 ) -> None:
     ray = Ray(deaths)
-    cluster: Any = SimpleNamespace(ray=ray, has_gpu=False)
+    cluster = Cluster(ray, "ray:auto")
     job = {"folder": str(tmp_path), "experiment": {"training": {"device": "auto"}}}
     failure = _failure(cluster, SimpleNamespace(), job, {}, tmp_path / "log")  # type: ignore[arg-type]
     assert (ray.started, ray.options["max_retries"]) == (started, 0)
