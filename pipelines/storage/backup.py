@@ -60,8 +60,15 @@ def back_up(store: Store, target: Path) -> int:
 def restore(backup: Path, store: Store) -> int:
     """Make a store from a backup and compare every file; how many files.
 
-    Raises InputError when the folder is no backup, is damaged, or when the store exists.
+    Raises InputError when the folder is no backup, is damaged, or when the store exists or lies
+    in a bucket.
     """
+    if store.remote is not None:
+        raise InputError(
+            "a backup cannot be restored into a bucket",
+            file=store.remote.bucket.url,
+            hint="Restore it into a folder of this machine (--store DIR), and use the store there",
+        )
     listed = backup / CONTENTS
     if not listed.is_file():
         raise InputError("this folder is no backup", file=backup, hint="See `dance backup`")

@@ -117,7 +117,7 @@ class Bucket:
             with self._told(name):
                 _client().call_s3("delete_object", Bucket=self.name, Key=self.prefix + name)
 
-    def each(self, work: Callable[[str], None], names: Iterable[str]) -> None:
+    def each(self, work: Callable[[str], object], names: Iterable[str]) -> None:
         """Do something for each name, several at a time. Raises the first error, after the rest."""
         with ThreadPoolExecutor(AT_ONCE) as threads:
             for done in [threads.submit(work, name) for name in names]:

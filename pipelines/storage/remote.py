@@ -16,7 +16,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -28,6 +28,7 @@ from dance_models.files import is_part
 from dance_models.tables import file_digest, read_note, write_text
 from pipelines.storage.bucket import ANY, SCHEME, Bucket, Stored
 from pipelines.storage.databases import NOTE as DATABASES
+from pipelines.storage.disk import AGAIN
 from pipelines.storage.locks import file_lock
 from pipelines.storage.place import PLACE
 
@@ -151,12 +152,15 @@ class Remote:
             files = [name for name in wanted if not name.startswith(MANIFESTS)]
             waiting = self.root / ".remote.part"
             shutil.rmtree(waiting, ignore_errors=True)  # of a process that was killed
-            self.bucket.each(lambda n: self.bucket.get(n, waiting / n), manifests)
+            self.bucket.each(lambda n: self._got(n, waiting / n), manifests)
             records = _records_below(self.root) | _records_below(waiting)
             self.bucket.each(lambda n: self._fetch(n, there[n], records.get(n)), files)
             for name in manifests:
+                manifest = waiting / name
+                if not manifest.is_file() or self._is_being_replaced(manifest, files):
+                    continue
                 (self.root / name).parent.mkdir(parents=True, exist_ok=True)
-                (waiting / name).replace(self.root / name)
+                manifest.replace(self.root / name)
                 self._note(name, there[name].etag, fetched=True)
             shutil.rmtree(waiting, ignore_errors=True)
             if wanted:
@@ -167,10 +171,26 @@ class Remote:
 
     def _fetch(self, name: str, stored: Stored, record: "list[Any] | None") -> None:
         path = self.root / name
-        self.bucket.get(name, path)
+        if not self._got(name, path):
+            return
         if record is not None and file_digest(path) == record[2]:
             os.utime(path, ns=(record[1], record[1]))
         self._note(name, stored.etag, fetched=True)
+
+    def _got(self, name: str, path: Path) -> bool:
+        """Fetch an object; False when another machine deleted it since the objects were listed."""
+        try:
+            self.bucket.get(name, path)
+        except InputError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return False
+            raise
+        return True
+
+    def _is_being_replaced(self, manifest: Path, fetched: Collection[str]) -> bool:
+        """Whether a file that the manifest names was to be fetched and is not there any more."""
+        names = _records_of(manifest).keys() & set(fetched)
+        return not all((self.root / name).is_file() for name in names)
 
     def _has(self, name: str, stored: Stored, kept: Kept | None) -> bool:
         """Whether the file is there, and the object not newer; another file of it is sent later."""
@@ -210,7 +230,9 @@ class Remote:
         names = [self._name(path) for path in files if path.is_file()]
         names = [name for name in dict.fromkeys(names) if self._travels(name)]
         last = [self._name(manifest)] if manifest is not None and manifest.is_file() else []
-        self._send(names, last, dict.fromkeys(names, last))
+        # Between the put of a registry and the note of its new ETag, nobody else may put it.
+        with self._alone() if set(names) & set(REGISTRIES) else nullcontext():
+            self._send(names, last, dict.fromkeys(names, last))
 
     def publish(self) -> None:
         """Send everything that differs from its object, but nothing that is half-made.
@@ -367,16 +389,25 @@ class Remote:
     @contextmanager
     def _notes(self) -> Iterator[sqlite3.Connection]:
         """The database of what is remembered, in one transaction; of any number of processes."""
-        with closing(sqlite3.connect(self.root / KNOWN, timeout=60, isolation_level=None)) as notes:
-            notes.execute("PRAGMA synchronous = OFF")  # losing it costs comparisons, no data
-            notes.execute("BEGIN IMMEDIATE")
-            if not notes.execute("SELECT 1 FROM sqlite_master").fetchone():
-                columns = "size INTEGER, mtime_ns INTEGER, md5 TEXT, etag TEXT"
-                notes.execute(f"CREATE TABLE known (name TEXT PRIMARY KEY, {columns})")
-                notes.execute(f"CREATE TABLE traffic ({', '.join(Traffic._fields)})")
-                notes.execute("INSERT INTO traffic VALUES (0, 0, 0, 0)")
-            yield notes
-            notes.execute("COMMIT")
+        path = self.root / KNOWN
+        try:
+            with closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as notes:
+                notes.execute("PRAGMA synchronous = OFF")  # losing it costs comparisons, no data
+                notes.execute("BEGIN IMMEDIATE")
+                if not notes.execute("SELECT 1 FROM sqlite_master").fetchone():
+                    columns = "size INTEGER, mtime_ns INTEGER, md5 TEXT, etag TEXT"
+                    notes.execute(f"CREATE TABLE known (name TEXT PRIMARY KEY, {columns})")
+                    notes.execute(f"CREATE TABLE traffic ({', '.join(Traffic._fields)})")
+                    notes.execute("INSERT INTO traffic VALUES (0, 0, 0, 0)")
+                yield notes
+                notes.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise  # a lock, a full disk: reported as of any database
+            hint = f"Delete it, {AGAIN}: objects and files are compared once more, no data is lost"
+            raise InputError(
+                f"what is remembered of the bucket is damaged: {error}", file=path, hint=hint
+            ) from error
 
     def _alone(self) -> BaseFileLock:
         return file_lock(self.root / LOCK)

@@ -7,13 +7,14 @@ import bucket
 import polars as pl
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from filelock import FileLock, Timeout
 
 from dance_models.errors import InputError
 from dance_models.tables import file_digest, write_table, write_text
 from pipelines.storage import manifests
-from pipelines.storage.backup import back_up
+from pipelines.storage.backup import back_up, restore
 from pipelines.storage.bucket import Bucket, Stored, _error
-from pipelines.storage.remote import Remote
+from pipelines.storage.remote import KNOWN, LOCK, Remote
 from pipelines.storage.store import Store
 
 FILES = ("numbers", "audit")
@@ -253,11 +254,77 @@ def test_a_backup_is_no_scratch(machines: Machines, tmp_path: Path) -> None:
     assert file_digest(copy.table("numbers")) == file_digest(store.table("numbers"))
 
 
+def test_a_backup_is_not_restored_into_a_bucket(machines: Machines, tmp_path: Path) -> None:
+    store = machines.store("a").initialise()
+    back_up(store, tmp_path / "copy")
+    with pytest.raises(InputError, match=r"s3://.*: a backup cannot be restored into a bucket"):
+        restore(tmp_path / "copy", machines.store("b"))
+
+
+@pytest.mark.parametrize("gone", ["tables/audit.parquet", "manifests/numbers.json"])
+def test_an_object_that_goes_while_the_store_is_fetched_is_left_out_with_its_manifest(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    _commit(machines.store("a"), 1)
+    listed = Bucket.listed
+
+    def then_gone(self: Bucket) -> dict[str, Stored]:
+        found = listed(self)
+        self.delete([gone])  # what another machine does that replaces the file
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Bucket, "listed", then_gone)
+        second = machines.store("b")
+    assert not (second.path / gone).exists()
+    assert not second.manifest("numbers").exists()
+    assert second.table("numbers").is_file()
+    assert set(_remote(second).known()) == {"tables/numbers.parquet", "tables/audit.parquet"} - {
+        gone
+    }
+
+
+def test_nobody_puts_a_registry_while_its_new_etag_is_not_noted(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = machines.store("a")
+    write_table(pl.DataFrame({"clip": ["a"]}), store.table("raw_clips"))
+    free: list[bool] = []
+    put = Bucket.put
+
+    def watched(self: Bucket, name: str, *rest: object) -> tuple[Stored, str]:
+        lock = FileLock(store.path / LOCK, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            free.append(False)
+        else:
+            free.append(True)
+            lock.release()
+        return put(self, name, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Bucket, "put", watched)
+    _remote(store).commit([store.table("raw_clips")])
+    _commit(store, 1)  # tables of a clip are sent side by side
+    assert free == [False, True, True, True]
+
+
 # --- errors -----------------------------------------------------------------------------------
 
 
 def _refused(code: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": code}}, "PutObject")
+
+
+def test_a_damaged_note_of_the_objects_says_which_file_to_delete(machines: Machines) -> None:
+    store = machines.store("a")
+    _commit(store, 1)
+    known = store.path / KNOWN
+    known.write_bytes(b"not a database" * 300)
+    with pytest.raises(InputError, match=r"\.remote\.known: .*damaged.*Delete it"):
+        machines.store("a")
+    known.unlink()
+    assert _remote(machines.store("a")).traffic() == (0, 0, 0, 0)
 
 
 def test_a_bucket_that_is_not_there_is_one_line(s3: str) -> None:
