@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from bucket import folder_and_bucket
 from postgres import both
 from registry_case import ASSET, Case, gate
 from typer.testing import CliRunner
@@ -74,6 +75,7 @@ def test_lineage_leads_from_the_alias_to_the_files_and_reports_changes(
     assert lineage(case, CHAMPION)[0] == 0  # without --check nothing is compared
 
 
+@folder_and_bucket
 def test_what_the_store_made_again_is_superseded_and_kept(case: Case) -> None:
     """A new data set and edited annotations: the champion's are kept, and nothing is red."""
     case.train("first")
@@ -95,6 +97,7 @@ def test_what_the_store_made_again_is_superseded_and_kept(case: Case) -> None:
     assert lineage(case, CHAMPION, "--check")[0] == 0
 
 
+@folder_and_bucket
 def test_promoting_by_hand_keeps_what_an_earlier_version_did_not(case: Case) -> None:
     case.train("first", profile="smoke")
     run_gate(case.store, "prediction", "stga_net", gate())
@@ -127,6 +130,7 @@ def test_what_neither_the_store_nor_its_kept_version_has_is_red(case: Case) -> N
     assert lineage(case, CHAMPION, "--check")[0] == 1
 
 
+@folder_and_bucket
 def test_clean_keeps_the_versions_of_registered_models_and_of_trainings(case: Case) -> None:
     case.train("first")
     run_gate(case.store, "prediction", "stga_net", gate())
@@ -139,7 +143,13 @@ def test_clean_keeps_the_versions_of_registered_models_and_of_trainings(case: Ca
     unused = unused_versions(case.store)
     assert len(unused) == 4  # the new data set and splits
     assert not champions & set(unused)
+    remote = case.store.remote
+    if remote is not None:
+        remote.publish()
     delete(case.store, Garbage(versions=unused))
+    if remote is not None:
+        versions = {name for name in remote.bucket.listed() if name.startswith("versions/")}
+        assert versions == {case.store.relative(path) for path in champions}
     assert unused_versions(case.store) == []
     assert all(path.is_file() for path in champions)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bucket import folder_and_bucket
 from postgres import both
 from registry_case import ASSET, Case, gate
 from typer.testing import CliRunner
@@ -42,6 +43,7 @@ def versions(case: Case) -> int:
     return len(case.tracker.client.search_model_versions(f"name='{NAME}'"))
 
 
+@folder_and_bucket
 def test_versions_are_promoted_refused_and_rolled_back(case: Case) -> None:
     """Promote the first and an equal one, refuse a worse one, then roll back."""
     first = case.train("first")
@@ -223,6 +225,17 @@ def test_a_version_can_wait_for_approval_by_a_person(case: Case) -> None:
     assert inputs(case, config) == after  # and then fresh
 
 
+@folder_and_bucket
+def test_clean_finds_runs_of_replaced_trainings(case: Case, tmp_path: Path) -> None:
+    """A run without a folder here is garbage too, unless another machine may train in it."""
+    replaced, current = case.train("first"), case.train("second", noise=1e-4)
+    elsewhere = case.tracker.open_run(tmp_path, ASSET, {})
+    (case.store.model(ASSET) / "first" / "result.json").write_text("{}")
+    unused = _replaced_mlflow_runs(case.store)
+    assert unused == sorted([replaced] if case.store.remote else [replaced, elsewhere])
+    assert current not in unused
+
+
 @both
 def test_dance_promote_takes_an_approved_challenger(case: Case) -> None:
     case.train("first")
@@ -307,6 +320,7 @@ def _evidence_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gating, "_evidence", evidence)
 
 
+@folder_and_bucket
 def test_an_interrupted_rollback_resumes(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("first", "second"):
         run_id = case.train(name)
