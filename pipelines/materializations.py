@@ -8,7 +8,7 @@ import dagster as dg
 
 # The newest materialization of an asset (of one clip's partition), None when there is none.
 Last = Callable[[str, str | None], dg.AssetMaterialization | None]
-_TOGETHER: Final = 100  # records of one query; each may hold a picture for the web UI
+_TOGETHER: Final = 100  # records of one query; those of earlier versions hold a picture
 _OURS: Final = "dance/"  # begins the names of what the skip rule reads
 
 

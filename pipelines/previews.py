@@ -1,37 +1,41 @@
-"""Previews for the web UI: pictures and tables as Dagster metadata, each under 150 kB."""
+"""Previews for the web UI: tables as Dagster metadata, and pictures as files that it links to."""
 
-import base64
+import hashlib
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
+from urllib.parse import quote
 
 import dagster as dg
 import numpy as np
 import polars as pl
 
-from dance_models.columns import type_name
-from dance_models.tables import Schema
+from dance_models.files import replacing
 from dance_models.text import markdown_text, printable
-
-# The event log stores metadata; beyond this the UI gets slow.
-PREVIEW_LIMIT: Final = 150_000
+from pipelines.storage.store import PREVIEWS, Store
 
 
-def picture(data: bytes, alt: str) -> dg.MarkdownMetadataValue:
-    """A PNG or JPEG as Markdown. Raises ValueError when it is larger than the limit."""
-    kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
-    text = f"![{markdown_text(alt)}](data:image/{kind};base64,{base64.b64encode(data).decode()})"
-    if len(text) > PREVIEW_LIMIT:
-        raise ValueError(f"the preview {alt!r} has {len(text)} bytes, more than {PREVIEW_LIMIT}")
-    return dg.MetadataValue.md(text)
+def picture(
+    store: Store, asset: str, name: str, data: bytes, alt: str, clip: str | None = None
+) -> dg.MarkdownMetadataValue:
+    """Keep a PNG or JPEG in the store in place of the one before it; a link to it as Markdown.
 
-
-def table_schema(schema: Schema) -> dg.TableSchema:
-    """Column names and types for the UI."""
-    return dg.TableSchema(
-        columns=[dg.TableColumn(name, type_name(dtype)) for name, dtype in schema.items()]
-    )
+    The event log keeps three copies of all metadata, so the picture itself is not in it. Its name
+    holds its digest: an older materialization shows no picture rather than a newer one.
+    """
+    kind = "png" if data.startswith(b"\x89PNG") else "jpg"
+    folder = store.previews / asset / name if clip else store.previews / asset
+    stem = clip or name
+    path = folder / f"{stem}.{hashlib.sha256(data).hexdigest()[:12]}.{kind}"
+    earlier = [p for p in folder.glob("*.*.*") if p.name.rsplit(".", 2)[0] == stem and p != path]
+    with replacing(path) as part:
+        part.write_bytes(data)
+    for one in earlier:
+        one.unlink(missing_ok=True)
+    link = quote(f"/{PREVIEWS}/{path.relative_to(store.previews).as_posix()}")
+    # A browser shows the text where there is no picture, as under another web server.
+    return dg.MetadataValue.md(f"![{markdown_text(alt)}]({link})")
 
 
 def records(frame: pl.DataFrame, limit: int = 40) -> dg.TableMetadataValue:
@@ -55,11 +59,10 @@ def records(frame: pl.DataFrame, limit: int = 40) -> dg.TableMetadataValue:
 
 
 def table_metadata(frame: pl.DataFrame, path: Path, *, partition: bool = False) -> dict[str, Any]:
-    """Row count, column schema and path of a table just written."""
+    """Row count and path of a table just written; its columns are metadata of the asset."""
     count = "dagster/partition_row_count" if partition else "dagster/row_count"
     return {
         count: frame.height,
-        "dagster/column_schema": table_schema(frame.schema),
         "path": dg.MetadataValue.path(str(path)),
     }
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from dance_models.render.overlay import draw_skeleton
 from dance_models.skeleton import DANCE_14, Skeleton
 
-# Base64 adds a third: 110,000 bytes become 147 kB, under the 150 kB that previews may take.
-MAX_BYTES: Final = 110_000
+# A page of the web UI shows several of them.
+MAX_BYTES: Final = 50_000
 _GAP: Final = 4  # pixels between the pictures
 _BACKGROUND: Final = 24  # grey level
 _QUALITIES: Final = (88, 80, 70, 60, 50)  # of the JPEG, tried in this order

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from dance_models.estimators.protocol import PoseEstimator
 
 GROUP = "ingestion"
+SHEET = "contact_sheet"  # of a clip's frames, in the web UI
 IDENTITY = ("clip", "style", "performer", "take", "sha256")
 
 RAW_CLIPS_DESCRIPTION = """Dance clips as they came.
@@ -230,7 +231,9 @@ def sampled_frames(context: StageContext[SamplingConfig]) -> Metadata:
 
         picks = [rows[i] for i in previews.spread(len(rows), 12)]
         images = [previews.read_image(store.path / row["image"]) for row in picks]
-        shown["contact_sheet"] = previews.picture(contact_sheet(images), f"frames of {clip}")
+        shown[SHEET] = previews.picture(
+            store, sampled_frames.name, SHEET, contact_sheet(images), f"frames of {clip}", clip
+        )
         shown["runs"] = ", ".join(f"{start}-{stop - 1}" for start, stop in plan)
         shown["backend"] = ", ".join(sorted({row["backend"] for row in rows}))
     return {**previews.table_metadata(table, path, partition=True), **shown}
@@ -367,4 +370,5 @@ def _skeleton_preview(
         [None if k is None else k.to_numpy() for k in keypoints],
         [None if s is None else s.to_numpy() for s in scores],
     )
-    return {"contact_sheet": previews.picture(sheet, f"skeletons on {clip}")}
+    alt = f"skeletons on {clip}"
+    return {SHEET: previews.picture(store, pose_tracks.name, SHEET, sheet, alt, clip)}

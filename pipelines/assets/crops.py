@@ -11,6 +11,7 @@ from pipelines import previews
 from pipelines.assets.conditions import WHEN_DATASET_CHANGED
 from pipelines.assets.dataset import GROUP, pose_dataset, split_manifest
 from pipelines.stage import Inputs, Metadata, Stage, StageContext
+from pipelines.storage.store import Store
 
 DESCRIPTION: Final = """One 128 x 96 crop a frame of every annotated clip, around the person.
 
@@ -58,11 +59,11 @@ def person_crops(context: StageContext[None]) -> Metadata:
         "pixels": dg.MetadataValue.path(str(store.crops)),
         "person_found": f"{table['found'].sum()} of {table.height} frames",
         "by_clip": previews.records(by_clip.sort("clip"), limit=100),
-        "contact_sheet": _preview(rows, Crops.open(store.crops)),
+        "contact_sheet": _preview(store, rows, Crops.open(store.crops)),
     }
 
 
-def _preview(rows: pl.DataFrame, crops: Any) -> dg.MarkdownMetadataValue:
+def _preview(store: Store, rows: pl.DataFrame, crops: Any) -> dg.MarkdownMetadataValue:
     """Crops of annotated frames over the whole corpus, with the keypoints to be learnt."""
     from dance_models.render.contact_sheet import contact_sheet
 
@@ -75,4 +76,5 @@ def _preview(rows: pl.DataFrame, crops: Any) -> dg.MarkdownMetadataValue:
     sheet = contact_sheet(
         list(crops.pixels(picked)), list(points), labels=shown["clip"].to_list(), columns=8
     )
-    return previews.picture(sheet, "person crops with their keypoints")
+    alt = "person crops with their keypoints"
+    return previews.picture(store, person_crops.name, "contact_sheet", sheet, alt)

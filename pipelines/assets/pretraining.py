@@ -192,7 +192,10 @@ def _shown(
     }
     if not runs:
         return {**shown, "skipped": dg.MetadataValue.md(NONE)}
-    return {**shown, "skeletons": previews.picture(skeleton_sheet(runs), "motion")}
+    sheet = previews.picture(
+        store, "pretraining_motion", "skeletons", skeleton_sheet(runs), "motion"
+    )
+    return {**shown, "skeletons": sheet}
 
 
 def skeleton_sheet(runs: "Sequence[PoseRun]", count: int = 12, size: int = 240) -> bytes:

@@ -149,7 +149,7 @@ def _shown(
         "takes": len({run.group for run in runs}),
         "not_used": previews.markdown_list(f"{s}: {p}" for s, p in problems.items()),
         **{name: dg.MetadataValue.float(value) for name, value in accuracy(runs).items()},
-        "views": previews.picture(_sheet(store, runs), "rendered views"),
+        "views": previews.picture(store, RENDERED, "views", _sheet(store, runs), "rendered views"),
     }
 
 

@@ -340,6 +340,8 @@ def _metadata(tracker: Tracker, asset: str, run_id: str, result: Mapping[str, An
         "mlflow_model_id": result["model_id"],
         "best_epoch": result["best_epoch"],
         "best_validation_score": float(result["best_score"]),
-        "loss_curve": previews.picture(loss_curve(history), f"loss of {asset}"),
+        "loss_curve": previews.picture(
+            tracker.store, asset, "loss_curve", loss_curve(history), f"loss of {asset}"
+        ),
         "history": previews.records(pl.DataFrame(history), limit=100),
     }

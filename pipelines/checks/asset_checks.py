@@ -131,13 +131,14 @@ class AssetChecks:
         several = self.partitioned and clip is None
         numbers = {} if several else self.numbers(store, clip)
         return [
-            self._result(store, check, findings, numbers.get(check.name, {}), blocking)
+            self._result(store, clip, check, findings, numbers.get(check.name, {}), blocking)
             for check in self.checks
         ]
 
     def _result(
         self,
         store: Store,
+        clip: str | None,
         check: Check,
         findings: "Sequence[Finding]",
         numbers: Mapping[str, float | None],
@@ -161,7 +162,9 @@ class AssetChecks:
         }
         drawn = self.draw(store, mine)
         if drawn is not None:
-            metadata["picture"] = previews.picture(drawn, located[0].replace("]", ")"))
+            metadata["picture"] = previews.picture(
+                store, self.asset, check.name, drawn, located[0].replace("]", ")"), clip
+            )
         error = bool(errors(mine)) and blocking
         return dg.AssetCheckResult(
             check_name=check.name,

@@ -52,6 +52,7 @@ class Garbage:
     """Files, folders and runs that can be deleted."""
 
     frames: list[Path] = field(default_factory=list)
+    previews: list[Path] = field(default_factory=list)
     parts: list[Path] = field(default_factory=list)
     checkpoints: list[Path] = field(default_factory=list)
     versions: list[Path] = field(default_factory=list)
@@ -60,7 +61,7 @@ class Garbage:
     size_mb: float = 0.0
 
     def __bool__(self) -> bool:
-        files = self.frames or self.parts or self.checkpoints or self.versions
+        files = self.frames or self.previews or self.parts or self.checkpoints or self.versions
         return bool(files or self.dagster_runs or self.mlflow_runs)
 
     def lines(self) -> list[str]:
@@ -69,6 +70,7 @@ class Garbage:
             return ["Nothing to clean."]
         return [
             f"{len(self.frames)} sampled images that no table refers to",
+            f"{len(self.previews)} pictures of clips that are not registered any more",
             f"{len(self.parts)} unfinished files of processes that ended",
             *[f"training {path}" for path in self.checkpoints],
             f"{len(self.versions)} earlier tables and annotation files that no model stands on",
@@ -107,13 +109,24 @@ def _unused_frames(store: "Store") -> list[Path]:
     return sorted(files)
 
 
+def _unused_previews(store: "Store") -> list[Path]:
+    """Pictures of clips that are not registered any more."""
+    from pipelines.storage.clips import registered_clips
+
+    clips = set(registered_clips(store)["clip"])
+    found = (path for path in store.previews.glob("*/*/*") if not is_part(path))
+    return sorted(path for path in found if path.name.rsplit(".", 2)[0] not in clips)
+
+
 def _dead_parts(store: "Store") -> list[Path]:
     """Files under a temporary name whose process has ended."""
     import psutil
 
+    from pipelines.storage.store import PREVIEWS
+
     folders = ("tables", "manifests", "frames", "models", "reports", "exports", "rendered")
     found = []
-    for name in (*folders, "weights", "raw"):
+    for name in (*folders, PREVIEWS, "weights", "raw"):
         for path in sorted((store.path / name).rglob(".*.part*")):
             writer = writer_of(path)
             alive = writer is not None and psutil.pid_exists(writer)
@@ -202,6 +215,7 @@ def find_garbage(store: "Store") -> Garbage:
     trainings = _unused_trainings(store)
     garbage = Garbage(
         frames=_unused_frames(store),
+        previews=_unused_previews(store),
         parts=_dead_parts(store),
         checkpoints=trainings,
         versions=unused_versions(store, without=trainings),
@@ -212,6 +226,7 @@ def find_garbage(store: "Store") -> Garbage:
     versions = [path for path in garbage.versions if path.stat().st_nlink == 1]
     files = [
         *garbage.frames,
+        *garbage.previews,
         *garbage.parts,
         *versions,
         *(p for folder in garbage.checkpoints for p in folder.rglob("*") if p.is_file()),
@@ -239,7 +254,7 @@ def delete(store: "Store", garbage: Garbage) -> None:
         with _owned(store, "sampled_frames", clip):
             for path in paths.intersection(_unused_frames(store)):
                 path.unlink(missing_ok=True)
-    for path in (*garbage.parts, *garbage.versions):
+    for path in (*garbage.previews, *garbage.parts, *garbage.versions):
         path.unlink(missing_ok=True)
     for run_id in garbage.mlflow_runs:
         tracker.client.delete_run(run_id)

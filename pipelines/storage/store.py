@@ -57,6 +57,7 @@ from pipelines.storage.place import LOCK, PLACE, known_as, settle
 from pipelines.storage.remote import Remote, attached, is_url, remote_of, scratch_of
 
 DEFAULT_ROOT: Final = "assets_store"
+PREVIEWS: Final = "previews"  # the folder of pictures, and where the web UI serves them
 # MLflow keeps the address of a run's files, the longest, in 200 bytes.
 LONGEST_ON_SERVER: Final = 200 - len(f"/mlflow/artifacts/{'0' * 32}/artifacts")
 
@@ -215,6 +216,11 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
     def rendered(self) -> Path:
         """One file for each rendered view: estimate, exact truth and camera."""
         return self.path / "rendered"
+
+    @property
+    def previews(self) -> Path:
+        """Pictures that the web UI shows: ``previews/<asset>[/<name>]/<clip or name>...``."""
+        return self.path / PREVIEWS
 
     def frames(self, clip: str) -> Path:
         """Folder of a clip's sampled JPEGs."""

@@ -6,12 +6,15 @@ The store is that of ``ASSETS_STORE``, its Dagster instance that of ``DAGSTER_HO
 import argparse
 import os
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
-from pipelines.storage.store import DEFAULT_ROOT, Store
+from pipelines.storage.store import DEFAULT_ROOT, PREVIEWS, Store
 from pipelines.web.code_server import code_socket, wait_for_code_server, workspace_file
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
 
 LIVE_DATA_MS: Final = 2000  # how often an open page asks for news
 STATEMENT_TIMEOUT_MS: Final = 15_000  # these three are Dagster's own defaults
@@ -50,6 +53,7 @@ def serve(store: Store, host: str, port: int, allowed_hosts: Sequence[str]) -> N
         instance.optimize_for_webserver(STATEMENT_TIMEOUT_MS, POOL_RECYCLE_S, POOL_OVERFLOW)
         with WorkspaceProcessContext(instance, target, version=dg.__version__) as context:
             app = create_app_from_workspace_process_context(context, "", LIVE_DATA_MS)
+            with_previews(app, store)
             uvicorn.run(
                 guarded(app, allowed_hosts),
                 host=host,
@@ -57,6 +61,16 @@ def serve(store: Store, host: str, port: int, allowed_hosts: Sequence[str]) -> N
                 log_level="warning",
                 timeout_graceful_shutdown=SHUTDOWN_S,
             )
+
+
+def with_previews(app: "Starlette", store: Store) -> None:
+    """Serve the store's pictures, to which materializations link, beside Dagster's pages."""
+    from starlette.routing import Mount
+    from starlette.staticfiles import StaticFiles
+
+    store.previews.mkdir(parents=True, exist_ok=True)
+    pictures = StaticFiles(directory=store.previews)
+    app.router.routes.insert(0, Mount(f"/{PREVIEWS}", pictures))  # the last route takes any path
 
 
 if __name__ == "__main__":

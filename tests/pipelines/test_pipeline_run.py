@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -139,14 +141,44 @@ def test_a_killed_run_resumes(tmp_path: Path, make_corpus: MakeCorpus) -> None:
         assert all(run.is_finished for run in instance.get_runs())
 
 
-@pytest.mark.slow
-def test_a_killed_training_resumes_where_it_stopped(
-    tmp_path: Path, make_corpus: MakeCorpus
-) -> None:
-    """kill -9 of the whole process group between two epochs of training."""
-    corpus, store = make_corpus(9, 64), tmp_path / "store"
+@pytest.fixture(scope="session")
+def trainable(make_corpus: MakeCorpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a data set and no training, to be copied."""
+    corpus, store = make_corpus(9, 64), tmp_path_factory.mktemp("trainable") / "store"
     code, output = run(store, corpus, "--only", f"{CLIP_ASSETS},{DATA_ASSETS}")
     assert code == 0, output
+    return store
+
+
+def _group_killed(process: subprocess.Popen[bytes]) -> int:
+    os.killpg(process.pid, signal.SIGKILL)
+    return process.wait()
+
+
+def _signalled(process: subprocess.Popen[bytes], number: signal.Signals) -> int:
+    """A signal to the command alone: what it has started ends too."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    code = process.wait(timeout=60)
+    wait_until(lambda: all(ended(child.pid) for child in children))
+    return code
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("trainable")  # the store is made once
+@pytest.mark.parametrize(
+    ("stop", "expected"),
+    [
+        pytest.param(_group_killed, -signal.SIGKILL, id="SIGKILL to all"),
+        pytest.param(partial(_signalled, number=signal.SIGKILL), -signal.SIGKILL, id="SIGKILL"),
+        pytest.param(partial(_signalled, number=signal.SIGTERM), 130, id="SIGTERM"),
+    ],
+)
+def test_a_training_that_was_ended_resumes_where_it_stopped(
+    tmp_path: Path, trainable: Path, stop: Callable[[subprocess.Popen[bytes]], int], expected: int
+) -> None:
+    """Between two epochs: no process is left, and no epoch is repeated."""
+    store = shutil.copytree(trainable, tmp_path / "store")
     command = [
         sys.executable, "-m", "pipelines.cli", "run", "--store", str(store), "--profile", "smoke",
         "--only", "stga_net",
@@ -155,20 +187,17 @@ def test_a_killed_training_resumes_where_it_stopped(
         command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     models = store / "models" / "stga_net"
-    deadline = time.monotonic() + 600
-    while not (done := [p for p in models.glob("*/progress.json") if _epoch(p) >= 1]):
-        assert time.monotonic() < deadline, "no epoch in ten minutes"
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    before = json.loads(done[0].read_text())["steps_per_second"]
+    wait_until(lambda: any(_epoch(p) >= 1 for p in models.glob("*/progress.json")), 600)
+    assert stop(process) == expected
+    (progress,) = models.glob("*/progress.json")
+    before = json.loads(progress.read_text())["steps_per_second"]
     assert not (models / "current.json").exists()
 
     code, output = dance(store, "run", "--profile", "smoke", "--only", "stga_net")
     assert code == 0, output
-    after = load_checkpoint(done[0].with_name("last.pt"))["history"]
+    after = load_checkpoint(progress.with_name("last.pt"))["history"]
     assert [record["epoch"] for record in after] == [1, 2, 3, 4]
-    speeds = json.loads(done[0].read_text())["steps_per_second"]
+    speeds = json.loads(progress.read_text())["steps_per_second"]
     assert speeds[: len(before)] == before  # these epochs were not repeated
     tracker = Tracker(Store(root=str(store)))
     states = [r.info.status for r in tracker.client.search_runs([tracker.initialise()])]
@@ -176,37 +205,6 @@ def test_a_killed_training_resumes_where_it_stopped(
     opened = Store(root=str(store))
     with open_instance(opened) as instance:
         assert stale_networks(instance, opened, PROFILES["smoke"]) == ["mkff_st_gcn"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("victim", ["SIGTERM", "SIGKILL"])
-def test_a_signal_to_the_command_alone_in_a_training_ends_everything(
-    tmp_path: Path, make_corpus: MakeCorpus, victim: str
-) -> None:
-    """The training has ended with it, its finished epochs are kept, and the next run goes on."""
-    corpus, store = make_corpus(9, 64), tmp_path / "store"
-    assert run(store, corpus, "--only", f"{CLIP_ASSETS},{DATA_ASSETS}")[0] == 0
-    command = [
-        sys.executable, "-m", "pipelines.cli", "run", "--store", str(store), "--profile", "smoke",
-        "--only", "stga_net",
-    ]  # fmt: skip
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    models = store / "models" / "stga_net"
-    wait_until(lambda: any(_epoch(p) >= 1 for p in models.glob("*/progress.json")), 600)
-    children = psutil.Process(process.pid).children(recursive=True)
-    number = signal.Signals[victim]
-    process.send_signal(number)
-    code = process.wait(timeout=60)
-    wait_until(lambda: all(ended(child.pid) for child in children))
-    assert code == (-number if number == signal.SIGKILL else 130)
-    (last,) = models.glob("*/last.pt")
-    before = load_checkpoint(last)["history"]
-    code, output = dance(store, "run", "--profile", "smoke", "--only", "stga_net")
-    assert code == 0, output
-    assert load_checkpoint(last)["history"][: len(before)] == before
-    tracker = Tracker(Store(root=str(store)))
-    states = [r.info.status for r in tracker.client.search_runs([tracker.initialise()])]
-    assert states == ["FINISHED"]
 
 
 def _epoch(progress: Path) -> int:

@@ -1,24 +1,39 @@
-import base64
 import re
+from pathlib import Path
 
 import polars as pl
 import pytest
+from preview_files import preview_file
 
 from pipelines import previews
+from pipelines.storage.store import Store
 
 
-def test_a_picture_is_embedded_as_it_is() -> None:
-    data = b"\x89PNG\r\n" + bytes(range(50))
-    text = previews.picture(data, "frames of a").value
-    assert text is not None
-    found = re.fullmatch(r"!\[frames of a\]\(data:image/png;base64,(.+)\)", text)
-    assert found
-    assert base64.b64decode(found[1]) == data
+@pytest.mark.parametrize("clip", [None, "solo", "a name (1) of.dots & Ünïcode"])
+def test_a_picture_is_a_file_that_is_linked_to(tmp_path: Path, clip: str | None) -> None:
+    store, data = Store(root=str(tmp_path)), b"\x89PNG\r\n" + bytes(range(50))
+    shown = previews.picture(store, "pose_tracks", "sheet", data, "frames [of] a", clip)
+    assert preview_file(store, shown).read_bytes() == data
+    assert shown.value is not None
+    assert re.fullmatch(r"!\[frames \S+ a\]\(/previews/pose_tracks/[^() ]+\.png\)", shown.value)
 
 
-def test_a_picture_too_large_for_the_event_log_is_refused() -> None:
-    with pytest.raises(ValueError, match="more than 150000"):
-        previews.picture(b"\xff\xd8" + bytes(120_000), "big")
+def test_a_new_picture_takes_the_place_of_the_one_before_it_and_of_no_other(
+    tmp_path: Path,
+) -> None:
+    store = Store(root=str(tmp_path))
+    clips = (None, "a", "a.b", "b")
+    first = {
+        clip: preview_file(store, previews.picture(store, "x", "sheet", b"1", "alt", clip))
+        for clip in clips
+    }
+    again = previews.picture(store, "x", "sheet", b"1", "alt", "a")
+    assert preview_file(store, again) == first["a"]
+    new = preview_file(store, previews.picture(store, "x", "sheet", b"2", "alt", "a"))
+    assert not first["a"].exists()
+    assert {p for p in store.previews.rglob("*") if p.is_file()} == {
+        new, first[None], first["a.b"], first["b"],
+    }  # fmt: skip
 
 
 def test_records_are_truncated_and_readable() -> None:

@@ -1,7 +1,5 @@
 """Contact sheets stay small and show the given images."""
 
-import base64
-
 import cv2
 import numpy as np
 import pytest
@@ -32,7 +30,6 @@ def test_layout() -> None:
 def test_a_worst_case_image_fits_into_a_preview() -> None:
     sheet = contact_sheet(noise(12))
     assert len(sheet) <= MAX_BYTES
-    assert len(base64.b64encode(sheet)) < 150_000
 
 
 def test_quality_is_reduced_before_size() -> None:

@@ -70,7 +70,8 @@ def test_motion_is_rendered_into_runs_and_previewed(
     assert result.success
     shown = _metadata(result)
     assert (shown["clips"], shown["bodies"]) == (4, 2)
-    assert "data:image/jpeg;base64" in str(shown["views"])
+    (sheet,) = store.previews.glob("rendered_motion/views.*.jpg")
+    assert sheet.name in str(shown["views"])
     assert 0 <= float(str(shown["pck@0.05_annotation"])) <= 100
     assert store.rendered_pieces() == 2
     assert len(list(store.rendered.glob("*.npz"))) == 4

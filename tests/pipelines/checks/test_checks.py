@@ -1,9 +1,6 @@
 """Damage to a corpus is located and blocks only what depends on it."""
 
-import base64
-import io
 import json
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +11,7 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from preview_files import preview_file
 from tiny_corpus import Corpus, MakeCorpus
 from typer.testing import CliRunner
 
@@ -81,13 +79,8 @@ def _evaluation(instance: dg.DagsterInstance, asset: str, check: str, clip: str 
     return next(e for e in found if clip is None or e.partition == clip)
 
 
-def _picture(evaluation: dg.AssetCheckEvaluation) -> Image.Image:
-    text = evaluation.metadata["picture"].value
-    assert isinstance(text, str)
-    assert len(text) < 150_000
-    found = re.search(r"base64,([^)]+)\)", text)
-    assert found is not None
-    return Image.open(io.BytesIO(base64.b64decode(found[1])))
+def _picture(store: Store, evaluation: dg.AssetCheckEvaluation) -> Image.Image:
+    return Image.open(preview_file(store, evaluation.metadata["picture"]))
 
 
 @pytest.mark.slow
@@ -123,10 +116,11 @@ def test_damage_is_located_and_blocks_only_its_dependents(
         assert not limb.passed
         assert limb.blocking
         assert limb.severity == dg.AssetCheckSeverity.ERROR
-        assert _picture(limb).width > 300  # decoded for this: the clip was not sampled
+        assert _picture(opened, limb).width > 300  # decoded for this: the clip was not sampled
         assert _evaluation(instance, "pose_annotations", "limb_length", "ballet_02").passed
-        assert _picture(_evaluation(instance, "pose_dataset", "swapped_sides", None)).width > 300
-        assert _picture(_evaluation(instance, "pose_dataset", "duplicate_clips", None))
+        swapped = _evaluation(instance, "pose_dataset", "swapped_sides", None)
+        assert _picture(opened, swapped).width > 300
+        assert _picture(opened, _evaluation(instance, "pose_dataset", "duplicate_clips", None))
 
         _check_the_web_uis_way(opened, instance)
 

@@ -15,6 +15,7 @@ from pipelines.assets.training import READ_TABLES
 from pipelines.commands.clean import (
     _dead_parts,
     _unused_frames,
+    _unused_previews,
     _unused_trainings,
     refuse_in_progress,
 )
@@ -50,6 +51,14 @@ def test_frames_whose_table_is_not_written_yet_are_in_use(store: Store) -> None:
         _write(store.frames("gone") / "000001.jpg"),
     ]
     assert _unused_frames(store) == strays
+
+
+def test_pictures_of_clips_that_are_gone_are_unused(store: Store) -> None:
+    sheets = store.previews / "pose_tracks" / "contact_sheet"
+    _write(sheets / "duo.0123456789ab.jpg")
+    _write(store.previews / "person_crops" / "contact_sheet.0123456789ab.jpg")
+    gone = _write(sheets / "duo.2.0123456789ab.jpg")
+    assert _unused_previews(store) == [gone]
 
 
 def _training(store: Store, name: str, tables: dict[str, str] | None) -> Path:
