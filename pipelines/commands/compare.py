@@ -1,5 +1,6 @@
 """``dance compare``: how a practice differs from its reference, in time and in shape."""
 
+import filecmp
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -67,8 +68,6 @@ def _both(reference: Path, practice: Path, out: Path) -> "tuple[NamedVideo, Name
     for option, video in (("REFERENCE", reference), ("PRACTICE", practice)):
         if not video.exists():
             raise InputError(f"{option}: there is no such video", file=video)
-    if reference.samefile(practice):
-        raise InputError("REFERENCE and PRACTICE are the same video", file=reference)
     return named_video(reference, "reference"), named_video(practice, "practice")
 
 
@@ -82,12 +81,15 @@ def compare_videos(
 ) -> "Comparison":
     """Write the page, ``comparison.json``, a still for each moment, and both videos with skeletons.
 
-    ``videos``: reference, practice. Raises InputError for a video that cannot be read.
+    ``videos``: reference, practice. Raises InputError for a video that cannot be read, and for one
+    video twice, unless its poses are given: then they may be those of two people.
     """
     from dance_models.comparison.compare import compare
     from dance_models.comparison.video import performance_of
     from pipelines.commands.video_poses import PoseReader
 
+    if options.tracks is None and _same(*(video.path for video in videos)):
+        raise InputError("REFERENCE and PRACTICE are the same video", file=videos[1].path)
     reader = PoseReader.loaded(options, console)
     models = {"joints": f"as the {options.joints} defines them", **reader.models}
     poses: list[VideoPoses] = []
@@ -106,6 +108,13 @@ def compare_videos(
     _print(reader.console, comparison, notes)
     reader.console.print(f"Written: {shown(', '.join(map(str, written)))}", soft_wrap=True)
     return comparison
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two videos have the same content; folders of images are not looked into."""
+    if one.is_file() and other.is_file():
+        return filecmp.cmp(one, other, shallow=False)
+    return one.samefile(other)
 
 
 def _poses(reader: "PoseReader", video: "NamedVideo", models: dict[str, str]) -> "VideoPoses":

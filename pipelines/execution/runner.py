@@ -33,6 +33,7 @@ from pipelines.profile_options import PROFILE_TAG
 from pipelines.recovery import process_tags
 from pipelines.settings import op_config
 from pipelines.stage import ONLY_STALE_TAG, Stage
+from pipelines.storage.databases import held_open
 from pipelines.storage.store import open_instance
 
 KILLED: Final = (
@@ -60,7 +61,7 @@ def run_clip(request: Request, clip: str) -> list[StageOutcome]:
     """One clip through the wanted stages, as one run if any of them is stale. Runs in a worker."""
     store, profile = request.opened, request.profile
     stages = request.stages(partitioned=True)
-    with open_instance(store, request.cores) as instance:
+    with held_open(), open_instance(store, request.cores) as instance:
         planned = plan(stages, instance, store, profile, clip)
         if not planned.to_run:
             return list(planned.outcomes)

@@ -43,7 +43,7 @@ from pipelines.storage.annotation_report import (
 )
 from pipelines.storage.annotations import register_annotations
 from pipelines.storage.clips import register_clips, registered_clips
-from pipelines.storage.databases import loss_reported
+from pipelines.storage.databases import held_open, loss_reported
 from pipelines.storage.disk import full_disk_reported, require_space
 from pipelines.storage.folders import remember_tracks
 from pipelines.storage.locks import held_locks
@@ -224,7 +224,8 @@ class Session:
         Raises InputError when the disk of the store is full, or its databases or its bucket went
         away.
         """
-        with full_disk_reported(self.store.path), loss_reported(self.store.databases):
+        away = loss_reported(self.store.databases)
+        with held_open(), full_disk_reported(self.store.path), away:
             outcome = self._run()
         self._send()
         return outcome

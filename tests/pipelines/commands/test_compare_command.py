@@ -60,6 +60,7 @@ def test_a_page_a_document_stills_and_both_videos_are_written(corpus: Path, tmp_
         (["gone.mp4", "reference.mp4"], "REFERENCE: there is no such video"),
         (["reference.mp4", "gone.mp4"], "PRACTICE: there is no such video"),
         (["reference.mp4", "reference.mp4"], "are the same video"),
+        (["reference.mp4", "practice.mp4"], "practice.mp4: REFERENCE and PRACTICE are the same"),
         (["reference.mp4", "practice.mp4", "--person", "all"], "one person is compared"),
         (["reference.mp4", "tracks/practice.json"], "practice.json: this is not a video"),
     ],

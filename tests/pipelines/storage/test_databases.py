@@ -16,7 +16,7 @@ import pytest
 import yaml
 from postgres import Server, both, on_server
 from registry_case import Case
-from sqlalchemy import text
+from sqlalchemy import NullPool, create_engine, text
 
 from dance_models.errors import InputError
 from pipelines.commands.verify import verified
@@ -27,6 +27,7 @@ from pipelines.storage.databases import (
     VARIABLES,
     Databases,
     connection_to,
+    held_open,
     loss_reported,
     named,
     noted,
@@ -245,3 +246,52 @@ def test_dagsters_retries_are_not_printed() -> None:
     for message, printed in (("Retrying failed database connection: %s", False), ("other", True)):
         record = logging.LogRecord("root", logging.WARNING, "", 0, message, ("x",), None)
         assert without_retries(record) == printed
+
+
+@pytest.mark.parametrize(("journal", "waits"), [("wal", 1), ("delete", 2)])
+def test_a_log_that_is_written_ahead_is_copied_at_the_end_alone(
+    tmp_path: Path, journal: str, waits: int
+) -> None:
+    """1: a commit does not wait for the disk; databases without such a log are as they were."""
+    path = tmp_path / "events.db"
+    with closing(sqlite3.connect(path)) as made:
+        made.execute(f"PRAGMA journal_mode = {journal}")
+        made.execute("CREATE TABLE events (number INTEGER)")
+    log = tmp_path / "events.db-wal"
+    made = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    with held_open():
+        for number in range(3):
+            with made.begin() as connection:
+                assert connection.execute(text("PRAGMA synchronous")).scalar() == waits
+                connection.execute(text("INSERT INTO events VALUES (:n)"), {"n": number})
+            assert log.exists() == (journal == "wal")
+        with closing(sqlite3.connect(path)) as other:  # nobody is kept out
+            assert other.execute("SELECT count(*) FROM events").fetchone() == (3,)
+            other.execute("DELETE FROM events WHERE number = 0")
+            other.commit()
+    assert not log.exists()
+    with made.begin() as connection:
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
+        assert connection.execute(text("SELECT count(*) FROM events")).scalar() == 2
+
+
+def test_what_was_committed_outlives_a_killed_process(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    with closing(sqlite3.connect(path)) as made:
+        made.execute("PRAGMA journal_mode = wal")
+        made.execute("CREATE TABLE events (number INTEGER)")
+    killed = """if True:
+        import os, signal, sys
+        from sqlalchemy import NullPool, create_engine, text
+        from pipelines.storage.databases import held_open
+        made = create_engine(f"sqlite:///{sys.argv[1]}", poolclass=NullPool)
+        with held_open():
+            for number in range(50):
+                with made.begin() as connection:
+                    connection.execute(text("INSERT INTO events VALUES (1)"))
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+    assert subprocess.run([sys.executable, "-c", killed, str(path)], check=False).returncode == -9
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT count(*) FROM events").fetchone() == (50,)
+        assert other.execute("PRAGMA integrity_check").fetchone() == ("ok",)
