@@ -129,7 +129,7 @@ class Together(Generic[Batch]):
         lengths = [trainer.task.steps_per_epoch for trainer in self.trainers]
         draws = self.draws()
         losses = torch.zeros(len(lengths), dtype=torch.float64)  # of the epochs under way
-        seconds = 0.0
+        began, seconds = self.done, 0.0  # a training that goes on has steps from before
         while not all(trainer.finished for trainer in self.trainers):
             steps = min(length - self.done % length for length in lengths)
             torch.manual_seed(self.trainers[0].config.seed * 1_000_003 + self.done)
@@ -139,11 +139,12 @@ class Together(Generic[Batch]):
             losses += total.cpu()  # waits for a GPU
             seconds += perf_counter() - started
             self.done += steps
+            rate = (self.done - began) / seconds
             for i, (trainer, length) in enumerate(zip(self.trainers, lengths, strict=True)):
                 if self.done % length:
                     continue
                 if not trainer.finished:
-                    self._end_epoch(i, float(losses[i]) / length, self.done / seconds, report)
+                    self._end_epoch(i, float(losses[i]) / length, rate, report)
                 losses[i] = 0
 
     def _end_epoch(
