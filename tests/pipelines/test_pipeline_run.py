@@ -7,8 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -150,45 +148,27 @@ def trainable(make_corpus: MakeCorpus, tmp_path_factory: pytest.TempPathFactory)
     return store
 
 
-def _group_killed(process: subprocess.Popen[bytes]) -> int:
-    os.killpg(process.pid, signal.SIGKILL)
-    return process.wait()
-
-
-def _signalled(process: subprocess.Popen[bytes], number: signal.Signals) -> int:
-    """A signal to the command alone: what it has started ends too."""
-    children = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(number)
-    code = process.wait(timeout=60)
-    wait_until(lambda: all(ended(child.pid) for child in children))
-    return code
-
-
 @pytest.mark.slow
 @pytest.mark.xdist_group("trainable")  # the store is made once
-@pytest.mark.parametrize(
-    ("stop", "expected"),
-    [
-        pytest.param(_group_killed, -signal.SIGKILL, id="SIGKILL to all"),
-        pytest.param(partial(_signalled, number=signal.SIGKILL), -signal.SIGKILL, id="SIGKILL"),
-        pytest.param(partial(_signalled, number=signal.SIGTERM), 130, id="SIGTERM"),
-    ],
-)
-def test_a_training_that_was_ended_resumes_where_it_stopped(
-    tmp_path: Path, trainable: Path, stop: Callable[[subprocess.Popen[bytes]], int], expected: int
+@pytest.mark.parametrize("victim", ["SIGTERM", "SIGKILL"])
+def test_a_signal_to_the_command_alone_in_a_training_ends_everything(
+    tmp_path: Path, trainable: Path, victim: str
 ) -> None:
-    """Between two epochs: no process is left, and no epoch is repeated."""
+    """The training has ended with it, and the next run repeats no finished epoch."""
     store = shutil.copytree(trainable, tmp_path / "store")
     command = [
         sys.executable, "-m", "pipelines.cli", "run", "--store", str(store), "--profile", "smoke",
         "--only", "stga_net",
     ]  # fmt: skip
-    process = subprocess.Popen(
-        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     models = store / "models" / "stga_net"
     wait_until(lambda: any(_epoch(p) >= 1 for p in models.glob("*/progress.json")), 600)
-    assert stop(process) == expected
+    children = psutil.Process(process.pid).children(recursive=True)
+    number = signal.Signals[victim]
+    process.send_signal(number)
+    code = process.wait(timeout=60)
+    wait_until(lambda: all(ended(child.pid) for child in children))
+    assert code == (-number if number == signal.SIGKILL else 130)
     (progress,) = models.glob("*/progress.json")
     before = json.loads(progress.read_text())["steps_per_second"]
     assert not (models / "current.json").exists()
