@@ -28,8 +28,8 @@ DEPLOY = Path(__file__).parent.parent / "deploy"
 UNITS = {path.stem.removeprefix("dance-"): path for path in DEPLOY.glob("systemd/*.service")}
 
 
-def _compose() -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
+def _compose(name: str = "compose.yaml") -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((DEPLOY / name).read_text("utf-8"))
     return document
 
 
@@ -112,6 +112,74 @@ def test_the_environment_of_the_units_may_name_databases() -> None:
     found = named(dict(re.findall(r"^#(DANCE_\w+)=(.+)$", text, re.MULTILINE)))
     assert found is not None
     assert [make_url(address).database for _, address in found.named()] == ["dagster", "mlflow"]
+
+
+def test_the_nodes_of_ray_share_the_store_and_the_password_of_the_services() -> None:
+    services, first = _compose("compose.ray.yaml")["services"], _compose()["services"]
+    assert set(services) == {"ray-head", "ray-worker", "code"}
+    head, port = services["ray-head"], "--ray-client-server-port=10001"
+    assert port in head["command"]
+    engine = services["code"]["environment"]["DANCE_ENGINE"]
+    assert engine == f"ray://ray-head:{port.partition('=')[2]}"
+    for name in ("ray-head", "ray-worker"):
+        node = services[name]
+        assert node["entrypoint"] == ["ray"]
+        assert node["volumes"] == first["code"]["volumes"]
+        assert node["env_file"] == first["code"]["env_file"]
+        assert node["environment"]["PGPASSWORD"] == first["code"]["environment"]["PGPASSWORD"]
+        assert "ports" not in node, "Ray has no password"
+    assert "cluster" in (DEPLOY / "compose.ray.yaml").read_text("utf-8").split("DANCE_EXTRAS=")[1]
+    assert first["code"]["build"]["args"] == {"EXTRAS": "${DANCE_EXTRAS:-postgres}"}
+
+
+def test_ray_knows_the_words_that_start_its_nodes() -> None:
+    scripts = pytest.importorskip("ray.scripts.scripts", reason="Ray is not installed")
+    known = {option for one in scripts.start.params for option in one.opts}
+    for name in ("ray-head", "ray-worker"):
+        word, *options = _compose("compose.ray.yaml")["services"][name]["command"]
+        assert word == "start"
+        assert {option.partition("=")[0] for option in options} <= known
+    for group in _ray_groups(_kubernetes()["RayCluster"]):
+        assert {f"--{name}" for name in group["rayStartParams"]} <= known
+
+
+def _kubernetes() -> dict[str, Any]:
+    document = yaml.safe_load((DEPLOY / "kuberay.yaml").read_text("utf-8"))
+    return {item["kind"]: item for item in document["items"]}
+
+
+def _ray_groups(cluster: dict[str, Any]) -> list[dict[str, Any]]:
+    return [cluster["spec"]["headGroupSpec"], *cluster["spec"]["workerGroupSpecs"]]
+
+
+def test_the_pods_of_kuberay_have_one_store_one_image_and_the_databases() -> None:
+    found = _kubernetes()
+    job, groups = found["Job"], _ray_groups(found["RayCluster"])
+    pods = [one["template"]["spec"] for one in (*groups, job["spec"])]
+    images = set()
+    for pod in pods:
+        (container,), (volume,) = pod["containers"], pod["volumes"]
+        images.add(container["image"])
+        environment = {one["name"]: one.get("value", "") for one in container["env"]}
+        (mount,) = container["volumeMounts"]
+        assert environment["ASSETS_STORE"].startswith(mount["mountPath"])
+        claim = volume["persistentVolumeClaim"]["claimName"]
+        assert claim == found["PersistentVolumeClaim"]["metadata"]["name"]
+        databases = named({k: v for k, v in environment.items() if k.startswith("DANCE_")})
+        assert databases is not None
+    assert len(images) == 1
+    name = found["RayCluster"]["metadata"]["name"]
+    arguments = job["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert arguments[-1] == f"ray://{name}-head-svc:10001"
+    shown = CliRunner().invoke(make_app(), ["run", "--help"], env={"COLUMNS": "200"}).output
+    assert all(word in shown for word in arguments if word.startswith("--"))
+
+
+def test_the_image_and_the_manifest_have_the_version_of_ray_that_is_installed_with_them() -> None:
+    constraints = (DEPLOY.parent / "constraints.txt").read_text("utf-8")
+    version = _kubernetes()["RayCluster"]["spec"]["rayVersion"]
+    assert f"ray=={version}\n" in constraints
+    assert '--editable ".[$EXTRAS]"' in (DEPLOY / "Dockerfile").read_text("utf-8")
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd")
