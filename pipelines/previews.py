@@ -4,7 +4,7 @@ import hashlib
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 import dagster as dg
@@ -13,7 +13,9 @@ import polars as pl
 
 from dance_models.files import replacing
 from dance_models.text import markdown_text, printable
-from pipelines.storage.store import PREVIEWS, Store
+from pipelines.storage.store import Store
+
+DIGEST: Final = "sha256"  # in the link to a picture
 
 
 def picture(
@@ -21,21 +23,21 @@ def picture(
 ) -> dg.MarkdownMetadataValue:
     """Keep a PNG or JPEG in the store in place of the one before it; a link to it as Markdown.
 
-    The event log keeps three copies of all metadata, so the picture itself is not in it. Its name
-    holds its digest: an older materialization shows no picture rather than a newer one.
+    The event log keeps three copies of all metadata, so the picture itself is not in it. The link
+    holds its digest: for an older materialization the web server finds no picture, not a newer one.
     """
     kind = "png" if data.startswith(b"\x89PNG") else "jpg"
-    folder = store.previews / asset / name if clip else store.previews / asset
-    stem = clip or name
-    path = folder / f"{stem}.{hashlib.sha256(data).hexdigest()[:12]}.{kind}"
-    earlier = [p for p in folder.glob("*.*.*") if p.name.rsplit(".", 2)[0] == stem and p != path]
+    path = store.preview(asset, name, clip, kind)
     with replacing(path) as part:
         part.write_bytes(data)
-    for one in earlier:
-        one.unlink(missing_ok=True)
-    link = quote(f"/{PREVIEWS}/{path.relative_to(store.previews).as_posix()}")
+    link = quote(f"/{store.relative(path)}")
     # A browser shows the text where there is no picture, as under another web server.
-    return dg.MetadataValue.md(f"![{markdown_text(alt)}]({link})")
+    return dg.MetadataValue.md(f"![{markdown_text(alt)}]({link}?{DIGEST}={picture_digest(data)})")
+
+
+def picture_digest(data: bytes) -> str:
+    """What tells one picture from another."""
+    return hashlib.sha256(data).hexdigest()[:12]
 
 
 def records(frame: pl.DataFrame, limit: int = 40) -> dg.TableMetadataValue:

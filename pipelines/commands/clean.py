@@ -115,7 +115,7 @@ def _unused_previews(store: "Store") -> list[Path]:
 
     clips = set(registered_clips(store)["clip"])
     found = (path for path in store.previews.glob("*/*/*") if not is_part(path))
-    return sorted(path for path in found if path.name.rsplit(".", 2)[0] not in clips)
+    return sorted(path for path in found if path.stem not in clips)
 
 
 def _dead_parts(store: "Store") -> list[Path]:

@@ -12,7 +12,7 @@ import json
 import logging
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from threading import Lock
@@ -269,11 +269,11 @@ def held_open() -> Iterator[None]:
     def hold(connection: Any, record: object) -> None:
         if not isinstance(connection, sqlite3.Connection):
             return  # of PostgreSQL
-        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            return
-        connection.execute("PRAGMA synchronous = NORMAL")
-        path = connection.execute("PRAGMA database_list").fetchone()[2]
-        with adding:
+        with adding, suppress(sqlite3.Error):  # who works with a damaged one is told of it then
+            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                return
+            connection.execute("PRAGMA synchronous = NORMAL")
+            path = connection.execute("PRAGMA database_list").fetchone()[2]
             if path not in held:
                 held[path] = sqlite3.connect(path, check_same_thread=False)
                 held[path].execute("PRAGMA schema_version").fetchone()  # it opens the file now

@@ -219,8 +219,13 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def previews(self) -> Path:
-        """Pictures that the web UI shows: ``previews/<asset>[/<name>]/<clip or name>...``."""
+        """Pictures that the web UI shows."""
         return self.path / PREVIEWS
+
+    def preview(self, asset: str, name: str, clip: str | None, kind: str) -> Path:
+        """One of them: ``previews/<asset>/<name>[/<clip>].<jpg or png>``."""
+        folder = self.previews / asset
+        return folder / name / f"{clip}.{kind}" if clip else folder / f"{name}.{kind}"
 
     def frames(self, clip: str) -> Path:
         """Folder of a clip's sampled JPEGs."""

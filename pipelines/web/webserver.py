@@ -6,15 +6,18 @@ The store is that of ``ASSETS_STORE``, its Dagster instance that of ``DAGSTER_HO
 import argparse
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
+from pipelines.previews import DIGEST, picture_digest
 from pipelines.storage.store import DEFAULT_ROOT, PREVIEWS, Store
 from pipelines.web.code_server import code_socket, wait_for_code_server, workspace_file
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
+    from starlette.types import Scope
 
 LIVE_DATA_MS: Final = 2000  # how often an open page asks for news
 STATEMENT_TIMEOUT_MS: Final = 15_000  # these three are Dagster's own defaults
@@ -65,11 +68,26 @@ def serve(store: Store, host: str, port: int, allowed_hosts: Sequence[str]) -> N
 
 def with_previews(app: "Starlette", store: Store) -> None:
     """Serve the store's pictures, to which materializations link, beside Dagster's pages."""
+    from starlette.concurrency import run_in_threadpool
+    from starlette.requests import Request
+    from starlette.responses import FileResponse, PlainTextResponse, Response
     from starlette.routing import Mount
     from starlette.staticfiles import StaticFiles
 
+    class Pictures(StaticFiles):
+        """Files below a folder; a picture that was replaced is not there."""
+
+        async def get_response(self, path: str, scope: "Scope") -> Response:
+            found = await super().get_response(path, scope)
+            wanted = Request(scope).query_params.get(DIGEST)
+            if isinstance(found, FileResponse) and wanted is not None:
+                data = await run_in_threadpool(Path(found.path).read_bytes)
+                if picture_digest(data) != wanted:
+                    return PlainTextResponse("This picture was replaced by a newer one.\n", 404)
+            return found
+
     store.previews.mkdir(parents=True, exist_ok=True)
-    pictures = StaticFiles(directory=store.previews)
+    pictures = Pictures(directory=store.previews)
     app.router.routes.insert(0, Mount(f"/{PREVIEWS}", pictures))  # the last route takes any path
 
 

@@ -55,9 +55,9 @@ def test_frames_whose_table_is_not_written_yet_are_in_use(store: Store) -> None:
 
 def test_pictures_of_clips_that_are_gone_are_unused(store: Store) -> None:
     sheets = store.previews / "pose_tracks" / "contact_sheet"
-    _write(sheets / "duo.0123456789ab.jpg")
-    _write(store.previews / "person_crops" / "contact_sheet.0123456789ab.jpg")
-    gone = _write(sheets / "duo.2.0123456789ab.jpg")
+    _write(sheets / "duo.jpg")
+    _write(store.previews / "person_crops" / "contact_sheet.jpg")
+    gone = _write(sheets / "duo.2.jpg")
     assert _unused_previews(store) == [gone]
 
 

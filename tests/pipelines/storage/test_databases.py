@@ -17,6 +17,7 @@ import yaml
 from postgres import Server, both, on_server
 from registry_case import Case
 from sqlalchemy import NullPool, create_engine, text
+from sqlalchemy.exc import DatabaseError
 
 from dance_models.errors import InputError
 from pipelines.commands.verify import verified
@@ -295,3 +296,11 @@ def test_what_was_committed_outlives_a_killed_process(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as other:
         assert other.execute("SELECT count(*) FROM events").fetchone() == (50,)
         assert other.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_damaged_database_is_told_of_by_who_uses_it(tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    path.write_bytes(b"no database" * 500)
+    made = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    with held_open(), made.connect() as connection, pytest.raises(DatabaseError):
+        connection.execute(text("SELECT * FROM events"))

@@ -31,6 +31,8 @@ def test_the_pictures_that_materializations_link_to_are_served(tmp_path: Path) -
     link = str(shown.value).split("](")[1].rstrip(")")
     answer = client.get(link)
     assert (answer.content, answer.headers["content-type"]) == (path.read_bytes(), "image/jpeg")
+    path.write_bytes(b"\xff\xd8a newer one")  # of a later materialization
+    assert client.get(link).status_code == 404
     assert client.get("/overview").text == "a page of Dagster"
 
 
