@@ -66,6 +66,18 @@ def _smoke() -> Networks:
     return networks
 
 
+def _demo() -> Networks:
+    """520 steps. On its 12 training clips STGA-Net overfits at the rate of the others.
+
+    Chosen on the validation clips of two demos: the mean error is 11.7 and 11.8 % of the torso,
+    and 12.1 and 12.4 at 4e-3 without an average.
+    """
+    networks = _at_length(8, 65, 4e-3)
+    own = replace(networks["stga_net"].training, learning_rate=2e-3, ema_decay=0.98)
+    networks["stga_net"] = replace(networks["stga_net"], training=own)
+    return networks
+
+
 def _paper() -> Networks:
     """The paper's recipe for its two networks at its width."""
     return {
@@ -95,7 +107,7 @@ SMOKE: Final = Profile(
 
 DEMO: Final = Profile(
     name="demo",
-    networks=_with_pretrained(_at_length(8, 65, 4e-3)),
+    networks=_with_pretrained(_demo()),
     rows=HEADLINE,
     sampling=SamplingConfig(max_frames_per_clip=120),
 )
