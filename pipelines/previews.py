@@ -1,6 +1,5 @@
 """Previews for the web UI: tables as Dagster metadata, and pictures as files that it links to."""
 
-import hashlib
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from dance_models.files import replacing
+from dance_models.tables import file_digest
 from dance_models.text import markdown_text, printable
 from pipelines.storage.store import Store
 
@@ -32,12 +32,7 @@ def picture(
         part.write_bytes(data)
     link = quote(f"/{store.relative(path)}")
     # A browser shows the text where there is no picture, as under another web server.
-    return dg.MetadataValue.md(f"![{markdown_text(alt)}]({link}?{DIGEST}={picture_digest(data)})")
-
-
-def picture_digest(data: bytes) -> str:
-    """What tells one picture from another."""
-    return hashlib.sha256(data).hexdigest()[:12]
+    return dg.MetadataValue.md(f"![{markdown_text(alt)}]({link}?{DIGEST}={file_digest(path)})")
 
 
 def records(frame: pl.DataFrame, limit: int = 40) -> dg.TableMetadataValue:

@@ -28,6 +28,7 @@ from dance_models.files import is_part
 from dance_models.tables import file_digest, read_note, write_text
 from pipelines.storage.bucket import ANY, SCHEME, Bucket, Stored
 from pipelines.storage.databases import NOTE as DATABASES
+from pipelines.storage.databases import damage
 from pipelines.storage.disk import AGAIN
 from pipelines.storage.locks import file_lock
 from pipelines.storage.place import PLACE
@@ -406,7 +407,7 @@ class Remote:
                 raise  # a lock, a full disk: reported as of any database
             hint = f"Delete it, {AGAIN}: objects and files are compared once more, no data is lost"
             raise InputError(
-                f"what is remembered of the bucket is damaged: {error}", file=path, hint=hint
+                f"what is remembered of the bucket {damage(error, path)}", file=path, hint=hint
             ) from error
 
     def _alone(self) -> BaseFileLock:

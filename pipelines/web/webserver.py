@@ -7,17 +7,21 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import dagster as dg
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
-from pipelines.previews import DIGEST, picture_digest
+from dance_models.tables import file_digest
+from pipelines.previews import DIGEST
 from pipelines.storage.store import DEFAULT_ROOT, PREVIEWS, Store
 from pipelines.web.code_server import code_socket, wait_for_code_server, workspace_file
-
-if TYPE_CHECKING:
-    from starlette.applications import Starlette
-    from starlette.types import Scope
 
 LIVE_DATA_MS: Final = 2000  # how often an open page asks for news
 STATEMENT_TIMEOUT_MS: Final = 15_000  # these three are Dagster's own defaults
@@ -66,26 +70,22 @@ def serve(store: Store, host: str, port: int, allowed_hosts: Sequence[str]) -> N
             )
 
 
-def with_previews(app: "Starlette", store: Store) -> None:
-    """Serve the store's pictures, to which materializations link, beside Dagster's pages."""
-    from starlette.concurrency import run_in_threadpool
-    from starlette.requests import Request
-    from starlette.responses import FileResponse, PlainTextResponse, Response
-    from starlette.routing import Mount
-    from starlette.staticfiles import StaticFiles
+class Pictures(StaticFiles):
+    """Files below a folder; one that is not what a link says any more is not there."""
 
-    class Pictures(StaticFiles):
-        """Files below a folder; a picture that was replaced is not there."""
-
-        async def get_response(self, path: str, scope: "Scope") -> Response:
-            found = await super().get_response(path, scope)
-            wanted = Request(scope).query_params.get(DIGEST)
-            if isinstance(found, FileResponse) and wanted is not None:
-                data = await run_in_threadpool(Path(found.path).read_bytes)
-                if picture_digest(data) != wanted:
-                    return PlainTextResponse("This picture was replaced by a newer one.\n", 404)
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """The file, or 404."""
+        found = await super().get_response(path, scope)
+        wanted = Request(scope).query_params.get(DIGEST)
+        if wanted is None or not isinstance(found, FileResponse):
             return found
+        if await run_in_threadpool(file_digest, Path(found.path)) == wanted:
+            return found
+        return PlainTextResponse("This picture was replaced by a newer one.\n", 404)
 
+
+def with_previews(app: Starlette, store: Store) -> None:
+    """Serve the store's pictures, to which materializations link, beside Dagster's pages."""
     store.previews.mkdir(parents=True, exist_ok=True)
     pictures = Pictures(directory=store.previews)
     app.router.routes.insert(0, Mount(f"/{PREVIEWS}", pictures))  # the last route takes any path

@@ -83,7 +83,8 @@ def test_one_bad_file_does_not_stop_the_others(
     assert shown["files"] == 1
     assert "broken.bvh: no MOTION section" in str(shown["not_used"])
     assert "flat.npy: one array of shape" in str(shown["not_used"])
-    (sheet,) = store.previews.glob("pretraining_motion/skeletons.jpg")
+    sheet = store.preview("pretraining_motion", "skeletons", None, "jpg")
+    assert sheet.is_file()
     assert sheet.name in str(shown["skeletons"])
     sources = store.read("pretraining_sources")
     assert dict(sources.select("source", "frames").rows())["good.json"] == 90

@@ -70,7 +70,8 @@ def test_motion_is_rendered_into_runs_and_previewed(
     assert result.success
     shown = _metadata(result)
     assert (shown["clips"], shown["bodies"]) == (4, 2)
-    (sheet,) = store.previews.glob("rendered_motion/views.jpg")
+    sheet = store.preview("rendered_motion", "views", None, "jpg")
+    assert sheet.is_file()
     assert sheet.name in str(shown["views"])
     assert 0 <= float(str(shown["pck@0.05_annotation"])) <= 100
     assert store.rendered_pieces() == 2
