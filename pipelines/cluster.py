@@ -11,7 +11,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any, Final
 from dance_models.errors import InputError
 from pipelines.storage.addresses import DAGSTER_VARIABLE, MLFLOW_VARIABLE
 from pipelines.storage.databases import reach
+from pipelines.storage.remote import attached
 from pipelines.storage.store import Store
 from pipelines.tracking.tracker import MLFLOW_ENVIRONMENT
 
@@ -70,17 +71,37 @@ def machine() -> str:
     return _BOOT.read_text("utf-8").strip() if _BOOT.is_file() else socket.gethostname()
 
 
+@cache
+def _fetched(url: str, root: str, occasion: str) -> None:
+    """Make a folder of this machine scratch of a store in a bucket, once for each occasion."""
+    attached(url, Path(root))
+
+
 @dataclass(frozen=True)
 class Ticket:
     """What a node has to have to work on a store; plain data that travels with each task."""
 
-    store: str
+    store: str  # the folder; of a store in a bucket, scratch, which every node has at this path
     token: str  # a file in the store, removed at the end
     software: dict[str, str] = field(default_factory=installed)
     machine: str = field(default_factory=machine)
+    url: str | None = None  # of a store in a bucket
+    occasion: str = ""  # tasks of another one fetch what the bucket has, and not each for itself
+
+    @property
+    def away(self) -> bool:
+        """Whether this process works on other files of the store than the one that gave this."""
+        return not Path(self.token).is_file()
+
+    def again(self) -> "Ticket":
+        """For tasks that have to see what others made since."""
+        return replace(self, occasion=secrets.token_hex(4))
 
     def problem(self) -> str | None:
-        """Why the process that asks cannot work on the store, with what to do; None when it can."""
+        """Why the process that asks cannot work on the store, with what to do; None when it can.
+
+        Where another machine's folder is not seen, that of a store in a bucket is made.
+        """
         store = Store(root=self.store)
         mine = installed()
         differ = [
@@ -90,17 +111,19 @@ class Ticket:
         ]
         if differ:
             return f"has other software: {', '.join(differ)}. Install the same on every node"
-        if not Path(self.token).is_file():
+        if self.away and self.url is None:
             return (
                 f"does not see the store {self.store}. Mount the same folder at the same path "
-                "on every node"
+                "on every node, or use a store in a bucket"
             )
         try:
+            if self.away and self.url is not None:
+                _fetched(self.url, self.store, f"{self.token} {self.occasion}")
             databases = store.databases
             reach(databases)
         except InputError as error:
             return f"cannot use the store: {error}"
-        if databases is None and machine() != self.machine:
+        if databases is None and (self.away or machine() != self.machine):
             return (
                 "is another machine, and this store has its databases in files of SQLite, which "
                 "machines cannot share. Start a new store with databases on PostgreSQL"
@@ -140,13 +163,17 @@ class Cluster:
     def admitted(self, store: Store) -> Iterator[Ticket]:
         """A ticket for tasks on a store, valid within the block.
 
-        Raises InputError that names the first node that cannot work on the store, and why.
+        What the store has is in its bucket then. Raises InputError that names the first node that
+        cannot work on the store, and why.
         """
+        store.send()
+        remote = store.remote
         token = store.locks / "cluster" / f"{secrets.token_hex(8)}.token"
         token.parent.mkdir(parents=True, exist_ok=True)
         token.write_text(socket.gethostname(), "utf-8")
         try:
-            ticket = Ticket(str(store.path), str(token))
+            url = remote.bucket.url if remote is not None else None
+            ticket = Ticket(str(store.path), str(token), url=url)
             self._examine(ticket)
             yield ticket
         finally:

@@ -6,6 +6,7 @@ first event. When that process no longer exists, the run is closed as failed and
 place in the queue are free. A queued run has no process and waits rightly.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import dagster as dg
@@ -20,10 +21,11 @@ from dagster._core.storage.tags import (
 from pipelines.processes import host_of, identity, is_alive, running
 from pipelines.run_launcher import NotingRunLauncher, launcher_of
 from pipelines.servers import until
-from pipelines.storage.store import Store
+from pipelines.storage.store import Store, open_instance
 from pipelines.tracking.tracker import Tracker
 
 PROCESS_TAG: Final = "dance/process"
+TASK_TAG: Final = "dance/task"  # of a run of clips: what a worker was given to do
 # Includes runs that were created and not started: a kill can come between the two.
 UNFINISHED: Final = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -77,10 +79,28 @@ def close_orphaned_runs(instance: dg.DagsterInstance) -> list[str]:
         again = instance.get_run_by_id(run.run_id)
         if again is None or again.is_finished:  # it has ended while we looked
             continue
-        instance.report_run_failed(run, "The process of this run was killed.")
-        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        _close(instance, run)
         closed.append(run.run_id)
     return closed
+
+
+def close_lost_tasks(store: Store, tasks: Sequence[str]) -> None:
+    """Close the runs of tasks whose worker died, on whatever machine it was.
+
+    At once: their slots are those that the tasks beside them wait for, and without any slot left
+    they would wait for ever.
+    """
+    if not tasks:
+        return
+    left = dg.RunsFilter(statuses=UNFINISHED, tags={TASK_TAG: list(tasks)})
+    with open_instance(store) as instance:
+        for run in instance.get_runs(filters=left):
+            _close(instance, run)
+
+
+def _close(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    instance.report_run_failed(run, "The process of this run was killed.")
+    instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
 def retry_again(instance: dg.DagsterInstance) -> list[str]:

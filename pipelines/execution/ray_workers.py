@@ -1,13 +1,16 @@
 """Clips on a cluster of Ray: a task each, on one CPU."""
 
 import time
+import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from pipelines.cluster import Cluster, Ticket
 from pipelines.execution import runner
 from pipelines.execution.outcomes import StageOutcome
 from pipelines.execution.request import Request
+from pipelines.recovery import close_lost_tasks
 
 CANCEL_S: Final = 8.0  # that cancelled tasks have to end by themselves
 AHEAD: Final = 4  # tasks that are handed to Ray for each CPU
@@ -32,19 +35,23 @@ class RayWorkers:
         self, request: Request, clips: Sequence[str], *, alone: bool = False
     ) -> Iterator[runner.Made]:
         """Each clip as its task ends; a task whose worker or node died gives None."""
-        ray = self.cluster.ray
+        ray, ticket = self.cluster.ray, self.ticket.again()
         task = ray.remote(num_cpus=1, max_retries=0)(make_clip)
         most = 1 if alone else AHEAD * self.cluster.cpus
-        waiting, running = list(reversed(clips)), dict[Any, str]()
+        waiting, running = list(reversed(clips)), dict[Any, tuple[str, str]]()
         try:
             while waiting or running:
                 while waiting and len(running) < most:
-                    clip = waiting.pop()
-                    running[task.remote(self.ticket, request, clip)] = clip
+                    clip, name = waiting.pop(), uuid.uuid4().hex
+                    ref = task.remote(ticket, replace(request, task=name), clip)
+                    running[ref] = clip, name
                 # With a time limit, so that a signal is heeded.
                 done, _ = ray.wait(list(running), num_returns=1, timeout=1)
                 for ref in done:
-                    yield running.pop(ref), self._outcomes(ref)
+                    clip, name = running.pop(ref)
+                    if (outcomes := self._outcomes(ref)) is None:
+                        close_lost_tasks(request.opened, [name])
+                    yield clip, outcomes
         except BaseException:
             self._cancel(list(running))
             raise

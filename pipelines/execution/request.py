@@ -24,6 +24,7 @@ class Request:
     only: frozenset[str] = field(default_factory=frozenset)
     debug: bool = False
     cores: int | None = None  # of the cluster that the work runs on; None: of this machine
+    task: str = field(default="", compare=False)  # of a worker, when it is given one
 
     @property
     def opened(self) -> Store:

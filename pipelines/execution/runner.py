@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 import dagster as dg
@@ -30,7 +31,7 @@ from pipelines.materializations import last_of_all_clips
 from pipelines.partitions import clip_keys
 from pipelines.processes import refuse_when_stopping
 from pipelines.profile_options import PROFILE_TAG
-from pipelines.recovery import process_tags
+from pipelines.recovery import TASK_TAG, close_lost_tasks, process_tags
 from pipelines.settings import op_config
 from pipelines.stage import ONLY_STALE_TAG, Stage
 from pipelines.storage.databases import held_open
@@ -54,7 +55,8 @@ def _run_config(request: Request, stages: Sequence[Stage]) -> dict[str, Any]:
 
 
 def _tags(request: Request) -> dict[str, str]:
-    return {PROFILE_TAG: request.options.name, ONLY_STALE_TAG: "true", **process_tags()}
+    task = {TASK_TAG: request.task} if request.task else {}
+    return {PROFILE_TAG: request.options.name, ONLY_STALE_TAG: "true", **task, **process_tags()}
 
 
 def run_clip(request: Request, clip: str) -> list[StageOutcome]:
@@ -167,15 +169,20 @@ class LocalWorkers:
     ) -> Iterator[Made]:
         """Each clip as it is done; a worker that is killed takes its pool with it."""
         # Interrupted: the next run makes these clips.
+        tasks = {clip: uuid.uuid4().hex for clip in clips}
+        lost: list[str] = []
         with worker_pool(1 if alone else self.workers) as pool:
             futures: dict[Future[list[StageOutcome]], str] = {
-                pool.submit(run_clip, request, clip): clip for clip in clips
+                pool.submit(run_clip, replace(request, task=task), clip): clip
+                for clip, task in tasks.items()
             }
             for future in as_completed(futures):
                 try:
                     yield futures[future], future.result()
                 except BrokenProcessPool:
+                    lost.append(tasks[futures[future]])
                     yield futures[future], None
+        close_lost_tasks(request.opened, lost)  # by now all workers have ended
 
 
 class ClipRuns:

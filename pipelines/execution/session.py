@@ -277,6 +277,8 @@ class Session:
             return
         with self.cluster.admitted(self.store) as ticket:
             yield RayWorkers(self.cluster, ticket)
+        if (remote := self.store.remote) is not None:
+            remote.fetch()  # what nodes with a scratch of their own made
 
     def _run_dataset(self) -> list[StageOutcome]:
         """The stages over all clips, in one run; in two when there is motion to be read first.

@@ -94,9 +94,12 @@ def scratch_of(url: str) -> Path:
     return folder / f"{address.rsplit('/', 1)[1]}-{digest}"
 
 
-def attached(url: str) -> Path:
-    """Scratch of the store at ``url``, with what the bucket has. Raises InputError."""
-    remote = Remote(scratch_of(url), Bucket.of(url))
+def attached(url: str, root: Path | None = None) -> Path:
+    """Scratch of the store at ``url``, with what the bucket has. Raises InputError.
+
+    ``root``: where it has to be, as on the machine that gave this one work on the store.
+    """
+    remote = Remote(root or scratch_of(url), Bucket.of(url))
     try:
         remote.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not (remote.root / NOTE).is_file():
@@ -254,6 +257,15 @@ class Remote:
             names = [name for name in self._travelling() if name not in waiting]
             last = [n for n in names if n.startswith(MANIFESTS) and n not in held]
             self._send([n for n in names if not n.startswith(MANIFESTS)], last, of)
+
+    def lend(self, folder: Path) -> None:
+        """Send a training in progress, so that another machine can go on with it.
+
+        Its files count for nothing there until ``current.json`` names them. Raises InputError.
+        """
+        names = [self._name(path) for path in sorted(folder.rglob("*")) if path.is_file()]
+        with self._alone():
+            self._send([name for name in names if _is_kept(name)], (), {})
 
     def _is_recorded(self, name: str, record: "list[Any]") -> bool:
         path = self.root / name

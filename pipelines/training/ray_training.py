@@ -7,13 +7,14 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 import dagster as dg
 
 from dance_models.errors import InputError
 from dance_models.processes import STARTER
+from dance_models.tables import write_text
 from pipelines.cluster import Cluster, Ticket, connected
 from pipelines.processes import TRAINING_STOP_S
 from pipelines.storage.store import Store
@@ -22,18 +23,49 @@ from pipelines.training.finished import finished_result
 
 PIPES: Final = "pipes-"  # folders beside the checkpoints, removed at the end
 LOG: Final = "log.txt"
+CONTEXT: Final = "context.json"
+MESSAGES: Final = "messages.jsonl"
 END_S: Final = TRAINING_STOP_S + 5  # a training that is told to end has ended before
 
 
-def train_here(ticket: Ticket, environment: Mapping[str, str], log: str) -> int:
-    """What a task does: one training process; its exit code. It ends with this process.
+class Left(NamedTuple):
+    """What a task left of a training: its exit code, and the texts of a node of its own files."""
 
+    code: int
+    log: str = ""
+    messages: str = ""
+
+
+def train_here(
+    ticket: Ticket, environment: Mapping[str, str], folder: str, beside: str, context: str
+) -> Left:
+    """What a task does: one training process in ``folder``. It ends with this process.
+
+    ``beside`` is the folder of Pipes, ``context`` the text that it reads there. A node with other
+    files of a store in a bucket sends what the training made, also when it is to go on elsewhere.
     Raises InputError when the node cannot work on the store.
     """
     ticket.check()
+    files, store = Path(beside), Store(root=ticket.store)
+    if ticket.away:
+        write_text(files / CONTEXT, context)
+    try:
+        code = _trained(environment, files / LOG)
+        if not ticket.away:
+            return Left(code)
+        return Left(code, _text(files / LOG), _text(files / MESSAGES))
+    finally:
+        if ticket.away and (remote := store.remote) is not None:
+            shutil.rmtree(files, ignore_errors=True)
+            remote.lend(Path(folder))
+            remote.publish()  # what it logged to MLflow
+
+
+def _trained(environment: Mapping[str, str], log: Path) -> int:
+    """The exit code of the training process; when this one is interrupted it is ended first."""
     variables = {**os.environ, **environment, STARTER: str(os.getpid())}
     command = [sys.executable, "-m", "pipelines.training.child"]
-    with Path(log).open("ab") as output:
+    with log.open("ab") as output:
         child = subprocess.Popen(command, env=variables, stdout=output, stderr=output)
     try:
         while True:  # a cancelled task is interrupted between two of these, not within one
@@ -50,6 +82,10 @@ def train_here(ticket: Ticket, environment: Mapping[str, str], log: str) -> int:
                 child.kill()
 
 
+def _text(path: Path) -> str:
+    return path.read_text("utf-8", "replace") if path.is_file() else ""
+
+
 def train_on_cluster(
     engine: str, context: dg.AssetExecutionContext, job: Mapping[str, Any]
 ) -> Mapping[str, Any]:
@@ -58,6 +94,8 @@ def train_on_cluster(
     Raises InputError when it fails or no node can work on the store, Failure when it left nothing.
     """
     store, folder = Store(root=job["store"]), Path(job["folder"])
+    if (remote := store.remote) is not None:
+        remote.lend(folder)
     with connected(engine) as cluster:
         assert cluster is not None
         with cluster.admitted(store) as ticket:
@@ -83,14 +121,14 @@ def _run(
     beside.mkdir(parents=True)
     session = dg.open_pipes_session(
         context=context,
-        context_injector=dg.PipesFileContextInjector(str(beside / "context.json")),
-        message_reader=dg.PipesFileMessageReader(str(beside / "messages.jsonl")),
+        context_injector=dg.PipesFileContextInjector(str(beside / CONTEXT)),
+        message_reader=dg.PipesFileMessageReader(str(beside / MESSAGES)),
         extras=dict(job),
     )
     try:
         with session as opened:
             environment = opened.get_bootstrap_env_vars()
-            failure = _failure(cluster, ticket, job, environment, beside / LOG)
+            failure = _failure(cluster, ticket, job, environment, beside)
         return [dict(message) for message in opened.get_custom_messages()], failure
     finally:
         _show(beside / LOG)
@@ -102,7 +140,7 @@ def _failure(
     ticket: Ticket,
     job: Mapping[str, Any],
     environment: Mapping[str, str],
-    log: Path,
+    beside: Path,
 ) -> Exception | None:
     """Run the task to its end; None when the training succeeded.
 
@@ -112,13 +150,14 @@ def _failure(
     ray, folder = cluster.ray, Path(job["folder"])
     gpus = 1 if wants_gpu(job, cluster) else 0
     task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(train_here)
-    running = task.remote(ticket, environment, str(log))
+    given = environment, str(folder), str(beside), _text(beside / CONTEXT)
+    running = task.remote(ticket, *given)
     try:
         try:
-            code = _ended(ray, running)
+            left = _ended(ray, running)
         except cluster.deaths:
-            running = task.remote(ticket, environment, str(log))
-            code = _ended(ray, running)
+            running = task.remote(ticket.again(), *given)
+            left = _ended(ray, running)
     except ray.exceptions.RayTaskError as error:
         cause = getattr(error, "cause", None)
         return cause if isinstance(cause, InputError) else error
@@ -135,18 +174,28 @@ def _failure(
         while not ray.wait([running], timeout=1)[0] and time.monotonic() < deadline:
             continue
         raise
-    if code == 0:
+    _take(ticket, left, beside)
+    if left.code == 0:
         return None
-    ended = dg.DagsterError(f"The training ended with code {code}")
+    ended = dg.DagsterError(f"The training ended with code {left.code}")
     return error_of(folder, ended)
 
 
-def _ended(ray: Any, running: Any) -> int:
-    """The exit code of a task, when it has ended; raises what ended it."""
+def _take(ticket: Ticket, left: Left, beside: Path) -> None:
+    """Put what a node with other files left where it would be if it had these."""
+    if (remote := Store(root=ticket.store).remote) is not None:
+        remote.fetch()
+    for name, text in ((LOG, left.log), (MESSAGES, left.messages)):
+        with (beside / name).open("a", encoding="utf-8") as file:
+            file.write(text)
+
+
+def _ended(ray: Any, running: Any) -> Left:
+    """What a task left, when it has ended; raises what ended it."""
     while not ray.wait([running], timeout=1)[0]:
         continue
-    code: int = ray.get(running)
-    return code
+    left: Left = ray.get(running)
+    return left
 
 
 def wants_gpu(job: Mapping[str, Any], cluster: Cluster) -> bool:

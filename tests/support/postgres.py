@@ -115,7 +115,7 @@ def server() -> Iterator[Server]:
             "--no-sync", "--no-instructions",
         ]  # fmt: skip
         subprocess.run(made, check=True, stdout=subprocess.DEVNULL, cwd=folder, **_owner())
-        found = Server(folder, _free_port())
+        found = Server(folder, free_port())
         found.start()
         try:
             yield found
@@ -143,7 +143,8 @@ def _owner() -> dict[str, Any]:
     return as_other if os.geteuid() == 0 else {}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nothing listens on now."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

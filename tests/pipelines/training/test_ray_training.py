@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from dance_models.errors import InputError
-from pipelines.cluster import Cluster
-from pipelines.training.ray_training import _failure
+from pipelines.cluster import Cluster, Ticket
+from pipelines.training.ray_training import Left, _failure
 
 
 class DiedError(Exception):
@@ -43,10 +43,10 @@ class Ray:
     def wait(self, running: list[int], timeout: float) -> tuple[list[int], list[int]]:
         return running, []
 
-    def get(self, number: int) -> int:
+    def get(self, number: int) -> Left:
         if number <= self.deaths:
             raise DiedError("out of memory")
-        return 0
+        return Left(0)
 
 
 @pytest.mark.parametrize(("deaths", "started"), [(0, 1), (1, 2), (2, 2)])
@@ -56,7 +56,8 @@ def test_a_training_whose_worker_dies_is_started_once_more(
     ray = Ray(deaths)
     cluster = Cluster(ray, "ray:auto")
     job = {"folder": str(tmp_path), "experiment": {"training": {"device": "auto"}}}
-    failure = _failure(cluster, SimpleNamespace(), job, {}, tmp_path / "log")  # type: ignore[arg-type]
+    ticket = Ticket(str(tmp_path), "", {}, "")
+    failure = _failure(cluster, ticket, job, {}, tmp_path)
     assert (ray.started, ray.options["max_retries"]) == (started, 0)
     if deaths < 2:
         assert failure is None

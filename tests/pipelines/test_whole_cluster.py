@@ -1,0 +1,189 @@
+"""The whole graph on a cluster of Ray, whose workers and one node are killed while it runs.
+
+Two nodes are processes of this machine. What comes out has to be what an undisturbed run on one
+machine gives. ``CLUSTER_CLIPS=8`` makes a smaller corpus, for a look.
+"""
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import bucket
+import dagster as dg
+import polars as pl
+import psutil
+import pytest
+from command_line import dance
+from postgres import Server
+from ray_nodes import Nodes, can_mount, killed_within, nodes
+from tiny_corpus import Corpus, MakeCorpus
+from watched_process import wait_until
+
+from pipelines.recovery import UNFINISHED
+from pipelines.storage.place import TABLES
+from pipelines.storage.remote import SCRATCH_VARIABLE, scratch_of
+from pipelines.storage.store import Store, open_instance
+from pipelines.tracking.tracker import Tracker
+
+pytestmark = pytest.mark.cluster
+
+CLIPS: Final = int(os.environ.get("CLUSTER_CLIPS", "60"))
+OF_A_CLIP: Final = ("clip_probe", "sampled_frames", "pose_tracks")
+MARK: Final = "CLUSTER_TEST"  # in the environment of a command and of all that it starts
+NETWORKS: Final = ("mkff_st_gcn", "stga_net")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What one machine makes of a corpus that nothing disturbs."""
+
+    corpus: Corpus
+    store: Store
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory, make_corpus: MakeCorpus) -> Reference:
+    made = Reference(
+        make_corpus(CLIPS, 64), Store(root=str(tmp_path_factory.mktemp("local") / "store"))
+    )
+    with _running(made.corpus, str(made.store.path), "local", {}) as command:
+        output, _ = command.communicate(timeout=600)
+    assert command.returncode == 0, output
+    return made
+
+
+@pytest.fixture
+def cluster(server: Server, s3: str) -> Iterator[Nodes]:
+    """A cluster without nodes, for a new store with databases on PostgreSQL."""
+    own = {"OMP_NUM_THREADS": "1", **server.environment(), **bucket.variables(s3)}
+    with nodes(own) as made:
+        yield made
+
+
+def test_a_cluster_that_loses_workers_and_a_node_makes_the_same(
+    reference: Reference, cluster: Nodes, tmp_path: Path
+) -> None:
+    store = Store(root=str(tmp_path / "store"))
+    cluster.start_head()
+    second = cluster.join()
+    variables = {**cluster.environment, "RAY_ADDRESS": cluster.address}
+    with _running(reference.corpus, str(store.path), "ray:auto", variables) as command:
+        for stage in OF_A_CLIP:
+            killed_within(store.locks / stage)
+        second.kill()
+        cluster.join()
+        for network in NETWORKS:
+            killed_within(store.locks / "trainings" / network)
+        output, _ = command.communicate(timeout=900)
+    assert command.returncode == 0, output
+    _assert_same(store, reference.store)
+    _assert_nothing_is_open(store)
+    _assert_nothing_runs(cluster, variables)
+
+
+@pytest.mark.skipif(not can_mount(), reason="this user cannot give a process other folders")
+def test_nodes_with_files_of_their_own_make_the_same_in_a_bucket(
+    reference: Reference, cluster: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second node sees other files at the paths of scratch, as another machine does."""
+    here, there = tmp_path / "scratch", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    monkeypatch.setenv(SCRATCH_VARIABLE, str(here))
+    url = bucket.new_url()
+    store, second = Store(root=str(scratch_of(url))), there / scratch_of(url).name
+    cluster.start_head()
+    cluster.join({here: there})
+    variables = {
+        **cluster.environment, "RAY_ADDRESS": cluster.address, SCRATCH_VARIABLE: str(here)
+    }  # fmt: skip
+    with _running(reference.corpus, url, "ray:auto", variables) as command:
+        killed_within(second / "locks" / "pose_tracks")
+        killed_within(second / "locks" / "trainings")
+        output, _ = command.communicate(timeout=900)
+    assert command.returncode == 0, output
+    _assert_same(store, reference.store)
+    made = [{path.name for path in (root / "frames").iterdir()} for root in (store.path, second)]
+    assert all(made), "both nodes made clips"
+    assert len(made[0] | made[1]) == CLIPS
+    for variable, value in variables.items():
+        monkeypatch.setenv(variable, value)
+    _assert_nothing_is_open(store)
+    _assert_nothing_runs(cluster, variables)
+    assert dance(url, "verify") == (0, "Every recorded file is what it was.")
+
+
+# --- running ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _running(
+    corpus: Corpus, store: str, engine: str, variables: dict[str, str]
+) -> "Iterator[subprocess.Popen[str]]":
+    """``dance run``, killed with all that it started when the block fails."""
+    command = [
+        sys.executable, "-m", "pipelines.cli", "run", "--store", store, "--profile", "smoke",
+        "--clips", str(corpus.clips), "--annotations", str(corpus.annotations),
+        "--tracks", str(corpus.tracks), "--engine", engine,
+    ]  # fmt: skip
+    variables[MARK] = secrets.token_hex(8)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, **variables},
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            for one in [*psutil.Process(process.pid).children(recursive=True), process]:
+                one.kill()
+            process.communicate()
+
+
+# --- what came out ------------------------------------------------------------------------------
+
+
+def _tables(store: Store) -> dict[str, pl.DataFrame]:
+    """All tables but those of where files lie, and of how long things took."""
+    paths = [*store.path.glob("tables/**/*.parquet"), *store.reports.glob("*.parquet")]
+    found = {store.relative(path): pl.read_parquet(path) for path in paths}
+    return {name: table for name, table in found.items() if Path(name).stem not in TABLES}
+
+
+def _assert_same(store: Store, other: Store) -> None:
+    mine, expected = _tables(store), _tables(other)
+    assert mine.keys() == expected.keys()
+    assert len([name for name in mine if name.startswith("tables/pose_tracks/")]) == CLIPS
+    assert [name for name, table in mine.items() if not table.equals(expected[name])] == []
+    for network in NETWORKS:
+        assert store.training(network) == other.training(network)
+
+
+def _assert_nothing_is_open(store: Store) -> None:
+    with open_instance(store) as instance:
+        runs = instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED))
+        assert [run.tags for run in runs] == []
+    assert Tracker(store).running() == {}
+
+
+def _assert_nothing_runs(cluster: Nodes, variables: dict[str, str]) -> None:
+    """Nothing of the command is left; the nodes are there and do nothing for it."""
+
+    def left() -> list[str]:
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.environ().get(MARK) == variables[MARK]:
+                    found.append(" ".join(process.cmdline()))
+        lines = [" ".join(one.cmdline()) for node in cluster.nodes for one in node.processes()]
+        return found + [line for line in lines if "pipelines." in line]
+
+    with suppress(AssertionError):
+        wait_until(lambda: not left(), 30)
+    assert left() == []
