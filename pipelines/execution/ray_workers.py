@@ -1,4 +1,4 @@
-"""Clips on a cluster of Ray: a task each, on one CPU."""
+"""Clips on a cluster of Ray: tasks of one or several, each on one CPU."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -13,10 +13,10 @@ CANCEL_S: Final = 8.0  # that cancelled tasks have to end by themselves
 AHEAD: Final = 4  # tasks that are handed to Ray for each CPU
 
 
-def make_clip(ticket: Ticket, request: Request, clip: str) -> list[StageOutcome]:
+def make_clips(ticket: Ticket, request: Request, clips: runner.Group) -> list[list[StageOutcome]]:
     """What a task does. Raises InputError when its node cannot work on the store."""
     ticket.check()
-    return runner.run_clip(request, clip)
+    return runner.run_clips(request, clips)
 
 
 class RayWorkers:
@@ -28,19 +28,24 @@ class RayWorkers:
     def __init__(self, cluster: Cluster, ticket: Ticket) -> None:
         self.cluster, self.ticket = cluster, ticket
 
+    @property
+    def places(self) -> int:
+        """CPUs of the cluster."""
+        return self.cluster.cpus
+
     def make(
-        self, request: Request, clips: Sequence[str], *, alone: bool = False
+        self, request: Request, groups: Sequence[runner.Group], *, alone: bool = False
     ) -> Iterator[runner.Made]:
-        """Each clip as its task ends; a task whose worker or node died gives None."""
+        """Each group as its task ends; a task whose worker or node died gives None."""
         ray = self.cluster.ray
-        task = ray.remote(num_cpus=1, max_retries=0)(make_clip)
-        most = 1 if alone else AHEAD * self.cluster.cpus
-        waiting, running = list(reversed(clips)), dict[Any, str]()
+        task = ray.remote(num_cpus=1, max_retries=0)(make_clips)
+        most = 1 if alone else AHEAD * self.places
+        waiting, running = list(reversed(groups)), dict[Any, runner.Group]()
         try:
             while waiting or running:
                 while waiting and len(running) < most:
-                    clip = waiting.pop()
-                    running[task.remote(self.ticket, request, clip)] = clip
+                    group = waiting.pop()
+                    running[task.remote(self.ticket, request, group)] = group
                 # With a time limit, so that a signal is heeded.
                 done, _ = ray.wait(list(running), num_returns=1, timeout=1)
                 for ref in done:
@@ -49,9 +54,9 @@ class RayWorkers:
             self._cancel(list(running))
             raise
 
-    def _outcomes(self, ref: Any) -> list[StageOutcome] | None:
+    def _outcomes(self, ref: Any) -> list[list[StageOutcome]] | None:
         try:
-            made: list[StageOutcome] = self.cluster.ray.get(ref)
+            made: list[list[StageOutcome]] = self.cluster.ray.get(ref)
         except self.cluster.ray.exceptions.RayTaskError as error:
             raise (getattr(error, "cause", None) or error) from None
         except self.cluster.deaths:
