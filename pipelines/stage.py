@@ -58,6 +58,7 @@ OUTPUTS: Final = "dance/outputs"  # path in the store -> sha256, of the main fil
 MANIFEST: Final = "dance/manifest"  # digest of the manifest of all files
 MADE_AGAIN: Final = "dance/made_again"  # lines on the files that were missing or damaged
 REUSED: Final = "dance/reused"
+LEFT_OUT: Final = "left_out"  # why a clip among several was not made
 # Tag of a run that may reuse every result, even of a stage that is otherwise always recomputed.
 ONLY_STALE_TAG: Final = "dance/only_stale"
 OWNERS: Final = ("team:dance-pose",)  # of every asset, in the web UI
@@ -421,7 +422,7 @@ class Stage:
                 stopped = self._stopped_upstream(one)
                 if stopped:
                     context.log.warning(f"{one.clip} is left out: {stopped}")
-                    context.add_asset_metadata({"left_out": stopped}, partition_key=one.clip)
+                    context.add_asset_metadata({LEFT_OUT: stopped}, partition_key=one.clip)
                     continue
                 digest, made[one.clip] = self._made(one)
                 if self.checks:

@@ -129,13 +129,14 @@ def _precomputed(
 
 
 def _precomputed_fingerprint(config: EstimatorConfig, clip: str) -> str:
-    from dance_models.estimators.precomputed import content_digest, files_of_clip
+    from dance_models.estimators.precomputed import content_digest
+    from dance_models.estimators.track_folder import files_of_clip
 
     return content_digest(*files_of_clip(_tracks_folder(config), clip))
 
 
 def _precomputed_files(config: EstimatorConfig, clip: str) -> list[Path]:
-    from dance_models.estimators.precomputed import files_of_clip
+    from dance_models.estimators.track_folder import files_of_clip
 
     return files_of_clip(_tracks_folder(config), clip)[1]
 

@@ -73,11 +73,12 @@ def _print_assets(
     from pipelines.execution.runner import stale_stages
     from pipelines.materializations import made_at
 
+    store = request.opened
     stale = Counter(asset for asset, _ in stale_stages(request, instance))
     table = Table("asset", "there", "stale", "last made")
     for stage in [s for flag in (True, False) for s in request.stages(partitioned=flag)]:
         keys: list[str | None] = [*clips] if stage.partitioned else [None]
-        there = sum(request.opened.output(stage.name, clip).is_file() for clip in keys)
+        there = sum(store.output(stage.name, clip).is_file() for clip in keys)
         count = str(stale[stage.name]) if stale[stage.name] else ""
         made = _time(made_at(instance, stage.name))
         table.add_row(stage.name, f"{there}/{len(keys)}", count, made)

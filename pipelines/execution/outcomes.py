@@ -10,11 +10,14 @@ from dance_models.config import Profile
 from dance_models.errors import InputError
 from pipelines.automation.failures import telling_error
 from pipelines.materializations import Last
-from pipelines.stage import MADE_AGAIN, REUSED, Stage
+from pipelines.stage import LEFT_OUT, MADE_AGAIN, REUSED, Stage
 from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
     from dance_models.quality.findings import Finding
+
+
+Clip = str | None  # None: of a stage over all clips
 
 
 @dataclass(frozen=True)
@@ -118,26 +121,39 @@ def outcomes_of_run(
     profile: Profile,
     clip: str | None = None,
 ) -> list[StageOutcome]:
-    """The outcomes of the stages of a finished run; none for those that it did not reach.
+    """:func:`outcomes_of_clips` of a run of one clip, or of the stages over all clips."""
+    return outcomes_of_clips(instance, run_id, stages, store, profile, [clip])[clip]
+
+
+def outcomes_of_clips(
+    instance: dg.DagsterInstance,
+    run_id: str,
+    stages: Sequence[Stage],
+    store: Store,
+    profile: Profile,
+    clips: Sequence[Clip],
+) -> dict[Clip, list[StageOutcome]]:
+    """The outcomes of the stages of a finished run by clip; none for those that it did not reach.
 
     Raises KeyboardInterrupt when the run was interrupted: Dagster ends its steps, and does not
     pass the interrupt on.
     """
     if was_interrupted(instance, run_id):
         raise KeyboardInterrupt
-    outcomes = _recorded(instance, run_id, clip)
-    found: list[StageOutcome] = []
-    for stage in stages:
-        if stage.name in outcomes:
-            found += with_findings(outcomes.pop(stage.name), stage, store, profile)
-    # The remaining ones are checks that run as separate steps.
-    found += [outcome for outcome in outcomes.values() if outcome.state == "failed"]
     run = instance.get_run_by_id(run_id)
     failed = run is not None and run.status != dg.DagsterRunStatus.SUCCESS
-    if failed and not any(outcome.state == "failed" for outcome in found):
-        error = "the run failed outside of its steps; see the web UI"
-        found.append(StageOutcome(stages[0].name, clip, "failed", error=error))
-    return found
+    by_clip: dict[Clip, list[StageOutcome]] = {}
+    for clip, outcomes in _recorded(instance, run_id, clips).items():
+        found = by_clip[clip] = []
+        for stage in stages:
+            if stage.name in outcomes:
+                found += with_findings(outcomes.pop(stage.name), stage, store, profile)
+        # The remaining ones are checks that run as separate steps.
+        found += [outcome for outcome in outcomes.values() if outcome.state == "failed"]
+        if failed and not any(outcome.state == "failed" for outcome in found):
+            error = "the run failed outside of its steps; see the web UI"
+            found.append(StageOutcome(stages[0].name, clip, "failed", error=error))
+    return by_clip
 
 
 def was_interrupted(instance: dg.DagsterInstance, run_id: str) -> bool:
@@ -153,14 +169,15 @@ def was_interrupted(instance: dg.DagsterInstance, run_id: str) -> bool:
 
 
 def _recorded(
-    instance: dg.DagsterInstance, run_id: str, clip: str | None
-) -> dict[str, StageOutcome]:
-    """Outcome by asset as the event log of a run has it."""
+    instance: dg.DagsterInstance, run_id: str, clips: Sequence[Clip]
+) -> dict[Clip, dict[str, StageOutcome]]:
+    """Outcome by clip and asset as the event log of a run has it; the clips share its seconds."""
     seconds = {
-        step.step_key: (step.end_time or 0.0) - (step.start_time or step.end_time or 0.0)
+        step.step_key: ((step.end_time or 0.0) - (step.start_time or step.end_time or 0.0))
+        / len(clips)
         for step in instance.get_run_step_stats(run_id)
     }
-    outcomes: dict[str, StageOutcome] = {}
+    outcomes: dict[Clip, dict[str, StageOutcome]] = {clip: {} for clip in clips}
     for record in instance.all_logs(run_id):
         event = record.dagster_event
         if event is None or event.step_key is None:
@@ -169,13 +186,18 @@ def _recorded(
         if event.is_step_failure:
             error = telling_error(event)
             error = "no error was recorded" if error is None else error
-            outcomes[key] = StageOutcome(key, clip, "failed", seconds.get(key, 0.0), error)
-        elif event.is_step_materialization:
-            metadata = event.materialization.metadata
+            for clip in clips:
+                failed = StageOutcome(key, clip, "failed", seconds.get(key, 0.0), error)
+                outcomes[clip][key] = failed
+        elif event.is_step_materialization and event.partition in outcomes:
+            metadata, clip = event.materialization.metadata, event.partition
+            if LEFT_OUT in metadata:
+                continue
             reused = REUSED in metadata and bool(metadata[REUSED].value)
             state: Literal["made", "fresh"] = "fresh" if reused else "made"
             lines = _lines(metadata[MADE_AGAIN].value) if MADE_AGAIN in metadata else ()
-            outcomes[key] = StageOutcome(key, clip, state, seconds.get(key, 0.0), made_again=lines)
+            made = StageOutcome(key, clip, state, seconds.get(key, 0.0), made_again=lines)
+            outcomes[clip][key] = made
     return outcomes
 
 

@@ -1,4 +1,4 @@
-"""Clips on a cluster of Ray: a task each, on one CPU."""
+"""Clips on a cluster of Ray: tasks of one or several, each on one CPU."""
 
 import time
 import uuid
@@ -16,10 +16,10 @@ CANCEL_S: Final = 8.0  # that cancelled tasks have to end by themselves
 AHEAD: Final = 4  # tasks that are handed to Ray for each CPU
 
 
-def make_clip(ticket: Ticket, request: Request, clip: str) -> list[StageOutcome]:
+def make_clips(ticket: Ticket, request: Request, clips: runner.Group) -> list[list[StageOutcome]]:
     """What a task does. Raises InputError when its node cannot work on the store."""
     ticket.check()
-    return runner.run_clip(request, clip)
+    return runner.run_clips(request, clips)
 
 
 class RayWorkers:
@@ -31,34 +31,39 @@ class RayWorkers:
     def __init__(self, cluster: Cluster, ticket: Ticket) -> None:
         self.cluster, self.ticket = cluster, ticket
 
+    @property
+    def places(self) -> int:
+        """CPUs of the cluster."""
+        return self.cluster.cpus
+
     def make(
-        self, request: Request, clips: Sequence[str], *, alone: bool = False
+        self, request: Request, groups: Sequence[runner.Group], *, alone: bool = False
     ) -> Iterator[runner.Made]:
-        """Each clip as its task ends; a task whose worker or node died gives None."""
+        """Each group as its task ends; a task whose worker or node died gives None."""
         ray, ticket = self.cluster.ray, self.ticket.again()
-        task = ray.remote(num_cpus=1, max_retries=0)(make_clip)
-        most = 1 if alone else AHEAD * self.cluster.cpus
-        waiting, running = list(reversed(clips)), dict[Any, tuple[str, str]]()
+        task = ray.remote(num_cpus=1, max_retries=0)(make_clips)
+        most = 1 if alone else AHEAD * self.places
+        waiting, running = list(reversed(groups)), dict[Any, tuple[runner.Group, str]]()
         try:
             while waiting or running:
                 while waiting and len(running) < most:
-                    clip, name = waiting.pop(), uuid.uuid4().hex
-                    ref = task.remote(ticket, replace(request, task=name), clip)
-                    running[ref] = clip, name
+                    group, name = waiting.pop(), uuid.uuid4().hex
+                    ref = task.remote(ticket, replace(request, task=name), group)
+                    running[ref] = group, name
                 # With a time limit, so that a signal is heeded.
                 done, _ = ray.wait(list(running), num_returns=1, timeout=1)
                 for ref in done:
-                    clip, name = running.pop(ref)
+                    group, name = running.pop(ref)
                     if (outcomes := self._outcomes(ref)) is None:
                         close_lost_tasks(request.opened, [name])
-                    yield clip, outcomes
+                    yield group, outcomes
         except BaseException:
             self._cancel(list(running))
             raise
 
-    def _outcomes(self, ref: Any) -> list[StageOutcome] | None:
+    def _outcomes(self, ref: Any) -> list[list[StageOutcome]] | None:
         try:
-            made: list[StageOutcome] = self.cluster.ray.get(ref)
+            made: list[list[StageOutcome]] = self.cluster.ray.get(ref)
         except self.cluster.ray.exceptions.RayTaskError as error:
             raise (getattr(error, "cause", None) or error) from None
         except self.cluster.deaths:

@@ -1,9 +1,10 @@
 """Running the graph from the command line, in the same Dagster instance that the web UI shows.
 
-A clip is one run of the job ``ingest_clips``, executed in a pool of processes that each build the
-graph once. Everything over all clips is one run of the job ``retrain_all``; Dagster decides its
-order, with the same executor as in the web UI. Nothing is run for a clip, or for the data set,
-when the skip rule finds all of its stages fresh.
+Clips are runs of the job ``ingest_clips``, executed in a pool of processes that each build the
+graph once: a run for each of a few clips, one for several of many, since a run costs three times
+the work on a short clip. Everything over all clips is one run of the job ``retrain_all``; Dagster
+decides its order, with the same executor as in the web UI. Nothing is run for a clip, or for the
+data set, when the skip rule finds all of its stages fresh.
 """
 
 import os
@@ -15,6 +16,10 @@ from dataclasses import replace
 from typing import Any, Final, Protocol
 
 import dagster as dg
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+)
 
 from dance_models.processes import worker_pool
 from pipelines.automation.jobs import INGEST_CLIPS, RETRAIN_ALL
@@ -23,12 +28,13 @@ from pipelines.execution.outcomes import (
     Plan,
     StageOutcome,
     is_fresh,
+    outcomes_of_clips,
     outcomes_of_run,
     plan,
 )
 from pipelines.execution.request import Request, definitions_of
 from pipelines.materializations import last_of_all_clips
-from pipelines.partitions import clip_keys
+from pipelines.partitions import CLIPS_PER_RUN, clip_keys, clip_order
 from pipelines.processes import refuse_when_stopping
 from pipelines.profile_options import PROFILE_TAG
 from pipelines.recovery import TASK_TAG, close_lost_tasks, process_tags
@@ -42,6 +48,7 @@ KILLED: Final = (
     "same command again"
 )
 COMMAND_TAG: Final = "dance/command"
+TASKS_A_PLACE: Final = 4  # at least, before clips share one: the last ones end at about one time
 
 
 def _run_config(request: Request, stages: Sequence[Stage]) -> dict[str, Any]:
@@ -59,28 +66,93 @@ def _tags(request: Request) -> dict[str, str]:
     return {PROFILE_TAG: request.options.name, ONLY_STALE_TAG: "true", **task, **process_tags()}
 
 
-def run_clip(request: Request, clip: str) -> list[StageOutcome]:
-    """One clip through the wanted stages, as one run if any of them is stale. Runs in a worker."""
+def run_clips(request: Request, clips: Sequence[str]) -> list[list[StageOutcome]]:
+    """Clips through the wanted stages; the outcomes of each. Runs in a worker.
+
+    Neighbours that lack the same stages are one run. When it fails, which is the fault of some of
+    them, each of them is run alone.
+    """
     store, profile = request.opened, request.profile
     stages = request.stages(partitioned=True)
+    found: dict[str, list[StageOutcome]] = {}
     with held_open(), open_instance(store, request.cores) as instance:
-        planned = plan(stages, instance, store, profile, clip)
-        if not planned.to_run:
-            return list(planned.outcomes)
-        job = definitions_of(request).resolve_job_def(INGEST_CLIPS)
-        try:
-            result = job.execute_in_process(
-                instance=instance,
-                partition_key=clip,
-                asset_selection=[dg.AssetKey(stage.name) for stage in planned.to_run],
-                run_config=_run_config(request, planned.to_run),
-                tags=_tags(request),
-                raise_on_error=False,
-            )
-        except dg.DagsterError as error:  # the run could not even be started
-            return [StageOutcome(planned.to_run[0].name, clip, "failed", error=str(error))]
-        ran = outcomes_of_run(instance, result.run_id, planned.to_run, store, profile, clip)
-        return [*planned.outcomes, *ran]
+        planned = {clip: plan(stages, instance, store, profile, clip) for clip in clips}
+        for together in _runs(planned, instance):
+            if len(together) > 1:
+                found |= _run_together(request, instance, together, planned)
+            for clip in together:
+                if clip not in found:
+                    found[clip] = _run_alone(request, instance, clip)
+    return [found[clip] for clip in clips]
+
+
+def _runs(planned: Mapping[str, Plan], instance: dg.DagsterInstance) -> Iterator[list[str]]:
+    """Clips that can be one run: neighbours in Dagster's order that lack the same stages."""
+    run: list[str] = []
+    for clip in clip_order(instance):
+        if run and (clip not in planned or planned[clip].to_run != planned[run[0]].to_run):
+            yield run
+            run = []
+        if clip in planned:
+            run.append(clip)
+    if run:
+        yield run
+
+
+def _executed(
+    request: Request, instance: dg.DagsterInstance, stages: Sequence[Stage], clips: Sequence[str]
+) -> dg.ExecuteInProcessResult:
+    """One run of some stages for neighbouring clips.
+
+    Raises DagsterError when it could not even be started.
+    """
+    several = {ASSET_PARTITION_RANGE_START_TAG: clips[0], ASSET_PARTITION_RANGE_END_TAG: clips[-1]}
+    return (
+        definitions_of(request)
+        .resolve_job_def(INGEST_CLIPS)
+        .execute_in_process(
+            instance=instance,
+            partition_key=clips[0] if len(clips) == 1 else None,
+            asset_selection=[dg.AssetKey(stage.name) for stage in stages],
+            run_config=_run_config(request, stages),
+            tags={**_tags(request), **(several if len(clips) > 1 else {})},
+            raise_on_error=False,
+        )
+    )
+
+
+def _run_alone(request: Request, instance: dg.DagsterInstance, clip: str) -> list[StageOutcome]:
+    """One clip, as one run if any of its stages is stale."""
+    store, profile = request.opened, request.profile
+    planned = plan(request.stages(partitioned=True), instance, store, profile, clip)
+    if not planned.to_run:
+        return list(planned.outcomes)
+    try:
+        result = _executed(request, instance, planned.to_run, [clip])
+    except dg.DagsterError as error:
+        return [StageOutcome(planned.to_run[0].name, clip, "failed", error=str(error))]
+    ran = outcomes_of_run(instance, result.run_id, planned.to_run, store, profile, clip)
+    return [*planned.outcomes, *ran]
+
+
+def _run_together(
+    request: Request,
+    instance: dg.DagsterInstance,
+    clips: Sequence[str],
+    planned: Mapping[str, Plan],
+) -> dict[str, list[StageOutcome]]:
+    """Several clips that lack the same stages; none when there is nothing to run or it failed."""
+    stages = planned[clips[0]].to_run
+    if not stages:
+        return {}
+    try:
+        result = _executed(request, instance, stages, clips)
+    except dg.DagsterError:
+        return {}
+    ran = outcomes_of_clips(instance, result.run_id, stages, request.opened, request.profile, clips)
+    if not result.success:
+        return {}
+    return {clip: [*planned[clip].outcomes, *ran[clip]] for clip in clips}
 
 
 class DatasetRun:
@@ -143,18 +215,24 @@ class DatasetRun:
         return {step.step_key: step.end_time is not None for step in stats if step.start_time}
 
 
-Made = tuple[str, list[StageOutcome] | None]  # a clip, and None when its worker was killed
+Group = tuple[str, ...]  # clips that one task makes
+Made = tuple[Group, list[list[StageOutcome]] | None]  # None when its worker was killed
 
 
 class ClipWorkers(Protocol):
     """Where clips are made: on this machine, or on a cluster."""
 
-    def make(
-        self, request: Request, clips: Sequence[str], *, alone: bool = False
-    ) -> Iterator[Made]:
-        """Each clip with its outcomes as it is done; ``alone``: nothing else of us runs then.
+    @property
+    def places(self) -> int:
+        """Tasks that run side by side."""
 
-        Ends what it started when the caller is interrupted.
+    def make(
+        self, request: Request, groups: Sequence[Group], *, alone: bool = False
+    ) -> Iterator[Made]:
+        """Each group with the outcomes of its clips as it is done.
+
+        ``alone``: nothing else of us runs then. Ends what it started when the caller is
+        interrupted.
         """
 
 
@@ -162,19 +240,19 @@ class LocalWorkers:
     """A pool of processes on this machine."""
 
     def __init__(self, workers: int | None = None) -> None:
-        self.workers = workers or os.cpu_count() or 1
+        self.places = workers or os.cpu_count() or 1
 
     def make(
-        self, request: Request, clips: Sequence[str], *, alone: bool = False
+        self, request: Request, groups: Sequence[Group], *, alone: bool = False
     ) -> Iterator[Made]:
-        """Each clip as it is done; a worker that is killed takes its pool with it."""
+        """Each group as it is done; a worker that is killed takes its pool with it."""
         # Interrupted: the next run makes these clips.
-        tasks = {clip: uuid.uuid4().hex for clip in clips}
+        tasks = {group: uuid.uuid4().hex for group in groups}
         lost: list[str] = []
-        with worker_pool(1 if alone else self.workers) as pool:
-            futures: dict[Future[list[StageOutcome]], str] = {
-                pool.submit(run_clip, replace(request, task=task), clip): clip
-                for clip, task in tasks.items()
+        with worker_pool(1 if alone else self.places) as pool:
+            futures: dict[Future[list[list[StageOutcome]]], Group] = {
+                pool.submit(run_clips, replace(request, task=task), group): group
+                for group, task in tasks.items()
             }
             for future in as_completed(futures):
                 try:
@@ -185,8 +263,14 @@ class LocalWorkers:
         close_lost_tasks(request.opened, lost)  # by now all workers have ended
 
 
+def in_groups(clips: Sequence[str], places: int) -> list[Group]:
+    """Clips for tasks: one each while they are few, and enough tasks to share out while many."""
+    size = max(1, min(CLIPS_PER_RUN, len(clips) // (TASKS_A_PLACE * places)))
+    return [tuple(clips[start : start + size]) for start in range(0, len(clips), size)]
+
+
 class ClipRuns:
-    """All clips, each in one of several worker processes."""
+    """All clips, in several worker processes."""
 
     def __init__(self, request: Request, workers: ClipWorkers) -> None:
         self.request, self.workers = request, workers
@@ -195,20 +279,20 @@ class ClipRuns:
         """Yields the outcomes of a clip as it is done.
 
         Whose clip a killed worker was at may not be known. So the clips without outcomes are made
-        again, and when none of them got done, one of them alone: only a clip whose own worker is
-        killed then has failed.
+        again, a task each, and when none of them got done, one of them alone: only a clip whose own
+        worker is killed then has failed.
         """
-        waiting = list(clips)
+        waiting = in_groups(clips, self.workers.places)
         while waiting:
-            killed: list[str] = []
-            for clip, outcomes in self.workers.make(self.request, waiting):
+            killed: list[Group] = []
+            for group, outcomes in self.workers.make(self.request, waiting):
                 if outcomes is None:
-                    killed.append(clip)
+                    killed += [(clip,) for clip in group]
                 else:
-                    yield outcomes
-            if len(killed) == len(waiting):
-                ((clip, outcomes),) = self.workers.make(self.request, killed[:1], alone=True)
-                yield [self._killed(clip)] if outcomes is None else outcomes
+                    yield from outcomes
+            if len(killed) == sum(map(len, waiting)):
+                ((group, outcomes),) = self.workers.make(self.request, killed[:1], alone=True)
+                yield from [[self._killed(*group)]] if outcomes is None else outcomes
                 killed = killed[1:]
             waiting = killed
 

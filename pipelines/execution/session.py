@@ -31,7 +31,7 @@ from pipelines.execution.runner import (
     planned_clips,
 )
 from pipelines.graph import stages_of
-from pipelines.partitions import clip_keys
+from pipelines.partitions import clip_keys, clip_order
 from pipelines.recovery import close_dead_trainings, recover
 from pipelines.shown import shown
 from pipelines.storage.annotation_report import (
@@ -249,7 +249,11 @@ class Session:
                 task = progress.add_task("clips", total=len(clips))
                 # Most clips of a second run are fresh, and no worker has to be started for them.
                 planned = planned_clips(self.request, self.instance, clips)
-                stale = [clip for clip, plan in planned.items() if plan.to_run]
+                stale = [
+                    clip
+                    for clip in clip_order(self.instance)
+                    if clip in planned and planned[clip].to_run
+                ]
                 for plan in (plan for plan in planned.values() if not plan.to_run):
                     result.outcomes += plan.outcomes
                     progress.advance(task)

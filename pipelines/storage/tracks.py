@@ -30,7 +30,7 @@ def track_notes(store: Store, clip: str) -> tuple[int, str] | None:
 
 def unused_track_files(store: Store, clips: Sequence[str]) -> list[str]:
     """A line for each file or folder of ``--tracks`` that is read for none of the clips."""
-    from dance_models.estimators.precomputed import unused_tracks
+    from dance_models.estimators.track_folder import unused_tracks
 
     folders = registered_folders(store).filter(content="tracks")["folder"]
     return [line for folder in folders for line in unused_tracks(Path(folder), clips)]

@@ -82,6 +82,26 @@ def test_another_machine_cannot_share_files_of_sqlite(ticket: Ticket, tmp_path: 
     assert said is not None and "SQLite" not in said
 
 
+def test_a_node_makes_a_folder_of_its_own_for_a_store_in_a_bucket(
+    ticket: Ticket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once for all tasks of an occasion, at the path that the folder has at home."""
+    made: list[tuple[str, Path]] = []
+    monkeypatch.setattr(cluster, "attached", lambda url, root: made.append((url, root)))
+    ticket = replace(ticket, url="s3://studio/of-a-test")
+    assert ticket.problem() is None
+    assert made == [], "the node sees the folder of the command"
+    Path(ticket.token).unlink()
+    assert "SQLite" in str(ticket.problem())
+    note = {name: f"postgresql://u@127.0.0.1:1/{name}" for name in ("dagster", "mlflow")}
+    (tmp_path / NOTE).write_text(json.dumps(note))
+    monkeypatch.setattr(cluster, "reach", lambda databases: None)
+    assert ticket.problem() is None
+    assert made == [("s3://studio/of-a-test", tmp_path)]
+    ticket.again().check()
+    assert len(made) == 2
+
+
 def test_the_code_is_part_of_the_software() -> None:
     if importlib.util.find_spec("ray") is None:
         pytest.skip("the extra [cluster] is not installed")

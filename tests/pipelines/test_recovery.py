@@ -19,6 +19,7 @@ from pipelines.recovery import (
     PROCESS_TAG,
     UNFINISHED,
     close_dead_trainings,
+    close_lost_tasks,
     close_orphaned_runs,
     interrupt_runs,
     process_tags,
@@ -65,6 +66,25 @@ def test_runs_of_a_killed_process_are_closed_and_their_slots_freed(
         assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE  # type: ignore[union-attr]
         assert instance.event_log_storage.get_concurrency_info("decode").active_slot_count == 0
         assert close_orphaned_runs(instance) == []
+
+
+def test_runs_of_a_lost_task_are_closed_on_whatever_machine_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    store = Store(root=str(tmp_path))
+    code = KILLED.replace("process_tags()", "{'dance/process': 'elsewhere:1', TASK_TAG: 'lost'}")
+    code = code.replace("import process_tags", "import TASK_TAG")
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    close_lost_tasks(store, ["another"])
+    with open_instance(store) as instance:
+        slots = instance.event_log_storage
+        assert slots.get_concurrency_info("decode").active_slot_count == 1
+        close_lost_tasks(store, ["another", "lost"])
+        (run,) = instance.get_runs()
+        assert run.status == dg.DagsterRunStatus.FAILURE
+        assert slots.get_concurrency_info("decode").active_slot_count == 0
 
 
 def test_a_running_process_keeps_its_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

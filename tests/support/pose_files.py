@@ -59,3 +59,16 @@ def own_json(path: Path, keypoints: np.ndarray) -> Path:
     ]
     path.write_text(json.dumps({"joints": list(DANCE_14.names), "frames": frames}))
     return path
+
+
+def person(x: float, size: float) -> list[list[float]]:
+    """14 joints within a square of ``size`` pixels around x, 300."""
+    rng = np.random.default_rng(0)
+    points = rng.uniform(-size / 2, size / 2, (14, 2)) + np.array([x, 300])
+    return [[*p, 0.8] for p in points.tolist()]
+
+
+def write_track(path: Path, people: Sequence[tuple[int, float, float]]) -> None:
+    """Precomputed poses in our own form; ``people`` are (frame, x, size)."""
+    frames = [{"frame": f, "keypoints": person(x, size)} for f, x, size in people]
+    path.write_text(json.dumps({"clip": path.stem, "joints": DANCE_14.names, "frames": frames}))

@@ -7,12 +7,13 @@ import pytest
 
 from pipelines.execution import runner
 from pipelines.execution.request import Request
-from pipelines.execution.runner import KILLED, ClipRuns, LocalWorkers
+from pipelines.execution.runner import KILLED, ClipRuns, LocalWorkers, in_groups
+from pipelines.partitions import CLIPS_PER_RUN
 
 
 def test_one_killed_worker_costs_no_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clips = ("one", "two", "three")
-    monkeypatch.setattr(runner, "run_clip", deadly_clips.run_clip)
+    monkeypatch.setattr(runner, "run_clips", deadly_clips.run_clips)
     outcomes = [found for (found,) in ClipRuns(Request(tmp_path), LocalWorkers(2))(clips)]
     assert (tmp_path / "killed").exists()
     assert {found.clip: found.state for found in outcomes} == dict.fromkeys(clips, "made")
@@ -21,7 +22,7 @@ def test_one_killed_worker_costs_no_clip(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_clip_whose_worker_is_killed_every_time_has_failed_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "run_clip", deadly_clips.run_clip)
+    monkeypatch.setattr(runner, "run_clips", deadly_clips.run_clips)
     outcomes = [
         found for (found,) in ClipRuns(Request(tmp_path), LocalWorkers(2))(("deadly", "one", "two"))
     ]
@@ -29,3 +30,21 @@ def test_a_clip_whose_worker_is_killed_every_time_has_failed_alone(
     assert by_clip["deadly"].state == "failed"
     assert by_clip["deadly"].error == KILLED
     assert {by_clip[name].state for name in ("one", "two")} == {"made"}
+
+
+def test_the_other_clips_of_a_killed_task_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "run_clips", deadly_clips.run_clips)
+    clips = ["deadly", *map(str, range(8))]  # tasks of two clips
+    outcomes = [found for (found,) in ClipRuns(Request(tmp_path), LocalWorkers(1))(clips)]
+    failed = {found.clip for found in outcomes if found.state == "failed"}
+    assert failed == {"deadly"}
+    assert sorted(str(found.clip) for found in outcomes) == sorted(clips)
+
+
+def test_few_clips_are_a_task_each_and_many_share_one() -> None:
+    assert in_groups("abcdefg", 2) == [(clip,) for clip in "abcdefg"]
+    assert in_groups([], 2) == []
+    assert set(map(len, in_groups("x" * 60, 2))) == {7, 4}
+    assert max(map(len, in_groups("x" * 1000, 2))) == CLIPS_PER_RUN

@@ -38,17 +38,18 @@ class Ray:
         assert options == {"num_cpus": 1, "max_retries": 0}
         return lambda work: SimpleNamespace(remote=self._start)
 
-    def _start(self, ticket: Ticket, request: Request, clip: str) -> tuple[int, str]:
+    def _start(self, ticket: Ticket, request: Request, clips: tuple[str]) -> tuple[int, str]:
+        (clip,) = clips
         self.tried.append(clip)
         return len(self.tried), clip
 
     def wait(self, refs: list[Any], num_returns: int, timeout: float) -> tuple[list[Any], Any]:
         return refs[:num_returns], refs[num_returns:]
 
-    def get(self, ref: tuple[int, str]) -> list[StageOutcome]:
+    def get(self, ref: tuple[int, str]) -> list[list[StageOutcome]]:
         if ref[1] == "deadly" or ref == (1, "one"):
             raise WorkerCrashedError
-        return [StageOutcome("clip_probe", ref[1], "made")]
+        return [[StageOutcome("clip_probe", ref[1], "made")]]
 
     def cancel(self, ref: Any, force: bool) -> None:
         assert force
@@ -74,7 +75,7 @@ def test_only_the_clip_whose_worker_dies_alone_has_failed(tmp_path: Path) -> Non
 
 def test_an_interrupt_cancels_what_runs(tmp_path: Path) -> None:
     ray = Ray()
-    made = iter(_workers(ray, tmp_path).make(Request(tmp_path), ("a", "b", "c")))
+    made = iter(_workers(ray, tmp_path).make(Request(tmp_path), [("a",), ("b",), ("c",)]))
     next(made)
     with pytest.raises(KeyboardInterrupt):
         made.throw(KeyboardInterrupt)  # type: ignore[attr-defined]

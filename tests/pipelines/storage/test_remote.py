@@ -353,3 +353,16 @@ def test_a_bad_address_is_refused_and_no_secret_shown(url: str) -> None:
     with pytest.raises(InputError) as refused:
         Bucket.of(url)
     assert ":secret" not in str(refused.value)
+
+
+def test_a_training_in_progress_can_be_lent(machines: Machines) -> None:
+    """It travels when it is asked for; by itself only a finished one does."""
+    first = machines.store("a")
+    folder = first.model("stga_net") / "0123456789ab"
+    write_text(folder / "last.pt", "epoch 3")
+    first.send()
+    assert first.relative(folder / "last.pt") not in machines.objects()
+    _remote(first).lend(folder)
+    second = machines.store("b")
+    assert (second.model("stga_net") / folder.name / "last.pt").read_text() == "epoch 3"
+    assert not second.output("stga_net").exists()
