@@ -11,6 +11,7 @@ from dance_models.errors import InputError
 from pipelines import cluster
 from pipelines.cluster import Ticket, checked, connected
 from pipelines.storage.databases import NOTE
+from pipelines.storage.place import PLACE
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="the extra [cluster] is not installed"
@@ -95,6 +96,7 @@ def test_a_node_makes_a_folder_of_its_own_for_a_store_in_a_bucket(
     assert "SQLite" in str(ticket.problem())
     note = {name: f"postgresql://u@127.0.0.1:1/{name}" for name in ("dagster", "mlflow")}
     (tmp_path / NOTE).write_text(json.dumps(note))
+    (tmp_path / PLACE).write_text(json.dumps({"path": str(tmp_path)}))
     monkeypatch.setattr(cluster, "reach", lambda databases: None)
     assert ticket.problem() is None
     assert made == [("s3://studio/of-a-test", tmp_path)]
