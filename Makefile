@@ -27,7 +27,8 @@ demo: install
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not e2e and not cluster" --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
 
-# The whole graph with PostgreSQL and a bucket on this machine: some minutes.
+# The whole graph with PostgreSQL, a bucket and two nodes of Ray that lose workers, on this machine:
+# minutes. PYTEST_ARGS="-k cluster"; CLUSTER_CLIPS=8 for a look at fewer clips.
 cluster-test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster $(PYTEST_ARGS)
 
