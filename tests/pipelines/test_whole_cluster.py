@@ -176,13 +176,15 @@ def _assert_nothing_runs(cluster: Nodes, variables: dict[str, str]) -> None:
     """Nothing of the command is left; the nodes are there and do nothing for it."""
 
     def left() -> list[str]:
+        of_nodes = {one.pid for node in cluster.nodes for one in node.processes()}
         found = []
         for process in psutil.process_iter():
-            with suppress(psutil.Error):
-                if process.environ().get(MARK) == variables[MARK]:
-                    found.append(" ".join(process.cmdline()))
-        lines = [" ".join(one.cmdline()) for node in cluster.nodes for one in node.processes()]
-        return found + [line for line in lines if "pipelines." in line]
+            with suppress(psutil.Error):  # it has ended
+                line = " ".join(process.cmdline())
+                ours = process.pid in of_nodes and "pipelines." in line
+                if ours or process.environ().get(MARK) == variables[MARK]:
+                    found.append(line)
+        return found
 
     with suppress(AssertionError):
         wait_until(lambda: not left(), 30)
