@@ -12,11 +12,14 @@ from pipelines.partitions import CLIPS_PER_RUN
 
 
 def test_one_killed_worker_costs_no_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    clips = ("one", "two", "three")
+    """Its run is closed: as many deaths as a pool has slots would else stop everything."""
+    clips, closed = ("one", "two", "three"), list[str]()
     monkeypatch.setattr(runner, "run_clips", deadly_clips.run_clips)
+    monkeypatch.setattr(runner, "close_lost_tasks", lambda store, tasks: closed.extend(tasks))
     outcomes = [found for (found,) in ClipRuns(Request(tmp_path), LocalWorkers(2))(clips)]
     assert (tmp_path / "killed").exists()
     assert {found.clip: found.state for found in outcomes} == dict.fromkeys(clips, "made")
+    assert closed and all(closed)
 
 
 def test_a_clip_whose_worker_is_killed_every_time_has_failed_alone(

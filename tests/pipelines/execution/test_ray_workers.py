@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 
 from pipelines.cluster import Cluster, Ticket
+from pipelines.execution import ray_workers
 from pipelines.execution.outcomes import StageOutcome
 from pipelines.execution.ray_workers import RayWorkers
 from pipelines.execution.request import Request
 from pipelines.execution.runner import KILLED, ClipRuns
+
+DEATHS = (1, 2, 5, 6, 7)  # of the tasks of the test, in their order
 
 
 class WorkerCrashedError(Exception):
@@ -29,6 +32,7 @@ class Ray:
 
     def __init__(self) -> None:
         self.tried: list[str] = []
+        self.tasks: list[str] = []
         self.cancelled: list[Any] = []
 
     def cluster_resources(self) -> dict[str, float]:
@@ -41,6 +45,7 @@ class Ray:
     def _start(self, ticket: Ticket, request: Request, clips: tuple[str]) -> tuple[int, str]:
         (clip,) = clips
         self.tried.append(clip)
+        self.tasks.append(request.task)
         return len(self.tried), clip
 
     def wait(self, refs: list[Any], num_returns: int, timeout: float) -> tuple[list[Any], Any]:
@@ -60,8 +65,12 @@ def _workers(ray: Ray, store: Path) -> RayWorkers:
     return RayWorkers(Cluster(ray, "ray:auto"), Ticket(str(store), "", {}, ""))
 
 
-def test_only_the_clip_whose_worker_dies_alone_has_failed(tmp_path: Path) -> None:
-    ray = Ray()
+def test_only_the_clip_whose_worker_dies_alone_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runs of tasks that died are closed, so that their slots are free for the next ones."""
+    ray, closed = Ray(), list[str]()
+    monkeypatch.setattr(ray_workers, "close_lost_tasks", lambda store, tasks: closed.extend(tasks))
     runs = ClipRuns(Request(tmp_path), _workers(ray, tmp_path))
     outcomes = {o.clip: o for (o,) in runs(("one", "deadly", "two"))}
     assert {clip: o.state for clip, o in outcomes.items()} == {
@@ -71,6 +80,9 @@ def test_only_the_clip_whose_worker_dies_alone_has_failed(tmp_path: Path) -> Non
     }
     assert outcomes["deadly"].error == KILLED
     assert ray.tried == ["one", "deadly", "two", "one", "deadly", "deadly", "deadly"]
+    died = [task for task, number in zip(ray.tasks, range(1, 8), strict=True) if number in DEATHS]
+    assert closed == died
+    assert len(set(ray.tasks)) == len(ray.tasks)
 
 
 def test_an_interrupt_cancels_what_runs(tmp_path: Path) -> None:
