@@ -152,7 +152,7 @@ def can_mount() -> bool:
         return subprocess.run(tried, capture_output=True, check=False).returncode == 0
 
 
-def killed_within(locks: Path, title: str = "ray::", wait_s: float = 300) -> Path:
+def killed_within(locks: Path, title: str = "ray::", wait_s: float = 900) -> Path:
     """Kill the worker of Ray that holds a lock below a folder; the lock that it held.
 
     It is stopped first, so that it is killed within what the lock is for and not after it.
