@@ -2,12 +2,13 @@
 
 The process that is told to train is the first. It starts the others, which train as it does; it
 alone validates and writes. What it finds is sent to the others (:meth:`Ranks.by_first`), so that
-all take the same decisions. They meet at a free port of this machine. One that dies ends them all.
+all take the same decisions. They find each other by a file. One that dies ends them all.
 """
 
 import multiprocessing
 import os
 import sys
+import tempfile
 import threading
 import time
 import warnings
@@ -33,7 +34,6 @@ from dance_models.processes import start_worker
 from dance_models.training.devices import check_devices, choose_device
 
 T = TypeVar("T")
-HOST: Final = "127.0.0.1"
 # Of one exchange. The others wait for a validation, so only the watching ends a wait in vain.
 WAIT: Final = timedelta(days=7)
 START_S: Final = 300.0  # until all processes are there
@@ -88,10 +88,18 @@ def all_ranks(
     if config.devices == 1 or Ranks.present().count > 1:
         yield
         return
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield from _first(config, str(Path(folder, "meeting")), train, arguments)
+
+
+def _first(
+    config: TrainingConfig, place: str, train: Callable[..., object], arguments: object
+) -> Iterator[None]:
+    """Start the others, and become the first of them for as long as the caller works."""
     kind, count, hook = choose_device(config).type, config.devices, sys.excepthook
-    store = _meeting_place(0, count)
+    store = dist.FileStore(place, count)  # type: ignore[attr-defined]
     started = start_processes(  # type: ignore[no-untyped-call]
-        _other, (store.port, count, kind, train, arguments), nprocs=count - 1, join=False
+        _other, (place, count, kind, train, arguments), count - 1, join=False, daemon=True
     )
     others = _Others(started)
     try:
@@ -102,16 +110,10 @@ def all_ranks(
         raise others.failure(END_S / 2) or error from error
     finally:
         others.end()
-        with suppress(RuntimeError, ValueError):  # there is none, or what it waits for is gone
-            dist.destroy_process_group()
+        if dist.is_initialized():
+            with suppress(RuntimeError):  # of the connections to those that are gone
+                dist.destroy_process_group()
         sys.excepthook = hook  # torch's writes the number of the process before each line
-
-
-def _meeting_place(port: int, count: int) -> Any:
-    """Where the processes find each other: at a free port when ``port`` is 0, else at that one."""
-    return dist.TCPStore(  # type: ignore[attr-defined]
-        HOST, port, count, is_master=not port, wait_for_workers=False
-    )
 
 
 def _join(store: Any, rank: int, count: int, kind: str) -> None:
@@ -123,7 +125,7 @@ def _join(store: Any, rank: int, count: int, kind: str) -> None:
 
 
 def _other(
-    index: int, port: int, count: int, kind: str, train: Callable[..., object], arguments: Any
+    index: int, place: str, count: int, kind: str, train: Callable[..., object], arguments: Any
 ) -> None:
     """What the other processes do. They end with the first one, which also gets the Ctrl-C."""
     start_worker()
@@ -131,7 +133,7 @@ def _other(
     first = multiprocessing.parent_process()
     assert first is not None
     try:
-        store = _meeting_place(port, count)
+        store = dist.FileStore(place, count)  # type: ignore[attr-defined]
         store.add("there", 1)
         _join(store, index + 1, count, kind)
         train(*arguments)
@@ -155,7 +157,7 @@ class _Others:
         """Return when all are there. Raises RuntimeError when one of them is gone."""
         deadline = time.monotonic() + START_S
         while store.add("there", 0) < len(self.started.processes):
-            if not self.thread.is_alive() or time.monotonic() > deadline:
+            if self.known.is_set() or not self.thread.is_alive() or time.monotonic() > deadline:
                 raise RuntimeError("the processes of the training did not start")
             time.sleep(POLL_S)
 

@@ -3,8 +3,11 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,13 +25,15 @@ from shared_trainings import (
     train_both,
     wait_for_each_other,
 )
-from watched_process import note_of
+from watched_process import note_of, wait_until
 
 from dance_models.checkpoint import load_checkpoint
+from dance_models.data.pose_runs import save_pose_runs
 from dance_models.errors import InputError
 from dance_models.training.prediction import train_prediction
 from dance_models.training.ranks import Ranks, all_ranks
 
+ROOT = Path(__file__).parents[3]
 TWO = replace(TRAINING, devices=2)
 needs_two = pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
 
@@ -102,6 +107,84 @@ def test_the_error_of_another_process_is_told(tmp_path: Path) -> None:
         all_ranks(TWO, fail_in_the_second, tmp_path),
     ):
         fail_in_the_second(tmp_path)
+
+
+@needs_two
+@pytest.mark.slow
+def test_a_process_that_does_not_even_start_is_told(tmp_path: Path) -> None:
+    """It is killed while it imports what it is to do."""
+
+    def kill() -> None:
+        wait_until(lambda: bool(_spawned()))
+        _spawned()[0].kill()
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    with (
+        pytest.raises(InputError, match=r"process 2 of 2 .* \(SIGKILL\)"),
+        all_ranks(TWO, everything, tmp_path),
+    ):
+        raise AssertionError("the training began")
+    thread.join()
+    assert _spawned() == []
+
+
+def _spawned() -> list[psutil.Process]:
+    found = psutil.Process().children()
+    return [process for process in found if "spawn_main" in " ".join(process.cmdline())]
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Iterator[Callable[[], "subprocess.Popen[str]"]]:
+    """Starts the command that trains for very long on two devices; ends what is left of it."""
+    save_pose_runs(gappy_runs(), tmp_path / "runs.npz")
+    settings = ["devices=2", "device=cpu", "epochs=9999", "steps_per_epoch=2"]
+    what = [
+        "train",
+        "--task",
+        "prediction",
+        "--profile",
+        "smoke",
+        "--net",
+        "channels=4",
+        "hidden=8",
+    ]
+    files = ["--runs", str(tmp_path / "runs.npz"), "--out", str(tmp_path / "out")]
+    started: list[subprocess.Popen[str]] = []
+
+    def start() -> "subprocess.Popen[str]":
+        words = [sys.executable, "-m", "dance_models", *what, *files, "--training", *settings]
+        process = subprocess.Popen(
+            words, stdout=subprocess.PIPE, text=True, start_new_session=True, cwd=ROOT
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+@needs_two
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_when_the_first_process_ends_all_end_and_the_same_command_goes_on(
+    number: signal.Signals, command: Callable[[], "subprocess.Popen[str]"]
+) -> None:
+    first = command()
+    assert first.stdout is not None
+    assert first.stdout.readline().startswith("epoch 1:")
+    others = psutil.Process(first.pid).children(recursive=True)
+    assert len(others) >= 1
+    first.send_signal(number)
+    assert first.wait() == -number
+    assert psutil.wait_procs(others, timeout=30)[1] == []
+    again = command()
+    assert again.stdout is not None
+    line = again.stdout.readline()
+    assert line.startswith("epoch ") and not line.startswith("epoch 1:")
 
 
 @pytest.mark.parametrize(
