@@ -7,6 +7,7 @@ import io
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -126,8 +127,10 @@ def check_hdf(file: "h5py.File", path: str | Path) -> None:
             if not isinstance(found, h5py.Dataset) or name.startswith("video"):
                 return None  # pictures in SLEAP's packages are not read
             elsewhere = bool(found.external) or found.is_virtual
-            declared = max(_bytes(found.shape or (), found), _bytes(found.chunks or (), found))
-            stored = int(found.id.get_storage_size())
+            texts = _text_bytes(found)
+            shapes = found.shape or (), found.chunks or ()
+            declared = texts + max(_bytes(shape, found) for shape in shapes)
+            stored = int(found.id.get_storage_size()) + min(texts, file.id.get_filesize())
         except (OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
             return InputError(f"its {name[:60]!r} is damaged ({brief(error)})", file=path)
         total += declared
@@ -150,3 +153,41 @@ def _bytes(shape: tuple[int, ...], dataset: "h5py.Dataset") -> int:
     for side in shape:
         total *= int(side)
     return total
+
+
+def _text_bytes(dataset: "h5py.Dataset") -> int:
+    """Sum of the lengths that the elements of variable length of a dataset declare.
+
+    HDF5 takes memory for a length before it finds out that the file does not hold as much. A
+    dataset with filters counts as nothing: their checksums would not fit changed lengths.
+    """
+    import h5py
+
+    of = h5py.check_vlen_dtype(dataset.dtype)
+    if of is None or not dataset.size or dataset.id.get_create_plist().get_nfilters():
+        return 0
+    chunks = dataset.id.get_num_chunks() if dataset.chunks else 0
+    info = [dataset.id.get_chunk_info(number) for number in range(chunks)]
+    places = [(chunk.byte_offset, chunk.size) for chunk in info]
+    if dataset.id.get_offset() is not None:
+        places = [(dataset.id.get_offset(), dataset.id.get_storage_size())]
+    elements = int(np.prod(dataset.chunks)) if dataset.chunks else dataset.size
+    # An element is the length, in four bytes, and where it lies in the file.
+    lengths = [
+        np.frombuffer(raw, np.uint8).reshape(elements, -1)[:, :4].copy().view("<u4").sum()
+        for raw in _raw(dataset.file, places)
+    ]
+    each = 1 if of in (str, bytes) else int(np.dtype(of).itemsize)
+    return each * sum(map(int, lengths))
+
+
+def _raw(file: "h5py.File", places: list[tuple[int, int]]) -> Iterator[bytes]:
+    """Bytes of the file of each offset and size."""
+    if file.driver == "fileobj":
+        image = file.id.get_file_image()
+        yield from (image[offset : offset + size] for offset, size in places)
+        return
+    with open_file(Path(file.filename)) as opened:
+        for offset, size in places:
+            opened.seek(offset)
+            yield opened.read(size)

@@ -325,6 +325,7 @@ class TrainingConfig:
     seed: int = 0  # of the initial weights and all draws
     threads: int = 1  # of one training on a CPU
     device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: CUDA where there is one
+    devices: int = _added(1, was=1)  # that share each batch; on a CPU, processes
     bf16: bool = _added(False, was=False)  # the forward pass in bfloat16 (autocast)
     cuda_graph: bool = _added(True, was=True)  # on CUDA, replay the captured step
 

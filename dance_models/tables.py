@@ -19,6 +19,9 @@ from dance_models.files import open_file, read_file, replacing
 from dance_models.skeleton import DANCE_14
 from dance_models.text import brief
 
+# What a damaged table raises; polars panics where its bytes are of the right form and lie.
+_UNREADABLE: Final = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+
 # A polars type is a class or an instance; a schema accepts both.
 Schema = Mapping[str, pl.DataType | type[pl.DataType]]
 
@@ -200,7 +203,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame
     """Read one Parquet table, or columns of it. Raises DamagedFileError when it cannot be read."""
     try:
         return pl.read_parquet(path, columns=list(columns) if columns is not None else None)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except _UNREADABLE as error:
         raise _damaged("table", path, error) from error
 
 
@@ -208,7 +211,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     """The key-value metadata of a table. Raises DamagedFileError when it cannot be read."""
     try:
         return pl.read_parquet_metadata(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except _UNREADABLE as error:
         raise _damaged("table", path, error) from error
 
 
@@ -216,7 +219,7 @@ def table_height(path: Path) -> int:
     """Rows of a table. Raises DamagedFileError when it cannot be read."""
     try:
         return int(pl.scan_parquet(path).select(pl.len()).collect().item())
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except _UNREADABLE as error:
         raise _damaged("table", path, error) from error
 
 

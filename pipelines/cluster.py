@@ -153,6 +153,11 @@ class Cluster:
         """Whether a node has one."""
         return bool(self.ray.cluster_resources().get("GPU"))
 
+    def most(self, resource: str) -> int:
+        """The largest number of it ("CPU", "GPU") that one node has."""
+        nodes = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
+        return int(max((node.get(resource, 0) for node in nodes), default=0))
+
     @property
     def deaths(self) -> tuple[type[Exception], ...]:
         """What Ray raises for a task whose worker or node died, or was killed for memory."""

@@ -127,6 +127,9 @@ class Crops:
     def __len__(self) -> int:
         return len(self.records)
 
+    def __reduce__(self) -> tuple[object, ...]:  # another process maps the same file
+        return Crops.open, (self.path,)
+
     @cached_property
     def _row_of(self) -> dict[tuple[str, int], int]:
         keys = zip(self.records["clip"].tolist(), self.records["frame"].tolist(), strict=True)

@@ -71,7 +71,10 @@ def _numbers(skeleton: Any, key: str, count: int, frame: int) -> NDArray[np.floa
         raise InputError(f"{key!r} is not a list of {count} numbers", frame=frame)
     if any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
         raise InputError(f"{key!r} holds something that is not a number", frame=frame)
-    numbers = np.array(values, np.float64)
+    try:
+        numbers = np.array(values, np.float64)
+    except OverflowError as error:  # an integer of any number of digits
+        raise InputError(f"{key!r} holds a number that is too large", frame=frame) from error
     if not np.isfinite(numbers).all():
         raise InputError(f"{key!r} holds a number that is not finite", frame=frame)
     return numbers

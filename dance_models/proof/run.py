@@ -16,7 +16,7 @@ from dance_models.data.pose_runs import load_pose_runs, save_pose_runs
 from dance_models.files import replacing
 from dance_models.proof import parts
 from dance_models.proof.measures import described
-from dance_models.training.loop import choose_device
+from dance_models.training.devices import choose_device
 
 FORMAT: Final = 1
 # Tries the path in less than a minute on two cores.

@@ -16,15 +16,13 @@ from dance_models.data.pose_runs import PoseRun, check_skeleton, frames_of
 from dance_models.inference.crops import detect_runs
 from dance_models.nets.hrnet import Hrnet
 from dance_models.skeleton import DANCE_14, Skeleton
-from dance_models.training.loop import (
-    EpochRecord,
-    TrainingResult,
-    epoch_indices,
-    prepare,
-)
+from dance_models.training.devices import prepare
+from dance_models.training.loop import EpochRecord, TrainingResult, epoch_indices
 from dance_models.training.losses import heatmap_loss
+from dance_models.training.ranks import all_ranks
 from dance_models.training.rate_search import train_network
 from dance_models.training.selection import refinement_scores, split_runs
+from dance_models.training.shared_batch import in_parts
 from dance_models.training.task import Task
 
 VALIDATION_STRIDE: Final = 4  # annotated frames; neighbours are nearly the same
@@ -49,6 +47,16 @@ def train_detection(
     the fly. ``skeleton`` is that of the runs. Raises InputError when no training frame is
     annotated, a crop is missing, or the runs are of another skeleton.
     """
+    arguments = (runs, crops, experiment, folder, None, skeleton)
+    with all_ranks(experiment.training, train_detection, *arguments):
+        build, task = _detection_training(runs, crops, experiment, skeleton)
+        return train_network(build, task, folder, on_epoch=on_epoch)
+
+
+def _detection_training(
+    runs: Sequence[PoseRun], crops: Crops, experiment: HrnetExperiment, skeleton: Skeleton
+) -> tuple[Callable[[], nn.Module], Task[CropBatch]]:
+    """What builds the network, and the task of :func:`train_detection`; raises what that does."""
     check_skeleton(runs, skeleton)
     training = experiment.training
     device = prepare(training)
@@ -64,7 +72,7 @@ def train_detection(
             yield data.batch(chosen, warp)
 
     def loss(model: nn.Module, batch: CropBatch) -> Tensor:
-        return heatmap_loss(model(batch.pictures), batch.heatmaps, batch.seen)
+        return heatmap_loss(in_parts(model, batch.pictures), batch.heatmaps, batch.seen)
 
     def validate(model: nn.Module) -> dict[str, float]:
         poses = detect_runs(model, select, crops, mirror=False)
@@ -75,4 +83,4 @@ def train_detection(
 
     # As in the other trainings, folds and seeds are not properties of a single training.
     task = Task(replace(experiment, folds=False, seeds=1), steps, batches, loss, validate)
-    return train_network(build, task, folder, on_epoch=on_epoch)
+    return build, task

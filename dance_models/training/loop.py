@@ -21,7 +21,6 @@ from dance_models.checkpoint import (
     save_checkpoint,
     skeleton_record,
 )
-from dance_models.config import TrainingConfig
 from dance_models.errors import InputError
 from dance_models.files import replacing
 from dance_models.nets.build import skeleton_of
@@ -33,6 +32,7 @@ from dance_models.training.optimiser import (
     optimiser_state,
 )
 from dance_models.training.plateau import reached_plateau
+from dance_models.training.ranks import Ranks
 from dance_models.training.steps import Steps, make_steps
 from dance_models.training.task import Batch, Task
 
@@ -93,36 +93,18 @@ class TrainingResult:
         return min(record.score for record in self.history)
 
 
-def choose_device(config: TrainingConfig) -> torch.device:
-    """The configured device; "auto" is CUDA if available. Raises InputError without it."""
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise InputError("there is no CUDA device", hint='Use device "auto" or "cpu"')
-    wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(wanted if config.device == "auto" else config.device)
-
-
-def prepare(config: TrainingConfig) -> torch.device:
-    """Set threads, determinism (on a CPU) and TF32 (on a GPU); returns the device."""
-    torch.set_num_threads(config.threads)
-    device = choose_device(config)
-    if device.type == "cuda":
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
-    # Also switched off again: a process may train on the one and then on the other.
-    torch.use_deterministic_algorithms(device.type != "cuda")
-    return device
-
-
 class Trainer(Generic[Batch]):
     """Trains ``model`` in ``folder``; a folder that holds ``last.pt`` is continued.
 
     ``initial`` weights take the place of the model's own; raises InputError when they do not fit.
+    Of several processes (:func:`~dance_models.training.ranks.all_ranks`) the first alone validates
+    and writes.
     """
 
     def __init__(
         self, model: nn.Module, task: Task[Batch], folder: Path, initial: Initial | None = None
     ) -> None:
-        self.task, self.folder = task, folder
+        self.task, self.folder, self.ranks = task, folder, Ranks.present()
         self.started_from = initial.digest() if initial else None
         if initial:
             initial.load_into(model, task.experiment)
@@ -141,7 +123,9 @@ class Trainer(Generic[Batch]):
 
     def _average(self, updates: int) -> AveragedModel | None:
         decay, warmup = self.config.ema_decay, self.config.ema_warmup
-        return moving_average(self.model, decay, warmup=warmup, updates=updates) if decay else None
+        if not decay or not self.ranks.is_first:
+            return None
+        return moving_average(self.model, decay, warmup=warmup, updates=updates)
 
     def fit(self, on_epoch: Callable[[EpochRecord], None] | None = None) -> TrainingResult:
         """Train to the last epoch, or until validation has not improved for ``patience``."""
@@ -169,14 +153,14 @@ class Trainer(Generic[Batch]):
         return done - best >= self.config.patience
 
     def _epoch(self, epoch: int) -> EpochRecord:
-        torch.manual_seed(self.seed_of(epoch))
+        torch.manual_seed(self.ranks.seed(self.seed_of(epoch)))
         self.model.train()
         if self.steps is None:
             self.steps = make_steps(self.model, self.task, self.optimiser, self.average)
         started, per_epoch = perf_counter(), self.task.steps_per_epoch
         rates = ((self.rate_of((epoch - 1) * per_epoch + i),) for i in count())
         total = self.steps.run(self.draws(epoch), rates)
-        loss = total.item() / per_epoch  # waits for a GPU
+        loss = self.ranks.by_first(lambda: total.item() / per_epoch)  # waits for a GPU
         return self.record(epoch, loss, per_epoch / (perf_counter() - started))
 
     def seed_of(self, epoch: int) -> int:
@@ -200,18 +184,22 @@ class Trainer(Generic[Batch]):
             raise FloatingPointError(
                 f"the loss of epoch {epoch} is {loss}: lower the learning rate or check the data"
             )
-        self.evaluated.eval()
-        with torch.no_grad():
-            validation = self.task.validate(self.evaluated)
+        validation = self.ranks.by_first(self._validated)
         score = validation.pop("score")
         rate = self.rate_of(epoch * self.task.steps_per_epoch - 1)
         return EpochRecord(epoch, loss, score, rate, steps_per_second, validation)
+
+    def _validated(self) -> dict[str, float]:
+        self.evaluated.eval()
+        with torch.no_grad():
+            return self.task.validate(self.evaluated)
 
     def keep(self, record: EpochRecord) -> None:
         """Append a record to the history and write the checkpoints."""
         improved = all(record.score < earlier.score for earlier in self.history)
         self.history.append(record)
-        self._save(improved=improved)
+        if self.ranks.is_first:
+            self._save(improved=improved)
 
     def _save(self, *, improved: bool) -> None:
         plain = experiment_to_plain(self.task.experiment)
@@ -253,9 +241,9 @@ class Trainer(Generic[Batch]):
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / "last.pt"
-        if not path.is_file():
+        state = self.ranks.by_first(lambda: load_checkpoint(path) if path.is_file() else None)
+        if state is None:
             return
-        state = load_checkpoint(path)
         if state["experiment"] != experiment_to_plain(self.task.experiment):
             raise InputError(
                 "the checkpoint was trained with another configuration",

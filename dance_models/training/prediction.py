@@ -19,15 +19,13 @@ from dance_models.inference.forecast import forecast, window_scale
 from dance_models.metrics.torso import torso_by_clip, visible_annotation
 from dance_models.nets.build import build_forecaster
 from dance_models.skeleton import DANCE_14, Skeleton
-from dance_models.training.loop import (
-    EpochRecord,
-    TrainingResult,
-    epoch_indices,
-    prepare,
-)
+from dance_models.training.devices import prepare
+from dance_models.training.loop import EpochRecord, TrainingResult, epoch_indices
 from dance_models.training.losses import forecast_loss
+from dance_models.training.ranks import all_ranks
 from dance_models.training.rate_search import train_network
 from dance_models.training.selection import forecast_scores, split_runs
+from dance_models.training.shared_batch import in_parts
 from dance_models.training.task import Task
 
 VALIDATION_STRIDE: Final = 3  # frames between validation windows
@@ -181,7 +179,7 @@ class _Prediction:
     def loss(self, model: nn.Module, batch: ForecastBatch) -> Tensor:
         """Of the positions and of the steps between frames."""
         return forecast_loss(
-            model(batch.observed),
+            in_parts(model, batch.observed),
             batch.future,
             batch.observed[:, -1],
             batch.known,
@@ -216,8 +214,10 @@ def train_prediction(
     ``skeleton`` is that of the runs. Raises InputError when no run is annotated for a whole window
     (37 steps of 40 ms), the runs are of another skeleton, or ``initial`` does not fit.
     """
-    build, task = prediction_training(runs, net, training, skeleton)
-    return train_network(build, task, folder, initial, on_epoch)
+    arguments = (runs, net, training, folder, None, initial, skeleton)
+    with all_ranks(training, train_prediction, *arguments):
+        build, task = prediction_training(runs, net, training, skeleton)
+        return train_network(build, task, folder, initial, on_epoch)
 
 
 def prediction_training(

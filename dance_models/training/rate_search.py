@@ -16,6 +16,7 @@ from dance_models.config import TrainingConfig
 from dance_models.errors import InputError
 from dance_models.files import replacing
 from dance_models.training.loop import EpochRecord, Trainer, TrainingResult
+from dance_models.training.ranks import Ranks
 from dance_models.training.task import Batch, Task
 
 RATES: Final = "learning_rates.json"  # in the folder of a training: scores of its pilots
@@ -73,9 +74,9 @@ def _searched(
 ) -> dict[float, float]:
     """The best validation score of a pilot at each rate; infinite where its loss diverged."""
     plain: dict[str, Any] = json.loads(json.dumps(experiment_to_plain(task.experiment)))
-    path = folder / RATES
-    if path.is_file():
-        found = json.loads(path.read_text("utf-8"))
+    path, ranks = folder / RATES, Ranks.present()
+    found = ranks.by_first(lambda: json.loads(path.read_text("utf-8")) if path.is_file() else None)
+    if found is not None:
         if found["experiment"] != plain:
             raise InputError(
                 "the learning rate was chosen for another configuration",
@@ -97,8 +98,14 @@ def _searched(
             f"the loss diverged at every learning rate tried ({', '.join(map(str, scores))}): "
             "lower them or check the data"
         )
+    if ranks.is_first:
+        _keep(path, plain, scores)
+    return scores
+
+
+def _keep(path: Path, plain: dict[str, Any], scores: dict[float, float]) -> None:
+    """Write what the pilots found, and remove them."""
     record = {"experiment": plain, "scores": list(scores.items())}
     with replacing(path) as part:
         part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    shutil.rmtree(folder / PILOTS)
-    return scores
+    shutil.rmtree(path.with_name(PILOTS))

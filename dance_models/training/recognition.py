@@ -21,17 +21,15 @@ from dance_models.data.refiner_runs import prepared_runs
 from dance_models.errors import InputError
 from dance_models.inference.refine import refine_runs
 from dance_models.nets.build import build_refiner, is_refiner
-from dance_models.nets.mkff_st_gcn import MkffStGcn
+from dance_models.nets.mkff_st_gcn import MkffStGcn, Refinement
 from dance_models.skeleton import DANCE_14, Skeleton
-from dance_models.training.loop import (
-    EpochRecord,
-    TrainingResult,
-    epoch_indices,
-    prepare,
-)
+from dance_models.training.devices import prepare
+from dance_models.training.loop import EpochRecord, TrainingResult, epoch_indices
 from dance_models.training.losses import laplace_loss, refinement_loss, style_loss
+from dance_models.training.ranks import all_ranks
 from dance_models.training.rate_search import train_network
 from dance_models.training.selection import refinement_scores, split_runs
+from dance_models.training.shared_batch import in_parts
 from dance_models.training.task import Task
 
 VALIDATION_STRIDE: Final = 3  # frames between the windows that validation averages
@@ -47,6 +45,12 @@ def _labels(runs: Sequence[PoseRun], net: RecognitionNet) -> tuple[str, ...]:
             + ", ".join(names)
         )
     return names if classes else ()
+
+
+def _refinement(model: nn.Module, packed: Tensor) -> Refinement:
+    if isinstance(model, MkffStGcn):
+        return model.refine(packed)
+    return Refinement(model(packed), None, None)
 
 
 class _Recognition:
@@ -96,10 +100,7 @@ class _Recognition:
 
     def loss(self, model: nn.Module, batch: RefineBatch) -> Tensor:
         """Of the keypoints, and of the style where the network classifies it."""
-        if isinstance(model, MkffStGcn):
-            refined, log_scale, logits = model.refine(batch.packed)
-        else:
-            refined, log_scale, logits = model(batch.packed), None, None
+        refined, log_scale, logits = in_parts(model, batch.packed, _refinement)
         if log_scale is not None:
             keypoints = laplace_loss(refined, log_scale, batch.target, batch.visible)
         else:
@@ -136,8 +137,10 @@ def train_recognition(
     ``skeleton`` is that of the runs. Raises InputError when no training window is annotated, the
     runs are of another skeleton, or ``initial`` does not fit.
     """
-    build, task = recognition_training(runs, net, training, skeleton)
-    return train_network(build, task, folder, initial, on_epoch)
+    arguments = (runs, net, training, folder, None, initial, skeleton)
+    with all_ranks(training, train_recognition, *arguments):
+        build, task = recognition_training(runs, net, training, skeleton)
+        return train_network(build, task, folder, initial, on_epoch)
 
 
 def recognition_training(

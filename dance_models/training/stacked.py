@@ -47,8 +47,8 @@ def train_stacked(
     have the same number of steps behind them, and one after the other when they have not.
 
     Raises InputError when the experiments differ in more than the seed, ask for a search of the
-    learning rate, or read batches that are not drawn apart (person crops), and for a network with
-    torch's recurrent layers (HBRNN), which ``vmap`` cannot batch.
+    learning rate, for several devices, or read batches that are not drawn apart (person crops), and
+    for a network with torch's recurrent layers (HBRNN), which ``vmap`` cannot batch.
     """
     trainers = trainers_of(trainings)
     for trainer in trainers:
@@ -93,6 +93,8 @@ def _check(tasks: Sequence[Task[Any]]) -> None:
         )
     if any(task.assemble is None for task in tasks):
         raise InputError("trainings on person crops cannot go together")
+    if any(task.experiment.training.devices > 1 for task in tasks):
+        raise InputError("trainings that go together run on one device", hint="Set devices to 1")
 
 
 class Together(Generic[Batch]):

@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from dance_models.training.averaging import average_by, warmed_up
+from dance_models.training.ranks import Ranks
+from dance_models.training.shared_batch import SharedBatch
 from dance_models.training.stack import Stack, clip_each
 from dance_models.training.task import Batch, Task
 
@@ -43,6 +45,8 @@ class Steps(Generic[Batch]):
         self.model, self.task, self.optimiser, self.average = model, task, optimiser, average
         self.config = task.experiment.training
         self.device = next(model.parameters()).device
+        ranks = Ranks.present()
+        self.network = SharedBatch(model, ranks) if ranks.count > 1 else model  # as losses call it
         shape = (model.count,) if isinstance(model, Stack) else ()
         self.total = torch.zeros(shape, device=self.device)
         self.rates_differ = False  # between the networks of a stack
@@ -66,7 +70,7 @@ class Steps(Generic[Batch]):
         """Loss, gradient and update at ``rate``, the largest of ``each`` of a stack."""
         self.optimiser.zero_grad(set_to_none=True)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
-            loss = self.task.loss(self.model, batch)
+            loss = self.task.loss(self.network, batch)
         (loss if loss.dim() == 0 else loss.sum()).backward()  # type: ignore[no-untyped-call]
         if self.config.gradient_clip and isinstance(self.model, Stack):
             clip_each(self.model, self.config.gradient_clip)
@@ -237,5 +241,7 @@ def make_steps(
     """The steps for the model's device: ahead on CUDA, where the task has draws."""
     if next(model.parameters()).device.type != "cuda" or task.assemble is None:
         return Steps(model, task, optimiser, average)
-    capture = cuda_graph_of if task.experiment.training.cuda_graph else None
+    # Nothing that processes exchange is captured: torch asks for more than these steps see to.
+    is_alone = Ranks.present().count == 1
+    capture = cuda_graph_of if task.experiment.training.cuda_graph and is_alone else None
     return AheadSteps(model, task, optimiser, average, capture)

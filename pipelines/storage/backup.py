@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from dance_models.errors import InputError
-from dance_models.tables import file_digest, write_text
+from dance_models.tables import file_digest, read_table, write_text
 from pipelines.storage.databases import connect
 from pipelines.storage.dumps import README, dump
 from pipelines.storage.place import note_foreign_databases
@@ -94,13 +94,11 @@ def note_of_databases(folder: Path) -> str | None:
 
 def outside(store: Store) -> list[str]:
     """Registered files that lie outside of the store, as paths."""
-    import polars as pl
-
     found: list[str] = []
     for name in ("raw_clips", "raw_annotations", "raw_motion"):
         path = store.table(name)
         if path.is_file():
-            found += pl.read_parquet(path, columns=["path"])["path"].to_list()
+            found += read_table(path, columns=["path"])["path"].to_list()
     return [path for path in found if not Path(path).is_relative_to(store.path)]
 
 

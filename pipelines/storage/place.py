@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlparse
 import polars as pl
 
 from dance_models.errors import DamagedFileError, InputError
-from dance_models.tables import read_note, read_table, write_table, write_text
+from dance_models.tables import read_metadata, read_note, read_table, write_table, write_text
 from pipelines.storage.creation import MLFLOW_LOST, check_database
 from pipelines.storage.databases import NOTE, connection_to, mlflow_address, noted, tables_of
 from pipelines.storage.locks import file_lock
@@ -263,7 +263,7 @@ def _mend_table(path: Path, moved: Moved) -> None:
         for name in texts
     )
     if not mended.equals(table):
-        own = {k: v for k, v in pl.read_parquet_metadata(path).items() if k != "ARROW:schema"}
+        own = {k: v for k, v in read_metadata(path).items() if k != "ARROW:schema"}
         write_table(mended, path, own)
 
 

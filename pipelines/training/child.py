@@ -19,7 +19,7 @@ from dance_models.checkpoint import experiment_from_plain
 from dance_models.config import Experiment, HrnetExperiment, RecognitionExperiment
 from dance_models.data.pose_runs import PoseRun, load_pose_runs
 from dance_models.processes import end_with_starter
-from dance_models.tables import file_digest
+from dance_models.tables import file_digest, read_table
 from dance_models.training.loop import EpochRecord, TrainingResult
 from dance_models.training.resume import discard_damaged
 from pipelines.processes import EXIT_INTERRUPTED, TRAINING_STOP_S, stop_on_signals
@@ -151,7 +151,6 @@ def _export_difference(result: TrainingResult, model_id: str) -> float:
 
 def _log_datasets(job: dict[str, Any]) -> None:
     import mlflow
-    import polars as pl
 
     contexts = {
         "train_split": "training",
@@ -163,7 +162,7 @@ def _log_datasets(job: dict[str, Any]) -> None:
         if split not in job["datasets"]:
             continue
         source = job["datasets"][split]
-        frame = pl.read_parquet(source["path"], columns=["clip", "frame", "style"])
+        frame = read_table(Path(source["path"]), columns=["clip", "frame", "style"])
         dataset = mlflow.data.from_polars(
             frame, source=source["path"], name=split, digest=short_digest(source["version"])
         )

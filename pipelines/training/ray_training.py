@@ -148,8 +148,8 @@ def _failure(
     itself would start one that is killed for memory again without end.
     """
     ray, folder = cluster.ray, Path(job["folder"])
-    gpus = 1 if wants_gpu(job, cluster) else 0
-    task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(train_here)
+    cpus, gpus = request(job, cluster)
+    task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(train_here)
     given = environment, str(folder), str(beside), _text(beside / CONTEXT)
     running = task.remote(ticket, *given)
     try:
@@ -196,6 +196,23 @@ def _ended(ray: Any, running: Any) -> Left:
         continue
     left: Left = ray.get(running)
     return left
+
+
+def request(job: Mapping[str, Any], cluster: Cluster) -> tuple[int, int]:
+    """The CPUs and GPUs of one node that a training asks for: a process for each of its devices.
+
+    Raises InputError when it trains on several and no node has them: Ray would wait for one.
+    """
+    devices: int = job["experiment"]["training"].get("devices", 1)
+    found = (devices, devices if wants_gpu(job, cluster) else 0)
+    for name, count in zip(("CPU", "GPU"), found, strict=True):
+        if devices > 1 and count > (most := cluster.most(name)):
+            raise InputError(
+                f"the training asks for {count} {name}s of one node, but no node has more than "
+                f"{most}",
+                hint="Set devices in its configuration",
+            )
+    return found
 
 
 def wants_gpu(job: Mapping[str, Any], cluster: Cluster) -> bool:

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from dance_models.errors import InputError
+from dance_models.errors import DamagedFileError, InputError
 from dance_models.tables import (
     FRAMES,
     KEYPOINTS,
@@ -62,6 +62,19 @@ def test_a_failed_write_leaves_the_old_table_and_no_temporary_files(
         write_table(_frame().head(1), path)
     assert file_digest(path) == version
     assert [p.name for p in tmp_path.iterdir()] == ["a.parquet"]
+
+
+def test_a_table_that_makes_polars_panic_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As some changed bytes do; a panic is no Exception, and would end the process."""
+
+    def panics(*_: object, **__: object) -> pl.DataFrame:
+        raise pl.exceptions.PanicException("assertion failed: offset + length <= self.length")
+
+    monkeypatch.setattr(pl, "read_parquet", panics)
+    with pytest.raises(DamagedFileError, match=r"a\.parquet: the table cannot be read.*assertion"):
+        read_table(tmp_path / "a.parquet")
 
 
 def test_conform_refuses_a_missing_column() -> None:

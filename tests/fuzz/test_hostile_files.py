@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import resource
 import socket
 import sqlite3
 import struct
@@ -156,6 +157,22 @@ def test_pickles_are_never_opened(tmp_path: Path) -> None:
         with pytest.raises(InputError):
             load_arrays(tmp_path / file_name)
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_pickle_may_not_ask_for_more_memory_than_it_has_bytes(tmp_path: Path) -> None:
+    """Python would take 8 bytes for each place up to the one that a value is kept under."""
+    path = deeplabcut_h5(tmp_path)
+    for data in (
+        b"(lr\xf0\xff\xff\x7f.",
+        b"\x80\x05\x96" + b"\xff" * 6 + b"\0\0.",
+        b"(lp99999999\n.",
+    ):
+        with h5py.File(path, "r+") as file:
+            file["df_with_missing"].attrs["non_index_axes"] = np.void(data)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with pytest.raises(InputError, match="not a table as DeepLabCut writes it"):
+            read_track(path)
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000, "in kB"
 
 
 def test_hdf_may_not_declare_more_than_it_holds_or_lead_elsewhere(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ nose.y, nose.score, ...`` and one row a person.
 import csv
 import io
 import pickle
+import pickletools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +29,7 @@ DEEPLABCUT_AS_CSV: Final = (
 )
 
 _LONGEST_LABELS: Final = 1_000_000  # bytes
+_KEEPING: Final = ("PUT", "BINPUT", "LONG_BINPUT")  # what keeps a value of a pickle for later
 MOST_CELLS: Final = 12_000_000  # at about 60 bytes each
 
 Rows = list[list[str]]
@@ -195,4 +197,8 @@ def _plain(stored: Any) -> Any:
     data = stored.tobytes() if hasattr(stored, "tobytes") else bytes(stored)
     if len(data) > _LONGEST_LABELS:
         raise ValueError(f"labels of {len(data)} bytes")
+    # Python takes memory for the place that a value is kept under, or for its length, unseen.
+    for code, value, _ in pickletools.genops(data):  # raises for lengths beyond the data
+        if code.name in _KEEPING and int(value or 0) > len(data):
+            raise pickle.UnpicklingError(f"a value is kept under {value}")
     return _PlainUnpickler(io.BytesIO(data)).load()

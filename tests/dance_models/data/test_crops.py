@@ -1,6 +1,7 @@
 """Person crops: where they are cut, what they contain, and the map back to the frame."""
 
 import json
+import pickle
 from pathlib import Path
 
 import cv2
@@ -190,3 +191,8 @@ def test_crops_are_memory_mapped(tmp_path: Path) -> None:
     assert isinstance(crops.records, np.memmap)
     assert len(crops) == 3
     assert crops.records.dtype == RECORD
+    sent = pickle.dumps(crops)  # to another process: it maps the same file
+    assert len(sent) < 1000
+    received = pickle.loads(sent).records
+    assert isinstance(received, np.memmap)
+    assert received["frame"].tolist() == [0, 1, 2]

@@ -51,6 +51,13 @@ def test_of_two_people_throughout_the_larger_is_taken() -> None:
     np.testing.assert_allclose(keypoints[:, INDEX["neck"], 0], 0.7 * 340, rtol=1e-6)
 
 
+def test_a_number_beyond_a_float_is_named() -> None:
+    document = kinetics(3)
+    document["data"][1]["skeleton"][0]["pose"][3] = 10**400
+    with pytest.raises(InputError, match="frame 2: 'pose' holds a number that is too large"):
+        kinetics_keypoints(document)
+
+
 def test_a_frame_far_in_the_future_costs_nothing() -> None:
     document = kinetics(10)
     document["data"].append({"frame_index": 10**12, "skeleton": [kinetics_person(0.3, 0.6)]})

@@ -17,10 +17,10 @@ from dance_models.config import (
     paper_training,
 )
 from dance_models.errors import InputError
+from dance_models.training.devices import choose_device
 from dance_models.training.loop import (
     EpochRecord,
     Trainer,
-    choose_device,
     epoch_indices,
 )
 from dance_models.training.optimiser import learning_rate, make_optimiser

@@ -264,6 +264,8 @@ def test_what_cannot_go_together_is_refused(tmp_path: Path) -> None:
     searched = _recognition(folds, replace(SGD, rate_factors=(0.3, 1.0)), tmp_path)
     with pytest.raises(InputError, match="cannot be searched for"):
         train_stacked(searched)
+    with pytest.raises(InputError, match="run on one device"):
+        train_stacked(_recognition(folds, replace(SGD, devices=2), tmp_path))
     recurrent = recognition_training(folds[0], HbrnnConfig(), SGD)
     with pytest.raises(InputError, match="recurrent layers"):
         train_stacked([Training(*recurrent, tmp_path / "recurrent")] * 2)

@@ -8,7 +8,7 @@ import pytest
 
 from dance_models.errors import InputError
 from pipelines.cluster import Cluster, Ticket
-from pipelines.training.ray_training import Left, _failure
+from pipelines.training.ray_training import Left, _failure, request
 
 
 class DiedError(Exception):
@@ -26,8 +26,9 @@ class Ray:
         RayError=DiedError,
     )
 
-    def __init__(self, deaths: int) -> None:
+    def __init__(self, deaths: int = 0, *each: dict[str, float]) -> None:
         self.deaths, self.started, self.options = deaths, 0, dict[str, Any]()
+        self.each = each or ({"CPU": 1.0},)  # what each node has
 
     def remote(self, *functions: Any, **options: Any) -> Any:
         self.options = options
@@ -38,7 +39,12 @@ class Ray:
         return self.started
 
     def cluster_resources(self) -> dict[str, float]:
-        return {"CPU": 1.0}
+        names = ("CPU", "GPU")
+        return {name: sum(node.get(name, 0) for node in self.each) for name in names}
+
+    def nodes(self) -> list[dict[str, Any]]:
+        gone = {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}}
+        return [gone, *({"Alive": True, "Resources": node} for node in self.each)]
 
     def wait(self, running: list[int], timeout: float) -> tuple[list[int], list[int]]:
         return running, []
@@ -64,3 +70,24 @@ def test_a_training_whose_worker_dies_is_started_once_more(
     else:
         assert isinstance(failure, InputError)
         assert "died twice (out of memory)" in str(failure)
+
+
+def _asked(each: tuple[dict[str, float], ...], **training: object) -> tuple[int, int]:
+    cluster = Cluster(Ray(0, *each), "ray:auto")
+    return request({"experiment": {"training": training}}, cluster)
+
+
+def test_a_training_asks_for_a_process_and_a_gpu_for_each_of_its_devices() -> None:
+    cpus, gpus = {"CPU": 4.0}, {"CPU": 16.0, "GPU": 4.0}
+    assert _asked((cpus,), device="auto") == (1, 0)
+    assert _asked((cpus, gpus), device="auto") == (1, 1)
+    assert _asked((cpus, gpus), device="cpu", devices=3) == (3, 0)
+    assert _asked((cpus, gpus), device="auto", devices=4) == (4, 4)
+
+
+def test_devices_that_no_single_node_has_are_refused() -> None:
+    two = {"CPU": 4.0, "GPU": 2.0}
+    with pytest.raises(InputError, match="3 GPUs of one node, but no node has more than 2"):
+        _asked((two, two), device="cuda", devices=3)
+    with pytest.raises(InputError, match="8 CPUs of one node, but no node has more than 4"):
+        _asked((two, two), device="cpu", devices=8)

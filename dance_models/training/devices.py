@@ -1,0 +1,43 @@
+"""Where one training runs: the device of this process, and how many there are."""
+
+import os
+
+import torch
+
+from dance_models.config import TrainingConfig
+from dance_models.errors import InputError
+
+
+def choose_device(config: TrainingConfig) -> torch.device:
+    """The configured device; "auto" is CUDA if available. Raises InputError without it."""
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("there is no CUDA device", hint='Use device "auto" or "cpu"')
+    wanted = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(wanted if config.device == "auto" else config.device)
+
+
+def check_devices(config: TrainingConfig) -> None:
+    """Raise InputError unless ``devices`` of them are there and each gets a part of a batch."""
+    if config.devices < 1:
+        raise InputError(f"devices is {config.devices}: a training needs at least one")
+    cuda = choose_device(config).type == "cuda"
+    there = torch.cuda.device_count() if cuda else os.cpu_count() or 1
+    if config.devices > there:
+        kind = "CUDA devices" if cuda else "CPU cores (each counts as a device)"
+        raise InputError(f"devices is {config.devices}, but there are {there} {kind}")
+    if config.devices > config.batch_size:
+        raise InputError(
+            f"devices is {config.devices}, but a batch has only {config.batch_size} windows"
+        )
+
+
+def prepare(config: TrainingConfig) -> torch.device:
+    """Set threads, determinism (on a CPU) and TF32 (on a GPU); returns the device."""
+    torch.set_num_threads(config.threads)
+    device = choose_device(config)
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = True
+    # Also switched off again: a process may train on the one and then on the other.
+    torch.use_deterministic_algorithms(device.type != "cuda")
+    return device
