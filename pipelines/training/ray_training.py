@@ -47,15 +47,16 @@ def train_here(
     """
     ticket.check()
     files, store = Path(beside), Store(root=ticket.store)
-    if ticket.away:
+    away = ticket.away  # now: the file that tells is removed when the command ends
+    if away:
         write_text(files / CONTEXT, context)
     try:
         code = _trained(environment, files / LOG)
-        if not ticket.away:
+        if not away:
             return Left(code)
         return Left(code, _text(files / LOG), _text(files / MESSAGES))
     finally:
-        if ticket.away and (remote := store.remote) is not None:
+        if away and (remote := store.remote) is not None:
             shutil.rmtree(files, ignore_errors=True)
             remote.lend(Path(folder))
             remote.publish()  # what it logged to MLflow

@@ -8,7 +8,8 @@ import pytest
 
 from dance_models.errors import InputError
 from pipelines.cluster import Cluster, Ticket
-from pipelines.training.ray_training import Left, _failure, request
+from pipelines.training import ray_training
+from pipelines.training.ray_training import Left, _failure, request, train_here
 
 
 class DiedError(Exception):
@@ -91,3 +92,26 @@ def test_devices_that_no_single_node_has_are_refused() -> None:
         _asked((two, two), device="cuda", devices=3)
     with pytest.raises(InputError, match="8 CPUs of one node, but no node has more than 4"):
         _asked((two, two), device="cpu", devices=8)
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_a_node_with_files_of_its_own_tells_what_the_training_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, away: bool
+) -> None:
+    """It gets the context of Pipes as text, and gives the log and the messages back as text."""
+    beside = tmp_path / "pipes-1"
+    beside.mkdir()
+    monkeypatch.setattr(Ticket, "check", lambda ticket: None)
+
+    def trained(environment: dict[str, str], log: Path) -> int:
+        assert (beside / ray_training.CONTEXT).is_file() == away
+        log.write_text("epoch 1")
+        (beside / ray_training.MESSAGES).write_text("{}")
+        return 3
+
+    monkeypatch.setattr(ray_training, "_trained", trained)
+    (tmp_path / "token").touch()
+    token = tmp_path / ("gone" if away else "token")
+    ticket = Ticket(str(tmp_path), str(token), {}, "")
+    left = train_here(ticket, {}, str(tmp_path), str(beside), "{}")
+    assert left == (Left(3, "epoch 1", "{}") if away else Left(3))
