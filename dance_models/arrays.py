@@ -4,10 +4,12 @@ Arrays of Python objects are pickles, which run code when they are loaded: they 
 """
 
 import io
+import mmap
 import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 MOST_BYTES: Final = 500_000_000  # of all arrays of a file together
 MOST_ARRAYS: Final = 10_000
 _PREFIX: Final = b"\x93NUMPY"
+_HEAP: Final = b"GCOL\x01\0\0\0"  # begins what an HDF5 file keeps of variable length
 _SUFFIX: Final = ".npy"
 # Small fields and the texts that label an axis; a compressed one may be larger than its bytes.
 _PLAIN: Final = 16_000_000
@@ -113,6 +116,7 @@ def check_hdf(file: "h5py.File", path: str | Path) -> None:
     """
     import h5py
 
+    _check_heaps(file, path)
     total = 0
 
     # An exception may not leave this function, which HDF5 calls: what it returns ends the visit.
@@ -173,21 +177,56 @@ def _text_bytes(dataset: "h5py.Dataset") -> int:
         places = [(dataset.id.get_offset(), dataset.id.get_storage_size())]
     elements = int(np.prod(dataset.chunks)) if dataset.chunks else dataset.size
     # An element is the length, in four bytes, and where it lies in the file.
+    with _bytes_of(dataset.file) as data:
+        stored = [data[offset : offset + size] for offset, size in places]
     lengths = [
         np.frombuffer(raw, np.uint8).reshape(elements, -1)[:, :4].copy().view("<u4").sum()
-        for raw in _raw(dataset.file, places)
+        for raw in stored
     ]
     each = 1 if of in (str, bytes) else int(np.dtype(of).itemsize)
     return each * sum(map(int, lengths))
 
 
-def _raw(file: "h5py.File", places: list[tuple[int, int]]) -> Iterator[bytes]:
-    """Bytes of the file of each offset and size."""
+def _check_heaps(file: "h5py.File", path: str | Path) -> None:
+    """Raise InputError unless what the file keeps of variable length is one piece after the other.
+
+    HDF5 goes round for ever in a heap whose sizes do not lead to its end. Format: HDF5 File Format
+    Specification 3.0, III.E.
+    """
+    with _bytes_of(file) as data:
+        start = data.find(_HEAP)
+        while start >= 0:
+            if not _leads_to_its_end(data, start):
+                raise InputError("it is a damaged HDF5 file: a heap of texts", file=path)
+            start = data.find(_HEAP, start + len(_HEAP))
+
+
+def _leads_to_its_end(data: "mmap.mmap | bytes", start: int) -> bool:
+    """Whether each object of the heap at ``start`` ends where the next one or the heap does."""
+    head = 16
+    stop = start + int.from_bytes(data[start + 8 : start + head], "little")
+    if stop > len(data):
+        return False
+    at = start + head
+    while stop - at >= head:
+        number = int.from_bytes(data[at : at + 2], "little")
+        size = int.from_bytes(data[at + 8 : at + head], "little")
+        # What is free is the object 0, and its size is with its head.
+        size = head + (size + 7) // 8 * 8 if number else size
+        if not head <= size <= stop - at:
+            return False
+        at += size
+    return True
+
+
+@contextmanager
+def _bytes_of(file: "h5py.File") -> "Iterator[mmap.mmap | bytes]":
+    """The bytes of an open file, which may be one in memory."""
     if file.driver == "fileobj":
-        image = file.id.get_file_image()
-        yield from (image[offset : offset + size] for offset, size in places)
+        yield file.id.get_file_image()
         return
-    with open_file(Path(file.filename)) as opened:
-        for offset, size in places:
-            opened.seek(offset)
-            yield opened.read(size)
+    with (
+        open_file(Path(file.filename)) as opened,
+        mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data,
+    ):
+        yield data

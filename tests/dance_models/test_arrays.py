@@ -49,3 +49,18 @@ def test_compressed_texts_are_read(tmp_path: Path) -> None:
     _names(path, chunks=(2,), compression="gzip")
     with h5py.File(path) as file:
         check_hdf(file, path)
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_a_heap_that_leads_nowhere_is_refused(tmp_path: Path, in_memory: bool) -> None:
+    """HDF5 would look for the next text for ever, where no signal interrupts it."""
+    path = tmp_path / "a.h5"
+    data = bytearray(_names(path))
+    size = data.index(b"GCOL") + 16 + 8  # of the first text
+    data[size] = 200  # what follows is zeros, not a text
+    path.write_bytes(data)
+    with (
+        h5py.File(io.BytesIO(data) if in_memory else path) as file,
+        pytest.raises(InputError, match="a heap of texts"),
+    ):
+        check_hdf(file, path)
