@@ -4,12 +4,10 @@ Arrays of Python objects are pickles, which run code when they are loaded: they 
 """
 
 import io
-import mmap
+import re
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -27,8 +25,8 @@ if TYPE_CHECKING:
 MOST_BYTES: Final = 500_000_000  # of all arrays of a file together
 MOST_ARRAYS: Final = 10_000
 _PREFIX: Final = b"\x93NUMPY"
-_HEAP: Final = b"GCOL\x01\0\0\0"  # begins what an HDF5 file keeps of variable length
 _SUFFIX: Final = ".npy"
+_PICTURES: Final = re.compile(r"video\d+/")
 # Small fields and the texts that label an axis; a compressed one may be larger than its bytes.
 _PLAIN: Final = 16_000_000
 _MOST_RATIO: Final = 200  # declared to stored bytes; repeated frames reach some tens
@@ -116,7 +114,6 @@ def check_hdf(file: "h5py.File", path: str | Path) -> None:
     """
     import h5py
 
-    _check_heaps(file, path)
     total = 0
 
     # An exception may not leave this function, which HDF5 calls: what it returns ends the visit.
@@ -128,13 +125,11 @@ def check_hdf(file: "h5py.File", path: str | Path) -> None:
             return None
         try:
             found = file[name]
-            if not isinstance(found, h5py.Dataset) or name.startswith("video"):
-                return None  # pictures in SLEAP's packages are not read
+            if not isinstance(found, h5py.Dataset) or is_picture(name):
+                return None
             elsewhere = bool(found.external) or found.is_virtual
-            texts = _text_bytes(found)
-            shapes = found.shape or (), found.chunks or ()
-            declared = texts + max(_bytes(shape, found) for shape in shapes)
-            stored = int(found.id.get_storage_size()) + min(texts, file.id.get_filesize())
+            declared = max(_bytes(found.shape or (), found), _bytes(found.chunks or (), found))
+            stored = int(found.id.get_storage_size())
         except (OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
             return InputError(f"its {name[:60]!r} is damaged ({brief(error)})", file=path)
         total += declared
@@ -152,81 +147,13 @@ def check_hdf(file: "h5py.File", path: str | Path) -> None:
         raise fault
 
 
+def is_picture(name: str) -> bool:
+    """Whether a data set is of the pictures in SLEAP's packages, which are not read."""
+    return _PICTURES.match(name) is not None
+
+
 def _bytes(shape: tuple[int, ...], dataset: "h5py.Dataset") -> int:
     total = int(dataset.dtype.itemsize)
     for side in shape:
         total *= int(side)
     return total
-
-
-def _text_bytes(dataset: "h5py.Dataset") -> int:
-    """Sum of the lengths that the elements of variable length of a dataset declare.
-
-    HDF5 takes memory for a length before it finds out that the file does not hold as much. A
-    dataset with filters counts as nothing: their checksums would not fit changed lengths.
-    """
-    import h5py
-
-    of = h5py.check_vlen_dtype(dataset.dtype)
-    if of is None or not dataset.size or dataset.id.get_create_plist().get_nfilters():
-        return 0
-    chunks = dataset.id.get_num_chunks() if dataset.chunks else 0
-    info = [dataset.id.get_chunk_info(number) for number in range(chunks)]
-    places = [(chunk.byte_offset, chunk.size) for chunk in info]
-    if dataset.id.get_offset() is not None:
-        places = [(dataset.id.get_offset(), dataset.id.get_storage_size())]
-    elements = int(np.prod(dataset.chunks)) if dataset.chunks else dataset.size
-    # An element is the length, in four bytes, and where it lies in the file.
-    with _bytes_of(dataset.file) as data:
-        stored = [data[offset : offset + size] for offset, size in places]
-    lengths = [
-        np.frombuffer(raw, np.uint8).reshape(elements, -1)[:, :4].copy().view("<u4").sum()
-        for raw in stored
-    ]
-    each = 1 if of in (str, bytes) else int(np.dtype(of).itemsize)
-    return each * sum(map(int, lengths))
-
-
-def _check_heaps(file: "h5py.File", path: str | Path) -> None:
-    """Raise InputError unless what the file keeps of variable length is one piece after the other.
-
-    HDF5 goes round for ever in a heap whose sizes do not lead to its end. Format: HDF5 File Format
-    Specification 3.0, III.E.
-    """
-    with _bytes_of(file) as data:
-        start = data.find(_HEAP)
-        while start >= 0:
-            if not _leads_to_its_end(data, start):
-                raise InputError("it is a damaged HDF5 file: a heap of texts", file=path)
-            start = data.find(_HEAP, start + len(_HEAP))
-
-
-def _leads_to_its_end(data: "mmap.mmap | bytes", start: int) -> bool:
-    """Whether each object of the heap at ``start`` ends where the next one or the heap does."""
-    head = 16
-    stop = start + int.from_bytes(data[start + 8 : start + head], "little")
-    if stop > len(data):
-        return False
-    at = start + head
-    while stop - at >= head:
-        number = int.from_bytes(data[at : at + 2], "little")
-        size = int.from_bytes(data[at + 8 : at + head], "little")
-        # What is free is the object 0, and its size is with its head.
-        size = head + (size + 7) // 8 * 8 if number else size
-        if not head <= size <= stop - at:
-            return False
-        at += size
-    return True
-
-
-@contextmanager
-def _bytes_of(file: "h5py.File") -> "Iterator[mmap.mmap | bytes]":
-    """The bytes of an open file, which may be one in memory."""
-    if file.driver == "fileobj":
-        yield file.id.get_file_image()
-        return
-    with (
-        open_file(Path(file.filename)) as opened,
-        mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data,
-    ):
-        yield data

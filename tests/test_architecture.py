@@ -26,6 +26,7 @@ LAYERS = {
         "native_output",
         "documents",
         "arrays",
+        "hdf_trial",
         "formats",
         "skeleton",
         "skeletons",

@@ -15,6 +15,7 @@ from dance_models.arrays import check_hdf
 from dance_models.documents import load_json
 from dance_models.errors import AnnotationError, InputError
 from dance_models.files import SIZE_LIMIT, open_file
+from dance_models.hdf_trial import try_hdf
 from dance_models.text import brief
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def read_content(path: Path) -> Content:
         with open_file(path) as file:
             head = file.read(_HEAD)
             if head.startswith(HDF_MAGIC):
-                return Content("hdf", Hdf(str(path), None))
+                return Content("hdf", _tried(Hdf(str(path), None)))
             if _is_binary(head) and path.suffix.lower() not in _TEXT:
                 return Content("binary", head)
             check_size(os.fstat(file.fileno()).st_size, str(path))
@@ -91,6 +92,15 @@ def read_content(path: Path) -> Content:
     except OSError as error:
         raise AnnotationError(f"cannot be read ({error.strerror})", file=path) from error
     return load_content(data, str(path))
+
+
+def _tried(source: Hdf) -> Hdf:
+    """The same. Raises AnnotationError when reading it would harm this process."""
+    try:
+        try_hdf(source.file, source.data)
+    except InputError as error:
+        raise AnnotationError(error.message, file=source.file, hint=error.hint) from error
+    return source
 
 
 def _is_binary(head: bytes) -> bool:
@@ -109,7 +119,7 @@ def load_content(data: bytes, file: str) -> Content:
     if data.startswith(_GZIP_MAGIC):
         data, suffix = _unzipped(data, file), PurePath(PurePath(file).stem).suffix.lower()
     if data.startswith(HDF_MAGIC):
-        return Content("hdf", Hdf(file, data))
+        return Content("hdf", _tried(Hdf(file, data)))
     if suffix == ".xml" and data.lstrip()[:1] not in {b"{", b"["}:
         return Content("xml", load_xml(data, file))
     text = decoded(data)

@@ -12,6 +12,7 @@ import numpy as np
 from dance_models.arrays import check_hdf
 from dance_models.errors import InputError
 from dance_models.estimators.pose_track import Reading, joints_named
+from dance_models.hdf_trial import try_hdf
 from dance_models.text import brief
 
 AS_CSV: Final = "Export it as analysis CSV (File > Export Analysis CSV, or sleap-convert)"
@@ -23,6 +24,7 @@ def kind_of_hdf5(path: Path) -> str:
     """``sleap-slp``, ``sleap-h5``, ``deeplabcut-h5``, or "" for other HDF5."""
     import h5py
 
+    try_hdf(path)
     try:
         with h5py.File(path, "r") as file:
             check_hdf(file, path)
