@@ -104,6 +104,9 @@ def _parsed(path: Path, archive: zipfile.ZipFile, reading: Reading) -> Iterator[
 
 def _is_wanted(entry: zipfile.ZipInfo, whole: ParsedFile) -> bool:
     """Whether an entry may be an annotation file; what else is no picture is counted."""
+    if not entry.filename:  # zipfile cuts a name at its first NUL
+        whole.count("entries without a name")
+        return False
     name = PurePosixPath(entry.filename.replace("\\", "/"))
     suffix = name.suffix.lower()
     if entry.is_dir() or name.name.startswith(".") or "__MACOSX" in name.parts:

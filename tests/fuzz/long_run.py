@@ -74,7 +74,9 @@ def _one(name: str, inputs: int, start: int) -> None:
                 refused += bool(texts)
                 for kind in filter(None, map(_GUARDED.search, texts)):
                     guarded.setdefault(kind[1], f"seed {seed}: {kind.string}"[:300])
-                if any("needs more memory than there is" in text for text in texts):
+                # Of videos: FFmpeg itself refuses what no machine has, without taking it.
+                asked = any("needs more memory than there is" in text for text in texts)
+                if asked and not name.startswith("video"):
                     raise AssertionError("more memory was asked for than the limit of this process")
                 if any(text != printable(text) for text in texts):
                     raise AssertionError("a text has control characters")

@@ -110,6 +110,14 @@ def test_what_cannot_be_unpacked_is_named(tmp_path: Path) -> None:
     )
 
 
+def test_an_entry_without_a_name_is_counted(tmp_path: Path) -> None:
+    path = _zip(tmp_path / "solo.zip", {"a.json": _coco(1), "Q.json": _coco(2)})
+    path.write_bytes(path.read_bytes().replace(b"Q.json", b"\0.json"))
+    whole, parsed = sorted(parse_files(path, SOLO), key=lambda parsed: len(parsed.file))
+    assert [problem.message for problem in whole.problems] == ["1 left out: entries without a name"]
+    assert parsed.file.endswith("!a.json")
+
+
 def test_damaged_data_is_named(tmp_path: Path) -> None:
     path = _zip(tmp_path / "a.zip", {"a.json": _coco(1) + " " * 5000})
     data = bytearray(path.read_bytes())
