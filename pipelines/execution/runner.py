@@ -77,12 +77,14 @@ def run_clips(request: Request, clips: Sequence[str]) -> list[list[StageOutcome]
     found: dict[str, list[StageOutcome]] = {}
     with held_open(), open_instance(store, request.cores) as instance:
         planned = {clip: plan(stages, instance, store, profile, clip) for clip in clips}
-        for together in _runs(planned, instance):
+        for together in list(_runs(planned, instance)):
             if len(together) > 1:
                 found |= _run_together(request, instance, together, planned)
             for clip in together:
                 if clip not in found:
-                    found[clip] = _run_alone(request, instance, clip)
+                    if len(together) > 1:  # some of its stages may be done
+                        planned[clip] = plan(stages, instance, store, profile, clip)
+                    found[clip] = _run_alone(request, instance, clip, planned[clip])
     return [found[clip] for clip in clips]
 
 
@@ -121,17 +123,19 @@ def _executed(
     )
 
 
-def _run_alone(request: Request, instance: dg.DagsterInstance, clip: str) -> list[StageOutcome]:
+def _run_alone(
+    request: Request, instance: dg.DagsterInstance, clip: str, planned: Plan
+) -> list[StageOutcome]:
     """One clip, as one run if any of its stages is stale."""
-    store, profile = request.opened, request.profile
-    planned = plan(request.stages(partitioned=True), instance, store, profile, clip)
     if not planned.to_run:
         return list(planned.outcomes)
     try:
         result = _executed(request, instance, planned.to_run, [clip])
     except dg.DagsterError as error:
         return [StageOutcome(planned.to_run[0].name, clip, "failed", error=str(error))]
-    ran = outcomes_of_run(instance, result.run_id, planned.to_run, store, profile, clip)
+    ran = outcomes_of_run(
+        instance, result.run_id, planned.to_run, request.opened, request.profile, clip
+    )
     return [*planned.outcomes, *ran]
 
 

@@ -126,6 +126,7 @@ class Bucket:
     @contextmanager
     def _told(self, name: str) -> Iterator[None]:
         """Errors of the server as InputError with the bucket, the key and what to do."""
+        _s3fs()  # botocore comes with it
         from botocore.exceptions import BotoCoreError, ClientError
 
         where = f"{SCHEME}{self.name}/{self.prefix}{name}"
@@ -139,6 +140,13 @@ class Bucket:
 
 def _client() -> Any:
     """The file system of this process and thread: fsspec keeps one of each, also after a fork."""
+    return _s3fs().S3FileSystem(
+        use_listings_cache=False, config_kwargs={"connect_timeout": CONNECT_S}
+    )
+
+
+def _s3fs() -> Any:
+    """The client's module. Raises InputError where it is not installed."""
     try:
         import s3fs
     except ModuleNotFoundError as error:
@@ -146,7 +154,7 @@ def _client() -> Any:
             "the client for stores in buckets is not installed",
             hint="Install it: pip install 'dance-pose-pipeline[s3]'",
         ) from error
-    return s3fs.S3FileSystem(use_listings_cache=False, config_kwargs={"connect_timeout": CONNECT_S})
+    return s3fs
 
 
 def _plain(etag: str) -> str:

@@ -1,6 +1,7 @@
 """A store in a bucket: what travels, in which order, and what another machine finds."""
 
 import os
+import sys
 from pathlib import Path
 
 import bucket
@@ -366,3 +367,11 @@ def test_a_training_in_progress_can_be_lent(machines: Machines) -> None:
     second = machines.store("b")
     assert (second.model("stga_net") / folder.name / "last.pt").read_text() == "epoch 3"
     assert not second.output("stga_net").exists()
+
+
+def test_a_client_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its exceptions come from another package, which is missing then too."""
+    for name in ("s3fs", "botocore", "botocore.exceptions"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(InputError, match=r"not installed.*\[s3\]"):
+        Bucket.of("s3://anything/at/all").listed()
