@@ -58,7 +58,7 @@ OUTPUTS: Final = "dance/outputs"  # path in the store -> sha256, of the main fil
 MANIFEST: Final = "dance/manifest"  # digest of the manifest of all files
 MADE_AGAIN: Final = "dance/made_again"  # lines on the files that were missing or damaged
 REUSED: Final = "dance/reused"
-LEFT_OUT: Final = "left_out"  # why a clip among several was not made
+LEFT_OUT: Final = "dance/left_out"  # why a clip among several was not made
 # Tag of a run that may reuse every result, even of a stage that is otherwise always recomputed.
 ONLY_STALE_TAG: Final = "dance/only_stale"
 OWNERS: Final = ("team:dance-pose",)  # of every asset, in the web UI
