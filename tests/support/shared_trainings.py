@@ -13,9 +13,10 @@ from typing import Any
 
 import torch
 from network_cases import NETWORKS, NetConfig, build, inputs, perturbed
+from small_networks import SMALL
 from torch import Tensor, nn
 
-from dance_models.config import MkffStGcnConfig, StgaNetConfig, TrainingConfig
+from dance_models.config import StgaNetConfig, TrainingConfig
 from dance_models.data.pose_runs import PoseRun
 from dance_models.nets.mkff_st_gcn import MkffStGcn
 from dance_models.training.loop import EpochRecord
@@ -44,14 +45,7 @@ COMPARED = (
     "eqmotion",
     "hrnet",
 )
-REFINER = MkffStGcnConfig(
-    spatial_channels=8,
-    spatial_blocks=1,
-    kinematic_channels=8,
-    attention_blocks=1,
-    landmarks=33,
-    dropout=0.0,
-)
+REFINER = replace(SMALL, dropout=0.0)
 FORECASTER = StgaNetConfig(channels=4, hidden=8, dropout=0.0)
 TRAINING = TrainingConfig(
     epochs=2, steps_per_epoch=3, batch_size=BATCH, warmup_steps=2, ema_decay=0.9, device="cpu"
