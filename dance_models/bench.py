@@ -34,7 +34,8 @@ def bare_decode(clips: Sequence[Path]) -> int:
 def ingest(path: Path, folder: Path, config: SamplingConfig, clips: int) -> list[Path]:
     """Probe, plan and extract one of ``clips`` clips; the images."""
     probe = probe_clip(path)
-    runs = plan_runs(config, motion=probe.motion, share=frame_share(config, clips))
+    share = frame_share(config, clips, probe.fps)
+    runs = plan_runs(config, motion=probe.motion, fps=probe.fps, share=share)
     wanted = [frame for run in runs for frame in range(run.start, run.stop)]
     return [f.path for f in extract_frames(path, probe, wanted, folder / path.stem)]
 

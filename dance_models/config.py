@@ -64,7 +64,8 @@ class SamplingConfig:
 
     frame_budget: int = 8000  # over all clips
     max_frames_per_clip: int | None = None  # of one clip; None: only the budget limits it
-    min_run: int = 40  # frames; a shorter run holds too few windows
+    # Seconds. A forecast's window is 1.44 s, so shorter runs hold no window, or few.
+    min_run_s: float = 1.6
     # one long run, or short ones spread evenly or where most moves
     strategy: Literal["runs", "uniform", "motion"] = "runs"
     jpeg_quality: int = 92  # of the stored frames, 0-100

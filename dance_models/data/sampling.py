@@ -8,11 +8,15 @@ as the share allows, and are where the dancer moves most.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import ceil
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.config import SamplingConfig
+
+_ROUNDING: Final = 1e-3  # frames: a rate worked out from time stamps is not exact
 
 
 @dataclass(frozen=True)
@@ -26,18 +30,24 @@ class Run:
         return self.stop - self.start
 
 
-def frame_share(config: SamplingConfig, clips: int) -> int:
-    """Frames that each of ``clips`` clips may keep, never fewer than one run."""
+def shortest_run(config: SamplingConfig, fps: float) -> int:
+    """Frames of the shortest run of a clip with ``fps`` frames a second, at least one."""
+    return max(ceil(config.min_run_s * fps - _ROUNDING), 1)
+
+
+def frame_share(config: SamplingConfig, clips: int, fps: float) -> int:
+    """Frames that a clip may keep, one of ``clips``; never fewer than one run."""
     share = config.frame_budget // max(clips, 1)
     if config.max_frames_per_clip is not None:
         share = min(share, config.max_frames_per_clip)
-    return max(share, config.min_run)
+    return max(share, shortest_run(config, fps))
 
 
 def plan_runs(
     config: SamplingConfig,
     *,
     motion: Sequence[float] | NDArray[np.floating],
+    fps: float,
     share: int,
     annotated: Iterable[int] = (),
     existing: Iterable[int] = (),
@@ -46,12 +56,12 @@ def plan_runs(
 
     Frames in ``existing`` are always kept (sampling again only adds) and, up to the share, so are
     the ``annotated`` ones; the strategy spends the rest of the share. No run is shorter
-    than ``min_run`` unless the clip is; runs that touch are one.
+    than ``min_run_s`` unless the clip is; runs that touch are one.
     """
     frames = len(motion)
     if not frames:
         return []
-    shortest = min(config.min_run, frames)
+    shortest = min(shortest_run(config, fps), frames)
     kept = np.zeros(frames, bool)
     kept[[f for f in existing if 0 <= f < frames]] = True
     _take_annotated(kept, sorted(f for f in set(annotated) if 0 <= f < frames), share)

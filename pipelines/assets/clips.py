@@ -156,7 +156,8 @@ def _sampling_plan(context: StageContext[SamplingConfig]) -> list[tuple[int, int
     runs = plan_runs(
         context.config,
         motion=probe["motion"],
-        share=frame_share(context.config, registered_clips(store).height),
+        fps=probe["fps"],
+        share=frame_share(context.config, registered_clips(store).height, probe["fps"]),
         annotated=annotated,
         existing=_sampled_before(store.table("sampled_frames", clip), probe["sha256"]),
     )

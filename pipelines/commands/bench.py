@@ -51,7 +51,7 @@ def run_bench(
         with console.status(f"rendering {clips} clips of {frames} frames"):
             paths = write_demo_corpus(folder, config)
         # The share of the paper: 267 of 5,000 frames.
-        sampling = SamplingConfig(frame_budget=max(clips * frames * 267 // 5000, 40 * clips))
+        sampling = SamplingConfig(frame_budget=clips * frames * 267 // 5000)
         with console.status("ingestion"):
             rows = bench_ingestion(paths, folder / "frames", sampling, os.cpu_count() or 1)
         with console.status("estimator"):

@@ -55,7 +55,7 @@ def test_every_networks_config_round_trips(method: str) -> None:
 
 
 def test_the_defaults_are_those_of_the_profile() -> None:
-    changed = replace(PROFILES["demo"].sampling, min_run=77)
+    changed = replace(PROFILES["demo"].sampling, min_run_s=7.7)
     assert mirror(changed)().value() == changed
 
 

@@ -309,7 +309,7 @@ def test_a_stage_that_always_runs_is_skipped_when_only_stale_ones_are_requested(
 def test_digests_cover_every_field_of_a_configuration() -> None:
     plain = inputs_digest({"config": SamplingConfig()})
     assert plain == inputs_digest({"config": SamplingConfig()})
-    assert plain != inputs_digest({"config": SamplingConfig(min_run=41)})
+    assert plain != inputs_digest({"config": SamplingConfig(min_run_s=1.7)})
     with pytest.raises(TypeError, match="Path"):
         inputs_digest({"file": Path("x")})
 

@@ -1,15 +1,20 @@
 """Sampling plans: contiguous, within the share, additive, lively."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_networks import one_run
 
 from dance_models.config import SamplingConfig
-from dance_models.data.sampling import Run, frame_share, plan_runs
+from dance_models.data.forecast_windows import anchors_of
+from dance_models.data.sampling import Run, frame_share, plan_runs, shortest_run
 
 CONFIG = SamplingConfig()
+FPS = 25.0  # 40 frames are the shortest run
 
 
 def _frames(runs: list[Run]) -> set[int]:
@@ -17,34 +22,45 @@ def _frames(runs: list[Run]) -> set[int]:
 
 
 def test_the_papers_share() -> None:
-    assert frame_share(CONFIG, 30) == 266
-    assert frame_share(SamplingConfig(max_frames_per_clip=120), 30) == 120
-    assert frame_share(CONFIG, 10_000) == CONFIG.min_run
+    assert frame_share(CONFIG, 30, FPS) == 266
+    assert frame_share(SamplingConfig(max_frames_per_clip=120), 30, FPS) == 120
+
+
+@pytest.mark.parametrize("fps", [15.0, 23.976, 25.0, 29.97, 30.0, 50.0, 59.94, 120.0])
+def test_a_clip_of_any_frame_rate_has_windows_of_a_forecast_however_many_clips_there_are(
+    fps: float,
+) -> None:
+    """As many frames for all rates were 0.7 s at 60 frames a second: no window."""
+    share = frame_share(CONFIG, 10_000, fps)
+    (run,) = plan_runs(CONFIG, motion=np.ones(3000), fps=fps, share=share)
+    assert len(run) == share
+    sampled = replace(one_run(len(run)), time_s=np.arange(len(run)) / fps)
+    assert len(anchors_of(sampled)) > 1
 
 
 def test_one_long_run_where_the_dancer_moves() -> None:
     motion = np.ones(5000)
     motion[3000:3300] = 9
-    (run,) = plan_runs(CONFIG, motion=motion, share=266)
+    (run,) = plan_runs(CONFIG, motion=motion, fps=FPS, share=266)
     assert len(run) == 266
     assert run.start >= 3000
     assert run.stop <= 3300
 
 
 def test_a_short_clip_is_kept_whole() -> None:
-    assert plan_runs(CONFIG, motion=np.ones(25), share=266) == [Run(0, 25)]
-    assert plan_runs(CONFIG, motion=np.zeros(0), share=266) == []
+    assert plan_runs(CONFIG, motion=np.ones(25), fps=FPS, share=266) == [Run(0, 25)]
+    assert plan_runs(CONFIG, motion=np.zeros(0), fps=FPS, share=266) == []
 
 
 def test_annotated_frames_come_first_as_whole_runs() -> None:
     motion = np.zeros(1000)
     motion[:100] = 50
-    runs = plan_runs(CONFIG, motion=motion, share=60, annotated=range(500, 560))
+    runs = plan_runs(CONFIG, motion=motion, fps=FPS, share=60, annotated=range(500, 560))
     assert runs == [Run(500, 560)]
 
 
 def test_single_annotated_frames_get_a_run_about_them() -> None:
-    runs = plan_runs(CONFIG, motion=np.ones(1000), share=40, annotated=[500])
+    runs = plan_runs(CONFIG, motion=np.ones(1000), fps=FPS, share=40, annotated=[500])
     assert len(runs) == 1
     assert 500 in _frames(runs)
     assert len(runs[0]) == 40
@@ -53,9 +69,9 @@ def test_single_annotated_frames_get_a_run_about_them() -> None:
 def test_uniform_and_motion_strategies_take_short_runs() -> None:
     motion = np.ones(1000)
     motion[700:760] = 30
-    even = plan_runs(SamplingConfig(strategy="uniform"), motion=motion, share=120)
+    even = plan_runs(SamplingConfig(strategy="uniform"), motion=motion, fps=FPS, share=120)
     assert [run.start for run in even] == [0, 480, 960]
-    lively = plan_runs(SamplingConfig(strategy="motion"), motion=motion, share=40)
+    lively = plan_runs(SamplingConfig(strategy="motion"), motion=motion, fps=FPS, share=40)
     assert 700 <= lively[0].start <= 720
 
 
@@ -73,12 +89,14 @@ def test_plans_satisfy_their_invariants(
     motion = rng.random(frames)
     annotated = rng.integers(0, frames, rng.integers(0, 20))
     config = SamplingConfig(strategy=strategy)  # type: ignore[arg-type]
-    runs = plan_runs(config, motion=motion, share=share, annotated=annotated)
+    runs = plan_runs(config, motion=motion, fps=FPS, share=share, annotated=annotated)
     kept = _frames(runs)
     assert all(0 <= f < frames for f in kept)
-    assert all(len(run) >= min(config.min_run, frames) for run in runs)
+    assert all(len(run) >= min(shortest_run(config, FPS), frames) for run in runs)
     assert all(a.stop < b.start for a, b in pairwise(runs))
-    again = plan_runs(config, motion=motion, share=share + more, annotated=annotated, existing=kept)
+    again = plan_runs(
+        config, motion=motion, fps=FPS, share=share + more, annotated=annotated, existing=kept
+    )
     assert kept <= _frames(again)
     if not more:
         assert _frames(again) >= kept
