@@ -22,7 +22,7 @@ import pytest
 from command_line import dance
 from postgres import Server
 from ray_nodes import Nodes, can_mount, killed_within, nodes
-from tiny_corpus import Corpus, MakeCorpus
+from tiny_corpus import Corpus, MakeCorpus, set_apart
 from watched_process import wait_until
 
 from pipelines.recovery import UNFINISHED
@@ -50,9 +50,9 @@ class Reference:
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory, make_corpus: MakeCorpus) -> Reference:
-    made = Reference(
-        make_corpus(CLIPS, 64), Store(root=str(tmp_path_factory.mktemp("local") / "store"))
-    )
+    corpus = make_corpus(CLIPS, 64)
+    set_apart(corpus)
+    made = Reference(corpus, Store(root=str(tmp_path_factory.mktemp("local") / "store")))
     with _running(made.corpus, str(made.store.path), "local", {}) as command:
         output, _ = command.communicate(timeout=1200)
     assert command.returncode == 0, output
