@@ -54,6 +54,7 @@ VIDEO_SUFFIXES: Final = frozenset(
         ".gif",
     ]
 )
+MANIFEST: Final = "clips.csv"
 UNKNOWN_STYLE: Final = "unknown"
 FEWEST_IMAGES: Final = 2  # numbered images that make a folder a clip
 LISTED: Final = 3  # names of unused images that a problem lists
@@ -237,7 +238,7 @@ def _of_no_clip(
 def _read_manifest(directory: Path, problems: list[Problem]) -> dict[str, _Line]:
     """Lines of ``clips.csv`` by slug; malformed ones are reported and left out."""
     path = next(
-        (p for p in (directory / "clips.csv", directory.parent / "clips.csv") if p.is_file()), None
+        (p for p in (directory / MANIFEST, directory.parent / MANIFEST) if p.is_file()), None
     )
     if path is None:
         return {}

@@ -26,8 +26,10 @@ from pipelines.checks.clips import FRAMES_CHECKS, PROBE_CHECKS
 from pipelines.known_warnings import known_warnings_ignored
 from pipelines.partitions import CLIPS
 from pipelines.stage import Inputs, Metadata, Stage, StageContext
+from pipelines.storage.bucket_clips import mirror_again
 from pipelines.storage.clips import reading_clip, register_clips, registered_clips
 from pipelines.storage.folders import remember_tracks
+from pipelines.storage.pointers import mirrors
 from pipelines.storage.store import Store
 from pipelines.storage.tracks import TRACK_NOTES
 from pipelines.storage.weights import ready_weights
@@ -42,8 +44,9 @@ IDENTITY = ("clip", "style", "performer", "take", "sha256")
 
 RAW_CLIPS_DESCRIPTION = """Dance clips as they came.
 
-*Observe* looks into `raw/clips` of the store, registers new clips as partitions and records the
-sha256 of each. `dance run --clips DIR` registers clips that lie elsewhere.
+*Observe* looks into `raw/clips` of the store and into the buckets that were named, registers new
+clips as partitions and records the sha256 of each. `dance run --clips DIR` registers clips that lie
+elsewhere.
 """
 
 
@@ -58,7 +61,9 @@ def raw_clips_asset() -> dg.SourceAsset:
         description=RAW_CLIPS_DESCRIPTION,
     )
     def raw_clips(context: dg.OpExecutionContext, store: Store) -> dg.DataVersionsByPartition:
-        result = register_clips(store, context.instance, [store.raw_clips])
+        for line in mirror_again(store):
+            context.log.warning(line)
+        result = register_clips(store, context.instance, [store.raw_clips, *mirrors(store)])
         for problem in result.problems:
             context.log.warning(f"{problem.file}: {problem.message}")
         for clip in result.missing:
@@ -252,7 +257,7 @@ def _extract(
     if not run_of:
         return []
     row = {**_registered(store, clip), "sha256": probe["sha256"]}
-    with reading_clip(store, context.run.instance, row) as source:
+    with reading_clip(store, context.run.instance, row, last=True) as source:
         extracted = extract_frames(
             source,
             ClipProbe.from_row(probe),

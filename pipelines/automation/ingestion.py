@@ -9,6 +9,7 @@ import dagster as dg
 from dance_models.config import Profile
 from dance_models.text import printable
 from dance_models.video.images import RATE_FILES, is_image
+from dance_models.video.scan import MANIFEST
 from pipelines.assets.annotations import pose_annotations
 from pipelines.assets.clips import clip_probe
 from pipelines.assets.dataset import pose_dataset
@@ -18,19 +19,21 @@ from pipelines.automation.switches import AutomationSettings
 from pipelines.partitions import CLIPS, clip_keys
 from pipelines.stage import inputs_digest
 from pipelines.storage.annotations import register_annotations, registered_annotations
+from pipelines.storage.bucket_clips import mirror_again
 from pipelines.storage.clips import (
     CORPUS_FILE,
     register_clips,
     registered_clips,
     update_digests,
 )
+from pipelines.storage.pointers import mirrors
 from pipelines.storage.store import Store
 
 INTERVAL_S: Final = 15
 # Dagster ends a sensor's tick after a minute; reading this much takes half of it at 130 MB/s.
 BYTES_A_SCAN: Final = 4_000_000_000
 ANNOTATION_BYTES_A_SCAN: Final = 200_000_000  # these are parsed
-MANIFESTS: Final = ("clips.csv", CORPUS_FILE)
+MANIFESTS: Final = (MANIFEST, CORPUS_FILE)
 Answer = dg.SensorResult | dg.SkipReason
 
 
@@ -41,11 +44,13 @@ def clip_sensor(profile: Profile, automation: AutomationSettings) -> dg.SensorDe
         job_name=INGEST_CLIPS,
         minimum_interval_seconds=INTERVAL_S,
         default_status=automation.sensor_status("clips"),
-        description="Ingests what is new or changed in raw/clips, and what changed of clips that "
-        "are registered elsewhere. A clip whose file is missing is reported, and its tables are "
-        "kept. A file counts once two scans found it unchanged.",
+        description="Ingests what is new or changed in raw/clips and in buckets that were named, "
+        "and what changed of clips that are registered elsewhere. A clip whose file is missing is "
+        "reported, and its tables are kept. A file counts once two scans found it unchanged.",
     )
     def new_clips(context: dg.SensorEvaluationContext, store: Store) -> Answer:
+        for line in mirror_again(store):
+            context.log.warning(line)
         last = FolderScan.from_cursor(context.cursor)
         changes = scan_again(store.raw_clips, last, _watched_elsewhere(store), BYTES_A_SCAN)
         for path in changes.missing:
@@ -77,16 +82,18 @@ def clip_sensor(profile: Profile, automation: AutomationSettings) -> dg.SensorDe
 
 
 def _watched_elsewhere(store: Store) -> list[Path]:
-    """Watched files outside of the folder: manifests above it, clips registered elsewhere."""
+    """Watched files outside of the folder: manifests above it, pointers, clips elsewhere."""
     folder = store.raw_clips.resolve()
+    own = [folder, *mirrors(store)]
     registered = (Path(path) for path in registered_clips(store)["path"])
     elsewhere = [
         file
         for path in registered
-        if not path.is_relative_to(folder)
+        if not any(map(path.is_relative_to, own))
         for file in (sorted(path.iterdir()) if path.is_dir() else [path])
     ]
-    return [*(folder.parent / name for name in MANIFESTS), *elsewhere]
+    pointers = [path for mirror in own[1:] for path in mirror.rglob("[!.]*") if path.is_file()]
+    return [*(folder.parent / name for name in MANIFESTS), *pointers, *elsewhere]
 
 
 def _register(
@@ -94,17 +101,18 @@ def _register(
 ) -> set[Path]:
     """Register the settled files; returns those whose clips may have to be ingested."""
     folder = store.raw_clips.resolve()
+    folders = [folder, *mirrors(store)]
     settled = _with_folders(changes.settled) - _with_folders(changes.growing)
     # A command that registers a clip elsewhere ingests it; only later changes are ours.
     handled = {str(path) for path in _with_folders(map(Path, last.handled))}
     elsewhere = {
         path for path in settled if not path.is_relative_to(folder.parent) and str(path) in handled
     }
-    touched = {path for path in settled if path.is_relative_to(folder)}
+    touched = {path for path in settled if any(map(path.is_relative_to, folders))}
     if any(path.name in MANIFESTS for path in settled):  # any clip may be of another style now
         touched |= _with_folders(map(Path, changes.scan.handled))
     found = register_clips(
-        store, context.instance, [folder], touched.__contains__, settled.__contains__
+        store, context.instance, folders, touched.__contains__, settled.__contains__
     )
     for problem in found.problems:
         context.log.warning(printable(f"{problem.file}: {problem.message}"))

@@ -13,6 +13,7 @@ from dance_models.errors import InputError
 from pipelines import previews
 from pipelines.checks.asset_checks import Draw
 from pipelines.storage.clips import registered_clips
+from pipelines.storage.pointers import as_file
 from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
@@ -98,9 +99,10 @@ def _decoded(store: Store, clip: str, wanted: Sequence[int]) -> dict[int, Image]
     if not rows.height or not frames:
         return {}
     with tempfile.TemporaryDirectory() as name:
-        folder, source = Path(name), Path(rows["path"][0])
+        folder = Path(name)
         try:
-            extract_frames(source, ClipProbe.from_row(probe), frames, folder, jpeg_quality=85)
+            with as_file(store, Path(rows["path"][0]), last=True) as source:
+                extract_frames(source, ClipProbe.from_row(probe), frames, folder, jpeg_quality=85)
         except InputError:  # the clip is missing by now: the finding has no picture
             return {}
         return {f: previews.read_image(image_path(folder, f)) for f in frames}

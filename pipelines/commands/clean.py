@@ -53,6 +53,7 @@ class Garbage:
 
     frames: list[Path] = field(default_factory=list)
     previews: list[Path] = field(default_factory=list)
+    copies: list[Path] = field(default_factory=list)
     parts: list[Path] = field(default_factory=list)
     checkpoints: list[Path] = field(default_factory=list)
     versions: list[Path] = field(default_factory=list)
@@ -61,8 +62,9 @@ class Garbage:
     size_mb: float = 0.0
 
     def __bool__(self) -> bool:
-        files = self.frames or self.previews or self.parts or self.checkpoints or self.versions
-        return bool(files or self.dagster_runs or self.mlflow_runs)
+        files = (self.frames, self.previews, self.copies, self.parts)
+        results = (self.checkpoints, self.versions, self.dagster_runs, self.mlflow_runs)
+        return any((*files, *results))
 
     def lines(self) -> list[str]:
         """What would be deleted, as readable text."""
@@ -71,6 +73,7 @@ class Garbage:
         return [
             f"{len(self.frames)} sampled images that no table refers to",
             f"{len(self.previews)} pictures of clips that are not registered any more",
+            f"{len(self.copies)} copies of clips in buckets that nothing decodes",
             f"{len(self.parts)} unfinished files of processes that ended",
             *[f"training {path}" for path in self.checkpoints],
             f"{len(self.versions)} earlier tables and annotation files that no model stands on",
@@ -216,6 +219,7 @@ def find_garbage(store: "Store") -> Garbage:
     garbage = Garbage(
         frames=_unused_frames(store),
         previews=_unused_previews(store),
+        copies=sorted(path for path in store.clip_copies.glob("[!.]*/*") if path.is_file()),
         parts=_dead_parts(store),
         checkpoints=trainings,
         versions=unused_versions(store, without=trainings),
@@ -227,6 +231,7 @@ def find_garbage(store: "Store") -> Garbage:
     files = [
         *garbage.frames,
         *garbage.previews,
+        *garbage.copies,
         *garbage.parts,
         *versions,
         *(p for folder in garbage.checkpoints for p in folder.rglob("*") if p.is_file()),
@@ -241,6 +246,7 @@ def delete(store: "Store", garbage: Garbage) -> None:
     Each clip and network is locked meanwhile. Raises InputError naming the owner when another
     process holds a lock for longer than ``LOCK_WAIT_S``.
     """
+    from pipelines.storage.pointers import drop_copies
     from pipelines.storage.store import open_instance
     from pipelines.tracking.tracker import Tracker
 
@@ -256,6 +262,7 @@ def delete(store: "Store", garbage: Garbage) -> None:
                 path.unlink(missing_ok=True)
     for path in (*garbage.previews, *garbage.parts, *garbage.versions):
         path.unlink(missing_ok=True)
+    drop_copies(store)
     for run_id in garbage.mlflow_runs:
         tracker.client.delete_run(run_id)
     for folder in garbage.checkpoints:

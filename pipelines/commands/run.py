@@ -12,10 +12,14 @@ from pipelines.commands import common
 if TYPE_CHECKING:
     from dance_models.annotations.image_names import FirstFrame, Reading
     from pipelines.execution.session import RunOutcome
+    from pipelines.storage.store import Store
 
 ClipsOption = Annotated[
-    list[Path] | None,
-    typer.Option(help="Folder of clips, STYLE/CLIP.mp4 or flat, or a video; may be repeated."),
+    list[str] | None,
+    typer.Option(
+        metavar="<path or s3://BUCKET/FOLDER>",
+        help="Folder of clips, STYLE/CLIP.mp4 or flat, or a video; may be repeated.",
+    ),
 ]
 AnnotationsOption = Annotated[
     list[Path] | None,
@@ -97,7 +101,7 @@ def run(
         names = frozenset(name.strip() for name in (only or "").split(",")) - {""}
         request = Request(common.opened(store).path, options, names, debug)
         request.stages(partitioned=True)  # raises on an unknown profile or asset
-        given = Given(clips or (), annotations or (), motion or ())
+        given = Given(_paths(request.opened, clips or ()), annotations or (), motion or ())
         reading = _reading(given.annotations, clip, first_frame)
         refuse_unusable(request.opened, given)
         with connected(engine) as cluster:
@@ -107,6 +111,16 @@ def run(
             session.register(given, reading)
             outcome = session.run()
         _exit(outcome, strict)
+
+
+def _paths(store: "Store", clips: Sequence[str]) -> list[Path]:
+    """What ``--clips`` names on this machine; pointers to the clips of a bucket are made first."""
+    from pipelines.storage.bucket_clips import mirror
+
+    addresses = [text for text in clips if "://" in text]
+    for address in addresses:
+        mirror(store, address)
+    return [Path(text) for text in clips if text not in addresses]
 
 
 def _exit(outcome: "RunOutcome", strict: bool) -> None:

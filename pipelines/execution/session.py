@@ -42,12 +42,15 @@ from pipelines.storage.annotation_report import (
     write_report,
 )
 from pipelines.storage.annotations import register_annotations
+from pipelines.storage.bucket import SCHEME
+from pipelines.storage.bucket_clips import mirror_again
 from pipelines.storage.clips import register_clips, registered_clips
 from pipelines.storage.databases import held_open, loss_reported
 from pipelines.storage.disk import full_disk_reported, require_space
 from pipelines.storage.folders import remember_tracks
 from pipelines.storage.locks import held_locks
 from pipelines.storage.motion import register_motion, unused_motion
+from pipelines.storage.pointers import drop_copies, mirrors
 from pipelines.storage.remote import Traffic
 from pipelines.storage.store import Store, open_instance
 from pipelines.storage.tracks import unused_track_files
@@ -103,6 +106,12 @@ def refuse_missing(given: Given) -> None:
     """
     for option in ("clips", "annotations", "motion"):
         for path in getattr(given, option):
+            if path.parts[:1] == ("s3:",):
+                raise InputError(
+                    f"--{option}: only `dance run --clips` reads from a bucket",
+                    file=str(path).replace("s3:/", SCHEME),
+                    hint="Copy the files to a folder, and name that",
+                )
             if not path.exists():
                 raise InputError(f"--{option}: there is no such folder or file", file=path)
     for path in given.clips:
@@ -123,7 +132,8 @@ def refuse_unusable(store: Store, given: Given) -> None:
     scans = [scan_clips(path) for path in given.clips]
     if registered_clips(store).height:
         return
-    scans += [scan_clips(store.raw_clips)] if store.raw_clips.is_dir() else []
+    own = [store.raw_clips] if store.raw_clips.is_dir() else []
+    scans += [scan_clips(path) for path in (*own, *mirrors(store))]
     if not any(scan.entries for scan in scans):
         problems = [f"{p.file}: {p.message}" for scan in scans for p in scan.problems]
         raise InputError(
@@ -169,7 +179,11 @@ class Session:
         clips, annotations = (
             [path.resolve() for path in named] for named in (given.clips, given.annotations)
         )
-        found = register_clips(self.store, self.instance, [self.store.raw_clips, *clips])
+        for line in mirror_again(self.store):
+            self._warn(line)
+        found = register_clips(
+            self.store, self.instance, [self.store.raw_clips, *mirrors(self.store), *clips]
+        )
         register_annotations(
             self.store,
             self.instance,
@@ -227,6 +241,7 @@ class Session:
         away = loss_reported(self.store.databases)
         with held_open(), full_disk_reported(self.store.path), away:
             outcome = self._run()
+        drop_copies(self.store)
         self._send()
         return outcome
 

@@ -23,7 +23,7 @@ from pipelines.storage.dumps import README, dump
 from pipelines.storage.place import note_foreign_databases
 from pipelines.storage.registration import registration_lock
 from pipelines.storage.remote import LOCAL
-from pipelines.storage.store import Store
+from pipelines.storage.store import CLIP_COPIES, Store
 
 CONTENTS: Final = "backup.json"  # path in the backup -> sha256
 DATABASE: Final = ".db"
@@ -93,13 +93,18 @@ def note_of_databases(folder: Path) -> str | None:
 
 
 def outside(store: Store) -> list[str]:
-    """Registered files that lie outside of the store, as paths."""
+    """Registered files that lie outside of the store, or in a bucket, as paths."""
     found: list[str] = []
     for name in ("raw_clips", "raw_annotations", "raw_motion"):
         path = store.table(name)
         if path.is_file():
             found += read_table(path, columns=["path"])["path"].to_list()
-    return [path for path in found if not Path(path).is_relative_to(store.path)]
+    pointers = store.raw_buckets  # what they point to is no file of the store
+    return [
+        path
+        for path in found
+        if not Path(path).is_relative_to(store.path) or Path(path).is_relative_to(pointers)
+    ]
 
 
 class _Appearing:
@@ -137,7 +142,7 @@ class _Appearing:
 def _files(root: Path, *, databases: bool) -> Iterator[Path]:
     """The databases below a folder, or all other regular files that are kept."""
     for folder, folders, names in os.walk(root):
-        folders.sort()
+        folders[:] = sorted({*folders} - ({CLIP_COPIES} if Path(folder) == root else set()))
         for name in sorted(names):
             path = Path(folder, name)
             if name.endswith(LEFT_OUT) or name in LOCAL or not stat.S_ISREG(path.lstat().st_mode):

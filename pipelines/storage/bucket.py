@@ -44,23 +44,23 @@ class Bucket:
     prefix: str  # ends with a slash
 
     @classmethod
-    def of(cls, url: str) -> "Bucket":
-        """The place that an address names. Raises InputError for one that is none."""
+    def of(cls, url: str, what: str = "store") -> "Bucket":
+        """The place that an address names, of ``what``. Raises InputError for one that is none."""
         parts = urlsplit(url)
         if "@" in parts.netloc or ":" in parts.netloc:
             raise InputError(
-                "the address of the store holds more than the name of a bucket, which would be "
+                f"the address of the {what} holds more than the name of a bucket, which would be "
                 "shown",
                 hint=f"Of the form {FORM}; keys go to {SECRETS}, a server to AWS_ENDPOINT_URL",
             )
         folder = parts.path.strip("/")
         if f"{parts.scheme}://" != SCHEME or not parts.netloc or not folder:
             raise InputError(
-                f"the store {url!r} is no local folder and no folder of a bucket",
+                f"the {what} {url!r} is no local folder and no folder of a bucket",
                 hint=f"Name a folder, or an address of the form {FORM}",
             )
         if parts.query or parts.fragment or {"", ".", ".."} & set(folder.split("/")):
-            raise InputError(f"the store {url!r} has an address that keys cannot have", hint=FORM)
+            raise InputError(f"the {what} {url!r} has an address that keys cannot have", hint=FORM)
         return cls(parts.netloc, f"{folder}/")
 
     @property
@@ -84,6 +84,15 @@ class Bucket:
                 if not page.get("IsTruncated"):
                     return found
                 more = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def head(self, name: str) -> Stored | None:
+        """An object as it is now, None when there is none. Raises InputError."""
+        with self._told(name):
+            try:
+                found = _client().call_s3("head_object", Bucket=self.name, Key=self.prefix + name)
+            except FileNotFoundError:
+                return None
+            return Stored(int(found["ContentLength"]), _plain(found["ETag"]))
 
     def put(self, name: str, path: Path, was: str | None = ANY) -> tuple[Stored, str]:
         """Send a file; what the server has then, and the MD5 of what was sent.

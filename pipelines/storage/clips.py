@@ -22,6 +22,7 @@ from dance_models.video.names import distinct_slug
 from dance_models.video.scan import ClipEntry, Problem, scan_clips
 from pipelines.storage.annotation_problems import report_row, write_folder_problems
 from pipelines.storage.folders import remember_folders
+from pipelines.storage.pointers import as_file, point_again
 from pipelines.storage.registration import (
     accept_all,
     as_registered,
@@ -127,11 +128,12 @@ def update_digests(
 
 @contextmanager
 def reading_clip(
-    store: Store, instance: dg.DagsterInstance, row: Mapping[str, Any]
+    store: Store, instance: dg.DagsterInstance, row: Mapping[str, Any], *, last: bool = False
 ) -> Iterator[Path]:
     """The file of a registered clip, which has the registered content while it is read here.
 
-    ``row`` has the clip's ``path`` and ``sha256``, "" when it could not be read. Raises
+    ``row`` has the clip's ``path`` and ``sha256``, "" when it could not be read. Of a clip in a
+    bucket it is a copy, which goes after the ``last`` stage that needs it. Raises
     ChangedError when the content is another one or changes meanwhile; the registry then has the new
     digest. Raises InputError when the file has gone, and the registry stays as it is. When a file
     is back as ``row`` has it, and the registry knows what it was meanwhile, the registry is told.
@@ -149,11 +151,13 @@ def reading_clip(
         return path if found != row["sha256"] else None
 
     def learn() -> None:
+        point_again(store, path)
         if _digest(path):
             update_digests(store, instance, {path})
 
-    with as_registered(lambda: _files_of(path), wrong, learn):
-        yield path
+    registered = as_registered(lambda: _files_of(path), wrong, learn)
+    with registered, as_file(store, path, last=last) as file:
+        yield file
     known = registered_clips(store).filter(pl.col("path") == str(path))["sha256"]
     if any(digest != row["sha256"] for digest in known):
         learn()

@@ -58,6 +58,7 @@ from pipelines.storage.remote import Remote, attached, is_url, remote_of, scratc
 
 DEFAULT_ROOT: Final = "assets_store"
 PREVIEWS: Final = "previews"  # the folder of pictures, and where the web UI serves them
+CLIP_COPIES: Final = "clip_copies"  # of buckets, while they are decoded
 # MLflow keeps the address of a run's files, the longest, in 200 bytes.
 LONGEST_ON_SERVER: Final = 200 - len(f"/mlflow/artifacts/{'0' * 32}/artifacts")
 
@@ -185,6 +186,16 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
     def raw_clips(self) -> Path:
         """Clips dropped into the store itself."""
         return self.path / "raw" / "clips"
+
+    @property
+    def raw_buckets(self) -> Path:
+        """Pointers to clips in buckets (``pipelines/storage/pointers.py``)."""
+        return self.path / "raw" / "buckets"
+
+    @property
+    def clip_copies(self) -> Path:
+        """Clips of buckets while they are decoded."""
+        return self.path / CLIP_COPIES
 
     @property
     def raw_annotations(self) -> Path:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from dance_models.errors import InputError
+from pipelines.storage.bucket import Bucket
 from pipelines.storage.remote import NOTE
 
 # The kinds of stores: ``@folder_and_bucket`` runs a test that asks for ``place`` on each.
@@ -56,3 +58,8 @@ def connect(root: Path) -> str:
     root.mkdir(parents=True, exist_ok=True)
     (root / NOTE).write_text(json.dumps({"url": url}))
     return url
+
+
+def away(place: Bucket) -> None:
+    """In the place of a method of ``Bucket``: the server does not answer."""
+    raise InputError("the server cannot be reached", file=place.url)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import bucket
 import dagster as dg
 import numpy as np
 import polars as pl
@@ -23,6 +24,8 @@ from pipelines.graph import stages_of
 from pipelines.stage import INPUTS_TAG
 from pipelines.storage.annotation_problems import write_problems
 from pipelines.storage.annotations import register_annotations
+from pipelines.storage.bucket import Bucket
+from pipelines.storage.bucket_clips import mirror
 from pipelines.storage.clips import register_clips, registered_clips
 from pipelines.storage.registration import VERSION_TAG
 from pipelines.storage.store import Store, open_instance
@@ -300,3 +303,27 @@ def test_annotations_registered_from_other_folders_are_watched(watched: Watched)
     watched.ingest("street_01")
     path.unlink()
     assert watched.annotated() == {"street_01"}
+
+
+def test_clips_of_a_bucket_are_watched(
+    watched: Watched, s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = bucket.new_url()
+    there, sent = Bucket.of(url), sorted(watched.corpus.clips.rglob("*.mp4"))
+    there.put("ballet/one.mp4", sent[0])
+    mirror(watched.store, url)
+    assert watched.clips() == {"one"}
+    watched.ingest("one")
+    assert watched.clips() == set()
+    there.put("ballet/two.mp4", sent[1])
+    assert watched.clips() == {"two"}
+    watched.ingest("two")
+    there.put("ballet/one.mp4", sent[2])
+    assert watched.clips() == {"one"}
+    watched.ingest("one")
+    there.delete(["ballet/two.mp4"])
+    assert watched.clips() == set()
+    assert "two.mp4 is missing; the tables of its clip are kept" in watched.log.text
+    monkeypatch.setattr(Bucket, "listed", bucket.away)
+    assert watched.clips() == set()
+    assert f"as they were listed last: {url}: the server cannot be reached" in watched.log.text

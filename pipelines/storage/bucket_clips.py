@@ -1,0 +1,113 @@
+"""Keeping the pointers to the clips of a bucket up to date: its listing is all that is read."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from dance_models.errors import DamagedFileError, InputError
+from dance_models.tables import read_note, write_text
+from dance_models.text import printable
+from dance_models.video.scan import MANIFEST, is_video
+from pipelines.storage.bucket import Bucket, Stored
+from pipelines.storage.clips import CORPUS_FILE
+from pipelines.storage.pointers import CLIPS, NOTE, bucket_of, mirrors, pointer_text
+from pipelines.storage.registration import registration_lock
+from pipelines.storage.store import Store
+
+TEXTS: Final = (MANIFEST, CORPUS_FILE)  # fetched as they are
+LONGEST_TEXT: Final = 16_000_000  # bytes
+LONGEST_NAME: Final = 255  # bytes of a file's name on most systems
+
+
+def mirror(store: Store, address: str) -> list[str]:
+    """Bring the pointers to a folder of a bucket up to date, or make them; what is no clip there.
+
+    Raises InputError when the bucket cannot be used or no video lies there.
+    """
+    bucket = Bucket.of(address, CLIPS)
+    digest = hashlib.sha256(bucket.url.encode()).hexdigest()[:8]
+    folder = store.raw_buckets / f"{bucket.url.rsplit('/', 1)[1]}-{digest}"
+    objects = bucket.listed()
+    if not any(is_video(Path(name)) for name in objects):
+        raise InputError(
+            "no video lies there",
+            file=bucket.url,
+            hint="Name the folder of a bucket that holds videos, STYLE/CLIP.mp4 or flat",
+        )
+    with registration_lock(store):
+        lines = list(_brought_up_to_date(folder, bucket, objects))
+        _delete_gone(store, folder, objects)
+        return lines
+
+
+def mirror_again(store: Store) -> list[str]:
+    """Bring all pointers up to date; lines about what could not be, and about what is no clip."""
+    lines: list[str] = []
+    for folder in mirrors(store):
+        try:
+            lines += mirror(store, bucket_of(folder).url)
+        except InputError as error:
+            lines.append(printable(f"clips of a bucket are used as they were listed last: {error}"))
+    return lines
+
+
+def _brought_up_to_date(
+    folder: Path, bucket: Bucket, objects: Mapping[str, Stored]
+) -> Iterator[str]:
+    """Write what is new or changed; yields what cannot be used."""
+    texts: dict[str, str] = {}
+    with suppress(DamagedFileError, LookupError, TypeError):
+        texts = dict(read_note(folder / NOTE)["texts"])
+    _write(folder / NOTE, json.dumps({"url": bucket.url, "texts": texts}))
+    for name, stored in sorted(objects.items()):
+        if not (name in TEXTS or is_video(Path(name))):
+            continue
+        reason = _unusable(name, stored)
+        try:
+            if reason is None and name not in TEXTS:
+                _write(folder / name, pointer_text(stored))
+            elif reason is None and texts.get(name) != stored.etag:
+                bucket.get(name, folder / name)
+                texts[name] = stored.etag
+        except OSError as error:  # a/b.mp4 below a.mp4; a path that is too long
+            reason = error.strerror or str(error)
+        if reason is not None:
+            yield printable(f"{bucket.url}/{name}: not used: {reason}")
+    if CORPUS_FILE not in objects:
+        _write(folder / CORPUS_FILE, bucket.url)
+    texts = {name: etag for name, etag in texts.items() if name in objects}
+    _write(folder / NOTE, json.dumps({"url": bucket.url, "texts": texts}))
+
+
+def _delete_gone(store: Store, folder: Path, objects: Mapping[str, Stored]) -> None:
+    """Delete pointers whose objects are gone, also from the bucket of a store that lies in one."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    kept = {*objects, NOTE, CORPUS_FILE}
+    gone = [path for path in files if path.relative_to(folder).as_posix() not in kept]
+    for path in gone:
+        path.unlink()
+    if gone and (remote := store.remote) is not None:
+        remote.removed(gone)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file unless it holds that already: what watches the folder sees changes alone."""
+    with suppress(OSError, UnicodeDecodeError):
+        if path.read_text("utf-8") == text + "\n":
+            return
+    write_text(path, text + "\n")
+
+
+def _unusable(name: str, stored: Stored) -> str | None:
+    """Why an object cannot have a file of its name here."""
+    parts = name.split("/")
+    if {"", ".", ".."} & set(parts) or "\\" in name or not name.isprintable():
+        return "a file cannot have this name"
+    if max(len(part.encode("utf-8", "surrogateescape")) for part in parts) > LONGEST_NAME:
+        return "its name is too long for a file"
+    if name in TEXTS and stored.size > LONGEST_TEXT:
+        return f"it has {stored.size:,} bytes; at most {LONGEST_TEXT:,} are read"
+    return None

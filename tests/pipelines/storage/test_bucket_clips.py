@@ -1,0 +1,237 @@
+"""Clips of a bucket: pointers to them, and the copies that stages decode."""
+
+from pathlib import Path
+
+import bucket
+import dagster as dg
+import pytest
+
+from dance_models.errors import ChangedError, InputError
+from pipelines.storage.backup import back_up, outside
+from pipelines.storage.bucket import Bucket
+from pipelines.storage.bucket_clips import mirror, mirror_again
+from pipelines.storage.clips import reading_clip, register_clips, registered_clips
+from pipelines.storage.pointers import NOTE, as_file, drop_copies, mirrors
+from pipelines.storage.store import Store
+
+
+class Place:
+    """A folder of a bucket, and a store that reads its clips."""
+
+    def __init__(self, root: Path) -> None:
+        self.url = bucket.new_url()
+        self.objects = Bucket.of(self.url)
+        self.scratch = root / "sent"
+        self.scratch.mkdir()
+        self.store = Store(root=str(root / "store"))
+        self.instance = dg.DagsterInstance.ephemeral()
+
+    def put(self, name: str, content: bytes) -> None:
+        sent = self.scratch / "file"
+        sent.write_bytes(content)
+        self.objects.put(name, sent)
+
+    def register(self) -> dict[str, dict[str, str]]:
+        """Register what is there; the rows of the clips by their key."""
+        mirror(self.store, self.url)
+        register_clips(self.store, self.instance, mirrors(self.store))
+        return {row["clip"]: row for row in registered_clips(self.store).to_dicts()}
+
+    def read(self, row: dict[str, str], *, last: bool) -> bytes:
+        with reading_clip(self.store, self.instance, row, last=last) as file:
+            return file.read_bytes()
+
+    def copies(self) -> list[Path]:
+        return [path for path in self.store.clip_copies.glob("[!.]*/*") if path.is_file()]
+
+
+@pytest.fixture
+def place(s3: str, tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_clips_of_a_bucket_are_registered_by_its_listing_and_fetched_when_they_are_read(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.put("ballet/solo.mp4", b"one")
+    place.put("flat.mkv", b"two")
+    place.put("ballet/notes.txt", b"not a video")
+    place.put("clips.csv", b"clip,style,performer,take\nflat,street,Ada,7\n")
+    fetched: list[str] = []
+    get = Bucket.get
+
+    def counted(self: Bucket, name: str, path: Path) -> None:
+        fetched.append(name)
+        get(self, name, path)
+
+    monkeypatch.setattr(Bucket, "get", counted)
+    rows = place.register()
+    assert fetched == ["clips.csv"]
+    assert {clip: (row["style"], row["performer"]) for clip, row in rows.items()} == {
+        "solo": ("ballet", ""),
+        "flat": ("street", "Ada"),
+    }
+    assert {row["corpus"] for row in rows.values()} == {place.url}
+    assert place.read(rows["solo"], last=False) == b"one"
+    assert len(place.copies()) == 1
+    assert place.read(rows["solo"], last=True) == b"one"
+    assert fetched == ["clips.csv", "ballet/solo.mp4"], "the second reading used the first's copy"
+    assert place.copies() == []
+    before = {path: path.stat().st_mtime_ns for path in place.store.raw_buckets.rglob("*")}
+    assert place.register() == rows
+    assert fetched == ["clips.csv", "ballet/solo.mp4"]
+    after = {path: path.stat().st_mtime_ns for path in place.store.raw_buckets.rglob("*")}
+    assert after == before
+
+
+def test_an_object_that_is_replaced_is_another_clip_and_one_that_is_moved_the_same(
+    place: Place,
+) -> None:
+    place.put("a.mp4", b"first")
+    place.put("b.mp4", b"kept")
+    rows = place.register()
+    place.put("a.mp4", b"second")
+    with pytest.raises(ChangedError, match="changed since it was registered") as raised:
+        place.read(rows["a"], last=True)
+    assert raised.value.file == f"{place.url}/a.mp4"
+    learned = {row["clip"]: row for row in registered_clips(place.store).to_dicts()}
+    assert learned["a"]["sha256"] not in {"", rows["a"]["sha256"]}
+    assert place.read(learned["a"], last=True) == b"second"
+    assert place.register() == learned
+    place.put("street/b.mp4", b"kept")
+    place.objects.delete(["b.mp4"])
+    assert place.register()["b"]["sha256"] == rows["b"]["sha256"]
+
+
+def test_an_object_that_has_gone_is_reported_and_its_clip_kept(place: Place) -> None:
+    place.put("a.mp4", b"one")
+    place.put("b.mp4", b"two")
+    rows = place.register()
+    place.objects.delete(["a.mp4"])
+    with pytest.raises(InputError, match="has gone from its bucket") as raised:
+        place.read(rows["a"], last=True)
+    assert raised.value.file == f"{place.url}/a.mp4"
+    mirror(place.store, place.url)
+    changes = register_clips(place.store, place.instance, mirrors(place.store))
+    assert changes.missing == ["a"]
+    assert set(registered_clips(place.store)["clip"]) == {"a", "b"}
+
+
+def test_a_bucket_that_is_away_leaves_the_clips_as_they_were_listed(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.put("a.mp4", b"one")
+    rows = place.register()
+    monkeypatch.setattr(Bucket, "listed", bucket.away)
+    (line,) = mirror_again(place.store)
+    assert "cannot be reached" in line
+    assert "as they were listed last" in line
+    assert {row["clip"] for row in registered_clips(place.store).to_dicts()} == set(rows)
+
+
+def test_names_that_no_file_can_have_are_said_and_the_rest_is_used(place: Place) -> None:
+    place.put("good.mp4", b"one")
+    for name in ("../up.mp4", "a//b.mp4", "good.mp4/below.mp4", "x" * 300 + ".mp4", "a\x07.mp4"):
+        place.put(name, b"x")
+    lines = mirror(place.store, place.url)
+    assert len(lines) == 5
+    assert all("not used" in line and line.isprintable() for line in lines)
+    (folder,) = mirrors(place.store)
+    assert [path.name for path in folder.rglob("*.mp4")] == ["good.mp4"]
+    assert not (place.store.raw_buckets / "up.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("s3://key:secret@studio/clips", "holds more than the name of a bucket"),
+        ("s3://studio", "no folder of a bucket"),
+        ("https://example.org/clips", "no folder of a bucket"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused(address: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=said) as raised:
+        mirror(Store(root=str(tmp_path / "store")), address)
+    assert "secret" not in str(raised.value)
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_folder_without_videos_is_refused(place: Place) -> None:
+    place.put("notes.txt", b"x")
+    with pytest.raises(InputError, match="no video lies there"):
+        mirror(place.store, place.url)
+    assert mirrors(place.store) == []
+
+
+def test_copies_that_a_killed_run_left_are_removed_and_those_in_use_are_not(place: Place) -> None:
+    place.put("a.mp4", b"one")
+    rows = place.register()
+    place.read(rows["a"], last=False)
+    with reading_clip(place.store, place.instance, rows["a"]) as file:
+        drop_copies(place.store)
+        assert file.is_file()
+    drop_copies(place.store)
+    assert place.copies() == []
+
+
+def test_a_backup_holds_the_pointers_and_says_what_is_not_in_it(
+    place: Place, tmp_path: Path
+) -> None:
+    place.put("a.mp4", b"one")
+    rows = place.register()
+    place.read(rows["a"], last=False)
+    back_up(place.store, tmp_path / "backup")
+    kept = {path.name for path in (tmp_path / "backup").rglob("*") if path.is_file()}
+    assert "a.mp4" in kept
+    assert not (tmp_path / "backup" / "clip_copies").exists()
+    assert outside(place.store) == [rows["a"]["path"]]
+
+
+def test_a_damaged_pointer_is_written_again_and_a_damaged_note_says_what_to_do(
+    place: Place,
+) -> None:
+    place.put("a.mp4", b"one")
+    row = place.register()["a"]
+    Path(row["path"]).write_text("{}")
+    with pytest.raises(InputError, match="changed since"):
+        place.read(row, last=True)
+    assert place.read(row, last=True) == b"one"
+    Path(row["path"]).write_text("{}")
+    register_clips(place.store, place.instance, mirrors(place.store))
+    (damaged,) = registered_clips(place.store).to_dicts()
+    with pytest.raises(InputError, match="does not point to an object"):
+        place.read(damaged, last=True)
+    assert place.register()["a"] == row
+    (folder,) = mirrors(place.store)
+    (folder / NOTE).write_text("[")
+    with pytest.raises(InputError, match="address of a bucket is damaged"):
+        place.read(row, last=True)
+    (line,) = mirror_again(place.store)
+    assert "name the bucket again" in line
+    assert place.register()["a"] == row
+    assert place.read(row, last=True) == b"one"
+
+
+def test_another_machine_reads_the_same_clips_of_a_store_in_a_bucket(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.put("a.mp4", b"one")
+    place.put("b.mp4", b"two")
+    url = f"{place.url}-store"
+
+    def on(machine: str) -> Store:
+        monkeypatch.setenv("DANCE_SCRATCH", str(tmp_path / machine))
+        return Store(root=url).settled()
+
+    first = on("first")
+    mirror(first, place.url)
+    first.send()
+    second = on("second")
+    (folder,) = mirrors(second)
+    assert sorted(path.name for path in folder.glob("*.mp4")) == ["a.mp4", "b.mp4"]
+    with as_file(second, folder / "a.mp4", last=True) as file:
+        assert file.read_bytes() == b"one"
+    place.objects.delete(["b.mp4"])
+    assert mirror_again(second) == []
+    (folder,) = mirrors(on("third"))
+    assert [path.name for path in folder.glob("*.mp4")] == ["a.mp4"]
