@@ -32,7 +32,8 @@ def complete_clips(store: Store) -> tuple[list[str], dict[str, str]]:
         if stopped:
             left_out[clip] = stopped
         elif lacking:
-            left_out[clip] = f"{clip}: has no table {lacking[0]}, its run failed"
+            reason = f"has no table {lacking[0]}: its run failed, or was not asked for"
+            left_out[clip] = f"{clip}: {reason}"
         else:
             usable.append(clip)
     return usable, left_out
