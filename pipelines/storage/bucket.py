@@ -23,7 +23,9 @@ SCHEME: Final = "s3://"
 FORM: Final = "s3://BUCKET/FOLDER"
 AT_ONCE: Final = 8  # objects that travel at the same time
 IN_MEMORY: Final = 64 * 1024 * 1024  # bytes; a larger file is sent in parts
-CONNECT_S: Final = 10  # that a server has to take a connection
+# That a server has to take a connection, and how often it is tried. A sensor's tick has a minute.
+CONNECT_S: Final = 5
+TRIES: Final = 3
 SECRETS: Final = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile of ~/.aws/credentials"
 FULL: Final = ("QuotaExceeded", "StorageFull", "StorageExceeded", "InsufficientStorage", "(507)")
 ANY: Final = "*"  # whatever an object was before
@@ -150,7 +152,11 @@ class Bucket:
 def _client() -> Any:
     """The file system of this process and thread: fsspec keeps one of each, also after a fork."""
     return _s3fs().S3FileSystem(
-        use_listings_cache=False, config_kwargs={"connect_timeout": CONNECT_S}
+        use_listings_cache=False,
+        config_kwargs={
+            "connect_timeout": CONNECT_S,
+            "retries": {"mode": "standard", "total_max_attempts": TRIES},
+        },
     )
 
 
