@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -39,7 +40,10 @@ class RayWorkers:
     def make(
         self, request: Request, groups: Sequence[runner.Group], *, alone: bool = False
     ) -> Iterator[runner.Made]:
-        """Each group as its task ends; a task whose worker or node died gives None."""
+        """Each group as its task ends; a task whose worker or node died gives None.
+
+        When the caller is interrupted, or closes this, tasks are ended and their runs closed.
+        """
         ray, ticket = self.cluster.ray, self.ticket.again()
         task = ray.remote(num_cpus=1, max_retries=0)(make_clips)
         most = 1 if alone else AHEAD * self.places
@@ -59,6 +63,10 @@ class RayWorkers:
                     yield group, outcomes
         except BaseException:
             self._cancel(list(running))
+            # The next command cannot see whether a process of another host is dead. An error here,
+            # as when the database is what went away, must not take the place of the first one.
+            with suppress(Exception):
+                close_lost_tasks(request.opened, [name for _, name in running.values()])
             raise
 
     def _outcomes(self, ref: Any) -> list[list[StageOutcome]] | None:

@@ -9,7 +9,7 @@ data set, when the skip rule finds all of its stages fresh.
 
 import os
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -279,8 +279,8 @@ class ClipRuns:
     def __init__(self, request: Request, workers: ClipWorkers) -> None:
         self.request, self.workers = request, workers
 
-    def __call__(self, clips: Sequence[str]) -> Iterator[list[StageOutcome]]:
-        """Yields the outcomes of a clip as it is done.
+    def __call__(self, clips: Sequence[str]) -> Generator[list[StageOutcome]]:
+        """Yields the outcomes of a clip as it is done; closing it ends what runs.
 
         Whose clip a killed worker was at may not be known. So the clips without outcomes are made
         again, a task each, and when none of them got done, one of them alone: only a clip whose own

@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -272,9 +272,11 @@ class Session:
                 for plan in (plan for plan in planned.values() if not plan.to_run):
                     result.outcomes += plan.outcomes
                     progress.advance(task)
-                for outcomes in ClipRuns(self.request, workers)(stale):
-                    result.outcomes += outcomes
-                    progress.advance(task)
+                # Closed at once, wherever an interrupt comes: what runs is ended by that.
+                with closing(ClipRuns(self.request, workers)(stale)) as made:
+                    for outcomes in made:
+                        result.outcomes += outcomes
+                        progress.advance(task)
         result.outcomes += self._run_dataset()
         result.quarantined = quarantined_clips(self.store, clips)
         for source, problem in unused_motion(self.store).items():

@@ -6,6 +6,7 @@ machine gives. ``CLUSTER_CLIPS=8`` makes a smaller corpus, for a look.
 
 import os
 import secrets
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,7 +26,9 @@ from ray_nodes import Nodes, can_mount, killed_within, nodes
 from tiny_corpus import Corpus, MakeCorpus, set_apart
 from watched_process import wait_until
 
+from pipelines.processes import EXIT_INTERRUPTED
 from pipelines.recovery import UNFINISHED
+from pipelines.storage.locks import held_locks
 from pipelines.storage.place import TABLES
 from pipelines.storage.remote import SCRATCH_VARIABLE, scratch_of
 from pipelines.storage.store import Store, open_instance
@@ -120,6 +123,26 @@ def test_nodes_with_files_of_their_own_make_the_same_in_a_bucket(
     assert dance(url, "verify") == (0, "Every recorded file is what it was.")
 
 
+@pytest.mark.skipif(not can_mount(), reason="this user cannot give a process another host")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_is_interrupted_leaves_no_run_of_another_host_open(
+    number: signal.Signals, make_corpus: MakeCorpus, cluster: Nodes, tmp_path: Path
+) -> None:
+    store = Store(root=str(tmp_path / "store"))
+    cluster.start_head()
+    cluster.join(host="elsewhere")
+    variables = {**cluster.environment, "RAY_ADDRESS": cluster.address}
+    with _running(make_corpus(12, 64), str(store.path), "ray:auto", variables) as command:
+        wait_until(lambda: "elsewhere" in _working(store), 600)
+        command.send_signal(number)
+        output, _ = command.communicate(timeout=60)
+    assert command.returncode == EXIT_INTERRUPTED, output
+    _assert_nothing_is_open(store)
+    with open_instance(store) as instance:
+        assert instance.event_log_storage.get_concurrency_info("decode").active_slot_count == 0
+    _assert_nothing_runs(cluster, variables)
+
+
 # --- running ------------------------------------------------------------------------------------
 
 
@@ -145,6 +168,11 @@ def _running(
             for one in [*psutil.Process(process.pid).children(recursive=True), process]:
                 one.kill()
             process.communicate()
+
+
+def _working(store: Store) -> set[str]:
+    """The hosts that make something now."""
+    return {owner.host for owner in held_locks(store.locks).values()}
 
 
 # --- what came out ------------------------------------------------------------------------------

@@ -25,6 +25,11 @@ from postgres import free_port
 
 CHILD_SUBREAPER: Final = 36  # PR_SET_CHILD_SUBREAPER of <linux/prctl.h>
 START_S: Final = 120
+# What a node sees otherwise than the rest of the machine: folders, and the name of the host.
+SPACE: Final = (
+    *("unshare", "--mount", "--uts"),
+    *(("--user", "--map-root-user") if os.geteuid() else ()),
+)
 # Of the head: it notices a node that was killed within seconds.
 HEALTH: Final = {"RAY_health_check_period_ms": "1000", "RAY_health_check_failure_threshold": "5"}
 
@@ -87,16 +92,17 @@ class Nodes:
         ]  # fmt: skip
         return self._start(head, HEALTH, [])
 
-    def join(self, mounted: Mapping[Path, Path] | None = None) -> Node:
+    def join(self, mounted: Mapping[Path, Path] | None = None, host: str = "") -> Node:
         """A further node; it sees other folders in the place of those that are mapped.
 
-        As another machine does, whose disk has other files at the same paths.
+        As another machine does, whose disk has other files at the same paths, and which has
+        another name: that of ``host``.
         """
         wrap: list[str] = []
-        if mounted:
-            mounts = [f'mount --bind "{other}" "{path}"' for path, other in mounted.items()]
-            space = ["unshare", "--mount", *(["--user", "--map-root-user"] if os.geteuid() else [])]
-            wrap = [*space, "sh", "-c", " && ".join([*mounts, 'exec "$@"']), "node"]
+        if mounted or host:
+            steps = [f'mount --bind "{other}" "{path}"' for path, other in (mounted or {}).items()]
+            steps += [f"hostname {host}"] if host else []
+            wrap = [*SPACE, "sh", "-c", " && ".join([*steps, 'exec "$@"']), "node"]
         return self._start([f"--address={self.address}"], {}, wrap)
 
     def _start(self, arguments: list[str], variables: Mapping[str, str], wrap: list[str]) -> Node:
@@ -146,9 +152,8 @@ def can_mount() -> bool:
     """Whether this user may give a process other folders than the rest of the machine."""
     if shutil.which("unshare") is None:
         return False
-    user = ["--user", "--map-root-user"] if os.geteuid() else []
     with tempfile.TemporaryDirectory() as folder:
-        tried = ["unshare", "--mount", *user, "mount", "--bind", folder, folder]
+        tried = [*SPACE, "mount", "--bind", folder, folder]
         return subprocess.run(tried, capture_output=True, check=False).returncode == 0
 
 

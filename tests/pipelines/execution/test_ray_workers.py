@@ -1,5 +1,6 @@
 """Clips as tasks of Ray; a stand-in takes the place of the cluster."""
 
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ from pipelines.execution.outcomes import StageOutcome
 from pipelines.execution.ray_workers import RayWorkers
 from pipelines.execution.request import Request
 from pipelines.execution.runner import KILLED, ClipRuns
+from pipelines.storage.store import Store
 
 DEATHS = (1, 2, 5, 6, 7)  # of the tasks of the test, in their order
 
@@ -85,10 +87,34 @@ def test_only_the_clip_whose_worker_dies_alone_has_failed(
     assert len(set(ray.tasks)) == len(ray.tasks)
 
 
-def test_an_interrupt_cancels_what_runs(tmp_path: Path) -> None:
-    ray = Ray()
+def test_an_interrupt_cancels_what_runs_and_closes_its_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the database cannot be reached for that: it stays an interrupt."""
+    ray, closed = Ray(), list[str]()
+
+    def close(store: Store, tasks: list[str]) -> None:
+        assert len(ray.cancelled) == 2, "only what has ended may be closed"
+        closed.extend(tasks)
+        raise ConnectionError
+
+    monkeypatch.setattr(ray_workers, "close_lost_tasks", close)
     made = iter(_workers(ray, tmp_path).make(Request(tmp_path), [("a",), ("b",), ("c",)]))
     next(made)
     with pytest.raises(KeyboardInterrupt):
         made.throw(KeyboardInterrupt)  # type: ignore[attr-defined]
     assert [clip for _, clip in ray.cancelled] == ["b", "c"]
+    assert closed == ray.tasks[1:]
+
+
+def test_an_interrupt_between_two_clips_cancels_what_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray, closed = Ray(), list[str]()
+    monkeypatch.setattr(ray_workers, "close_lost_tasks", lambda store, tasks: closed.extend(tasks))
+    made = ClipRuns(Request(tmp_path), _workers(ray, tmp_path))(("a", "b", "c"))
+    with pytest.raises(KeyboardInterrupt), closing(made):
+        next(made)
+        raise KeyboardInterrupt
+    assert [clip for _, clip in ray.cancelled] == ["b", "c"]
+    assert closed == ray.tasks[1:]
