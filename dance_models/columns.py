@@ -48,7 +48,7 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "style": "from `clips.csv`, else the folder, else `unknown`",
         "performer": "from `clips.csv`, else empty",
         "take": "from `clips.csv`, else empty; clips of one take share a split",
-        "path": "where the file or the folder of images is; clips are not copied",
+        "path": "where the file, the folder of images or the pointer is; clips are not copied",
         "sha256": "of the file, or over the images and their rate; empty when it cannot be read",
         "corpus": "what reports call the corpus that the clip came with",
         "fps": "frame rate of a folder of images by `clips.csv`, else empty",
