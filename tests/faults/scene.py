@@ -1,5 +1,6 @@
 """Stores that faults happen to, commands that run on them, and what has to be equal afterwards."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -8,7 +9,9 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -18,10 +21,12 @@ from command_line import CLIP_ASSETS
 from tiny_corpus import Corpus, write_tracks
 
 from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
-from dance_models.tables import file_digest
+from dance_models.tables import file_digest, write_text
 from pipelines.storage.store import Store, open_instance
 from pipelines.tracking.tracker import Tracker
 
+ROOT: Final = Path(__file__).resolve().parents[2]
+PACKAGES: Final = ("dance_models", "pipelines")
 MARK: Final = "DANCE_FAULT_TRIAL"  # in the environment of every process of a trial
 END_S: Final = 30  # within which everything ends, by the contract
 PATIENCE: Final = 4  # a busy machine may take so many times longer
@@ -83,14 +88,22 @@ def run_command(corpus: Corpus, *more: str) -> list[str]:
     ]  # fmt: skip
 
 
+def sources_digest() -> str:
+    """sha256 of the code of both packages: another one may write other files."""
+    files = sorted(p for name in PACKAGES for p in (ROOT / name).rglob("*.py"))
+    return sha256(b"".join(p.read_bytes() for p in files)).hexdigest()
+
+
 def make_scene(folder: Path, clips: int = 6, frames: int = 64, only: str = "") -> Scene:
-    """Render a corpus and run on it undisturbed, or read the scene that is in ``folder``.
+    """Render a corpus and run on it undisturbed, or read the scene that this code left there.
 
     ``only``: the assets of all commands, by default all that there are.
     """
-    corpus, note = Corpus(folder / "corpus"), folder / "scene.json"
+    corpus, note, sources = Corpus(folder / "corpus"), folder / "scene.json", sources_digest()
     if note.is_file():
-        return Scene(folder, corpus, **json.loads(note.read_text()))
+        plain = json.loads(note.read_text())
+        if plain.pop("sources") == sources:
+            return Scene(folder, corpus, **plain)
     shutil.rmtree(folder, ignore_errors=True)
     write_demo_corpus(corpus.root, DemoCorpusConfig(clips, frames, size=(160, 120)))
     write_tracks(corpus)
@@ -113,7 +126,7 @@ def make_scene(folder: Path, clips: int = 6, frames: int = 64, only: str = "") -
     seconds["empty"] += seconds["ingested"]
     expected = digests(folder / "finished")
     plain = {"expected": expected, "seconds": seconds, "only": only}
-    note.write_text(json.dumps(plain))
+    write_text(note, json.dumps({**plain, "sources": sources}))
     return Scene(folder, corpus, **plain)
 
 
@@ -164,17 +177,23 @@ class Trial:
         """A copy of the corpus that may be changed, for a trial from ``empty``.
 
         Tables hold the paths of their sources, so an undisturbed run on the copy is what the
-        result is compared with.
+        result is compared with. Its folder is the same for all trials, so that run is made once.
         """
-        own = Corpus(self.folder / "corpus")
+        own = Corpus(self.scene.folder / "own_corpus")
+        shutil.rmtree(own.root, ignore_errors=True)
         shutil.copytree(self.scene.corpus.root, own.root)
         self.recovery = self.scene.command_on(own)
+        note = self.scene.folder / "own_expected.json"
+        if note.is_file():
+            self.expected = json.loads(note.read_text())
+            return own
         disturbed = self.store.rename(self.folder / "disturbed")
         shutil.copytree(self.scene.start_store(self.start), self.store)
         code, output = self.run(*self.recovery)
         if code:
             raise RuntimeError(f"the undisturbed run ended with {code}:\n{output}")
         self.expected = digests(self.store)
+        write_text(note, json.dumps(self.expected))
         shutil.rmtree(self.store)
         disturbed.rename(self.store)
         return own
@@ -182,16 +201,20 @@ class Trial:
     # --- processes ------------------------------------------------------------------------------
     def begin(self, *command: str) -> "subprocess.Popen[bytes]":
         """Start ``dance`` with a command on the trial's store."""
+        return self.begin_module(
+            "pipelines.cli", command[0], "--store", str(self.store), *command[1:]
+        )
+
+    def begin_module(self, module: str, *arguments: str) -> "subprocess.Popen[bytes]":
+        """Start a module of Python as one of the trial's processes."""
         environment = {
             **os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "300", MARK: self.id,
             **self.environment,
         }  # fmt: skip
         with self.log.open("ab") as output:
             return subprocess.Popen(
-                [sys.executable, "-m", "pipelines.cli", command[0], "--store", str(self.store),
-                 *command[1:]],
-                env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                start_new_session=True,
+                [sys.executable, "-m", module, *arguments], env=environment, cwd=ROOT,
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
             )  # fmt: skip
 
     def run(self, *command: str) -> tuple[int, str]:
@@ -227,9 +250,7 @@ class Trial:
 
     def close(self) -> None:
         """End what is left of the trial and delete its folder."""
-        for process in self.processes():
-            process.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        end_trial(self.folder)
 
     # --- afterwards -----------------------------------------------------------------------------
     def differences(self) -> list[str]:
@@ -263,6 +284,30 @@ class Trial:
                 yield f"{path} differs"
         yield from open_runs(self.store)
         yield from (f"left over: {p.name}" for p in sorted(self.store.rglob(".*.part*")))
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[None]:
+    """One suite at a time in a folder; what a killed one left there is ended and deleted.
+
+    Raises BlockingIOError when another suite uses it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for left in [*folder.glob("trial-*"), *folder.glob("scene/trial-*")]:
+            end_trial(left)
+        yield
+
+
+def end_trial(folder: Path) -> None:
+    """End what is left of the trial of a folder, and delete the folder."""
+    for process in marked(folder.name.removeprefix("trial-")):
+        process.kill()
+    unmount = ["umount", "--lazy", str(folder / "store")]  # which the faults of disks mount
+    while subprocess.run(unmount, check=False, stderr=subprocess.DEVNULL).returncode == 0:
+        continue
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def until(deadline: float, process: "subprocess.Popen[bytes]") -> None:

@@ -7,12 +7,16 @@ an undisturbed run, no run is left open, nothing is half registered, and no proc
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -20,7 +24,9 @@ from typing import Final
 import around
 import damage
 import kills
-from scene import Scene, Trial, make_scene
+import two_devices
+from results import Try, append, code_version, read, table
+from scene import Scene, Trial, make_scene, whole_folder
 
 Act = Callable[[Trial], list[str]]
 
@@ -32,25 +38,6 @@ class Fault:
     name: str
     start: str  # the store to begin from
     act: Act
-
-
-@dataclass
-class Outcome:
-    """What came of the trials of one fault."""
-
-    fault: str
-    times: int = 0
-    recovered: int = 0
-    bytes_lost: int = 0
-    longest_s: float = 0.0  # of a recovery: the second command
-    troubles: list[str] = field(default_factory=list)
-    skipped: str = ""
-
-    def row(self) -> str:
-        """One line of the table."""
-        if self.skipped:
-            return f"| {self.fault} | - | {self.skipped} | - |"
-        return f"| {self.fault} | {self.times} | {self.recovered} | {self.bytes_lost} |"
 
 
 MOST_LINES: Final = 8  # about one trial
@@ -66,6 +53,15 @@ FAULTS: Final = (
             ("step or its server", "ingested", kills.kill_role("step")),
             ("training", "ingested", kills.kill_role("training")),
         )
+    ),
+    *(
+        Fault(
+            f"{number.name} of the {name} process of a training on two devices",
+            "finished",
+            two_devices.end_process(which, number),
+        )
+        for name, which in (("first", two_devices.FIRST), ("second", two_devices.SECOND))
+        for number in (signal.SIGKILL, signal.SIGTERM)
     ),
     *(
         Fault(f"{name} to the command, from {start}", start, kills.signal_main(name))
@@ -121,50 +117,82 @@ def try_fault(scene: Scene, fault: Fault, seed: int, folder: Path) -> tuple[list
         trial.close()
 
 
-def run_fault(scene: Scene, fault: Fault, times: int, folder: Path, seed: int) -> Outcome:
-    """All trials of a fault; a line for each that did not recover."""
-    outcome = Outcome(fault.name)
-    for number in range(times):
+def one_try(scene: Scene, fault: Fault, seed: int, folder: Path) -> Try:
+    """A trial and what came of it. Raises NotImplementedError where the machine cannot do it."""
+    began, started = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+    try:
+        troubles, lost, recovery = try_fault(scene, fault, seed, folder)
+    except NotImplementedError:
+        raise
+    except Exception:
+        troubles, lost, recovery = [traceback.format_exc()], 0, 0.0
+    if len(troubles) > MOST_LINES:
+        troubles = [*troubles[:MOST_LINES], f"and {len(troubles) - MOST_LINES} more"]
+    seconds = time.monotonic() - started
+    return Try(
+        fault.name, seed, code_version(), began, lost, round(seconds, 1), round(recovery, 1),
+        troubles,
+    )  # fmt: skip
+
+
+def run_tries(
+    scene: Scene, faults: Sequence[Fault], goal: int, seconds: float, seed: int, results: Path
+) -> bool:
+    """Tries until each fault has ``goal`` in the file, or the time is over: the rarest first.
+
+    Of equally rare ones any, so that short runs do not all try the same. Whether all that were made
+    here recovered.
+    """
+    ended, left, good = time.monotonic() + seconds, list(faults), True
+    while time.monotonic() < ended:
+        counts = Counter(one.fault for one in read(results))
+        left = [fault for fault in left if counts[fault.name] < goal]
+        if not left:
+            break
+        Random(counts.total()).shuffle(left)
+        fault = min(left, key=lambda one: counts[one.name])
         try:
-            troubles, lost, seconds = try_fault(scene, fault, seed + number, folder)
+            done = one_try(scene, fault, seed + counts[fault.name], results.parent)
         except NotImplementedError as missing:
-            outcome.skipped = str(missing)
-            return outcome
-        except Exception:
-            troubles, lost, seconds = [traceback.format_exc()], 0, 0.0
-        outcome.times += 1
-        outcome.recovered += not troubles
-        outcome.bytes_lost += lost
-        outcome.longest_s = max(outcome.longest_s, seconds)
-        shown = [*troubles[:MOST_LINES], *([f"and {len(troubles) - MOST_LINES} more"]
-                 if len(troubles) > MOST_LINES else [])]  # fmt: skip
-        outcome.troubles += [f"{fault.name}, seed {seed + number}: {line}" for line in shown]
-    return outcome
+            print(f"{fault.name}: skipped, {missing}", flush=True)
+            left.remove(fault)
+            continue
+        append(results, done)
+        good &= not done.troubles
+        word = "not recovered" if done.troubles else "recovered"
+        print(f"{fault.name}, seed {done.seed}: {word}, {done.seconds:.0f} s", flush=True)
+        for line in done.troubles:
+            print(f"  {line}", file=sys.stderr, flush=True)
+    return good
 
 
 def main() -> int:
     """Run the suite from the command line; 1 when a trial did not recover."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--times", type=int, default=20, help="trials of each fault")
+    parser.add_argument("--times", type=int, default=20, help="tries of each fault, in all")
+    parser.add_argument("--minutes", type=float, default=inf, help="no try begins after these")
     parser.add_argument("--only", default="", help="faults whose names contain this")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folder", type=Path, default=None, help="keeps the stores, for reuse")
+    parser.add_argument("--folder", type=Path, help="keeps stores and results.jsonl; tries add up")
+    parser.add_argument("--table", type=Path, help="print the table of a results file, no more")
     chosen = parser.parse_args()
+    if chosen.table:
+        print(table((fault.name for fault in FAULTS), read(chosen.table)))
+        return 0
+    faults = [fault for fault in FAULTS if chosen.only in fault.name]
     folder = chosen.folder or Path(tempfile.mkdtemp(prefix="faults-"))
-    scene = make_scene(folder / "scene")
-    seconds = ", ".join(f"{name} {value:.0f} s" for name, value in scene.seconds.items())
-    print(f"undisturbed: {seconds}; {len(scene.expected)} files are compared", flush=True)
-    outcomes = []
-    print("| fault | times | recovered | bytes lost |\n|---|---|---|---|", flush=True)
-    for fault in FAULTS:
-        if chosen.only in fault.name:
-            outcomes.append(run_fault(scene, fault, chosen.times, folder, chosen.seed))
-            print(outcomes[-1].row(), flush=True)
-            for line in outcomes[-1].troubles:
-                print(f"  {line}", file=sys.stderr, flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))  # the trial is closed, and not noted
+    with whole_folder(folder):
+        scene = make_scene(folder / "scene")
+        seconds = ", ".join(f"{name} {value:.0f} s" for name, value in scene.seconds.items())
+        print(f"undisturbed: {seconds}; {len(scene.expected)} files are compared", flush=True)
+        results = folder / "results.jsonl"
+        limit = chosen.minutes * 60
+        good = run_tries(scene, faults, chosen.times, limit, chosen.seed, results)
+        print(table((fault.name for fault in faults), read(results)), flush=True)
     if chosen.folder is None:
         shutil.rmtree(folder, ignore_errors=True)
-    return int(any(outcome.recovered < outcome.times for outcome in outcomes))
+    return int(not good)
 
 
 if __name__ == "__main__":
