@@ -1,5 +1,6 @@
 """The examples in ``deploy`` match the command line and each other."""
 
+import os
 import re
 import shlex
 import shutil
@@ -56,6 +57,7 @@ def test_units_and_services_start_their_server(part: str) -> None:
     _is_serve(words, part)
     assert f"dance-{part}.service" in (DEPLOY / "systemd" / "dance.target").read_text("utf-8")
     assert _setting(UNITS[part], "UMask") == "0077"
+    assert _setting(UNITS[part], "PrivateTmp") == "true", "ProtectSystem=strict takes /tmp away"
     service = _compose()["services"][part]
     assert service["command"] == words, "systemd and compose start the same"
     assert "ports" not in service, "only the proxy is reached from outside"
@@ -180,6 +182,25 @@ def test_the_image_and_the_manifest_have_the_version_of_ray_that_is_installed_wi
     version = _kubernetes()["RayCluster"]["spec"]["rayVersion"]
     assert f"ray=={version}\n" in constraints
     assert '--editable ".[$EXTRAS]"' in (DEPLOY / "Dockerfile").read_text("utf-8")
+
+
+def test_the_image_takes_in_nothing_that_git_ignores() -> None:
+    """Above all no store."""
+    ignored = (DEPLOY.parent / ".gitignore").read_text("utf-8").splitlines()
+    left_out = (DEPLOY.parent / ".dockerignore").read_text("utf-8").splitlines()
+    wanted = {line.rstrip("/") for line in ignored if line and not line.startswith("#")}
+    assert wanted <= {line.removeprefix("**/") for line in left_out}
+
+
+@pytest.mark.skipif(shutil.which("caddy") is None, reason="there is no Caddy")
+def test_caddy_takes_its_file() -> None:
+    """Also Debian's, which is older than the image's."""
+    words = ["caddy", "adapt", "--config", str(DEPLOY / "Caddyfile"), "--adapter", "caddyfile"]
+    environment = {**os.environ, "DANCE_PASSWORD_HASH": "$2a$14$" + "a" * 53}
+    done = subprocess.run(
+        words, capture_output=True, text=True, check=False, timeout=60, env=environment
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd")

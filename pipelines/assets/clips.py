@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 
 GROUP = "ingestion"
 SHEET = "contact_sheet"  # of a clip's frames, in the web UI
+PROBE_AGAIN = (  # repeated alone, a stage after the probe fails again
+    'Run again from clip_probe: with `dance run`, or in the web UI with "Re-execute all"; '
+    '"From failure" helps once the earlier file is back'
+)
 IDENTITY = ("clip", "style", "performer", "take", "sha256")
 
 RAW_CLIPS_DESCRIPTION = """Dance clips as they came.
@@ -257,14 +261,18 @@ def _extract(
     if not run_of:
         return []
     row = {**_registered(store, clip), "sha256": probe["sha256"]}
-    with reading_clip(store, context.run.instance, row, last=True) as source:
-        extracted = extract_frames(
-            source,
-            ClipProbe.from_row(probe),
-            sorted(run_of),
-            store.frames(clip),
-            jpeg_quality=context.config.jpeg_quality,
-        )
+    try:
+        with reading_clip(store, context.run.instance, row, last=True) as source:
+            extracted = extract_frames(
+                source,
+                ClipProbe.from_row(probe),
+                sorted(run_of),
+                store.frames(clip),
+                jpeg_quality=context.config.jpeg_quality,
+            )
+    except ChangedError as error:
+        file = error.file or row["path"]  # of a clip in a bucket the address
+        raise ChangedError(file, "the clip changed since clip_probe", PROBE_AGAIN) from error
     return [
         {
             **{k: probe[k] for k in ("clip", "style", "performer", "take")},

@@ -69,12 +69,52 @@ def test_a_table_that_makes_polars_panic_is_damaged(
 ) -> None:
     """As some changed bytes do; a panic is no Exception, and would end the process."""
 
+    write_table(_frame(), tmp_path / "a.parquet")
+
     def panics(*_: object, **__: object) -> pl.DataFrame:
         raise pl.exceptions.PanicException("assertion failed: offset + length <= self.length")
 
     monkeypatch.setattr(pl, "read_parquet", panics)
     with pytest.raises(DamagedFileError, match=r"a\.parquet: the table cannot be read.*assertion"):
         read_table(tmp_path / "a.parquet")
+
+
+def test_no_changed_header_of_a_page_ends_the_process(tmp_path: Path) -> None:
+    """An odd number of values in a header is negative: polars would abort, and name no file."""
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "table.parquet"
+    write_table(pl.DataFrame({"clip": ["waltz_01"], "missing": [None]}), path)
+    good = path.read_bytes()
+    with pq.ParquetFile(path) as file:
+        column = file.metadata.row_group(0).column(0)
+        starts = {column.data_page_offset, column.dictionary_page_offset} - {None}
+    damaged = 0
+    for at in (start + offset for start in starts for offset in range(12)):
+        for value in (0x0F, 0x39, 0xFF):
+            path.write_bytes(good[:at] + bytes([value]) + good[at + 1 :])
+            try:
+                read_table(path)
+            except DamagedFileError:
+                damaged += 1
+    assert damaged > 20
+
+
+def test_columns_of_a_table_are_read_alone(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    frame = pl.DataFrame(
+        {"clip": ["a", "b"], "points": [[[1.0, 2.0]], None], "empty": [[], []]},
+        schema={
+            "clip": pl.String,
+            "points": pl.Array(pl.Float32, (1, 2)),
+            "empty": pl.List(pl.Null),
+        },
+    )
+    write_table(frame, path)
+    assert read_table(path).equals(frame)
+    assert read_table(path, columns=["points"]).equals(frame.select("points"))
+    with pytest.raises(DamagedFileError):
+        read_table(path, columns=["other"])
 
 
 def test_conform_refuses_a_missing_column() -> None:

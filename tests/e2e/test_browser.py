@@ -117,7 +117,7 @@ def test_a_failed_clip_is_made_by_a_re_execution_from_failure(tmp_path: Path, br
         assert ended(failed) == "FAILURE"
         shown = look("failed", f"runs/{failed}")
         assert "sampled_frames" in shown
-        assert "changed since it was registered" in shown
+        assert "changed since clip_probe" in shown
         file.write_bytes(whole)
         # The arrow beside "Re-execute all".
         browser.execute_script(
