@@ -30,10 +30,12 @@ from dance_models.inference.forecast import forecast
 from dance_models.inference.refine import slice_run
 from dance_models.video.stream import ClipStream
 
+CAMERA: Final = "cuts, camera"  # the search for cuts and for the camera's motion
+AGAIN: Final = "decode again"  # for the overlay
 # The detector with the landmarks at whom it finds; refine: the networks that see both sides of a
 # frame and that which forecasts are made from.
-STAGES: Final = ("decode", "detector", "landmarks", "refine", "forecast", "draw", "encode")
-OVERLAY: Final = STAGES[-2:]  # what only the drawing needs
+OVERLAY: Final = (AGAIN, "draw", "encode")  # what only the drawing needs
+STAGES: Final = ("decode", CAMERA, "detector", "landmarks", "refine", "forecast", *OVERLAY)
 _HORIZON_MS: Final = 160  # of the drawn forecast
 
 
@@ -68,7 +70,7 @@ class ChainTimes:
     frames: int
     size: tuple[int, int]
     cpu_ms: dict[str, float]  # a frame, by stage
-    waited_ms: NDArray[np.float64] = field(repr=False)  # (T - 1,) wall, decode and estimate
+    waited_ms: NDArray[np.float64] = field(repr=False)  # (T - 1,) wall, up to the estimate
 
     @property
     def total_ms(self) -> float:
@@ -127,8 +129,10 @@ def chain_times(video: Path, chain: Chain, scratch: Path) -> ChainTimes:
         seen = see_video(
             video, estimator, lambda done, of: at_s.append(perf_counter()), beside=False
         )
+    _decode(video, watch)
     taken = watch.taken_s
-    taken["decode"] = taken["seeing"] - taken["landmarks"] - taken["detector"]
+    rest = taken["seeing"] - taken["landmarks"] - taken["detector"] - taken["decode"]
+    taken[CAMERA] = max(0.0, rest)
     poses = poses_of(seen, chain.networks)  # the first call of a network takes longer
     _refine(poses, seen.run, chain.networks, watch)
     _overlay(video, poses, scratch / "overlay.mp4", watch)
@@ -139,6 +143,13 @@ def chain_times(video: Path, chain: Chain, scratch: Path) -> ChainTimes:
         {name: 1000 * taken[name] / frames for name in STAGES},
         1000 * np.diff(at_s),
     )
+
+
+def _decode(video: Path, watch: Stopwatch) -> None:
+    """Decode alone, since the frames of :func:`see_video` are decoded within its loop."""
+    with watch.stage("decode"):
+        for _ in ClipStream(video).frames():
+            pass
 
 
 def _refine(poses: VideoPoses, run: PoseRun, networks: Networks, watch: Stopwatch) -> None:
@@ -169,7 +180,7 @@ def _overlay(video: Path, poses: VideoPoses, target: Path, watch: Stopwatch) -> 
             file.write(image, float(run.time_s[frame.number]))
         file.finish(float(run.time_s[-1]) + 1 / fps)
     taken = again.taken_s
-    watch.taken_s["draw"] = taken["draw"]
+    watch.taken_s[AGAIN], watch.taken_s["draw"] = taken["decode"], taken["draw"]
     watch.taken_s["encode"] = max(0.0, taken["all"] - taken["draw"] - taken["decode"])
 
 

@@ -198,17 +198,19 @@ def _fitted(
     Least squares, iterated with Cauchy's weights: a corner of somebody who moves slowly agrees
     roughly, and would pull a mean.
     """
-    x, y, one, none = *before.T, np.ones(len(before)), np.zeros(len(before))
-    rows = np.stack([np.stack([x, -y, one, none], 1), np.stack([y, x, none, one], 1)], axis=1)
-    found = np.zeros(4)
-    weight: NDArray[np.floating] = np.ones(len(before))
+    # A similarity of complex numbers is z -> turn * z + shift; least squares have a closed form.
+    start = before[:, 0].astype(np.float64) + 1j * before[:, 1]
+    stop = after[:, 0].astype(np.float64) + 1j * after[:, 1]
+    turn, shift = 1 + 0j, 0j
+    weight = np.ones(len(before))
     for _ in range(_ROUNDS):
-        known = (after * weight[:, None]).ravel()
-        found = np.linalg.lstsq((rows * weight[:, None, None]).reshape(-1, 4), known)[0]
-        off = np.linalg.norm(rows @ found - after, axis=1)
-        weight = 1 / np.sqrt(1 + (off / _NOISE) ** 2)
-    a, b, right, down = (float(value) for value in found)
-    return a, b, right, down
+        share = weight / weight.sum()
+        middle, goal = share @ start, share @ stop
+        arm = start - middle
+        turn = (share * arm.conj()) @ (stop - goal) / (share @ np.abs(arm) ** 2)
+        shift = goal - turn * middle
+        weight = 1 / (1 + (np.abs(turn * start + shift - stop) / _NOISE) ** 2)
+    return float(turn.real), float(turn.imag), float(shift.real), float(shift.imag)
 
 
 def _square(transforms: NDArray[np.float64]) -> NDArray[np.float64]:

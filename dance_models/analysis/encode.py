@@ -15,7 +15,13 @@ from dance_models.files import replacing
 from dance_models.video.source import open_video
 
 TIME_BASE: Final = Fraction(1, 90_000)
-OPTIONS: Final = {"crf": "20", "preset": "veryfast"}
+# Of "veryfast", the preset before, it takes 0.6 of the time; without mbtree its files would be
+# nearly twice as large.
+OPTIONS: Final = {
+    "crf": "20",
+    "preset": "superfast",
+    "x264-params": "mbtree=1:rc-lookahead=10",
+}
 _INDEX_IN_FRONT: Final = {"movflags": "+faststart"}
 _RATES: Final = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # that AAC has
 _PRIMING_S: Final = 0.1  # sound may begin so long before the picture, as AAC does
@@ -42,7 +48,7 @@ class BrowserVideo:
         if self._sound is not None:
             self._write_sound(self._sound, time_s)
         cropped = np.ascontiguousarray(image[: self._stream.height, : self._stream.width])
-        frame = av.VideoFrame.from_ndarray(cropped, format="rgb24")
+        frame = av.VideoFrame.from_numpy_buffer(cropped, format="rgb24")  # encode() converts it
         frame.pts, frame.time_base = round(time_s / TIME_BASE), TIME_BASE
         self._container.mux(self._stream.encode(frame))
 

@@ -176,8 +176,7 @@ def _trails(layers: _Layers, index: int) -> list[NDArray[np.float32]]:
 
 def _draw_trail(image: Image, trail: NDArray[np.float32], colour: Colour, thick: int) -> None:
     """Thinner the longer ago."""
-    points = fixed_point(np.nan_to_num(trail))
-    known = _drawable(trail)
+    points, known = _placed(trail)
     for i in range(len(trail) - 1):
         if known[i] and known[i + 1]:
             width = max(1, round(thick * (i + 1) / len(trail)))
@@ -185,7 +184,7 @@ def _draw_trail(image: Image, trail: NDArray[np.float32], colour: Colour, thick:
 
 
 def _draw_lines(image: Image, pose: NDArray[np.float32], colour: Colour, width: int) -> None:
-    points, known = fixed_point(np.nan_to_num(pose)), _drawable(pose)
+    points, known = _placed(pose)
     for parent, child in DANCE_14.edges:
         if known[parent] and known[child]:
             cv2.line(image, points[parent], points[child], colour, width, cv2.LINE_AA, SHIFT)
@@ -194,7 +193,7 @@ def _draw_lines(image: Image, pose: NDArray[np.float32], colour: Colour, width: 
 def _draw_refined(
     image: Image, pose: NDArray[np.float32], surety: NDArray[np.float32], thick: int
 ) -> None:
-    points, known = fixed_point(np.nan_to_num(pose)), _drawable(pose)
+    points, known = _placed(pose)
     for parent, child in DANCE_14.edges:
         if known[parent] and known[child]:
             sure = float(min(surety[parent], surety[child]))
@@ -216,8 +215,15 @@ def _paler(colour: Colour, sure: float) -> Colour:
     return red, green, blue
 
 
+def _placed(points: NDArray[np.float32]) -> tuple[list[tuple[int, int]], list[bool]]:
+    """Points (N, 2) as OpenCV takes them, and which of them can be drawn."""
+    known = _drawable(points)
+    return fixed_point(np.where(known[:, None], points, 0)), known.tolist()
+
+
 def _drawable(points: NDArray[np.float32]) -> NDArray[np.bool_]:
-    return np.asarray(np.isfinite(points).all(axis=-1) & (np.abs(points) < _FAR).all(axis=-1))
+    near = np.abs(points) < _FAR  # so is no NaN
+    return np.asarray(near.all(axis=-1))
 
 
 def _box(points: NDArray[np.float32], image: Image, margin: int) -> tuple[slice, slice] | None:
@@ -237,18 +243,28 @@ def _box(points: NDArray[np.float32], image: Image, margin: int) -> tuple[slice,
 
 @dataclass(frozen=True, eq=False)
 class _Legend:
-    """Lines of words on a darkened corner, painted once."""
+    """Lines of words on a darkened corner, painted once.
 
-    paint: Image  # (h, w, 3)
-    mask: NDArray[np.uint8]  # (h, w) how much of the paint is taken, 0..255
+    All three channels are spelt out, since NumPy is slow where it repeats one of them.
+    """
+
+    paint: NDArray[np.uint16]  # (h, w, 3) times how much of it is taken, 0..255 * 255
+    kept: NDArray[np.uint16]  # (h, w, 3) how much of the picture stays, 0..255
+
+    @classmethod
+    def of(cls, paint: Image, mask: NDArray[np.uint8]) -> "_Legend":
+        """Of the paint (h, w, 3) and how much of it is taken (h, w), 0..255."""
+        taken = np.repeat(mask[..., None].astype(np.uint16), 3, axis=2)
+        return cls(paint * taken, 255 - taken)
 
     def put(self, image: Image) -> None:
         """Draw it in the upper left corner."""
-        corner = image[: self.mask.shape[0], : self.mask.shape[1]]
+        corner = image[: self.kept.shape[0], : self.kept.shape[1]]
         height, width = corner.shape[:2]
-        taken = self.mask[:height, :width, None].astype(np.uint16)
-        mixed = corner * (255 - taken) + self.paint[:height, :width] * taken
-        corner[:] = (mixed // 255).astype(np.uint8)
+        mixed = corner * self.kept[:height, :width]
+        mixed += self.paint[:height, :width]
+        mixed //= 255
+        corner[:] = mixed
 
 
 def _text_scale(size: tuple[int, int]) -> float:
@@ -266,10 +282,10 @@ def _legend(size: tuple[int, int], horizon_ms: int | None) -> _Legend:
     scale = max(LEAST_LEGEND, _share_of_text(size))
     for short in (False, True):
         legend = _painted(_legend_rows(horizon_ms, short=short), scale)
-        height, width = legend.mask.shape
+        height, width = legend.kept.shape[:2]
         if width <= MOST_LEGEND[0] * size[0] and height <= MOST_LEGEND[1] * size[1]:
             return legend
-    return _Legend(np.zeros((0, 0, 3), np.uint8), np.zeros((0, 0), np.uint8))
+    return _Legend.of(np.zeros((0, 0, 3), np.uint8), np.zeros((0, 0), np.uint8))
 
 
 def _legend_rows(horizon_ms: int | None, *, short: bool) -> list[tuple[str, tuple[Colour, Colour]]]:
@@ -306,7 +322,7 @@ def _painted(rows: list[tuple[str, tuple[Colour, Colour]]], scale: float) -> _Le
     small, taken = (
         cv2.resize(layer, size, interpolation=cv2.INTER_AREA) for layer in (paint, mask)
     )
-    return _Legend(np.asarray(small, np.uint8), np.asarray(taken, np.uint8))
+    return _Legend.of(np.asarray(small, np.uint8), np.asarray(taken, np.uint8))
 
 
 def _put_time(image: Image, time_s: float) -> None:

@@ -64,5 +64,6 @@ def _dot(image: NDArray[np.uint8], centre: tuple[int, int], thickness: int, colo
 
 
 def fixed_point(points: NDArray[np.floating]) -> list[tuple[int, int]]:
-    """(N, 2) pixels as OpenCV's drawing takes them with ``SHIFT``."""
-    return [(round(float(x) * 2**SHIFT), round(float(y) * 2**SHIFT)) for x, y in points]
+    """(N, 2) pixels, all of them numbers, as OpenCV's drawing takes them with ``SHIFT``."""
+    fixed = np.rint(np.asarray(points, np.float64) * 2**SHIFT).astype(np.int64)
+    return [(x, y) for x, y in fixed.tolist()]
