@@ -1,20 +1,22 @@
 """What happened in a video, in sentences for a terminal and for the page."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
+
+MOST_TIMES: Final = 8  # in a sentence; half an hour may have hundreds, which the document lists
 
 
 def sentences(summary: Mapping[str, Any]) -> Iterator[str]:
     """Sentences about the summary of a video, without its warnings."""
     yield f"A person is seen in {summary['frames_with_somebody']} of {summary['frames']} frames."
     if summary["cuts"]:
-        cuts = ", ".join(f"{cut['from_s']:.2f} s" for cut in summary["cuts"])
+        cuts = _listed([f"{cut['from_s']:.2f} s" for cut in summary["cuts"]])
         yield f"Cuts, across which nothing is joined: {cuts}."
     if summary["nobody"]:
-        gaps = ", ".join(f"{gap['from_s']:.1f}-{gap['to_s']:.1f} s" for gap in summary["nobody"])
-        yield f"Nobody is seen: {gaps}."
+        gaps = [f"{gap['from_s']:.1f}-{gap['to_s']:.1f} s" for gap in summary["nobody"]]
+        yield f"Nobody is seen: {_listed(gaps)}."
     if summary["camera"]:
         yield summary["camera"]
     if exchanged := summary["exchanged_sides"]:
@@ -29,3 +31,9 @@ def sentences(summary: Mapping[str, Any]) -> Iterator[str]:
             "torso lengths (median)."
         )
     yield summary["forecast_shown"]["why"]
+
+
+def _listed(times: Sequence[str]) -> str:
+    """The first of them, and how many follow."""
+    more = len(times) - MOST_TIMES
+    return ", ".join(times[:MOST_TIMES]) + (f" and {more} more" if more > 0 else "")

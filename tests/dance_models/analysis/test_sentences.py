@@ -1,0 +1,32 @@
+"""The sentences about a video, for a terminal and for the page."""
+
+from typing import Any
+
+from dance_models.analysis.sentences import MOST_TIMES, sentences
+
+
+def summed(gaps: int) -> dict[str, Any]:
+    """The summary of a video in which nobody is seen so many times, and that has as many cuts."""
+    spans = [{"from_s": float(10 * i), "to_s": 10 * i + 2.5} for i in range(gaps)]
+    return {
+        "frames": 45_000,
+        "frames_with_somebody": 30_000,
+        "cuts": spans,
+        "nobody": spans,
+        "camera": "",
+        "exchanged_sides": [],
+        "foot_contacts": [],
+        "forecast_shown": {"why": "because."},
+    }
+
+
+def test_a_long_video_does_not_fill_the_page_with_times() -> None:
+    _, cuts, nobody, _ = sentences(summed(150))
+    assert nobody.endswith(f"70.0-72.5 s and {150 - MOST_TIMES} more.")
+    assert cuts.endswith(f"70.00 s and {150 - MOST_TIMES} more.")
+
+
+def test_few_times_are_all_named() -> None:
+    _, cuts, nobody, _ = sentences(summed(2))
+    assert cuts == "Cuts, across which nothing is joined: 0.00 s, 10.00 s."
+    assert nobody == "Nobody is seen: 0.0-2.5 s, 10.0-12.5 s."
