@@ -28,7 +28,7 @@ def forecast(model: nn.Module, observed: NDArray[np.floating]) -> NDArray[np.flo
     """Observed poses (N, 27, J, D) in pixels -> forecast (N, 10, J, D) in pixels."""
     if not len(observed):
         return np.zeros((0, FUTURE, *observed.shape[2:]), np.float32)
-    if model.training:  # eval() visits every module, which costs a live frame much
+    if model.training:  # eval() visits every module, for each frame of a live one
         model.eval()
     device = next(model.parameters()).device
     centre, scale = window_scale(observed, skeleton=skeleton_of(model))

@@ -195,7 +195,7 @@ def _refined_windows(
     model: Refiner, frames: RefineFrames, windows: NDArray[np.int64]
 ) -> Iterator[NDArray[np.float32]]:
     """Refined poses (B, T, J, D) of batches of windows."""
-    if model.training:  # eval() visits every module, which costs a live frame much
+    if model.training:  # eval() visits every module, for each frame of a live one
         model.eval()
     data = RefineTensors(frames, model.config, next(model.parameters()).device)
     for chosen in torch.split(torch.from_numpy(windows), BATCH):
