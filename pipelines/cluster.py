@@ -7,6 +7,7 @@ uploaded: every node has this package installed, and its code is compared with t
 import hashlib
 import os
 import secrets
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -230,6 +231,17 @@ def connected(engine: str) -> Iterator[Cluster | None]:
         ray.shutdown()
 
 
+def _take_back_sigterm() -> None:
+    """Undo what connecting did to SIGTERM: a handler of Ray aborts the process 3 s after one.
+
+    That is too short to end tasks and to close their runs. Setting Python's handler once more puts
+    Python itself back in the place of Ray's.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
+
+
 def _connect(ray: Any, engine: str) -> None:
     """Connect in another thread: in the main one Ray would take SIGTERM, and waits for minutes."""
     found: list[BaseException | None] = []
@@ -251,6 +263,7 @@ def _connect(ray: Any, engine: str) -> None:
     thread.start()
     thread.join(ANSWER_S)
     if found and found[0] is None:
+        _take_back_sigterm()
         return
     why = str(found[0]).strip().splitlines()[0] if found else f"no answer in {ANSWER_S:.0f} s"
     hint = "Start the cluster (`ray start --head`), or look at the address and the network between"

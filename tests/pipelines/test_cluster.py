@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,3 +110,17 @@ def test_the_code_is_part_of_the_software() -> None:
     if importlib.util.find_spec("ray") is None:
         pytest.skip("the extra [cluster] is not installed")
     assert len(cluster.installed()["its code"]) == 12
+
+
+def test_a_handler_that_connecting_puts_on_sigterm_is_taken_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ray's lies below Python's: it is gone when Python's is set once more."""
+    was, told = signal.getsignal(signal.SIGTERM), list[object]()
+    monkeypatch.setattr(signal, "signal", lambda number, handler: told.append((number, handler)))
+    cluster._take_back_sigterm()
+    assert told == [(signal.SIGTERM, was)]
+    thread = threading.Thread(target=cluster._take_back_sigterm)
+    thread.start()
+    thread.join()
+    assert len(told) == 1, "only the main thread may set a handler"
