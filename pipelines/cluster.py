@@ -266,5 +266,8 @@ def _connect(ray: Any, engine: str) -> None:
         _take_back_sigterm()
         return
     why = str(found[0]).strip().splitlines()[0] if found else f"no answer in {ANSWER_S:.0f} s"
-    hint = "Start the cluster (`ray start --head`), or look at the address and the network between"
+    hint = (
+        "Start the cluster (`ray start --head`), or look at the address, the network between and, "
+        "where the cluster asks for a token, RAY_AUTH_MODE"
+    )
     raise InputError(f"--engine: the cluster of Ray cannot be used ({why})", file=engine, hint=hint)
