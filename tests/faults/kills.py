@@ -1,13 +1,12 @@
 """Faults that end a process: ``kill -9`` and signals, each of one process, at random moments."""
 
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from typing import Final
 
 import psutil
-from scene import END_S, PATIENCE, ROLES, Trial, command_line, until
+from scene import ROLES, Trial, command_line, until
 from servers import finish_runs, launch, ui
 
 Act = Callable[[Trial], list[str]]
@@ -34,12 +33,8 @@ def _end_main(trial: Trial, number: signal.Signals) -> list[str]:
     process = trial.begin(*trial.scene.command)
     until(time.monotonic() + trial.moment(), process)
     process.send_signal(number)
-    try:
-        code = process.wait(END_S * PATIENCE)
-    except subprocess.TimeoutExpired:
-        return [f"the command still runs {END_S * PATIENCE} s after {number.name}"]
-    troubles = [f"left: {line}" for line in trial.gone()]
-    if number is not signal.SIGKILL and code not in (130, 0):
+    code, troubles = trial.end_after(number, process)
+    if code is not None and number is not signal.SIGKILL and code not in (130, 0):
         troubles.append(f"exit code {code} after {number.name}")
     return troubles
 

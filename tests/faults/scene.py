@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -247,6 +248,19 @@ class Trial:
         while (left := self.processes()) and time.monotonic() < deadline:
             time.sleep(0.1)
         return [command_line(process) for process in left]
+
+    def end_after(
+        self, number: signal.Signals, process: "subprocess.Popen[bytes]"
+    ) -> tuple[int | None, list[str]]:
+        """The exit code of a process that got a signal, and what of the trial is left then.
+
+        The code is None when the process has not ended in time.
+        """
+        try:
+            code = process.wait(END_S * PATIENCE)
+        except subprocess.TimeoutExpired:
+            return None, [f"the command still runs {END_S * PATIENCE} s after {number.name}"]
+        return code, [f"left: {line}" for line in self.gone()]
 
     def close(self) -> None:
         """End what is left of the trial and delete its folder."""

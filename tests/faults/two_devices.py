@@ -10,7 +10,7 @@ from random import Random
 from typing import Final
 
 import psutil
-from scene import COMMAND_S, END_S, PATIENCE, Scene, Trial, until
+from scene import COMMAND_S, Scene, Trial, until
 
 from dance_models.tables import file_digest, write_text
 
@@ -34,11 +34,9 @@ def end_process(which: int, number: signal.Signals) -> Act:
         victim = _victim(process, which)
         if victim is not None:
             victim.send_signal(number)
-        try:
-            code = process.wait(END_S * PATIENCE)
-        except subprocess.TimeoutExpired:
-            return [f"the training still runs {END_S * PATIENCE} s after {number.name}"]
-        troubles = [f"left: {line}" for line in trial.gone()]
+        code, troubles = trial.end_after(number, process)
+        if code is None:
+            return troubles
         if which == SECOND and code != 0:
             output = trial.log.read_text("utf-8", "replace")
             troubles += [f"it does not say {part!r}" for part in NAMED if part not in output]
