@@ -29,7 +29,7 @@ from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.storage.bucket_clips import mirror_again
 from pipelines.storage.clips import reading_clip, register_clips, registered_clips
 from pipelines.storage.folders import remember_tracks
-from pipelines.storage.pointers import mirrors
+from pipelines.storage.pointers import clip_folders
 from pipelines.storage.store import Store
 from pipelines.storage.tracks import TRACK_NOTES
 from pipelines.storage.weights import ready_weights
@@ -67,7 +67,7 @@ def raw_clips_asset() -> dg.SourceAsset:
     def raw_clips(context: dg.OpExecutionContext, store: Store) -> dg.DataVersionsByPartition:
         for line in mirror_again(store):
             context.log.warning(line)
-        result = register_clips(store, context.instance, [store.raw_clips, *mirrors(store)])
+        result = register_clips(store, context.instance, clip_folders(store))
         for problem in result.problems:
             context.log.warning(f"{problem.file}: {problem.message}")
         for clip in result.missing:

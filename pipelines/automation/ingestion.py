@@ -26,7 +26,7 @@ from pipelines.storage.clips import (
     registered_clips,
     update_digests,
 )
-from pipelines.storage.pointers import mirrors
+from pipelines.storage.pointers import clip_folders
 from pipelines.storage.store import Store
 
 INTERVAL_S: Final = 15
@@ -81,10 +81,14 @@ def clip_sensor(profile: Profile, automation: AutomationSettings) -> dg.SensorDe
     return new_clips
 
 
+def _own_folders(store: Store) -> list[Path]:
+    """The store's folders of clips, resolved as the paths of clips are; raw/clips may be a link."""
+    return [folder.resolve() for folder in clip_folders(store)]
+
+
 def _watched_elsewhere(store: Store) -> list[Path]:
     """Watched files outside of the folder: manifests above it, pointers, clips elsewhere."""
-    folder = store.raw_clips.resolve()
-    own = [folder, *mirrors(store)]
+    folder, *pointed = own = _own_folders(store)
     registered = (Path(path) for path in registered_clips(store)["path"])
     elsewhere = [
         file
@@ -92,7 +96,7 @@ def _watched_elsewhere(store: Store) -> list[Path]:
         if not any(map(path.is_relative_to, own))
         for file in (sorted(path.iterdir()) if path.is_dir() else [path])
     ]
-    pointers = [path for mirror in own[1:] for path in mirror.rglob("[!.]*") if path.is_file()]
+    pointers = [path for mirror in pointed for path in mirror.rglob("[!.]*") if path.is_file()]
     return [*(folder.parent / name for name in MANIFESTS), *pointers, *elsewhere]
 
 
@@ -100,8 +104,7 @@ def _register(
     context: dg.SensorEvaluationContext, store: Store, changes: Changes, last: FolderScan
 ) -> set[Path]:
     """Register the settled files; returns those whose clips may have to be ingested."""
-    folder = store.raw_clips.resolve()
-    folders = [folder, *mirrors(store)]
+    folder, *_ = folders = _own_folders(store)
     settled = _with_folders(changes.settled) - _with_folders(changes.growing)
     # A command that registers a clip elsewhere ingests it; only later changes are ours.
     handled = {str(path) for path in _with_folders(map(Path, last.handled))}

@@ -50,7 +50,7 @@ from pipelines.storage.disk import full_disk_reported, require_space
 from pipelines.storage.folders import remember_tracks
 from pipelines.storage.locks import held_locks
 from pipelines.storage.motion import register_motion, unused_motion
-from pipelines.storage.pointers import drop_copies, mirrors
+from pipelines.storage.pointers import clip_folders, drop_copies
 from pipelines.storage.remote import Traffic
 from pipelines.storage.store import Store, open_instance
 from pipelines.storage.tracks import unused_track_files
@@ -132,8 +132,7 @@ def refuse_unusable(store: Store, given: Given) -> None:
     scans = [scan_clips(path) for path in given.clips]
     if registered_clips(store).height:
         return
-    own = [store.raw_clips] if store.raw_clips.is_dir() else []
-    scans += [scan_clips(path) for path in (*own, *mirrors(store))]
+    scans += [scan_clips(path) for path in clip_folders(store) if path.is_dir()]
     if not any(scan.entries for scan in scans):
         problems = [f"{p.file}: {p.message}" for scan in scans for p in scan.problems]
         raise InputError(
@@ -181,9 +180,7 @@ class Session:
         )
         for line in mirror_again(self.store):
             self._warn(line)
-        found = register_clips(
-            self.store, self.instance, [self.store.raw_clips, *mirrors(self.store), *clips]
-        )
+        found = register_clips(self.store, self.instance, [*clip_folders(self.store), *clips])
         register_annotations(
             self.store,
             self.instance,

@@ -99,7 +99,7 @@ def outside(store: Store) -> list[str]:
         path = store.table(name)
         if path.is_file():
             found += read_table(path, columns=["path"])["path"].to_list()
-    pointers = store.raw_buckets  # what they point to is no file of the store
+    pointers = store.raw_buckets.resolve()  # what they point to is no file of the store
     return [
         path
         for path in found

@@ -61,7 +61,6 @@ def _brought_up_to_date(
     texts: dict[str, str] = {}
     with suppress(DamagedFileError, LookupError, TypeError):
         texts = dict(read_note(folder / NOTE)["texts"])
-    _write(folder / NOTE, json.dumps({"url": bucket.url, "texts": texts}))
     for name, stored in sorted(objects.items()):
         if not (name in TEXTS or is_video(Path(name))):
             continue

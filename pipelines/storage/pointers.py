@@ -27,8 +27,13 @@ CLIPS: Final = "folder of clips"  # what an address is of, in messages
 
 
 def mirrors(store: Store) -> list[Path]:
-    """The folders of the store that mirror folders of buckets."""
-    return sorted(path.parent for path in store.raw_buckets.glob(f"*/{NOTE}"))
+    """The folders of the store that mirror folders of buckets, resolved as registered paths are."""
+    return sorted(path.parent for path in store.raw_buckets.resolve().glob(f"*/{NOTE}"))
+
+
+def clip_folders(store: Store) -> list[Path]:
+    """The store's own folders of clips: those dropped into it, and the mirrors."""
+    return [store.raw_clips, *mirrors(store)]
 
 
 def bucket_of(mirror: Path) -> Bucket:

@@ -235,3 +235,14 @@ def test_another_machine_reads_the_same_clips_of_a_store_in_a_bucket(
     assert mirror_again(second) == []
     (folder,) = mirrors(on("third"))
     assert [path.name for path in folder.glob("*.mp4")] == ["a.mp4"]
+
+
+def test_the_raw_folder_may_be_a_link_to_another_disk(s3: str, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "store" / "raw").symlink_to(tmp_path / "disk")
+    place = Place(tmp_path)
+    place.put("a.mp4", b"one")
+    row = place.register()["a"]
+    assert place.read(row, last=True) == b"one"
+    assert outside(place.store) == [row["path"]]
