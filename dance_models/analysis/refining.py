@@ -1,5 +1,6 @@
 """Refining runs of any length in bounded memory: in pieces that overlap and are faded together."""
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -16,19 +17,30 @@ OVERLAP_S: Final = 2.0
 STRIDE: Final = 3
 
 
+Advance = Callable[[int], None]  # told how many more frames are refined
+
+
 def refine_long(
-    model: Refiner, run: PoseRun, joints: JointDefinition, *, stride: int = STRIDE
+    model: Refiner,
+    run: PoseRun,
+    joints: JointDefinition,
+    *,
+    stride: int = STRIDE,
+    advance: Advance | None = None,
 ) -> NDArray[np.float32]:
     """The refined poses (T, J, D) of a run whose exchanged sides were restored before.
 
     A run of more than ``PIECE_S`` seconds is refined in pieces. Neighbours overlap, and the weight
     goes over from one to the other within the overlap; a causal network begins each piece in the
     overlap and is used from its end on, so that every frame follows from earlier ones alone.
+    ``advance`` is called after each piece.
     """
     refined = np.full_like(run.estimate, np.nan)
     for start, stop, fade in pieces(run.time_s):
         piece = slice_run(run, start, stop)
         (poses,) = refine_runs(model, [piece], stride=stride, joints=joints, restored=True)
+        if advance is not None:
+            advance(len(piece) - fade)
         if not fade:
             refined[start:stop] = poses
             continue

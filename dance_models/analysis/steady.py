@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.analysis.refining import refine_long
+from dance_models.analysis.refining import Advance, refine_long
 from dance_models.config import JointDefinition
 from dance_models.data.pose_runs import PoseRun
 from dance_models.evaluation.recursive_filters import one_euro
@@ -20,12 +20,14 @@ from dance_models.nets.build import Refiner
 STEADY: Final[Mapping[str, float]] = {"min_cutoff": 3.0, "beta": 10.0, "d_cutoff": 6.0}
 
 
-def refine_steadily(model: Refiner, run: PoseRun, joints: JointDefinition) -> NDArray[np.float32]:
+def refine_steadily(
+    model: Refiner, run: PoseRun, joints: JointDefinition, advance: Advance | None = None
+) -> NDArray[np.float32]:
     """As :func:`~dance_models.analysis.refining.refine_long`, then steadied.
 
     A causal network's poses stay as they are: steadying them would take later frames.
     """
-    poses = refine_long(model, run, joints)
+    poses = refine_long(model, run, joints, advance=advance)
     return poses if model.config.causal else steadied(run, poses)
 
 

@@ -6,6 +6,7 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 import cv2
@@ -16,7 +17,7 @@ from torch import nn
 from dance_models.analysis.ahead import ahead, one_behind
 from dance_models.analysis.camera import WIDTH, CameraMotion, CameraPath
 from dance_models.analysis.cuts import with_cuts
-from dance_models.analysis.refining import refine_long
+from dance_models.analysis.refining import Advance, refine_long
 from dance_models.analysis.steady import refine_steadily
 from dance_models.config import JointDefinition
 from dance_models.data.exchanged_sides import Span, undo_exchanges
@@ -178,12 +179,18 @@ def see_track(
 # --- refining and forecasting -----------------------------------------------------------------
 
 
-def poses_of(seen: Seen, networks: Networks, joints: JointDefinition = "estimator") -> VideoPoses:
+def poses_of(
+    seen: Seen,
+    networks: Networks,
+    joints: JointDefinition = "estimator",
+    progress: Progress | None = None,
+) -> VideoPoses:
     """Refine what was seen, and forecast every tenth of a second; the two are done side by side.
 
     ``joints``: refined poses have the joints as the estimator defines them, so that the network
-    moves what is wrong alone, or as the annotators of its training clips do. Raises InputError when
-    no person is seen in two frames of a shot.
+    moves what is wrong alone, or as the annotators of its training clips do. ``progress`` is told
+    of the frames where somebody is seen. Raises InputError when no person is seen in two frames of
+    a shot.
     """
     run = seen.run
     stretches = seen_stretches(run, seen.cuts)
@@ -198,6 +205,7 @@ def poses_of(seen: Seen, networks: Networks, joints: JointDefinition = "estimato
     refined = np.full_like(run.estimate, np.nan)
     spans: list[Span] = []
     forecasts: list[tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]] = []
+    advance = _half_each(progress, sum(stop - start for start, stop in stretches))
     for start, stop in stretches:
         piece = slice_run(run, start, stop)
         sides, exchanged = with_sides_restored(piece, networks.refiner)
@@ -205,8 +213,8 @@ def poses_of(seen: Seen, networks: Networks, joints: JointDefinition = "estimato
         for name in ("estimate", "score", "landmarks"):
             getattr(restored, name)[start:stop] = getattr(sides, name)
         with ThreadPoolExecutor(1) as beside:
-            steady = beside.submit(refine_steadily, networks.refiner, sides, joints)
-            anchor, observed, future = forecasts_of(piece, networks, joints)
+            steady = beside.submit(refine_steadily, networks.refiner, sides, joints, advance)
+            anchor, observed, future = forecasts_of(piece, networks, joints, advance=advance)
             refined[start:stop] = steady.result()
         forecasts.append((anchor + start, observed, future))
     anchors, observed, future = (np.concatenate(parts) for parts in zip(*forecasts, strict=True))
@@ -222,6 +230,21 @@ def poses_of(seen: Seen, networks: Networks, joints: JointDefinition = "estimato
     )
 
 
+def _half_each(progress: Progress | None, total: int) -> Advance:
+    """What the two networks, each in its thread, call with the frames that it has refined."""
+    done, alone = 0, Lock()
+
+    def advance(frames: int) -> None:
+        nonlocal done
+        with alone:
+            done += frames
+            if progress is not None:
+                progress(done // 2, total)
+
+    advance(0)
+    return advance
+
+
 def with_sides_restored(run: PoseRun, refiner: Refiner) -> tuple[PoseRun, tuple[Span, ...]]:
     """The run as the network refines it, and the spans that were exchanged, in its frames."""
     if not refiner.config.undo_exchanges:
@@ -235,6 +258,7 @@ def forecasts_of(
     networks: Networks,
     joints: JointDefinition,
     anchor: NDArray[np.int64] | None = None,
+    advance: Advance | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
     """Anchors (N,), what is observed up to each (N, 27, J, 2) and what follows (N, 10, J, 2).
 
@@ -243,7 +267,7 @@ def forecasts_of(
     frames up to it, so that no forecast sees what comes after its anchor.
     """
     seen, _ = with_sides_restored(run, networks.observer)
-    poses = refine_long(networks.observer, seen, joints)
+    poses = refine_long(networks.observer, seen, joints, advance=advance)
     if anchor is None:
         anchor = _anchors(run.time_s)
     observed = np.zeros((len(anchor), OBSERVED, *poses.shape[1:]), np.float32)

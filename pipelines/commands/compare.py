@@ -120,10 +120,12 @@ def _same(one: Path, other: Path) -> bool:
 def _poses(reader: "PoseReader", video: "NamedVideo", models: dict[str, str]) -> "VideoPoses":
     """The refined poses of a video; notes in ``models`` what estimated them."""
     from dance_models.analysis.video import poses_of
+    from pipelines.commands.frame_progress import frame_progress
 
     (person,) = reader.people(video, video.stem)
     models["estimator"] = person.estimator
-    return poses_of(person.seen, reader.networks, reader.options.joints)
+    with frame_progress(reader.console, f"{video.stem}: refining") as progress:
+        return poses_of(person.seen, reader.networks, reader.options.joints, progress)
 
 
 def _drawn(reader: "PoseReader", video: "NamedVideo", poses: "VideoPoses", out: Path) -> Path:

@@ -86,7 +86,8 @@ def _write(
     from dance_models.analysis.video import poses_of
 
     began, out, joints = monotonic(), reader.console, reader.options.joints
-    poses = poses_of(person.seen, reader.networks, joints)
+    with frame_progress(out, f"{stem}: refining") as progress:
+        poses = poses_of(person.seen, reader.networks, joints, progress)
     refined_s = monotonic() - began
     models = {"estimator": person.estimator, "joints": f"as the {joints} defines them"}
     with frame_progress(out, f"{stem}: drawing") as progress:

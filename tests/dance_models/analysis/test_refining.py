@@ -67,7 +67,10 @@ def test_pieces_are_faded_without_a_jump(run: PoseRun, monkeypatch: pytest.Monke
     monkeypatch.setattr(refining, "PIECE_S", 2.0)
     monkeypatch.setattr(refining, "OVERLAP_S", 0.5)
     assert len(pieces(run.time_s)) > 1
-    parted = moved(model, run)
+    done: list[int] = []
+    parted = refine_long(model, run, "annotation", advance=done.append)
+    assert len(done) == len(pieces(run.time_s))
+    assert sum(done) == len(run)  # frames that two pieces share are counted once
     assert np.isfinite(parted).all()
     correction = parted - run.estimate
     # The pieces have units of their own, so they differ a little; no frame jumps.

@@ -114,7 +114,11 @@ def test_long_gaps_are_not_filled_and_no_window_crosses_them(
     with_gaps = keypoints.copy()
     with_gaps[list(GAP)] = np.nan
     with_gaps[5:8] = np.nan  # a short one
-    poses = analysed(video, with_gaps)
+    told: list[tuple[int, int]] = []
+    seen = see_video(video, FixedEstimator(with_gaps))
+    poses = poses_of(seen, networks(), progress=lambda done, total: told.append((done, total)))
+    assert (told[0], told[-1]) == ((0, FRAMES - len(GAP)), (FRAMES - len(GAP), FRAMES - len(GAP)))
+    assert told == sorted(told)
     assert seen_stretches(poses.run) == [(0, GAP.start), (GAP.stop, FRAMES)]
     missing = np.isnan(poses.refined).any(axis=(1, 2))
     assert np.flatnonzero(missing).tolist() == list(GAP)

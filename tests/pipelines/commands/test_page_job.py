@@ -28,9 +28,11 @@ def test_a_job_does_what_the_command_does_and_reports(tmp_path: Path) -> None:
     assert (tmp_path / "out" / f"{video.stem}.html").exists()
     assert (tmp_path / "out" / f"{video.stem}_overlay.mp4").exists()
     stages = list(dict.fromkeys(line["stage"] for line in told))
-    both = [f"{video.stem}: estimating", f"{video.stem}: drawing"]
-    assert stages == ["loading the networks", *both]
-    assert told[-1] == {"stage": both[1], "done": FRAMES, "total": FRAMES}
+    work = [f"{video.stem}: {doing}" for doing in ("estimating", "refining", "drawing")]
+    assert stages == ["loading the networks", *work]
+    for stage in work:
+        last = [line for line in told if line["stage"] == stage][-1]
+        assert last == {"stage": stage, "done": FRAMES, "total": FRAMES}
 
 
 def test_what_is_no_video_or_too_long_is_refused_unread(
