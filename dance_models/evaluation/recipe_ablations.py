@@ -29,6 +29,7 @@ from dance_models.metrics.horizon import at_horizons, joint_distance
 from dance_models.metrics.pck import SELECTION_THRESHOLDS, joint_errors, pck_sums
 from dance_models.metrics.sign_flip import SIGNIFICANT, holm, smallest_p
 from dance_models.metrics.torso import torso_by_clip, visible_annotation
+from dance_models.recipes import MKFF_AS_PRINTED, STGA_AS_PRINTED
 from dance_models.training.prediction import train_prediction
 from dance_models.training.recognition import train_recognition
 
@@ -69,6 +70,8 @@ RECIPE_CHANGES: Final[dict[str, dict[str, RecipeChange]]] = {
         "no attention blocks": RecipeChange(net={"attention_blocks": 0}),
         "residual on the flow": RecipeChange(net={"residual_on_flow": True}),
         "window of 21 frames, not 11": RecipeChange(net={"window": 21}),
+        "no future frame": RecipeChange(net={"causal": True}),
+        "network as printed": RecipeChange(net=vars(MKFF_AS_PRINTED)),
         "no mirrored test pass": RecipeChange(net={"test_mirror": False}),
         "no average of overlapping windows": RecipeChange(overlap=False),
         "scale of each joint's error learnt": RecipeChange(net={"uncertainty": True}),
@@ -81,6 +84,7 @@ RECIPE_CHANGES: Final[dict[str, dict[str, RecipeChange]]] = {
         "positions in alone": RecipeChange(net={"kinematic_inputs": False}),
         "no velocity residual": RecipeChange(net={"velocity_residual": False}),
         "additive attention": RecipeChange(net={"attention": "additive"}),
+        "network as printed": RecipeChange(net=vars(STGA_AS_PRINTED)),
         "learnt graphs decayed": RecipeChange(training={"decay_graphs": True}),
         "no DCT of the window": RecipeChange(net={"dct_inputs": 0}),
         "velocity loss": RecipeChange(training={"velocity_weight": 1.0}),
