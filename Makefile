@@ -1,4 +1,4 @@
-# make install | demo | test | faults | month | fuzz | e2e | lint | docs | ui | bench | graphs
+# make install | demo | test | cluster-test | faults | month | fuzz | e2e | lint | docs | ui | bench | graphs
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,6 +30,7 @@ test: install
 # The whole graph with PostgreSQL, a bucket and two nodes of Ray that lose workers, on this machine:
 # minutes. PYTEST_ARGS="-k cluster"; CLUSTER_CLIPS=8 for a look at fewer clips.
 cluster-test: install
+	$(PIP) --constraint constraints.txt --editable ".[dev,cluster]"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster $(PYTEST_ARGS)
 
 # Every fault twenty times at random moments; FAULTS_ARGS="--times 1" for a look. Takes hours.
