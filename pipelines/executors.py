@@ -6,9 +6,12 @@ from typing import Any, Final
 
 import dagster as dg
 
-# Imported once by the server that a run's steps are forked from. Modules that start threads when
-# they are imported must not be here. Neither is torch: most steps do not need it (it takes 2 s).
+# Imported once by the server that a run's steps are forked from. Modules that start threads of
+# Python when they are imported must not be here.
 PRELOADED: Final = ("pipelines.graph",)
+# The steps that train, score, judge and report need these as well, and each would import them for
+# two to five seconds. A run of the data set's steps alone goes without.
+PRELOADED_FOR_NETWORKS: Final = (*PRELOADED, "torch", "mlflow")
 
 
 class RunExecutor(dg.Executor):
@@ -20,25 +23,37 @@ class RunExecutor(dg.Executor):
     of a clip took longer than the steps.
     """
 
-    def __init__(self, forked: dg.Executor, in_process: dg.Executor, short: Set[str]) -> None:
-        self._forked, self._in_process, self._short = forked, in_process, short
+    def __init__(
+        self,
+        forked: dg.Executor,
+        with_networks: dg.Executor,
+        in_process: dg.Executor,
+        *,
+        networks: Set[str],
+        short: Set[str],
+    ) -> None:
+        self._forked, self._with_networks, self._in_process = forked, with_networks, in_process
+        self._networks, self._short = networks, short
 
     @property
     def retries(self) -> Any:
-        """How failed steps are retried; the same for both ways."""
+        """How failed steps are retried; the same for all ways."""
         return self._forked.retries
 
     def execute(self, plan_context: Any, execution_plan: Any) -> Iterator[dg.DagsterEvent]:
         """Execute the steps of a run that are still to be made."""
-        short = set(execution_plan.step_keys_to_execute) <= self._short
-        chosen = self._in_process if short else self._forked
+        steps = set(execution_plan.step_keys_to_execute)
+        if steps <= self._short:
+            chosen = self._in_process
+        else:
+            chosen = self._with_networks if steps & self._networks else self._forked
         yield from chosen.execute(plan_context, execution_plan)
 
 
-def run_executor(short: Set[str]) -> dg.ExecutorDefinition:
+def run_executor(networks: Set[str], short: Set[str]) -> dg.ExecutorDefinition:
     """The executor; ``short`` names the steps that are worth no process of their own.
 
-    ``max_concurrent`` 0 is one for each core.
+    ``networks`` are those that need torch and MLflow. ``max_concurrent`` 0 is one for each core.
     """
 
     @dg.executor(
@@ -52,17 +67,21 @@ def run_executor(short: Set[str]) -> dg.ExecutorDefinition:
     )
     def forked(init: dg.InitExecutorContext) -> dg.Executor:
         retries: dict[str, Any] = {"retries": {"enabled": {}}}
-        server = {"forkserver": {"preload_modules": list(PRELOADED)}}
         most = init.executor_config["max_concurrent"] or os.cpu_count() or 1
-        return RunExecutor(
+        plain, with_networks = (
             _made(
                 dg.multiprocess_executor,
                 init,
-                {**retries, "max_concurrent": most, "start_method": server},
-            ),
-            _made(dg.in_process_executor, init, retries),
-            short,
+                {
+                    **retries,
+                    "max_concurrent": most,
+                    "start_method": {"forkserver": {"preload_modules": list(modules)}},
+                },
+            )
+            for modules in (PRELOADED, PRELOADED_FOR_NETWORKS)
         )
+        in_process = _made(dg.in_process_executor, init, retries)
+        return RunExecutor(plain, with_networks, in_process, networks=networks, short=short)
 
     return forked
 

@@ -96,6 +96,11 @@ def _short_steps(stages: Sequence[Stage]) -> set[str]:
     return raw | {stage.name for stage in stages if stage.partitioned}
 
 
+def _network_steps(stages: Sequence[Stage]) -> set[str]:
+    """Steps that work with networks."""
+    return {stage.name for stage in stages if stage.kinds & {"pytorch", "mlflow"}}
+
+
 def build_definitions(
     profile: Profile,
     store: Store,
@@ -129,7 +134,7 @@ def build_definitions(
             ],
             schedules=[retraining_schedule(profile, automation)],
             resources={"store": store, "launcher": TrainingLauncher(engine=engine)},
-            executor=run_executor(_short_steps(stages)),
+            executor=run_executor(_network_steps(stages), _short_steps(stages)),
         )
 
 

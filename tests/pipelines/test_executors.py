@@ -33,12 +33,19 @@ class Plan:
 
 
 def test_short_steps_alone_stay_in_the_runs_process() -> None:
-    forked, in_process = Recorded(), Recorded()
-    executor = RunExecutor(forked, in_process, {"clip_probe", "pose_tracks"})
-    list(executor.execute(None, Plan(["clip_probe", "pose_tracks"])))
-    assert (forked.asked, in_process.asked) == (0, 1)
-    list(executor.execute(None, Plan(["pose_tracks", "stga_net"])))
-    assert (forked.asked, in_process.asked) == (1, 1)
+    forked, with_networks, in_process = Recorded(), Recorded(), Recorded()
+    executor = RunExecutor(
+        forked, with_networks, in_process,
+        networks={"stga_net"}, short={"clip_probe", "pose_tracks"},
+    )  # fmt: skip
+
+    def asked(*steps: str) -> tuple[int, int, int]:
+        list(executor.execute(None, Plan(list(steps))))
+        return forked.asked, with_networks.asked, in_process.asked
+
+    assert asked("clip_probe", "pose_tracks") == (0, 0, 1)
+    assert asked("pose_tracks", "pose_dataset") == (1, 0, 1)
+    assert asked("pose_dataset", "stga_net") == (1, 1, 1)
     assert executor.retries == "never"
 
 
@@ -57,6 +64,8 @@ def test_the_assets_of_a_clip_and_observations_are_short(tmp_path) -> None:
             )
         )
     assert isinstance(made, RunExecutor)
+    assert {"mkff_st_gcn", "recognition_report", "prediction_champion"} <= made._networks
+    assert not made._networks & {"pose_dataset", "split_manifest", "train_split", *made._short}
     assert made._short == {
         "raw_clips", "raw_annotations", "raw_motion",
         "clip_probe", "pose_annotations", "sampled_frames", "pose_tracks",

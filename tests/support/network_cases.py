@@ -153,3 +153,20 @@ def chain_skeleton(joints: int, dimensions: int) -> Skeleton:
         coarse_scales=(((0,),), ((0,),)),
         colours=side_colours(names),
     )
+
+
+def fitted_loss(
+    model: nn.Module, x: Tensor, wanted: Tensor, *, below: float, rate: float, most: int
+) -> float:
+    """The mean square error when Adam has brought it below ``below``, or after ``most`` steps."""
+    optimiser = torch.optim.Adam(model.parameters(), lr=rate)
+    loss = float("inf")
+    for _ in range(most):
+        optimiser.zero_grad()
+        error = (model(x) - wanted).square().mean()
+        error.backward()
+        optimiser.step()
+        loss = float(error.detach())
+        if loss < below:
+            break
+    return loss

@@ -9,13 +9,13 @@ import torch
 
 from dance_models.checkpoint import experiment_to_plain, save_checkpoint
 from dance_models.config import (
-    PredictionExperiment,
     QualityConfig,
-    StgaNetConfig,
+    RecognitionExperiment,
+    SmoothNetConfig,
     TrainingConfig,
 )
 from dance_models.export.program import exportable
-from dance_models.nets.stga_net import StgaNet
+from dance_models.nets.build import build_refiner
 from dance_models.quality.models import (
     above_standing_still,
     below_raw,
@@ -37,9 +37,9 @@ def test_a_loss_that_is_not_finite_is_reported() -> None:
 
 def _checkpoint(path: Path, seed: int) -> Path:
     torch.manual_seed(seed)
-    net = StgaNetConfig(channels=8, hidden=16)
-    experiment = PredictionExperiment(net, TrainingConfig())
-    model = StgaNet(net)
+    net = SmoothNetConfig(hidden=32, bottleneck=8, blocks=2)  # the quickest to export
+    experiment = RecognitionExperiment(net, TrainingConfig())
+    model = build_refiner(net)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
