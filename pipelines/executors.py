@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import dagster as dg
 
+from pipelines.automation.jobs import TRAINING
+
 # Imported once by the server that a run's steps are forked from. Modules that start threads when
 # they are imported must not be here. Neither is torch: most steps do not need it (it takes 2 s).
 PRELOADED: Final = ("pipelines.graph",)
@@ -35,10 +37,11 @@ class RunExecutor(dg.Executor):
         yield from chosen.execute(plan_context, execution_plan)
 
 
-def run_executor(short: Set[str]) -> dg.ExecutorDefinition:
+def run_executor(short: Set[str], devices: int = 1) -> dg.ExecutorDefinition:
     """The executor; ``short`` names the steps that are worth no process of their own.
 
-    ``max_concurrent`` 0 is one for each core.
+    ``max_concurrent`` 0 is one for each core. A training on several ``devices`` is as many
+    processes, so fewer of them go side by side.
     """
 
     @dg.executor(
@@ -53,12 +56,21 @@ def run_executor(short: Set[str]) -> dg.ExecutorDefinition:
     def forked(init: dg.InitExecutorContext) -> dg.Executor:
         retries: dict[str, Any] = {"retries": {"enabled": {}}}
         server = {"forkserver": {"preload_modules": list(PRELOADED)}}
-        most = init.executor_config["max_concurrent"] or os.cpu_count() or 1
+        most: Any = init.executor_config["max_concurrent"] or os.cpu_count() or 1
+        trainings = [
+            {"key": key, "value": value, "limit": max(1, most // devices)}
+            for key, value in (TRAINING.items() if devices > 1 else ())
+        ]
         return RunExecutor(
             _made(
                 dg.multiprocess_executor,
                 init,
-                {**retries, "max_concurrent": most, "start_method": server},
+                {
+                    **retries,
+                    "max_concurrent": most,
+                    "start_method": server,
+                    "tag_concurrency_limits": trainings,
+                },
             ),
             _made(dg.in_process_executor, init, retries),
             short,

@@ -32,6 +32,12 @@ MotionOption = Annotated[
 FoldsOption = Annotated[
     int, typer.Option(min=0, help="Also train and score on so many grouped folds.")
 ]
+AblationsOption = Annotated[
+    bool, typer.Option("--ablations", help="Also train the variants of the two networks.")
+]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Exit with 3 when anything that was given is not used.")
+]
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="Worker processes; default: cores.")]
 RenderedOption = Annotated[
     int | None,
@@ -71,18 +77,15 @@ def run(
     store: common.StoreOption = common.DEFAULT_STORE,
     profile: common.ProfileOption = "demo",
     only: OnlyOption = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 3 when anything that was given is not used.")
-    ] = False,
+    strict: StrictOption = False,
     person: common.PersonOption = None,
     tracks: common.TracksOption = None,
     pose_model: common.PoseModelOption = None,
     onnx: OnnxOption = None,
     folds: FoldsOption = 0,
-    ablations: Annotated[
-        bool, typer.Option("--ablations", help="Also train the variants of the two networks.")
-    ] = False,
+    ablations: AblationsOption = False,
     workers: WorkersOption = None,
+    devices: common.DevicesOption = None,
     engine: EngineOption = "local",
     debug: common.DebugOption = False,
 ) -> None:
@@ -91,20 +94,22 @@ def run(
     from pipelines.execution.request import Request
     from pipelines.execution.session import Given, Session, refuse_unusable
     from pipelines.profile_options import ProfileOptions
+    from pipelines.training.devices import refuse_missing_devices
 
     with common.reported(debug):
         checked(engine)
         estimator = common.estimator_of(person, tracks, onnx, pose_model)
         # --only may name assets of motion that is only now being registered.
         moving = bool(motion) or None
-        options = ProfileOptions(profile, ablations, folds, estimator, moving, rendered)
+        options = ProfileOptions(profile, ablations, folds, estimator, moving, rendered, devices)
         names = frozenset(name.strip() for name in (only or "").split(",")) - {""}
         request = Request(common.opened(store).path, options, names, debug)
         request.stages(partitioned=True)  # raises on an unknown profile or asset
-        given = Given(_paths(request.opened, clips or ()), annotations or (), motion or ())
-        reading = _reading(given.annotations, clip, first_frame)
-        refuse_unusable(request.opened, given)
         with connected(engine) as cluster:
+            refuse_missing_devices(request.trainings(), cluster)
+            given = Given(_paths(request.opened, clips or ()), annotations or (), motion or ())
+            reading = _reading(given.annotations, clip, first_frame)
+            refuse_unusable(request.opened, given)
             request = replace(request, cores=cluster.cpus if cluster is not None else None)
             session = Session(request, common.console(), workers, cluster)
             common.warn_once_of_rights(session.store, common.console())
