@@ -11,7 +11,7 @@ from pipelines.commands import common
 
 if TYPE_CHECKING:
     from dance_models.annotations.image_names import FirstFrame, Reading
-    from pipelines.execution.session import RunOutcome
+    from pipelines.execution.session import Given, RunOutcome
     from pipelines.storage.store import Store
 
 ClipsOption = Annotated[
@@ -92,7 +92,7 @@ def run(
     """Register clips and annotations and run the graph on all registered clips."""
     from pipelines.cluster import checked, connected
     from pipelines.execution.request import Request
-    from pipelines.execution.session import Given, Session, refuse_unusable
+    from pipelines.execution.session import Session, refuse_unusable
     from pipelines.profile_options import ProfileOptions
     from pipelines.training.devices import refuse_missing_devices
 
@@ -105,10 +105,10 @@ def run(
         names = frozenset(name.strip() for name in (only or "").split(",")) - {""}
         request = Request(common.opened(store).path, options, names, debug)
         request.stages(partitioned=True)  # raises on an unknown profile or asset
+        reading = _reading(annotations or (), clip, first_frame)
         with connected(engine) as cluster:
             refuse_missing_devices(request.trainings(), cluster)
-            given = Given(_paths(request.opened, clips or ()), annotations or (), motion or ())
-            reading = _reading(given.annotations, clip, first_frame)
+            given = _given(request.opened, clips or (), annotations or (), motion or ())
             refuse_unusable(request.opened, given)
             request = replace(request, cores=cluster.cpus if cluster is not None else None)
             session = Session(request, common.console(), workers, cluster)
@@ -118,14 +118,17 @@ def run(
         _exit(outcome, strict)
 
 
-def _paths(store: "Store", clips: Sequence[str]) -> list[Path]:
-    """What ``--clips`` names on this machine; pointers to the clips of a bucket are made first."""
+def _given(
+    store: "Store", clips: Sequence[str], annotations: Sequence[Path], motion: Sequence[Path]
+) -> "Given":
+    """What was named; pointers to the clips of a bucket are made first."""
+    from pipelines.execution.session import Given
     from pipelines.storage.bucket_clips import mirror
 
-    addresses = [text for text in clips if "://" in text]
-    for address in addresses:
-        mirror(store, address)
-    return [Path(text) for text in clips if text not in addresses]
+    addresses = dict.fromkeys(text for text in clips if "://" in text)
+    listed = {address: mirror(store, address) for address in addresses}
+    paths = [Path(text) for text in clips if text not in addresses]
+    return Given(paths, annotations, motion, listed)
 
 
 def _exit(outcome: "RunOutcome", strict: bool) -> None:

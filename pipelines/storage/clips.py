@@ -94,7 +94,9 @@ def register_clips(
             report_row(printable(p.file), "not read", printable(p.message)) for p in scan.problems
         ]
         reported[str(directory.resolve())] = rows
-        for entry in filter(lambda entry: ready(entry.path), scan.entries):
+        for entry in scan.entries:
+            if store.is_made(entry.path) or not ready(entry.path):
+                continue
             key = _key(entry, {**known, **found})
             same_file = key in known and known[key]["path"] == str(entry.path)
             digest = known[key]["sha256"] if same_file and not changed(entry.path) else ""
@@ -104,9 +106,10 @@ def register_clips(
                 problem = _name_taken(entry, key, taken["path"])
                 rows.append(report_row(problem.file, "noted", problem.message))
                 result.problems.extend([] if same_file else [problem])
-    remember_folders(store, "clips", directories)
     write_folder_problems(store, reported)
     _write(store, instance, known, found, result)
+    # Last: what watches the folders takes their clips that are not registered for new ones.
+    remember_folders(store, "clips", directories)
     return result
 
 

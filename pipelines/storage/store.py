@@ -59,6 +59,10 @@ from pipelines.storage.remote import Remote, attached, is_url, remote_of, scratc
 DEFAULT_ROOT: Final = "assets_store"
 PREVIEWS: Final = "previews"  # the folder of pictures, and where the web UI serves them
 CLIP_COPIES: Final = "clip_copies"  # of buckets, while they are decoded
+# The folders of a store in which the pipeline puts pictures and videos.
+WITH_PICTURES: Final = {
+    *("frames", PREVIEWS, CLIP_COPIES, "rendered", "reports", "exports", "evaluations", "mlflow")
+}
 # MLflow keeps the address of a run's files, the longest, in 200 bytes.
 LONGEST_ON_SERVER: Final = 200 - len(f"/mlflow/artifacts/{'0' * 32}/artifacts")
 
@@ -366,6 +370,16 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
     def open_to_others(self) -> bool:
         """Whether other users of the machine can read the folder."""
         return bool(self.path.stat().st_mode & 0o077)
+
+    def is_made(self, path: Path) -> bool:
+        """Whether a file or folder is among the pictures and videos that the pipeline made.
+
+        A folder of clips may hold the store, and its frames are no clips.
+        """
+        if not path.is_relative_to(self.path):
+            return False
+        first, *_ = (*path.relative_to(self.path).parts, "")
+        return first in WITH_PICTURES
 
     # --- life cycle ---------------------------------------------------------------------------
     def initialise(self) -> "Store":
