@@ -15,7 +15,7 @@ from rich.table import Table
 
 from dance_models.annotations.image_names import Reading
 from dance_models.errors import DamagedFileError, InputError
-from dance_models.tables import read_metadata, read_table
+from dance_models.tables import read_columns, read_metadata
 from dance_models.video.scan import is_video, scan_clips
 from pipelines.assets.pretraining import pretraining_motion
 from pipelines.cluster import LOCAL, Cluster
@@ -82,7 +82,7 @@ def quarantined_clips(store: Store, clips: Sequence[str]) -> dict[str, str]:
         reason = None
         with suppress(DamagedFileError):  # what is damaged is made again
             if probe.is_file():
-                reason = read_table(probe, columns=["reason"])["reason"][0]
+                (reason,) = read_columns(probe, ["reason"])["reason"]
             if not reason and frames.is_file():
                 reason = read_metadata(frames).get("quarantined")
         if reason:

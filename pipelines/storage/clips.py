@@ -26,8 +26,9 @@ from pipelines.storage.pointers import as_file, point_again
 from pipelines.storage.registration import (
     accept_all,
     as_registered,
+    indexed,
     one_at_a_time,
-    read_registered,
+    registered_in,
     report_version,
 )
 from pipelines.storage.store import Store
@@ -59,7 +60,20 @@ class ClipChanges:
 
 def registered_clips(store: Store) -> pl.DataFrame:
     """One row a clip (schema ``RAW_CLIPS``)."""
-    return read_registered(store, "raw_clips", RAW_CLIPS).with_columns(pl.col("fps").fill_null(""))
+    return _clips_in(store.table("raw_clips"))
+
+
+def clips_by_key(store: Store) -> Mapping[str, Mapping[str, Any]]:
+    """The rows of :func:`registered_clips` by clip."""
+    return indexed(store, "raw_clips", _by_key)
+
+
+def _clips_in(path: Path) -> pl.DataFrame:
+    return registered_in(path, RAW_CLIPS).with_columns(pl.col("fps").fill_null(""))
+
+
+def _by_key(path: Path) -> dict[str, dict[str, Any]]:
+    return {row["clip"]: row for row in _clips_in(path).to_dicts()}
 
 
 def corpus_label(store: Store) -> str:

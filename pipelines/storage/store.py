@@ -7,7 +7,7 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.resources import files
@@ -21,6 +21,7 @@ from dance_models.errors import DamagedFileError, InputError
 from dance_models.rows import ROW_OF_ASSET, ROW_OF_PRETRAINING
 from dance_models.tables import (
     file_digest,
+    read_columns,
     read_metadata,
     read_note,
     read_table,
@@ -153,13 +154,22 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def read(self, asset: str, clip: str | None = None) -> pl.DataFrame:
         """Read a table; raises InputError that names the asset when it is missing."""
+        return read_table(self._made(asset, clip))
+
+    def read_columns(
+        self, asset: str, clip: str | None, columns: Sequence[str]
+    ) -> dict[str, list[Any]]:
+        """The values of some columns; as :meth:`read`, of a small table in less time."""
+        return read_columns(self._made(asset, clip), columns)
+
+    def _made(self, asset: str, clip: str | None) -> Path:
         path = self.table(asset, clip)
         if not path.is_file():
             of = f" of clip {clip}" if clip else ""
             raise InputError(
                 f"the table {asset}{of} is not there yet", file=path, hint=making(asset)
             )
-        return read_table(path)
+        return path
 
     def digest(self, asset: str, clip: str | None = None) -> str:
         """sha256 of an asset's output file, "" when there is none: its data version."""
