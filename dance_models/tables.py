@@ -208,6 +208,23 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame
         raise _damaged("table", path, error) from error
 
 
+def read_columns(path: Path, columns: Sequence[str]) -> dict[str, list[Any]]:
+    """The values of some columns of one Parquet table, none of a fixed shape.
+
+    Arrow alone reads them: of a small table that takes a third of the time of :func:`read_table`,
+    which has it go first. Raises DamagedFileError when it cannot be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pa.OSFile(str(path)) as file:
+            found = pq.ParquetFile(file).read(list(columns), use_threads=False)
+        return {name: found.column(name).to_pylist() for name in columns}
+    except (pa.ArrowException, KeyError, OSError) as error:
+        raise _damaged("table", path, error) from error
+
+
 def _scan_pages(path: Path, columns: Sequence[str] | None) -> None:
     """Decode the pages of a table, or of columns of it, and make nothing of them.
 

@@ -154,10 +154,10 @@ class Cluster:
         """Whether a node has one."""
         return bool(self.ray.cluster_resources().get("GPU"))
 
-    def most(self, resource: str) -> int:
-        """The largest number of it ("CPU", "GPU") that one node has."""
+    def most(self, *resources: str) -> int:
+        """How many of each ("CPU", "GPU") one node has: that of the node that has most."""
         nodes = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
-        return int(max((node.get(resource, 0) for node in nodes), default=0))
+        return int(max((min(node.get(r, 0) for r in resources) for node in nodes), default=0))
 
     @property
     def deaths(self) -> tuple[type[Exception], ...]:

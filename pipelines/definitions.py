@@ -5,7 +5,7 @@ import os
 from pipelines.automation.switches import AutomationSettings
 from pipelines.cluster import LOCAL
 from pipelines.graph import build_definitions
-from pipelines.profile_options import DEFAULT_PROFILE, ProfileOptions
+from pipelines.profile_options import DEFAULT_PROFILE, ProfileOptions, devices_in
 from pipelines.storage.addresses import addresses
 from pipelines.storage.store import DEFAULT_ROOT, Store
 
@@ -13,6 +13,7 @@ _store = Store(root=os.environ.get("ASSETS_STORE", DEFAULT_ROOT)).settled()
 _options = ProfileOptions(
     os.environ.get("DANCE_PROFILE", DEFAULT_PROFILE),
     ablations=bool(os.environ.get("DANCE_ABLATIONS")),
+    devices=devices_in(os.environ),
 )
 defs = build_definitions(
     _options.resolve(_store),

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import dagster as dg
 
+from pipelines.automation.jobs import TRAINING
+
 # Imported once by the server that a run's steps are forked from. Modules that start threads of
 # Python when they are imported must not be here.
 PRELOADED: Final = ("pipelines.graph",)
@@ -50,10 +52,11 @@ class RunExecutor(dg.Executor):
         yield from chosen.execute(plan_context, execution_plan)
 
 
-def run_executor(networks: Set[str], short: Set[str]) -> dg.ExecutorDefinition:
+def run_executor(networks: Set[str], short: Set[str], devices: int = 1) -> dg.ExecutorDefinition:
     """The executor; ``short`` names the steps that are worth no process of their own.
 
-    ``networks`` are those that need torch and MLflow. ``max_concurrent`` 0 is one for each core.
+    ``networks`` are those that need torch and MLflow. ``max_concurrent`` 0 is one for each core. A
+    training on several ``devices`` is as many processes, so fewer of them go side by side.
     """
 
     @dg.executor(
@@ -67,7 +70,11 @@ def run_executor(networks: Set[str], short: Set[str]) -> dg.ExecutorDefinition:
     )
     def forked(init: dg.InitExecutorContext) -> dg.Executor:
         retries: dict[str, Any] = {"retries": {"enabled": {}}}
-        most = init.executor_config["max_concurrent"] or os.cpu_count() or 1
+        most: Any = init.executor_config["max_concurrent"] or os.cpu_count() or 1
+        trainings = [
+            {"key": key, "value": value, "limit": max(1, most // devices)}
+            for key, value in (TRAINING.items() if devices > 1 else ())
+        ]
         plain, with_networks = (
             _made(
                 dg.multiprocess_executor,
@@ -76,6 +83,7 @@ def run_executor(networks: Set[str], short: Set[str]) -> dg.ExecutorDefinition:
                     **retries,
                     "max_concurrent": most,
                     "start_method": {"forkserver": {"preload_modules": list(modules)}},
+                    "tag_concurrency_limits": trainings,
                 },
             )
             for modules in (PRELOADED, PRELOADED_FOR_NETWORKS)

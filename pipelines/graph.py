@@ -101,6 +101,11 @@ def _network_steps(stages: Sequence[Stage]) -> set[str]:
     return {stage.name for stage in stages if stage.kinds & {"pytorch", "mlflow"}}
 
 
+def _devices(profile: Profile) -> int:
+    """The most devices that one training of the profile has."""
+    return max((profile.networks[row].training.devices for row in profile.rows), default=1)
+
+
 def build_definitions(
     profile: Profile,
     store: Store,
@@ -134,7 +139,7 @@ def build_definitions(
             ],
             schedules=[retraining_schedule(profile, automation)],
             resources={"store": store, "launcher": TrainingLauncher(engine=engine)},
-            executor=run_executor(_network_steps(stages), _short_steps(stages)),
+            executor=run_executor(_network_steps(stages), _short_steps(stages), _devices(profile)),
         )
 
 

@@ -1,15 +1,34 @@
 """What Dagster's event log holds of the newest materializations."""
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
-from typing import Final
+from pathlib import Path
+from typing import Final, NamedTuple
 
 import dagster as dg
 
+from dance_models.tables import write_text
+from pipelines.storage.store import Store
+
+# Metadata of a materialization, which one run may make of several clips: digests of the inputs, and
+# of the manifest of all files.
+INPUTS: Final = "dance/inputs"
+MANIFEST: Final = "dance/manifest"
 # The newest materialization of an asset (of one clip's partition), None when there is none.
 Last = Callable[[str, str | None], dg.AssetMaterialization | None]
 _TOGETHER: Final = 100  # records of one query; those of earlier versions hold a picture
 _OURS: Final = "dance/"  # begins the names of what the skip rule reads
+_NOTE: Final = "materializations.json"  # in Dagster's folder: what was read of events
+
+
+class Recorded(NamedTuple):
+    """What the skip rule reads of a materialization, by the number of its event."""
+
+    event: int
+    inputs: str
+    manifest: str
 
 
 def last_materialization(
@@ -25,34 +44,83 @@ def last_materialization(
     return records[0].asset_materialization if records else None
 
 
-def last_of_all_clips(instance: dg.DagsterInstance, assets: Iterable[str]) -> Last:
+def last_of_all_clips(instance: dg.DagsterInstance, store: Store, assets: Iterable[str]) -> Last:
     """The same as :func:`last_materialization` for partitioned assets, as they are now.
 
     All clips of an asset are read together: a query for each of them takes longer than all else
     that the skip rule does. Only the metadata that it reads are kept, not the web UI's pictures.
+    Of events that were read before they are in a note: making an event of its text takes as long as
+    the rest of the rule. Which event is the newest is always asked.
     """
-    found = {
-        (asset, clip): materialization
-        for asset in assets
-        for clip, materialization in _by_clip(instance, dg.AssetKey(asset))
-    }
-    return lambda asset, clip: found.get((asset, clip or ""))
+    note = store.dagster_home / _NOTE
+    before = _noted(note)
+    known = {asset: dict(clips) for asset, clips in before.items()}
+    older: dict[tuple[str, str], dg.AssetMaterialization] = {}  # of versions without a manifest
+    for asset in assets:
+        key, noted = dg.AssetKey(asset), before.get(asset, {})
+        newest = instance.event_log_storage.get_latest_storage_id_by_partition(
+            key, dg.DagsterEventType.ASSET_MATERIALIZATION
+        )
+        same = {clip: noted[clip] for clip in newest if clip in noted}
+        same = {clip: made for clip, made in same.items() if made.event == newest[clip]}
+        known[asset] = same
+        others = [event for clip, event in newest.items() if clip not in same]
+        for clip, event, made in _read(instance, key, others):
+            if {INPUTS, MANIFEST} <= made.metadata.keys():
+                inputs, manifest = (str(made.metadata[name].value) for name in (INPUTS, MANIFEST))
+                same[clip] = Recorded(event, inputs, manifest)
+            else:
+                older[asset, clip] = made
+    if known != before:
+        with suppress(OSError):  # a store that cannot be written to is read again
+            write_text(note, json.dumps(known))
+    return lambda asset, clip: _made(asset, clip or "", known, older)
 
 
-def _by_clip(
-    instance: dg.DagsterInstance, key: dg.AssetKey
-) -> Iterator[tuple[str, dg.AssetMaterialization]]:
-    newest = instance.event_log_storage.get_latest_storage_id_by_partition(
-        key, dg.DagsterEventType.ASSET_MATERIALIZATION
-    )
-    numbers = iter(newest.values())
+def _made(
+    asset: str,
+    clip: str,
+    known: dict[str, dict[str, Recorded]],
+    older: dict[tuple[str, str], dg.AssetMaterialization],
+) -> dg.AssetMaterialization | None:
+    recorded = known.get(asset, {}).get(clip)
+    if recorded is None:
+        return older.get((asset, clip))
+    metadata = {INPUTS: recorded.inputs, MANIFEST: recorded.manifest}
+    return dg.AssetMaterialization(asset, partition=clip, metadata=metadata)
+
+
+def _noted(note: Path) -> dict[str, dict[str, Recorded]]:
+    """What was read of events by asset and clip; nothing when the note is missing or damaged.
+
+    It is of no harm where the event log is another one by now, as after restoring a backup: that
+    these inputs gave the files of this manifest stays true, and both are compared with today's.
+    """
+    try:
+        plain = json.loads(note.read_text("utf-8"))
+        return {
+            str(asset): {
+                str(clip): Recorded(int(event), str(inputs), str(manifest))
+                for clip, (event, inputs, manifest) in clips.items()
+            }
+            for asset, clips in plain.items()
+        }
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def _read(
+    instance: dg.DagsterInstance, key: dg.AssetKey, events: Collection[int]
+) -> Iterator[tuple[str, int, dg.AssetMaterialization]]:
+    """Clip, number and materialization of events."""
+    numbers = iter(events)
     while several := list(islice(numbers, _TOGETHER)):
         wanted = dg.AssetRecordsFilter(asset_key=key, storage_ids=several)
         for record in instance.fetch_materializations(wanted, limit=len(several)).records:
             if record.asset_materialization is not None and record.partition_key is not None:
                 made = record.asset_materialization
                 ours = {k: v for k, v in made.metadata.items() if k.startswith(_OURS)}
-                yield record.partition_key, made.with_metadata(ours)
+                yield record.partition_key, record.storage_id, made.with_metadata(ours)
 
 
 def made_at(instance: dg.DagsterInstance, asset: str) -> float | None:

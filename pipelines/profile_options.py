@@ -1,17 +1,19 @@
 """The profile, and what the command line or the environment changes in it."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import dagster as dg
 
-from dance_models.config import EstimatorConfig, Profile
+from dance_models.config import EstimatorConfig, Experiment, Profile
 from dance_models.errors import InputError
 from dance_models.profiles import PROFILES
 from dance_models.rows import ROWS
 from pipelines.storage.store import Store
 
 DEFAULT_PROFILE: Final = "demo"
+DEVICES_VARIABLE: Final = "DANCE_DEVICES"
 
 
 PROFILE_TAG: Final = "dance/profile"  # of a Dagster run
@@ -39,6 +41,7 @@ class ProfileOptions:
     estimator: EstimatorConfig | None = None  # instead of the profile's own
     motion: bool | None = None  # with pre-trained rows; None: if the store holds motion
     rendered: int | None = None  # pieces of rendered motion; None: as many as the store holds
+    devices: int | None = None  # of each training; None: as the profile says
 
     def resolve(self, store: Store) -> Profile:
         """The profile with the changes.
@@ -57,6 +60,8 @@ class ProfileOptions:
             raise InputError("--folds: 1 cannot be used", hint="Ask for 2 or more, or 0 for none")
         if self.folds:
             profile = _with_folds(profile, self.folds)
+        if self.devices is not None:
+            profile = _with_devices(profile, self.devices)
         motion = store.has_motion() if self.motion is None else self.motion
         pieces = store.rendered_pieces() if self.rendered is None else self.rendered
         if motion and pieces:
@@ -88,6 +93,27 @@ def _with_folds(profile: Profile, folds: int) -> Profile:
         split=replace(profile.split, folds=folds),
         networks={row.id: replace(profile.networks[row.id], folds=row.folded) for row in ROWS},
     )
+
+
+def _with_devices(profile: Profile, devices: int) -> Profile:
+    networks: dict[str, Experiment] = {
+        row: replace(network, training=replace(network.training, devices=devices))
+        for row, network in profile.networks.items()
+    }
+    return replace(profile, networks=networks)
+
+
+def devices_in(environment: Mapping[str, str]) -> int | None:
+    """The devices of each training that the environment asks for, None when it does not.
+
+    Raises InputError when it is no number of devices.
+    """
+    text = environment.get(DEVICES_VARIABLE, "").strip()
+    if not text:
+        return None
+    if not (text.isdecimal() and int(text) >= 1):
+        raise InputError(f"{DEVICES_VARIABLE} is no number of devices: {text!r}", hint="Such as 2")
+    return int(text)
 
 
 def _estimator(chosen: EstimatorConfig, profile: Profile) -> EstimatorConfig:

@@ -32,7 +32,7 @@ from dance_models.errors import InputError
 from dance_models.processes import end_with_starter
 from dance_models.tables import file_digest
 from pipelines.checks.asset_checks import AssetChecks
-from pipelines.materializations import Last, last_materialization
+from pipelines.materializations import INPUTS, MANIFEST, Last, last_materialization
 from pipelines.partitions import CLIPS, CLIPS_PER_RUN
 from pipelines.profile_options import note_profile
 from pipelines.settings import mirror
@@ -52,10 +52,7 @@ else:  # Dagster knows no parametrised result as the annotation of an asset with
     Result = dg.MaterializeResult
 
 INPUTS_TAG: Final = "dance/inputs"
-# Metadata, because one run may make several clips, and Dagster's tags are those of the whole run.
-INPUTS: Final = "dance/inputs"
 OUTPUTS: Final = "dance/outputs"  # path in the store -> sha256, of the main file
-MANIFEST: Final = "dance/manifest"  # digest of the manifest of all files
 MADE_AGAIN: Final = "dance/made_again"  # lines on the files that were missing or damaged
 REUSED: Final = "dance/reused"
 LEFT_OUT: Final = "dance/left_out"  # why a clip among several was not made

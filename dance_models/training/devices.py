@@ -18,16 +18,25 @@ def choose_device(config: TrainingConfig) -> torch.device:
 
 def check_devices(config: TrainingConfig) -> None:
     """Raise InputError unless ``devices`` of them are there and each gets a part of a batch."""
-    if config.devices < 1:
-        raise InputError(f"devices is {config.devices}: a training needs at least one")
     cuda = choose_device(config).type == "cuda"
     there = torch.cuda.device_count() if cuda else os.cpu_count() or 1
     if config.devices > there:
         kind = "CUDA devices" if cuda else "CPU cores (each counts as a device)"
-        raise InputError(f"devices is {config.devices}, but there are {there} {kind}")
+        raise InputError(
+            f"devices is {config.devices}, but there are {there} {kind}",
+            hint=f"Ask for at most {there}",
+        )
+    check_parts(config)
+
+
+def check_parts(config: TrainingConfig) -> None:
+    """Raise InputError unless there is a device, and each gets a part of a batch."""
+    if config.devices < 1:
+        raise InputError(f"devices is {config.devices}: a training needs at least one")
     if config.devices > config.batch_size:
         raise InputError(
-            f"devices is {config.devices}, but a batch has only {config.batch_size} windows"
+            f"devices is {config.devices}, but a batch has only {config.batch_size} windows",
+            hint=f"Ask for at most {config.batch_size}",
         )
 
 

@@ -20,6 +20,7 @@ from pipelines.storage.annotation_report import (
     write_report,
 )
 from pipelines.storage.annotations import (
+    annotations_by_clip,
     reading_annotations,
     reading_of,
     register_annotations,
@@ -60,27 +61,19 @@ def raw_annotations_asset() -> dg.SourceAsset:
     return raw_annotations
 
 
-def _files(store: Store, clip: str) -> list[dict[str, Any]]:
-    """The registered files with annotations of a clip, in the order of their paths."""
-    rows = registered_annotations(store).filter(
-        pl.col("problem").is_null() & pl.col("clips").list.contains(clip)
-    )
-    return rows.sort("path").to_dicts()
-
-
 def _inputs(context: StageContext[None]) -> Inputs:
     """The clip's size and length, the files that mention it, and how they are read."""
-    clip = context.clip
+    store, clip = context.store, context.clip
     return {
-        "clip_probe": context.store.digest("clip_probe", clip),
+        "clip_probe": store.digest("clip_probe", clip),
         "files": [
             {
                 "sha256": row["sha256"],
                 # Which of its images were taken for the clip's.
-                "reading": dict(zip(row["clips"], row["readings"] or [], strict=False)).get(clip),
+                "reading": reading,
                 "first_frame": row["chosen_first_frame"],
             }
-            for row in _files(context.store, clip)
+            for row, reading in annotations_by_clip(store).get(clip, ())
         ],
     }
 
@@ -105,7 +98,8 @@ def pose_annotations(context: StageContext[None]) -> Metadata:
 
     store, clip = context.store, context.clip
     probe = store.read("clip_probe", clip).row(0, named=True)
-    rows, reading = _files(store, clip), reading_of(store)
+    rows = [row for row, _ in annotations_by_clip(store).get(clip, ())]
+    reading = reading_of(store)
     readings = {Path(row["path"]): reading(row) for row in rows}
     files = list(readings)
     table = pl.DataFrame(schema=ANNOTATIONS)

@@ -1,6 +1,7 @@
 """Clips: probing, sampling, and the estimator's pose tracks (one partition a clip)."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from dance_models.tables import (
     FRAMES,
     TRACKS,
     conform,
+    read_columns,
     read_metadata,
     read_table,
     table_metadata,
@@ -27,7 +29,12 @@ from pipelines.known_warnings import known_warnings_ignored
 from pipelines.partitions import CLIPS
 from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.storage.bucket_clips import mirror_again
-from pipelines.storage.clips import reading_clip, register_clips, registered_clips
+from pipelines.storage.clips import (
+    clips_by_key,
+    reading_clip,
+    register_clips,
+    registered_clips,
+)
 from pipelines.storage.folders import remember_tracks
 from pipelines.storage.pointers import clip_folders
 from pipelines.storage.store import Store
@@ -80,15 +87,15 @@ def raw_clips_asset() -> dg.SourceAsset:
     return raw_clips
 
 
-def _registered(store: Store, clip: str) -> dict[str, Any]:
-    rows = registered_clips(store).filter(pl.col("clip") == clip).to_dicts()
-    if not rows:
+def _registered(store: Store, clip: str) -> Mapping[str, Any]:
+    row = clips_by_key(store).get(clip)
+    if row is None:
         raise InputError(
             f"the clip {clip!r} is not registered",
             file=store.table("raw_clips"),
             hint="Run `dance run --clips DIR`, or put it in raw/clips and observe raw_clips",
         )
-    return rows[0]
+    return row
 
 
 # --- clip_probe -------------------------------------------------------------------------------
@@ -153,22 +160,20 @@ def _sampling_plan(context: StageContext[SamplingConfig]) -> list[tuple[int, int
     from dance_models.data.sampling import frame_share, plan_runs
 
     store, clip = context.store, context.clip
-    probe = store.read("clip_probe", clip).row(0, named=True)
-    if probe["status"] != "ok":
+    # These columns alone, as it is done for each clip by a run that finds nothing to do.
+    probe = store.read_columns("clip_probe", clip, ("status", "motion", "fps", "sha256"))
+    (status,), (motion,), (fps,), (sha256,) = probe.values()
+    if status != "ok":
         return []
     annotations = store.table("pose_annotations", clip)
-    annotated = (
-        read_table(annotations, columns=["frame"])["frame"].to_list()
-        if annotations.is_file()
-        else []
-    )
+    annotated = read_columns(annotations, ["frame"])["frame"] if annotations.is_file() else []
     runs = plan_runs(
         context.config,
-        motion=probe["motion"],
-        fps=probe["fps"],
-        share=frame_share(context.config, registered_clips(store).height, probe["fps"]),
+        motion=motion,
+        fps=fps,
+        share=frame_share(context.config, len(clips_by_key(store)), fps),
         annotated=annotated,
-        existing=_sampled_before(store.table("sampled_frames", clip), probe["sha256"]),
+        existing=_sampled_before(store.table("sampled_frames", clip), sha256),
     )
     return [(run.start, run.stop) for run in runs]
 
@@ -177,7 +182,7 @@ def _sampled_before(frames: Path, sha256: str) -> list[int]:
     """Frames of a table of the same content; none when the table is damaged."""
     try:
         if frames.is_file() and read_metadata(frames).get("clip_sha256") == sha256:
-            return read_table(frames, columns=["frame"])["frame"].to_list()
+            return read_columns(frames, ["frame"])["frame"]
     except DamagedFileError:
         pass
     return []

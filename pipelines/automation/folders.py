@@ -5,7 +5,7 @@ still being copied waits for the next scan.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,21 +57,29 @@ class Changes:
 
 
 def scan_again(
-    folder: Path, last: FolderScan, also: Iterable[Path] = (), at_most: int | None = None
+    folder: Path,
+    last: FolderScan,
+    also: Iterable[Path] = (),
+    at_most: int | None = None,
+    known: Collection[Path] = (),
 ) -> Changes:
     """Compare a folder, with its sub-folders, and other files with the last scan.
 
     Hidden files do not count. Settled files beyond ``at_most`` bytes in all wait for the next
-    scan, except for the first of them.
+    scan, except for the first of them. Of files that are ``known`` when a scan finds them for the
+    first time, only later changes count.
     """
     now = _states(folder, also)
-    waiting = [path for path, state in now.items() if last.handled.get(path) != state]
+    new = now.keys() - last.seen.keys() - last.handled.keys()
+    taken = {path: now[path] for path in map(str, known) if path in new}
+    before = {**last.handled, **taken}
+    waiting = [path for path, state in now.items() if before.get(path) != state]
     still = [path for path in waiting if last.seen.get(path) == now[path]]
     settled = _first(still, now, at_most)
     growing = [path for path in waiting if path not in set(still)]
     missing = [path for path in last.handled if path not in now and path not in last.missing]
     kept = {path: state for path, state in last.handled.items() if path in now}
-    handled = {**kept, **{path: now[path] for path in settled}}
+    handled = {**kept, **taken, **{path: now[path] for path in settled}}
     still_missing = tuple(path for path in (*last.missing, *missing) if path not in now)
     return Changes(
         tuple(map(Path, settled)),

@@ -1,6 +1,7 @@
 """Sensors of the raw folders: new and changed clips and annotations become runs."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +10,7 @@ import dagster as dg
 from dance_models.config import Profile
 from dance_models.text import printable
 from dance_models.video.images import RATE_FILES, is_image
-from dance_models.video.scan import MANIFEST
+from dance_models.video.scan import MANIFEST, is_video
 from pipelines.assets.annotations import pose_annotations
 from pipelines.assets.clips import clip_probe
 from pipelines.assets.dataset import pose_dataset
@@ -26,6 +27,7 @@ from pipelines.storage.clips import (
     registered_clips,
     update_digests,
 )
+from pipelines.storage.folders import registered_folders
 from pipelines.storage.pointers import clip_folders
 from pipelines.storage.store import Store
 
@@ -44,15 +46,18 @@ def clip_sensor(profile: Profile, automation: AutomationSettings) -> dg.SensorDe
         job_name=INGEST_CLIPS,
         minimum_interval_seconds=INTERVAL_S,
         default_status=automation.sensor_status("clips"),
-        description="Ingests what is new or changed in raw/clips and in buckets that were named, "
-        "and what changed of clips that are registered elsewhere. A clip whose file is missing is "
-        "reported, and its tables are kept. A file counts once two scans found it unchanged.",
+        description="Ingests what is new or changed in raw/clips, in the folders and buckets that "
+        "commands were given clips in, and of clips that were named alone. A clip whose file is "
+        "missing is reported, and its tables are kept. A file counts once two scans found it "
+        "unchanged.",
     )
     def new_clips(context: dg.SensorEvaluationContext, store: Store) -> Answer:
         for line in mirror_again(store):
             context.log.warning(line)
         last = FolderScan.from_cursor(context.cursor)
-        changes = scan_again(store.raw_clips, last, _watched_elsewhere(store), BYTES_A_SCAN)
+        known = _registered_elsewhere(store)
+        also = [*_watched_elsewhere(store), *known]
+        changes = scan_again(store.raw_clips, last, also, BYTES_A_SCAN, known)
         for path in changes.missing:
             context.log.warning(
                 f"{printable(str(path))} is missing; the tables of its clip are kept"
@@ -61,7 +66,7 @@ def clip_sensor(profile: Profile, automation: AutomationSettings) -> dg.SensorDe
             return _waiting(context, changes)
         # Registering has side effects. Whether a clip is ingested is read from its tables,
         # so that a scan repeated after the daemon died here requests the same runs.
-        touched = _register(context, store, changes, last)
+        touched = _register(context, store, changes)
         wanted = [
             row["clip"]
             for row in registered_clips(store).to_dicts()
@@ -86,42 +91,67 @@ def _own_folders(store: Store) -> list[Path]:
     return [folder.resolve() for folder in clip_folders(store)]
 
 
-def _watched_elsewhere(store: Store) -> list[Path]:
-    """Watched files outside of the folder: manifests above it, pointers, clips elsewhere."""
-    folder, *pointed = own = _own_folders(store)
-    registered = (Path(path) for path in registered_clips(store)["path"])
-    elsewhere = [
+def _named_folders(store: Store) -> list[Path]:
+    """The folders elsewhere that commands were given clips in."""
+    own = [*_own_folders(store), store.raw_buckets.resolve()]
+    named = registered_folders(store).filter(content="clips")["folder"]
+    return [path for path in map(Path, named) if not any(map(path.is_relative_to, own))]
+
+
+def _files_of_clips(store: Store, folder: Path) -> Iterator[Path]:
+    """The files below a folder that may be clips, or parts of one; none when it is gone."""
+    for name, folders, files in os.walk(folder):
+        here = Path(name)
+        folders[:] = [f for f in folders if not (f.startswith(".") or store.is_made(here / f))]
+        for path in (here / file for file in files):
+            if is_video(path) or is_image(path) or path.name in RATE_FILES:
+                yield path
+
+
+def _registered_elsewhere(store: Store) -> list[Path]:
+    """The files of the registered clips that are in no folder of the store's own."""
+    own = _own_folders(store)
+    return [
         file
-        for path in registered
+        for path in map(Path, registered_clips(store)["path"])
         if not any(map(path.is_relative_to, own))
         for file in (sorted(path.iterdir()) if path.is_dir() else [path])
     ]
+
+
+def _watched_elsewhere(store: Store) -> list[Path]:
+    """Watched files outside of raw/clips: manifests, pointers, those of folders that were named."""
+    folder, *pointed = _own_folders(store)
     pointers = [path for mirror in pointed for path in mirror.rglob("[!.]*") if path.is_file()]
-    return [*(folder.parent / name for name in MANIFESTS), *pointers, *elsewhere]
+    named = [file for one in _named_folders(store) for file in _files_of_clips(store, one)]
+    manifests = [folder.parent / name for name in MANIFESTS]
+    return [*manifests, *pointers, *named]
 
 
-def _register(
-    context: dg.SensorEvaluationContext, store: Store, changes: Changes, last: FolderScan
-) -> set[Path]:
+def _register(context: dg.SensorEvaluationContext, store: Store, changes: Changes) -> set[Path]:
     """Register the settled files; returns those whose clips may have to be ingested."""
-    folder, *_ = folders = _own_folders(store)
+    own = _own_folders(store)
     settled = _with_folders(changes.settled) - _with_folders(changes.growing)
-    # A command that registers a clip elsewhere ingests it; only later changes are ours.
-    handled = {str(path) for path in _with_folders(map(Path, last.handled))}
-    elsewhere = {
-        path for path in settled if not path.is_relative_to(folder.parent) and str(path) in handled
-    }
-    touched = {path for path in settled if any(map(path.is_relative_to, folders))}
+    touched = {path for path in settled if any(map(path.is_relative_to, own))}
     if any(path.name in MANIFESTS for path in settled):  # any clip may be of another style now
         touched |= _with_folders(map(Path, changes.scan.handled))
+    # A command that registers a clip elsewhere ingests it: what is known there has changed.
+    registered = {Path(path) for path in registered_clips(store)["path"]}
+    elsewhere = {path for path in settled if not any(map(path.is_relative_to, own))}
+    changed, new = elsewhere & registered, elsewhere - registered
+    named = [one for one in _named_folders(store) if any(p.is_relative_to(one) for p in new)]
     found = register_clips(
-        store, context.instance, folders, touched.__contains__, settled.__contains__
+        store,
+        context.instance,
+        [*own, *named],
+        (touched | new).__contains__,
+        settled.__contains__,
     )
     for problem in found.problems:
         context.log.warning(printable(f"{problem.file}: {problem.message}"))
-    update_digests(store, context.instance, elsewhere)
+    update_digests(store, context.instance, changed)
     register_annotations(store, context.instance, [])  # their images may be those of a new clip
-    return touched | elsewhere
+    return touched | changed | new
 
 
 def _with_folders(files: Iterable[Path]) -> set[Path]:

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -39,6 +40,12 @@ def no_picture(store: Store, findings: "Sequence[Finding]") -> None:
 def no_numbers(store: Store, clip: str | None) -> Numbers:
     """For checks that measure nothing but what they find."""
     return {}
+
+
+@cache
+def _plain(quality: QualityConfig) -> dict[str, Any]:
+    """Not to be changed: the same for every clip."""
+    return asdict(quality)
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,7 @@ class AssetChecks:
 
     def _key(self, quality: QualityConfig, digest: str) -> str:
         """What findings depend on: the stage's inputs, the limits, the code."""
-        text = json.dumps([self.code, digest, asdict(quality)], sort_keys=True)
+        text = json.dumps([self.code, digest, _plain(quality)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def found(

@@ -42,6 +42,15 @@ LastProfileOption = Annotated[
 ProfileOption = Annotated[
     str, typer.Option(envvar="DANCE_PROFILE", help="smoke, demo, study or paper.")
 ]
+DevicesOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        envvar="DANCE_DEVICES",
+        help="Devices of each training, that share its batches: CUDA devices, else cores; default: "
+        "1.",
+    ),
+]
 TracksOption = Annotated[
     Path | None,
     typer.Option(help="Folder of poses computed elsewhere, one file or folder a clip."),

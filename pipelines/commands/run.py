@@ -11,7 +11,7 @@ from pipelines.commands import common
 
 if TYPE_CHECKING:
     from dance_models.annotations.image_names import FirstFrame, Reading
-    from pipelines.execution.session import RunOutcome
+    from pipelines.execution.session import Given, RunOutcome
     from pipelines.storage.store import Store
 
 ClipsOption = Annotated[
@@ -31,6 +31,12 @@ MotionOption = Annotated[
 ]
 FoldsOption = Annotated[
     int, typer.Option(min=0, help="Also train and score on so many grouped folds.")
+]
+AblationsOption = Annotated[
+    bool, typer.Option("--ablations", help="Also train the variants of the two networks.")
+]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Exit with 3 when anything that was given is not used.")
 ]
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="Worker processes; default: cores.")]
 RenderedOption = Annotated[
@@ -71,40 +77,39 @@ def run(
     store: common.StoreOption = common.DEFAULT_STORE,
     profile: common.ProfileOption = "demo",
     only: OnlyOption = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 3 when anything that was given is not used.")
-    ] = False,
+    strict: StrictOption = False,
     person: common.PersonOption = None,
     tracks: common.TracksOption = None,
     pose_model: common.PoseModelOption = None,
     onnx: OnnxOption = None,
     folds: FoldsOption = 0,
-    ablations: Annotated[
-        bool, typer.Option("--ablations", help="Also train the variants of the two networks.")
-    ] = False,
+    ablations: AblationsOption = False,
     workers: WorkersOption = None,
+    devices: common.DevicesOption = None,
     engine: EngineOption = "local",
     debug: common.DebugOption = False,
 ) -> None:
     """Register clips and annotations and run the graph on all registered clips."""
     from pipelines.cluster import checked, connected
     from pipelines.execution.request import Request
-    from pipelines.execution.session import Given, Session, refuse_unusable
+    from pipelines.execution.session import Session, refuse_unusable
     from pipelines.profile_options import ProfileOptions
+    from pipelines.training.devices import refuse_missing_devices
 
     with common.reported(debug):
         checked(engine)
         estimator = common.estimator_of(person, tracks, onnx, pose_model)
         # --only may name assets of motion that is only now being registered.
         moving = bool(motion) or None
-        options = ProfileOptions(profile, ablations, folds, estimator, moving, rendered)
+        options = ProfileOptions(profile, ablations, folds, estimator, moving, rendered, devices)
         names = frozenset(name.strip() for name in (only or "").split(",")) - {""}
         request = Request(common.opened(store).path, options, names, debug)
         request.stages(partitioned=True)  # raises on an unknown profile or asset
-        given = Given(_paths(request.opened, clips or ()), annotations or (), motion or ())
-        reading = _reading(given.annotations, clip, first_frame)
-        refuse_unusable(request.opened, given)
+        reading = _reading(annotations or (), clip, first_frame)
         with connected(engine) as cluster:
+            refuse_missing_devices(request.trainings(), cluster)
+            given = _given(request.opened, clips or (), annotations or (), motion or ())
+            refuse_unusable(request.opened, given)
             request = replace(request, cores=cluster.cpus if cluster is not None else None)
             session = Session(request, common.console(), workers, cluster)
             common.warn_once_of_rights(session.store, common.console())
@@ -113,14 +118,17 @@ def run(
         _exit(outcome, strict)
 
 
-def _paths(store: "Store", clips: Sequence[str]) -> list[Path]:
-    """What ``--clips`` names on this machine; pointers to the clips of a bucket are made first."""
+def _given(
+    store: "Store", clips: Sequence[str], annotations: Sequence[Path], motion: Sequence[Path]
+) -> "Given":
+    """What was named; pointers to the clips of a bucket are made first."""
+    from pipelines.execution.session import Given
     from pipelines.storage.bucket_clips import mirror
 
-    addresses = [text for text in clips if "://" in text]
-    for address in addresses:
-        mirror(store, address)
-    return [Path(text) for text in clips if text not in addresses]
+    addresses = dict.fromkeys(text for text in clips if "://" in text)
+    listed = {address: mirror(store, address) for address in addresses}
+    paths = [Path(text) for text in clips if text not in addresses]
+    return Given(paths, annotations, motion, listed)
 
 
 def _exit(outcome: "RunOutcome", strict: bool) -> None:

@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 def status(
     store: common.StoreOption = common.DEFAULT_STORE,
     profile: common.LastProfileOption = None,
+    devices: common.DevicesOption = None,
     debug: common.DebugOption = False,
 ) -> None:
     """Print what the store holds, its champions, and what a run would make anew."""
     with common.reported(debug):
-        print_status(common.existing(store), profile, common.console())
+        print_status(common.existing(store), profile, devices, common.console())
 
 
-def print_status(store: "Store", profile: str | None, out: Console) -> None:
+def print_status(store: "Store", profile: str | None, devices: int | None, out: Console) -> None:
     """Print counts, quarantine and what is stale under a profile; None: that of the last run."""
     from pipelines.execution.request import Request
     from pipelines.execution.session import quarantined_clips
@@ -42,7 +43,7 @@ def print_status(store: "Store", profile: str | None, out: Console) -> None:
     instance = open_instance(store)
     common.warn_once_of_rights(store, out)
     chosen = profile or last_profile(instance) or DEFAULT_PROFILE
-    request = Request(store.path, ProfileOptions(chosen))
+    request = Request(store.path, ProfileOptions(chosen, devices=devices))
     clips = clip_keys(instance)
     files = registered_annotations(store).height
     out.print(

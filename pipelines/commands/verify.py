@@ -74,8 +74,7 @@ def verified(store: "Store") -> Iterator[Damaged]:
 
 def _recorded(store: "Store", known: set[str]) -> Iterator[tuple[str, str | None, "Damage"]]:
     """Damage of what materializations recorded; adds the files that were hashed to ``known``."""
-    from pipelines.materializations import last_materialization
-    from pipelines.stage import MANIFEST
+    from pipelines.materializations import MANIFEST, last_materialization
     from pipelines.storage import manifests
     from pipelines.storage.manifests import Damage
     from pipelines.storage.store import open_instance

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from dance_models.config import Profile
+from dance_models.config import Experiment, Profile, TrainingConfig
 from dance_models.errors import InputError
 from pipelines.assets.champion_exports import champion_exports
 from pipelines.graph import build_definitions, stages_of
@@ -54,6 +54,12 @@ class Request:
             for stage in runnable
             if stage.partitioned == partitioned and (not self.only or stage.name in self.only)
         ]
+
+    def trainings(self) -> list[TrainingConfig]:
+        """How the wanted networks are trained. Raises what :meth:`stages` does."""
+        profile = self.profile
+        configs = [stage.config(profile) for stage in self.stages(partitioned=False)]
+        return [config.training for config in configs if isinstance(config, Experiment)]
 
 
 @cache

@@ -310,7 +310,7 @@ def planned_clips(
 ) -> dict[str, Plan]:
     """What is fresh of each clip and what has to run; runs nothing."""
     store, profile, stages = request.opened, request.profile, request.stages(partitioned=True)
-    last = last_of_all_clips(instance, [stage.name for stage in stages])
+    last = last_of_all_clips(instance, store, [stage.name for stage in stages])
     return {clip: plan(stages, instance, store, profile, clip, last) for clip in clips}
 
 
@@ -319,7 +319,7 @@ def stale_stages(request: Request, instance: dg.DagsterInstance) -> list[tuple[s
     store, profile = request.opened, request.profile
     clips: list[str | None] = [*clip_keys(instance)]
     partitioned = request.stages(partitioned=True)
-    last = last_of_all_clips(instance, [stage.name for stage in partitioned])
+    last = last_of_all_clips(instance, store, [stage.name for stage in partitioned])
     return [
         (stage.name, clip)
         for stages, keys, lookup in (

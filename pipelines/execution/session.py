@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from rich.table import Table
 
 from dance_models.annotations.image_names import Reading
 from dance_models.errors import DamagedFileError, InputError
-from dance_models.tables import read_metadata, read_table
+from dance_models.tables import read_columns, read_metadata
 from dance_models.video.scan import is_video, scan_clips
 from pipelines.assets.pretraining import pretraining_motion
 from pipelines.cluster import LOCAL, Cluster
@@ -82,7 +82,7 @@ def quarantined_clips(store: Store, clips: Sequence[str]) -> dict[str, str]:
         reason = None
         with suppress(DamagedFileError):  # what is damaged is made again
             if probe.is_file():
-                reason = read_table(probe, columns=["reason"])["reason"][0]
+                (reason,) = read_columns(probe, ["reason"])["reason"]
             if not reason and frames.is_file():
                 reason = read_metadata(frames).get("quarantined")
         if reason:
@@ -97,6 +97,8 @@ class Given:
     clips: Sequence[Path] = ()
     annotations: Sequence[Path] = ()
     motion: Sequence[Path] = ()
+    # Addresses of folders of buckets, listed just now, and what of them is no clip.
+    listed: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def refuse_missing(given: Given) -> None:
@@ -178,7 +180,8 @@ class Session:
         clips, annotations = (
             [path.resolve() for path in named] for named in (given.clips, given.annotations)
         )
-        for line in mirror_again(self.store):
+        no_clips = [line for lines in given.listed.values() for line in lines]
+        for line in (*no_clips, *mirror_again(self.store, given.listed)):
             self._warn(line)
         found = register_clips(self.store, self.instance, [*clip_folders(self.store), *clips])
         register_annotations(

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import dagster as dg
 import polars as pl
@@ -23,9 +24,10 @@ from pipelines.storage.folders import remember_folders
 from pipelines.storage.registration import (
     accept_all,
     as_registered,
+    indexed,
     one_at_a_time,
     other_content,
-    read_registered,
+    registered_in,
     report_version,
 )
 from pipelines.storage.store import Store
@@ -49,9 +51,30 @@ RAW_ANNOTATIONS: Final[Schema] = {
 CLIPS_KEY: Final = "clips"
 
 
+class OfClip(NamedTuple):
+    """A file that mentions a clip."""
+
+    row: Mapping[str, Any]  # of ``RAW_ANNOTATIONS``
+    reading: str | None  # a digest of what was read of the clip, None by an earlier version
+
+
 def registered_annotations(store: Store) -> pl.DataFrame:
     """One row an annotation file (schema ``RAW_ANNOTATIONS``)."""
-    return read_registered(store, "raw_annotations", RAW_ANNOTATIONS)
+    return registered_in(store.table("raw_annotations"), RAW_ANNOTATIONS)
+
+
+def annotations_by_clip(store: Store) -> Mapping[str, Sequence[OfClip]]:
+    """The usable files in the order of their paths, by each clip that they mention."""
+    return indexed(store, "raw_annotations", _by_clip)
+
+
+def _by_clip(path: Path) -> dict[str, list[OfClip]]:
+    found: dict[str, list[OfClip]] = {}
+    usable = registered_in(path, RAW_ANNOTATIONS).filter(pl.col("problem").is_null())
+    for row in usable.sort("path").to_dicts():
+        for clip, reading in zip_longest(row["clips"], row["readings"] or []):
+            found.setdefault(clip, []).append(OfClip(row, reading))
+    return found
 
 
 def reading_of(store: Store) -> Callable[[Mapping[str, Any]], Reading]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -43,12 +43,17 @@ def mirror(store: Store, address: str) -> list[str]:
         return lines
 
 
-def mirror_again(store: Store) -> list[str]:
-    """Bring all pointers up to date; lines about what could not be, and about what is no clip."""
+def mirror_again(store: Store, listed: Collection[str] = ()) -> list[str]:
+    """Bring all pointers up to date; lines about what could not be, and about what is no clip.
+
+    Those of the addresses in ``listed`` are: they were listed just now.
+    """
     lines: list[str] = []
+    done = {Bucket.of(address, CLIPS).url for address in listed}
     for folder in mirrors(store):
         try:
-            lines += mirror(store, bucket_of(folder).url)
+            if (url := bucket_of(folder).url) not in done:
+                lines += mirror(store, url)
         except InputError as error:
             lines.append(printable(f"clips of a bucket are used as they were listed last: {error}"))
     return lines

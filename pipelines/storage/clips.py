@@ -26,8 +26,9 @@ from pipelines.storage.pointers import as_file, point_again
 from pipelines.storage.registration import (
     accept_all,
     as_registered,
+    indexed,
     one_at_a_time,
-    read_registered,
+    registered_in,
     report_version,
 )
 from pipelines.storage.store import Store
@@ -59,7 +60,20 @@ class ClipChanges:
 
 def registered_clips(store: Store) -> pl.DataFrame:
     """One row a clip (schema ``RAW_CLIPS``)."""
-    return read_registered(store, "raw_clips", RAW_CLIPS).with_columns(pl.col("fps").fill_null(""))
+    return _clips_in(store.table("raw_clips"))
+
+
+def clips_by_key(store: Store) -> Mapping[str, Mapping[str, Any]]:
+    """The rows of :func:`registered_clips` by clip."""
+    return indexed(store, "raw_clips", _by_key)
+
+
+def _clips_in(path: Path) -> pl.DataFrame:
+    return registered_in(path, RAW_CLIPS).with_columns(pl.col("fps").fill_null(""))
+
+
+def _by_key(path: Path) -> dict[str, dict[str, Any]]:
+    return {row["clip"]: row for row in _clips_in(path).to_dicts()}
 
 
 def corpus_label(store: Store) -> str:
@@ -94,7 +108,9 @@ def register_clips(
             report_row(printable(p.file), "not read", printable(p.message)) for p in scan.problems
         ]
         reported[str(directory.resolve())] = rows
-        for entry in filter(lambda entry: ready(entry.path), scan.entries):
+        for entry in scan.entries:
+            if store.is_made(entry.path) or not ready(entry.path):
+                continue
             key = _key(entry, {**known, **found})
             same_file = key in known and known[key]["path"] == str(entry.path)
             digest = known[key]["sha256"] if same_file and not changed(entry.path) else ""
@@ -104,9 +120,10 @@ def register_clips(
                 problem = _name_taken(entry, key, taken["path"])
                 rows.append(report_row(problem.file, "noted", problem.message))
                 result.problems.extend([] if same_file else [problem])
-    remember_folders(store, "clips", directories)
     write_folder_problems(store, reported)
     _write(store, instance, known, found, result)
+    # Last: what watches the folders takes their clips that are not registered for new ones.
+    remember_folders(store, "clips", directories)
     return result
 
 

@@ -8,11 +8,12 @@ manifest, over paths and contents without the times.
 
 import hashlib
 import json
+import os
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from dance_models.tables import file_digest, write_text
 from pipelines.storage.store import Store
@@ -20,8 +21,7 @@ from pipelines.storage.store import Store
 FRAMES: Final = "frames/"
 
 
-@dataclass(frozen=True)
-class FileRecord:
+class FileRecord(NamedTuple):
     """One file as it was written."""
 
     size: int
@@ -66,7 +66,7 @@ def manifest_of(store: Store, paths: Iterable[Path]) -> dict[str, FileRecord]:
 
 def write_manifest(store: Store, asset: str, clip: str | None, manifest: Manifest) -> None:
     """Write the manifest of an asset, or of one clip of it."""
-    plain = {path: [r.size, r.mtime_ns, r.sha256] for path, r in sorted(manifest.items())}
+    plain = {path: list(record) for path, record in sorted(manifest.items())}
     write_text(store.manifest(asset, clip), json.dumps({"files": plain}, indent=0) + "\n")
 
 
@@ -84,7 +84,11 @@ def damages(store: Store, manifest: Manifest, always: Collection[str] = ()) -> l
 
     The content of the files in ``always`` is hashed whatever their time is.
     """
-    found = ((path, _damage(store, path, record, always)) for path, record in manifest.items())
+    root = str(store.path)
+    found = (
+        (path, _damage(f"{root}/{path}", record, path in always))
+        for path, record in manifest.items()
+    )
     return [Damage(path, what) for path, what in found if what is not None]
 
 
@@ -110,24 +114,31 @@ def refresh(
     With ``lost`` the manifest is written in any case. A store that cannot be written to stays as
     it is.
     """
-    fresh = dict(manifest)
+    root, fresh = str(store.path), dict(manifest)
     for path, record in manifest.items():
         with suppress(OSError):
-            fresh[path] = replace(record, mtime_ns=(store.path / path).stat().st_mtime_ns)
+            mtime_ns = _stat(f"{root}/{path}").st_mtime_ns
+            if mtime_ns != record.mtime_ns:
+                fresh[path] = record._replace(mtime_ns=mtime_ns)
     if lost or fresh != manifest:
         with suppress(OSError):
             write_manifest(store, asset, clip, fresh)
 
 
-def _damage(store: Store, path: str, record: FileRecord, always: Collection[str]) -> str | None:
-    file = store.path / path
+def _stat(file: str) -> os.stat_result:
+    """Of a path as text: for each image of each clip, a Path takes longer than the look at it."""
+    return os.stat(file)  # noqa: PTH116
+
+
+def _damage(file: str, record: FileRecord, always: bool) -> str | None:
+    """What is wrong with a file."""
     try:
-        stat = file.stat()
+        stat = _stat(file)
         if stat.st_size != record.size:
             return f"is damaged ({stat.st_size} bytes instead of {record.size})"
-        if stat.st_mtime_ns == record.mtime_ns and path not in always:
+        if stat.st_mtime_ns == record.mtime_ns and not always:
             return None
-        sha256 = file_digest(file)
+        sha256 = file_digest(Path(file))
     except FileNotFoundError:
         return "is missing"
     except OSError as error:

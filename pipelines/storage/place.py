@@ -56,6 +56,7 @@ ADDRESSES: Final = (
 RECORDS: Final = "mlflow/artifacts/*/artifacts/lineage.json"
 
 Moved = Callable[[str], str]
+Written = tuple[int, int, int]  # inode, modification time in ns, size
 
 
 def known_as(root: Path) -> Path:
@@ -233,12 +234,20 @@ def read_registry(path: Path) -> pl.DataFrame:
 
     It is not made again by itself: it holds what only the user can say.
     """
-    stat = path.stat()
-    return _read_registry(path, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
+    return _read_registry(path, written_at(path))
+
+
+def written_at(path: Path) -> Written | None:
+    """What tells one writing of a table from the next; None when there is none."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
 @lru_cache(maxsize=len(TABLES))
-def _read_registry(path: Path, written: tuple[int, int, int]) -> pl.DataFrame:
+def _read_registry(path: Path, written: Written | None) -> pl.DataFrame:
     """As it was ``written``: every stage of every clip looks up its row."""
     try:
         return read_table(path)

@@ -5,7 +5,7 @@ Files are registered by reference: a table holds their paths and the sha256 of t
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import wraps
+from functools import lru_cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
@@ -16,7 +16,7 @@ from dance_models.errors import ChangedError
 from dance_models.files import steady
 from dance_models.tables import Schema
 from pipelines.storage.locks import file_lock
-from pipelines.storage.place import TABLES, read_registry
+from pipelines.storage.place import TABLES, Written, read_registry, written_at
 from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
@@ -34,12 +34,30 @@ def read_registered(store: Store, asset: str, schema: Schema) -> pl.DataFrame:
     Columns that were added after it was written read as null. Raises InputError when the table is
     damaged: it holds what only the user can say.
     """
-    path = store.table(asset)
+    return registered_in(store.table(asset), schema)
+
+
+def registered_in(path: Path, schema: Schema) -> pl.DataFrame:
+    """:func:`read_registered` of the file of a table."""
     if not path.is_file():
         return pl.DataFrame(schema=schema)
     table = read_registry(path)
     added = [pl.lit(None, kind).alias(c) for c, kind in schema.items() if c not in table.columns]
     return table.with_columns(added).select(*schema)
+
+
+def indexed(store: Store, asset: str, index: Callable[[Path], T]) -> T:
+    """What ``index`` makes of the file of a registry, kept until that is written again.
+
+    For what every stage of every clip looks up: asking the table takes longer than all else.
+    """
+    path = store.table(asset)
+    return cast("T", _indexed(path, written_at(path), index))
+
+
+@lru_cache(maxsize=8)
+def _indexed(path: Path, written: Written | None, index: Callable[[Path], Any]) -> Any:
+    return index(path)
 
 
 def accept_all(path: Path) -> bool:

@@ -7,7 +7,7 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.resources import files
@@ -21,6 +21,7 @@ from dance_models.errors import DamagedFileError, InputError
 from dance_models.rows import ROW_OF_ASSET, ROW_OF_PRETRAINING
 from dance_models.tables import (
     file_digest,
+    read_columns,
     read_metadata,
     read_note,
     read_table,
@@ -59,6 +60,10 @@ from pipelines.storage.remote import Remote, attached, is_url, remote_of, scratc
 DEFAULT_ROOT: Final = "assets_store"
 PREVIEWS: Final = "previews"  # the folder of pictures, and where the web UI serves them
 CLIP_COPIES: Final = "clip_copies"  # of buckets, while they are decoded
+# The folders of a store in which the pipeline puts pictures and videos.
+WITH_PICTURES: Final = {
+    *("frames", PREVIEWS, CLIP_COPIES, "rendered", "reports", "exports", "evaluations", "mlflow")
+}
 # MLflow keeps the address of a run's files, the longest, in 200 bytes.
 LONGEST_ON_SERVER: Final = 200 - len(f"/mlflow/artifacts/{'0' * 32}/artifacts")
 
@@ -149,13 +154,22 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def read(self, asset: str, clip: str | None = None) -> pl.DataFrame:
         """Read a table; raises InputError that names the asset when it is missing."""
+        return read_table(self._made(asset, clip))
+
+    def read_columns(
+        self, asset: str, clip: str | None, columns: Sequence[str]
+    ) -> dict[str, list[Any]]:
+        """The values of some columns; as :meth:`read`, of a small table in less time."""
+        return read_columns(self._made(asset, clip), columns)
+
+    def _made(self, asset: str, clip: str | None) -> Path:
         path = self.table(asset, clip)
         if not path.is_file():
             of = f" of clip {clip}" if clip else ""
             raise InputError(
                 f"the table {asset}{of} is not there yet", file=path, hint=making(asset)
             )
-        return read_table(path)
+        return path
 
     def digest(self, asset: str, clip: str | None = None) -> str:
         """sha256 of an asset's output file, "" when there is none: its data version."""
@@ -366,6 +380,16 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
     def open_to_others(self) -> bool:
         """Whether other users of the machine can read the folder."""
         return bool(self.path.stat().st_mode & 0o077)
+
+    def is_made(self, path: Path) -> bool:
+        """Whether a file or folder is among the pictures and videos that the pipeline made.
+
+        A folder of clips may hold the store, and its frames are no clips.
+        """
+        if not path.is_relative_to(self.path):
+            return False
+        first, *_ = (*path.relative_to(self.path).parts, "")
+        return first in WITH_PICTURES
 
     # --- life cycle ---------------------------------------------------------------------------
     def initialise(self) -> "Store":

@@ -149,7 +149,7 @@ def _failure(
     itself would start one that is killed for memory again without end.
     """
     ray, folder = cluster.ray, Path(job["folder"])
-    cpus, gpus = request(job, cluster)
+    cpus, gpus = asked_of_node(job["experiment"]["training"], cluster)
     task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=0)(train_here)
     given = environment, str(folder), str(beside), _text(beside / CONTEXT)
     running = task.remote(ticket, *given)
@@ -199,26 +199,27 @@ def _ended(ray: Any, running: Any) -> Left:
     return left
 
 
-def request(job: Mapping[str, Any], cluster: Cluster) -> tuple[int, int]:
+def asked_of_node(training: Mapping[str, Any], cluster: Cluster) -> tuple[int, int]:
     """The CPUs and GPUs of one node that a training asks for: a process for each of its devices.
 
     Raises InputError when it trains on several and no node has them: Ray would wait for one.
     """
-    devices: int = job["experiment"]["training"].get("devices", 1)
-    found = (devices, devices if wants_gpu(job, cluster) else 0)
-    for name, count in zip(("CPU", "GPU"), found, strict=True):
-        if devices > 1 and count > (most := cluster.most(name)):
+    devices: int = training.get("devices", 1)
+    gpu = wants_gpu(training, cluster)
+    if devices > 1:
+        most = cluster.most("CPU", *(["GPU"] if gpu else []))
+        if devices > most:
+            each = "a CPU and a GPU" if gpu else "a CPU"
             raise InputError(
-                f"the training asks for {count} {name}s of one node, but no node has more than "
-                f"{most}",
-                hint="Set devices in its configuration",
+                f"devices is {devices}, each {each} of one node, but no node of the cluster has "
+                f"more than {most}",
+                hint=f"Ask for at most {max(most, 1)}",
             )
-    return found
+    return devices, devices if gpu else 0
 
 
-def wants_gpu(job: Mapping[str, Any], cluster: Cluster) -> bool:
+def wants_gpu(training: Mapping[str, Any], cluster: Cluster) -> bool:
     """Whether a training asks for a GPU: by its configuration, or since the cluster has one."""
-    training = job["experiment"]["training"]
     device = training.get("device", "auto")
     return device == "cuda" or (device == "auto" and cluster.has_gpu)
 

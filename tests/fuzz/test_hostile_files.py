@@ -9,6 +9,7 @@ import socket
 import sqlite3
 import struct
 import zipfile
+from functools import partial
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -30,7 +31,7 @@ from dance_models.estimators.pose_file import read_track
 from dance_models.estimators.pose_track import Person
 from dance_models.motion.people import main_person
 from dance_models.motion.read import motion_sources, unusable_sources
-from dance_models.tables import file_digest, read_metadata, read_note, read_table
+from dance_models.tables import file_digest, read_columns, read_metadata, read_note, read_table
 from dance_models.text import csv_text, markdown_text, printable
 from dance_models.video.probe import probe_clip
 from dance_models.video.scan import scan_clips
@@ -244,7 +245,9 @@ def test_a_description_of_any_depth_is_an_input_error(text: str, tmp_path: Path)
 
 def test_damaged_tables_and_notes_are_damaged_files(tmp_path: Path) -> None:
     CASES["own table and note"].write(tmp_path)
-    for name, reads in (("a.parquet", (read_table, read_metadata)), ("current.json", (read_note,))):
+    columns = partial(read_columns, columns=["clip"])
+    tables = (read_table, read_metadata, columns)
+    for name, reads in (("a.parquet", tables), ("current.json", (read_note,))):
         whole = (tmp_path / name).read_bytes()
         for content in (b"", whole[: len(whole) // 2], b"x" * 50):
             (tmp_path / name).write_bytes(content)

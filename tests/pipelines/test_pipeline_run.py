@@ -150,16 +150,15 @@ def trainable(make_corpus: MakeCorpus, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("trainable")  # the store is made once
-@pytest.mark.parametrize("victim", ["SIGTERM", "SIGKILL"])
+@pytest.mark.parametrize(("victim", "devices"), [("SIGTERM", 1), ("SIGKILL", 2)])
 def test_a_signal_to_the_command_alone_in_a_training_ends_everything(
-    tmp_path: Path, trainable: Path, victim: str
+    tmp_path: Path, trainable: Path, victim: str, devices: int
 ) -> None:
     """The training has ended with it, and the next run repeats no finished epoch."""
+    devices = min(devices, os.cpu_count() or 1)
     store = shutil.copytree(trainable, tmp_path / "store")
-    command = [
-        sys.executable, "-m", "pipelines.cli", "run", "--store", str(store), "--profile", "smoke",
-        "--only", "stga_net",
-    ]  # fmt: skip
+    asked = ["run", "--profile", "smoke", "--only", "stga_net", "--devices", str(devices)]
+    command = [sys.executable, "-m", "pipelines.cli", *asked, "--store", str(store)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     models = store / "models" / "stga_net"
     wait_until(lambda: any(_epoch(p) >= 1 for p in models.glob("*/progress.json")), 600)
@@ -173,10 +172,11 @@ def test_a_signal_to_the_command_alone_in_a_training_ends_everything(
     before = json.loads(progress.read_text())["steps_per_second"]
     assert not (models / "current.json").exists()
 
-    code, output = dance(store, "run", "--profile", "smoke", "--only", "stga_net")
+    code, output = dance(store, *asked)
     assert code == 0, output
-    after = load_checkpoint(progress.with_name("last.pt"))["history"]
-    assert [record["epoch"] for record in after] == [1, 2, 3, 4]
+    last = load_checkpoint(progress.with_name("last.pt"))
+    assert last["experiment"]["training"].get("devices", 1) == devices
+    assert [record["epoch"] for record in last["history"]] == [1, 2, 3, 4]
     speeds = json.loads(progress.read_text())["steps_per_second"]
     assert speeds[: len(before)] == before  # these epochs were not repeated
     tracker = Tracker(Store(root=str(store)))
@@ -184,7 +184,8 @@ def test_a_signal_to_the_command_alone_in_a_training_ends_everything(
     assert states == ["FINISHED"]  # one MLflow run, opened once and resumed
     opened = Store(root=str(store))
     with open_instance(opened) as instance:
-        assert stale_networks(instance, opened, PROFILES["smoke"]) == ["mkff_st_gcn"]
+        profile = ProfileOptions("smoke", devices=devices).resolve(opened)
+        assert stale_networks(instance, opened, profile) == ["mkff_st_gcn"]
 
 
 def _epoch(progress: Path) -> int:
@@ -210,6 +211,7 @@ def _epoch(progress: Path) -> int:
         (["promote", "recognition"], "there is no store here"),
         (["rollback", "recognition"], "there is no store here"),
         (["run", "--folds", "1"], "--folds: 1 cannot be used"),
+        (["run", "--devices", "1000"], "--devices is 1000, but there are"),
         (["run", "--tracks", "nowhere"], "nowhere: --tracks: there is no such folder"),
         (["run", "--onnx", "nowhere.json"], "nowhere.json: --onnx: there is no such file"),
     ],

@@ -12,7 +12,7 @@ from dance_models.errors import InputError
 from dance_models.profiles import PROFILES
 from dance_models.rows import ROWS, SHORT, row_of
 from dance_models.tables import write_table
-from pipelines.profile_options import ProfileOptions
+from pipelines.profile_options import ProfileOptions, devices_in
 from pipelines.storage.store import Store
 
 FINE_TUNED = {row.id for row in ROWS if row.pretraining_asset}
@@ -81,3 +81,26 @@ def test_rendered_motion_is_asked_for_or_what_the_store_holds(store: Store) -> N
     write_table(table, store.table("rendered_motion"), {"pieces": "7"})
     assert ProfileOptions("smoke", motion=True).resolve(store).rendered.pieces == 7
     assert ProfileOptions("smoke", motion=True, rendered=0).resolve(store).rendered.pieces == 0
+
+
+def test_devices_are_those_of_every_training_and_of_nothing_else(store: Store) -> None:
+    profile = ProfileOptions("study", devices=4).resolve(store)
+    assert {network.training.devices for network in profile.networks.values()} == {4}
+    assert ProfileOptions.from_plain(ProfileOptions("study", devices=4).to_plain()).devices == 4
+    again = {
+        row: replace(network, training=replace(network.training, devices=1))
+        for row, network in profile.networks.items()
+    }
+    assert replace(profile, networks=again) == PROFILES["study"]
+
+
+@pytest.mark.parametrize(("text", "devices"), [("", None), (" ", None), ("1", 1), ("16", 16)])
+def test_the_environment_may_ask_for_devices(text: str, devices: int | None) -> None:
+    assert devices_in({"DANCE_DEVICES": text}) == devices
+    assert devices_in({}) is None
+
+
+@pytest.mark.parametrize("text", ["0", "-2", "two", "1.5"])
+def test_what_is_no_number_of_devices_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"DANCE_DEVICES is no number of devices.*Such as 2"):
+        devices_in({"DANCE_DEVICES": text})

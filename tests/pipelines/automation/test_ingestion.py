@@ -201,6 +201,50 @@ def test_clips_registered_from_other_folders_are_watched(watched: Watched) -> No
     assert "street_01.mp4 is missing" in watched.log.text
 
 
+def test_new_clips_in_a_folder_that_was_named_are_ingested(
+    watched: Watched, tmp_path: Path
+) -> None:
+    """Those that were there are for the command that was given the folder."""
+    street = next(watched.corpus.clips.rglob("street_01.mp4"))
+    waiting = shutil.move(street, tmp_path / street.name)
+    register_clips(watched.store, watched.instance, [watched.corpus.clips])
+    assert watched.clips() == set()
+    (watched.corpus.clips / "notes.txt").write_text("no clip")
+    shutil.copy(waiting, street)
+    requests, reason = watched.tick(new_clips)
+    assert (requests, reason) == ([], "1 files wait for a second scan, the first is street_01.mp4")
+    cursor = watched.cursors["new_clips"]
+    (first,) = watched.tick(new_clips)[0]
+    watched.cursors["new_clips"] = cursor  # the daemon died after it had registered the clip
+    (again,) = watched.tick(new_clips)[0]
+    assert (again.partition_key, again.run_key) == ("street_01", first.run_key)
+    (row,) = registered_clips(watched.store).filter(clip="street_01").to_dicts()
+    assert (row["style"], row["path"]) == ("street", str(street))
+    watched.ingest("street_01")
+    assert watched.clips() == set()
+    shutil.copy(next(watched.corpus.clips.rglob("contemporary_01.mp4")), street)
+    assert watched.clips() == {"street_01"}
+    watched.ingest("street_01")
+    shutil.rmtree(watched.corpus.clips)
+    assert watched.clips() == set()
+    assert "street_01.mp4 is missing; the tables of its clip are kept" in watched.log.text
+
+
+def test_a_folder_that_was_named_may_hold_the_store(watched: Watched, tmp_path: Path) -> None:
+    """Its frames are no clips."""
+    frames = watched.store.frames("ballet_01")
+    frames.mkdir(parents=True)
+    for number in (1, 2):
+        write_jpeg(frames / f"{number:06d}.jpg", np.zeros((12, 16, 3), np.uint8), 90)
+    register_clips(watched.store, watched.instance, [tmp_path])
+    assert registered_clips(watched.store).height == 3
+    shutil.copy(next(watched.corpus.clips.rglob("street_01.mp4")), watched.store.path / "own.mp4")
+    assert watched.clips() == {"own"}, "a store may lie in a folder with clips"
+    shutil.copy(next(watched.corpus.clips.rglob("street_01.mp4")), tmp_path / "one.mp4")
+    assert watched.clips() == {"one"}
+    assert registered_clips(watched.store).height == 5
+
+
 def test_a_folder_of_images_is_ingested_once_all_its_images_are_there(watched: Watched) -> None:
     watched.clips()
     folder = watched.store.raw_clips / "salsa" / "images"

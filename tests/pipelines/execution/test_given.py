@@ -1,11 +1,19 @@
 """What a command names is looked at before anything is made."""
 
+import io
+from collections import Counter
 from pathlib import Path
 
+import bucket
 import pytest
+from rich.console import Console
 
 from dance_models.errors import InputError
-from pipelines.execution.session import Given, refuse_unusable
+from pipelines.commands.run import _given
+from pipelines.execution.request import Request
+from pipelines.execution.session import Given, Session, refuse_unusable
+from pipelines.storage.bucket import Bucket
+from pipelines.storage.clips import registered_clips
 from pipelines.storage.store import Store
 
 
@@ -28,3 +36,42 @@ def test_several_folders_and_single_videos_may_be_named(tmp_path: Path) -> None:
         refuse_unusable(store, Given([one, tmp_path / "x.mp4"]))
     with pytest.raises(InputError, match=r"notes\.txt: --clips: this is no video"):
         refuse_unusable(store, Given([one, _video(tmp_path / "notes.txt")]))
+
+
+def test_a_bucket_that_is_named_is_listed_once(
+    s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the first command and by later ones, which list other buckets too; losses are printed."""
+    one, two = bucket.new_url(), bucket.new_url()
+    for url in (one, two):
+        name = f"{url.rsplit('/', 1)[1]}.mp4"
+        for key in (name, f"a//{name}"):
+            Bucket.of(url).put(key, _video(tmp_path / "sent"))
+    lists: Counter[str] = Counter()
+    listed = Bucket.listed
+
+    def counted(self: Bucket) -> dict[str, object]:
+        lists[self.url] += 1
+        return dict(listed(self))
+
+    monkeypatch.setattr(Bucket, "listed", counted)
+    store = Store(root=str(tmp_path / "store"))
+
+    def register(*clips: str) -> str:
+        lists.clear()
+        said = Console(file=io.StringIO(), width=200)
+        given = _given(store, clips, (), ())
+        refuse_unusable(store, given)
+        Session(Request(store.path), said).register(given)
+        assert isinstance(said.file, io.StringIO)
+        return said.file.getvalue()
+
+    output = register(one, one)
+    assert lists == {one: 1}
+    assert output.count("not used: a file cannot have this name") == 1
+    output = register(f"{two}/")
+    assert lists == {one: 1, two: 1}
+    assert output.count("not used: a file cannot have this name") == 2
+    register()
+    assert lists == {one: 1, two: 1}
+    assert registered_clips(store).height == 2

@@ -14,6 +14,7 @@ from dance_models.skeleton import DANCE_14
 from dance_models.tables import write_table
 from pipelines.storage import annotations
 from pipelines.storage.annotations import (
+    annotations_by_clip,
     reading_of,
     register_annotations,
     registered_annotations,
@@ -171,6 +172,28 @@ def test_a_table_from_before_is_read(store: Store) -> None:
     write_table(old, store.table("raw_annotations"), {})
     row = _row(store)
     assert (row["clips"], row["readings"], row["chosen_clip"]) == (["solo"], None, None)
+    assert annotations_by_clip(store) == {"solo": [(row, None)]}
+
+
+def test_files_are_found_by_each_clip_that_they_mention(store: Store) -> None:
+    """In the order of their paths; a file with a problem is of none."""
+    files = {"/b": ["duet", "solo"], "/a": ["solo"], "/c": ["solo"]}
+    rows = [
+        {
+            "path": path,
+            "clips": clips,
+            "readings": [f"{path} {clip}" for clip in clips],
+            "problem": "is no JSON" if path == "/c" else None,
+        }
+        for path, clips in files.items()
+    ]
+    assert annotations_by_clip(store) == {}
+    write_table(pl.DataFrame(rows), store.table("raw_annotations"), {})
+    found = {
+        clip: [(row["path"], reading) for row, reading in files]
+        for clip, files in annotations_by_clip(store).items()
+    }
+    assert found == {"duet": [("/b", "/b duet")], "solo": [("/a", "/a solo"), ("/b", "/b solo")]}
 
 
 def test_a_clip_is_found_by_its_files_name_when_its_key_is_another(

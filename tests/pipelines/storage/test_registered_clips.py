@@ -13,7 +13,13 @@ from dance_models.tables import file_digest, write_table
 from dance_models.video.images import clip_digest
 from pipelines.partitions import clip_keys
 from pipelines.storage.annotations import register_annotations, registered_annotations
-from pipelines.storage.clips import corpus_label, register_clips, registered_clips, update_digests
+from pipelines.storage.clips import (
+    clips_by_key,
+    corpus_label,
+    register_clips,
+    registered_clips,
+    update_digests,
+)
 from pipelines.storage.registration import VERSION_TAG
 from pipelines.storage.store import Store
 
@@ -46,6 +52,7 @@ def test_clips_are_reported_as_new_changed_or_missing(
     first = register_clips(store, instance, [tmp_path / "clips"])
     assert (sorted(first.new), first.changed, first.missing) == (["duo", "solo"], [], [])
     assert clip_keys(instance) == ["duo", "solo"]
+    assert [*clips_by_key(store).values()] == registered_clips(store).to_dicts()
     assert corpus_label(store) == "a small corpus"
     assert versions(instance, "solo") == [file_digest(solo)]
 
@@ -55,6 +62,7 @@ def test_clips_are_reported_as_new_changed_or_missing(
     assert kept.changed == [], "a file that did not change is not read"
     again = update_digests(store, instance, {duo})
     assert (again.new, again.changed) == ([], ["duo"])
+    assert clips_by_key(store)["duo"]["sha256"] == file_digest(duo), "the table was written again"
     assert versions(instance, "duo") == [file_digest(duo), before]
 
     solo.unlink()

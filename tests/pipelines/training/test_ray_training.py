@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from dance_models.config import TrainingConfig
 from dance_models.errors import InputError
 from pipelines.cluster import Cluster, Ticket
 from pipelines.training import ray_training
-from pipelines.training.ray_training import Left, _failure, request, train_here
+from pipelines.training.devices import refuse_missing_devices
+from pipelines.training.ray_training import Left, _failure, asked_of_node, train_here
 
 
 class DiedError(Exception):
@@ -74,8 +76,7 @@ def test_a_training_whose_worker_dies_is_started_once_more(
 
 
 def _asked(each: tuple[dict[str, float], ...], **training: object) -> tuple[int, int]:
-    cluster = Cluster(Ray(0, *each), "ray:auto")
-    return request({"experiment": {"training": training}}, cluster)
+    return asked_of_node(training, Cluster(Ray(0, *each), "ray:auto"))
 
 
 def test_a_training_asks_for_a_process_and_a_gpu_for_each_of_its_devices() -> None:
@@ -88,10 +89,25 @@ def test_a_training_asks_for_a_process_and_a_gpu_for_each_of_its_devices() -> No
 
 def test_devices_that_no_single_node_has_are_refused() -> None:
     two = {"CPU": 4.0, "GPU": 2.0}
-    with pytest.raises(InputError, match="3 GPUs of one node, but no node has more than 2"):
+    told = (
+        r"devices is 3, each a CPU and a GPU of one node, but no node .* than 2\. Ask for at most 2"
+    )
+    with pytest.raises(InputError, match=told):
         _asked((two, two), device="cuda", devices=3)
-    with pytest.raises(InputError, match="8 CPUs of one node, but no node has more than 4"):
+    cpus = "devices is 8, each a CPU of one node, but no node of the cluster has more than 4"
+    with pytest.raises(InputError, match=cpus):
         _asked((two, two), device="cpu", devices=8)
+    with pytest.raises(InputError, match="has more than 1"):  # the CPUs and GPUs of two nodes
+        _asked(({"CPU": 8.0}, {"CPU": 1.0, "GPU": 4.0}), device="auto", devices=4)
+
+
+def test_a_run_is_refused_before_it_begins_for_a_training_that_finds_no_node() -> None:
+    two = Cluster(Ray(0, {"CPU": 4.0, "GPU": 2.0}), "ray:auto")
+    refuse_missing_devices([TrainingConfig(devices=2), TrainingConfig()], two)
+    with pytest.raises(InputError, match="--devices is 3, each a CPU and a GPU of one node"):
+        refuse_missing_devices([TrainingConfig(), TrainingConfig(devices=3)], two)
+    with pytest.raises(InputError, match="--devices is 2, but a batch has only 1 windows"):
+        refuse_missing_devices([TrainingConfig(devices=2, batch_size=1)], two)
 
 
 @pytest.mark.parametrize("away", [False, True])
