@@ -117,6 +117,7 @@ def _write(
 
 def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
     """What happened in the video, and how good the forecast is on it."""
+    from dance_models.analysis.figures import NAMED
     from dance_models.analysis.sentences import sentences
 
     say = saying(console)
@@ -124,8 +125,11 @@ def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
         say(sentence)
     jitter = summary["jitter_percent_of_torso_per_frame_squared"]
     for part in ("at_rest", "in_motion"):
-        rows = [f"{n.replace('_', '-')} {row[part]}" for n, row in jitter.items() if part in row]
+        rows = [f"{NAMED[name]} {row[part]}" for name, row in jitter.items() if part in row]
         if rows:
-            say(f"Jitter {part.replace('_', ' ')}, % of torso/frame²: {', '.join(rows)}")
+            say(
+                f"Jitter (trembling) {part.replace('_', ' ')}: {', '.join(rows)} % of the torso a "
+                "frame squared."
+            )
     for warning in summary["warnings"]:
         console.print(f"[yellow]warning:[/] {shown(warning)}", soft_wrap=True)
