@@ -40,10 +40,11 @@ def video_page(
     summary: Mapping[str, Any],
     overlay: str | None,
     provenance: Mapping[str, str],
+    title: str,
 ) -> PageContent:
     """The page; ``overlay`` is the drawn video beside it, ``summary`` that of the document."""
     return PageContent(
-        title=poses.run.clip,
+        title=title,
         time_s=poses.run.time_s,
         video=overlay,
         video_label=_legend(summary["forecast_shown"]),
