@@ -1,8 +1,8 @@
 """``dance``: the same graph as the web UI, without a browser. Each command has its own module."""
 
 import os
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated, Final
 
 import typer
 
@@ -30,6 +30,16 @@ from pipelines.commands.ui import ui
 from pipelines.commands.verify import verify
 from pipelines.processes import stop_on_signals
 
+# What the help page shows, in this order: first what anyone with a video needs.
+GROUPS: Final[Mapping[str, tuple[Callable[..., None], ...]]] = {
+    "Your own videos: no training and no store": (analyze, compare, live, doctor),
+    "Training and comparing networks": (
+        *(demo, run, status, tables, evaluate, lineage, promote, rollback, export),
+        *(formats, export_frames, ui, serve),
+    ),
+    "Looking after a store": (backup, restore, verify, clean, bench),
+}
+
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -38,19 +48,16 @@ def _print_version(wanted: bool) -> None:
 
 
 def make_app() -> typer.Typer:
-    """The command line, with its commands in the order of the help page."""
+    """The command line, with its commands in the groups of the help page."""
     app = typer.Typer(
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
     )
     app.callback()(_dance)
-    commands: list[Callable[..., None]] = [
-        *(run, status, tables, demo, evaluate, analyze, compare, live, promote, rollback, lineage),
-        *(export, export_frames, formats, ui, serve, backup, restore, doctor, bench, clean, verify),
-    ]
-    for command in commands:
-        app.command()(command)
+    for group, commands in GROUPS.items():
+        for command in commands:
+            app.command(rich_help_panel=group)(command)
     return app
 
 
@@ -60,7 +67,10 @@ def _dance(
         typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version."),
     ] = False,
 ) -> None:
-    """Dance clips and keypoint annotations in, two trained and compared pose networks out."""
+    """Measure dancers in videos, and train the networks that do it.
+
+    `dance analyze VIDEO` is the first thing to try; `dance COMMAND --help` describes a command.
+    """
 
 
 def main() -> None:

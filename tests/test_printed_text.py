@@ -24,7 +24,7 @@ OWN = {
         "*(f'{t.total_ms:.1f}' for t in columns.values())",
     },
     "commands/doctor.py": {
-        *("line", "title", "chain_table(f'rendered clip, 480x360, {frames} frames', times)"),
+        *("line", "title", "chain_table(f'A rendered clip, 480x360, {frames} frames', times)"),
     },
     "commands/export_frames.py": {"frames"},
     "commands/formats.py": {

@@ -6,7 +6,7 @@ shoulder and hip lines have a sign, and are lines without a direction: they too 
 the dancer faces the camera or not.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -146,6 +146,15 @@ def _ordered() -> tuple[AngleDefinition, ...]:
 
 ANGLES: Final[tuple[AngleDefinition, ...]] = _ordered()
 ANGLE_BY_NAME: Final[Mapping[str, AngleDefinition]] = {angle.name: angle for angle in ANGLES}
+
+
+def angle_terms(names: Iterable[str]) -> dict[str, str]:
+    """What the angles called ``names`` are, in words, by their words without a side."""
+    found = {}
+    for definition in (ANGLE_BY_NAME[name] for name in names):
+        words = definition.words.removeprefix("left ").removeprefix("right ")
+        found[words[:1].upper() + words[1:]] = definition.definition
+    return found
 
 
 def angles(poses: Array, landmarks: Array) -> dict[str, NDArray[np.float64]]:

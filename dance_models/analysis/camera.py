@@ -87,10 +87,10 @@ class CameraPath:
         """The verdict in a sentence."""
         return {
             "still": "The camera stands still.",
-            "moves": f"The camera moves ({self.share_moving(time_s):.0%} of the frames). Speeds, "
-            "accelerations and contacts are compensated for it by the background.",
-            "unknown": "Whether the camera moves cannot be told: the background has too little to "
-            "follow. Figures are of the picture as it is.",
+            "moves": f"The camera moves ({self.share_moving(time_s):.0%} of the frames). By the "
+            "background, its motion is taken out of speeds, accelerations and contacts.",
+            "unknown": "Whether the camera moves cannot be told, since the background shows too "
+            "little. If it does, speeds, accelerations and contacts are off by its motion.",
         }[self.verdict(time_s)]
 
 

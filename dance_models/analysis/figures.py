@@ -31,6 +31,11 @@ Floats = NDArray[np.float64]
 
 # The middle of the grid from which the filter is tuned in the comparison of methods.
 ONE_EURO: Final[Mapping[str, float]] = {"min_cutoff": 3.0, "beta": 2.0}
+NAMED: Final[Mapping[str, str]] = {  # whose jitter is measured, in words
+    "estimate": "raw estimate",
+    "one_euro": "One-Euro filter",
+    "refined": "refined",
+}
 FOLLOWED: Final = ("left_wrist", "right_wrist", "left_ankle", "right_ankle")
 
 

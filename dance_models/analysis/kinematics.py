@@ -217,10 +217,11 @@ def moments(
     """
     apart = 100 * np.linalg.norm(np.asarray(refined, np.float64) - estimate, axis=-1) / torso
     found = [
-        *_of_joints("disagreement", apart, time_s, "the {joint} was moved by {value:.0f} % of the "
-                    "torso by refining"),
+        *_of_joints("disagreement", apart, time_s, "the {joint} was corrected by {value:.0f} % of "
+                    "the torso"),
         *_of_joints("acceleration", accelerations(refined, time_s, torso, cuts), time_s,
-                    "the {joint} is accelerated by {value:.0f} % of the torso a frame squared"),
+                    "the {joint} changes its speed abruptly ({value:.0f} % of the torso a frame "
+                    "squared)"),
         *_of_confidence(score, time_s),
         *_of_sides(exchanged, time_s),
     ]  # fmt: skip
@@ -255,14 +256,14 @@ def _of_confidence(score: Array, time_s: NDArray[np.float64]) -> list[Moment]:
         *(
             Moment(
                 *(float(time_s[i]), i, "confidence", float(mean[i])),
-                f"the estimator is not sure of the dancer (confidence {mean[i]:.2f})",
+                f"the dancer is not seen clearly (confidence {mean[i]:.2f} of 1)",
             )
             for i in _apart(np.where(mean > 0, -mean, -np.inf), time_s, -LOW_CONFIDENCE)
         ),
         *(
             Moment(
                 *(float(time_s[start]), start, "nobody", lasting),
-                f"nobody was found for {stop - start} frames",
+                f"nobody was found for {_seconds(time_s, start, stop):.1f} s",
             )
             for start, stop, lasting in _longest(nobody, time_s)
         ),
@@ -275,11 +276,16 @@ def _of_sides(spans: Sequence[Span], time_s: NDArray[np.float64]) -> list[Moment
     return [
         Moment(
             *(float(time_s[start]), start, "sides", lasting),
-            f"the estimator had exchanged left and right of the {part[start, stop]} "
-            f"for {stop - start} frames",
+            f"left and right of the {part[start, stop]} had been mixed up for "
+            f"{_seconds(time_s, start, stop):.1f} s; that was put right",
         )
         for start, stop, lasting in _longest(list(part), time_s)
     ]
+
+
+def _seconds(time_s: NDArray[np.float64], start: int, stop: int) -> float:
+    """How long the frames from ``start`` up to ``stop`` are shown, each as long as the mean."""
+    return (stop - start) * float(time_s[-1] - time_s[0]) / max(len(time_s) - 1, 1)
 
 
 def _longest(

@@ -60,7 +60,7 @@ def write_overlay(
     """Write an H.264 file with the pictures, times and sound of the video, and return notes.
 
     Grey is the estimate, colours are the refined pose (thinner and paler where the estimator is
-    unsure), yellow the pose forecast for ``horizon_ms`` ahead (None: not drawn). The video is
+    unsure), green the pose forecast for ``horizon_ms`` ahead (None: not drawn). The video is
     decoded a second time, since a refined pose needs later frames and no frame is held. Decoding,
     drawing and encoding are done side by side. The file is written under a temporary name.
     """

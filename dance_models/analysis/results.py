@@ -35,12 +35,13 @@ def write_results(
     formats: Sequence[str] = DEFAULT_FORMATS,
     metres_per_pixel: float | None = None,
     progress: Callable[[int, int], None] | None = None,
+    title: str = "",
 ) -> Written:
     """Write what is known of one video into ``folder``, under names that begin with ``stem``.
 
     ``video`` is what is drawn on, None for no drawing; the forecast for ``horizon_ms`` is drawn
     where it is better than the simple rules on this video. ``models`` names what made the poses,
-    ``formats`` the files for other tools.
+    ``formats`` the files for other tools, ``title`` the page where that is not to be ``stem``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     check, figures = check_forecasts(poses), figures_of(poses)
@@ -56,7 +57,8 @@ def write_results(
     write_document(files[-1], poses, models, found)
     files += write_files(folder, stem, _measured(poses, figures, metres_per_pixel), formats)
     page = folder / f"{stem}.html"
-    write_page(video_page(poses, figures, found, overlay.name if overlay else None, models), page)
+    drawn = overlay.name if overlay else None
+    write_page(video_page(poses, figures, found, drawn, models, title or stem), page)
     return Written((page, *files), found)
 
 

@@ -13,7 +13,7 @@ def sentences(summary: Mapping[str, Any]) -> Iterator[str]:
     yield f"A person is seen in {summary['frames_with_somebody']} of {summary['frames']} frames."
     if summary["cuts"]:
         cuts = _listed([f"{cut['from_s']:.2f} s" for cut in summary["cuts"]])
-        yield f"Cuts, across which nothing is joined: {cuts}."
+        yield f"Cuts in the video, at {cuts}: what is before and after is measured apart."
     if summary["nobody"]:
         gaps = [f"{gap['from_s']:.1f}-{gap['to_s']:.1f} s" for gap in summary["nobody"]]
         yield f"Nobody is seen: {_listed(gaps)}."
@@ -22,13 +22,13 @@ def sentences(summary: Mapping[str, Any]) -> Iterator[str]:
     if exchanged := summary["exchanged_sides"]:
         spans = (range(s["first_frame"], s["last_frame"] + 1) for s in exchanged)
         count = len({frame for span in spans for frame in span})
-        yield f"The estimator had exchanged left and right in {count} frames; they are put right."
+        yield f"Left and right had been mixed up in {count} frames; that was put right."
     contacts = summary["foot_contacts"]
     slides = [c["slide_in_torsos"] for c in contacts if c["slide_in_torsos"] is not None]
     if slides:
         yield (
-            f"The feet touch the floor {len(contacts)} times and slide by {np.median(slides):.2f} "
-            "torso lengths (median)."
+            f"The feet touch the floor {len(contacts)} times, and slide by {np.median(slides):.2f} "
+            "torso lengths while they do (median)."
         )
     yield summary["forecast_shown"]["why"]
 

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from dance_models.analysis.angles import ANGLE_BY_NAME
+from dance_models.analysis.angles import ANGLE_BY_NAME, angle_terms
+from dance_models.analysis.figures import NAMED as POSES_NAMED
 from dance_models.analysis.figures import Curve, Figures
 from dance_models.analysis.forecast_shown import NAMED
 from dance_models.analysis.page.content import Moment, PageContent, RangeRow, Series
@@ -14,6 +15,21 @@ from dance_models.analysis.uncertainty import measured_errors
 from dance_models.analysis.video import VideoPoses
 from dance_models.report_tables.table import Table
 
+TERMS: Final[Mapping[str, str]] = {
+    "Forecast": "Where the dancer will be a fraction of a second later, computed from the last "
+    "second alone. It is drawn only where it is better than simple rules.",
+    "Jitter": "Trembling of the measured joints that is not in the dance: the change of "
+    "speed from frame to frame, in percent of the torso.",
+    "Torso": "The distance from the neck to the middle of the hips, the unit of lengths on this "
+    "page, so that near and far dancers can be compared: 10 % of it is about 5 cm on a grown-up.",
+    "5 % and 95 %": "One frame in twenty is below the first value, one in twenty above the second. "
+    "Single wrong frames do not change them much, unlike the lowest and the highest value.",
+    "Confidence": "How sure the estimator is of what it sees, from 0 to 1.",
+    "One-Euro filter": "A common way to smooth what is measured, for comparison.",
+    "Simple rules": "What the forecast is compared with. Standing still: the dancer stays as she "
+    "is. Damped velocity: she goes on as she moves now, and slows down. Linear autoregression: a "
+    "weighted sum of where she just was, fitted to this very video.",
+}
 # Ticked at first; the others are a click away.
 SHOWN: Final = ("left_knee", "right_knee", "leg_opening", "trunk", "left_wrist", "right_wrist")
 
@@ -24,19 +40,21 @@ def video_page(
     summary: Mapping[str, Any],
     overlay: str | None,
     provenance: Mapping[str, str],
+    title: str,
 ) -> PageContent:
     """The page; ``overlay`` is the drawn video beside it, ``summary`` that of the document."""
     return PageContent(
-        title=poses.run.clip,
+        title=title,
         time_s=poses.run.time_s,
         video=overlay,
-        video_label="refined skeleton on the video",
+        video_label=_legend(summary["forecast_shown"]),
         series=tuple(_series(poses, figures)),
         ranges=tuple(_ranges(figures)),
         moments=tuple(Moment(m.time_s, _capital(m.words)) for m in figures.moments),
         summary=tuple(sentences(summary)),
         notes=tuple(_notes(summary)),
         tables=(_jitter(figures), _forecasts(summary)),
+        terms={**TERMS, **angle_terms(figures.angles)},
         provenance=provenance,
     )
 
@@ -89,9 +107,11 @@ def _notes(summary: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _jitter(figures: Figures) -> Table:
-    named = {"estimate": "the estimate", "one_euro": "One-Euro filter", "refined": "refined"}
     rows = [
-        (named[name], *(f"{v:.2f}" if np.isfinite(v) else "-" for v in (row.rest, row.motion)))
+        (
+            POSES_NAMED[name],
+            *(f"{v:.2f}" if np.isfinite(v) else "-" for v in (row.rest, row.motion)),
+        )
         for name, row in figures.jitter.items()
     ]
     title = "Jitter: median acceleration, % of the torso a frame (1/25 s) squared"
@@ -106,6 +126,12 @@ def _forecasts(summary: Mapping[str, Any]) -> Table:
     ]
     title = "Forecast: mean error in % of the torso on this video"
     return Table.of_text(title, ("rule", *(f"{ms} ms" for ms in horizons)), rows)
+
+
+def _legend(forecast: Mapping[str, Any]) -> str:
+    """The colours of the overlay; its own legend cannot be read on a small screen."""
+    green = f", green: forecast for {forecast['horizon_ms']} ms" if forecast["shown"] else ""
+    return f"Orange: left, blue: right, thin grey: raw estimate{green}"
 
 
 def _capital(words: str) -> str:

@@ -158,14 +158,14 @@ def _alignment(
         by_poses, its_margin = best_alignment(reference, practice, None, config)
         if by_poses is not None and by_poses.correlation >= config.least_agreement:
             warnings.append(
-                "at the offset of the sound the movements do not agree, at that of the poses they "
+                "aligned by the sound the movements do not agree, aligned by the movements they "
                 "do: the music may have been added later"
             )
             found, margin = by_poses, its_margin
     if found is not None and found.offset.source == "poses":
         warnings.append(
-            "timing is against the dancer's own median, since the videos were aligned by the "
-            "movements: being late throughout cannot be seen"
+            "the videos were aligned by the movements, not by sound: whether the practice is late "
+            "throughout cannot be seen, and late means later than this dancer usually is"
         )
     return found, margin
 
@@ -177,8 +177,8 @@ def _no_common_motion(found: Alignment | None, config: ComparisonConfig) -> str:
             f"{config.least_overlap_s:.0f} s in common. Nothing is compared"
         )
     return (
-        f"no common motion: the movements correlate by {found.correlation:.2f}, less than "
-        f"{config.least_agreement:.2f}, in the best alignment. Nothing is compared; are both "
+        f"no common motion: in the best alignment the movements agree by {found.correlation:.2f}, "
+        f"less than {config.least_agreement:.2f} of 1. Nothing is compared; are both "
         "videos of one choreography, with the same dancer's part?"
     )
 

@@ -41,14 +41,14 @@ def range_hints(
             way = "down" if sign < 0 else "up"
             if sign * (own[end] - theirs[end]) > limit:
                 found.append(
-                    f"{shown} angle: {way} to {own[end]:.0f} degrees, in the reference to "
-                    f"{theirs[end]:.0f} (limit {limit:.0f} degrees beyond the reference)"
+                    f"{shown} angle goes {way} to {own[end]:.0f} degrees, in the reference to "
+                    f"{theirs[end]:.0f} (named from {limit:.0f} degrees beyond it)"
                 )
             furthest = int(extreme(np.where(known, degrees, np.nan)))
             if sign * (degrees[furthest] - own[end]) > limit:
                 found.append(
-                    f"{shown} angle: {way} to {degrees[furthest]:.0f} degrees at "
-                    f"{at(float(time_s[furthest]))}, while this dancer usually stays within "
-                    f"{own[end]:.0f} (limit {limit:.0f} degrees beyond the own range)"
+                    f"{shown} angle goes {way} to {degrees[furthest]:.0f} degrees at "
+                    f"{at(float(time_s[furthest]))}, usually no further than to {own[end]:.0f} "
+                    f"(named from {limit:.0f} degrees beyond it)"
                 )
     return tuple(found)

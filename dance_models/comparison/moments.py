@@ -24,8 +24,13 @@ class Moment:
     practice_s: float
     degrees: Mapping[str, float]  # practice less reference, worst first
     late_s: float | None  # None when it is within the floor or not known
-    words: str  # "left knee 18 degrees more bent, 120 ms late, at 0:12"
+    told: tuple[str, ...]  # "left knee 18 degrees more bent", "120 ms late"
     severity: float  # excess over the floor; 1 costs all marks
+
+    @property
+    def words(self) -> str:
+        """What differs and when: "left knee 18 degrees more bent, 120 ms late, at 0:12"."""
+        return ", ".join((*self.told, f"at {at(self.time_s)}"))
 
 
 def worst_moments(
@@ -57,17 +62,16 @@ def worst_moments(
         here = {n: float(difference[n][worst]) for n, v in beyond.items() if v[worst] > 0}
         degrees = dict(sorted(here.items(), key=lambda item: -beyond[item[0]][worst]))
         late = float(late_s[worst])
-        told = late if abs(late) > config.timing_floor_s else None
+        known_late = late if abs(late) > config.timing_floor_s else None
         words = [angle_words(n, d) for n, d in list(degrees.items())[:MOST_ANGLES]]
-        words += [late_words(told, beat_s)] if told is not None else []
-        words.append(f"at {at(float(time_s[worst]))}")
+        words += [late_words(known_late, beat_s)] if known_late is not None else []
         found.append(
             Moment(
                 float(time_s[worst]),
                 float(practice_s[worst]),
                 degrees,
-                told,
-                ", ".join(words),
+                known_late,
+                tuple(words),
                 float(severity[worst]),
             )
         )

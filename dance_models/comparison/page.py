@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from dance_models.analysis.angles import angle_terms
 from dance_models.analysis.page.content import Moment, PageContent, Series
 from dance_models.comparison.compare import Comparison
 from dance_models.comparison.sentences import score_rows, sentences
@@ -14,11 +15,19 @@ from dance_models.report_tables.table import Table
 
 Floats = NDArray[np.float64]
 
-FLOOR: Final = "what the estimator's error alone exceeds in one of twenty moments, rendered corpus"
+FLOOR: Final = (
+    "Band: the floor. On rendered dancers the estimator's error alone was larger in one of twenty "
+    "moments."
+)
 TERMS: Final[Mapping[str, str]] = {
-    "late": "How much later the practice does what the reference does; early is below zero.",
-    "floor": "The difference that the estimator's error alone makes; less than that says nothing.",
-    "score": "100 where nothing differs by more than the floor, 0 where everything differs by far.",
+    "Reference, practice": "The video that shows how the dance is meant, and that of who learns "
+    "it. Left and right are the reference's.",
+    "Late": "How much later the practice does what the reference does, in ms (1000 ms are a "
+    "second). Below zero it is early.",
+    "Floor": "The difference that errors of measurement alone can make. Less than the floor "
+    "is not reported, since it says nothing about the dancer.",
+    "Score": "100 where nothing differs by more than the floor, 0 where everything differs by 45 "
+    "degrees more than that, or 500 ms.",
 }
 
 
@@ -45,16 +54,16 @@ def page_content(
         second_label=f"Practice: {found.practice}",
         second_time_s=_followed(found) if there else None,
         line_names=("practice", "reference"),
-        moments_title="Moments that differ most",
+        moments_title="Moments that differ most: reference (left), practice (right)",
         series=_curves(found) if there else (),
         moments=tuple(
-            Moment(moment.time_s, moment.words, still)
+            Moment(moment.time_s, ", ".join(moment.told), still)
             for moment, still in zip(found.moments, pictures, strict=True)
         ),
         summary=(*sentences(found), *(f"Beyond a range: {hint}." for hint in found.hints)),
         notes=(*notes, *found.warnings),
         tables=(_scores(found),) if found.scores is not None else (),
-        terms=TERMS,
+        terms={**TERMS, **angle_terms(found.practice_degrees)},
         provenance=provenance or {},
     )
 
@@ -95,5 +104,5 @@ def _scores(found: Comparison) -> Table:
         )
         for row in score_rows(found)
     ]
-    header = ("angle", "score", "floor, deg", "beyond it, % of time", "typically, deg")
-    return Table.of_text("Scores by angle", header, rows)
+    header = ("Angle", "Score", "Floor", "Beyond it, % of time", "Mostly by")
+    return Table.of_text("Scores by angle, and differences in degrees", header, rows)

@@ -72,24 +72,26 @@ def _alignment(found: Comparison) -> str:
     by = "sound" if found.offset.source == "sound" else "movements"
     way = "later" if seconds > 0 else "earlier"
     return (
-        f"By the {by}, what is at a time in the reference is {abs(seconds):.2f} s {way} in the "
-        f"practice. The movements correlate by {found.agreement:.2f}."
+        f"Judged by the {by}, what the reference video shows comes {abs(seconds):.2f} s {way} in "
+        "the practice video. That is when the recordings were begun, and is not counted as late. "
+        f"The movements agree by {found.agreement:.2f} of 1."
     )
 
 
 def _timing(found: Comparison) -> list[str]:
     known = found.late_s[np.isfinite(found.late_s)]
     if not len(known):
-        return ["Nothing moves enough to tell the timing."]
+        return ["The dancers do not move enough to tell the timing."]
     floor, median = found.timing_floor_s, float(np.median(known))
-    against = "the music" if found.offset and found.offset.source == "sound" else "its own median"
+    by_sound = found.offset is not None and found.offset.source == "sound"
+    against = "the music" if by_sound else "its own usual timing"
     told = []
-    if against == "the music" and abs(median) > floor:
+    if by_sound and abs(median) > floor:
         told.append(f"The practice is typically {late_words(median, found.beat_s)}.")
     late, early = (100 * float((sign * known > floor).mean()) for sign in (1, -1))
     told.append(
-        f"Against {against} it is late by more than {1000 * floor:.0f} ms for {late:.0f} % of the "
-        f"time, and early for {early:.0f} %. Less than that cannot be told apart from the "
-        "estimator's error."
+        f"Against {against}, the practice is late by more than {1000 * floor:.0f} ms for "
+        f"{late:.0f} % of the time, and early for {early:.0f} %. Less than that is within the "
+        "error of measurement."
     )
     return told

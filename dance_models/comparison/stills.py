@@ -23,6 +23,7 @@ RING: Final = (255, 235, 59)
 RING_SIZE: Final = 0.22  # of the torso
 WIDTH: Final = 1200  # of the two pictures together, pixels
 MOST_BYTES: Final = 300_000
+FONT: Final = 1.1  # of the labels: the page shows the stills at a third of their width
 
 
 def write_stills(
@@ -56,7 +57,7 @@ def write_stills(
             f"practice {at(moment.practice_s)}" + (" (mirrored)" if comparison.mirrored else ""),
         ]
         sheet = contact_sheet(
-            images, poses, labels=labels, columns=2, width=WIDTH, max_bytes=MOST_BYTES
+            images, poses, labels=labels, columns=2, width=WIDTH, max_bytes=MOST_BYTES, font=FONT
         )
         path = directory / f"moment_{number + 1:02d}.jpg"
         with replacing(path) as part:

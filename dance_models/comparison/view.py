@@ -51,5 +51,6 @@ def view_warning(reference: Floats, practice: Floats, config: ComparisonConfig) 
         f"{100 * difference:.0f} % of the torso (limit {100 * config.view_difference:.0f} %), and "
         f"left and right are the other way round in {100 * opposite:.0f} % of the time (limit "
         f"{100 * config.other_order:.0f} %). Angles in a picture depend on the side that it is "
-        "taken from: the differences in degrees are not reliable. Film from the reference's side"
+        "taken from: the differences in degrees are not reliable. Film from the side from which "
+        "the reference was filmed"
     )

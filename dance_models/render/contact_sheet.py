@@ -31,11 +31,13 @@ def contact_sheet(
     threshold: float = 0.3,
     max_bytes: int = MAX_BYTES,
     skeleton: Skeleton = DANCE_14,
+    font: float = 0.42,
 ) -> bytes:
     """JPEG of RGB images in rows of ``columns``, with skeletons where ``keypoints`` are given.
 
     ``keypoints`` are (J, 2) in pixels of their image, None without a person; ``scores`` (J,) hide
-    joints below ``threshold``. The sheet is ``width`` pixels wide, or less to stay within
+    joints below ``threshold``. ``labels`` are written into the pictures, in OpenCV's scale ``font``
+    (1 has capitals of 21 pixels). The sheet is ``width`` pixels wide, or less to stay within
     ``max_bytes``: quality is reduced first, then size. Raises ValueError when there are no images,
     the lengths differ, or no size fits.
     """
@@ -49,7 +51,7 @@ def contact_sheet(
     while width >= 8 * columns:
         cell = (width - _GAP * (columns + 1)) // columns
         cells = [
-            _cell(image, pose, confidence, caption, cell, threshold, skeleton)
+            _cell(image, pose, confidence, (caption, font), cell, threshold, skeleton)
             for image, pose, confidence, caption in zip(
                 images, poses, confidences, captions, strict=True
             )
@@ -73,7 +75,7 @@ def _cell(
     image: NDArray[np.uint8],
     pose: NDArray[np.floating] | None,
     score: NDArray[np.number] | None,
-    caption: str | None,
+    caption: tuple[str | None, float],
     width: int,
     threshold: float,
     skeleton: Skeleton,
@@ -86,16 +88,18 @@ def _cell(
     # Pixel centres are integers: x = 0 is the centre of the first pixel at every scale.
     placed = None if pose is None else (np.asarray(pose) + 0.5) * scale - 0.5
     drawn = draw_skeleton(small, placed, score, threshold, skeleton=skeleton)
-    return drawn if caption is None else _with_caption(drawn, caption)
+    words, font = caption
+    return drawn if words is None else _with_caption(drawn, words, font)
 
 
-def _with_caption(image: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
+def _with_caption(image: NDArray[np.uint8], caption: str, font: float) -> NDArray[np.uint8]:
     """White with a black shadow in the lower left corner."""
     x, y = 5, image.shape[0] - 6
     # The shadow is the same thin text, shifted: thicker text would also be wider.
     for dx, dy, grey in ((1, 1, 0), (-1, 1, 0), (1, -1, 0), (-1, -1, 0), (0, 0, 255)):
         at, colour = (x + dx, y + dy), (grey, grey, grey)
-        cv2.putText(image, caption, at, cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA)
+        thick = max(1, round(2 * font))
+        cv2.putText(image, caption, at, cv2.FONT_HERSHEY_SIMPLEX, font, colour, thick, cv2.LINE_AA)
     return image
 
 

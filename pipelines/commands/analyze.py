@@ -10,6 +10,7 @@ from dance_models.errors import InputError
 from pipelines.commands import common
 from pipelines.commands.pose_options import (
     CacheOption,
+    ModelStoreOption,
     PersonRuleOption,
     PredictionOption,
     RecognitionOption,
@@ -24,50 +25,64 @@ Horizon = Literal["80", "160", "320", "400"]
 
 VideosArgument = Annotated[
     list[Path] | None,
-    typer.Argument(help="Videos with a dancer, folders of videos, or folders of images."),
+    typer.Argument(help="Videos with a dancer, folders of videos, or folders of numbered images."),
 ]
 OutOption = Annotated[Path, typer.Option(help="Folder for the results.")]
 HorizonOption = Annotated[
-    Horizon, typer.Option(help="Milliseconds for which the drawn forecast looks ahead.")
+    Horizon, typer.Option(help="How far ahead the drawn forecast looks, in milliseconds.")
 ]
 FromOption = Annotated[
     Path | None,
     typer.Option(
         "--from",
-        help="Poses of another estimator, a file or a folder of one a frame, in place of ours; "
-        "with its video or without.",
+        help="Poses of one video: a file, or a folder with one file a frame. With the video, or "
+        "without.",
+        rich_help_panel=common.OTHER_POSES,
     ),
 ]
 FpsOption = Annotated[
-    float | None, typer.Option(help="With --from and no video: frames a second of the poses.")
+    float | None,
+    typer.Option(
+        help="Without the video: how many frames a second the poses have.",
+        rich_help_panel=common.OTHER_POSES,
+    ),
 ]
 SizeOption = Annotated[
     str | None,
-    typer.Option(help="With --from and no video: WIDTHxHEIGHT in pixels, where not stated."),
+    typer.Option(
+        help="Without the video: WIDTHxHEIGHT of its picture in pixels, if the file does not say.",
+        rich_help_panel=common.OTHER_POSES,
+    ),
 ]
 CausalOption = Annotated[
-    bool, typer.Option(help="Refine each frame from that frame and earlier ones alone.")
+    bool,
+    typer.Option(help="Correct each pose from its frame and earlier ones alone, as when live."),
 ]
 FastOption = Annotated[
     bool,
     typer.Option(
         "--fast",
-        help="The estimator looks at each frame once, not also at its mirror image: half the work, "
-        "and a little less accurate.",
+        help="Faster and a little less accurate: the pose estimator looks at each picture once, "
+        "not also at its mirror image.",
     ),
 ]
-DrawOption = Annotated[bool, typer.Option(help="Also draw the skeletons onto the video.")]
+DrawOption = Annotated[
+    bool, typer.Option(help="Write the video once more, with the skeleton drawn on it.")
+]
 FormatOption = Annotated[
     list[str] | None,
     typer.Option(
         "--format",
-        help="A file for other tools: csv, parquet, coco, openpose, trc, mot or c3d; may be "
-        "repeated. Default: all but c3d; none: no such file.",
+        help="File to write for other programs: csv, parquet, coco, openpose, trc, mot or c3d; "
+        "may be repeated. Default: all but c3d. none: no such file.",
     ),
 ]
 ScaleOption = Annotated[
     float | None,
-    typer.Option(help="Metres that a pixel is at the dancer, for TRC and C3D; else in pixels."),
+    typer.Option(
+        help="How many metres a pixel is at the dancer, for TRC and C3D files. Default: these are "
+        "in pixels."
+    ),
 ]
 
 
@@ -89,11 +104,15 @@ def analyze(
     metres_per_pixel: ScaleOption = None,
     recognition: RecognitionOption = None,
     prediction: PredictionOption = None,
-    store: common.StoreOption = common.DEFAULT_STORE,
+    store: ModelStoreOption = common.DEFAULT_STORE,
     cache: CacheOption = None,
     debug: common.DebugOption = False,
 ) -> None:
-    """Refine, forecast and draw the poses of videos; needs no store and no training."""
+    """Measure a dancer in a video: a page with angles, speeds and the moments to look at.
+
+    For each video it writes VIDEO.html, the page to open first, the video with the skeleton drawn
+    on it, and files for other programs.
+    """
     from pipelines.commands.video_analysis import Wanted
     from pipelines.commands.video_poses import PoseOptions, rule_of
 

@@ -13,7 +13,7 @@ def chain_table(title: str, columns: Mapping[str, "ChainTimes"]) -> Table:
     """CPU milliseconds a frame by stage, with its share, for each column."""
     from dance_models.chain import STAGES
 
-    table = Table("CPU ms a frame", *columns, title=title)
+    table = Table("Processor time a frame, ms", *columns, title=title)
     for stage in STAGES:
         cells = (f"{t.cpu_ms[stage]:.2f} ({t.share(stage):.0%})" for t in columns.values())
         table.add_row(stage, *cells)

@@ -22,6 +22,8 @@ EXIT_FAILED: Final = 1  # a stage failed
 EXIT_INPUT: Final = 2  # the command or its input cannot be used
 EXIT_NOT_USED: Final = 3  # with --strict: something that was given is not used
 
+OTHER_POSES: Final = "Poses that another program found"  # a group of options
+
 PersonOption = Annotated[
     int | None,
     typer.Option(min=0, help="Follow the N-th largest person of each run, 0 is the largest."),
@@ -29,8 +31,8 @@ PersonOption = Annotated[
 JointsOption = Annotated[
     JointDefinition,
     typer.Option(
-        help="Refined joints as the estimator defines them (errors are repaired, definitions "
-        "stay), or as the annotators of the training clips do."
+        help="Where a joint is said to be: where the pose estimator places it, or where the people "
+        "placed it who marked the videos that the network was trained on."
     ),
 ]
 LastProfileOption = Annotated[
@@ -53,13 +55,17 @@ DevicesOption = Annotated[
 ]
 TracksOption = Annotated[
     Path | None,
-    typer.Option(help="Folder of poses computed elsewhere, one file or folder a clip."),
+    typer.Option(
+        help="Folder with a file, or a folder, of poses for each video, called like the video.",
+        rich_help_panel=OTHER_POSES,
+    ),
 ]
 PoseModelOption = Annotated[
     str | None,
     typer.Option(
-        help="With --tracks: whose order of joints the files have, such as body_25b or halpe_26; "
-        "default: as they look."
+        help="Whose order of joints these files have, such as body_25b or halpe_26. Default: "
+        "recognised from the files.",
+        rich_help_panel=OTHER_POSES,
     ),
 ]
 StoreOption = Annotated[
@@ -67,7 +73,7 @@ StoreOption = Annotated[
     typer.Option("--store", envvar="ASSETS_STORE", help="Folder for all results."),
 ]
 DEFAULT_STORE: Final = "assets_store"
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the whole trace of an error.")]
 
 
 def console() -> Console:

@@ -13,7 +13,8 @@ from dance_models.errors import InputError
 from pipelines.commands import common
 from pipelines.commands.pose_options import (
     CacheOption,
-    PersonRuleOption,
+    ModelStoreOption,
+    OnePersonOption,
     PredictionOption,
     RecognitionOption,
 )
@@ -28,21 +29,27 @@ if TYPE_CHECKING:
 
 
 def compare(
-    reference: Annotated[Path, typer.Argument(help="The video of how it is danced.")],
-    practice: Annotated[Path, typer.Argument(help="The video of the one who practises.")],
+    reference: Annotated[Path, typer.Argument(help="The video that shows how it is meant.")],
+    practice: Annotated[Path, typer.Argument(help="The video of the dancer who practises it.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("comparison"),
-    person: PersonRuleOption = None,
+    person: OnePersonOption = None,
     tracks: common.TracksOption = None,
     pose_model: common.PoseModelOption = None,
     joints: common.JointsOption = "estimator",
     recognition: RecognitionOption = None,
     prediction: PredictionOption = None,
-    store: common.StoreOption = common.DEFAULT_STORE,
+    store: ModelStoreOption = common.DEFAULT_STORE,
     cache: CacheOption = None,
-    draw: Annotated[bool, typer.Option(help="Also draw the skeletons onto the videos.")] = True,
+    draw: Annotated[
+        bool, typer.Option(help="Write both videos once more, with the skeleton drawn on them.")
+    ] = True,
     debug: common.DebugOption = False,
 ) -> None:
-    """Compare a practice with its reference: what is late, and what is shaped differently."""
+    """Compare a practice with its reference: what is late or early, and which angles differ.
+
+    Writes comparison.html, the page to open first: both videos side by side, the moments that
+    differ most, and scores.
+    """
     from pipelines.commands.video_poses import PoseOptions, check_pose_options, rule_of
 
     with common.reported(debug):

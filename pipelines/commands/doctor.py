@@ -21,17 +21,23 @@ CAMERA_FPS: Final = 30
 LEAST_DISK_MB: Final = 1000  # results and the temporary overlay of a long video
 LEAST_MEMORY_MB: Final = 1500  # what `dance analyze` may need of 720p
 SMALL: Final = (480, 360)  # pixels
+USUAL: Final = "without --fast"  # the chains that are timed
+FAST: Final = "with --fast"
 _PACKAGES: Final = ("torch", "numpy", "opencv-python-headless", "av", "ai-edge-litert")
 
 
 def doctor(
     seconds: Annotated[
-        float, typer.Option(min=1, max=60, help="About how long the video is that is made for it.")
+        float,
+        typer.Option(min=1, max=60, help="How many seconds of video are rendered for it, about."),
     ] = 3.0,
     cache: CacheOption = None,
     debug: common.DebugOption = False,
 ) -> None:
-    """Check what `dance analyze` needs, time it on a rendered clip, and name options to use."""
+    """Check that this machine has what `dance analyze` needs, and time it on a rendered clip.
+
+    The last line says which options to use.
+    """
     with common.reported(debug):
         out = common.console()
         for line in checked(cache):
@@ -49,22 +55,23 @@ def checked(cache: Path | None) -> Iterator[str]:
 
     packages = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
     yield f"dance {__version__}, Python {platform.python_version()}, {shown(packages)}"
-    for codec, use in (("libx264", "the overlay"), ("aac", "its sound")):
+    for codec, use in (("libx264", "the video with the skeleton"), ("aac", "its sound")):
         there = has_encoder(codec)
-        yield f"encoder {codec}: there" if there else problem(f"no encoder {codec} for {use}")
+        what = f"encoder {codec}, for {use}"
+        yield f"{what}: there" if there else problem(f"there is no {what}")
     folder = user_weights(cache).path
     for name, source in (("BlazePose", BLAZEPOSE), ("MoveNet, for --person", MOVENET)):
         missing = missing_weights(folder, source)
-        state = "fetched when first needed, with a network" if missing else "there"
-        yield f"weights of {name}: {state}"
+        state = "fetched when first needed, which takes a network" if missing else "there"
+        yield f"files (weights) of the pose estimator {name}: {state}"
     disk, memory = free_mb(Path.cwd()), _memory_mb()
     for what, free, least in (
-        ("disk of this folder", disk, LEAST_DISK_MB),
+        ("disk space for results in this folder", disk, LEAST_DISK_MB),
         ("memory", memory, LEAST_MEMORY_MB),
     ):
         line = f"{what}: {free:.0f} MB free"
         yield line if free >= least else problem(f"{line}, {least} MB may be needed")
-    yield f"processors: {common.processors()}"
+    yield f"processor cores: {common.processors()}"
 
 
 def _version(package: str) -> str:
@@ -95,32 +102,40 @@ def measure(out: Console, cache: Path | None, frames: int) -> None:
         chains = both_chains(cache, out)
         with out.status("rendering a clip"):
             clip = rendered_clip(folder, SMALL, frames)
-        with out.status("timing the chain"):
+        with out.status("timing the work on it"):
             times = {title: chain_times(clip, chain, folder) for title, chain in chains.items()}
-    out.print(chain_table(f"rendered clip, 480x360, {frames} frames", times))
+    out.print(chain_table(f"A rendered clip, 480x360, {frames} frames", times))
     for title, found in times.items():
         out.print(
-            f"{title}: a frame is decoded, estimated, refined and forecast within "
-            f"{found.latency_ms(50):.0f} ms (median), {found.latency_ms(95):.0f} ms (p95).",
+            f"{title}: from a frame of the video to its pose and forecast it takes "
+            f"{found.latency_ms(50):.0f} ms (median), and at most {found.latency_ms(95):.0f} ms in "
+            "95 of 100 frames.",
             soft_wrap=True,
         )
-    for line in advice(times["mirrored pass"], times["--fast"], common.processors()):
+    for line in advice(times[USUAL], times[FAST], common.processors()):
         out.print(line, soft_wrap=True)
 
 
 def advice(full: "ChainTimes", fast: "ChainTimes", cores: int) -> list[str]:
     """Which options to use, from the median latency of a frame: the camera brings 30 a second."""
-    lines = [f"Threads: {min(2, cores)} for the estimator (what the commands take by themselves)."]
-    camera, budget_ms = f"a camera of {CAMERA_FPS} frames/s", 1000 / CAMERA_FPS
+    threads = min(2, cores)
+    lines = [
+        f"The pose estimator uses {threads} of the processor's cores by itself: nothing to choose."
+    ]
+    camera, budget_ms = f"a camera of {CAMERA_FPS} frames a second", 1000 / CAMERA_FPS
     if full.latency_ms(50) <= budget_ms:
-        return [*lines, f"Options: none are needed; both passes keep up with {camera}."]
+        return [*lines, f"Use no option: this machine keeps up with {camera} without --fast."]
     if fast.latency_ms(50) <= budget_ms:
-        return [*lines, f"Options: --fast keeps up with {camera}; both passes do not."]
+        return [
+            *lines,
+            f"Use --fast to keep up with {camera}. Leave it out where a video may take longer: it "
+            "costs some accuracy.",
+        ]
     rate = 1000 / fast.latency_ms(50)
     return [
         *lines,
-        f"Options: --fast, which reaches {rate:.0f} frames/s here, less than {camera}. For a video "
-        "that may take its time, leave it out: it costs some accuracy.",
+        f"Use --fast where it has to be quick: it reaches {rate:.0f} frames a second here, less "
+        f"than {camera}. Leave it out where a video may take longer: it costs some accuracy.",
     ]
 
 
@@ -140,8 +155,8 @@ def both_chains(cache: Path | None, out: Console) -> dict[str, "Chain"]:
     weights = user_weights(cache).ready(config, saying(out))
     fast = replace(config, mirrored_pass=False)
     return {
-        "mirrored pass": Chain(networks, config, weights),
-        "--fast": Chain(networks, fast, weights),
+        USUAL: Chain(networks, config, weights),
+        FAST: Chain(networks, fast, weights),
     }
 
 

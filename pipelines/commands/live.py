@@ -27,23 +27,35 @@ SHUTDOWN_S: Final = 2  # for open pages: their connections never end by themselv
 def live(
     camera: Annotated[
         int | None,
-        typer.Option(min=0, help="Number of a camera of this machine, not the browser's."),
+        typer.Option(
+            min=0, help="Number of a camera of this machine, from 0, in place of the browser's."
+        ),
     ] = None,
     video: Annotated[
-        Path | None, typer.Option(help="A video in place of a camera, over and over.")
+        Path | None, typer.Option(help="A video in place of a camera, shown over and over.")
     ] = None,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the page.")] = PORT,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port number in the page's address.")
+    ] = PORT,
     host: Annotated[
-        str, typer.Option(help="Loopback address to listen on: 127.0.0.1 or localhost.")
+        str,
+        typer.Option(
+            help="Name in the page's address, 127.0.0.1 or localhost: this machine alone."
+        ),
     ] = "127.0.0.1",
     mirrored_pass: Annotated[
-        bool, typer.Option(help="Also look at each mirrored picture, in twice the time.")
+        bool,
+        typer.Option(help="Look at each picture also mirrored, as `dance analyze` does: slower."),
     ] = False,
     joints: common.JointsOption = "estimator",
     cache: CacheOption = None,
     debug: common.DebugOption = False,
 ) -> None:
-    """Open a page that draws poses onto the camera's picture, and analyzes and compares videos."""
+    """Serve a page that draws the skeleton onto the camera's picture at once.
+
+    Open the address that is printed in a browser of this machine. The page also analyzes and
+    compares videos.
+    """
     with common.reported(debug):
         source, described = _source(camera, video)
         _check(host, port)
@@ -119,7 +131,10 @@ def _jobs(joints: JointDefinition, cache: Path | None) -> "Jobs":
 
     def command(job: "Job") -> list[str]:
         videos = [job.video(part) for part in range(len(job.names))]
-        return job_command(job.kind, videos, job.out, person=job.person, joints=joints, cache=cache)
+        return job_command(
+            job.kind, videos, job.out,
+            title=job.names[0], person=job.person, joints=joints, cache=cache,
+        )  # fmt: skip
 
     return Jobs(command, check_video, PageConfig())
 

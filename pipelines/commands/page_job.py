@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("kind", choices=["analyze", "compare"])
     parser.add_argument("videos", nargs="+", type=Path)
     parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--title", default="", help="of the page of one video")
     parser.add_argument("--person")
     parser.add_argument("--joints", default="estimator")
     parser.add_argument("--cache", type=Path)
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options = PoseOptions(
             person=rule_of(chosen.person), joints=chosen.joints, cache=chosen.cache
         )
-        do_job(chosen.videos, options, chosen.out, _tell)
+        do_job(chosen.videos, options, chosen.out, _tell, chosen.title)
     except Exception as error:
         told = input_error_of(error)
         if told is None:
@@ -58,7 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
-def do_job(videos: Sequence[Path], options: "PoseOptions", out: Path, tell: Tell) -> None:
+def do_job(
+    videos: Sequence[Path], options: "PoseOptions", out: Path, tell: Tell, title: str = ""
+) -> None:
     """Analyze one video, or compare two. Raises what the commands raise."""
     from dance_models.analysis.video import check_length
     from pipelines.commands.compare import compare_videos
@@ -78,7 +81,7 @@ def do_job(videos: Sequence[Path], options: "PoseOptions", out: Path, tell: Tell
     console = ReportingConsole(report)
     named = [named_video(path, path.stem) for path in videos]
     if len(named) == 1:
-        analyse_videos(named, options, Wanted(out), console)
+        analyse_videos(named, options, Wanted(out, title=title), console)
     else:
         compare_videos((named[0], named[1]), options, out, console, draw=True)
 
@@ -99,6 +102,7 @@ def job_command(
     videos: Sequence[Path],
     out: Path,
     *,
+    title: str = "",
     person: str | None = None,
     joints: str = "estimator",
     cache: Path | None = None,
@@ -106,6 +110,7 @@ def job_command(
     """The command line of the process of a job."""
     command = [sys.executable, "-m", "pipelines.commands.page_job", kind, *map(str, videos)]
     command += ["--out", str(out), "--joints", joints]
+    command += [f"--title={title}"] if title else []  # it may begin with a dash
     command += ["--person", person] if person else []
     return command + (["--cache", str(cache.absolute())] if cache else [])
 

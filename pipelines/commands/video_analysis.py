@@ -28,6 +28,7 @@ class Wanted:
     debug: bool = False
     formats: tuple[str, ...] | None = None  # None: all that need no extra
     metres_per_pixel: float | None = None
+    title: str = ""  # of the page, of a video whose file is called otherwise
 
 
 def analyse_videos(
@@ -101,6 +102,7 @@ def _write(
             formats=DEFAULT_FORMATS if wanted.formats is None else wanted.formats,
             metres_per_pixel=wanted.metres_per_pixel,
             progress=progress,
+            title=_title(wanted, person),
         )
     writing_s, frames = monotonic() - began - refined_s, len(person.seen.run)
     whole_s = seen_s + refined_s + writing_s
@@ -115,8 +117,15 @@ def _write(
     out.print(f"Beside it: {shown(', '.join(path.name for path in others))}", soft_wrap=True)
 
 
+def _title(wanted: Wanted, person: SeenPerson) -> str:
+    """That of the page, "" for its file's name."""
+    who = f", person {person.number}" if person.number is not None else ""
+    return f"{wanted.title}{who}" if wanted.title else ""
+
+
 def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
     """What happened in the video, and how good the forecast is on it."""
+    from dance_models.analysis.figures import NAMED
     from dance_models.analysis.sentences import sentences
 
     say = saying(console)
@@ -124,8 +133,11 @@ def print_summary(console: Console, summary: Mapping[str, Any]) -> None:
         say(sentence)
     jitter = summary["jitter_percent_of_torso_per_frame_squared"]
     for part in ("at_rest", "in_motion"):
-        rows = [f"{n.replace('_', '-')} {row[part]}" for n, row in jitter.items() if part in row]
+        rows = [f"{NAMED[name]} {row[part]}" for name, row in jitter.items() if part in row]
         if rows:
-            say(f"Jitter {part.replace('_', ' ')}, % of torso/frame²: {', '.join(rows)}")
+            say(
+                f"Jitter (trembling) {part.replace('_', ' ')}: {', '.join(rows)} % of the torso a "
+                "frame squared."
+            )
     for warning in summary["warnings"]:
         console.print(f"[yellow]warning:[/] {shown(warning)}", soft_wrap=True)

@@ -208,3 +208,13 @@ def test_nothing_is_wider_than_a_phone(tmp_path: Path, browser: Any) -> None:
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     browser.get(make_page(tmp_path).as_uri())
     assert browser.execute_script("return document.documentElement.scrollWidth") == 360
+    assert browser.execute_script(SMALL) == []
+
+
+# What is touched and is smaller than a finger. A label counts with its box.
+SMALL = """
+const boxes = [...document.querySelectorAll('button, select, summary, input')]
+  .filter(e => !e.disabled).map(e => e.closest('label') || e).filter(e => e.offsetParent);
+return boxes.map(e => [e.id || e.className || e.textContent, e.getBoundingClientRect()])
+  .filter(([, box]) => box.width < 40 || box.height < 40).map(([name]) => name);
+"""

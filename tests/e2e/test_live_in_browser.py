@@ -34,7 +34,8 @@ def camera(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Iterator[str]:
+def served(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The address of the page, and its server."""
     try:
         fetch_weights(tmp_path / "weights")
     except InputError as error:
@@ -53,9 +54,14 @@ def page(tmp_path: Path) -> Iterator[str]:
         except urllib.error.URLError:
             assert server.poll() is None and time.monotonic() < deadline
             time.sleep(0.2)
-    yield address
+    yield address, server
     server.send_signal(signal.SIGTERM)
     server.wait(20)
+
+
+@pytest.fixture
+def page(served: tuple[str, subprocess.Popen[bytes]]) -> str:
+    return served[0]
 
 
 def until(browser: Any, script: str) -> None:
@@ -90,6 +96,56 @@ def test_keypoints_are_drawn_on_the_camera_and_latency_is_shown(
         assert browser.execute_script("return state.running")
     finally:
         browser.quit()
+
+
+def test_a_server_that_is_silent_or_gone_is_said(
+    served: tuple[str, subprocess.Popen[bytes]], camera: Path, browser_with: Callable[..., Any]
+) -> None:
+    address, server = served
+    browser = browser_with(
+        "use-fake-device-for-media-stream",
+        "use-fake-ui-for-media-stream",
+        f"use-file-for-fake-video-capture={camera}",
+    )
+    words = "document.getElementById('words').textContent"
+    try:
+        browser.get(address)
+        until(browser, "state.drawn !== null")
+        server.send_signal(signal.SIGSTOP)
+        until(browser, f"{words}.startsWith('The server does not answer')")
+        server.send_signal(signal.SIGCONT)
+        until(browser, f"{words} === ''")
+        server.kill()
+        until(browser, f"{words}.startsWith('The server ended')")
+        browser.execute_script("location.hash = 'analyze'")
+        until(browser, "document.getElementById('ended').textContent.includes('Start dance live')")
+        assert not browser.execute_script("return state.running")
+    finally:
+        server.send_signal(signal.SIGCONT)
+        browser.quit()
+
+
+def test_the_page_fits_a_phone_and_a_finger(page: str, browser_with: Callable[..., Any]) -> None:
+    browser = browser_with("use-fake-device-for-media-stream", "use-fake-ui-for-media-stream")
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    try:
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        for part in ("live", "analyze", "compare"):
+            browser.get(f"{page}#{part}")
+            until(browser, f"document.body.classList.contains('{part}')")
+            assert browser.execute_script("return document.documentElement.scrollWidth") == 390
+            assert browser.execute_script(SMALL) == []
+    finally:
+        browser.quit()
+
+
+# What is touched and is smaller than a finger. A label counts with its box.
+SMALL = """
+const boxes = [...document.querySelectorAll('a, button, select, summary, input')]
+  .map(e => e.closest('label') || e).filter(e => e.offsetParent);
+return boxes.map(e => [e.id || e.className || e.textContent, e.getBoundingClientRect()])
+  .filter(([, box]) => box.width < 40 || box.height < 40).map(([name]) => name);
+"""
 
 
 def test_a_refused_camera_is_said(page: str, browser_with: Callable[..., Any]) -> None:

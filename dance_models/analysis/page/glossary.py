@@ -1,4 +1,4 @@
-"""The words of the page."""
+"""The words of every page; what is on one page alone is explained with its content."""
 
 from typing import Final
 
@@ -12,13 +12,12 @@ TERMS: Final = {
     "it.",
     "Refined": "The estimate after a network that looks at neighbouring frames has taken out "
     "errors and jitter.",
-    "Forecast": "Where the dancer will be a fraction of a second later, computed from the last "
-    "second alone. It is drawn only where it is better than simple rules.",
-    "Jitter": "Trembling of the measured joints that is not in the dance: the change of "
-    "speed from frame to frame, in percent of the torso.",
-    "Torso": "The distance from the neck to the middle of the hips, the unit of lengths on this "
-    "page, so that near and far dancers can be compared: 10 % of it is about 5 cm on a grown-up.",
-    "5 % and 95 %": "One frame in twenty is below the first value, one in twenty above the second. "
-    "Single wrong frames do not change them much, unlike the lowest and the highest value.",
     "Gap": "A piece of a curve that is missing: the joint was not seen there.",
+}
+
+# What made the poses, in the words of the page.
+MADE_BY: Final = {
+    "estimator": "pose estimator",
+    "recognition": "network that corrects",
+    "prediction": "network that forecasts",
 }

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from dance_models.analysis.page.content import Moment, PageContent, RangeRow, Series
-from dance_models.analysis.page.glossary import TERMS
+from dance_models.analysis.page.glossary import MADE_BY, TERMS
 from dance_models.analysis.page.packing import packed, side_of
 from dance_models.errors import InputError
 from dance_models.files import read_file, replacing
@@ -65,7 +65,9 @@ def page_text(content: PageContent) -> str:
         two_lines=any(one.before is not None for one in content.series),
         bands=_bands(content.series),
         ranges=[_range_cells(row) for row in content.ranges],
+        range_unit=_one_unit(content.ranges),
         terms={**TERMS, **content.terms},
+        made_by={MADE_BY.get(name, name): value for name, value in content.provenance.items()},
     )
 
 
@@ -109,6 +111,12 @@ def _groups(series: tuple[Series, ...]) -> dict[str, list[tuple[int, Series]]]:
 def _bands(series: tuple[Series, ...]) -> list[str]:
     """What the bands are, each said once."""
     return list(dict.fromkeys(s.band_source for s in series if s.band is not None))
+
+
+def _one_unit(ranges: tuple[RangeRow, ...]) -> str:
+    """The unit of all rows, "" where they have several."""
+    units = {row.unit for row in ranges}
+    return units.pop() if len(units) == 1 else ""
 
 
 def _range_cells(row: RangeRow) -> dict[str, Any]:

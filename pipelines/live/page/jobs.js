@@ -2,6 +2,7 @@
 // Videos to the server, one job at a time, and links to what was made of them.
 
 const work = { socket: null, about: null, key: 0, mine: new Map(), began: new Map(), cards: new Map() };
+const ENDED = "The server ended. Start dance live again and load this page again.";
 const BEFORE = (n) => n === 0 ? "next" : n === 1 ? "1 job before it" : `${n} jobs before it`;
 
 const megabytes = (size) => size < 1e5 ? `${Math.ceil(size / 1000)} kB` : `${(size / 1e6).toFixed(1)} MB`;
@@ -22,7 +23,7 @@ function ask(form) {
     }
   }
   if (!work.socket || work.socket.readyState !== WebSocket.OPEN) {
-    refused("The server ended. Start dance live again and load this page again.");
+    refused(ENDED);
     return;
   }
   work.key += 1;
@@ -194,8 +195,9 @@ function openJobs(about) {
   socket.onmessage = (event) => told(JSON.parse(event.data));
   socket.onclose = () => {
     for (const card of work.cards.values()) {
-      if (!card.bar.hidden) { card.job.state = "failed"; card.job.problem = "The server ended."; drawJob(card.job.id); }
+      if (!card.bar.hidden) { card.job.state = "failed"; card.job.problem = "It ended with the server."; drawJob(card.job.id); }
     }
+    $("ended").textContent = `${ENDED}${work.cards.size ? " What was made is gone with it." : ""}`;
   };
   window.addEventListener("beforeunload", (event) => {
     const open = [...work.cards.values()].some((card) => !card.bar.hidden && work.mine.has(card.job.key));

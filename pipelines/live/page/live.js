@@ -8,13 +8,18 @@ const JUDGED = 60;           // errors before it is judged whether the forecast 
 const LATE_MS = 1500;        // an older pose is not drawn
 const STEP_MS = 40;          // between the poses of a forecast
 const SEND_AT_MOST_HZ = 31;
+const SILENT_MS = 3000;      // without a picture or an answer: the page says what is missing
+const STAGES = {             // in words
+  wait: "waiting for its turn", decode: "unpacking the picture", estimate: "finding the joints",
+  refine: "correcting them", forecast: "forecast",
+};
 const $ = (id) => document.getElementById(id);
 const view = $("view"), pen = view.getContext("2d");
 const grabbing = document.createElement("canvas");
 const state = {
   about: null, live: null, camera: null, video: null, picture: null, stream: null,
   waiting: 0, lastSent: 0, lastCapture: 0, answer: null, answered: 0, drawn: null,
-  shot: 0, pictured: 0, delays: [], aheads: [], times: [], stages: [], errors: [], replaced: 0, running: false,
+  shot: 0, pictured: 0, told: 0, began: 0, delays: [], aheads: [], times: [], stages: [], errors: [], replaced: 0, running: false,
 };
 
 function say(text) { if ($("words").textContent !== text) $("words").textContent = text; }
@@ -34,27 +39,34 @@ const REFUSED = {
   NotReadableError: "Another program uses the camera. Close it and press Start.",
 };
 
+// Whether the camera is open; null when this start was stopped meanwhile.
 async function openOwnCamera() {
   if (!navigator.mediaDevices) {
     say("This browser gives no camera here. Open the page as http://127.0.0.1 or http://localhost.");
     return false;
   }
-  const height = Number($("size").value), width = height === 360 ? 480 : 1280;
+  const height = Number($("size").value), width = height === 360 ? 480 : 1280, live = state.live;
+  say("Waiting for the camera. If the browser asks, allow this page to use it.");
+  let stream;
   try {
-    state.stream = await navigator.mediaDevices.getUserMedia(
+    stream = await navigator.mediaDevices.getUserMedia(
       { video: { width: { ideal: width }, height: { ideal: height } }, audio: false });
   } catch (error) {
+    if (state.live !== live) return null;
     say(REFUSED[error.name] || `The camera cannot be used: ${error.message}`);
     return false;
   }
-  if (!state.running) { closeCamera(); return false; }
+  if (state.live !== live) { for (const track of stream.getTracks()) track.stop(); return null; }
+  state.stream = stream;
   const video = document.createElement("video");
   video.muted = true;
   video.playsInline = true;
-  video.srcObject = state.stream;
-  state.stream.getVideoTracks()[0].onended = () => { stop(); say("The camera was disconnected."); };
+  video.srcObject = stream;
+  stream.getVideoTracks()[0].onended = () => { stop(); say("The camera was disconnected."); };
   await video.play();
+  say("Looking for the dancer ...");
   state.video = video;
+  state.began = performance.now();
   const each = (now) => {
     if (state.video !== video) return;
     state.pictured = now;
@@ -81,6 +93,7 @@ function sendOwn(video, now) {
 function openServersCamera() {
   const socket = new WebSocket(`ws://${location.host}/camera`);
   state.camera = socket;
+  state.began = performance.now();
   socket.binaryType = "blob";
   socket.onmessage = async (event) => {
     const now = performance.now();
@@ -151,7 +164,7 @@ async function send(blob, capture, shot = state.shot) {
 function answered(text) {
   const answer = JSON.parse(text), now = performance.now();
   state.waiting = Math.max(0, state.waiting - 1);
-  if (answer.problem) { say(`A frame was not used: ${answer.problem}`); return; }
+  if (answer.problem) { say(`A picture was not used: ${answer.problem}`); return; }
   const fewer = answer.replaced - state.replaced;
   if (fewer > 0) { state.waiting = Math.max(0, state.waiting - fewer); state.replaced = answer.replaced; }
   if (answer.shot !== state.shot) return;
@@ -159,6 +172,7 @@ function answered(text) {
   state.answer = answer;
   state.answered += 1;
   keep(state.times, now);
+  state.told = now;
   if (answer.error) keep(state.errors, answer.error);
   say(answer.pose ? "" : "Nobody is seen. The whole dancer must be in the picture.");
 }
@@ -237,12 +251,23 @@ function noteDrawn(answer, now) {
   keep(state.delays, whole);
   keep(state.stages, {
     ...answer.stages,
-    "browser and transport": answer.came - answer.capture - answer.server,
-    drawing: now - answer.came,
+    "browser and sending": answer.came - answer.capture - answer.server,
+    "until it is drawn": now - answer.came,
   });
 }
 
+// What has stopped to come, while the connection to it is open. A hidden page gets no pictures.
+function watch() {
+  if (!state.running || !(state.video || state.camera)) return;
+  const now = performance.now();
+  if (document.hidden) { state.began = now; return; }
+  const silent = (since) => now - Math.max(since, state.began) > SILENT_MS;
+  if (silent(state.pictured)) say("No picture comes from the camera. Is it covered, or used by another program?");
+  else if (silent(state.told)) say("The server does not answer. If this stays, start dance live again and load this page again.");
+}
+
 function report() {
+  watch();
   if (!state.delays.length) return;
   const ms = (v) => `${v.toFixed(0)} ms`, percent = (v) => `${v.toFixed(1)} %`;
   $("median").textContent = ms(middle(state.delays, 0.5));
@@ -255,7 +280,8 @@ function report() {
   const sum = medians.reduce((a, b) => a + b, 0);
   $("stages").replaceChildren(...names.map((name, i) => {
     const row = document.createElement("tr"), head = document.createElement("th"), cell = document.createElement("td");
-    head.textContent = name;
+    head.textContent = STAGES[name] || name;
+    head.scope = "row";
     cell.textContent = `${medians[i].toFixed(1)} ms, ${(100 * medians[i] / sum).toFixed(0)} %`;
     row.append(head, cell);
     return row;
@@ -265,7 +291,7 @@ function report() {
   $("forecast").textContent = percent(mean(1));
   $("still").textContent = percent(mean(2));
   $("verdict").textContent = helps() ? "" :
-    "The forecast is no better than standing still here: the last observed pose is drawn, in amber.";
+    "The forecast is no nearer than the last pose here: that one is drawn, in amber.";
 }
 
 // --- start and stop ----------------------------------------------------------------------------
@@ -282,12 +308,13 @@ function stop() {
 async function start() {
   Object.assign(state, {
     running: true, waiting: 0, lastCapture: 0, answer: null, replaced: 0, picture: null, problem: "",
-    pictured: 0, delays: [], aheads: [], times: [], stages: [], errors: [],
+    pictured: 0, told: 0, began: Infinity, delays: [], aheads: [], times: [], stages: [], errors: [],
   });
   $("start").textContent = "Stop";
   say("Starting ...");
   if (!await openLive()) return;
   const opened = state.about.browser ? await openOwnCamera() : openServersCamera();
+  if (opened === null) return;
   if (!opened) { stop(); return; }
   requestAnimationFrame(draw);
 }
@@ -308,7 +335,12 @@ function show() {
 }
 
 async function main() {
-  state.about = await (await fetch("/about")).json();
+  try {
+    state.about = await (await fetch("/about")).json();
+  } catch {
+    say("The server does not answer. Start dance live again and load this page again.");
+    return;
+  }
   $("source").textContent = state.about.source;
   $("sizes").hidden = !state.about.browser;
   $("start").onclick = () => {

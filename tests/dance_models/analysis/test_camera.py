@@ -74,7 +74,7 @@ def test_a_pan_is_measured(shift: tuple[float, float]) -> None:
     assert path.known[1:].all()
     np.testing.assert_allclose(path.steps[1:, :, 2], np.tile(shift, (FRAMES - 1, 1)), atol=0.1)
     assert path.verdict(TIME_S) == "moves"
-    assert "compensated" in path.words(TIME_S)
+    assert "is taken out" in path.words(TIME_S)
 
 
 def test_a_zoom_moves() -> None:

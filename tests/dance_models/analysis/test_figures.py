@@ -93,10 +93,14 @@ def test_the_page_says_what_the_document_says() -> None:
     poses = replace(shaken(), exchanged=(Span("legs", 20, 30),))
     found = figures_of(poses)
     said = summary(poses, check_forecasts(poses), found, 160)
-    page = video_page(poses, found, said, "a_overlay.mp4", {"estimator": "x"})
+    page = video_page(poses, found, said, "a_overlay.mp4", {"estimator": "x"}, "a dance")
+    assert page.title == "a dance"
     assert page.video == "a_overlay.mp4"
+    assert ("green: forecast for 160 ms" in page.video_label) == said["forecast_shown"]["shown"]
+    for word in ("Trunk lean", "Leg opening", "Knee", "Jitter", "Forecast"):  # all are explained
+        assert page.terms[word].endswith("."), word
     assert said["forecast_shown"]["why"] in page.summary
-    assert any("left and right in 10 frames" in sentence for sentence in page.summary)
+    assert any("mixed up in 10 frames" in sentence for sentence in page.summary)
     assert any(sentence.startswith("Cuts") for sentence in page.summary)
     knee = next(series for series in page.series if series.name == "left knee")
     assert knee.band is not None

@@ -21,7 +21,7 @@ def test_one_that_is_no_better_than_any_of_them_is_not() -> None:
     exact, bad = check_forecasts(swinging()), check_forecasts(swinging(noise=30))
     assert not bad.is_shown(160)
     assert "not drawn" in bad.sentence(160)
-    assert f"standing still {bad.errors['zero_velocity'][160]:.1f}" in bad.sentence(160)
+    assert f"off by {bad.errors['forecast'][160]:.1f} %" in bad.sentence(160)
     assert bad.errors["zero_velocity"] == exact.errors["zero_velocity"]
 
 

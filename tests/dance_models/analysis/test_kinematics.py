@@ -170,8 +170,8 @@ def test_each_kind_of_moment_is_found_once() -> None:
     assert found[0].value == pytest.approx(40)
     assert "left wrist" in found[0].words
     assert "right ankle" in found[1].words
-    assert found[3].words == "nobody was found for 5 frames"
-    assert "legs for 3 frames" in found[4].words
+    assert found[3].words == "nobody was found for 0.2 s"
+    assert "of the legs had been mixed up for 0.1 s" in found[4].words
 
 
 def test_moments_of_a_kind_are_few_and_apart() -> None:

@@ -23,10 +23,10 @@ def summed(gaps: int) -> dict[str, Any]:
 def test_a_long_video_does_not_fill_the_page_with_times() -> None:
     _, cuts, nobody, _ = sentences(summed(150))
     assert nobody.endswith(f"70.0-72.5 s and {150 - MOST_TIMES} more.")
-    assert cuts.endswith(f"70.00 s and {150 - MOST_TIMES} more.")
+    assert f"70.00 s and {150 - MOST_TIMES} more: " in cuts
 
 
 def test_few_times_are_all_named() -> None:
     _, cuts, nobody, _ = sentences(summed(2))
-    assert cuts == "Cuts, across which nothing is joined: 0.00 s, 10.00 s."
+    assert cuts.startswith("Cuts in the video, at 0.00 s, 10.00 s: ")
     assert nobody == "Nobody is seen: 0.0-2.5 s, 10.0-12.5 s."

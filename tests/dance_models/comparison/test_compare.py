@@ -82,7 +82,8 @@ def test_nothing_within_the_floor_is_reported(knee: Comparison) -> None:
 def test_the_page_gets_what_the_document_says(knee: Comparison) -> None:
     page = page_content(knee, notes=["a note"], videos=("a.mp4", "b.mp4"))
     assert page.notes[0] == "a note"
-    assert [m.words for m in page.moments] == [m.words for m in knee.moments]
+    assert [m.words for m in page.moments] == [", ".join(m.told) for m in knee.moments]
+    assert all(m.words.endswith(f", at {at(m.time_s)}") for m in knee.moments)
     assert [s.name for s in page.series][:2] == ["late", "left elbow"]
     assert page.series[0].band == pytest.approx(50)
     assert page.summary[: len(sentences(knee))] == tuple(sentences(knee))
@@ -193,10 +194,10 @@ def test_hints_name_their_limit() -> None:
     practice = {"left_knee": np.linspace(100, 178, 200)}
     config = replace(CONFIG, floor={"knee": 10.0})
     (hint,) = range_hints(time_s, reference, practice, config)
-    assert hint.startswith("left knee angle: up to 176 degrees, in the reference to 139 (limit 25")
+    assert hint.startswith("left knee angle goes up to 176 degrees, in the reference to 139 (named")
     brief = {"left_knee": np.where((time_s > 1) & (time_s < 1.05), 60.0, 120.0)}
     (own,) = range_hints(time_s, brief, brief, config)
-    assert "down to 60 degrees at 0:01, while this dancer usually stays within 120" in own
+    assert "down to 60 degrees at 0:01, usually no further than to 120 (named" in own
 
 
 def test_words() -> None:

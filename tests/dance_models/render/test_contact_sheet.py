@@ -71,7 +71,10 @@ def test_mixed_sizes_and_labels() -> None:
     plain = decode(contact_sheet(images, columns=3, width=300))
     labelled = decode(contact_sheet(images, labels=["a", "b", "c"], columns=3, width=300))
     assert plain.shape == labelled.shape
-    assert (np.abs(plain.astype(int) - labelled).max(axis=2) > 60).any()
+    small = (np.abs(plain.astype(int) - labelled).max(axis=2) > 60).sum()
+    assert small
+    larger = decode(contact_sheet(images, labels=["a", "b", "c"], columns=3, width=300, font=1.1))
+    assert (np.abs(plain.astype(int) - larger).max(axis=2) > 60).sum() > 2 * small
 
 
 def test_the_same_input_gives_the_same_bytes() -> None:

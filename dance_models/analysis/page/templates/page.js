@@ -150,6 +150,8 @@ function axes(c, plot, width, height, yOf) {
   for (let n = Math.ceil(view[0] / every - 1e-6); n * every <= view[1]; n++) {
     const x = Math.round(xOf(n * every, width)) + 0.5;
     c.beginPath(); c.moveTo(x, MARGIN.top); c.lineTo(x, bottom); c.stroke();
+    // A time at the left end would run into the lowest number of the other axis.
+    c.textAlign = x < MARGIN.left + 12 ? "left" : "center";
     if (x < width - 20) c.fillText(clock(n * every, every < 1 ? 1 : 0), x, bottom + 4);
   }
   c.fillStyle = colours.mark;
