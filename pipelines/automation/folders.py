@@ -97,7 +97,7 @@ def _states(folder: Path, also: Iterable[Path]) -> State:
         if not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
     found: State = {}
-    for path in (*below, *also):
+    for path in dict.fromkeys((*below, *also)):
         try:
             status = path.stat()
         except OSError:  # deleted during the scan, or a broken link
