@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from pathlib import Path
 
 import bucket
@@ -292,16 +293,18 @@ def test_nobody_puts_a_registry_while_its_new_etag_is_not_noted(
     write_table(pl.DataFrame({"clip": ["a"]}), store.table("raw_clips"))
     free: list[bool] = []
     put = Bucket.put
+    looking = threading.Lock()  # a look holds the lock itself: one at a time
 
     def watched(self: Bucket, name: str, *rest: object) -> tuple[Stored, str]:
-        lock = FileLock(store.path / LOCK, timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            free.append(False)
-        else:
-            free.append(True)
-            lock.release()
+        with looking:
+            lock = FileLock(store.path / LOCK, timeout=0)
+            try:
+                lock.acquire()
+            except Timeout:
+                free.append(False)
+            else:
+                free.append(True)
+                lock.release()
         return put(self, name, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Bucket, "put", watched)
