@@ -4,6 +4,7 @@ A run that the command line starts carries a tag with its process. A run that th
 daemon starts carries one of the process that launched it, and its own process writes its id as the
 first event. When that process no longer exists, the run is closed as failed and its slots and its
 place in the queue are free. A queued run has no process and waits rightly.
+A run of clips on a cluster ends with the command that asked for it, on whatever host it is.
 """
 
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from pipelines.tracking.tracker import Tracker
 
 PROCESS_TAG: Final = "dance/process"
 TASK_TAG: Final = "dance/task"  # of a run of clips: what a worker was given to do
+GIVER_TAG: Final = "dance/task_given_by"  # on a cluster: the process of the command that gave it
 # Includes runs that were created and not started: a kill can come between the two.
 UNFINISHED: Final = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -181,6 +183,9 @@ def _process(run: dg.DagsterRun) -> str | None:
 
 def _is_dead(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     process = _process(run)
+    giver = run.tags.get(GIVER_TAG) if run.parent_run_id is None else None
+    if giver is not None and host_of(giver) == host_of(identity()) and not is_alive(giver):
+        return True  # Ray ended its task with the command, on whatever host it was
     if process is not None and host_of(process) != host_of(identity()):
         return False
     if launcher_of(run) is None and process is not None:

@@ -11,6 +11,7 @@ from pipelines.cluster import Cluster, Ticket
 from pipelines.execution import runner
 from pipelines.execution.outcomes import StageOutcome
 from pipelines.execution.request import Request
+from pipelines.processes import identity
 from pipelines.recovery import close_lost_tasks
 
 CANCEL_S: Final = 8.0  # that cancelled tasks have to end by themselves
@@ -46,13 +47,15 @@ class RayWorkers:
         """
         ray, ticket = self.cluster.ray, self.ticket.again()
         task = ray.remote(num_cpus=1, max_retries=0)(make_clips)
+        giver = identity()
         most = 1 if alone else AHEAD * self.places
         waiting, running = list(reversed(groups)), dict[Any, tuple[runner.Group, str]]()
         try:
             while waiting or running:
                 while waiting and len(running) < most:
                     group, name = waiting.pop(), uuid.uuid4().hex
-                    ref = task.remote(ticket, replace(request, task=name), group)
+                    asked = replace(request, task=name, giver=giver)
+                    ref = task.remote(ticket, asked, group)
                     running[ref] = group, name
                 # With a time limit, so that a signal is heeded.
                 done, _ = ray.wait(list(running), num_returns=1, timeout=1)

@@ -25,6 +25,7 @@ class Request:
     debug: bool = False
     cores: int | None = None  # of the cluster that the work runs on; None: of this machine
     task: str = field(default="", compare=False)  # of a worker, when it is given one
+    giver: str = field(default="", compare=False)  # of a cluster: who gave it
 
     @property
     def opened(self) -> Store:

@@ -37,7 +37,7 @@ from pipelines.materializations import last_of_all_clips
 from pipelines.partitions import CLIPS_PER_RUN, clip_keys, clip_order
 from pipelines.processes import refuse_when_stopping
 from pipelines.profile_options import PROFILE_TAG
-from pipelines.recovery import TASK_TAG, close_lost_tasks, process_tags
+from pipelines.recovery import GIVER_TAG, TASK_TAG, close_lost_tasks, process_tags
 from pipelines.settings import op_config
 from pipelines.stage import ONLY_STALE_TAG, Stage
 from pipelines.storage.databases import held_open
@@ -63,6 +63,7 @@ def _run_config(request: Request, stages: Sequence[Stage]) -> dict[str, Any]:
 
 def _tags(request: Request) -> dict[str, str]:
     task = {TASK_TAG: request.task} if request.task else {}
+    task |= {GIVER_TAG: request.giver} if request.giver else {}
     return {PROFILE_TAG: request.options.name, ONLY_STALE_TAG: "true", **task, **process_tags()}
 
 

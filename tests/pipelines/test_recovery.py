@@ -16,6 +16,7 @@ from registry_case import Case
 
 from pipelines.processes import identity
 from pipelines.recovery import (
+    GIVER_TAG,
     PROCESS_TAG,
     UNFINISHED,
     close_dead_trainings,
@@ -85,6 +86,19 @@ def test_runs_of_a_lost_task_are_closed_on_whatever_machine_it_was(
         (run,) = instance.get_runs()
         assert run.status == dg.DagsterRunStatus.FAILURE
         assert slots.get_concurrency_info("decode").active_slot_count == 0
+
+
+@pytest.mark.parametrize(
+    ("giver", "is_closed"), [("dead", True), ("alive", False), ("of another host", False)]
+)
+def test_a_run_on_another_host_is_closed_with_the_command_that_gave_its_task(
+    instance: dg.DagsterInstance, giver: str, is_closed: bool
+) -> None:
+    own = {"dead": DEAD, "alive": identity(), "of another host": "third:1:0.00"}[giver]
+    run = new_run(instance)
+    instance.add_run_tags(run.run_id, {PROCESS_TAG: "elsewhere:1:0.00", GIVER_TAG: own})
+    assert close_orphaned_runs(instance) == ([run.run_id] if is_closed else [])
+    assert runs_elsewhere(instance) == ({} if is_closed else {run.run_id: "elsewhere"})
 
 
 def test_a_running_process_keeps_its_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from pipelines.storage.remote import scratch_of
 from pipelines.storage.store import Store
 
 # In a process of their own: the steps' fork server keeps the environment that it started with.
-pytestmark = [pytest.mark.cluster, on_server]
+pytestmark = [pytest.mark.cluster, on_server, pytest.mark.xdist_group("beside")]
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ from tiny_corpus import Corpus, MakeCorpus, set_apart
 from watched_process import wait_until
 
 from pipelines.processes import EXIT_INTERRUPTED
-from pipelines.recovery import UNFINISHED
+from pipelines.recovery import UNFINISHED, recover
 from pipelines.storage.locks import held_locks
 from pipelines.storage.place import TABLES
 from pipelines.storage.remote import SCRATCH_VARIABLE, scratch_of
@@ -39,6 +39,9 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
 
 CLIPS: Final = int(os.environ.get("CLUSTER_CLIPS", "60"))
 OF_A_CLIP: Final = ("clip_probe", "sampled_frames", "pose_tracks")
+# Side by side with the other tests of ``make cluster-test``, but on one corpus.
+on_the_corpus = pytest.mark.xdist_group("whole corpus")
+beside = pytest.mark.xdist_group("beside")
 MARK: Final = "CLUSTER_TEST"  # in the environment of a command and of all that it starts
 NETWORKS: Final = ("mkff_st_gcn", "stga_net")
 
@@ -70,6 +73,7 @@ def cluster(server: Server, s3: str) -> Iterator[Nodes]:
         yield made
 
 
+@on_the_corpus
 def test_a_cluster_that_loses_workers_and_a_node_makes_the_same(
     reference: Reference, cluster: Nodes, tmp_path: Path
 ) -> None:
@@ -91,6 +95,7 @@ def test_a_cluster_that_loses_workers_and_a_node_makes_the_same(
     _assert_nothing_runs(cluster, variables)
 
 
+@on_the_corpus
 @pytest.mark.skipif(not can_mount(), reason="this user cannot give a process other folders")
 def test_nodes_with_files_of_their_own_make_the_same_in_a_bucket(
     reference: Reference, cluster: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -123,6 +128,7 @@ def test_nodes_with_files_of_their_own_make_the_same_in_a_bucket(
     assert dance(url, "verify") == (0, "Every recorded file is what it was.")
 
 
+@beside
 @pytest.mark.skipif(not can_mount(), reason="this user cannot give a process another host")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_command_that_is_interrupted_leaves_no_run_of_another_host_open(
@@ -141,6 +147,26 @@ def test_a_command_that_is_interrupted_leaves_no_run_of_another_host_open(
     with open_instance(store) as instance:
         assert instance.event_log_storage.get_concurrency_info("decode").active_slot_count == 0
     _assert_nothing_runs(cluster, variables)
+
+
+@beside
+@pytest.mark.skipif(not can_mount(), reason="this user cannot give a process another host")
+def test_the_runs_of_a_command_that_is_killed_are_closed_on_every_host(
+    make_corpus: MakeCorpus, cluster: Nodes, tmp_path: Path
+) -> None:
+    store = Store(root=str(tmp_path / "store"))
+    cluster.start_head()
+    cluster.join(host="elsewhere")
+    variables = {**cluster.environment, "RAY_ADDRESS": cluster.address}
+    with _running(make_corpus(12, 64), str(store.path), "ray:auto", variables) as command:
+        wait_until(lambda: "elsewhere" in _working(store), 600)
+        command.kill()
+        command.wait(60)
+    _assert_nothing_runs(cluster, variables)
+    with open_instance(store) as instance:
+        assert recover(instance, store), "runs were left open"
+        assert instance.event_log_storage.get_concurrency_info("decode").active_slot_count == 0
+    _assert_nothing_is_open(store)
 
 
 # --- running ------------------------------------------------------------------------------------
