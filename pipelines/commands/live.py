@@ -133,7 +133,7 @@ def _jobs(joints: JointDefinition, cache: Path | None) -> "Jobs":
         videos = [job.video(part) for part in range(len(job.names))]
         return job_command(
             job.kind, videos, job.out,
-            title=job.names[0], person=job.person, joints=joints, cache=cache,
+            names=job.names, person=job.person, joints=joints, cache=cache,
         )  # fmt: skip
 
     return Jobs(command, check_video, PageConfig())
