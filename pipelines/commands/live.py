@@ -108,7 +108,9 @@ def _chain(joints: JointDefinition, cache: Path | None, *, mirrored_pass: bool) 
     from dance_models.live.chain import LiveChain
     from pipelines.storage.weights import user_weights
 
-    estimation = EstimatorConfig(threads=common.estimator_threads(), mirrored_pass=mirrored_pass)
+    estimation = EstimatorConfig(
+        threads=common.estimator_threads(), mirrored_pass=mirrored_pass, axis_check=True
+    )
     weights = user_weights(cache).ready(estimation, saying(common.console()))
     estimator = make_estimator(estimation, weights, "live")
     return LiveChain(estimator, shipped.networks(causal=True), joints)
