@@ -83,6 +83,8 @@ class EstimatorConfig:
     min_presence: float = 0.5  # confidence from which on a person is followed to the next frame
     # BlazePose: a second pass on the mirrored crop, whose disagreement is evidence of errors
     mirrored_pass: bool = _added(False, was=False)
+    # BlazePose: a pose whose body has turned impossibly far in a frame is looked for again
+    axis_check: bool = _added(False, was=False)
     precomputed_dir: str | None = None  # for "precomputed": one file or folder a clip
     # for "precomputed": the order of joints without names; None: as the files look
     pose_model: str | None = _added(None, was=None)

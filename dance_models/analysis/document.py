@@ -86,7 +86,8 @@ def summary(
     ``exchanged_sides`` lists the frames in which the estimator had exchanged left and right, of the
     body or of the arms or legs alone; they were exchanged back before refining. ``cuts`` are the
     frames that begin a shot, ``nobody`` the stretches in which nobody was seen for long enough
-    that nothing is joined across them.
+    that nothing is joined across them. ``unsure`` are those in which the body cannot be turned as
+    estimated: they count in no range.
 
     ``correction`` is the median distance between estimate and refined pose by joint, in percent of
     the dancer's median torso: where it is large, the estimator and the annotation that the network
@@ -101,6 +102,7 @@ def summary(
         "torso_px": round(torso, 1),
         "cuts": _spans(poses, [(int(cut), int(cut) + 1) for cut in poses.seen.cuts]),
         "nobody": _spans(poses, nobody(poses)),
+        "unsure": _spans(poses, poses.unsure),
         "correction_percent_of_torso": _corrections(poses, torso),
         **_measured(figures),
         "forecast_error_percent_of_torso": {

@@ -75,6 +75,9 @@ def figures_of(poses: VideoPoses) -> Figures:
     refined, estimate = still["refined"], still["estimate"]
     rest = at_rest(refined, time_s, torso, cuts)
     before, after = angles(restored.estimate, marks), angles(poses.refined, marks)
+    sure = np.ones(len(run), bool)
+    for start, stop in poses.unsure:
+        sure[start:stop] = False
     curves = {
         name: [measure(row, time_s, torso, cuts=cuts) for row in (refined, estimate)]
         for name, measure in (("speed", speeds), ("acceleration", accelerations))
@@ -89,9 +92,17 @@ def figures_of(poses: VideoPoses) -> Figures:
         speed=speed,
         acceleration=acceleration,
         jitter=jitter(still, time_s, torso, rest, cuts),
-        ranges=tuple(ranges(after, time_s)),
+        ranges=tuple(ranges({n: np.where(sure, a, np.nan) for n, a in after.items()}, time_s)),
         moments=tuple(
-            moments(estimate, refined, restored.score, time_s, torso, poses.exchanged, cuts)
+            moments(
+                np.where(sure[:, None, None], estimate, np.nan),
+                np.where(sure[:, None, None], refined, np.nan),
+                restored.score,
+                time_s,
+                torso,
+                poses.exchanged,
+                cuts,
+            )
         ),
         contacts=foot_contacts(refined, _still(marks, moving), time_s, cuts),
         camera=path.words(time_s) if path is not None else "",

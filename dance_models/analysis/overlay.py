@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -26,9 +25,12 @@ FORECAST: Final[Colour] = (120, 240, 130)  # no bone has it
 OUTLINE: Final[Colour] = (20, 20, 20)
 WHITE: Final[Colour] = (255, 255, 255)
 UNDER: Final = 0.65  # opacity of trails, estimate and forecast
-BEHIND_TEXT: Final = 0.45  # how far the picture is darkened
-MOST_LEGEND: Final = (0.4, 0.25)  # of the width and of the height of the picture
+BEHIND_TEXT: Final = 0.6  # how far the picture is darkened
+MOST_LEGEND: Final = (0.65, 0.1)  # of the width and of the height of the picture
 LEAST_LEGEND: Final = 0.2  # scale of its font: smaller words cannot be read
+LEAST_TIME: Final = 0.3
+_WIDTH_OF_TEXT: Final = 1024  # pixels of a picture whose text has scale 1
+_BOLD: Final = 2.4  # pixels of a stroke at scale 1: thin ones vanish where the picture is shrunk
 _FINER: Final = 4  # times the legend is painted larger, so that small words are smooth
 TRAIL_S: Final = 0.5
 TRAILED: Final = ("left_wrist", "right_wrist", "left_ankle", "right_ankle")
@@ -243,7 +245,7 @@ def _box(points: NDArray[np.float32], image: Image, margin: int) -> tuple[slice,
 
 @dataclass(frozen=True, eq=False)
 class _Legend:
-    """Lines of words on a darkened corner, painted once.
+    """Words on a darkened corner, painted once.
 
     All three channels are spelt out, since NumPy is slow where it repeats one of them.
     """
@@ -268,56 +270,47 @@ class _Legend:
 
 
 def _text_scale(size: tuple[int, int]) -> float:
-    """Of OpenCV's font, whose capitals are about 21 pixels high at scale 1."""
-    return max(0.3, _share_of_text(size))
+    """Of OpenCV's font, whose capitals are about 21 pixels high at scale 1.
+
+    They are 8 pixels high where a picture of this ``size`` is shown 390 pixels wide, as on a phone.
+    """
+    return size[0] / _WIDTH_OF_TEXT
 
 
-def _share_of_text(size: tuple[int, int]) -> float:
-    """The scale that has the same share of every picture."""
-    return min(size) / 1100
+def _stroke(scale: float) -> float:
+    return max(1.0, _BOLD * scale)
 
 
 def _legend(size: tuple[int, int], horizon_ms: int | None) -> _Legend:
-    """As large as the picture, in words as long as it has room for; nothing on a tiny picture."""
-    scale = max(LEAST_LEGEND, _share_of_text(size))
-    for short in (False, True):
-        legend = _painted(_legend_rows(horizon_ms, short=short), scale)
-        height, width = legend.kept.shape[:2]
-        if width <= MOST_LEGEND[0] * size[0] and height <= MOST_LEGEND[1] * size[1]:
-            return legend
+    """As large as the picture; nothing on a tiny one."""
+    scale = max(LEAST_LEGEND, _text_scale(size))
+    legend = _painted(_legend_words(horizon_ms), scale)
+    height, width = legend.kept.shape[:2]
+    if width <= MOST_LEGEND[0] * size[0] and height <= MOST_LEGEND[1] * size[1]:
+        return legend
     return _Legend.of(np.zeros((0, 0, 3), np.uint8), np.zeros((0, 0), np.uint8))
 
 
-def _legend_rows(horizon_ms: int | None, *, short: bool) -> list[tuple[str, tuple[Colour, Colour]]]:
-    """Each row's words and the colours of the two halves of its line."""
+def _legend_words(horizon_ms: int | None) -> list[tuple[str, Colour]]:
+    """Each in the colour of what it names. The page says more, in words of its own size."""
     left, right = (DANCE_14.colours[DANCE_14.index[f"{side}_wrist"]] for side in ("left", "right"))
-    rows = [
-        ("refined" if short else "refined: left, right (thin, pale: unsure)", (left, right)),
-        ("estimate", (ESTIMATE, ESTIMATE)),
-    ]
-    if horizon_ms is not None:
-        ahead_of = f"forecast {horizon_ms} ms" if short else f"forecast, {horizon_ms} ms ahead"
-        rows.append((ahead_of, (FORECAST, FORECAST)))
-    trails = f"trails {TRAIL_S:g} s" if short else f"trails of hands and feet: {TRAIL_S:g} s"
-    return [*rows, (trails, (left, right))]
+    words = [("left", left), ("right", right), ("estimate", ESTIMATE)]
+    return words if horizon_ms is None else [*words, (f"forecast {horizon_ms} ms", FORECAST)]
 
 
-def _painted(rows: list[tuple[str, tuple[Colour, Colour]]], scale: float) -> _Legend:
-    fine = _FINER * scale
-    width = max(cv2.getTextSize(text, _FONT, fine, _FINER)[0][0] for text, _ in rows)
-    line, sample = round(30 * fine) + 2, round(36 * fine)
-    shape = (line * len(rows) + line // 2, width + sample + line)
+def _painted(words: list[tuple[str, Colour]], scale: float) -> _Legend:
+    """The words in a row."""
+    fine, stroke = _FINER * scale, round(_FINER * _stroke(scale))
+    gap, high = round(16 * fine), round(38 * fine)
+    widths = [cv2.getTextSize(text, _FONT, fine, stroke)[0][0] for text, _ in words]
+    shape = (high, sum(widths) + gap * (len(words) + 1))
     paint = np.zeros((*shape, 3), np.uint8)
     mask = np.full(shape, round(255 * BEHIND_TEXT), np.uint8)
-    for row, (text, colours) in enumerate(rows):
-        y = line * (row + 1)
-        at, middle = (sample + line // 2, y), y - round(8 * fine)
-        for layer, ink in ((paint, WHITE), (mask, 255)):
-            cv2.putText(layer, text, at, _FONT, fine, ink, _FINER, cv2.LINE_AA)
-        ends = (line // 4, (line // 4 + sample) // 2, sample)
-        for (begin, end), colour in zip(pairwise(ends), colours, strict=True):
-            for layer, ink in ((paint, colour), (mask, 255)):
-                cv2.line(layer, (begin, middle), (end, middle), ink, max(1, line // 6))
+    x = gap
+    for (text, colour), width in zip(words, widths, strict=True):
+        for layer, ink in ((paint, colour), (mask, 255)):
+            cv2.putText(layer, text, (x, round(27 * fine)), _FONT, fine, ink, stroke, cv2.LINE_AA)
+        x += width + gap
     size = (shape[1] // _FINER, shape[0] // _FINER)
     small, taken = (
         cv2.resize(layer, size, interpolation=cv2.INTER_AREA) for layer in (paint, mask)
@@ -327,9 +320,10 @@ def _painted(rows: list[tuple[str, tuple[Colour, Colour]]], scale: float) -> _Le
 
 def _put_time(image: Image, time_s: float) -> None:
     """Minutes, seconds and hundredths, lower right."""
-    scale = _text_scale(image.shape[1::-1])
+    scale = max(LEAST_TIME, _text_scale(image.shape[1::-1]))
+    stroke = round(_stroke(scale))
     text = f"{int(time_s // 60)}:{time_s % 60:05.2f}"
-    (width, _), below = cv2.getTextSize(text, _FONT, scale, 1)
+    (width, _), below = cv2.getTextSize(text, _FONT, scale, stroke)
     at = (image.shape[1] - width - 3 * below, image.shape[0] - 3 * below)
-    for ink, thickness in ((OUTLINE, 3), (WHITE, 1)):
+    for ink, thickness in ((OUTLINE, stroke + 2), (WHITE, stroke)):
         cv2.putText(image, text, at, _FONT, scale, ink, thickness, cv2.LINE_AA)

@@ -17,6 +17,14 @@ def sentences(summary: Mapping[str, Any]) -> Iterator[str]:
     if summary["nobody"]:
         gaps = [f"{gap['from_s']:.1f}-{gap['to_s']:.1f} s" for gap in summary["nobody"]]
         yield f"Nobody is seen: {_listed(gaps)}."
+    if unsure := summary["unsure"]:
+        when = [
+            f"{s['from_s']:.2f} s (frames {s['first_frame']}-{s['last_frame']})" for s in unsure
+        ]
+        yield (
+            f"The estimated body turns over and back faster than a body can, at {_listed(when)}: "
+            "that is drawn pale and counts in no range."
+        )
     if summary["camera"]:
         yield summary["camera"]
     if exchanged := summary["exchanged_sides"]:

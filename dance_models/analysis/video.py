@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dance_models.analysis.ahead import ahead, one_behind
+from dance_models.analysis.axis_jumps import UNSURE_SCORE, axis_jumps
 from dance_models.analysis.camera import WIDTH, CameraMotion, CameraPath
 from dance_models.analysis.cuts import with_cuts
 from dance_models.analysis.refining import Advance, refine_long
@@ -85,6 +86,8 @@ class VideoPoses:
     observed: NDArray[np.float32]  # (N, 27, J, 2), every 40 ms up to it, refined causally
     forecast: NDArray[np.float32]  # (N, 10, J, 2), every 40 ms after it
     exchanged: tuple[Span, ...] = ()  # where left and right were exchanged back before refining
+    # (start, stop) of frames whose body cannot be turned as estimated; their scores are low
+    unsure: tuple[tuple[int, int], ...] = ()
 
     @property
     def run(self) -> PoseRun:
@@ -227,7 +230,16 @@ def poses_of(
         observed,
         future,
         tuple(spans),
+        _marked_unsure(restored, seen.cuts),
     )
+
+
+def _marked_unsure(restored: PoseRun, cuts: NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
+    """Lower the scores where the body cannot be turned as estimated; (start, stop) of frames."""
+    jumps = axis_jumps(restored.estimate, restored.time_s, cuts.tolist())
+    for start, stop in jumps:
+        restored.score[start:stop] = np.minimum(restored.score[start:stop], UNSURE_SCORE)
+    return tuple(jumps)
 
 
 def _half_each(progress: Progress | None, total: int) -> Advance:

@@ -129,7 +129,7 @@ def _forecasts(summary: Mapping[str, Any]) -> Table:
 
 
 def _legend(forecast: Mapping[str, Any]) -> str:
-    """The colours of the overlay; its own legend cannot be read on a small screen."""
+    """The colours of the overlay; its own legend has no room for more than a word of each."""
     green = f", green: forecast for {forecast['horizon_ms']} ms" if forecast["shown"] else ""
     return f"Orange: left, blue: right, thin grey: raw estimate{green}"
 

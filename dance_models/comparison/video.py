@@ -15,8 +15,8 @@ from dance_models.video.source import choose_stream, open_video
 RATE: Final = 12_000  # samples/s: onsets are looked for below 5 kHz
 
 
-def performance_of(path: Path, poses: VideoPoses) -> tuple[Performance, list[str]]:
-    """The refined poses of a video with its sound, and warnings about the file."""
+def performance_of(path: Path, poses: VideoPoses, name: str) -> tuple[Performance, list[str]]:
+    """The refined poses of the video ``name`` with its sound, and warnings about the file."""
     run, warnings = poses.run, list(poses.seen.warnings)
     sound = None
     try:
@@ -24,9 +24,7 @@ def performance_of(path: Path, poses: VideoPoses) -> tuple[Performance, list[str
     except VideoError as error:
         warnings.append(f"the sound cannot be read: {error.message}")
     seen = poses.restored
-    performance = Performance(
-        path.name, run.time_s, poses.refined, seen.landmarks, seen.score, sound
-    )
+    performance = Performance(name, run.time_s, poses.refined, seen.landmarks, seen.score, sound)
     return performance, warnings
 
 

@@ -92,6 +92,7 @@ def _blazepose(
         min_detection=config.min_detection,
         min_presence=config.min_presence,
         mirrored_pass=config.mirrored_pass,
+        axis_check=config.axis_check,
         threads=config.threads,
     )
 

@@ -39,6 +39,11 @@ class PersonFollower:
         """Whether a person was seen recently."""
         return self._last is not None
 
+    @property
+    def lost(self) -> int:
+        """For how many frames the person has not been seen."""
+        return self._lost
+
     def seen(self, box: Boxes) -> None:
         """Note where the person is in this frame: x0, y0, x1, y1."""
         self._last, self._lost = np.asarray(box, dtype=np.float64), 0

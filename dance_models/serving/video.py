@@ -40,7 +40,7 @@ class VideoReader:
         nobody is seen, TookTooLongError.
         """
         if self.estimator is None:
-            config = estimator_for(self.served.networks.refiner, EstimatorConfig())
+            config = estimator_for(self.served.networks.refiner, EstimatorConfig(axis_check=True))
             self.estimator = make_estimator(replace(config, threads=1), self.weights(), video.stem)
         begun, most = monotonic(), self.limits.most_frames
 

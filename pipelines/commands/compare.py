@@ -102,10 +102,10 @@ def compare_videos(
     poses: list[VideoPoses] = []
     performances: list[Performance] = []
     notes: list[str] = []
-    for video in videos:
+    for video, name in zip(videos, told_apart(videos), strict=True):
         found = _poses(reader, video, models)
-        performance, remarks = performance_of(video.path, found)
-        notes += [f"{video.path.name}: {remark}" for remark in remarks]
+        performance, remarks = performance_of(video.path, found, name)
+        notes += [f"{name}: {remark}" for remark in remarks]
         poses.append(found)
         performances.append(performance)
     comparison = compare(performances[0], performances[1])
@@ -115,6 +115,14 @@ def compare_videos(
     _print(reader.console, comparison, notes)
     reader.console.print(f"Written: {shown(', '.join(map(str, written)))}", soft_wrap=True)
     return comparison
+
+
+def told_apart(videos: "tuple[NamedVideo, NamedVideo]") -> tuple[str, str]:
+    """What reference and practice are called; two of one name are told apart."""
+    reference, practice = (video.shown for video in videos)
+    if reference == practice:
+        return f"{reference} (reference)", f"{practice} (practice)"
+    return reference, practice
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -108,7 +108,9 @@ def _chain(joints: JointDefinition, cache: Path | None, *, mirrored_pass: bool) 
     from dance_models.live.chain import LiveChain
     from pipelines.storage.weights import user_weights
 
-    estimation = EstimatorConfig(threads=common.estimator_threads(), mirrored_pass=mirrored_pass)
+    estimation = EstimatorConfig(
+        threads=common.estimator_threads(), mirrored_pass=mirrored_pass, axis_check=True
+    )
     weights = user_weights(cache).ready(estimation, saying(common.console()))
     estimator = make_estimator(estimation, weights, "live")
     return LiveChain(estimator, shipped.networks(causal=True), joints)
@@ -133,7 +135,7 @@ def _jobs(joints: JointDefinition, cache: Path | None) -> "Jobs":
         videos = [job.video(part) for part in range(len(job.names))]
         return job_command(
             job.kind, videos, job.out,
-            title=job.names[0], person=job.person, joints=joints, cache=cache,
+            names=job.names, person=job.person, joints=joints, cache=cache,
         )  # fmt: skip
 
     return Jobs(command, check_video, PageConfig())

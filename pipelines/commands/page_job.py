@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("kind", choices=["analyze", "compare"])
     parser.add_argument("videos", nargs="+", type=Path)
     parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--title", default="", help="of the page of one video")
+    parser.add_argument("--name", action="append", default=[], help="of each video, as it is shown")
     parser.add_argument("--person")
     parser.add_argument("--joints", default="estimator")
     parser.add_argument("--cache", type=Path)
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options = PoseOptions(
             person=rule_of(chosen.person), joints=chosen.joints, cache=chosen.cache
         )
-        do_job(chosen.videos, options, chosen.out, _tell, chosen.title)
+        do_job(chosen.videos, options, chosen.out, _tell, chosen.name)
     except Exception as error:
         told = input_error_of(error)
         if told is None:
@@ -60,9 +60,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def do_job(
-    videos: Sequence[Path], options: "PoseOptions", out: Path, tell: Tell, title: str = ""
+    videos: Sequence[Path],
+    options: "PoseOptions",
+    out: Path,
+    tell: Tell,
+    names: Sequence[str] = (),
 ) -> None:
-    """Analyze one video, or compare two. Raises what the commands raise."""
+    """Analyze one video, or compare two. Raises what the commands raise.
+
+    ``names`` of the videos are shown in the results, and are never paths; none: those of the files.
+    """
     from dance_models.analysis.video import check_length
     from pipelines.commands.compare import compare_videos
     from pipelines.commands.video_analysis import Wanted, analyse_videos
@@ -79,9 +86,10 @@ def do_job(
 
     report("loading the networks", 0, 0)
     console = ReportingConsole(report)
-    named = [named_video(path, path.stem) for path in videos]
+    titles = list(names) or [""] * len(videos)
+    named = [named_video(path, path.stem, name) for path, name in zip(videos, titles, strict=True)]
     if len(named) == 1:
-        analyse_videos(named, options, Wanted(out, title=title), console)
+        analyse_videos(named, options, Wanted(out, title=titles[0]), console)
     else:
         compare_videos((named[0], named[1]), options, out, console, draw=True)
 
@@ -102,15 +110,15 @@ def job_command(
     videos: Sequence[Path],
     out: Path,
     *,
-    title: str = "",
+    names: Sequence[str] = (),
     person: str | None = None,
     joints: str = "estimator",
     cache: Path | None = None,
 ) -> list[str]:
-    """The command line of the process of a job."""
+    """The command line of the process of a job; ``names`` as for :func:`do_job`."""
     command = [sys.executable, "-m", "pipelines.commands.page_job", kind, *map(str, videos)]
     command += ["--out", str(out), "--joints", joints]
-    command += [f"--title={title}"] if title else []  # it may begin with a dash
+    command += [f"--name={name}" for name in names]  # one argument: a name may begin with a dash
     command += ["--person", person] if person else []
     return command + (["--cache", str(cache.absolute())] if cache else [])
 

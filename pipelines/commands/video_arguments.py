@@ -9,11 +9,17 @@ from dance_models.errors import InputError
 
 @dataclass(frozen=True)
 class NamedVideo:
-    """A video or a folder of images, and the name that its results get."""
+    """A video or a folder of images, and the names that its results get."""
 
     path: Path
     stem: str
     rate: float | None = None  # frames/s of a folder of images, where a manifest gives it
+    title: str = ""  # what its user calls it, where that is not the name of the file
+
+    @property
+    def shown(self) -> str:
+        """What it is called in words; never a path."""
+        return self.title or self.path.name
 
 
 @dataclass(frozen=True)
@@ -55,11 +61,14 @@ def named_videos(paths: Sequence[Path], out: Path) -> NamedVideos:
     return NamedVideos(tuple(videos), tuple(refused))
 
 
-def named_video(path: Path, stem: str) -> NamedVideo:
-    """One video or folder of images whose results are called ``stem``. Raises InputError."""
+def named_video(path: Path, stem: str, title: str = "") -> NamedVideo:
+    """One video or folder of images whose results are called ``stem``. Raises InputError.
+
+    ``title``: what its user calls it, where that is not the name of the file.
+    """
     (found,) = _in_folder(path, path, []) if path.is_dir() else [(path, None)]
     _check(*found)
-    return NamedVideo(found[0], stem, found[1])
+    return NamedVideo(found[0], stem, found[1], title)
 
 
 def _in_folder(

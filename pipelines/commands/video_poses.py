@@ -87,6 +87,8 @@ class PoseReader:
         )
         estimation = replace(estimation or EstimatorConfig(), threads=common.estimator_threads())
         estimation = estimator_for(networks.refiner, estimation)
+        if estimation.name == "blazepose":
+            estimation = replace(estimation, axis_check=True)
         if options.fast:
             estimation = replace(estimation, mirrored_pass=False)
         weights = (

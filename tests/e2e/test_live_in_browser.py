@@ -98,7 +98,7 @@ def test_keypoints_are_drawn_on_the_camera_and_latency_is_shown(
         browser.quit()
 
 
-def test_a_server_that_is_silent_or_gone_is_said(
+def test_a_camera_or_server_that_is_silent_or_gone_is_said(
     served: tuple[str, subprocess.Popen[bytes]], camera: Path, browser_with: Callable[..., Any]
 ) -> None:
     address, server = served
@@ -111,6 +111,10 @@ def test_a_server_that_is_silent_or_gone_is_said(
     try:
         browser.get(address)
         until(browser, "state.drawn !== null")
+        browser.execute_script("state.video.pause()")
+        until(browser, f"{words}.startsWith('No picture comes from the camera')")
+        browser.execute_script("state.video.play()")
+        until(browser, f"{words} === ''")
         server.send_signal(signal.SIGSTOP)
         until(browser, f"{words}.startsWith('The server does not answer')")
         server.send_signal(signal.SIGCONT)

@@ -1,10 +1,12 @@
 """Detect once, then track: the landmarks of a frame give the region of the next."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dance_models.estimators.blazepose import axis
 from dance_models.estimators.blazepose.detector import PersonDetector
 from dance_models.estimators.blazepose.landmarks import LandmarkModel, Landmarks
 from dance_models.estimators.blazepose.region import Region
@@ -29,7 +31,8 @@ class BlazePose:
     longer sees a person (``min_presence``) or the region jumps. ``person`` is the rank by size
     among the detected, None or 0 being the largest; a person once chosen is kept. Scores are
     landmark visibilities. With ``mirrored_pass`` the evidence holds a second pass on the mirrored
-    crop. The same frames give the same result.
+    crop. With ``axis_check`` a pose whose body has turned impossibly far is looked for again, see
+    :mod:`axis`. The same frames give the same result.
     """
 
     name = "blazepose"
@@ -43,8 +46,12 @@ class BlazePose:
         min_detection: float = 0.5,
         min_presence: float = 0.5,
         mirrored_pass: bool = False,
+        axis_check: bool = False,
         threads: int = 1,
     ) -> None:
+        if axis_check:
+            self.version = f"{BLAZEPOSE_VERSION}+{axis.VERSION}"
+        self._axis_check = axis_check
         self._detector = PersonDetector(weights, min_detection, threads)
         self._landmarks = LandmarkModel(weights, threads, mirrored_pass=mirrored_pass)
         self._min_presence = min_presence
@@ -90,6 +97,15 @@ class BlazePose:
 
     def _look(self, image: NDArray[np.uint8], region: Region) -> Landmarks | None:
         """Landmarks in ``region``; None without a person, or when it cannot be the same person."""
+        found = self._seen(image, region)
+        if found is None or self._region is None or not self._axis_check:
+            return found
+        if not self._follower.following:
+            return found
+        look = partial(self._seen, image)
+        return axis.steadiest(found, region, self._region, self._follower.lost, look)
+
+    def _seen(self, image: NDArray[np.uint8], region: Region) -> Landmarks | None:
         found = self._landmarks.find(image, region)
         if found.presence < self._min_presence:
             return None

@@ -13,6 +13,7 @@ def summed(gaps: int) -> dict[str, Any]:
         "frames_with_somebody": 30_000,
         "cuts": spans,
         "nobody": spans,
+        "unsure": [],
         "camera": "",
         "exchanged_sides": [],
         "foot_contacts": [],
@@ -30,3 +31,9 @@ def test_few_times_are_all_named() -> None:
     _, cuts, nobody, _ = sentences(summed(2))
     assert cuts.startswith("Cuts in the video, at 0.00 s, 10.00 s: ")
     assert nobody == "Nobody is seen: 0.0-2.5 s, 10.0-12.5 s."
+
+
+def test_frames_whose_body_cannot_be_turned_like_that_are_named() -> None:
+    span = {"first_frame": 218, "last_frame": 222, "from_s": 7.274, "to_s": 7.407}
+    _, unsure, _ = sentences({**summed(0), "unsure": [span]})
+    assert "at 7.27 s (frames 218-222): " in unsure

@@ -11,6 +11,10 @@ from command_line import dance_without_store as dance
 from pose_files import own_json
 
 from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
+from pipelines.commands.compare import told_apart
+from pipelines.commands.page_job import do_job
+from pipelines.commands.video_arguments import NamedVideo
+from pipelines.commands.video_poses import PoseOptions
 
 FRAMES = 90
 
@@ -52,6 +56,34 @@ def test_a_page_a_document_stills_and_both_videos_are_written(corpus: Path, tmp_
     for name in ("reference_overlay.mp4", "practice_overlay.mp4"):
         assert (tmp_path / name).stat().st_size
         assert name in page
+
+
+def test_videos_that_were_sent_are_called_as_their_user_calls_them(
+    corpus: Path, tmp_path: Path
+) -> None:
+    out, sent = tmp_path / "out", ["../<b>teacher</b>.mp4", "my \u202etry.mp4"]
+    videos = [corpus / "reference.mp4", corpus / "practice.mp4"]
+    do_job(videos, PoseOptions(tracks=corpus / "tracks"), out, lambda what: None, sent)
+    written = json.loads((out / "comparison.json").read_text())
+    assert [written["reference"], written["practice"]] == sent
+    assert f"no sound in {sent[0]} and {sent[1]}" in written["warnings"]
+    page = (out / "comparison.html").read_text()
+    assert "Reference: ../&lt;b&gt;teacher&lt;/b&gt;.mp4" in page
+    assert "Practice: my \\u202etry.mp4" in page
+    assert "<b>teacher" not in page
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (out / "reference_overlay.mp4").exists()  # a user's name is no path
+
+
+def test_two_videos_of_one_name_are_told_apart() -> None:
+    name = "dance.mp4"
+    same = (
+        NamedVideo(Path("a") / name, "reference"),
+        NamedVideo(Path("practice.mp4"), "practice", title=name),
+    )
+    assert told_apart(same) == ("dance.mp4 (reference)", "dance.mp4 (practice)")
+    other = NamedVideo(Path("a") / name, "reference"), NamedVideo(Path("b.mp4"), "practice")
+    assert told_apart(other) == ("dance.mp4", "b.mp4")
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,10 @@ def test_a_job_does_what_the_command_does_and_reports(tmp_path: Path) -> None:
     poses = own_json(tmp_path / "poses.json", points.reshape(FRAMES, -1, 3)[..., :2])
     told: list[dict[str, Any]] = []
     out = tmp_path / "out"
-    page_job.do_job([video], PoseOptions(poses=poses), out, told.append, "--a dance.mp4")
+    page_job.do_job([video], PoseOptions(poses=poses), out, told.append, ["--a dance.mp4"])
     assert "<title>--a dance.mp4</title>" in (out / f"{video.stem}.html").read_text()
-    command = page_job.job_command("analyze", [video], out, title="--a dance.mp4")
-    assert "--title=--a dance.mp4" in command  # one argument, that argparse does not take for two
+    command = page_job.job_command("analyze", [video], out, names=["--a dance.mp4"])
+    assert "--name=--a dance.mp4" in command  # one argument, that argparse does not take for two
     assert (tmp_path / "out" / f"{video.stem}_overlay.mp4").exists()
     stages = list(dict.fromkeys(line["stage"] for line in told))
     work = [f"{video.stem}: {doing}" for doing in ("estimating", "refining", "drawing")]
