@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
-from time import sleep
 from typing import Any, cast
 
 import bucket
@@ -16,6 +15,7 @@ import dagster as dg
 import polars as pl
 import pytest
 from bucket import BUCKET, FOLDER
+from watched_process import wait_until
 
 from dance_models.config import QualityConfig, SamplingConfig
 from dance_models.errors import InputError
@@ -226,6 +226,13 @@ def test_a_store_from_before_manifests_is_judged_as_before(bench: Bench) -> None
 # --- two processes that want the same result ---------------------------------------------------
 
 
+def _waiting(bench: Bench) -> list[str]:
+    """What the last run has logged when it waits for another one."""
+    run = bench.instance.get_runs(limit=1)[0]
+    logs = [entry.user_message for entry in bench.instance.all_logs(run.run_id)]
+    return [text for text in logs if "waiting for it" in text]
+
+
 def test_a_second_run_waits_for_the_first_and_uses_its_result(bench: Bench) -> None:
     """The other process holds the lock, and its result appears while this one waits."""
     bench.run()
@@ -237,7 +244,7 @@ def test_a_second_run_waits_for_the_first_and_uses_its_result(bench: Bench) -> N
     def other() -> None:
         with owned(lock, "numbers", lambda text: None):
             held.set()
-            sleep(2)
+            wait_until(lambda: bool(_waiting(bench)))
             computed_meanwhile.append(bench.computed)
             main.write_bytes(result)
 
@@ -251,9 +258,7 @@ def test_a_second_run_waits_for_the_first_and_uses_its_result(bench: Bench) -> N
     assert bench.computed == 1, "it was made twice"
     assert last.metadata[REUSED].value
     assert holder(lock) is None
-    run = bench.instance.get_runs(limit=1)[0]
-    logs = [entry.user_message for entry in bench.instance.all_logs(run.run_id)]
-    (waiting,) = [text for text in logs if "waiting for it" in text]
+    (waiting,) = _waiting(bench)
     assert f"numbers is in use by process {os.getpid()} on " in waiting
 
 

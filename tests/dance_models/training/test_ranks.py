@@ -180,7 +180,7 @@ def test_when_the_first_process_ends_all_end_and_the_same_command_goes_on(
     assert len(others) >= 1
     first.send_signal(number)
     assert first.wait() == -number
-    assert psutil.wait_procs(others, timeout=30)[1] == []
+    assert psutil.wait_procs(others, timeout=120)[1] == []
     again = command()
     assert again.stdout is not None
     line = again.stdout.readline()
