@@ -1,6 +1,8 @@
 import json
+import multiprocessing
 import shutil
 from collections.abc import Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 
 import bucket
@@ -13,6 +15,8 @@ from registry_case import Case, make_case
 from tiny_corpus import Corpus, MakeCorpus, write_tracks
 
 from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
+from dance_models.video import decode
+from pipelines.executors import PRELOADED_FOR_NETWORKS
 from pipelines.storage.databases import NOTE, VARIABLES
 from pipelines.storage.store import Store
 
@@ -25,7 +29,20 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 
 @pytest.fixture(scope="session")
-def make_corpus(tmp_path_factory: pytest.TempPathFactory) -> MakeCorpus:
+def fork_server() -> None:
+    """The server that commands in this process fork workers and steps from has all they import.
+
+    A command starts one with what it needs itself, and here many commands share it: without this
+    its processes would import what the first command had no use for, each for seconds.
+    """
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]  # that of an earlier test
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([*PRELOADED_FOR_NETWORKS, *decode.PRELOADED])
+    forkserver.ensure_running()
+
+
+@pytest.fixture(scope="session")
+def make_corpus(tmp_path_factory: pytest.TempPathFactory, fork_server: None) -> MakeCorpus:
     """``make_corpus(clips, frames)``: a fresh copy of a rendered corpus."""
 
     def make(clips: int, frames: int, seed: int = 0) -> Corpus:
