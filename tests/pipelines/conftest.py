@@ -11,6 +11,7 @@ import postgres
 import pytest
 from bucket import BUCKET, FOLDER
 from postgres import SERVER, SQLITE
+from quick_databases import copy_databases, instance_for_test, read_migrations_once
 from registry_case import Case, make_case
 from tiny_corpus import Corpus, MakeCorpus, write_tracks
 
@@ -21,10 +22,26 @@ from pipelines.storage.databases import NOTE, VARIABLES
 from pipelines.storage.store import Store
 
 
+@pytest.fixture(scope="session", autouse=True)
+def migrations_read_once() -> Iterator[None]:
+    """Of a database's versions, which never change while tests run."""
+    with pytest.MonkeyPatch.context() as patch:
+        read_migrations_once(patch)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def copied_databases() -> Iterator[None]:
+    """New stores get copies of databases; tests of how these are made replace this fixture."""
+    with pytest.MonkeyPatch.context() as patch:  # the test's own is undone before its instance
+        copy_databases(patch)
+        yield
+
+
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
     """An empty Dagster instance that ends with the test."""
-    with dg.instance_for_test() as made:
+    with instance_for_test() as made:
         yield made
 
 

@@ -15,6 +15,7 @@ import dagster as dg
 import polars as pl
 import pytest
 from bucket import BUCKET, FOLDER
+from quick_databases import instance_for_test
 from watched_process import wait_until
 
 from dance_models.config import QualityConfig, SamplingConfig
@@ -106,7 +107,7 @@ def place(request: pytest.FixtureRequest) -> str:
 def bench(tmp_path: Path, place: str) -> Iterator[Bench]:
     if place == BUCKET:
         bucket.connect(tmp_path)
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         yield Bench(Store(root=str(tmp_path)), instance)
 
 
@@ -382,7 +383,7 @@ def test_one_step_processes_several_clips_and_a_bad_clip_does_not_stop_the_other
     tmp_path: Path,
 ) -> None:
     store = Store(root=str(tmp_path))
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         result = _backfill(store, instance)
         assert [e.step_key for e in result.all_events if e.is_step_failure] == ["second"]
         assert "1 of 3 clips failed: broken: RuntimeError: no such codec" in json.dumps(
@@ -404,7 +405,7 @@ def test_what_is_wrong_with_the_input_is_a_line_of_its_own_in_the_log(tmp_path: 
         """Never made."""
         raise InputError("has gone", file="clip.mp4", hint="Put it back")
 
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         result = dg.materialize(
             [refusing.asset(SMOKE)],
             instance=instance,

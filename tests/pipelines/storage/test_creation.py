@@ -42,6 +42,11 @@ creation.set_pools = stay
 READY = "0 ['decode', 'gpu']\n"
 
 
+@pytest.fixture(autouse=True)
+def copied_databases() -> None:
+    """Here the databases are made."""
+
+
 def start(store: Path, code: str = OPEN) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-c", code, str(store)],
