@@ -7,6 +7,7 @@ STAMP := $(VENV)/.installed
 export ASSETS_STORE := $(STORE)
 # setuptools warns of folders called like packages at every editable installation.
 PIP := PYTHONWARNINGS="ignore:Editable installation" $(BIN)/python -m pip install --quiet
+EXTRAS ?= dev
 
 .PHONY: install demo test exhaustive cluster-test faults month fuzz e2e lint docs ui bench graphs clean-venv
 
@@ -17,7 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet torch==2.13.0
-	$(PIP) --constraint constraints.txt --editable ".[dev]"
+	$(PIP) --constraint constraints.txt --editable ".[$(EXTRAS)]"
 	touch $(STAMP)
 
 demo: install
