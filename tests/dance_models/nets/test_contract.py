@@ -180,8 +180,8 @@ _NOT_EXPORTED: Final = {
 }
 
 
-# Each operation of these is in another network that is exported here, or (STGA-Net's) in the tests
-# of models that are logged; DMGNN's takes half a minute.
+# What these are built of is in other networks that are exported here, or (STGA-Net) in the tests of
+# models that are logged. Only DMGNN's encoder is not: its export takes half a minute.
 _EXHAUSTIVE: Final = {
     "mkff_st_gcn, keypoints alone",
     "mkff_st_gcn, no confidence",
