@@ -52,6 +52,18 @@ def fork_server() -> None:
     A command starts one with what it needs itself, and here many commands share it: without this
     its processes would import what the first command had no use for, each for seconds.
     """
+    _start_fork_server()
+
+
+@pytest.fixture
+def own_fork_server(fork_server: None) -> Iterator[None]:
+    """The steps of this test get its environment: they have that in which their server began."""
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
+    yield
+    _start_fork_server()
+
+
+def _start_fork_server() -> None:
     forkserver._forkserver._stop()  # type: ignore[attr-defined]  # that of an earlier test
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([*PRELOADED_FOR_NETWORKS, *decode.PRELOADED])
