@@ -1,4 +1,4 @@
-# make install | demo | test | cluster-test | faults | month | fuzz | e2e | lint | docs | ui | bench | graphs
+# make install | demo | test | exhaustive | cluster-test | faults | month | fuzz | e2e | lint | docs | ui | bench | graphs
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,8 +7,9 @@ STAMP := $(VENV)/.installed
 export ASSETS_STORE := $(STORE)
 # setuptools warns of folders called like packages at every editable installation.
 PIP := PYTHONWARNINGS="ignore:Editable installation" $(BIN)/python -m pip install --quiet
+EXTRAS ?= dev
 
-.PHONY: install demo test cluster-test faults month fuzz e2e lint docs ui bench graphs clean-venv
+.PHONY: install demo test exhaustive cluster-test faults month fuzz e2e lint docs ui bench graphs clean-venv
 
 install: $(STAMP)
 
@@ -17,7 +18,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet torch==2.13.0
-	$(PIP) --constraint constraints.txt --editable ".[dev]"
+	$(PIP) --constraint constraints.txt --editable ".[$(EXTRAS)]"
 	touch $(STAMP)
 
 demo: install
@@ -25,7 +26,12 @@ demo: install
 
 # Two processes with a thread each: most tests wait for a process to start or a database.
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not e2e and not cluster" --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not e2e and not cluster and not exhaustive" \
+	  --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
+
+# Cases that a quicker one stands for in `make test`: exports of every kind of network, and the like.
+exhaustive: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m exhaustive --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
 
 # The whole graph with PostgreSQL, a bucket and two nodes of Ray that lose workers, on this machine:
 # minutes. PYTEST_ARGS="-k cluster"; CLUSTER_CLIPS=8 for a look at fewer clips.

@@ -228,6 +228,7 @@ def protocol(arguments: argparse.Namespace) -> None:
         CmuProtocolConfig(),
         arguments.held_out,
     )
+    benchmark.scored()  # raises before anything is trained
     rows = trivial_rows(benchmark) | train_rows(benchmark, chosen, arguments.out, _say)
     scores = score_rows(benchmark, rows)
     for table in protocol_tables(benchmark, scores):

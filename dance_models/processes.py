@@ -10,10 +10,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 STARTER: Final = "DANCE_STARTER"  # environment of a process: the id of the process that started it
 POLL_S: Final = 1.0
@@ -57,17 +57,32 @@ def start_worker() -> None:
     end_with_starter(grace_s=5)
 
 
+def _start_forked(environment: Mapping[str, str]) -> None:
+    """The same in a process of the fork server, which has the environment that it began with."""
+    os.environ.clear()
+    os.environ.update(environment)
+    start_worker()
+
+
 @contextmanager
-def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool of spawned processes that is gone when the block ends, however it ends.
+def worker_pool(workers: int, preloaded: Sequence[str] = ()) -> Iterator[ProcessPoolExecutor]:
+    """A pool of processes that is gone when the block ends, however it ends.
+
+    With ``preloaded`` they are forked from a server that imports these modules once, for all pools
+    of this process and whatever else it forks there; otherwise each is a new interpreter. Modules
+    that start threads when they are imported must not be among them.
 
     An interrupt or an error in the block kills the workers: what they do must be whole or absent
     at any time. They end as well when this process is killed.
     """
     others = set(multiprocessing.active_children())
-    # spawn: the caller's polars and arrow threads do not survive a fork
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=start_worker) as pool:
+    # Never fork: the caller's polars and arrow threads do not survive it.
+    context: Any = multiprocessing.get_context("forkserver" if preloaded else "spawn")
+    first: dict[str, Any] = {"initializer": start_worker}
+    if preloaded:
+        context.set_forkserver_preload(list(preloaded))
+        first = {"initializer": _start_forked, "initargs": (dict(os.environ),)}
+    with ProcessPoolExecutor(workers, context, **first) as pool:
         try:
             yield pool
         except BaseException:

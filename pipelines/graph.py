@@ -96,7 +96,7 @@ def _short_steps(stages: Sequence[Stage]) -> set[str]:
     return raw | {stage.name for stage in stages if stage.partitioned}
 
 
-def _network_steps(stages: Sequence[Stage]) -> set[str]:
+def network_steps(stages: Sequence[Stage]) -> set[str]:
     """Steps that work with networks."""
     return {stage.name for stage in stages if stage.kinds & {"pytorch", "mlflow"}}
 
@@ -139,7 +139,7 @@ def build_definitions(
             ],
             schedules=[retraining_schedule(profile, automation)],
             resources={"store": store, "launcher": TrainingLauncher(engine=engine)},
-            executor=run_executor(_network_steps(stages), _short_steps(stages), _devices(profile)),
+            executor=run_executor(network_steps(stages), _short_steps(stages), _devices(profile)),
         )
 
 

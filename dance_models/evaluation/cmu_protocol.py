@@ -88,14 +88,18 @@ class CmuBenchmark:
         return training_runs(self.motion, self.config, every_file=not self.held_out)
 
     def scored(self) -> dict[str, ForecastWindows]:
-        """The windows that are scored, by action."""
-        if not self.held_out:
-            return scored_windows(self.motion, self.config)
-        return {
-            run.style: _cut([run], self.config.held_out_stride)
-            for run in self.runs()
-            if run.split == "val"
-        }
+        """The windows that are scored, by action. Raises InputError when there are none."""
+        if self.held_out:
+            found = {
+                run.style: _cut([run], self.config.held_out_stride)
+                for run in self.runs()
+                if run.split == "val"
+            }
+        else:
+            found = scored_windows(self.motion, self.config)
+        if not found:
+            raise InputError("there is no test sequence", hint="Its key is test/ACTION_1")
+        return found
 
 
 def _cut(runs: Sequence[PoseRun], stride: int) -> ForecastWindows:
@@ -142,8 +146,6 @@ def trivial_rows(benchmark: CmuBenchmark) -> dict[str, Forecaster]:
 def score_rows(benchmark: CmuBenchmark, rows: Mapping[str, Forecaster]) -> Scores:
     """Mean error at the horizons by measure, row and action; published rows beside the test."""
     scored = benchmark.scored()
-    if not scored:
-        raise InputError("there is no test sequence", hint="Its key is test/ACTION_1")
     measures = {PUBLISHED_MEAN: benchmark.skeleton.weights(), SCORED_MEAN: scored_weights()}
     scores: Scores = {measure: {name: {} for name in rows} for measure in measures}
     for action, windows in scored.items():

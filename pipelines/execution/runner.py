@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
@@ -33,6 +34,8 @@ from pipelines.execution.outcomes import (
     plan,
 )
 from pipelines.execution.request import Request, definitions_of
+from pipelines.executors import PRELOADED, PRELOADED_FOR_NETWORKS
+from pipelines.graph import network_steps
 from pipelines.materializations import last_of_all_clips
 from pipelines.partitions import CLIPS_PER_RUN, clip_keys, clip_order
 from pipelines.processes import refuse_when_stopping
@@ -241,6 +244,12 @@ class ClipWorkers(Protocol):
         """
 
 
+def _preloaded(request: Request) -> Sequence[str]:
+    """What the server imports that clips are forked from, and the steps over all clips later."""
+    networks = network_steps(request.stages(partitioned=False))
+    return PRELOADED_FOR_NETWORKS if networks else PRELOADED
+
+
 class LocalWorkers:
     """A pool of processes on this machine."""
 
@@ -254,17 +263,20 @@ class LocalWorkers:
         # Interrupted: the next run makes these clips.
         tasks = {group: uuid.uuid4().hex for group in groups}
         lost: list[str] = []
-        with worker_pool(1 if alone else self.places) as pool:
-            futures: dict[Future[list[list[StageOutcome]]], Group] = {
-                pool.submit(run_clips, replace(request, task=task), group): group
-                for group, task in tasks.items()
-            }
+        with worker_pool(1 if alone else self.places, _preloaded(request)) as pool:
+            futures: dict[Future[list[list[StageOutcome]]], Group] = {}
+            for group, task in tasks.items():
+                with suppress(BrokenProcessPool):  # a worker is killed before all have their task
+                    made = pool.submit(run_clips, replace(request, task=task), group)
+                    futures[made] = group
             for future in as_completed(futures):
                 try:
                     yield futures[future], future.result()
                 except BrokenProcessPool:
                     lost.append(tasks[futures[future]])
                     yield futures[future], None
+            sent = set(futures.values())
+            yield from ((group, None) for group in groups if group not in sent)
         close_lost_tasks(request.opened, lost)  # by now all workers have ended
 
 

@@ -43,7 +43,7 @@ REPEATED: Final = (
     "reports/*.parquet",
 )
 ROLES: Final = {  # of a process, by a part of its command line
-    "worker": "multiprocessing.spawn",
+    "worker": "multiprocessing.forkserver",  # at a clip, a decoder, or the server of either
     "training": "pipelines.training.child",
     "step": "multiprocessing.forkserver",
     "daemon": "pipelines.web.daemon",

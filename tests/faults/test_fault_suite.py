@@ -17,7 +17,7 @@ SHORT = ("kill -9 of the command, from empty", "a picture cut short")
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     folder = tmp_path_factory.mktemp("faults") / "scene"
-    return make_scene(folder, clips=4, frames=40, only=f"{CLIP_ASSETS},{DATA_ASSETS}")
+    return make_scene(folder, clips=3, frames=40, only=f"{CLIP_ASSETS},{DATA_ASSETS}")
 
 
 @pytest.mark.slow

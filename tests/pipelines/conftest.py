@@ -1,6 +1,8 @@
 import json
+import multiprocessing
 import shutil
 from collections.abc import Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 
 import bucket
@@ -9,23 +11,67 @@ import postgres
 import pytest
 from bucket import BUCKET, FOLDER
 from postgres import SERVER, SQLITE
+from quick_databases import copy_databases, instance_for_test, read_migrations_once
 from registry_case import Case, make_case
 from tiny_corpus import Corpus, MakeCorpus, write_tracks
 
 from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
+from dance_models.video import decode
+from pipelines.executors import PRELOADED_FOR_NETWORKS
 from pipelines.storage.databases import NOTE, VARIABLES
 from pipelines.storage.store import Store
+
+
+@pytest.fixture(scope="session", autouse=True)
+def migrations_read_once() -> Iterator[None]:
+    """Of a database's versions, which never change while tests run."""
+    with pytest.MonkeyPatch.context() as patch:
+        read_migrations_once(patch)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def copied_databases() -> Iterator[None]:
+    """New stores get copies of databases; tests of how these are made replace this fixture."""
+    with pytest.MonkeyPatch.context() as patch:  # the test's own is undone before its instance
+        copy_databases(patch)
+        yield
 
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
     """An empty Dagster instance that ends with the test."""
-    with dg.instance_for_test() as made:
+    with instance_for_test() as made:
         yield made
 
 
 @pytest.fixture(scope="session")
-def make_corpus(tmp_path_factory: pytest.TempPathFactory) -> MakeCorpus:
+def fork_server() -> None:
+    """The server that commands in this process fork workers and steps from has all they import.
+
+    A command starts one with what it needs itself, and here many commands share it: without this
+    its processes would import what the first command had no use for, each for seconds.
+    """
+    _start_fork_server()
+
+
+@pytest.fixture
+def own_fork_server(fork_server: None) -> Iterator[None]:
+    """The steps of this test get its environment: they have that in which their server began."""
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
+    yield
+    _start_fork_server()
+
+
+def _start_fork_server() -> None:
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]  # that of an earlier test
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([*PRELOADED_FOR_NETWORKS, *decode.PRELOADED])
+    forkserver.ensure_running()
+
+
+@pytest.fixture(scope="session")
+def make_corpus(tmp_path_factory: pytest.TempPathFactory, fork_server: None) -> MakeCorpus:
     """``make_corpus(clips, frames)``: a fresh copy of a rendered corpus."""
 
     def make(clips: int, frames: int, seed: int = 0) -> Corpus:

@@ -109,6 +109,7 @@ def test_exported_frames_are_annotated_and_imported_back(
     assert dataset["annotation"].to_numpy()[7, 0].tolist() == [30, 40 + dataset["frame"][7]]
 
 
+@pytest.mark.exhaustive  # test_fault_suite.py kills the command alone and compares every file
 def test_a_killed_run_resumes(tmp_path: Path, make_corpus: MakeCorpus) -> None:
     corpus, store = make_corpus(4, 60), tmp_path / "store"
     command = [
@@ -142,7 +143,7 @@ def test_a_killed_run_resumes(tmp_path: Path, make_corpus: MakeCorpus) -> None:
 @pytest.fixture(scope="session")
 def trainable(make_corpus: MakeCorpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with a data set and no training, to be copied."""
-    corpus, store = make_corpus(9, 64), tmp_path_factory.mktemp("trainable") / "store"
+    corpus, store = make_corpus(4, 64), tmp_path_factory.mktemp("trainable") / "store"
     code, output = run(store, corpus, "--only", f"{CLIP_ASSETS},{DATA_ASSETS}")
     assert code == 0, output
     return store

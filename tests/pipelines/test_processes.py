@@ -53,15 +53,22 @@ print("last words", flush=True)
 time.sleep(600)
 """
 SERVING = """
-import os, sys
+import itertools, os, sys
+from pathlib import Path
+from pipelines import servers as looking
 from pipelines.processes import stop_on_signals
 from pipelines.servers import Part, Server, Servers
 stop_on_signals(lambda text: None)
 script, note, part = sys.argv[1:]
+looking.CHECK_S = 0.1
+looks = itertools.count(1)
+def looked():
+    Path(f"{note}.part").write_text(str(next(looks)))
+    Path(f"{note}.part").replace(f"{note}.looks")
 server = Server("Stubborn", [sys.executable, script, note, "1"], [Part("its part", part)])
 with Servers([server], dict(os.environ), stop_s=0.2) as servers:
     try:
-        print(*servers.wait(), flush=True)
+        print(*servers.wait(looked), flush=True)
     except KeyboardInterrupt:
         print("interrupted", flush=True)
 """
@@ -169,7 +176,10 @@ class Serving:
         (self.guardian,) = [
             p for p in psutil.Process(self.command.pid).children() if self.mark in p.cmdline()
         ]
-        time.sleep(2.5)  # its part was seen
+        looks = Path(f"{note}.looks")
+        # The look that goes on now may have begun before the part; it counts when seen twice.
+        seen = note_of(looks) + 3
+        wait_until(lambda: int(looks.read_text()) >= seen)
 
 
 @pytest.mark.parametrize("victim", ["command", "guardian", "part"])

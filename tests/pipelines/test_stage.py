@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
-from time import sleep
 from typing import Any, cast
 
 import bucket
@@ -16,6 +15,8 @@ import dagster as dg
 import polars as pl
 import pytest
 from bucket import BUCKET, FOLDER
+from quick_databases import instance_for_test
+from watched_process import wait_until
 
 from dance_models.config import QualityConfig, SamplingConfig
 from dance_models.errors import InputError
@@ -106,7 +107,7 @@ def place(request: pytest.FixtureRequest) -> str:
 def bench(tmp_path: Path, place: str) -> Iterator[Bench]:
     if place == BUCKET:
         bucket.connect(tmp_path)
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         yield Bench(Store(root=str(tmp_path)), instance)
 
 
@@ -226,6 +227,13 @@ def test_a_store_from_before_manifests_is_judged_as_before(bench: Bench) -> None
 # --- two processes that want the same result ---------------------------------------------------
 
 
+def _waiting(bench: Bench) -> list[str]:
+    """What the last run has logged when it waits for another one."""
+    run = bench.instance.get_runs(limit=1)[0]
+    logs = [entry.user_message for entry in bench.instance.all_logs(run.run_id)]
+    return [text for text in logs if "waiting for it" in text]
+
+
 def test_a_second_run_waits_for_the_first_and_uses_its_result(bench: Bench) -> None:
     """The other process holds the lock, and its result appears while this one waits."""
     bench.run()
@@ -237,7 +245,7 @@ def test_a_second_run_waits_for_the_first_and_uses_its_result(bench: Bench) -> N
     def other() -> None:
         with owned(lock, "numbers", lambda text: None):
             held.set()
-            sleep(2)
+            wait_until(lambda: bool(_waiting(bench)))
             computed_meanwhile.append(bench.computed)
             main.write_bytes(result)
 
@@ -251,9 +259,7 @@ def test_a_second_run_waits_for_the_first_and_uses_its_result(bench: Bench) -> N
     assert bench.computed == 1, "it was made twice"
     assert last.metadata[REUSED].value
     assert holder(lock) is None
-    run = bench.instance.get_runs(limit=1)[0]
-    logs = [entry.user_message for entry in bench.instance.all_logs(run.run_id)]
-    (waiting,) = [text for text in logs if "waiting for it" in text]
+    (waiting,) = _waiting(bench)
     assert f"numbers is in use by process {os.getpid()} on " in waiting
 
 
@@ -377,7 +383,7 @@ def test_one_step_processes_several_clips_and_a_bad_clip_does_not_stop_the_other
     tmp_path: Path,
 ) -> None:
     store = Store(root=str(tmp_path))
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         result = _backfill(store, instance)
         assert [e.step_key for e in result.all_events if e.is_step_failure] == ["second"]
         assert "1 of 3 clips failed: broken: RuntimeError: no such codec" in json.dumps(
@@ -399,7 +405,7 @@ def test_what_is_wrong_with_the_input_is_a_line_of_its_own_in_the_log(tmp_path: 
         """Never made."""
         raise InputError("has gone", file="clip.mp4", hint="Put it back")
 
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         result = dg.materialize(
             [refusing.asset(SMOKE)],
             instance=instance,

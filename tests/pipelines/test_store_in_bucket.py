@@ -25,6 +25,7 @@ def test_a_store_is_whole_on_a_machine_that_has_its_address_alone(
     s3: str,
     databases: str,
     make_corpus: MakeCorpus,
+    own_fork_server: None,
 ) -> None:
     corpus, url = make_corpus(6, 64), bucket.new_url()
     code, output = run(url, corpus)

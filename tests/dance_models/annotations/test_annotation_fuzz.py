@@ -267,7 +267,7 @@ def test_one_corrupted_cell_is_read_or_reported(name: str, data: Any) -> None:
 
 
 @pytest.mark.parametrize("write", [write_deeplabcut_hdf, write_sleap])
-@FUZZ
+@settings(FUZZ, max_examples=20)  # each is read by a process of its own first
 @given(data=st.data())
 def test_damaged_hdf_is_read_or_reported(write: Any, data: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:

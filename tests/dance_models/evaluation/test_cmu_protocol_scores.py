@@ -147,6 +147,7 @@ def test_without_a_test_sequence_there_is_no_score(
     command += ["--out", str(tmp_path), "--profile", "smoke", "--network", "simlpe"]
     assert main(command) == 2
     assert "there is no test sequence" in capsys.readouterr().err
+    assert not (tmp_path / "test").exists()  # nothing was trained
 
 
 def _files() -> dict[str, Motion]:

@@ -34,8 +34,11 @@ def test_weights_are_those_of_the_network(checkpoint: Path, tmp_path: Path) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("checkpoint", "formats"),
-    # The graph of the other two networks: test_sessions.py. It takes most of a minute each.
-    [(shipped.RECOGNITION_CAUSAL, ("onnx", "pt2")), (shipped.PREDICTION, ("pt2",))],
+    [
+        (shipped.RECOGNITION_CAUSAL, ("onnx", "pt2")),
+        # Its graph is made in test_sessions.py, a program of its kind in test_model_files.py.
+        pytest.param(shipped.PREDICTION, ("pt2",), marks=pytest.mark.exhaustive),
+    ],
     ids=lambda value: value.stem if isinstance(value, Path) else "-".join(value),
 )
 def test_onnx_and_pt2_answer_as_the_network_for_any_batch(

@@ -138,7 +138,11 @@ def test_folding_changes_nothing(config: MkffStGcnConfig | StGcnConfig | StgaNet
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("checkpoint", [shipped.RECOGNITION, shipped.PREDICTION])
+@pytest.mark.parametrize(
+    "checkpoint",
+    # That the graphs answer as the code does is tested above for all; this takes most of a minute.
+    [shipped.RECOGNITION, pytest.param(shipped.PREDICTION, marks=pytest.mark.exhaustive)],
+)
 def test_the_graphs_of_the_package_are_what_the_code_gives(
     checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -35,6 +35,8 @@ from dance_models.training.ranks import Ranks, all_ranks
 
 ROOT = Path(__file__).parents[3]
 TWO = replace(TRAINING, devices=2)
+# Of the tests that use what two processes did: made once, in one process of pytest-xdist.
+together = pytest.mark.xdist_group("ranks")
 needs_two = pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
 
 
@@ -48,6 +50,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @needs_two
+@together
 def test_parts_of_a_batch_give_the_gradients_and_statistics_of_the_whole(done: Path) -> None:
     """Of every network, in double precision, with the entries that count in one part."""
     gaps = json.loads((done / "gaps.json").read_text())
@@ -56,6 +59,7 @@ def test_parts_of_a_batch_give_the_gradients_and_statistics_of_the_whole(done: P
 
 
 @needs_two
+@together
 def test_two_devices_train_what_one_trains(done: Path, tmp_path: Path) -> None:
     train_both(tmp_path, 1)
     for kind in ("recognition", "prediction"):
@@ -74,6 +78,7 @@ def test_two_devices_train_what_one_trains(done: Path, tmp_path: Path) -> None:
 
 
 @needs_two
+@together
 def test_a_training_on_two_devices_goes_on_bit_for_bit(done: Path) -> None:
     for name in ("last.pt", "best.pt"):
         assert (done / "resumed" / name).read_bytes() == (done / "whole" / name).read_bytes()
@@ -180,7 +185,7 @@ def test_when_the_first_process_ends_all_end_and_the_same_command_goes_on(
     assert len(others) >= 1
     first.send_signal(number)
     assert first.wait() == -number
-    assert psutil.wait_procs(others, timeout=30)[1] == []
+    assert psutil.wait_procs(others, timeout=120)[1] == []
     again = command()
     assert again.stdout is not None
     line = again.stdout.readline()

@@ -10,6 +10,8 @@ from pipelines.execution.request import Request
 from pipelines.execution.runner import KILLED, ClipRuns, LocalWorkers, in_groups
 from pipelines.partitions import CLIPS_PER_RUN
 
+pytestmark = pytest.mark.usefixtures("fork_server")
+
 
 def test_one_killed_worker_costs_no_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its run is closed: as many deaths as a pool has slots would else stop everything."""

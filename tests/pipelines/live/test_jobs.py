@@ -5,7 +5,6 @@ import json
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 from starlette.testclient import TestClient, WebSocketTestSession
+from watched_process import wait_until
 
 from dance_models.config import PageConfig
 from dance_models.errors import InputError
@@ -113,10 +113,7 @@ def workers() -> list[psutil.Process]:
 
 
 def no_workers() -> None:
-    deadline = time.monotonic() + 10
-    while workers():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: not workers())
 
 
 def test_a_video_becomes_a_page_and_files(serve: Any, temporary: Path) -> None:
@@ -205,10 +202,8 @@ def test_a_closed_page_leaves_no_process_and_no_file(serve: Any, temporary: Path
             LAST.clear()
         assert workers()
     no_workers()
-    deadline = time.monotonic() + 10
-    while [path.name for path in next(temporary.glob("dance-page-*")).iterdir()] != [OWNER]:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    (page,) = temporary.glob("dance-page-*")
+    wait_until(lambda: [path.name for path in page.iterdir()] == [OWNER])
 
 
 def test_the_end_of_the_server_ends_its_job(temporary: Path) -> None:

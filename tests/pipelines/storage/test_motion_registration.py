@@ -3,9 +3,9 @@
 import shutil
 from pathlib import Path
 
-import dagster as dg
 import pytest
 from motion_store import motion, write_track
+from quick_databases import instance_for_test
 
 from dance_models.errors import InputError
 from pipelines.storage.motion import register_motion
@@ -19,7 +19,7 @@ def test_files_accumulate_and_are_dropped_when_deleted(tmp_path: Path) -> None:
     shutil.copyfile(tmp_path / "one" / "b.json", tmp_path / "two" / "copy.json")
     (tmp_path / "one" / "notes.txt").write_text("no motion")
     assert not store.has_motion()
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
         first = register_motion(store, instance, [tmp_path / "one"])
         assert first["source"].to_list() == ["a.json", "b.json"]
         both = register_motion(store, instance, [tmp_path / "two"])

@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from mlflow.exceptions import MlflowException
-from registry_case import ASSET, Case, gate
+from registry_case import ASSET, Case, gate, make_case
 
 from dance_models.inference.loading import load_forecaster
 from dance_models.serving.tracks import forecast_given
@@ -23,15 +25,28 @@ from pipelines.tracking.tracker import MLFLOW_ENVIRONMENT, Tracker
 from pipelines.training.child import _log_model
 
 
-@pytest.fixture
-def restricted(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def restricted() -> Iterator[None]:
     """The environment that training processes get."""
-    for name, value in MLFLOW_ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in MLFLOW_ENVIRONMENT.items():
+            patch.setenv(name, value)
+        yield
 
 
-def log_model(case: Case) -> str:
-    """Train, and log the model as a training process does; the model's id."""
+@pytest.fixture(scope="module")
+def logged(
+    restricted: None, registry_template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Case, str]:
+    """A store with a training whose model was logged, for tests that add to it; the model's id."""
+    folder = tmp_path_factory.mktemp("logged") / "store"
+    shutil.copytree(registry_template, folder)
+    case = make_case(folder)
+    case.tracker.initialise()
+    return case, _log_as_a_training_does(case)
+
+
+def _log_as_a_training_does(case: Case) -> str:
     run_id = case.train("first")
     best = case.tracker.artifact(run_id, "checkpoints/best.pt")
     mlflow.set_tracking_uri(case.store.tracking_uri)
@@ -41,9 +56,9 @@ def log_model(case: Case) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("restricted")
-def test_a_version_loads_without_pickle(case: Case) -> None:
-    model_id = log_model(case)
+@pytest.mark.xdist_group("model_files")
+def test_a_version_loads_without_pickle(logged: tuple[Case, str]) -> None:
+    case, model_id = logged
     number = case.registry.register(case.store.run_id(ASSET), model_id, {})
     model = mlflow.pyfunc.load_model(f"models:/{case.registry.name}/{number}")
     assert np.shape(model.predict(np.zeros((2, 27, 14, 2), np.float32))) == (2, 10, 14, 2)
@@ -51,10 +66,11 @@ def test_a_version_loads_without_pickle(case: Case) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("restricted")
-def test_a_training_logs_a_model_that_takes_pixels(case: Case) -> None:
+@pytest.mark.xdist_group("model_files")
+def test_a_training_logs_a_model_that_takes_pixels(logged: tuple[Case, str]) -> None:
     """Without pickle; it answers its own example, and says what is wrong with other tables."""
-    log_model(case)
+    case, _ = logged
+    mlflow.set_tracking_uri(case.store.tracking_uri)
     run = case.tracker.client.get_run(case.store.run_id(ASSET))
     model = mlflow.pyfunc.load_model(f"models:/{run.data.tags[PIXEL_MODEL_TAG]}")
     table = model.input_example

@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.storage.tags import WILL_RETRY_TAG
+from quick_databases import instance_for_test
 
 from pipelines.web import terminal
 from pipelines.web.terminal import RunNews, begin_log, log_file, warning_in
@@ -33,7 +34,7 @@ def test_only_warnings_and_errors_are_shown(line: str, shown: str | None) -> Non
 
 def test_runs_that_start_and_end_are_news(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminal, "LOOK_S", 0.0)
-    with dg.instance_for_test() as instance:
+    with instance_for_test() as instance:
 
         @dg.job
         def ingest() -> None:
