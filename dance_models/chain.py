@@ -160,7 +160,7 @@ def _refine(poses: VideoPoses, run: PoseRun, networks: Networks, watch: Stopwatc
             refine_steadily(networks.refiner, piece, "estimator")
             refine_long(networks.observer, piece, "estimator")
     with watch.stage("forecast"):
-        forecast(networks.forecaster, poses.observed)
+        forecast(networks.forecaster, poses.observed())
 
 
 def _overlay(video: Path, poses: VideoPoses, target: Path, watch: Stopwatch) -> None:

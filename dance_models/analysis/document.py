@@ -187,16 +187,15 @@ def _spans(poses: VideoPoses, spans: Sequence[tuple[int, int]]) -> list[dict[str
 
 
 def _points(pose: NDArray[np.float32]) -> list[list[float] | None]:
+    known = np.asarray(np.isfinite(pose).all(axis=-1)).tolist()
     return [
-        [round(float(x), DECIMALS), round(float(y), DECIMALS)]
-        if np.isfinite([x, y]).all()
-        else None
-        for x, y in pose
+        [round(x, DECIMALS), round(y, DECIMALS)] if there else None
+        for (x, y), there in zip(pose.tolist(), known, strict=True)
     ]
 
 
 def _with_score(pose: NDArray[np.float32], score: NDArray[np.float32]) -> list[list[float]]:
     return [
-        [round(float(x), DECIMALS), round(float(y), DECIMALS), round(float(s), 3)]
-        for (x, y), s in zip(pose, score, strict=True)
+        [round(x, DECIMALS), round(y, DECIMALS), round(s, 3)]
+        for (x, y), s in zip(pose.tolist(), score.tolist(), strict=True)
     ]

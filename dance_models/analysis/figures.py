@@ -84,7 +84,8 @@ def figures_of(poses: VideoPoses) -> Figures:
     }
     joints = {name: DANCE_14.index[name] for name in FOLLOWED}
     speed, acceleration = (
-        {joint: Curve(of[0][:, i], of[1][:, i]) for joint, i in joints.items()}
+        # Copies: a column alone keeps those of all joints.
+        {joint: Curve(of[0][:, i].copy(), of[1][:, i].copy()) for joint, i in joints.items()}
         for of in (curves["speed"], curves["acceleration"])
     )
     return Figures(

@@ -6,7 +6,7 @@ refined pose at that time. This needs no annotation: it shows how well the motio
 forecast, and not whether the refined poses are right.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from dance_models.analysis.video import VideoPoses
 from dance_models.data.forecast_windows import FUTURE, ForecastWindows, resample
 from dance_models.evaluation.forecasts import (
-    fit_autoregression,
-    fit_damped_velocity,
+    AutoregressionFit,
+    DampedVelocityFit,
+    Forecaster,
     zero_velocity,
 )
 from dance_models.metrics.horizon import FORECAST_HZ, HORIZONS_MS, at_horizons, joint_distance
@@ -31,6 +32,7 @@ NAMED: Final = {  # the rows in words
     "ar": "linear autoregression",
 }
 FEWEST: Final = 10  # forecasts with a truth; with fewer nothing is claimed
+_AT_ONCE: Final = 2000  # forecasts: three minutes of them
 
 
 @dataclass(frozen=True)
@@ -68,42 +70,80 @@ def check_forecasts(poses: VideoPoses) -> ForecastCheck:
 
     Forecasts whose time lies after the end of their stretch have no truth and do not count.
     """
-    windows = ForecastWindows(
-        poses.observed, _truth(poses), np.zeros(len(poses.anchor), np.int64), poses.anchor
-    )
-    known = np.isfinite(at_horizons(windows.future)).all(axis=-1).any(axis=-1)  # (N, 4)
-    counts = dict(zip(HORIZONS_MS, known.sum(axis=0).tolist(), strict=True))
-    rows = {
-        FORECAST: poses.forecast,
-        "zero_velocity": zero_velocity(poses.observed),
-        "damped_velocity": fit_damped_velocity(windows)(poses.observed),
-        "ar": fit_autoregression(windows)(poses.observed),
-    }
+    rules = _rules(poses)
+    counts = np.zeros(len(HORIZONS_MS), np.int64)
+    sums = {name: _Sum() for name in (FORECAST, *rules)}
+    for chosen, windows in _windows(poses):
+        truth = at_horizons(windows.future)
+        counts += np.isfinite(truth).all(axis=-1).any(axis=-1).sum(axis=0)
+        sums[FORECAST].add(poses.forecast[chosen], truth)
+        for name, rule in rules.items():
+            sums[name].add(rule(windows.observed), truth)
     torso = median_torso(poses.refined)
-    truth = at_horizons(windows.future)
-    errors = {name: _means(row, truth, torso) for name, row in rows.items()}
-    return ForecastCheck(errors, counts)
+    errors = {name: row.means(torso) for name, row in sums.items()}
+    return ForecastCheck(errors, dict(zip(HORIZONS_MS, counts.tolist(), strict=True)))
 
 
-def _truth(poses: VideoPoses) -> NDArray[np.float32]:
-    """(N, 10, J, 2) refined poses at the times of each forecast; NaN after its stretch."""
+def _rules(poses: VideoPoses) -> dict[str, Forecaster]:
+    """The simple rules, fitted to the video."""
+    damped, regression = DampedVelocityFit(), AutoregressionFit()
+    for _, windows in _windows(poses):
+        damped.add(windows)
+        regression.add(windows)
+    return {
+        "zero_velocity": zero_velocity,
+        "damped_velocity": damped.fitted(),
+        "ar": regression.fitted(),
+    }
+
+
+def _windows(poses: VideoPoses) -> Iterator[tuple[slice, ForecastWindows]]:
+    """Which forecasts, and what each is made from and checked with: some at a time.
+
+    All of half an hour, with what is computed from them, took 200 MB.
+    """
+    for first in range(0, len(poses.anchor), _AT_ONCE):
+        chosen = slice(first, first + _AT_ONCE)
+        anchor = poses.anchor[chosen]
+        yield (
+            chosen,
+            ForecastWindows(
+                poses.observed(chosen), _truth(poses, anchor), np.zeros_like(anchor), anchor
+            ),
+        )
+
+
+def _truth(poses: VideoPoses, anchor: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(N, 10, J, 2) refined poses at the times after each anchor; NaN after its stretch."""
     run = poses.run
-    truth = np.full_like(poses.forecast, np.nan)
+    truth = np.full((len(anchor), FUTURE, *poses.refined.shape[1:]), np.nan, np.float32)
     ahead_s = np.arange(1, FUTURE + 1) / FORECAST_HZ
     for start, stop in poses.stretches:
-        inside = (poses.anchor >= start) & (poses.anchor < stop)
-        at = run.time_s[poses.anchor[inside]][:, None] + ahead_s
-        truth[inside] = resample(run.time_s[start:stop], poses.refined[start:stop], at)
+        inside = (anchor >= start) & (anchor < stop)
+        if inside.any():
+            at = run.time_s[anchor[inside]][:, None] + ahead_s
+            truth[inside] = resample(run.time_s[start:stop], poses.refined[start:stop], at)
     return truth
 
 
-def _means(row: NDArray[np.float32], truth: NDArray[np.floating], torso: float) -> dict[int, float]:
-    distance = joint_distance(at_horizons(row), truth, np.float32)  # (N, 4, J)
-    known = np.isfinite(distance)
-    total = np.where(known, distance, 0).sum(axis=(0, 2))
-    count = known.sum(axis=(0, 2))
-    return {
-        ms: float(100 * value / n / torso)
-        for ms, value, n in zip(HORIZONS_MS, total, count, strict=True)
-        if n
-    }
+class _Sum:
+    """Distances of forecasts from the truth at each horizon, and how many there were."""
+
+    def __init__(self) -> None:
+        self._total = np.zeros(len(HORIZONS_MS))
+        self._count = np.zeros(len(HORIZONS_MS), np.int64)
+
+    def add(self, row: NDArray[np.float32], truth: NDArray[np.floating]) -> None:
+        """Forecasts (N, 10, J, 2) and the truth at the horizons (N, 4, J, 2)."""
+        distance = joint_distance(at_horizons(row), truth, np.float32)  # (N, 4, J)
+        known = np.isfinite(distance)
+        self._total += np.where(known, distance, 0).sum(axis=(0, 2))
+        self._count += known.sum(axis=(0, 2))
+
+    def means(self, torso: float) -> dict[int, float]:
+        """In % of the torso, by horizon in ms; without those that nothing is known of."""
+        return {
+            ms: float(100 * value / n / torso)
+            for ms, value, n in zip(HORIZONS_MS, self._total, self._count, strict=True)
+            if n
+        }

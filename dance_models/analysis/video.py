@@ -1,6 +1,6 @@
 """From a video, or from poses that were estimated elsewhere, to refined poses and forecasts."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
@@ -25,12 +25,11 @@ from dance_models.data.exchanged_sides import Span, undo_exchanges
 from dance_models.data.forecast_windows import FUTURE, GRID_S, OBSERVED, fill_missing, resample
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
-from dance_models.estimators.protocol import PoseEstimate, PoseEstimator, stacked
+from dance_models.estimators.protocol import EstimateStack, PoseEstimate, PoseEstimator
 from dance_models.evidence import no_evidence
 from dance_models.inference.forecast import forecast
 from dance_models.inference.refine import slice_run
 from dance_models.nets.build import Refiner
-from dance_models.skeleton import DANCE_14
 from dance_models.video.stream import ClipStream
 
 GAP_S: Final = 0.5  # after a longer gap in detection, poses are not joined with those before
@@ -82,8 +81,8 @@ class VideoPoses:
     restored: PoseRun  # the estimate with exchanged sides exchanged back: what was refined
     refined: NDArray[np.float32]  # (T, J, 2)
     stretches: tuple[tuple[int, int], ...]  # (start, stop) of frames that are refined as one
+    causal: NDArray[np.float32]  # (T, J, 2) refined causally: what forecasts are made from
     anchor: NDArray[np.int64]  # (N,) the last observed frame of each forecast
-    observed: NDArray[np.float32]  # (N, 27, J, 2), every 40 ms up to it, refined causally
     forecast: NDArray[np.float32]  # (N, 10, J, 2), every 40 ms after it
     exchanged: tuple[Span, ...] = ()  # where left and right were exchanged back before refining
     # (start, stop) of frames whose body cannot be turned as estimated; their scores are low
@@ -93,6 +92,22 @@ class VideoPoses:
     def run(self) -> PoseRun:
         """Every frame as it was estimated."""
         return self.seen.run
+
+    def observed(self, chosen: slice = slice(None)) -> NDArray[np.float32]:
+        """What the chosen forecasts were made from, (n, 27, J, 2), every 40 ms up to the anchor.
+
+        Made anew each time: of all forecasts at once it is ten times the poses themselves.
+        """
+        anchor = self.anchor[chosen]
+        found = np.full((len(anchor), OBSERVED, *self.causal.shape[1:]), np.nan, np.float32)
+        for start, stop in self.stretches:
+            inside = (anchor >= start) & (anchor < stop)
+            if inside.any():
+                frames = slice(start, stop)
+                found[inside] = observed_at(
+                    self.run.time_s[frames], self.causal[frames], anchor[inside] - start
+                )
+        return found
 
 
 # --- seeing -----------------------------------------------------------------------------------
@@ -114,7 +129,7 @@ def see_video(
     """
     stream = ClipStream(path, rate)
     estimator.start_run()
-    found: list[PoseEstimate | None] = []
+    found = EstimateStack()
     cuts: list[int] = []
     camera: CameraMotion | None = None
     shown = with_cuts(stream.frames())
@@ -127,13 +142,13 @@ def see_video(
                 cuts.append(frame.number)
                 estimator.start_run()
             pose = estimator.estimate(frame.image, frame.number)
-            found.append(pose)
+            found.add(pose)
             camera = camera or CameraMotion(_grey_scale(frame.image))
             do(partial(_feed, camera, frame.image, _box(pose), cut=cut))
             if progress is not None:
-                progress(len(found), stream.declared)
+                progress(frame.number + 1, stream.declared)
     probe = stream.probe
-    run = as_run(path.stem, probe.size, probe.time_s, found)
+    run = as_run(path.stem, probe.size, probe.time_s, found.taken())
     filmed = camera.path() if camera is not None else None
     return Seen(run, np.array(cuts, np.int64), tuple(probe.warnings), filmed, stream.start_s, rate)
 
@@ -175,8 +190,11 @@ def see_track(
     """Poses from a file without its video: ``frames`` frames of ``size`` pixels."""
     picture = np.broadcast_to(np.uint8(0), (size[1], size[0], 3))
     estimator.start_run()
-    found = [estimator.estimate(picture, frame) for frame in range(frames)]
-    return Seen(as_run(name, size, np.arange(frames) / fps, found), np.zeros(0, np.int64))
+    found = EstimateStack()
+    for frame in range(frames):
+        found.add(estimator.estimate(picture, frame))
+    run = as_run(name, size, np.arange(frames) / fps, found.taken())
+    return Seen(run, np.zeros(0, np.int64))
 
 
 # --- refining and forecasting -----------------------------------------------------------------
@@ -205,9 +223,9 @@ def poses_of(
         )
     restored = replace(run, estimate=run.estimate.copy(), score=run.score.copy())
     restored = replace(restored, landmarks=run.landmarks.copy(), evidence=no_evidence(len(run)))
-    refined = np.full_like(run.estimate, np.nan)
+    refined, causal = np.full_like(run.estimate, np.nan), np.full_like(run.estimate, np.nan)
     spans: list[Span] = []
-    forecasts: list[tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]] = []
+    forecasts: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
     advance = _half_each(progress, sum(stop - start for start, stop in stretches))
     for start, stop in stretches:
         piece = slice_run(run, start, stop)
@@ -217,17 +235,18 @@ def poses_of(
             getattr(restored, name)[start:stop] = getattr(sides, name)
         with ThreadPoolExecutor(1) as beside:
             steady = beside.submit(refine_steadily, networks.refiner, sides, joints, advance)
-            anchor, observed, future = forecasts_of(piece, networks, joints, advance=advance)
-            refined[start:stop] = steady.result()
-        forecasts.append((anchor + start, observed, future))
-    anchors, observed, future = (np.concatenate(parts) for parts in zip(*forecasts, strict=True))
+            anchor, followed, future = forecasts_of(piece, networks, joints, advance=advance)
+            causal[start:stop], refined[start:stop] = followed, steady.result()
+        forecasts.append((anchor + start, future))
+    anchors = np.concatenate([anchor for anchor, _ in forecasts])
+    future = np.concatenate([future for _, future in forecasts])
     return VideoPoses(
         replace(seen, run=replace(run, evidence=no_evidence(len(run)))),
         restored,
         refined,
         tuple(stretches),
+        causal,
         anchors,
-        observed,
         future,
         tuple(spans),
         _marked_unsure(restored, seen.cuts),
@@ -272,7 +291,7 @@ def forecasts_of(
     anchor: NDArray[np.int64] | None = None,
     advance: Advance | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
-    """Anchors (N,), what is observed up to each (N, 27, J, 2) and what follows (N, 10, J, 2).
+    """Anchors (N,), the poses (T, J, 2) that are observed, and what follows each (N, 10, J, 2).
 
     ``anchor`` are frames of the run, by default those a tenth of a second apart with a whole second
     before them. The observed poses are refined by a causal network, once: each follows from the
@@ -282,14 +301,20 @@ def forecasts_of(
     poses = refine_long(networks.observer, seen, joints, advance=advance)
     if anchor is None:
         anchor = _anchors(run.time_s)
-    observed = np.zeros((len(anchor), OBSERVED, *poses.shape[1:]), np.float32)
     future = np.zeros((len(anchor), FUTURE, *poses.shape[1:]), np.float32)
     for first in range(0, len(anchor), _BATCH):
         part = slice(first, first + _BATCH)
-        grid = run.time_s[anchor[part]][:, None] + GRID_S[:OBSERVED]
-        observed[part] = fill_missing(resample(run.time_s, poses, grid))
-        future[part] = forecast(networks.forecaster, observed[part])
-    return anchor, observed, future
+        observed = observed_at(run.time_s, poses, anchor[part])
+        future[part] = forecast(networks.forecaster, observed)
+    return anchor, poses, future
+
+
+def observed_at(
+    time_s: NDArray[np.float64], poses: NDArray[np.float32], anchor: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """The poses (T, J, 2) every 40 ms up to each of the frames (N,), gaps filled: (N, 27, J, 2)."""
+    grid = time_s[anchor][:, None] + GRID_S[:OBSERVED]
+    return np.asarray(fill_missing(resample(time_s, poses, grid)), np.float32)
 
 
 def _anchors(time_s: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -316,11 +341,11 @@ def as_run(
     clip: str,
     size: tuple[int, int],
     time_s: NDArray[np.float64],
-    found: Iterable[PoseEstimate | None],
+    seen: PoseEstimate,
 ) -> PoseRun:
-    """The estimates of T frames of ``size`` (width, height) at ``time_s`` (T,), NaN for nobody."""
-    seen = stacked(list(found))
+    """The stacked estimates of T frames of ``size`` (width, height) at ``time_s`` (T,)."""
     count = len(seen.keypoints)
+    unknown = np.broadcast_to(np.float32(np.nan), seen.keypoints.shape)  # takes no memory
     return PoseRun(
         clip=clip,
         style="",
@@ -338,6 +363,8 @@ def as_run(
         score=seen.score,
         landmarks=seen.landmarks,
         evidence=seen.evidence,
-        annotation=np.full_like(seen.keypoints, np.nan),
-        visibility=np.zeros((count, DANCE_14.num_joints), np.uint8),
+        annotation=unknown,
+        visibility=np.broadcast_to(np.uint8(0), seen.score.shape),
+        consensus=unknown,
+        derived=np.broadcast_to(np.False_, seen.score.shape),
     )

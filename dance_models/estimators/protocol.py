@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.evidence import NUM_EVIDENCE, no_evidence
 from dance_models.skeleton import DANCE_14, Skeleton
+
+_BLOCK: Final = 1000  # frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,22 +54,67 @@ def notes_of(estimator: PoseEstimator) -> tuple[str, ...]:
 def stacked(found: Sequence[PoseEstimate | None], skeleton: Skeleton = DANCE_14) -> PoseEstimate:
     """The estimates of T frames as arrays (T, ...); NaN and score 0 in frames without a person."""
     seen = [pose for pose in found if pose is not None]
-    counts = {
-        name: max((len(getattr(pose, name)) for pose in seen), default=0)
-        for name in ("landmarks", "evidence")
-    }
-    joints, frames = (skeleton.num_joints, skeleton.dimensions), len(found)
-    whole = PoseEstimate(
-        np.full((frames, *joints), np.nan, np.float32),
-        np.zeros((frames, joints[0]), np.float32),
-        np.full((frames, counts["landmarks"], joints[1] + 1), np.nan, np.float32),
-        np.full((frames, counts["evidence"], NUM_EVIDENCE), np.nan, np.float32),
-    )
+    landmarks = max((len(pose.landmarks) for pose in seen), default=0)
+    evidence = max((len(pose.evidence) for pose in seen), default=0)
+    whole = _nobody(len(found), landmarks, evidence, skeleton)
     for frame, pose in enumerate(found):
         if pose is not None:
             for into, values in zip(_arrays(whole), _arrays(pose), strict=True):
                 into[frame] = values
     return whole
+
+
+class EstimateStack:
+    """The estimates of a video as they come, as :func:`stacked` has them at the end.
+
+    Arrays that grow in place: as objects, or joined at the end, they take twice the memory.
+    """
+
+    def __init__(self) -> None:
+        self._whole = _nobody(0, 0, 0, DANCE_14)
+        self._newest: list[PoseEstimate | None] = []
+
+    def add(self, pose: PoseEstimate | None) -> None:
+        """The next frame; None without a person."""
+        self._newest.append(pose)
+        if len(self._newest) == _BLOCK:
+            self._close()
+
+    def taken(self) -> PoseEstimate:
+        """The arrays of all frames; nothing is added after that."""
+        self._close()
+        return self._whole
+
+    def _close(self) -> None:
+        block, self._newest = stacked(self._newest), []
+        first = len(self._whole.keypoints)
+        if not first:
+            self._whole = block
+            return
+        if not self._whole.landmarks.shape[1] and block.landmarks.shape[1]:
+            self._widen(block)
+        for whole, values in zip(_arrays(self._whole), _arrays(block), strict=True):
+            whole.resize((first + len(values), *whole.shape[1:]), refcheck=False)
+            # A block without anybody has no landmarks.
+            whole[first:] = values if values.shape[1] == whole.shape[1] else np.nan
+
+    def _widen(self, block: PoseEstimate) -> None:
+        """Nobody had landmarks before this block."""
+        before = self._whole
+        counts = block.landmarks.shape[1], block.evidence.shape[1]
+        self._whole = _nobody(len(before.keypoints), *counts, DANCE_14)
+        self._whole.keypoints[:], self._whole.score[:] = before.keypoints, before.score
+
+
+def _nobody(frames: int, landmarks: int, evidence: int, skeleton: Skeleton) -> PoseEstimate:
+    """Arrays (T, ...) of frames without a person."""
+    joints = (skeleton.num_joints, skeleton.dimensions)
+    return PoseEstimate(
+        np.full((frames, *joints), np.nan, np.float32),
+        np.zeros((frames, joints[0]), np.float32),
+        np.full((frames, landmarks, joints[1] + 1), np.nan, np.float32),
+        np.full((frames, evidence, NUM_EVIDENCE), np.nan, np.float32),
+    )
 
 
 def _arrays(pose: PoseEstimate) -> tuple[NDArray[np.float32], ...]:

@@ -78,10 +78,34 @@ class DampedVelocity:
 
 def fit_damped_velocity(validation: ForecastWindows) -> DampedVelocity:
     """The damping with the least validation error; the middle of the grid without data."""
-    if not len(validation):
-        return DampedVelocity(GAMMAS[len(GAMMAS) // 2])
-    candidates = [DampedVelocity(gamma) for gamma in GAMMAS]
-    return candidates[int(np.argmin([window_error(c, validation) for c in candidates]))]
+    fit = DampedVelocityFit()
+    fit.add(validation)
+    return fit.fitted()
+
+
+class DampedVelocityFit:
+    """As :func:`fit_damped_velocity`, on windows that are given in parts."""
+
+    def __init__(self) -> None:
+        self._windows = 0
+        self._total = np.zeros(len(GAMMAS))
+        self._known = np.zeros(len(GAMMAS))
+
+    def add(self, validation: ForecastWindows) -> None:
+        """More windows."""
+        self._windows += len(validation)
+        for i, gamma in enumerate(GAMMAS):
+            errors = _window_errors(DampedVelocity(gamma), validation)
+            self._total[i] += errors.sum()
+            self._known[i] += len(errors)
+
+    def fitted(self) -> DampedVelocity:
+        """The best on all windows so far."""
+        if not self._windows:
+            return DampedVelocity(GAMMAS[len(GAMMAS) // 2])
+        with np.errstate(invalid="ignore"):
+            means = self._total / self._known
+        return DampedVelocity(GAMMAS[int(np.argmin(means))])
 
 
 @dataclass(frozen=True)
@@ -120,11 +144,18 @@ def window_error(
 
     In torsos of the observed window. NaN without windows.
     """
+    errors = _window_errors(forecaster, windows, skeleton)
+    return float(errors.mean()) if len(errors) else np.nan
+
+
+def _window_errors(
+    forecaster: Forecaster, windows: ForecastWindows, skeleton: Skeleton = DANCE_14
+) -> NDArray[np.float64]:
+    """(M,) the errors of all joints that are known at one of the four horizons."""
     there, truth = at_horizons(forecaster(windows.observed)), at_horizons(windows.future)
     torso = WindowScale.of(windows.observed, skeleton).torso
     distance = joint_distance(there, truth) / torso[:, None, None]
-    known = np.isfinite(distance)
-    return float(distance[known].mean()) if known.any() else np.nan
+    return np.asarray(distance[np.isfinite(distance)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,15 +180,46 @@ def fit_autoregression(train: ForecastWindows) -> LinearAutoregression:
     Every horizon uses the joints annotated at it. Without windows all weights are zero, which
     forecasts zero velocity.
     """
-    scale = WindowScale.of(train.observed)
-    past = scale.inward(train.observed[:, -AR_ORDER:])
-    steps = np.moveaxis(np.diff(past, axis=1), 1, -1).reshape(-1, AR_ORDER - 1)
-    offsets = np.moveaxis(scale.inward(train.future) - past[:, -1:], 1, -1).reshape(-1, FUTURE)
-    weights = np.zeros((AR_ORDER - 1, FUTURE))
-    for k in range(FUTURE):
-        known = np.isfinite(offsets[:, k])
-        weights[:, k] = np.linalg.lstsq(steps[known], offsets[known, k], rcond=None)[0]
-    return LinearAutoregression(weights)
+    fit = AutoregressionFit()
+    fit.add(train)
+    return fit.fitted()
+
+
+class AutoregressionFit:
+    """As :func:`fit_autoregression`, on windows that are given in parts.
+
+    Of the parts before the newest, the triangle of a QR decomposition is kept for each horizon: it
+    has the same least squares as all of their rows.
+    """
+
+    def __init__(self) -> None:
+        self._before = [np.zeros((0, AR_ORDER)) for _ in range(FUTURE)]  # steps, then the offset
+        self._steps = np.zeros((0, AR_ORDER - 1))
+        self._offsets = np.zeros((0, FUTURE))
+
+    def add(self, train: ForecastWindows) -> None:
+        """More windows."""
+        if len(self._steps):
+            triangles = (np.linalg.qr(self._rows(k), mode="r") for k in range(FUTURE))
+            self._before = [np.asarray(triangle) for triangle in triangles]
+        scale = WindowScale.of(train.observed)
+        past = scale.inward(train.observed[:, -AR_ORDER:])
+        self._steps = np.moveaxis(np.diff(past, axis=1), 1, -1).reshape(-1, AR_ORDER - 1)
+        offsets = np.moveaxis(scale.inward(train.future) - past[:, -1:], 1, -1)
+        self._offsets = offsets.reshape(-1, FUTURE)
+
+    def fitted(self) -> LinearAutoregression:
+        """The least squares over all windows so far."""
+        weights = np.zeros((AR_ORDER - 1, FUTURE))
+        for k in range(FUTURE):
+            rows = self._rows(k)
+            weights[:, k] = np.linalg.lstsq(rows[:, :-1], rows[:, -1], rcond=None)[0]
+        return LinearAutoregression(weights)
+
+    def _rows(self, k: int) -> NDArray[np.float64]:
+        known = np.isfinite(self._offsets[:, k])
+        newest = np.column_stack([self._steps[known], self._offsets[known, k]])
+        return np.concatenate([self._before[k], newest])
 
 
 @dataclass(frozen=True, eq=False)

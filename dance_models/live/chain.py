@@ -13,7 +13,7 @@ from dance_models.config import JointDefinition
 from dance_models.data.forecast_windows import GRID_S, OBSERVED, fill_missing, resample
 from dance_models.data.refiner_runs import joined, prepared_runs
 from dance_models.errors import InputError
-from dance_models.estimators.protocol import PoseEstimate, PoseEstimator
+from dance_models.estimators.protocol import PoseEstimate, PoseEstimator, stacked
 from dance_models.inference.definitions import repaired
 from dance_models.inference.forecast import forecast
 from dance_models.inference.refine import refine_last
@@ -145,7 +145,8 @@ class LiveChain:
         """The pose (J, 2) of the frame that comes next, as annotators define it and as wanted."""
         model, held = self._networks.refiner, self._held
         times = np.array([*(h.time_s for h in held), time_s])
-        run = as_run("live", self._size, times - times[0], [*(h.found for h in held), found])
+        found_all = stacked([*(h.found for h in held), found])
+        run = as_run("live", self._size, times - times[0], found_all)
         parts = prepared_runs(run, model.config, model.skeleton)
         (raw,) = refine_last(model, [parts[(len(run) - 1) % len(parts)]])
         if self._joints == "annotation":

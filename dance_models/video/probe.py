@@ -93,17 +93,19 @@ class ProbePass:
     """What one decode of the file ``path`` collects of its frames."""
 
     path: Path
+    keep: bool = True  # the signatures of all frames, else of the newest alone
     pts: list[int | None] = field(default_factory=list)
     signatures: list[NDArray[np.uint8]] = field(default_factory=list)
+    changes: list[float] = field(default_factory=list)  # mean change of luma to the next frame
     orientation: Orientation = field(default_factory=Orientation)
     size: tuple[int, int] = (0, 0)
 
     def note(self, frame: Any) -> None:
         """Add the next PyAV frame. Raises VideoError for one too many or of another size."""
-        if not self.signatures:
+        if not self.pts:
             self.size = (frame.width, frame.height)
             self.orientation = orientation_of(frame)
-        elif len(self.signatures) >= MOST_FRAMES:
+        elif len(self.pts) >= MOST_FRAMES:
             raise VideoError(
                 f"it has more than {MOST_FRAMES} frames",
                 file=self.path,
@@ -113,11 +115,17 @@ class ProbePass:
             raise VideoError(
                 f"the size changes from {self.size} to {(frame.width, frame.height)}",
                 file=self.path,
-                frame=len(self.signatures),
+                frame=len(self.pts),
                 hint="Re-encode it to one size",
             )
         self.pts.append(frame.pts)
-        self.signatures.append(signature_of_frame(frame))
+        signature = signature_of_frame(frame)
+        if self.signatures:
+            change = np.abs(signature.astype(np.int16) - self.signatures[-1].astype(np.int16))
+            self.changes.append(float(change.mean()))
+        if not self.keep:
+            self.signatures.clear()
+        self.signatures.append(signature)
 
 
 def probe_clip(path: Path, rate: float | None = None) -> ClipProbe:
@@ -138,7 +146,7 @@ def _probed(path: Path, rate: float | None) -> ClipProbe:
         strict = source.reading
         source, done = _decode(path, rate, "careful")
         damaged, remarks = verdict(strict, source.reading, done.pts)
-        if damaged and done.signatures:
+        if damaged and done.pts:
             raise VideoError(
                 f"the stream is damaged (faults: {len(damaged)}, the first at this frame)",
                 file=path,
@@ -157,7 +165,7 @@ def concluded(
     is a warning otherwise.
     """
     path = done.path
-    count, declared = len(done.signatures), source.declared
+    count, declared = len(done.pts), source.declared
     if not count:
         raise VideoError("not a single frame could be decoded", file=path, hint=hint_for(OSError()))
     if declared > count:  # pictures that build on ones before the start are not shown
@@ -219,8 +227,6 @@ def _describe(
     width, height = displayed_size(done.size, source.aspect, done.orientation)
     remarks = [*remarks, *_stretched(source.aspect, done.size, (width, height))]
     warnings = [*_notes(done, nominal, steps, variable=variable), *remarks]
-    signatures = np.stack(done.signatures)
-    change = np.abs(np.diff(signatures.astype(np.int16), axis=0)).mean(axis=1)
     return ClipProbe(
         codec=source.codec,
         width=width,
@@ -232,10 +238,8 @@ def _describe(
         variable_rate=variable,
         duration_s=float(time_s[-1] + typical),
         time_s=time_s,
-        motion=np.concatenate([change[:1], change]).astype(np.float32)
-        if count > 1
-        else np.zeros(1, np.float32),
-        signature=signatures,
+        motion=np.array([*done.changes[:1], *done.changes] or [0.0], np.float32),
+        signature=np.stack(done.signatures),
         warnings=warnings,
         mirrored=done.orientation.mirrored,
         coded_width=done.size[0],
@@ -260,8 +264,8 @@ def _notes(
 ) -> list[str]:
     """What is unusual and needs nobody's attention."""
     notes = []
-    if nominal and nominal != len(done.signatures):
-        notes.append(f"the file claims {nominal} frames, {len(done.signatures)} were decoded")
+    if nominal and nominal != len(done.pts):
+        notes.append(f"the file claims {nominal} frames, {len(done.pts)} were decoded")
     if variable:
         notes.append(
             f"variable frame rate: {1000 * steps.min():.0f} to {1000 * steps.max():.0f} ms a frame"

@@ -38,7 +38,7 @@ class ClipStream:
 
     def frames(self) -> Iterator[ShownFrame]:
         """Every frame in order. Raises VideoError when the clip cannot be read."""
-        done = ProbePass(self.path)
+        done = ProbePass(self.path, keep=False)
         with (
             guarded("a video", self.path, VideoError),
             objections_noted(),
@@ -57,7 +57,7 @@ class ClipStream:
 
     @property
     def probe(self) -> ClipProbe:
-        """What the frames were, after the last of them was taken."""
+        """What the frames were, after the last of them was taken; of signatures, the last alone."""
         if self._probe is None:
             raise RuntimeError("the frames of the clip were not all read")
         return self._probe

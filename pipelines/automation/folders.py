@@ -5,9 +5,12 @@ still being copied waits for the next scan.
 """
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
+
+from dance_models.video.images import is_image
 
 State = dict[str, list[int]]  # path -> size, modification time in ns
 
@@ -21,6 +24,9 @@ class FolderScan:
     missing: tuple[str, ...] = ()
     # Scans that found something: a file that returns to an earlier state is another change.
     number: int = 0
+    # Of folders elsewhere: the file at which the next look begins, and why one cannot be looked at.
+    resume: Mapping[str, str] = field(default_factory=dict)
+    away: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_cursor(cls, cursor: str | None) -> "FolderScan":
@@ -31,17 +37,23 @@ class FolderScan:
         try:
             plain = json.loads(cursor or "{}")
             seen, handled, gone = (plain.get(key, {}) for key in ("seen", "handled", "gone"))
-            return cls(dict(seen), dict(handled), tuple(gone), int(plain.get("number", 0)))
+            resume, away = (dict(plain.get(key, {})) for key in ("resume", "away"))
+            number = int(plain.get("number", 0))
+            seen = {**dict(handled), **dict(seen)}
+            return cls(seen, dict(handled), tuple(gone), number, resume, away)
         except (ValueError, TypeError, AttributeError, RecursionError):
             return cls()
 
     def cursor(self) -> str:
-        """The scan as text."""
+        """The scan as text; files that were handled as they are now are in it once."""
+        waiting = {p: state for p, state in self.seen.items() if self.handled.get(p) != state}
         plain = {
-            "seen": self.seen,
+            "seen": waiting,
             "handled": self.handled,
             "gone": list(self.missing),
             "number": self.number,
+            "resume": dict(self.resume),
+            "away": dict(self.away),
         }
         return json.dumps(plain, sort_keys=True)
 
@@ -61,31 +73,43 @@ def scan_again(
     last: FolderScan,
     also: Iterable[Path] = (),
     at_most: int | None = None,
-    known: Collection[Path] = (),
+    known: Callable[[Path], bool] = lambda _: False,
+    elsewhere: Mapping[str, list[int]] | None = None,
+    looked: Callable[[str], bool] = lambda _: True,
+    clips_at_most: int | None = None,
 ) -> Changes:
     """Compare a folder, with its sub-folders, and other files with the last scan.
 
     Hidden files do not count. Settled files beyond ``at_most`` bytes in all wait for the next
-    scan, except for the first of them. Of files that are ``known`` when a scan finds them for the
-    first time, only later changes count.
+    scan, except for the first of them; so do those beyond ``clips_at_most`` files, the images of a
+    folder counted as one. Of files that are ``known`` when a scan finds them for the
+    first time, only later changes count. ``elsewhere`` has the states of more files, and a file
+    that has none and was not ``looked`` for stays as the last scan saw it.
     """
-    now = _states(folder, also)
+    now = {**(elsewhere or {}), **_states(folder, also)}
+    unseen = {path for path in last.seen if path not in now and not looked(path)}
     new = now.keys() - last.seen.keys() - last.handled.keys()
-    taken = {path: now[path] for path in map(str, known) if path in new}
+    taken = {path: now[path] for path in new if known(Path(path))}
     before = {**last.handled, **taken}
     waiting = [path for path, state in now.items() if before.get(path) != state]
     still = [path for path in waiting if last.seen.get(path) == now[path]]
-    settled = _first(still, now, at_most)
-    growing = [path for path in waiting if path not in set(still)]
-    missing = [path for path in last.handled if path not in now and path not in last.missing]
-    kept = {path: state for path, state in last.handled.items() if path in now}
+    settled = _first(still, now, at_most, clips_at_most)
+    agreed, there, gone = set(still), now.keys() | unseen, set(last.missing)
+    growing = [path for path in waiting if path not in agreed]
+    missing = [path for path in last.handled if path not in there and path not in gone]
+    kept = {path: state for path, state in last.handled.items() if path in there}
     handled = {**kept, **taken, **{path: now[path] for path in settled}}
     still_missing = tuple(path for path in (*last.missing, *missing) if path not in now)
     return Changes(
         tuple(map(Path, settled)),
         tuple(map(Path, growing)),
         tuple(map(Path, missing)),
-        FolderScan(now, handled, still_missing, last.number + bool(settled or missing)),
+        FolderScan(
+            {**now, **{path: last.seen[path] for path in unseen}},
+            handled,
+            still_missing,
+            last.number + bool(settled or missing),
+        ),
     )
 
 
@@ -98,21 +122,32 @@ def _states(folder: Path, also: Iterable[Path]) -> State:
     ]
     found: State = {}
     for path in dict.fromkeys((*below, *also)):
-        try:
-            status = path.stat()
-        except OSError:  # deleted during the scan, or a broken link
-            continue
-        if path.is_file():
-            found[str(path)] = [status.st_size, status.st_mtime_ns]
+        if (state := state_of(path)) is not None:
+            found[str(path)] = state
     return found
 
 
-def _first(paths: list[str], states: State, at_most: int | None) -> list[str]:
+def state_of(path: Path) -> list[int] | None:
+    """Size and modification time of a file; None where there is none, or no longer."""
+    try:
+        status = path.stat()
+    except OSError:  # deleted during the scan, or a broken link
+        return None
+    return [status.st_size, status.st_mtime_ns] if S_ISREG(status.st_mode) else None
+
+
+def _first(
+    paths: list[str], states: State, at_most: int | None, clips_at_most: int | None
+) -> list[str]:
     total = 0
     chosen: list[str] = []
+    clips: set[Path] = set()
     for path in paths:
         total += states[path][0]
         if at_most is not None and total > at_most and chosen:
+            break
+        clips.add(Path(path).parent if is_image(Path(path)) else Path(path))
+        if clips_at_most is not None and len(clips) > clips_at_most:
             break
         chosen.append(path)
     return chosen

@@ -1,7 +1,7 @@
 """Sensors of the raw folders: new and changed clips and annotations become runs."""
 
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +14,7 @@ from dance_models.video.scan import MANIFEST, is_video
 from pipelines.assets.annotations import pose_annotations
 from pipelines.assets.clips import clip_probe
 from pipelines.assets.dataset import pose_dataset
+from pipelines.automation.far_folders import FarFolders, Watched, nothing
 from pipelines.automation.folders import Changes, FolderScan, scan_again
 from pipelines.automation.jobs import INGEST_CLIPS
 from pipelines.automation.switches import AutomationSettings
@@ -34,6 +35,7 @@ from pipelines.storage.store import Store
 INTERVAL_S: Final = 15
 # Dagster ends a sensor's tick after a minute; reading this much takes half of it at 130 MB/s.
 BYTES_A_SCAN: Final = 4_000_000_000
+CLIPS_A_SCAN: Final = 200  # each is registered with Dagster, too
 ANNOTATION_BYTES_A_SCAN: Final = 200_000_000  # these are parsed
 MANIFESTS: Final = (MANIFEST, CORPUS_FILE)
 Answer = dg.SensorResult | dg.SkipReason
@@ -41,6 +43,7 @@ Answer = dg.SensorResult | dg.SkipReason
 
 def clip_sensor(profile: Profile, automation: AutomationSettings) -> dg.SensorDefinition:
     """The sensor ``new_clips``: partitions and runs for new and changed clips."""
+    far = FarFolders()
 
     @dg.sensor(
         job_name=INGEST_CLIPS,
@@ -55,15 +58,13 @@ def clip_sensor(profile: Profile, automation: AutomationSettings) -> dg.SensorDe
         for line in mirror_again(store):
             context.log.warning(line)
         last = FolderScan.from_cursor(context.cursor)
-        known = _registered_elsewhere(store)
-        also = [*_watched_elsewhere(store), *known]
-        changes = scan_again(store.raw_clips, last, also, BYTES_A_SCAN, known)
+        changes, parts = _scanned(context, store, far, last)
         for path in changes.missing:
             context.log.warning(
                 f"{printable(str(path))} is missing; the tables of its clip are kept"
             )
         if not changes.settled:
-            return _waiting(context, changes)
+            return _waiting(context, changes, parts)
         # Registering has side effects. Whether a clip is ingested is read from its tables,
         # so that a scan repeated after the daemon died here requests the same runs.
         touched = _register(context, store, changes)
@@ -98,34 +99,61 @@ def _named_folders(store: Store) -> list[Path]:
     return [path for path in map(Path, named) if not any(map(path.is_relative_to, own))]
 
 
-def _files_of_clips(store: Store, folder: Path) -> Iterator[Path]:
-    """The files below a folder that may be clips, or parts of one; none when it is gone."""
-    for name, folders, files in os.walk(folder):
-        here = Path(name)
-        folders[:] = [f for f in folders if not (f.startswith(".") or store.is_made(here / f))]
-        for path in (here / file for file in files):
-            if is_video(path) or is_image(path) or path.name in RATE_FILES:
-                yield path
+def _scanned(
+    context: dg.SensorEvaluationContext, store: Store, far: FarFolders, last: FolderScan
+) -> tuple[Changes, list[str]]:
+    """What is new, and what is said of folders that were not looked at to the end."""
+    registered = {Path(path) for path in registered_clips(store)["path"]}
+    looks = far.look(_watched_elsewhere(store, registered), last.resume)
+    for line in looks.news(last.away):
+        context.log.warning(printable(line))
+    elsewhere = looks.states
+
+    def known(path: Path) -> bool:
+        clip = path in registered or path.parent in registered
+        return clip and str(path) in elsewhere
+
+    changes = scan_again(
+        *(store.raw_clips, last, _own_files(store), BYTES_A_SCAN),
+        known=known,
+        elsewhere=elsewhere,
+        looked=looks.covers,
+        clips_at_most=CLIPS_A_SCAN,
+    )
+    scan = replace(changes.scan, resume=looks.resume(), away=looks.away())
+    return replace(changes, scan=scan), [printable(line) for line in looks.parts()]
 
 
-def _registered_elsewhere(store: Store) -> list[Path]:
-    """The files of the registered clips that are in no folder of the store's own."""
-    own = _own_folders(store)
+def _may_be_of_a_clip(path: Path) -> bool:
+    return is_video(path) or is_image(path) or path.name in RATE_FILES
+
+
+def _watched_elsewhere(store: Store, registered: set[Path]) -> list[Watched]:
+    """The folders that were named, and those of clips that were named alone."""
+    own, named = _own_folders(store), _named_folders(store)
+    alone: dict[Path, list[Path]] = {root: [] for root in named}
+    for path in sorted(registered):
+        if not any(map(path.is_relative_to, own)):
+            root = next(filter(path.is_relative_to, named), path.parent)
+            # What the walk passes over was named, too.
+            if root not in named or any(p.startswith(".") for p in path.relative_to(root).parts):
+                alone.setdefault(root, []).append(path)
     return [
-        file
-        for path in map(Path, registered_clips(store)["path"])
-        if not any(map(path.is_relative_to, own))
-        for file in (sorted(path.iterdir()) if path.is_dir() else [path])
+        Watched(
+            root,
+            _may_be_of_a_clip if root in named else nothing,
+            store.is_made,
+            tuple(clips),
+        )
+        for root, clips in alone.items()
     ]
 
 
-def _watched_elsewhere(store: Store) -> list[Path]:
-    """Watched files outside of raw/clips: manifests, pointers, those of folders that were named."""
+def _own_files(store: Store) -> list[Path]:
+    """Watched files of the store outside of raw/clips: manifests and pointers."""
     folder, *pointed = _own_folders(store)
     pointers = [path for mirror in pointed for path in mirror.rglob("[!.]*") if path.is_file()]
-    named = [file for one in _named_folders(store) for file in _files_of_clips(store, one)]
-    manifests = [folder.parent / name for name in MANIFESTS]
-    return [*manifests, *pointers, *named]
+    return [*(folder.parent / name for name in MANIFESTS), *pointers]
 
 
 def _register(context: dg.SensorEvaluationContext, store: Store, changes: Changes) -> set[Path]:
@@ -245,11 +273,15 @@ def _requests(clips: list[str], scan: FolderScan) -> list[dg.RunRequest]:
     return [dg.RunRequest(run_key=f"{clip} {key}", partition_key=clip) for clip in clips]
 
 
-def _waiting(context: dg.SensorEvaluationContext, changes: Changes) -> dg.SkipReason:
+def _waiting(
+    context: dg.SensorEvaluationContext, changes: Changes, parts: Iterable[str] = ()
+) -> dg.SkipReason:
+    """Why nothing is done; ``parts`` is of folders that were not looked at to the end."""
     context.update_cursor(changes.scan.cursor())
+    reason = "nothing is new or changed"
     if changes.growing:
-        return dg.SkipReason(
+        reason = (
             f"{len(changes.growing)} files wait for a second scan, the first is "
             f"{printable(changes.growing[0].name)}"
         )
-    return dg.SkipReason("nothing is new or changed")
+    return dg.SkipReason("; ".join([reason, *parts]))

@@ -89,6 +89,7 @@ def _write(
     began, out, joints = monotonic(), reader.console, reader.options.joints
     with frame_progress(out, f"{stem}: refining") as progress:
         poses = poses_of(person.seen, reader.networks, joints, progress)
+        person.seen = poses.seen  # without what only refining needs of each frame
     refined_s = monotonic() - began
     models = {"estimator": person.estimator, "joints": f"as the {joints} defines them"}
     with frame_progress(out, f"{stem}: drawing") as progress:

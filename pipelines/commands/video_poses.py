@@ -43,9 +43,9 @@ class PoseOptions:
     cache: Path | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class SeenPerson:
-    """One person of a video as the estimator saw them."""
+    """One person of a video as the estimator saw them; nobody else holds what was ``seen``."""
 
     seen: "Seen"
     estimator: str  # name and version
@@ -109,24 +109,34 @@ class PoseReader:
         ``name`` is that of the video in the progress. Raises InputError when nobody is found,
         VideoError for what is not a readable video.
         """
-        from dance_models.analysis.track import given_poses, see_given
-        from dance_models.analysis.video import see_video
-
         options = self.options
         if video is None:
             assert options.poses is not None and options.fps is not None
             person = options.person if isinstance(options.person, int) else 1
-            given, track = given_poses(options.poses, person - 1, options.pose_model, None)
-            self._say_notes(given)
-            seen = see_given(options.poses, given, track, options.fps, options.size)
-            yield SeenPerson(seen, f"{options.poses.name}: {given.described}")
+            yield self._seen_alone(options.poses, person - 1, options.fps)
             return
         for estimator, described, number in self._estimators(video):
-            self._say_notes(estimator)
             who = "" if number is None else f", person {number}"
-            with frame_progress(self.console, f"{name}{who}: estimating") as progress:
-                seen = see_video(video.path, estimator, progress, video.rate)
-            yield SeenPerson(seen, described, number)
+            seen = self._seen(video, estimator, f"{name}{who}: estimating")
+            found = SeenPerson(seen, described, number)
+            del estimator, seen  # the poses of a file, everybody's, and what refining needs alone
+            yield found
+
+    def _seen_alone(self, poses: Path, person: int, fps: float) -> SeenPerson:
+        """The person of that rank in a pose file without its video."""
+        from dance_models.analysis.track import given_poses, see_given
+
+        given, track = given_poses(poses, person, self.options.pose_model, None)
+        self._say_notes(given)
+        seen = see_given(poses, given, track, fps, self.options.size)
+        return SeenPerson(seen, f"{poses.name}: {given.described}")
+
+    def _seen(self, video: NamedVideo, estimator: "PoseEstimator", words: str) -> "Seen":
+        from dance_models.analysis.video import see_video
+
+        self._say_notes(estimator)
+        with frame_progress(self.console, words) as progress:
+            return see_video(video.path, estimator, progress, video.rate)
 
     def _estimators(self, video: NamedVideo) -> "Iterator[tuple[PoseEstimator, str, int | None]]":
         """An estimator for each person who is followed, its name, and the person's number."""
@@ -152,11 +162,8 @@ class PoseReader:
                 yield estimator, described, track.number if several and track else None
             return
         for track in tracks or (None,):
-            given = self._given(video, track)
-            described = f"{given.name} {given.version}"
-            if self.options.poses is not None:
-                described = f"{self.options.poses.name}: {given.described}"
-            yield given, described, track.number if several and track else None
+            number = track.number if several and track else None
+            yield *self._given(video, track), number  # not held here while the person is written
 
     def _whole(self, video: NamedVideo, weights: Path) -> "PoseEstimator":
         """The estimator that looks at whole pictures; loaded once for all videos."""
@@ -166,8 +173,8 @@ class PoseReader:
             self.estimator = make_estimator(self.estimation, weights, video.stem)
         return self.estimator
 
-    def _given(self, video: NamedVideo, track: "Track | None") -> "PrecomputedPoses":
-        """Somebody else's poses of a video, of the person who is followed."""
+    def _given(self, video: NamedVideo, track: "Track | None") -> "tuple[PrecomputedPoses, str]":
+        """Somebody else's poses of a video, of the person who is followed, and their name."""
         from dance_models.analysis.track import given_poses
         from dance_models.estimators.factory import make_estimator
         from dance_models.estimators.precomputed import PrecomputedPoses
@@ -183,7 +190,9 @@ class PoseReader:
             given = made
         if track is not None:
             given.follow(track)
-        return given
+        if self.options.poses is not None:
+            return given, f"{self.options.poses.name}: {given.described}"
+        return given, f"{given.name} {given.version}"
 
     def _say_notes(self, estimator: "PoseEstimator") -> None:
         from dance_models.estimators.protocol import notes_of

@@ -24,6 +24,6 @@ def swinging(noise: float = 0.0) -> VideoPoses:
         refined=pose,
         stretches=((0, 150), (150, 300)),
         anchor=ANCHORS,
-        observed=windows[:, :OBSERVED],
+        causal=pose,
         forecast=shaken.astype(np.float32),
     )

@@ -1,7 +1,8 @@
 """What is written: the poses and angles of one person in one video."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 from dance_models.evidence import LANDMARKS
 from dance_models.skeleton import DANCE_14
 from dance_models.text import csv_text, printable
+
+_AT_ONCE: Final = 2000  # frames
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +50,22 @@ class Measured:
 
     def __len__(self) -> int:
         return len(self.time_s)
+
+    def parts(self) -> "Iterator[tuple[int, Measured]]":
+        """The frames in order, some at a time, so that a writer holds few: the first, and those."""
+        for first in range(0, max(len(self), 1), _AT_ONCE):
+            chosen = slice(first, first + _AT_ONCE)
+            yield (
+                first,
+                replace(
+                    self,
+                    time_s=self.time_s[chosen],
+                    poses=self.poses[chosen],
+                    score=self.score[chosen],
+                    landmarks=self.landmarks[chosen],
+                    angles={name: values[chosen] for name, values in self.angles.items()},
+                ),
+            )
 
     @property
     def known(self) -> NDArray[np.bool_]:

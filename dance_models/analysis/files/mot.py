@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from dance_models.analysis.files.measured import Measured
-from dance_models.tables import write_text
+from dance_models.files import replacing
 from dance_models.text import printable
 
 _DECIMALS: Final = 4
@@ -19,7 +19,7 @@ _DECIMALS: Final = 4
 def write_mot(measured: Measured, path: Path) -> None:
     """Tab-separated text with ``inDegrees=yes``; ``nan`` where an angle is not known."""
     names = list(measured.angles)
-    lines = [
+    head = [
         printable(measured.clip),
         "version=1",
         f"nRows={len(measured)}",
@@ -32,10 +32,11 @@ def write_mot(measured: Measured, path: Path) -> None:
         "endheader",
         "\t".join(["time", *map(printable, names)]),
     ]
-    values = np.array([measured.angles[name] for name in names], np.float64)
-    columns = values.reshape(len(names), len(measured)).T
-    lines += [
-        "\t".join([f"{time:.6f}", *(f"{value:.{_DECIMALS}f}" for value in row)])
-        for time, row in zip(measured.time_s, columns, strict=True)
-    ]
-    write_text(path, "\n".join(lines) + "\n")
+    with replacing(path) as target, target.open("w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in head)
+        for _, part in measured.parts():
+            values = np.array([part.angles[name] for name in names], np.float64)
+            columns = values.reshape(len(names), len(part)).T
+            for time, row in zip(part.time_s, columns, strict=True):
+                cells = [f"{time:.6f}", *(f"{value:.{_DECIMALS}f}" for value in row)]
+                file.write("\t".join(cells) + "\n")

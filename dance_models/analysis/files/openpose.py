@@ -63,9 +63,10 @@ def write_openpose(measured: Measured, folder: Path) -> None:
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
     try:
-        for frame, joints in enumerate(body_25(measured).round(_DECIMALS)):
-            name = f"{folder.name}_{frame:0{_DIGITS}d}_keypoints.json"
-            (part / name).write_text(json.dumps(_frame(joints)), encoding="utf-8")
+        for first, some in measured.parts():
+            for frame, joints in enumerate(body_25(some).round(_DECIMALS), first):
+                name = f"{folder.name}_{frame:0{_DIGITS}d}_keypoints.json"
+                (part / name).write_text(json.dumps(_frame(joints)), encoding="utf-8")
         _replace(folder, part)
     finally:
         shutil.rmtree(part, ignore_errors=True)

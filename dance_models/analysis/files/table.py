@@ -17,13 +17,14 @@ from dance_models.text import csv_text, printable
 _DECIMALS: Final = 4
 
 
-def as_table(measured: Measured) -> pl.DataFrame:
+def as_table(measured: Measured, first: int = 0) -> pl.DataFrame:
     """``clip``, ``frame`` from 0, ``time_s``, ``JOINT_x_px``, ``JOINT_y_px``, ``JOINT_confidence``
-    (0 to 1), and ``ANGLE_deg``; null where something is missing.
+    (0 to 1), and ``ANGLE_deg``; null where something is missing. The first row is of frame
+    ``first``.
     """
     columns: dict[str, pl.Series] = {
         "clip": pl.Series([measured.plain_name] * len(measured), dtype=pl.String),
-        "frame": pl.Series(np.arange(len(measured))),
+        "frame": pl.Series(np.arange(first, first + len(measured))),
         "time_s": pl.Series(np.asarray(measured.time_s, np.float64)).round(6),
     }
     for joint, name in enumerate(DANCE_14.names):
@@ -37,8 +38,9 @@ def as_table(measured: Measured) -> pl.DataFrame:
 
 def write_csv(measured: Measured, path: Path) -> None:
     """UTF-8, a header line, points as decimal marks, empty cells where something is missing."""
-    with replacing(path) as part:
-        as_table(measured).write_csv(part)
+    with replacing(path) as target, target.open("wb") as file:
+        for first, part in measured.parts():
+            as_table(part, first).write_csv(file, include_header=not first)
 
 
 def write_parquet(measured: Measured, path: Path) -> None:

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.analysis.files.measured import Measured
+from dance_models.files import replacing
 from dance_models.skeleton import DANCE_14
-from dance_models.tables import write_text
 from dance_models.text import printable
 
 _DECIMALS: Final = 5
@@ -31,25 +31,27 @@ def positions(measured: Measured) -> tuple[NDArray[np.float64], str]:
 
 def write_trc(measured: Measured, path: Path) -> None:
     """Tab-separated text; frames count from 0 and missing markers are empty cells."""
-    points, unit = positions(measured)
+    unit = "px" if measured.metres_per_pixel is None else "m"
     rate, frames, names = f"{measured.fps:g}", len(measured), DANCE_14.names
-    head = (
+    kinds = (
         "DataRate", "CameraRate", "NumFrames", "NumMarkers", "Units", "OrigDataRate",
         "OrigDataStartFrame", "OrigNumFrames",
     )  # fmt: skip
-    lines = [
+    head = [
         ("PathFileType", "4", "(X/Y/Z)", printable(path.name)),
-        head,
+        kinds,
         (rate, rate, str(frames), str(len(names)), unit, rate, "0", str(frames)),
         ("Frame#", "Time", *(cell for name in names for cell in (name, "", ""))),
         ("", "", *(f"{axis}{i + 1}" for i in range(len(names)) for axis in "XYZ")),
         ("",),  # OpenSim expects an empty line here
-        *(
-            (str(frame), f"{measured.time_s[frame]:.6f}", *map(_cell, points[frame].ravel()))
-            for frame in range(frames)
-        ),
     ]
-    write_text(path, "".join("\t".join(line) + "\n" for line in lines))
+    with replacing(path) as target, target.open("w", encoding="utf-8") as file:
+        file.writelines("\t".join(line) + "\n" for line in head)
+        for first, part in measured.parts():
+            points, _ = positions(part)
+            for i, time in enumerate(part.time_s):
+                line = (str(first + i), f"{time:.6f}", *map(_cell, points[i].ravel()))
+                file.write("\t".join(line) + "\n")
 
 
 def _cell(value: float) -> str:

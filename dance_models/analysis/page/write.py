@@ -5,6 +5,7 @@ import hashlib
 import io
 import math
 import os
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -35,13 +36,12 @@ def write_page(content: PageContent, target: Path) -> None:
 
     Raises InputError for a still that is no picture, OSError when a file cannot be read or written.
     """
-    text = page_text(content)
-    with replacing(target) as part:
-        part.write_text(text, "utf-8")
+    with replacing(target) as part, part.open("w", encoding="utf-8") as file:
+        file.writelines(page_pieces(content))
 
 
-def page_text(content: PageContent) -> str:
-    """The text of the page. Raises InputError for a still that is no picture, and OSError."""
+def page_pieces(content: PageContent) -> Iterator[str]:
+    """The text of the page in pieces. Raises InputError for a still that is no picture, OSError."""
     environment = Environment(
         loader=PackageLoader("dance_models.analysis.page", TEMPLATES),
         autoescape=True,
@@ -51,16 +51,14 @@ def page_text(content: PageContent) -> str:
         lstrip_blocks=True,
         finalize=_harmless,
     )
-    # ``tojson`` also escapes what would end the script element.
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     environment.filters.update(clock=clock, address=address, picture=_picture, side=side_of)
     script, style = _asset("page.js"), _asset("page.css")
-    return environment.get_template("page.html.jinja").render(
+    return environment.get_template("page.html.jinja").generate(
         content=content,
         policy=POLICY.format(script=_source_of(script), style=_source_of(style)),
         script=Markup(script),
         style=Markup(style),
-        data=packed(content),
+        data=map(Markup, packed(content)),
         groups=_groups(content.series),
         two_lines=any(one.before is not None for one in content.series),
         bands=_bands(content.series),

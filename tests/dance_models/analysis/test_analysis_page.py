@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dance_models.analysis.page import packing
 from dance_models.analysis.page.content import Moment, PageContent, RangeRow, Series
 from dance_models.analysis.page.packing import LEVELS, packed, round_step, side_of
-from dance_models.analysis.page.write import address, clock, page_text, write_page
+from dance_models.analysis.page.write import address, clock, page_pieces, write_page
 from dance_models.errors import InputError
 from dance_models.report_tables.table import Table
 
@@ -40,6 +41,10 @@ class Elements(HTMLParser):
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.found if name == tag]
+
+
+def page_text(made: PageContent) -> str:
+    return "".join(page_pieces(made))
 
 
 def data_of(page: str) -> dict[str, Any]:
@@ -126,7 +131,7 @@ def test_data_are_the_values_within_half_a_step_and_gaps_are_null() -> None:
 def test_levels_have_four_digits(start: float, span: float) -> None:
     values = start + span * np.linspace(0, 1, 50)
     made = content(time_s=np.arange(50.0), series=(Series("x", "", "", values),))
-    read = packed(made)["series"][0]
+    read = json.loads("".join(packed(made)))["series"][0]
     assert 0 <= min(read["values"]) <= max(read["values"]) <= LEVELS
     np.testing.assert_allclose(
         values_of(read), values, atol=read["step"] / 2 + 1e-8 * abs(start) + 1e-12
@@ -278,3 +283,9 @@ def test_wrong_shapes_are_refused() -> None:
     ):
         with pytest.raises(ValueError, match=r"x|times|second"):
             wrong()
+
+
+def test_long_curves_are_packed_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = page_text(content())
+    monkeypatch.setattr(packing, "_AT_ONCE", 3)
+    assert page_text(content()) == whole

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from video_poses import ANCHORS, swinging
 
+from dance_models.analysis import forecast_shown
 from dance_models.analysis.forecast_shown import FEWEST, FORECAST, ForecastCheck, check_forecasts
 
 
@@ -39,7 +40,6 @@ def test_no_truth_comes_from_behind_a_cut() -> None:
     one_shot = replace(
         poses,
         anchor=ANCHORS[first],
-        observed=poses.observed[first],
         forecast=poses.forecast[first],
     )
     assert check_forecasts(one_shot).errors[FORECAST][400] == pytest.approx(0, abs=1e-3)
@@ -50,10 +50,21 @@ def test_with_few_forecasts_nothing_is_claimed() -> None:
     few = replace(
         poses,
         anchor=poses.anchor[: FEWEST - 1],
-        observed=poses.observed[: FEWEST - 1],
         forecast=poses.forecast[: FEWEST - 1],
     )
     check = check_forecasts(few)
     assert not check.is_shown(80)
     assert f"only {FEWEST - 1} forecasts" in check.sentence(80)
     assert not ForecastCheck({}, {}).is_shown(80)
+
+
+def test_the_check_does_not_depend_on_how_many_forecasts_are_checked_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    poses = swinging(noise=3)
+    whole = check_forecasts(poses)
+    monkeypatch.setattr(forecast_shown, "_AT_ONCE", 13)
+    parts = check_forecasts(poses)
+    assert parts.windows == whole.windows
+    for name, row in whole.errors.items():
+        assert parts.errors[name] == pytest.approx(row, rel=1e-5)

@@ -9,7 +9,9 @@ from dance_models.data.forecast_windows import FUTURE, OBSERVED, ForecastWindows
 from dance_models.evaluation.forecasts import (
     GAMMAS,
     STRENGTHS,
+    AutoregressionFit,
     DampedVelocity,
+    DampedVelocityFit,
     KalmanForecast,
     WindowScale,
     constant_velocity,
@@ -117,6 +119,22 @@ def test_autoregression_recovers_a_linear_recursion() -> None:
     forecast = fit_autoregression(TRAIN)(TEST.observed)
     np.testing.assert_allclose(forecast, TEST.future, atol=2.0)
     assert np.abs(zero_velocity(TEST.observed) - TEST.future).max() > 30
+
+
+def test_windows_may_be_given_in_parts() -> None:
+    regression, damped = AutoregressionFit(), DampedVelocityFit()
+    future = TRAIN.future.copy()
+    future[::2, :, 6] = np.nan
+    for first in range(0, len(TRAIN), 9):
+        arrays = (TRAIN.observed, future, TRAIN.run, TRAIN.anchor)
+        part = ForecastWindows(*(array[first : first + 9] for array in arrays))
+        regression.add(part)
+        damped.add(part)
+    whole = ForecastWindows(TRAIN.observed, future, TRAIN.run, TRAIN.anchor)
+    assert damped.fitted() == fit_damped_velocity(whole)
+    np.testing.assert_allclose(
+        regression.fitted()(TEST.observed), fit_autoregression(whole)(TEST.observed), atol=1e-2
+    )
 
 
 @pytest.mark.parametrize("name", ["constant_velocity", "damped_velocity", "ar", "ridge"])

@@ -76,6 +76,19 @@ def test_a_scan_limits_the_files_handled_per_tick(tmp_path: Path) -> None:
     assert taken == ["a", "bc", "d", ""]
 
 
+def test_a_scan_limits_the_clips_handled_per_tick(tmp_path: Path) -> None:
+    """A folder of images is one clip, and is not taken in parts."""
+    (tmp_path / "images").mkdir()
+    for name in ("a.mp4", "images/1.jpg", "images/2.jpg", "images/3.jpg", "k.mp4", "z.mp4"):
+        (tmp_path / name).write_bytes(b"1")
+    scan, taken = scan_again(tmp_path, FolderScan()).scan, []
+    for _ in range(3):
+        changes = scan_again(tmp_path, scan, clips_at_most=2)
+        taken.append("".join(path.stem for path in changes.settled))
+        scan = changes.scan
+    assert taken == ["a123", "kz", ""]
+
+
 def test_other_files_are_watched_too(tmp_path: Path) -> None:
     folder, other = tmp_path / "raw", tmp_path / "elsewhere.mp4"
     other.write_bytes(b"1")

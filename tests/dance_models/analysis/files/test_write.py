@@ -10,6 +10,7 @@ import pytest
 from pose_files import body, in_order
 
 from dance_models.analysis.angles import angles
+from dance_models.analysis.files import measured as measured_module
 from dance_models.analysis.files.measured import Measured
 from dance_models.analysis.files.write import DEFAULT_FORMATS, FILE_FORMATS, write_files
 from dance_models.errors import InputError
@@ -298,3 +299,18 @@ def test_arrays_of_other_lengths_are_refused(measured: Measured) -> None:
         replace(measured, score=measured.score[:3])
     with pytest.raises(ValueError, match="metres_per_pixel"):
         replace(measured, metres_per_pixel=0.0)
+
+
+def test_files_do_not_depend_on_how_many_frames_are_written_at_once(
+    tmp_path: Path, measured: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written(folder: str) -> dict[Path, bytes]:
+        write_files(tmp_path / folder, "solo", measured)
+        files = sorted(path for path in (tmp_path / folder).rglob("*") if path.is_file())
+        return {path.relative_to(tmp_path / folder): path.read_bytes() for path in files}
+
+    whole = written("whole")
+    monkeypatch.setattr(measured_module, "_AT_ONCE", 5)
+    parts = written("parts")
+    assert len(whole) == FRAMES + len(DEFAULT_FORMATS) - 1
+    assert {name for name in whole if whole[name] != parts[name]} == set()
