@@ -238,8 +238,7 @@ def poses_of(
             anchor, followed, future = forecasts_of(piece, networks, joints, advance=advance)
             causal[start:stop], refined[start:stop] = followed, steady.result()
         forecasts.append((anchor + start, future))
-    anchors = np.concatenate([anchor for anchor, _ in forecasts])
-    future = np.concatenate([future for _, future in forecasts])
+    anchors, future = (np.concatenate(parts) for parts in zip(*forecasts, strict=True))
     return VideoPoses(
         replace(seen, run=replace(run, evidence=no_evidence(len(run)))),
         restored,
