@@ -3,12 +3,19 @@
 In 2-D the coordinates are pixels, y down.
 """
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.skeleton import DANCE_14, Joints, Skeleton
 
 FloatArray = NDArray[np.floating]
+
+# Degrees that a body's axis can turn in the picture from a frame to the next. A cartwheel or a roll
+# is about one turn a second: 24 degrees at 15 frames/s. The rest is for faster ones and for errors
+# of the joints.
+MOST_TURN: Final = 60.0
 
 
 def middle(keypoints: FloatArray, joints: Joints) -> FloatArray:

@@ -12,14 +12,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dance_models.geometry import middle, pelvis
+from dance_models.geometry import MOST_TURN, middle, pelvis
 from dance_models.skeleton import DANCE_14
 
-# Degrees that an axis can turn from a frame to the next, and more in each second without a pose: a
-# cartwheel or a roll is about one turn a second, 24 degrees a frame at 15 frames/s. The rest is for
-# faster ones and for errors of the joints.
-MOST_TURN: Final = 60.0
-MOST_SPEED: Final = 360.0  # degrees/s
+MOST_SPEED: Final = 360.0  # degrees/s, beyond MOST_TURN, in the time without a pose
 LONGEST_S: Final = 1.0  # from one jump to that back; in this time a body can turn over by itself
 # Of the median trunk: a shorter one points at the camera or away, and has no axis in the picture.
 LEAST_TRUNK: Final = 0.3

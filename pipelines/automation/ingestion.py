@@ -114,7 +114,10 @@ def _scanned(
         return clip and str(path) in elsewhere
 
     changes = scan_again(
-        *(store.raw_clips, last, _own_files(store), BYTES_A_SCAN),
+        store.raw_clips,
+        last,
+        _own_files(store),
+        BYTES_A_SCAN,
         known=known,
         elsewhere=elsewhere,
         looked=looks.covers,

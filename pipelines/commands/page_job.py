@@ -89,7 +89,7 @@ def do_job(
     titles = list(names) or [""] * len(videos)
     named = [named_video(path, path.stem, name) for path, name in zip(videos, titles, strict=True)]
     if len(named) == 1:
-        analyse_videos(named, options, Wanted(out, title=titles[0]), console)
+        analyse_videos(named, options, Wanted(out), console)
     else:
         compare_videos((named[0], named[1]), options, out, console, draw=True)
 

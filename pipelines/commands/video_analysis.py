@@ -28,7 +28,6 @@ class Wanted:
     debug: bool = False
     formats: tuple[str, ...] | None = None  # None: all that need no extra
     metres_per_pixel: float | None = None
-    title: str = ""  # of the page, of a video whose file is called otherwise
 
 
 def analyse_videos(
@@ -103,7 +102,7 @@ def _write(
             formats=DEFAULT_FORMATS if wanted.formats is None else wanted.formats,
             metres_per_pixel=wanted.metres_per_pixel,
             progress=progress,
-            title=_title(wanted, person),
+            title=_title(video, person),
         )
     writing_s, frames = monotonic() - began - refined_s, len(person.seen.run)
     whole_s = seen_s + refined_s + writing_s
@@ -118,10 +117,10 @@ def _write(
     out.print(f"Beside it: {shown(', '.join(path.name for path in others))}", soft_wrap=True)
 
 
-def _title(wanted: Wanted, person: SeenPerson) -> str:
+def _title(video: NamedVideo | None, person: SeenPerson) -> str:
     """That of the page, "" for its file's name."""
     who = f", person {person.number}" if person.number is not None else ""
-    return f"{wanted.title}{who}" if wanted.title else ""
+    return f"{video.title}{who}" if video is not None and video.title else ""
 
 
 def print_summary(console: Console, summary: Mapping[str, Any]) -> None:

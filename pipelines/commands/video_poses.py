@@ -85,10 +85,9 @@ class PoseReader:
         estimation = common.estimator_of(
             None, tracks, pose_model=options.pose_model if tracks else None
         )
-        estimation = replace(estimation or EstimatorConfig(), threads=common.estimator_threads())
+        estimation = estimation or EstimatorConfig(axis_check=True)
+        estimation = replace(estimation, threads=common.estimator_threads())
         estimation = estimator_for(networks.refiner, estimation)
-        if estimation.name == "blazepose":
-            estimation = replace(estimation, axis_check=True)
         if options.fast:
             estimation = replace(estimation, mirrored_pass=False)
         weights = (

@@ -135,11 +135,8 @@ def test_a_command_that_is_interrupted_leaves_no_run_of_another_host_open(
     number: signal.Signals, make_corpus: MakeCorpus, cluster: Nodes, tmp_path: Path
 ) -> None:
     store = Store(root=str(tmp_path / "store"))
-    cluster.start_head()
-    cluster.join(host="elsewhere")
     variables = {**cluster.environment, "RAY_ADDRESS": cluster.address}
-    with _running(make_corpus(12, 64), str(store.path), "ray:auto", variables) as command:
-        wait_until(lambda: "elsewhere" in _working(store), 600)
+    with _working_elsewhere(cluster, make_corpus(12, 64), store, variables) as command:
         command.send_signal(number)
         output, _ = command.communicate(timeout=60)
     assert command.returncode == EXIT_INTERRUPTED, output
@@ -155,11 +152,8 @@ def test_the_runs_of_a_command_that_is_killed_are_closed_on_every_host(
     make_corpus: MakeCorpus, cluster: Nodes, tmp_path: Path
 ) -> None:
     store = Store(root=str(tmp_path / "store"))
-    cluster.start_head()
-    cluster.join(host="elsewhere")
     variables = {**cluster.environment, "RAY_ADDRESS": cluster.address}
-    with _running(make_corpus(12, 64), str(store.path), "ray:auto", variables) as command:
-        wait_until(lambda: "elsewhere" in _working(store), 600)
+    with _working_elsewhere(cluster, make_corpus(12, 64), store, variables) as command:
         command.kill()
         command.wait(60)
     _assert_nothing_runs(cluster, variables)
@@ -194,6 +188,18 @@ def _running(
             for one in [*psutil.Process(process.pid).children(recursive=True), process]:
                 one.kill()
             process.communicate()
+
+
+@contextmanager
+def _working_elsewhere(
+    cluster: Nodes, corpus: Corpus, store: Store, variables: dict[str, str]
+) -> "Iterator[subprocess.Popen[str]]":
+    """``dance run`` on two nodes, from when the one that is another host makes something."""
+    cluster.start_head()
+    cluster.join(host="elsewhere")
+    with _running(corpus, str(store.path), "ray:auto", variables) as command:
+        wait_until(lambda: "elsewhere" in _working(store), 600)
+        yield command
 
 
 def _working(store: Store) -> set[str]:

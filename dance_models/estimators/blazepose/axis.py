@@ -19,13 +19,10 @@ import numpy as np
 from dance_models.estimators.blazepose.landmarks import Landmarks
 from dance_models.estimators.blazepose.region import Region
 from dance_models.evidence import LANDMARKS, columns
+from dance_models.geometry import MOST_TURN
 
-VERSION: Final = (
-    "axis-1"  # of the estimates with this check; without a turn too far, they are equal
-)
-# How far the body's axis can turn in the picture from a frame to the next. A cartwheel or a roll
-# is about one turn a second: 24 degrees at 15 frames/s. The rest is for faster ones and for errors.
-MOST_TURN: Final = math.radians(60)
+# Of the estimates with this check; without a turn too far, they are equal.
+VERSION: Final = "axis-1"
 MOST_TURN_PER_LOST_FRAME: Final = math.radians(12)  # one turn a second at 30 frames/s
 
 _BODY: Final = slice(LANDMARKS.index("left_shoulder"), None)  # without the face
@@ -38,7 +35,7 @@ def turned_too_far(last: Region, now: Region, lost: int = 0) -> bool:
     The angle of a region that landmarks give is that of the body's axis, from the hips upwards.
     """
     turn = abs(math.remainder(now.angle - last.angle, 2 * math.pi))
-    return turn > MOST_TURN + MOST_TURN_PER_LOST_FRAME * lost
+    return turn > math.radians(MOST_TURN) + MOST_TURN_PER_LOST_FRAME * lost
 
 
 def steadiest(
