@@ -30,22 +30,34 @@ def axis_jumps(
     ``cuts`` are the first frames of new shots; nothing is compared across them.
     """
     found: list[tuple[int, int]] = []
-    angle = _axis(poses)
+    length, angle = _axis(poses)
     for first, last in zip((0, *cuts), (*cuts, len(poses)), strict=True):
         known = np.arange(first, last)[np.isfinite(angle[first:last])]
-        found += _in_shot(known, angle, time_s)
+        short = np.zeros(len(poses), bool)
+        short[first:last] = np.isfinite(length[first:last]) & np.isnan(angle[first:last])
+        found += [_widened(span, short) for span in _in_shot(known, angle, time_s)]
     return found
 
 
-def _axis(poses: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(T,) degrees; NaN where there is none."""
+def _widened(span: tuple[int, int], short: NDArray[np.bool_]) -> tuple[int, int]:
+    """With the frames beside it in which the trunk shrinks on its way to the wrong place or back."""
+    start, stop = span
+    while start and short[start - 1]:
+        start -= 1
+    while stop < len(short) and short[stop]:
+        stop += 1
+    return start, stop
+
+
+def _axis(poses: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lengths of the trunk (T,), NaN where it is not seen, and (T,) degrees, NaN without an axis."""
     up = np.asarray(middle(poses, DANCE_14.neck) - pelvis(poses), np.float64)
     length = np.linalg.norm(up, axis=-1)
     there = length[np.isfinite(length)]
     least = LEAST_TRUNK * float(np.median(there)) if len(there) else 0.0
     with np.errstate(invalid="ignore"):
         long_enough = length > least
-    return np.where(long_enough, np.degrees(np.arctan2(up[:, 0], -up[:, 1])), np.nan)
+    return length, np.where(long_enough, np.degrees(np.arctan2(up[:, 0], -up[:, 1])), np.nan)
 
 
 def _in_shot(

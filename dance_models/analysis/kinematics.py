@@ -263,7 +263,7 @@ def _of_confidence(score: Array, time_s: NDArray[np.float64]) -> list[Moment]:
         *(
             Moment(
                 *(float(time_s[start]), start, "nobody", lasting),
-                f"nobody was found for {_seconds(time_s, start, stop):.1f} s",
+                f"nobody was found for {_lasting(time_s, start, stop)}",
             )
             for start, stop, lasting in _longest(nobody, time_s)
         ),
@@ -277,15 +277,18 @@ def _of_sides(spans: Sequence[Span], time_s: NDArray[np.float64]) -> list[Moment
         Moment(
             *(float(time_s[start]), start, "sides", lasting),
             f"left and right of the {part[start, stop]} had been mixed up for "
-            f"{_seconds(time_s, start, stop):.1f} s; that was put right",
+            f"{_lasting(time_s, start, stop)}; that was put right",
         )
         for start, stop, lasting in _longest(list(part), time_s)
     ]
 
 
-def _seconds(time_s: NDArray[np.float64], start: int, stop: int) -> float:
+def _lasting(time_s: NDArray[np.float64], start: int, stop: int) -> str:
     """How long the frames from ``start`` up to ``stop`` are shown, each as long as the mean."""
-    return (stop - start) * float(time_s[-1] - time_s[0]) / max(len(time_s) - 1, 1)
+    seconds = (stop - start) * float(time_s[-1] - time_s[0]) / max(len(time_s) - 1, 1)
+    if seconds >= 0.1:  # less is not said in tenths of a second
+        return f"{seconds:.1f} s"
+    return f"{stop - start} frames" if stop - start > 1 else "1 frame"
 
 
 def _longest(

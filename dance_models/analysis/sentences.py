@@ -18,9 +18,7 @@ def sentences(summary: Mapping[str, Any]) -> Iterator[str]:
         gaps = [f"{gap['from_s']:.1f}-{gap['to_s']:.1f} s" for gap in summary["nobody"]]
         yield f"Nobody is seen: {_listed(gaps)}."
     if unsure := summary["unsure"]:
-        when = [
-            f"{s['from_s']:.2f} s (frames {s['first_frame']}-{s['last_frame']})" for s in unsure
-        ]
+        when = [f"{span['from_s']:.2f} s ({_frames(span)})" for span in unsure]
         yield (
             f"The estimated body turns over and back faster than a body can, at {_listed(when)}: "
             "that is drawn pale and counts in no range."
@@ -39,6 +37,11 @@ def sentences(summary: Mapping[str, Any]) -> Iterator[str]:
             "torso lengths while they do (median)."
         )
     yield summary["forecast_shown"]["why"]
+
+
+def _frames(span: Mapping[str, Any]) -> str:
+    first, last = span["first_frame"], span["last_frame"]
+    return f"frame {first}" if first == last else f"frames {first}-{last}"
 
 
 def _listed(times: Sequence[str]) -> str:

@@ -73,6 +73,15 @@ def test_a_trunk_that_points_at_the_camera_has_no_axis() -> None:
     assert axis_jumps(poses, seconds(poses)) == []
 
 
+def test_frames_in_which_the_trunk_shrinks_on_its_way_are_of_the_stretch() -> None:
+    poses = upright(90)
+    middle = pelvis(poses)[:, None]
+    poses[40:42] = middle[40:42] + 0.1 * (poses[40:42] - middle[40:42])
+    poses[42:45] = turned(poses[42:45], 100)
+    poses[45] = middle[45] + 0.1 * (poses[45] - middle[45])
+    assert axis_jumps(poses, seconds(poses)) == [(40, 46)]
+
+
 def test_such_frames_count_in_no_range_and_are_no_moment() -> None:
     poses = swinging()
     wrong = poses.refined.copy()

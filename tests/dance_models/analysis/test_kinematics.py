@@ -174,6 +174,17 @@ def test_each_kind_of_moment_is_found_once() -> None:
     assert "of the legs had been mixed up for 0.1 s" in found[4].words
 
 
+def test_what_is_too_short_for_tenths_of_a_second_is_said_in_frames() -> None:
+    time_s, poses, score = still()
+    score[100], score[400:402] = 0, 0
+    found = [m.words for m in moments(poses, poses, score, time_s, TORSO, [Span("legs", 200, 201)])]
+    assert found == [
+        "nobody was found for 1 frame",
+        "left and right of the legs had been mixed up for 1 frame; that was put right",
+        "nobody was found for 2 frames",
+    ]
+
+
 def test_moments_of_a_kind_are_few_and_apart() -> None:
     time_s, refined, score = still()
     rng = np.random.default_rng(4)

@@ -35,5 +35,6 @@ def test_few_times_are_all_named() -> None:
 
 def test_frames_whose_body_cannot_be_turned_like_that_are_named() -> None:
     span = {"first_frame": 218, "last_frame": 222, "from_s": 7.274, "to_s": 7.407}
-    _, unsure, _ = sentences({**summed(0), "unsure": [span]})
-    assert "at 7.27 s (frames 218-222): " in unsure
+    alone = {"first_frame": 236, "last_frame": 236, "from_s": 7.875, "to_s": 7.908}
+    _, unsure, _ = sentences({**summed(0), "unsure": [span, alone]})
+    assert "at 7.27 s (frames 218-222), 7.88 s (frame 236): " in unsure
