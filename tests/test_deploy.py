@@ -5,9 +5,13 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
+import bucket
 import pytest
 import yaml
 from sqlalchemy import make_url
@@ -23,6 +27,7 @@ from pipelines.storage.addresses import (
     MLFLOW_VARIABLE,
 )
 from pipelines.storage.databases import named
+from pipelines.storage.remote import scratch_of
 from pipelines.storage.store import Store
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
@@ -143,6 +148,37 @@ def test_ray_knows_the_words_that_start_its_nodes() -> None:
         assert {option.partition("=")[0] for option in options} <= known
     for group in _ray_groups(_kubernetes()["RayCluster"]):
         assert {f"--{name}" for name in group["rayStartParams"]} <= known
+
+
+def test_a_store_in_a_bucket_is_the_same_for_all_services(monkeypatch: pytest.MonkeyPatch) -> None:
+    services, first = _compose("compose.s3.yaml")["services"], _compose()["services"]
+    assert set(services) == {*PARTS, "s3", "bucket"}
+    given = services["bucket"]["environment"]
+    assert all(services[part]["environment"] == given for part in PARTS)
+    assert "ports" not in services["s3"], "only the other services reach it"
+    assert services["s3"]["environment"].items() <= given.items(), "one pair of keys"
+    port = urlsplit(given["AWS_ENDPOINT_URL"]).port
+    assert f":{port}/" in services["s3"]["healthcheck"]["test"][-1]
+    assert "s3" in (DEPLOY / "compose.s3.yaml").read_text("utf-8").split("DANCE_EXTRAS=")[1]
+    for variable in ("DANCE_SCRATCH", "AWS_ENDPOINT_URL"):
+        monkeypatch.setenv(variable, given[variable])
+    scratch = scratch_of(given["ASSETS_STORE"])
+    assert str(scratch.parent) == first["code"]["volumes"][0].partition(":")[2]
+    socket = first["code"]["healthcheck"]["test"][-1].partition("/store/")[2]
+    assert services["code"]["healthcheck"]["test"][-1] == str(scratch / socket)
+
+
+def test_the_bucket_of_the_services_is_made_once() -> None:
+    service = _compose("compose.s3.yaml")["services"]["bucket"]
+    program, *words = service["entrypoint"]
+    assert program == "python"
+    with bucket.server() as address:
+        environment = {**os.environ, **service["environment"], "AWS_ENDPOINT_URL": address}
+        for _ in range(2):  # the services are started again
+            subprocess.run([sys.executable, *words], env=environment, check=True, timeout=120)
+        with urlopen(address) as answer:
+            names = re.findall("<Name>(.+?)</Name>", answer.read().decode())
+    assert names == [urlsplit(service["environment"]["ASSETS_STORE"]).netloc]
 
 
 def _kubernetes() -> dict[str, Any]:
