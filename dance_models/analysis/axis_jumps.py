@@ -40,7 +40,7 @@ def axis_jumps(
 
 
 def _widened(span: tuple[int, int], short: NDArray[np.bool_]) -> tuple[int, int]:
-    """With the frames beside it in which the trunk shrinks on its way to the wrong place or back."""
+    """With the frames beside it in which the trunk shrinks on its way there or back."""
     start, stop = span
     while start and short[start - 1]:
         start -= 1
@@ -50,7 +50,7 @@ def _widened(span: tuple[int, int], short: NDArray[np.bool_]) -> tuple[int, int]
 
 
 def _axis(poses: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Lengths of the trunk (T,), NaN where it is not seen, and (T,) degrees, NaN without an axis."""
+    """Lengths of the trunk (T,), NaN where it is unseen; degrees (T,), NaN without an axis."""
     up = np.asarray(middle(poses, DANCE_14.neck) - pelvis(poses), np.float64)
     length = np.linalg.norm(up, axis=-1)
     there = length[np.isfinite(length)]
