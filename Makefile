@@ -24,10 +24,11 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install
 	$(BIN)/dance demo
 
-# Two processes with a thread each: most tests wait for a process to start or a database.
+# Four processes with a thread each, also on two cores: half of the time a test waits for a process to
+# start or a database.
 test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not e2e and not cluster and not exhaustive" \
-	  --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
+	  --numprocesses 4 --dist loadgroup $(PYTEST_ARGS)
 
 # Cases that a quicker one stands for in `make test`: exports of every kind of network, and the like.
 exhaustive: install
