@@ -99,7 +99,7 @@ def _scores(found: Comparison) -> Table:
             row.name,
             "-" if row.score is None else f"{row.score:.0f}",
             f"{row.floor_degrees:.0f}",
-            f"{row.beyond_percent:.0f}",
+            "-" if row.beyond_percent is None else f"{row.beyond_percent:.0f}",
             "-" if row.typical_degrees is None else f"{row.typical_degrees:+.0f}",
         )
         for row in score_rows(found)

@@ -15,7 +15,8 @@ class ScoreRow:
     name: str  # as in words
     score: float | None  # 0 to 100; None: seen too seldom
     floor_degrees: float
-    beyond_percent: float  # of the times that it is known, with a difference beyond the floor
+    # Of the times that it is known, with a difference beyond the floor; None: seen too seldom.
+    beyond_percent: float | None
     typical_degrees: float | None  # median difference of those times, practice less reference
 
 
@@ -43,13 +44,14 @@ def score_rows(found: Comparison) -> list[ScoreRow]:
     for name, score in given.items():
         values, floor = found.difference[name], found.floor[name]
         known = values[np.isfinite(values)]
-        beyond = known[np.abs(known) > floor] if score is not None else known[:0]
+        judged = score is not None
+        beyond = known[np.abs(known) > floor] if judged else known[:0]
         rows.append(
             ScoreRow(
                 name.replace("_", " "),
                 score,
                 floor,
-                100 * len(beyond) / len(known) if len(known) else 0.0,
+                100 * len(beyond) / len(known) if judged else None,
                 float(np.median(beyond)) if len(beyond) else None,
             )
         )
@@ -70,9 +72,11 @@ def _alignment(found: Comparison) -> str:
     assert found.offset is not None
     seconds = found.offset.seconds
     by = "sound" if found.offset.source == "sound" else "movements"
-    way = "later" if seconds > 0 else "earlier"
+    way = f"{abs(seconds):.2f} s {'later' if seconds > 0 else 'earlier'}"
+    if abs(seconds) < 0.005:
+        way = "at the same time"
     return (
-        f"Judged by the {by}, what the reference video shows comes {abs(seconds):.2f} s {way} in "
+        f"Judged by the {by}, what the reference video shows comes {way} in "
         "the practice video. That is when the recordings were begun, and is not counted as late. "
         f"The movements agree by {found.agreement:.2f} of 1."
     )

@@ -93,6 +93,20 @@ def test_the_page_gets_what_the_document_says(knee: Comparison) -> None:
     assert len(page.tables[0].rows) == len(knee.difference)
 
 
+def test_an_angle_that_is_not_judged_has_no_share_of_time(knee: Comparison) -> None:
+    assert knee.scores is not None
+    seldom = replace(knee.scores, angles={**knee.scores.angles, "right_elbow": None})
+    (*_, last) = score_rows(replace(knee, scores=seldom))
+    assert (last.name, last.beyond_percent, last.typical_degrees) == ("right elbow", None, None)
+    page = page_content(replace(knee, scores=seldom), notes=[], videos=("a.mp4", "b.mp4"))
+    assert [cell.text for cell in page.tables[0].rows[-1][3:]] == ["-", "-"]
+
+
+def test_videos_that_begin_together_are_said_to(poses: NDArray[np.float32]) -> None:
+    told = " ".join(sentences(compare(performance(poses), performance(poses))))
+    assert "comes at the same time in the practice video" in told
+
+
 def test_the_same_performance_has_no_moments(poses: NDArray[np.float32]) -> None:
     same = compare(performance(poses), performance(poses))
     assert same.moments == ()
