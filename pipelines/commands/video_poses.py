@@ -216,6 +216,23 @@ def _declared(video: NamedVideo) -> int | None:
         return source.declared or None
 
 
+def poses_read(options: PoseOptions, video: NamedVideo | None) -> list[Path]:
+    """The files and folders that hold the poses of a video, where they are given."""
+    from dance_models.estimators.pose_file import track_files
+    from dance_models.estimators.track_folder import files_of_clip
+    from dance_models.video.names import clip_slug
+
+    if options.poses is not None:
+        return [options.poses, *track_files(options.poses)]
+    if options.tracks is None or video is None:
+        return []
+    try:
+        path, files = files_of_clip(options.tracks, clip_slug(video.path))
+    except InputError:  # said when they are read
+        return []
+    return [path, *files]
+
+
 def rule_of(person: str | None) -> "Rule | None":
     """Whom ``--person`` means. Raises InputError for what is no rule."""
     from dance_models.estimators.people.choose import parse_rule
