@@ -146,7 +146,7 @@ class PoseReader:
         if rule is not None:
             people, tracks, finder = chosen_people(
                 video.path, rule, self.weights.path, self.console,
-                lambda _, source: self.weights.fetched(source, saying(self.console)),
+                lambda _, source: self.weights.fetched(source, saying(self.console)), video.rate,
             )  # fmt: skip
         several = rule == "all"
         if self.options.poses is None and self.estimation.name != "precomputed":
