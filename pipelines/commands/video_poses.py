@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from dance_models.estimators.people.tracks import Track
     from dance_models.estimators.precomputed import PrecomputedPoses
     from dance_models.estimators.protocol import PoseEstimator
+
+
+MOST_FPS: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -254,7 +257,9 @@ def check_pose_options(options: PoseOptions, *, with_video: bool) -> None:
         raise InputError("--pose-model says how to read --from or --tracks, which are not given")
     if with_video and (options.fps is not None or options.size is not None):
         raise InputError("--fps and --size are for --from without a video")
-    if not with_video and not (options.fps and options.fps > 0):
+    if options.fps is not None and not 0 < options.fps <= MOST_FPS:
+        raise InputError(f"--fps {options.fps:g} is no frame rate", hint="For example 30")
+    if not with_video and options.fps is None:
         raise InputError(
             "how fast the poses of --from follow is not known",
             hint="Give --fps, or the video as well",

@@ -72,6 +72,8 @@ def test_an_empty_folder_and_a_pipe_are_refused(tmp_path: Path) -> None:
         (["--from", "pyproject.toml"], "how fast the poses of --from follow is not known"),
         (["a.mp4", "--size", "wide", "--from", "pyproject.toml"], "is not WIDTHxHEIGHT"),
         (["a.mp4", "--fps", "30"], "--fps and --size are for --from without a video"),
+        (["--from", "pyproject.toml", "--fps", "inf"], "--fps inf is no frame rate"),
+        (["--from", "pyproject.toml", "--fps", "0"], "--fps 0 is no frame rate"),
         (["a.mp4", "--pose-model", "body_25"], "which are not given"),
         (["a.mp4", "--format", "xls"], "there is no file format 'xls'"),
         (["a.mp4", "--metres-per-pixel", "0"], "is no scale"),
