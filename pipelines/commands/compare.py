@@ -93,13 +93,13 @@ def compare_videos(
     """
     from dance_models.comparison.compare import compare
     from dance_models.comparison.video import performance_of
-    from pipelines.commands.video_arguments import refuse_replacing
+    from pipelines.commands.video_arguments import places_of, refuse_replacing
     from pipelines.commands.video_poses import PoseReader, poses_read
 
     if options.tracks is None and _same(*(video.path for video in videos)):
         raise InputError("REFERENCE and PRACTICE are the same video", file=videos[1].path)
     read = [path for video in videos for path in (video.path, *poses_read(options, video))]
-    refuse_replacing(_results(videos, out, draw=draw), read)
+    refuse_replacing(_results(videos, out, draw=draw), places_of(read))
     reader = PoseReader.loaded(options, console)
     models = {"joints": f"as the {options.joints} defines them", **reader.models}
     poses: list[VideoPoses] = []

@@ -27,8 +27,8 @@ def chosen_people(
     """Everybody in ``video``, those whom ``rule`` means, and name and version of the finder.
 
     ``fetch`` brings the weights of a source into the folder ``weights``; ``rate`` is the frame rate
-    of a folder of images that has none. Raises InputError when
-    nobody is found or nobody has the number, VideoError for a file that is not a readable video.
+    of a folder of images that has none. Raises InputError when nobody is found or nobody has the
+    number, VideoError for a file that is not a readable video.
     """
     from dance_models.config import PeopleConfig
     from dance_models.estimators.people.choose import choose

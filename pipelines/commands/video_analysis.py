@@ -1,6 +1,6 @@
 """The work of ``dance analyze``, one video after the other."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -11,7 +11,7 @@ from rich.console import Console
 from dance_models.errors import InputError
 from pipelines.commands import common
 from pipelines.commands.frame_progress import frame_progress
-from pipelines.commands.video_arguments import NamedVideo, refuse_replacing
+from pipelines.commands.video_arguments import NamedVideo, Places, places_of, refuse_replacing
 from pipelines.commands.video_poses import PoseOptions, PoseReader, SeenPerson, poses_read
 from pipelines.shown import saying, shown
 
@@ -45,7 +45,7 @@ def analyse_videos(
     Raises InputError when the networks or the estimator's weights cannot be had.
     """
     reader = PoseReader.loaded(options, console)
-    read = [video.path for video in videos]
+    read = places_of(video.path for video in videos)
     failed = 0
     named: Sequence[NamedVideo | None] = videos or [None]
     for number, video in enumerate(named):
@@ -62,20 +62,18 @@ def analyse_videos(
     return failed
 
 
-def _analyse(
-    reader: PoseReader, video: NamedVideo | None, wanted: Wanted, videos: Collection[Path]
-) -> None:
+def _analyse(reader: PoseReader, video: NamedVideo | None, wanted: Wanted, videos: Places) -> None:
     """One video, or a pose file alone; ``videos`` are all that are read."""
     options = reader.options
     assert video is not None or options.poses is not None
     name = video.stem if video is not None else options.poses.stem if options.poses else ""
-    read = [*videos, *poses_read(options, video)]
+    poses = places_of(poses_read(options, video))
     if options.person != "all":  # before minutes of estimating
-        refuse_replacing(_results(name, video, wanted), read)
+        refuse_replacing(_results(name, video, wanted), videos, poses)
     began = monotonic()
     for person in reader.people(video, name):
         stem = name if person.number is None else f"{name}-person{person.number}"
-        refuse_replacing(_results(stem, video, wanted), read)
+        refuse_replacing(_results(stem, video, wanted), videos, poses)
         _write(reader, person, stem, video, wanted, monotonic() - began)
         began = monotonic()
 
