@@ -283,9 +283,20 @@ def _of_sides(spans: Sequence[Span], time_s: NDArray[np.float64]) -> list[Moment
     ]
 
 
+def _shown_s(time_s: NDArray[np.float64], start: int, stop: int) -> float:
+    """How long the frames from ``start`` up to ``stop`` are shown: until the next one comes.
+
+    The last of the video is shown as long as the mean; frames of a phone in the dark are not.
+    """
+    if stop < len(time_s):
+        return float(time_s[stop] - time_s[start])
+    mean = float(time_s[-1] - time_s[0]) / max(len(time_s) - 1, 1)
+    return float(time_s[-1] - time_s[start]) + mean
+
+
 def _lasting(time_s: NDArray[np.float64], start: int, stop: int) -> str:
-    """How long the frames from ``start`` up to ``stop`` are shown, each as long as the mean."""
-    seconds = (stop - start) * float(time_s[-1] - time_s[0]) / max(len(time_s) - 1, 1)
+    """In words, how long the frames from ``start`` up to ``stop`` are shown."""
+    seconds = _shown_s(time_s, start, stop)
     if seconds >= 0.1:  # less is not said in tenths of a second
         return f"{seconds:.1f} s"
     return f"{stop - start} frames" if stop - start > 1 else "1 frame"
@@ -295,7 +306,7 @@ def _longest(
     stretches: Sequence[tuple[int, int]], time_s: NDArray[np.float64]
 ) -> list[tuple[int, int, float]]:
     """The longest stretches that begin far enough apart: start, stop, seconds."""
-    lasting = [float(time_s[stop - 1] - time_s[start]) for start, stop in stretches]
+    lasting = [_shown_s(time_s, start, stop) for start, stop in stretches]
     begin = np.array([time_s[start] for start, _ in stretches])
     kept = _apart(np.array(lasting), begin, -1.0)
     return [(*stretches[i], lasting[i]) for i in kept]

@@ -8,7 +8,7 @@ from typing import Any
 from dance_models.analysis.document import summary, write_document
 from dance_models.analysis.figures import Figures, figures_of
 from dance_models.analysis.files.measured import Measured
-from dance_models.analysis.files.write import DEFAULT_FORMATS, write_files
+from dance_models.analysis.files.write import DEFAULT_FORMATS, file_paths, write_files
 from dance_models.analysis.forecast_shown import ForecastCheck, check_forecasts
 from dance_models.analysis.overlay import write_overlay
 from dance_models.analysis.page.write import write_page
@@ -60,6 +60,15 @@ def write_results(
     drawn = overlay.name if overlay else None
     write_page(video_page(poses, figures, found, drawn, models, title or stem), page)
     return Written((page, *files), found)
+
+
+def result_paths(
+    folder: Path, stem: str, formats: Sequence[str] = DEFAULT_FORMATS, *, draw: bool
+) -> tuple[Path, ...]:
+    """What :func:`write_results` writes, the page first; with ``draw`` the overlay, too."""
+    drawn = (overlay_path(folder, stem),) if draw else ()
+    plain = folder / f"{stem}.html", folder / f"{stem}.json"
+    return (*plain, *drawn, *file_paths(folder, stem, formats))
 
 
 def overlay_path(folder: Path, stem: str) -> Path:

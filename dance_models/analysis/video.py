@@ -216,11 +216,7 @@ def poses_of(
     run = seen.run
     stretches = seen_stretches(run, seen.cuts)
     if not stretches:
-        raise InputError(
-            "no person was detected in this video",
-            file=run.clip,
-            hint="The whole dancer must be visible",
-        )
+        raise _nothing_to_refine(run)
     restored = replace(run, estimate=run.estimate.copy(), score=run.score.copy())
     restored = replace(restored, landmarks=run.landmarks.copy(), evidence=no_evidence(len(run)))
     refined, causal = np.full_like(run.estimate, np.nan), np.full_like(run.estimate, np.nan)
@@ -249,6 +245,21 @@ def poses_of(
         future,
         tuple(spans),
         _marked_unsure(restored, seen.cuts),
+    )
+
+
+def _nothing_to_refine(run: PoseRun) -> InputError:
+    """Why there is no stretch: nobody is seen, or never in two frames that belong together."""
+    if not np.isfinite(run.estimate).all(axis=-1).any():
+        return InputError(
+            "no person was detected in this video",
+            file=run.clip,
+            hint="The whole dancer must be visible",
+        )
+    return InputError(
+        f"a person is seen, but never in two frames of one shot within {GAP_S:g} s",
+        file=run.clip,
+        hint=f"A video has more than {1 / GAP_S:g} frames/s; a picture alone is none",
     )
 
 

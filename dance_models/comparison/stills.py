@@ -17,7 +17,7 @@ from dance_models.metrics.torso import median_torso
 from dance_models.render.contact_sheet import contact_sheet
 from dance_models.skeleton import DANCE_14
 from dance_models.video.decode import pyav_frames, upright
-from dance_models.video.probe import probe_clip
+from dance_models.video.stream import shown_probe
 
 RING: Final = (255, 235, 59)
 RING_SIZE: Final = 0.22  # of the torso
@@ -71,8 +71,9 @@ def _pictures(
 ) -> list[tuple[NDArray[np.uint8], NDArray[np.float32], float]]:
     """The frame nearest to each time, its pose, and the torso in pixels."""
     nearest = [int(np.abs(performance.time_s - time).argmin()) for time in times]
-    probe = probe_clip(video)
-    images = {i: upright(image, probe) for i, image in pyav_frames(video, sorted(set(nearest)))}
+    probe = shown_probe(video)  # also of a damaged video, whose poses are there
+    wanted = sorted(set(nearest))
+    images = {i: upright(image, probe) for i, image in pyav_frames(video, wanted, "careful")}
     torso = median_torso(performance.poses)
     return [(images[i], performance.poses[i], torso) for i in nearest]
 

@@ -15,6 +15,8 @@ from dance_models.native_output import without_native_noise
 LONGEST_SIDE: Final = 1920  # pixels
 SHORTEST_SIDE: Final = 64
 QUALITY: Final = 80
+LATE_S: Final = 0.05  # a frame of a file that is later is left out
+LONGEST_S: Final = 0.25  # of leaving out; then a frame is given however late it is
 
 
 def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
@@ -53,25 +55,30 @@ def encode_jpeg(image: NDArray[np.uint8]) -> bytes:
 def file_pictures(path: Path) -> Iterator[tuple[bytes, bool]]:
     """The frames of a video as JPEG in real time, over and over; late ones are left out.
 
+    A file that cannot be decoded as fast as it plays is shown slower.
+
     With each comes whether it is the first that is given of a shot: after a cut, and when the file
     begins again. Raises VideoError for a file that is not a readable video.
     """
     from dance_models.analysis.cuts import with_cuts
-    from dance_models.video.probe import probe_clip
-    from dance_models.video.stream import ClipStream
+    from dance_models.video.stream import ClipStream, shown_probe
 
-    times = probe_clip(path).time_s
+    times = shown_probe(path).time_s
+    late_since: float | None = None
     while True:
         began, begins = time.monotonic(), True
         for frame, cut in with_cuts(ClipStream(path).frames()):
             begins |= cut
             due = began + float(times[min(frame.number, len(times) - 1)])
-            wait = due - time.monotonic()
-            if wait < -0.05:
-                continue
-            time.sleep(max(wait, 0))
+            now = time.monotonic()
+            if now - due > LATE_S:
+                late_since = now if late_since is None else late_since
+                if now - late_since < LONGEST_S:
+                    continue
+                began += now - due  # what follows is in time again
+            time.sleep(max(due - now, 0))
             yield encode_jpeg(frame.image), begins
-            begins = False
+            begins, late_since = False, None
 
 
 def camera_pictures(number: int) -> Generator[tuple[bytes, bool]]:

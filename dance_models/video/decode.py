@@ -31,7 +31,7 @@ from dance_models.video.signature import (
     signature_of_frame,
     signature_of_rgb,
 )
-from dance_models.video.source import shown_frames
+from dance_models.video.source import Mode, shown_frames
 
 Image = NDArray[np.uint8]
 # Opens a file and yields the requested frames in ascending order, RGB as coded (not rotated).
@@ -67,14 +67,19 @@ def decord_frames(path: Path, frames: Sequence[int]) -> Iterator[tuple[int, Imag
         position = frame + 1
 
 
-def pyav_frames(path: Path, frames: Sequence[int]) -> Iterator[tuple[int, Image]]:
-    """Frames by PyAV, counted from the start of the file: slow for late frames, but exact."""
-    return ((index, rgb_of(frame)) for index, frame in _counted(path, frames))
+def pyav_frames(
+    path: Path, frames: Sequence[int], mode: Mode = "fast"
+) -> Iterator[tuple[int, Image]]:
+    """Frames by PyAV, counted from the start of the file: slow for late frames, but exact.
+
+    Of a file that may be damaged, count them in the mode in which its frames were counted before.
+    """
+    return ((index, rgb_of(frame)) for index, frame in _counted(path, frames, mode))
 
 
-def _counted(path: Path, frames: Sequence[int]) -> Iterator[tuple[int, Any]]:
+def _counted(path: Path, frames: Sequence[int], mode: Mode = "fast") -> Iterator[tuple[int, Any]]:
     wanted = set(frames)
-    for index, frame in enumerate(shown_frames(path)):
+    for index, frame in enumerate(shown_frames(path, mode)):
         if index in wanted:
             yield index, frame
             wanted.remove(index)

@@ -131,9 +131,9 @@ def open_source(path: Path, rate: float | None = None, mode: Mode = "fast") -> I
         )
 
 
-def shown_frames(path: Path) -> Iterator[av.VideoFrame]:
+def shown_frames(path: Path, mode: Mode = "fast") -> Iterator[av.VideoFrame]:
     """The frames of a clip in order, as coded. Raises VideoError when it cannot be opened."""
-    with open_source(path) as source:
+    with open_source(path, mode=mode) as source:
         yield from source.frames
 
 

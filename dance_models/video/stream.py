@@ -63,6 +63,22 @@ class ClipStream:
         return self._probe
 
 
+def shown_probe(path: Path, rate: float | None = None) -> ClipProbe:
+    """What :class:`ClipStream` sees of a clip, without its pictures; of signatures, the last alone.
+
+    Its frames are those of the mode ``careful``. Raises VideoError when it cannot be read.
+    """
+    done = ProbePass(path, keep=False)
+    with (
+        guarded("a video", path, VideoError),
+        objections_noted(),
+        open_source(path, rate, "careful") as source,
+    ):
+        for frame in source.frames:
+            done.note(frame)
+        return concluded(source, done, _damage(source.reading), refuse_parts=False)
+
+
 def _damage(reading: Reading) -> str:
     """What is wrong with the pictures in words; "" when nothing is."""
     damaged = sorted({*reading.corrupt, *(r.frame for r in reading.remarks if not r.leading)})

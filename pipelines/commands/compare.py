@@ -93,10 +93,13 @@ def compare_videos(
     """
     from dance_models.comparison.compare import compare
     from dance_models.comparison.video import performance_of
-    from pipelines.commands.video_poses import PoseReader
+    from pipelines.commands.video_arguments import places_of, refuse_replacing
+    from pipelines.commands.video_poses import PoseReader, poses_read
 
     if options.tracks is None and _same(*(video.path for video in videos)):
         raise InputError("REFERENCE and PRACTICE are the same video", file=videos[1].path)
+    read = [path for video in videos for path in (video.path, *poses_read(options, video))]
+    refuse_replacing(_results(videos, out, draw=draw), places_of(read))
     reader = PoseReader.loaded(options, console)
     models = {"joints": f"as the {options.joints} defines them", **reader.models}
     poses: list[VideoPoses] = []
@@ -143,6 +146,14 @@ def _poses(reader: "PoseReader", video: "NamedVideo", models: dict[str, str]) ->
         return poses_of(person.seen, reader.networks, reader.options.joints, progress)
 
 
+def _results(videos: "tuple[NamedVideo, NamedVideo]", out: Path, *, draw: bool) -> tuple[Path, ...]:
+    """The page, the document and, with ``draw``, both drawn videos."""
+    from dance_models.analysis.results import overlay_path
+
+    drawn = [overlay_path(out, video.stem) for video in videos] if draw else []
+    return (out / "comparison.html", out / "comparison.json", *drawn)
+
+
 def _drawn(reader: "PoseReader", video: "NamedVideo", poses: "VideoPoses", out: Path) -> Path:
     """The video with its skeletons, beside the page."""
     from dance_models.analysis.overlay import write_overlay
@@ -150,10 +161,6 @@ def _drawn(reader: "PoseReader", video: "NamedVideo", poses: "VideoPoses", out: 
     from pipelines.commands.frame_progress import frame_progress
 
     target = overlay_path(out, video.stem)
-    if target.exists() and target.samefile(video.path):
-        raise InputError(
-            "the drawing would replace the video", file=video.path, hint="Choose another --out"
-        )
     with frame_progress(reader.console, f"{video.stem}: drawing") as progress:
         write_overlay(video.path, poses, target, None, progress)
     return target
@@ -181,7 +188,7 @@ def _write(
     stills = write_stills(found, pairs[0], pairs[1], out)
     described = document(found, [still.name for still in stills], dict(models))
     described["warnings"] = [*notes, *described["warnings"]]
-    plain, page = out / "comparison.json", out / "comparison.html"
+    page, plain, *_ = _results(videos, out, draw=False)
     write_text(plain, json.dumps(described) + "\n")
     names = (drawn[0].name, drawn[1].name) if drawn else (None, None)
     write_page(page_content(found, stills, notes, names, models), page)

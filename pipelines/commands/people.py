@@ -22,20 +22,22 @@ def chosen_people(
     weights: Path,
     console: "Console",
     fetch: "Callable[[Path, WeightSource], object]",
+    rate: float | None = None,
 ) -> "tuple[People, tuple[Track, ...], str]":
     """Everybody in ``video``, those whom ``rule`` means, and name and version of the finder.
 
-    ``fetch`` brings the weights of a source into the folder ``weights``. Raises InputError when
-    nobody is found or nobody has the number, VideoError for a file that is not a readable video.
+    ``fetch`` brings the weights of a source into the folder ``weights``; ``rate`` is the frame rate
+    of a folder of images that has none. Raises InputError when nobody is found or nobody has the
+    number, VideoError for a file that is not a readable video.
     """
     from dance_models.config import PeopleConfig
     from dance_models.estimators.people.choose import choose
     from dance_models.estimators.people.finders import people_finder
     from dance_models.estimators.people.search import find_people, frame_rate, frames_to_search
-    from dance_models.video.probe import probe_clip
+    from dance_models.video.stream import shown_probe
     from pipelines.shown import shown
 
-    config, probe = PeopleConfig(), probe_clip(video)
+    config, probe = PeopleConfig(), shown_probe(video, rate)
     finder, notes = people_finder(weights, config, fetch)
     for note in notes:
         console.print(f"[yellow]warning:[/] {shown(note)}")

@@ -11,8 +11,8 @@ from rich.console import Console
 from dance_models.errors import InputError
 from pipelines.commands import common
 from pipelines.commands.frame_progress import frame_progress
-from pipelines.commands.video_arguments import NamedVideo
-from pipelines.commands.video_poses import PoseOptions, PoseReader, SeenPerson
+from pipelines.commands.video_arguments import NamedVideo, Places, places_of, refuse_replacing
+from pipelines.commands.video_poses import PoseOptions, PoseReader, SeenPerson, poses_read
 from pipelines.shown import saying, shown
 
 HORIZON_MS: Final = 160  # for which the drawn forecast looks ahead
@@ -29,6 +29,13 @@ class Wanted:
     formats: tuple[str, ...] | None = None  # None: all that need no extra
     metres_per_pixel: float | None = None
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The formats of files for other tools."""
+        from dance_models.analysis.files.write import DEFAULT_FORMATS
+
+        return DEFAULT_FORMATS if self.formats is None else self.formats
+
 
 def analyse_videos(
     videos: Sequence[NamedVideo], options: PoseOptions, wanted: Wanted, console: Console
@@ -38,6 +45,7 @@ def analyse_videos(
     Raises InputError when the networks or the estimator's weights cannot be had.
     """
     reader = PoseReader.loaded(options, console)
+    read = places_of(video.path for video in videos)
     failed = 0
     named: Sequence[NamedVideo | None] = videos or [None]
     for number, video in enumerate(named):
@@ -45,7 +53,7 @@ def analyse_videos(
             out = reader.console
             saying(out)(f"{video.path} ({number + 1} of {len(named)})")
         try:
-            _analyse(reader, video, wanted)
+            _analyse(reader, video, wanted, read)
         except (InputError, OSError, MemoryError) as error:
             if wanted.debug or len(named) == 1:
                 raise
@@ -54,22 +62,28 @@ def analyse_videos(
     return failed
 
 
-def _analyse(reader: PoseReader, video: NamedVideo | None, wanted: Wanted) -> None:
-    from dance_models.analysis.results import overlay_path
-
-    given = reader.options.poses
-    assert video is not None or given is not None
-    name = video.stem if video is not None else given.stem if given is not None else ""
+def _analyse(reader: PoseReader, video: NamedVideo | None, wanted: Wanted, videos: Places) -> None:
+    """One video, or a pose file alone; ``videos`` are all that are read."""
+    options = reader.options
+    assert video is not None or options.poses is not None
+    name = video.stem if video is not None else options.poses.stem if options.poses else ""
+    poses = places_of(poses_read(options, video))
+    if options.person != "all":  # before minutes of estimating
+        refuse_replacing(_results(name, video, wanted), videos, poses)
     began = monotonic()
     for person in reader.people(video, name):
         stem = name if person.number is None else f"{name}-person{person.number}"
-        drawing = overlay_path(wanted.out, stem)
-        if video is not None and drawing.exists() and drawing.samefile(video.path):
-            raise InputError(
-                "the drawing would replace the video", file=video.path, hint="Choose another --out"
-            )
+        refuse_replacing(_results(stem, video, wanted), videos, poses)
         _write(reader, person, stem, video, wanted, monotonic() - began)
         began = monotonic()
+
+
+def _results(stem: str, video: NamedVideo | None, wanted: Wanted) -> tuple[Path, ...]:
+    """What is written under the name ``stem``."""
+    from dance_models.analysis.results import result_paths
+
+    draw = video is not None and wanted.draw
+    return result_paths(wanted.out, stem, wanted.kinds, draw=draw)
 
 
 def _write(
@@ -81,7 +95,6 @@ def _write(
     seen_s: float,
 ) -> None:
     """Refine the poses of one person, which took ``seen_s`` seconds so far, and write all files."""
-    from dance_models.analysis.files.write import DEFAULT_FORMATS
     from dance_models.analysis.results import write_results
     from dance_models.analysis.video import poses_of
 
@@ -99,7 +112,7 @@ def _write(
             stem,
             video=video.path if video is not None and wanted.draw else None,
             horizon_ms=wanted.horizon_ms,
-            formats=DEFAULT_FORMATS if wanted.formats is None else wanted.formats,
+            formats=wanted.kinds,
             metres_per_pixel=wanted.metres_per_pixel,
             progress=progress,
             title=_title(video, person),

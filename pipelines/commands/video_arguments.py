@@ -1,10 +1,15 @@
 """Videos that were named on the command line: found and looked at before anything is loaded."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from dance_models.errors import InputError
+
+_ELSEWHERE: Final = "Choose another --out"
+Places = Mapping[tuple[int, int] | Path, Path]
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,44 @@ def named_video(path: Path, stem: str, title: str = "") -> NamedVideo:
     (found,) = _in_folder(path, path, []) if path.is_dir() else [(path, None)]
     _check(*found)
     return NamedVideo(found[0], stem, found[1], title)
+
+
+def places_of(read: Iterable[Path]) -> Places:
+    """What is read, by each file's or folder's identity, and by the folders above it.
+
+    Made once for all videos: comparing each result with each of thousands takes minutes.
+    """
+    found: dict[tuple[int, int] | Path, Path] = {}
+    for path in read:
+        with suppress(OSError):  # said when it is read
+            status = path.stat()
+            found[status.st_dev, status.st_ino] = path
+            found |= dict.fromkeys(path.resolve().parents, path)
+    return found
+
+
+def refuse_replacing(results: Iterable[Path], *read: Places) -> None:
+    """Raise InputError where a result would replace what is read, or a folder of other files."""
+    for result in filter(Path.exists, results):
+        status = result.stat()
+        for place in ((status.st_dev, status.st_ino), result.resolve()):
+            for source in (places[place] for places in read if place in places):
+                raise InputError(
+                    f"a result, {result.name}, would replace it", file=source, hint=_ELSEWHERE
+                )
+        others = _other_files(result) if result.is_dir() else []
+        if others:
+            raise InputError(
+                f"a result would replace this folder, which holds other files ({others[0]})",
+                file=result,
+                hint=_ELSEWHERE,
+            )
+
+
+def _other_files(folder: Path) -> list[str]:
+    """What is in a folder and was not written by us: our frames begin with the folder's name."""
+    names = sorted(path.name for path in folder.iterdir())
+    return [name for name in names if not name.startswith((f"{folder.name}_", "."))]
 
 
 def _in_folder(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from dance_models.estimators.people.tracks import Track
     from dance_models.estimators.precomputed import PrecomputedPoses
     from dance_models.estimators.protocol import PoseEstimator
+
+
+MOST_FPS: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,7 @@ class PoseReader:
         if rule is not None:
             people, tracks, finder = chosen_people(
                 video.path, rule, self.weights.path, self.console,
-                lambda _, source: self.weights.fetched(source, saying(self.console)),
+                lambda _, source: self.weights.fetched(source, saying(self.console)), video.rate,
             )  # fmt: skip
         several = rule == "all"
         if self.options.poses is None and self.estimation.name != "precomputed":
@@ -216,6 +219,23 @@ def _declared(video: NamedVideo) -> int | None:
         return source.declared or None
 
 
+def poses_read(options: PoseOptions, video: NamedVideo | None) -> list[Path]:
+    """The files and folders that hold the poses of a video, where they are given."""
+    from dance_models.estimators.pose_file import track_files
+    from dance_models.estimators.track_folder import files_of_clip
+    from dance_models.video.names import clip_slug
+
+    if options.poses is not None:
+        return [options.poses, *track_files(options.poses)]
+    if options.tracks is None or video is None:
+        return []
+    try:
+        path, files = files_of_clip(options.tracks, clip_slug(video.path))
+    except InputError:  # said when they are read
+        return []
+    return [path, *files]
+
+
 def rule_of(person: str | None) -> "Rule | None":
     """Whom ``--person`` means. Raises InputError for what is no rule."""
     from dance_models.estimators.people.choose import parse_rule
@@ -237,7 +257,9 @@ def check_pose_options(options: PoseOptions, *, with_video: bool) -> None:
         raise InputError("--pose-model says how to read --from or --tracks, which are not given")
     if with_video and (options.fps is not None or options.size is not None):
         raise InputError("--fps and --size are for --from without a video")
-    if not with_video and not (options.fps and options.fps > 0):
+    if options.fps is not None and not 0 < options.fps <= MOST_FPS:
+        raise InputError(f"--fps {options.fps:g} is no frame rate", hint="For example 30")
+    if not with_video and options.fps is None:
         raise InputError(
             "how fast the poses of --from follow is not known",
             hint="Give --fps, or the video as well",

@@ -66,6 +66,17 @@ def write_clip(
     return path
 
 
+def damage(path: Path) -> Path:
+    """Change some bytes in the middle of the pictures of an mp4, which stays as long as it is."""
+    data = bytearray(path.read_bytes())
+    start = data.index(b"mdat") + 4
+    size = int.from_bytes(data[start - 8 : start - 4], "big") - 8
+    middle = start + size // 2
+    data[middle : middle + 40] = np.random.default_rng(0).bytes(40)
+    path.write_bytes(data)
+    return path
+
+
 def write_sound(path: Path) -> Path:
     """An mp4 with audio only."""
     with av.open(str(path), "w") as container:

@@ -30,7 +30,11 @@ def positions(measured: Measured) -> tuple[NDArray[np.float64], str]:
 
 
 def write_trc(measured: Measured, path: Path) -> None:
-    """Tab-separated text; frames count from 0 and missing markers are empty cells."""
+    """Tab-separated text; frames count from 0, and ``nan`` stands for missing markers.
+
+    OpenSim refuses a whole file with a row that ends in an empty cell: it takes that row to be one
+    cell too short. A tab at the end of rows would be a cell too many for other readers.
+    """
     unit = "px" if measured.metres_per_pixel is None else "m"
     rate, frames, names = f"{measured.fps:g}", len(measured), DANCE_14.names
     kinds = (
@@ -55,4 +59,4 @@ def write_trc(measured: Measured, path: Path) -> None:
 
 
 def _cell(value: float) -> str:
-    return f"{value:.{_DECIMALS}f}" if np.isfinite(value) else ""
+    return f"{value:.{_DECIMALS}f}" if np.isfinite(value) else "nan"

@@ -73,9 +73,12 @@ def write_files(
     :func:`check_formats` does, before anything is written, and OSError.
     """
     check_formats(formats)
-    written = []
-    for name in dict.fromkeys(formats):
-        path = folder / f"{stem}{FILE_FORMATS[name].ending}"
+    written = file_paths(folder, stem, formats)
+    for name, path in zip(dict.fromkeys(formats), written, strict=True):
         FILE_FORMATS[name].write(measured, path)
-        written.append(path)
     return written
+
+
+def file_paths(folder: Path, stem: str, formats: Sequence[str]) -> list[Path]:
+    """Where each format is written, once each, in their order."""
+    return [folder / f"{stem}{FILE_FORMATS[name].ending}" for name in dict.fromkeys(formats)]

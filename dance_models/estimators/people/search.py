@@ -51,11 +51,12 @@ def frames_to_search(
 ) -> Iterator[tuple[int, Image]]:
     """Every n-th frame of a video as displayed, so that there are ``looks_per_second`` of them.
 
+    ``probe`` is of :func:`~dance_models.video.stream.shown_probe`, which takes damaged ones too.
     Raises VideoError for a file that is not a readable video.
     """
     config = config or PeopleConfig()
     step = max(1, round(frame_rate(probe) / config.looks_per_second))
-    for index, image in pyav_frames(path, range(0, probe.decoded_frames, step)):
+    for index, image in pyav_frames(path, range(0, probe.decoded_frames, step), "careful"):
         yield index, upright(image, probe)
 
 

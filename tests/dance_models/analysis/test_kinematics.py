@@ -185,6 +185,18 @@ def test_what_is_too_short_for_tenths_of_a_second_is_said_in_frames() -> None:
     ]
 
 
+def test_how_long_nobody_was_found_is_by_the_frames_own_times() -> None:
+    """30 frames a second, then 5 in the dark: ten of these are two seconds."""
+    time_s = np.concatenate([np.arange(90) / 30, 3 + np.arange(20) / 5])
+    poses, score = np.zeros((110, J, 2)), np.ones((110, J))
+    score[95:105], score[30:33], score[109] = 0, 0, 0
+    found = [m for m in moments(poses, poses, score, time_s, TORSO) if m.what == "nobody"]
+    assert [m.words.removeprefix("nobody was found for ") for m in found] == [
+        "0.1 s", "2.0 s", "1 frame",
+    ]  # fmt: skip
+    assert [m.value for m in found[:2]] == pytest.approx([0.1, 2.0])
+
+
 def test_moments_of_a_kind_are_few_and_apart() -> None:
     time_s, refined, score = still()
     rng = np.random.default_rng(4)

@@ -21,6 +21,7 @@ from dance_models.analysis.video import (
     Networks,
     VideoPoses,
     poses_of,
+    see_track,
     see_video,
     seen_stretches,
 )
@@ -216,6 +217,15 @@ def test_a_video_without_a_person_is_an_error(clip: tuple[Path, NDArray[np.float
     video, keypoints = clip
     with pytest.raises(InputError, match="no person was detected"):
         analysed(video, np.full_like(keypoints, np.nan))
+
+
+def test_frames_too_far_apart_are_said_and_not_that_nobody_is_seen() -> None:
+    """A picture alone, one picture a second, and somebody who is there for one frame of a shot."""
+    poses = np.random.default_rng(0).uniform(20, 100, (3, DANCE_14.num_joints, 2))
+    for count, fps, cuts in ((1, 30.0, []), (3, 1.0, []), (3, 30.0, [1, 2])):
+        seen = see_track("still", FixedEstimator(poses.astype(np.float32)), count, fps, (160, 120))
+        with pytest.raises(InputError, match=r"never in two frames of one shot within 0\.5 s"):
+            poses_of(replace(seen, cuts=np.array(cuts, np.int64)), networks())
 
 
 def test_exchanged_sides_are_listed_with_the_frames_of_the_video(

@@ -12,6 +12,7 @@ from dance_models.comparison.performance import Sound
 from dance_models.comparison.sound import beat_seconds, offset_from_sound, onset_strength
 from dance_models.comparison.video import read_sound
 from dance_models.config import ComparisonConfig
+from dance_models.video.stream import ClipStream
 
 CONFIG = ComparisonConfig()
 RATE = 12_000
@@ -68,37 +69,74 @@ def test_the_beat_is_found_and_noise_has_none() -> None:
     assert beat_seconds(Sound(RATE, rng.normal(size=18 * RATE).astype(np.float32)), CONFIG) is None
 
 
-def write_sounding(path: Path, sound: NDArray[np.float64] | None) -> None:
-    """A small video of two seconds, with sound of 12,000 samples/s."""
+def write_sounding(
+    path: Path,
+    sound: NDArray[np.float64] | None,
+    *,
+    without_key: bool = False,
+    gap: tuple[int, int] = (0, 0),
+) -> None:
+    """A small video of two seconds, with sound of 12,000 samples/s.
+
+    ``without_key``: the picture that those of the first second build on is not in the file. ``gap``
+    are samples that are not in it, from and up to.
+    """
     with av.open(str(path), "w") as container:
         picture = container.add_stream("libx264", rate=10)
         picture.width, picture.height, picture.pix_fmt = 32, 32, "yuv420p"
+        picture.options = {"g": "10", "bf": "0", "sc_threshold": "0"}
         heard = container.add_stream("aac", rate=RATE, layout="mono") if sound is not None else None
+        packets = []
         for number in range(20):
             image = np.full((32, 32, 3), 10 * number, np.uint8)
-            container.mux(picture.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(picture.encode())
+            packets += picture.encode(av.VideoFrame.from_ndarray(image, format="rgb24"))
+        packets += picture.encode()
+        container.mux(packets[1:] if without_key else packets)
         if heard is not None and sound is not None:
-            frame = av.AudioFrame.from_ndarray(
-                sound[None].astype(np.float32), format="fltp", layout="mono"
-            )
-            frame.sample_rate, frame.time_base, frame.pts = RATE, Fraction(1, RATE), 0
-            container.mux(heard.encode(frame))
+            for start, stop in ((0, gap[0]), (gap[1], len(sound))):
+                if start == stop:
+                    continue
+                frame = av.AudioFrame.from_ndarray(
+                    sound[None, start:stop].astype(np.float32), format="fltp", layout="mono"
+                )
+                frame.sample_rate, frame.time_base, frame.pts = RATE, Fraction(1, RATE), start
+                container.mux(heard.encode(frame))
             container.mux(heard.encode())
+
+
+def click_at(path: Path, first_s: float = 0.0) -> float:
+    """When the loudest moment of a file is heard."""
+    sound = read_sound(path, first_s)
+    assert sound is not None
+    return sound.start_s + float(np.abs(sound.samples).argmax()) / sound.rate
 
 
 def test_the_sound_of_a_video_is_read_as_heard(tmp_path: Path) -> None:
     click = np.zeros(2 * RATE)
     click[RATE : RATE + 200] = np.sin(np.arange(200))
     write_sounding(tmp_path / "click.mp4", click)
-    sound = read_sound(tmp_path / "click.mp4")
-    assert sound is not None
-    loudest = sound.start_s + float(np.abs(sound.samples).argmax()) / sound.rate
-    assert loudest == pytest.approx(1.0, abs=0.03)
+    assert click_at(tmp_path / "click.mp4") == pytest.approx(1.0, abs=0.03)
+
+
+def test_sound_counts_from_the_first_picture_that_is_shown(tmp_path: Path) -> None:
+    """A recording that was cut between key pictures: those before the next one cannot be shown."""
+    click = np.zeros(2 * RATE)
+    click[18_000:18_200] = np.sin(np.arange(200))
+    write_sounding(tmp_path / "cut.mkv", click, without_key=True)
+    stream = ClipStream(tmp_path / "cut.mkv")
+    assert len(list(stream.frames())) == 10
+    assert click_at(tmp_path / "cut.mkv", stream.start_s) == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_gap_in_the_sound_is_silence(tmp_path: Path) -> None:
+    click = np.zeros(2 * RATE)
+    click[18_000:18_200] = np.sin(np.arange(200))
+    write_sounding(tmp_path / "gap.mkv", click, gap=(6144, 12_288))
+    assert click_at(tmp_path / "gap.mkv") == pytest.approx(1.5, abs=0.03)
 
 
 def test_a_video_without_sound_or_with_silence_has_none(tmp_path: Path) -> None:
     write_sounding(tmp_path / "none.mp4", None)
     write_sounding(tmp_path / "silent.mp4", np.zeros(2 * RATE))
-    assert read_sound(tmp_path / "none.mp4") is None
-    assert read_sound(tmp_path / "silent.mp4") is None
+    assert read_sound(tmp_path / "none.mp4", 0.0) is None
+    assert read_sound(tmp_path / "silent.mp4", 0.0) is None

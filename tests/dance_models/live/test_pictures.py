@@ -1,15 +1,20 @@
 """Pictures of a file in real time, by a clock that a test moves."""
 
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from clips_made import damage, write_clip
 
-from dance_models.errors import InputError
+from dance_models.analysis.cuts import with_cuts
+from dance_models.errors import InputError, VideoError
 from dance_models.live import pictures
-from dance_models.live.pictures import camera_pictures, decode_jpeg, file_pictures
+from dance_models.live.pictures import LONGEST_S, camera_pictures, decode_jpeg, file_pictures
+from dance_models.video.probe import probe_clip
+from dance_models.video.stream import ShownFrame
 
 SHOTS = (40, 40, 40, 40, 40, 40, 200, 200, 200, 200, 200, 200)  # grey levels of 12 frames
 
@@ -60,6 +65,28 @@ def test_a_cut_in_frames_that_are_left_out_begins_a_shot_with_the_next(
     clock.now += 0.28  # the frames up to the cut, and one more, are late
     begins += [shot for _, shot in islice(given, 2)]
     assert begins == [True, True, False]
+
+
+def test_a_file_that_decodes_slower_than_it_plays_is_shown_slower(
+    clip: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(shown: Iterable[ShownFrame]) -> Iterator[tuple[ShownFrame, bool]]:
+        for found in with_cuts(shown):
+            assert clock.now < 5, "no pictures come"
+            clock.now += 0.1  # three times as long as a frame is shown
+            yield found
+
+    monkeypatch.setattr("dance_models.analysis.cuts.with_cuts", slow)
+    given = file_pictures(clip)
+    at = [clock.now for _ in islice(given, 4)]
+    assert max(np.diff(at)) <= LONGEST_S + 0.2
+
+
+def test_a_damaged_file_is_shown(tmp_path: Path, clock: Clock) -> None:
+    clip = damage(write_clip(tmp_path / "damaged.mp4", 30))
+    with pytest.raises(VideoError, match="the stream is damaged"):
+        probe_clip(clip)
+    assert len(list(islice(file_pictures(clip), 5))) == 5
 
 
 def test_no_camera_is_said_with_what_to_do() -> None:

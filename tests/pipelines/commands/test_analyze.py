@@ -72,6 +72,8 @@ def test_an_empty_folder_and_a_pipe_are_refused(tmp_path: Path) -> None:
         (["--from", "pyproject.toml"], "how fast the poses of --from follow is not known"),
         (["a.mp4", "--size", "wide", "--from", "pyproject.toml"], "is not WIDTHxHEIGHT"),
         (["a.mp4", "--fps", "30"], "--fps and --size are for --from without a video"),
+        (["--from", "pyproject.toml", "--fps", "inf"], "--fps inf is no frame rate"),
+        (["--from", "pyproject.toml", "--fps", "0"], "--fps 0 is no frame rate"),
         (["a.mp4", "--pose-model", "body_25"], "which are not given"),
         (["a.mp4", "--format", "xls"], "there is no file format 'xls'"),
         (["a.mp4", "--metres-per-pixel", "0"], "is no scale"),
@@ -140,6 +142,31 @@ def test_poses_without_their_video_can_be_refined_twice(tmp_path: Path) -> None:
     )
     assert code == 0, output
     assert sorted(path.name for path in (out / "2").iterdir()) == ["dance.html", "dance.json"]
+
+
+@pytest.mark.parametrize("given", ["file", "tracks", "folder", "other files"])
+def test_no_result_replaces_poses_that_are_read_or_files_of_others(
+    tmp_path: Path, corpus: tuple[Path, Path], given: str
+) -> None:
+    video, poses = corpus
+    named = tmp_path / f"{video.stem}.json"
+    named.write_bytes(poses.read_bytes())
+    folder = tmp_path / f"{video.stem}_openpose"
+    if given in {"folder", "other files"}:
+        folder.mkdir()
+        named = named.rename(folder / "track.json")
+    arguments = {
+        "file": ("--from", named, "--fps", "30", "--format", "none"),
+        "tracks": (video, "--tracks", tmp_path, "--format", "none"),
+        "folder": (video, "--from", folder),
+        "other files": (video, "--from", poses),
+    }[given]
+    before = sorted(tmp_path.rglob("*"))
+    code, output = dance("analyze", *arguments, "--no-draw", "--out", tmp_path)
+    assert code == 2
+    assert "Choose another --out" in " ".join(output.split())
+    assert sorted(tmp_path.rglob("*")) == before
+    assert named.read_bytes() == poses.read_bytes()
 
 
 def test_one_video_that_fails_does_not_stop_the_rest(

@@ -58,6 +58,20 @@ def test_a_page_a_document_stills_and_both_videos_are_written(corpus: Path, tmp_
         assert name in page
 
 
+def test_no_result_replaces_a_video_or_poses_that_are_read(corpus: Path, tmp_path: Path) -> None:
+    shutil.copy(corpus / "reference.mp4", tmp_path / "comparison.mp4")
+    shutil.copy(corpus / "practice.mp4", tmp_path / "reference_overlay.mp4")
+    for name, of in (("comparison", "reference"), ("reference_overlay", "practice")):
+        shutil.copy(corpus / "tracks" / f"{of}.json", tmp_path / f"{name}.json")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    videos = tmp_path / "comparison.mp4", tmp_path / "reference_overlay.mp4"
+    for more in ((), ("--no-draw",)):
+        code, output = dance("compare", *videos, "--tracks", tmp_path, "--out", tmp_path, *more)
+        assert code == 2
+        assert "Choose another --out" in " ".join(output.split())
+        assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_videos_that_were_sent_are_called_as_their_user_calls_them(
     corpus: Path, tmp_path: Path
 ) -> None:

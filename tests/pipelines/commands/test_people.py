@@ -4,13 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clips_made import damage
 from command_line import dance
 from rich.console import Console
 from sightings import SIZE, STEP, Actor, ScriptedFinder, line
 
-from dance_models.errors import InputError
+from dance_models.errors import InputError, VideoError
 from dance_models.estimators.people import finders as finder_module
 from dance_models.rendered.film import encode
+from dance_models.video.probe import probe_clip
 from pipelines.commands.common import EXIT_INPUT
 from pipelines.commands.people import chosen_people
 
@@ -49,6 +51,16 @@ def test_people_are_found_told_of_and_chosen(
     )
     with pytest.raises(InputError, match="no person 3: 2 were found"):
         chosen_people(clip, 3, tmp_path, console, pytest.fail)
+
+
+def test_people_are_found_in_a_damaged_video(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finder_module, "people_finder", lambda *_: (ScriptedFinder(ACTORS), ()))
+    with pytest.raises(VideoError, match="the stream is damaged"):
+        probe_clip(damage(clip))
+    _, chosen, _ = chosen_people(clip, "largest", tmp_path, Console(quiet=True), pytest.fail)
+    assert [track.number for track in chosen] == [2]
 
 
 def test_a_wrong_rule_is_refused_before_anything_is_loaded(clip: Path, tmp_path: Path) -> None:

@@ -169,6 +169,23 @@ def test_trc_in_pixels_is_read_back(tmp_path: Path, measured: Measured) -> None:
     np.testing.assert_allclose(times, measured.time_s, atol=1e-6)
 
 
+def test_every_row_of_a_trc_has_all_cells_that_opensim_counts(
+    tmp_path: Path, measured: Measured
+) -> None:
+    """Its TRCFileAdapter leaves out an empty cell at the end of a row, and then refuses the file.
+
+    Frame 4 has nobody, and frame 9 lacks the last marker.
+    """
+    poses = measured.poses.copy()
+    poses[9, -1] = np.nan
+    lines = one(tmp_path, replace(measured, poses=poses), "trc").read_text().splitlines()
+    rows = [line.removesuffix("\t").split("\t") for line in lines[6:]]
+    assert {len(row) for row in rows} == {2 + 3 * 14}
+    assert np.isnan([float(cell) for cell in rows[4][2:]]).all()
+    assert np.isnan([float(cell) for cell in rows[9][-3:]]).all()
+    assert not np.isnan([float(cell) for cell in rows[9][2:-3]]).any()
+
+
 def test_trc_in_metres_points_up(tmp_path: Path, measured: Measured) -> None:
     scaled = replace(measured, metres_per_pixel=0.005)
     path = one(tmp_path, scaled, "trc")

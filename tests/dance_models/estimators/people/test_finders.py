@@ -13,7 +13,7 @@ from dance_models.estimators.people.finders import BlazePoseFinder, people_finde
 from dance_models.estimators.people.search import find_people, frames_to_search
 from dance_models.estimators.weights import BLAZEPOSE, MOVENET, fetch_weights, missing_weights
 from dance_models.rendered.film import encode
-from dance_models.video.probe import probe_clip
+from dance_models.video.stream import shown_probe
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +55,7 @@ def test_every_nth_frame_is_searched(tmp_path: Path) -> None:
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(encode(images, (96, 64), 30, 20))
     config = PeopleConfig(looks_per_second=6)
-    found = list(frames_to_search(clip, probe_clip(clip), config))
+    found = list(frames_to_search(clip, shown_probe(clip), config))
     assert [index for index, _ in found] == [0, 5, 10, 15]
     assert [round(image.mean() / 8) for _, image in found] == [0, 5, 10, 15]
 
