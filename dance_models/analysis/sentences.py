@@ -32,8 +32,9 @@ def sentences(summary: Mapping[str, Any]) -> Iterator[str]:
     contacts = summary["foot_contacts"]
     slides = [c["slide_in_torsos"] for c in contacts if c["slide_in_torsos"] is not None]
     if slides:
+        times = f"{len(contacts)} times" if len(contacts) > 1 else "once"
         yield (
-            f"The feet touch the floor {len(contacts)} times, and slide by {np.median(slides):.2f} "
+            f"The feet touch the floor {times}, and slide by {np.median(slides):.2f} "
             "torso lengths while they do (median)."
         )
     yield summary["forecast_shown"]["why"]

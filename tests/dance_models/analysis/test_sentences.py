@@ -38,3 +38,10 @@ def test_frames_whose_body_cannot_be_turned_like_that_are_named() -> None:
     alone = {"first_frame": 236, "last_frame": 236, "from_s": 7.875, "to_s": 7.908}
     _, unsure, _ = sentences({**summed(0), "unsure": [span, alone]})
     assert "at 7.27 s (frames 218-222), 7.88 s (frame 236): " in unsure
+
+
+def test_how_often_the_feet_touch_the_floor_is_in_words() -> None:
+    for contacts, words in ((1, "once, and"), (3, "3 times, and")):
+        touched = [{"slide_in_torsos": 0.1}] * contacts
+        *_, feet, _ = sentences({**summed(2), "foot_contacts": touched})
+        assert feet.startswith(f"The feet touch the floor {words}")
