@@ -230,6 +230,27 @@ def test_new_clips_in_a_folder_that_was_named_are_ingested(
     assert "street_01.mp4 is missing; the tables of its clip are kept" in watched.log.text
 
 
+def test_a_clip_elsewhere_that_was_replaced_while_it_was_away_is_ingested(
+    watched: Watched, tmp_path: Path
+) -> None:
+    """Deleted and copied anew with a tick between, or on a disk that was not mounted."""
+    register_clips(watched.store, watched.instance, [watched.corpus.clips])
+    assert watched.clips() == set()
+    watched.ingest("ballet_01", "contemporary_01", "street_01")
+    other = shutil.copy(next(watched.corpus.clips.rglob("contemporary_01.mp4")), tmp_path)
+    street, ballet = (watched.corpus.clips / f"{n}/{n}_01.mp4" for n in ("street", "ballet"))
+    street.unlink()
+    assert watched.clips() == set()
+    shutil.copy(other, street)
+    assert watched.clips() == {"street_01"}
+    watched.ingest("street_01")
+    away = watched.corpus.clips.rename(tmp_path / "away")
+    assert watched.clips() == set()
+    shutil.copy(other, away / ballet.relative_to(watched.corpus.clips))
+    away.rename(watched.corpus.clips)
+    assert watched.clips() == {"ballet_01"}, "the others are what they were"
+
+
 def test_a_folder_that_was_named_may_hold_the_store(watched: Watched, tmp_path: Path) -> None:
     """Its frames are no clips."""
     frames = watched.store.frames("ballet_01")
