@@ -23,7 +23,7 @@ from pipelines.automation.switches import AutomationSettings
 from pipelines.graph import stages_of
 from pipelines.stage import INPUTS_TAG
 from pipelines.storage.annotation_problems import write_problems
-from pipelines.storage.annotations import register_annotations
+from pipelines.storage.annotations import register_annotations, registered_annotations
 from pipelines.storage.bucket import Bucket
 from pipelines.storage.bucket_clips import mirror
 from pipelines.storage.clips import register_clips, registered_clips
@@ -367,6 +367,28 @@ def test_annotations_registered_from_other_folders_are_watched(watched: Watched)
     assert watched.annotated() == {"street_01"}
     watched.ingest("street_01")
     path.unlink()
+    assert watched.annotated() == {"street_01"}
+
+
+def test_annotations_stay_registered_while_their_folder_is_away(
+    watched: Watched, tmp_path: Path
+) -> None:
+    """A disk that is not mounted for a tick: nothing is made without them, and they come back."""
+    watched.drop("ballet_01", "street_01")
+    watched.clips()
+    register_annotations(watched.store, watched.instance, [watched.corpus.annotations])
+    watched.ingest("ballet_01", "street_01")
+    assert watched.annotated() == set()
+    before = registered_annotations(watched.store)
+    away = watched.corpus.annotations.rename(tmp_path / "away")
+    assert watched.annotated() == set()
+    said = f"{watched.corpus.annotations} is not there; what was read of its 3 files is kept"
+    assert watched.log.text.count(said) == 1
+    assert registered_annotations(watched.store).equals(before)
+    document = json.loads((away / "street_01.json").read_text())
+    document["annotations"] = document["annotations"][:20]
+    (away / "street_01.json").write_text(json.dumps(document))
+    away.rename(watched.corpus.annotations)
     assert watched.annotated() == {"street_01"}
 
 
