@@ -249,8 +249,8 @@ def delete(store: "Store", garbage: Garbage) -> None:
     """Delete what :func:`find_garbage` found, if nothing has begun to use it.
 
     The question may have stood there for hours, so it is looked for again. Each clip and network is
-    locked meanwhile. Raises InputError naming the owner when another
-    process holds a lock for longer than ``LOCK_WAIT_S``.
+    locked meanwhile. Raises InputError naming the owner when another process holds a lock for
+    longer than ``LOCK_WAIT_S``.
     """
     from pipelines.storage.pointers import drop_copies
     from pipelines.storage.store import open_instance
