@@ -83,12 +83,13 @@ def scan_again(
     Hidden files do not count. Settled files beyond ``at_most`` bytes in all wait for the next
     scan, except for the first of them; so do those beyond ``clips_at_most`` files, the images of a
     folder counted as one. Of files that are ``known`` when a scan finds them for the
-    first time, only later changes count. ``elsewhere`` has the states of more files, and a file
-    that has none and was not ``looked`` for stays as the last scan saw it.
+    first time, only later changes count; one that was missing may have been replaced. ``elsewhere``
+    has the states of more files, and a file that has none and was not ``looked`` for stays as the
+    last scan saw it.
     """
     now = {**(elsewhere or {}), **_states(folder, also)}
     unseen = {path for path in last.seen if path not in now and not looked(path)}
-    new = now.keys() - last.seen.keys() - last.handled.keys()
+    new = now.keys() - last.seen.keys() - last.handled.keys() - set(last.missing)
     taken = {path: now[path] for path in new if known(Path(path))}
     before = {**last.handled, **taken}
     waiting = [path for path, state in now.items() if before.get(path) != state]

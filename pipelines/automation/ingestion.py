@@ -20,7 +20,11 @@ from pipelines.automation.jobs import INGEST_CLIPS
 from pipelines.automation.switches import AutomationSettings
 from pipelines.partitions import CLIPS, clip_keys
 from pipelines.stage import inputs_digest
-from pipelines.storage.annotations import register_annotations, registered_annotations
+from pipelines.storage.annotations import (
+    away_annotations,
+    register_annotations,
+    registered_annotations,
+)
 from pipelines.storage.bucket_clips import mirror_again
 from pipelines.storage.clips import (
     CORPUS_FILE,
@@ -248,6 +252,10 @@ def _register_annotations(
     )
     for problem in problems:
         context.log.warning(printable(f"{problem.file}: {problem.message}"))
+    for away, files in away_annotations(store).items() if changes.missing else ():
+        context.log.warning(
+            printable(f"{away} is not there; what was read of its {files} files is kept")
+        )
     changed = {str(path) for path in (*changes.settled, *changes.missing)}
     rows = (*before.to_dicts(), *registered_annotations(store).to_dicts())
     return {clip for row in rows if row["path"] in changed for clip in row["clips"]}

@@ -1,9 +1,11 @@
 """``dance clean``: unreferenced files and replaced runs, listed first and deleted on demand."""
 
 import shutil
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     from pipelines.storage.store import Store
 
+
+T = TypeVar("T", bound=Hashable)
 
 LOCK_WAIT_S: Final = 10.0  # for a process that has just begun with what is to be deleted
 
@@ -95,14 +99,15 @@ def refuse_in_progress(store: "Store") -> None:
         )
 
 
-def _unused_frames(store: "Store") -> list[Path]:
-    """Images that are in no table; those of a clip whose table is not written yet are in use."""
+def _unused_frames(store: "Store", of: str | None = None) -> list[Path]:
+    """Images (of one clip) that are in no table; while a clip has no table yet they are in use."""
     from dance_models.tables import read_table
     from pipelines.storage.clips import registered_clips
 
-    folder = store.path / "frames"
+    folder = store.frames(of) if of is not None else store.path / "frames"
     files = {p for p in folder.rglob("*") if p.is_file() and not is_part(p)}
-    for clip in registered_clips(store)["clip"]:
+    clips = registered_clips(store)["clip"]
+    for clip in clips if of is None else clips.filter(clips == of):
         table = store.table("sampled_frames", clip)
         if table.is_file():
             images = read_table(table, columns=["image"])["image"]
@@ -243,14 +248,15 @@ def find_garbage(store: "Store") -> Garbage:
 def delete(store: "Store", garbage: Garbage) -> None:
     """Delete what :func:`find_garbage` found, if nothing has begun to use it.
 
-    Each clip and network is locked meanwhile. Raises InputError naming the owner when another
-    process holds a lock for longer than ``LOCK_WAIT_S``.
+    The question may have stood there for hours, so it is looked for again. Each clip and network is
+    locked meanwhile. Raises InputError naming the owner when another process holds a lock for
+    longer than ``LOCK_WAIT_S``.
     """
     from pipelines.storage.pointers import drop_copies
     from pipelines.storage.store import open_instance
+    from pipelines.tracking.kept_versions import unused_versions
     from pipelines.tracking.tracker import Tracker
 
-    instance = open_instance(store)
     tracker = Tracker(store)
     by_clip: dict[str, set[Path]] = {}
     for path in garbage.frames:
@@ -258,21 +264,34 @@ def delete(store: "Store", garbage: Garbage) -> None:
         by_clip.setdefault(clip, set()).add(path)
     for clip, paths in by_clip.items():
         with _owned(store, "sampled_frames", clip):
-            for path in paths.intersection(_unused_frames(store)):
+            for path in paths.intersection(_unused_frames(store, clip)):
                 path.unlink(missing_ok=True)
-    for path in (*garbage.previews, *garbage.parts, *garbage.versions):
-        path.unlink(missing_ok=True)
     drop_copies(store)
-    for run_id in garbage.mlflow_runs:
-        tracker.client.delete_run(run_id)
-    for folder in garbage.checkpoints:
-        with _owned(store, folder.parent.name):
-            if folder in _unused_trainings(store):
-                shutil.rmtree(folder)
-    for run_id in garbage.dagster_runs:
-        instance.delete_run(run_id)
+    with ExitStack() as locks:
+        for asset in sorted({folder.parent.name for folder in garbage.checkpoints}):
+            locks.enter_context(_owned(store, asset))
+        for run_id in _still(garbage.mlflow_runs, lambda: _replaced_mlflow_runs(store)):
+            tracker.client.delete_run(run_id)
+        for folder in _still(garbage.checkpoints, lambda: _unused_trainings(store)):
+            shutil.rmtree(folder)
+    # After the trainings, whose versions nothing stands on then.
+    versions = _still(garbage.versions, lambda: unused_versions(store))
+    previews = _still(garbage.previews, lambda: _unused_previews(store))
+    for path in (*previews, *_still(garbage.parts, lambda: _dead_parts(store)), *versions):
+        path.unlink(missing_ok=True)
+    if garbage.dagster_runs:
+        registered, instance = _registered(store, "dagster/run_id"), open_instance(store)
+        for run_id in garbage.dagster_runs:
+            if run_id not in registered:  # its materializations stay replaced
+                instance.delete_run(run_id)
     if (remote := store.remote) is not None:
         remote.removed([*garbage.versions, *garbage.checkpoints])
+
+
+def _still(found: Sequence[T], look: Callable[[], Sequence[T]]) -> list[T]:
+    """Those of ``found`` that a look now finds, too."""
+    now = set(look()) if found else set()
+    return [one for one in found if one in now]
 
 
 def _owned(store: "Store", asset: str, clip: str | None = None) -> "AbstractContextManager[None]":

@@ -41,7 +41,7 @@ from pipelines.storage.annotation_report import (
     report_sum,
     write_report,
 )
-from pipelines.storage.annotations import register_annotations
+from pipelines.storage.annotations import away_annotations, register_annotations
 from pipelines.storage.bucket import SCHEME
 from pipelines.storage.bucket_clips import mirror_again
 from pipelines.storage.clips import register_clips, registered_clips
@@ -184,6 +184,11 @@ class Session:
         for line in (*no_clips, *mirror_again(self.store, given.listed)):
             self._warn(line)
         found = register_clips(self.store, self.instance, [*clip_folders(self.store), *clips])
+        for folder, files in away_annotations(self.store).items():
+            what = "not used any more, as others were named" if annotations else "kept"
+            self._warn(
+                f"{folder} is not there; what was read of its {files} annotation files is {what}"
+            )
         register_annotations(
             self.store,
             self.instance,

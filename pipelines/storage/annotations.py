@@ -20,7 +20,7 @@ from dance_models.tables import Schema, conform, file_digest, read_metadata, wri
 from dance_models.video.scan import Problem, key_of
 from pipelines.storage.annotation_problems import write_file_problems
 from pipelines.storage.clips import registered_clips
-from pipelines.storage.folders import remember_folders
+from pipelines.storage.folders import registered_folders, remember_folders
 from pipelines.storage.registration import (
     accept_all,
     as_registered,
@@ -101,21 +101,21 @@ def register_annotations(
     chosen: Reading | None = None,
     chosen_for: Collection[Path] = (),
 ) -> list[Problem]:
-    """Register the annotation files of ``directories``; drop missing files.
+    """Register the annotation files of ``directories``; drop files that were deleted.
 
-    Files that are not ``ready`` are skipped. What is ``chosen`` (``clip``, ``first_frame``) for the
-    files of those directories that are in ``chosen_for`` is kept with them and holds until
-    something else is chosen. Files registered before are read again when their content is the same
-    and the clips are others, since they may name a new one. Returns what cannot be used, with the
-    reason. Raises InputError when a directory cannot be read or the chosen clip is not registered.
+    Files that are not ``ready`` are skipped. Files whose folder is away (:func:`away_annotations`)
+    stay as they were read, until a command names folders (``chosen_for``): they may lie there now.
+    What is ``chosen`` (``clip``, ``first_frame``) for the files of those directories that are in
+    ``chosen_for`` is kept with them and holds until something else is chosen. Files registered
+    before are read again when their content is the same and the clips are others, since they may
+    name a new one. Returns what cannot be used, with the reason. Raises InputError when a directory
+    cannot be read or the chosen clip is not registered.
     """
     clips = _clip_names(store)
     chosen = _checked(chosen or Reading(), clips)
-    rows = {
-        row["path"]: row
-        for row in registered_annotations(store).to_dicts()
-        if Path(row["path"]).is_file()
-    }
+    away = {} if chosen_for else _away(store)
+    known = registered_annotations(store).to_dicts()
+    rows = {r["path"]: r for r in known if r["path"] in away or Path(r["path"]).is_file()}
     index: dict[str, AnnotationFile] = {}
     for directory in directories:
         given = chosen if directory in chosen_for else Reading()
@@ -131,14 +131,15 @@ def register_annotations(
             index[str(entry.path)] = entry
             rows[str(entry.path)] = _row(entry, reading(entry.path))
     remember_folders(store, "annotations", directories)
-    known = _digest(clips)
-    if known != _clips_read_with(store):
+    names, before = _digest(clips), _clips_read_with(store)
+    if names != before:
         for path in sorted(rows.keys() - index.keys()):
             again = _read_again(rows[path], clips)
             if again is not None:
                 index[path], rows[path] = again, _row(again, _kept(rows[path], clips))
     write_file_problems(store, index, rows.keys())
-    _write(store, instance, rows, known)
+    # What is away is read with the clips of today when it is back.
+    _write(store, instance, rows, before if away and before is not None else names)
     return [problem for _, entry in sorted(index.items()) for problem in _unused(entry)]
 
 
@@ -149,13 +150,24 @@ def reading_annotations(
     """Files of ``RAW_ANNOTATIONS``, which have the registered content while they are read here.
 
     Raises ChangedError when one has gone, has another content or changes meanwhile; the registry
-    then has what is there now.
+    then has what is there now. Raises InputError when its folder is away.
     """
     paths = [Path(row["path"]) for row in rows]
 
+    def wrong() -> Path | None:
+        path = other_content(rows, _content)
+        if path is not None and (folder := _away(store).get(str(path))) is not None:
+            raise InputError(
+                f"an annotation file cannot be read, as {folder} is not there",
+                file=path,
+                hint="Put it back and run again, or name where the files are now: dance run "
+                "--annotations DIR",
+            )
+        return path
+
     with as_registered(
         lambda: paths,
-        lambda: other_content(rows, _content),
+        wrong,
         lambda: _update(store, instance, paths),
     ):
         yield
@@ -163,12 +175,12 @@ def reading_annotations(
 
 @one_at_a_time
 def _update(store: Store, instance: dg.DagsterInstance, paths: Sequence[Path]) -> None:
-    """Read registered files again whose content changed, and drop those that are gone."""
-    clips = _clip_names(store)
+    """Read registered files again whose content changed, and drop those that were deleted."""
+    clips, away = _clip_names(store), _away(store)
     rows = {row["path"]: row for row in registered_annotations(store).to_dicts()}
     for path in paths:
         row = rows.get(str(path))
-        if row is None or _content(path) == row["sha256"]:
+        if row is None or str(path) in away or _content(path) == row["sha256"]:
             continue
         if path.is_file():
             reading = _kept(row, clips)
@@ -176,6 +188,35 @@ def _update(store: Store, instance: dg.DagsterInstance, paths: Sequence[Path]) -
         else:
             del rows[str(path)]
     _write(store, instance, rows, _clips_read_with(store) or _digest(clips))
+
+
+def away_annotations(store: Store) -> Mapping[str, int]:
+    """Folders that are not there -> how many registered files are kept as they were read.
+
+    Such as those of a disk that is not mounted. A file that is missing from a folder that is there
+    was deleted.
+    """
+    return Counter(str(folder) for folder in _away(store).values())
+
+
+def _away(store: Store) -> dict[str, Path]:
+    """The registered files that are away, with the folder that is not there."""
+    named = [Path(f) for f in registered_folders(store).filter(content="annotations")["folder"]]
+    found: dict[str, Path] = {}
+    for path in map(Path, registered_annotations(store)["path"]):
+        if not _is_there(path):
+            folders = [f for f in sorted(named) if path.is_relative_to(f)] or [path.parent]
+            if not any(map(_is_there, folders)):
+                found[str(path)] = folders[0]
+    return found
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError:  # also of a mount that fails
+        return False
+    return True
 
 
 def _content(path: Path) -> str | None:

@@ -18,8 +18,10 @@ from typing import Final
 
 from dance_models.errors import InputError
 from dance_models.tables import file_digest, read_table, write_text
+from dance_models.text import brief
 from pipelines.storage.databases import connect
 from pipelines.storage.dumps import README, dump
+from pipelines.storage.evaluations import FOLDER as EVALUATIONS
 from pipelines.storage.place import note_foreign_databases
 from pipelines.storage.registration import registration_lock
 from pipelines.storage.remote import LOCAL
@@ -27,6 +29,9 @@ from pipelines.storage.store import CLIP_COPIES, Store
 
 CONTENTS: Final = "backup.json"  # path in the backup -> sha256
 DATABASE: Final = ".db"
+# Where databases lie, in a store and in those of evaluations in it. Elsewhere, as among clips, a
+# file of that name may be anything.
+WITH_DATABASES: Final = frozenset({"dagster_home", "mlflow"})
 # Kept beside a database while it is open, locks, files that are being written.
 LEFT_OUT: Final = (".db-wal", ".db-shm", ".db-journal", ".lock", ".part")
 
@@ -72,7 +77,7 @@ def restore(backup: Path, store: Store) -> int:
     listed = backup / CONTENTS
     if not listed.is_file():
         raise InputError("this folder is no backup", file=backup, hint="See `dance backup`")
-    contents: dict[str, str] = json.loads(listed.read_text("utf-8"))
+    contents = _contents(listed)
     with _Appearing(store.path) as part:
         for name, sha256 in contents.items():
             source, target = backup / name, part / name
@@ -84,6 +89,27 @@ def restore(backup: Path, store: Store) -> int:
                 raise InputError("a file of the backup is damaged", file=source)
         note_foreign_databases(part)
     return len(contents)
+
+
+def _contents(listed: Path) -> dict[str, str]:
+    """The list of a backup's files. Raises InputError for one that cannot be followed."""
+    try:
+        plain = json.loads(listed.read_text("utf-8"))
+        contents = {str(name): str(sha256) for name, sha256 in plain.items()}
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise InputError(
+            f"the list of the backup's files is damaged ({brief(error)})",
+            file=listed,
+            hint="Restore another backup: without the list no file can be compared",
+        ) from error
+    for path in map(Path, contents):
+        if path.is_absolute() or ".." in path.parts:
+            raise InputError(
+                f"the list of the backup's files names {path}, which is not in a backup",
+                file=listed,
+                hint="`dance backup` wrote no such list: look at where it comes from",
+            )
+    return contents
 
 
 def note_of_databases(folder: Path) -> str | None:
@@ -119,6 +145,13 @@ class _Appearing:
             raise InputError(
                 "this exists already", file=self.target, hint="Choose a folder that does not"
             )
+        if self.target.is_mount():
+            raise InputError(
+                "another disk is mounted here, and a folder that appears at once cannot take its "
+                "place",
+                file=self.target,
+                hint=f"Name a folder in it, such as {self.target / 'store'}",
+            )
         try:
             self.target.parent.mkdir(parents=True, exist_ok=True)
             self.part.mkdir(mode=0o700)
@@ -127,10 +160,18 @@ class _Appearing:
         return self.part
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None:
-            self.part.replace(self.target)
-        else:
-            shutil.rmtree(self.part, ignore_errors=True)
+        try:
+            if error is None:
+                self.part.replace(self.target)
+        except OSError as refused:
+            raise InputError(
+                f"what was copied cannot take its place here: {refused.strerror}",
+                file=self.target,
+                hint="Another process may have made the folder meanwhile, or a volume is mounted "
+                "here; choose a folder that does not exist",
+            ) from refused
+        finally:
+            shutil.rmtree(self.part, ignore_errors=True)  # of what did not appear
         if isinstance(error, OSError):
             raise InputError(
                 f"cannot be copied: {error.strerror}",
@@ -147,13 +188,19 @@ def _files(root: Path, *, databases: bool) -> Iterator[Path]:
             path = Path(folder, name)
             if name.endswith(LEFT_OUT) or name in LOCAL or not stat.S_ISREG(path.lstat().st_mode):
                 continue
-            if (path.suffix == DATABASE) == databases:
+            if _is_database(path.relative_to(root)) == databases:
                 yield path
+
+
+def _is_database(path: Path) -> bool:
+    """Whether a file of a store is a database, by its path in the store."""
+    own = path.parts[2:] if path.parts[0] == EVALUATIONS else path.parts
+    return path.suffix == DATABASE and not WITH_DATABASES.isdisjoint(own[:1])
 
 
 def _copy(source: Path, target: Path, contents: dict[str, str], name: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    if source.suffix == DATABASE:
+    if _is_database(Path(name)):
         try:
             _copy_database(source, target)
         except sqlite3.Error as error:

@@ -23,7 +23,7 @@ from pipelines.automation.switches import AutomationSettings
 from pipelines.graph import stages_of
 from pipelines.stage import INPUTS_TAG
 from pipelines.storage.annotation_problems import write_problems
-from pipelines.storage.annotations import register_annotations
+from pipelines.storage.annotations import register_annotations, registered_annotations
 from pipelines.storage.bucket import Bucket
 from pipelines.storage.bucket_clips import mirror
 from pipelines.storage.clips import register_clips, registered_clips
@@ -230,6 +230,27 @@ def test_new_clips_in_a_folder_that_was_named_are_ingested(
     assert "street_01.mp4 is missing; the tables of its clip are kept" in watched.log.text
 
 
+def test_a_clip_elsewhere_that_was_replaced_while_it_was_away_is_ingested(
+    watched: Watched, tmp_path: Path
+) -> None:
+    """Deleted and copied anew with a tick between, or on a disk that was not mounted."""
+    register_clips(watched.store, watched.instance, [watched.corpus.clips])
+    assert watched.clips() == set()
+    watched.ingest("ballet_01", "contemporary_01", "street_01")
+    other = shutil.copy(next(watched.corpus.clips.rglob("contemporary_01.mp4")), tmp_path)
+    street, ballet = (watched.corpus.clips / f"{n}/{n}_01.mp4" for n in ("street", "ballet"))
+    street.unlink()
+    assert watched.clips() == set()
+    shutil.copy(other, street)
+    assert watched.clips() == {"street_01"}
+    watched.ingest("street_01")
+    away = watched.corpus.clips.rename(tmp_path / "away")
+    assert watched.clips() == set()
+    shutil.copy(other, away / ballet.relative_to(watched.corpus.clips))
+    away.rename(watched.corpus.clips)
+    assert watched.clips() == {"ballet_01"}, "the others are what they were"
+
+
 def test_a_folder_that_was_named_may_hold_the_store(watched: Watched, tmp_path: Path) -> None:
     """Its frames are no clips."""
     frames = watched.store.frames("ballet_01")
@@ -346,6 +367,28 @@ def test_annotations_registered_from_other_folders_are_watched(watched: Watched)
     assert watched.annotated() == {"street_01"}
     watched.ingest("street_01")
     path.unlink()
+    assert watched.annotated() == {"street_01"}
+
+
+def test_annotations_stay_registered_while_their_folder_is_away(
+    watched: Watched, tmp_path: Path
+) -> None:
+    """A disk that is not mounted for a tick: nothing is made without them, and they come back."""
+    watched.drop("ballet_01", "street_01")
+    watched.clips()
+    register_annotations(watched.store, watched.instance, [watched.corpus.annotations])
+    watched.ingest("ballet_01", "street_01")
+    assert watched.annotated() == set()
+    before = registered_annotations(watched.store)
+    away = watched.corpus.annotations.rename(tmp_path / "away")
+    assert watched.annotated() == set()
+    said = f"{watched.corpus.annotations} is not there; what was read of its 3 files is kept"
+    assert watched.log.text.count(said) == 1
+    assert registered_annotations(watched.store).equals(before)
+    document = json.loads((away / "street_01.json").read_text())
+    document["annotations"] = document["annotations"][:20]
+    (away / "street_01.json").write_text(json.dumps(document))
+    away.rename(watched.corpus.annotations)
     assert watched.annotated() == {"street_01"}
 
 

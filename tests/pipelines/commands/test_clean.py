@@ -51,6 +51,10 @@ def test_frames_whose_table_is_not_written_yet_are_in_use(store: Store) -> None:
         _write(store.frames("gone") / "000001.jpg"),
     ]
     assert _unused_frames(store) == strays
+    assert [_unused_frames(store, clip) for clip in ("duo", "gone", "solo")] == [
+        *([stray] for stray in strays),
+        [],
+    ]
 
 
 def test_pictures_of_clips_that_are_gone_are_unused(store: Store) -> None:

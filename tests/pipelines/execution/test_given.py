@@ -75,3 +75,23 @@ def test_a_bucket_that_is_named_is_listed_once(
     register()
     assert lists == {one: 1, two: 1}
     assert registered_clips(store).height == 2
+
+
+def test_a_folder_of_annotations_that_is_not_there_is_named(tmp_path: Path) -> None:
+    store = Store(root=str(tmp_path / "store"))
+    clip, labels, others = _video(tmp_path / "a.mp4"), tmp_path / "labels", tmp_path / "others"
+    _video(labels / "a.json")
+    others.mkdir()
+
+    def said(*annotations: Path) -> str:
+        console = Console(file=io.StringIO(), width=400)
+        Session(Request(store.path), console).register(Given([clip], annotations))
+        assert isinstance(console.file, io.StringIO)
+        return console.file.getvalue()
+
+    gone = f"{labels} is not there; what was read of its 1 annotation files is "
+    assert gone not in said(labels)
+    labels.rename(tmp_path / "away")
+    assert f"{gone}kept" in said()
+    assert f"{gone}not used any more, as others were named" in said(others)
+    assert gone not in said()

@@ -1,5 +1,6 @@
 """Backups of a store in use, and stores made from them."""
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,7 +10,7 @@ import polars as pl
 import pytest
 
 from dance_models.errors import InputError
-from dance_models.tables import write_table, write_text
+from dance_models.tables import file_digest, write_table, write_text
 from pipelines.storage.backup import CONTENTS, back_up, outside, restore
 from pipelines.storage.store import Store
 
@@ -78,3 +79,68 @@ def test_a_broken_database_is_named_and_no_backup_is_left(store: Store, tmp_path
     with pytest.raises(InputError, match=r"broken\.db.*cannot be copied"):
         back_up(store, tmp_path / "backup")
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
+def test_what_is_called_a_database_among_clips_is_copied_as_it_is(
+    store: Store, tmp_path: Path
+) -> None:
+    """Windows leaves a Thumbs.db in a folder of videos, and it is no database."""
+    corpus = Store(root=str(store.path / "evaluations" / "aist")).initialise()
+    for own in (store, corpus):
+        (own.raw_clips / "Thumbs.db").write_bytes(b"\xd0\xcf\x11\xe0" * 100)
+    with closing(sqlite3.connect(corpus.mlflow / "mlflow.db")) as live:
+        live.execute("PRAGMA journal_mode=WAL")
+        live.execute("CREATE TABLE runs (id)")
+        live.commit()
+        back_up(store, tmp_path / "backup")
+    again = Store(root=str(tmp_path / "again"))
+    restore(tmp_path / "backup", again)
+    assert (again.raw_clips / "Thumbs.db").read_bytes()[:4] == b"\xd0\xcf\x11\xe0"
+    with closing(sqlite3.connect(again.path / "evaluations/aist/mlflow/mlflow.db")) as copy:
+        assert copy.execute("SELECT name FROM sqlite_master").fetchall() == [("runs",)]
+
+
+@pytest.mark.parametrize(
+    ("listed", "message"),
+    [
+        ('{"tables/raw_clips.parquet": "ab', "list of the backup's files is damaged"),
+        ("[1, 2]", "list of the backup's files is damaged"),
+        ('{"../beside": "DIGEST"}', "names ../beside, which is not in a backup"),
+        ('{"BESIDE": "DIGEST"}', "which is not in a backup"),
+    ],
+)
+def test_a_list_that_was_cut_or_that_leaves_the_backup_restores_nothing(
+    store: Store, tmp_path: Path, listed: str, message: str
+) -> None:
+    backup, home = tmp_path / "sent" / "backup", tmp_path / "home"
+    back_up(store, backup)
+    for folder, text in ((backup.parent, "theirs"), (home, "mine")):
+        folder.mkdir(exist_ok=True)
+        (folder / "beside").write_text(text)
+    beside = backup.parent / "beside"
+    text = listed.replace("DIGEST", file_digest(beside)).replace("BESIDE", str(beside))
+    (backup / CONTENTS).write_text(text)
+    with pytest.raises(InputError, match=message):
+        restore(backup, Store(root=str(home / "store")))
+    assert [(path.name, path.read_text()) for path in home.iterdir()] == [("beside", "mine")]
+
+
+def test_a_folder_that_cannot_take_its_place_is_named_and_leaves_nothing(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up(store, tmp_path / "backup")
+    again = Store(root=str(tmp_path / "again"))
+    copy2 = shutil.copy2
+
+    def copied(source: Path, target: Path) -> None:
+        (again.path / "tables").mkdir(parents=True, exist_ok=True)  # another restore was faster
+        copy2(source, target)
+
+    monkeypatch.setattr(shutil, "copy2", copied)
+    with pytest.raises(InputError, match=r"again: what was copied.*Directory not empty"):
+        restore(tmp_path / "backup", again)
+    shutil.rmtree(again.path)
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == again.path)
+    with pytest.raises(InputError, match="another disk is mounted here"):
+        restore(tmp_path / "backup", again)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["backup", "store"]

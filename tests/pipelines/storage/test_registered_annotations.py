@@ -1,6 +1,7 @@
 """Annotation files are registered with what was chosen for them, and read again for new clips."""
 
 import json
+import shutil
 from pathlib import Path
 
 import dagster as dg
@@ -15,6 +16,8 @@ from dance_models.tables import write_table
 from pipelines.storage import annotations
 from pipelines.storage.annotations import (
     annotations_by_clip,
+    away_annotations,
+    reading_annotations,
     reading_of,
     register_annotations,
     registered_annotations,
@@ -65,6 +68,38 @@ def test_clips_that_are_registered_later_are_found_in_files_from_before(
     assert register_annotations(store, instance, []) == []
     assert _row(store)["clips"] == ["solo"]
     assert _row(store)["problem"] is None
+
+
+def test_files_whose_folder_is_away_stay_until_others_are_named(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    """What is deleted from a folder that is there is dropped."""
+    _clips(store, instance, tmp_path / "clips", "solo")
+    for name in ("solo", "duet"):
+        _file(tmp_path / "ann" / name / "a.json", "frame_{:06d}.png")  # the clip of its folder
+    register_annotations(store, instance, [tmp_path / "ann"])
+    before = registered_annotations(store)
+    assert (before["clips"].to_list(), away_annotations(store)) == ([[], ["solo"]], {})
+    disk = (tmp_path / "ann").rename(tmp_path / "disk")
+    _clips(store, instance, tmp_path / "clips", "duet")
+    register_annotations(store, instance, [])
+    assert registered_annotations(store).equals(before)
+    assert away_annotations(store) == {str(tmp_path / "ann"): 2}
+    with (
+        pytest.raises(InputError, match=r"ann is not there\. Put it back and run again, or name"),
+        reading_annotations(store, instance, before.to_dicts()),
+    ):
+        pytest.fail("there is no file")
+    assert registered_annotations(store).equals(before)
+    disk.rename(tmp_path / "ann")
+    register_annotations(store, instance, [])
+    assert registered_annotations(store)["clips"].to_list() == [["duet"], ["solo"]]
+    shutil.rmtree(tmp_path / "ann" / "duet")
+    register_annotations(store, instance, [])
+    assert registered_annotations(store)["clips"].to_list() == [["solo"]]
+    moved = (tmp_path / "ann").rename(tmp_path / "moved")
+    register_annotations(store, instance, [moved], chosen_for=[moved])
+    assert registered_annotations(store)["path"].to_list() == [str(moved / "solo" / "a.json")]
 
 
 def test_files_are_read_again_only_when_the_clips_are_others(

@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from bucket import folder_and_bucket
 from postgres import both
@@ -13,11 +15,14 @@ from typer.testing import CliRunner
 
 from dance_models.config import GateConfig
 from dance_models.profiles import PROFILES
+from dance_models.tables import write_table
 from pipelines.assets.champions import champion_stage
 from pipelines.cli import make_app
-from pipelines.commands.clean import _replaced_mlflow_runs
+from pipelines.commands.clean import _replaced_mlflow_runs, delete, find_garbage
 from pipelines.stage import Inputs, StageContext
 from pipelines.tracking import promotion_gate as gating
+from pipelines.tracking.kept_versions import keep_versions, kept_table
+from pipelines.tracking.lineage_record import log_record, make_record
 from pipelines.tracking.promotion_gate import AWAITING, KEPT, PROMOTED, REFUSED, run_gate
 from pipelines.tracking.registry import MODELS, Registry
 from pipelines.tracking.tracker import EXAMPLE, MLFLOW_ENVIRONMENT, Tracker
@@ -381,3 +386,25 @@ def test_a_task_that_there_is_not_is_named(case: Case) -> None:
     result = CliRunner().invoke(make_app(), arguments)
     assert result.exit_code == 2
     assert "there is no task 'singing'" in " ".join(result.output.split())
+
+
+def test_clean_deletes_nothing_that_came_into_use_while_it_asked(case: Case) -> None:
+    """A run in another terminal went back to the data of the first training."""
+    shutil.rmtree(case.store.path / "tables" / "sampled_frames")  # of no images
+    first = case.train("first")
+    now = case.store.output(ASSET).read_text()
+    case.train("second", noise=1e-4)
+    (case.store.model(ASSET) / "first" / "result.json").write_text("{}")
+    write_table(pl.DataFrame({"clip": ["clip_00"]}), case.store.table("pose_dataset"), {})
+    record = make_record(case.store)
+    keep_versions(case.store, record)
+    garbage = find_garbage(case.store)
+    assert garbage.mlflow_runs == [first]
+    kept = kept_table(case.store, "pose_dataset", record["tables"]["pose_dataset"])
+    assert kept in garbage.versions
+    log_record(case.tracker, first)
+    case.store.output(ASSET).write_text(now)
+    delete(case.store, garbage)
+    assert (case.store.model(ASSET) / "first").is_dir()
+    assert case.tracker.client.get_run(first).info.lifecycle_stage == "active"
+    assert kept.is_file()
