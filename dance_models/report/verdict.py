@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from dance_models.evaluation.scores import over_seeds
@@ -155,12 +156,12 @@ def doubt(paired: pl.DataFrame, split: str) -> str:
 def _compared(contest: Contest, found: Sequence[Duel]) -> Iterator[str]:
     """The gains, those of neighbouring cells over the same row together."""
     unit = " points" if contest.task == "recognition" else " % of a torso"
-    words = {True: "better than", False: "worse than"}
-    for (other, better), group in groupby(found, key=lambda duel: (duel.other, duel.gain > 0)):
+    for (other, side), group in groupby(found, key=lambda duel: (duel.other, np.sign(duel.gain))):
         same = list(group)
-        gains = _listed([f"{abs(duel.gain):.1f}" for duel in same])
+        gains = _listed([f"{abs(duel.gain):.1f}" for duel in same]) + unit
+        words = {1: f"{gains} better than", 0: "level with", -1: f"{gains} worse than"}[side]
         where = _listed([contest.point(duel.point) for duel in same])
-        yield f"is {gains}{unit} {words[better]} {other} at {where}"
+        yield f"is {words} {other} at {where}"
 
 
 def _listed(words: Sequence[str]) -> str:
