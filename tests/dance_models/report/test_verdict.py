@@ -75,8 +75,8 @@ def test_winners_are_one_sentence() -> None:
         "the best row without a network is beaten by mkff_st_gcn at 1 of 3 distances and stga_net "
         "at 1 of 4 horizons: mkff_st_gcn is 2.5 points better than flow at 5 % and is 2.0 and "
         "2.0 points worse than calibrated at 10 % and 20 %; stga_net is 2.0 % of a torso better "
-        "than ar at 80 ms and is 1.0 and 5.5 % of a torso worse than ar at 160 ms and 320 ms and is "
-        "level with ar at 400 ms."
+        "than ar at 80 ms and is 1.0 and 5.5 % of a torso worse than ar at 160 ms and 320 ms and "
+        "is level with ar at 400 ms."
     )
     assert winners(POSES.clear(), FORECASTS).startswith(
         "the best row without a network is beaten by stg"
