@@ -20,11 +20,7 @@ from pipelines.automation.jobs import INGEST_CLIPS
 from pipelines.automation.switches import AutomationSettings
 from pipelines.partitions import CLIPS, clip_keys
 from pipelines.stage import inputs_digest
-from pipelines.storage.annotations import (
-    away_annotations,
-    register_annotations,
-    registered_annotations,
-)
+from pipelines.storage.annotations import register_annotations, registered_annotations
 from pipelines.storage.bucket_clips import mirror_again
 from pipelines.storage.clips import (
     CORPUS_FILE,
@@ -32,7 +28,7 @@ from pipelines.storage.clips import (
     registered_clips,
     update_digests,
 )
-from pipelines.storage.folders import registered_folders
+from pipelines.storage.folders import away_folders, registered_folders
 from pipelines.storage.pointers import clip_folders
 from pipelines.storage.store import Store
 
@@ -252,7 +248,7 @@ def _register_annotations(
     )
     for problem in problems:
         context.log.warning(printable(f"{problem.file}: {problem.message}"))
-    for away, files in away_annotations(store).items() if changes.missing else ():
+    for away, files in away_folders(store, "annotations").items() if changes.missing else ():
         context.log.warning(
             printable(f"{away} is not there; what was read of its {files} files is kept")
         )
