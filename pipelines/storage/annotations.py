@@ -203,7 +203,8 @@ def _write(
     table = conform(pl.DataFrame(list(rows.values()), schema=RAW_ANNOTATIONS), RAW_ANNOTATIONS)
     before = store.digest("raw_annotations")
     metadata = {CLIPS_KEY: known}
-    version = write_table(table.sort("path"), store.table("raw_annotations"), metadata)
+    path = store.table("raw_annotations")
+    version = write_table(table.sort("path"), path, metadata, durable=True)
     if version != before:
         report_version(instance, "raw_annotations", version)
 

@@ -222,7 +222,7 @@ def _write(
     rows = {**known, **found}
     result.missing.extend(c for c, row in rows.items() if not is_clip_on_disk(Path(row["path"])))
     table = pl.DataFrame(list(rows.values()), schema=RAW_CLIPS).sort("clip")
-    write_table(table, store.table("raw_clips"), {})
+    write_table(table, store.table("raw_clips"), {}, durable=True)
     instance.add_dynamic_partitions(PARTITIONS, sorted(rows))
     for clip in [*result.new, *result.changed]:
         row = rows[clip]

@@ -37,7 +37,7 @@ def remember_folders(store: Store, content: Content, folders: Iterable[Path]) ->
     if rows <= known:
         return
     table = pl.DataFrame(sorted(known | rows), schema=REGISTERED_FOLDERS, orient="row")
-    write_table(table, store.table("registered_folders"), {})
+    write_table(table, store.table("registered_folders"), {}, durable=True)
 
 
 @one_at_a_time
@@ -47,7 +47,7 @@ def remember_tracks(store: Store, folder: Path | None) -> None:
     rows = [*others, *([(str(folder.resolve()), "tracks")] if folder is not None else [])]
     table = pl.DataFrame(sorted(rows), schema=REGISTERED_FOLDERS, orient="row")
     if not table.equals(registered_folders(store)):
-        write_table(table, store.table("registered_folders"), {})
+        write_table(table, store.table("registered_folders"), {}, durable=True)
 
 
 # --- folders that are away ----------------------------------------------------------------------

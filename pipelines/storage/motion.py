@@ -67,7 +67,7 @@ def register_motion(
     if not (table.height or before):
         return table
     remember_folders(store, "motion", directories)
-    version = write_table(table, store.table("raw_motion"), {})
+    version = write_table(table, store.table("raw_motion"), {}, durable=True)
     if version != before:
         report_version(instance, "raw_motion", version)
     return table
@@ -106,7 +106,7 @@ def _update(store: Store, instance: dg.DagsterInstance, paths: Sequence[Path]) -
     rows = [{**row, "sha256": digests.get(row["path"], row["sha256"])} for row in known.to_dicts()]
     table = pl.DataFrame([row for row in rows if row["sha256"]], schema=RAW_MOTION)
     if not table.equals(known):
-        version = write_table(table, store.table("raw_motion"), {})
+        version = write_table(table, store.table("raw_motion"), {}, durable=True)
         report_version(instance, "raw_motion", version)
 
 
