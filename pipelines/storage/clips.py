@@ -42,8 +42,8 @@ RAW_CLIPS: Final[Schema] = {
     "sha256": pl.String,  # "" when it cannot be read; of a folder over its images
     "corpus": pl.String,  # name of the corpus that the clip belongs to, for reports
     "fps": pl.String,  # frame rate of a folder of images by clips.csv, else ""
-    # Of the file when it was read, null where an earlier version did; of a folder the bytes of all
-    # of its images and the latest time.
+    # Of the file when it was read; of a folder the bytes of all of its images and the latest time.
+    # Null of files in the store, and where an earlier version registered the clip.
     "size": pl.Int64,
     "mtime_ns": pl.Int64,
 }
@@ -84,8 +84,7 @@ def _by_key(path: Path) -> dict[str, dict[str, Any]]:
 def looks_registered(row: Mapping[str, Any], state: Sequence[int], *, image: bool) -> bool:
     """Whether a file's size and modification time are those of the registered clip.
 
-    Of an ``image`` of a folder: whether it was not written since. Unknown of clips that an earlier
-    version registered, and True.
+    Of an ``image`` of a folder: whether it was not written since. True where the clip has none.
     """
     if row["mtime_ns"] is None:
         return True
@@ -133,7 +132,9 @@ def register_clips(
             key = _key(entry, {**known, **found})
             same_file = key in known and known[key]["path"] == str(entry.path)
             kept = same_file and known[key]["sha256"] and not changed(entry.path)
-            found[key] = _row(key, entry, corpus, known[key] if kept else _content(entry.path))
+            found[key] = _row(
+                key, entry, corpus, known[key] if kept else _content(store, entry.path)
+            )
             taken = {**known, **found}.get(entry.clip)
             if key != entry.clip and taken is not None:
                 problem = _name_taken(entry, key, taken["path"])
@@ -153,7 +154,7 @@ def update_digests(
     """Read the registered clips at ``paths`` again, whose files were overwritten."""
     known = {row["clip"]: row for row in registered_clips(store).to_dicts()}
     found = {
-        clip: {**row, **_content(Path(row["path"]))}
+        clip: {**row, **_content(store, Path(row["path"]))}
         for clip, row in known.items()
         if Path(row["path"]) in paths
     }
@@ -263,9 +264,15 @@ def _name_taken(entry: ClipEntry, key: str, other: str) -> Problem:
     return Problem(str(entry.path), message)
 
 
-def _content(path: Path) -> dict[str, Any]:
-    """The columns of a clip's file. Its looks come first: of a file that changes they are old."""
+def _content(store: Store, path: Path) -> dict[str, Any]:
+    """The columns of a clip's file. Its looks come first: of a file that changes they are old.
+
+    Of one in the store there are none: two machines that share a bucket have its times each, and
+    would replace each other's registry.
+    """
     looks: dict[str, Any] = dict.fromkeys(_LOOKS)
+    if path.is_relative_to(store.path):
+        return {"sha256": _digest(path), **looks}
     with suppress(OSError):
         found = [file.stat() for file in clip_files(path)]
         latest = max((f.st_mtime_ns for f in found), default=0)
