@@ -52,6 +52,11 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "sha256": "of the file, or over the images and their rate; empty when it cannot be read",
         "corpus": "what reports call the corpus that the clip came with",
         "fps": "frame rate of a folder of images by `clips.csv`, else empty",
+        "size": (
+            "bytes of the file when it was read, of a folder of all images; null of files in the "
+            "store, and where an earlier version registered the clip"
+        ),
+        "mtime_ns": "when the file was written last, of a folder its latest image; null as above",
     },
     "raw_annotations": {
         "path": "where the file is",

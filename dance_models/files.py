@@ -47,18 +47,36 @@ def part_of(path: Path) -> Path:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """The name to write ``path`` under; it takes its place at the end, unless there is an error.
 
-    A killed process leaves the old file or the new one, never a part of one.
+    A killed process leaves the old file or the new one, never a part of one. After a power cut
+    that holds for a ``durable`` one alone, which is on the disk when this ends: for what nothing
+    can make again, since it takes longer.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = part_of(path)
     try:
         yield part
+        if durable:
+            _flush(part)
         part.replace(path)
+        if durable:
+            _flush(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Have a file, or the names in a folder, written to the disk, where its file system can."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+            raise
+    finally:
+        os.close(handle)
 
 
 def is_part(path: Path) -> bool:

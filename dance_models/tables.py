@@ -2,7 +2,8 @@
 
 Rewriting a table from the same input gives the same bytes, so the sha256 of the file is its data
 version. Writes go to a temporary name beside the target and are renamed: a killed process leaves
-the old table or the new one, never a part of one.
+the old table or the new one, never a part of one. What nothing can make again is written
+``durable`` (:func:`~dance_models.files.replacing`): a power cut does no more than that, too.
 """
 
 import hashlib
@@ -187,9 +188,15 @@ def conform(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
     )
 
 
-def write_table(frame: pl.DataFrame, path: Path, metadata: Mapping[str, str] | None = None) -> str:
+def write_table(
+    frame: pl.DataFrame,
+    path: Path,
+    metadata: Mapping[str, str] | None = None,
+    *,
+    durable: bool = False,
+) -> str:
     """Write ``frame`` atomically as zstd Parquet and return the sha256 of the file."""
-    with replacing(path) as part:
+    with replacing(path, durable=durable) as part:
         frame.write_parquet(
             part,
             compression="zstd",
@@ -283,7 +290,7 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, durable: bool = False) -> None:
     """Write a text file atomically (UTF-8)."""
-    with replacing(path) as part:
+    with replacing(path, durable=durable) as part:
         part.write_text(text, encoding="utf-8")

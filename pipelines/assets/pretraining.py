@@ -15,6 +15,7 @@ import polars as pl
 from dance_models.config import MotionConfig
 from dance_models.errors import ChangedError, InputError
 from dance_models.tables import SPLIT_ROWS, Schema, write_table
+from dance_models.text import printable
 from pipelines import previews
 from pipelines.assets.dataset import pose_dataset
 from pipelines.checks.motion_leak import (
@@ -27,6 +28,7 @@ from pipelines.checks.motion_leak import (
     write_verdict,
 )
 from pipelines.stage import Inputs, Metadata, Stage, StageContext
+from pipelines.storage.folders import AwayError, away_folders
 from pipelines.storage.motion import reading_motion, register_motion, registered_motion
 from pipelines.storage.store import Store
 from pipelines.table_schemas import column_schema
@@ -70,6 +72,10 @@ def raw_motion_asset() -> dg.SourceAsset:
     def raw_motion(context: dg.OpExecutionContext, store: Store) -> dg.DataVersion:
         folders = [store.raw_motion] if store.raw_motion.is_dir() else []
         found = register_motion(store, context.instance, folders)
+        for away, files in away_folders(store, "motion").items():
+            context.log.warning(
+                printable(f"{away} is not there; its {files} motion files are kept")
+            )
         context.log.info(f"{found.height} motion files")
         return dg.DataVersion(store.digest("raw_motion") or "none")
 
@@ -105,9 +111,9 @@ def pretraining_motion(context: StageContext[MotionConfig]) -> Metadata:
     """Motion as pose runs: the true 2-D poses as annotation, an estimator's errors as estimate.
 
     BVH and joint positions are seen through virtual cameras. A file that cannot be read is
-    reported and the others go on. A file that shares motion with **any** clip of the data set is
-    left out with a warning that names both, whether it was renamed, cut, scaled or mirrored: folds
-    evaluate every clip.
+    reported and the others go on; nothing is made while the folder of one is away. A file that
+    shares motion with **any** clip of the data set is left out with a warning that names both,
+    whether it was renamed, cut, scaled or mirrored: folds evaluate every clip.
     """
     from dance_models.motion.read import MotionOptions, read_source
     from dance_models.motion.runs import motion_runs
@@ -125,7 +131,7 @@ def pretraining_motion(context: StageContext[MotionConfig]) -> Metadata:
         try:
             with reading_motion(store, context.run.instance, [row]):
                 clips += read_source(Path(row["path"]), row["source"], options)
-        except ChangedError:
+        except (ChangedError, AwayError):
             raise
         except InputError as error:
             problems[row["source"]] = str(error)

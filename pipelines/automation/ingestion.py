@@ -1,6 +1,6 @@
 """Sensors of the raw folders: new and changed clips and annotations become runs."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -20,19 +20,16 @@ from pipelines.automation.jobs import INGEST_CLIPS
 from pipelines.automation.switches import AutomationSettings
 from pipelines.partitions import CLIPS, clip_keys
 from pipelines.stage import inputs_digest
-from pipelines.storage.annotations import (
-    away_annotations,
-    register_annotations,
-    registered_annotations,
-)
+from pipelines.storage.annotations import register_annotations, registered_annotations
 from pipelines.storage.bucket_clips import mirror_again
 from pipelines.storage.clips import (
     CORPUS_FILE,
+    looks_registered,
     register_clips,
     registered_clips,
     update_digests,
 )
-from pipelines.storage.folders import registered_folders
+from pipelines.storage.folders import away_folders, registered_folders
 from pipelines.storage.pointers import clip_folders
 from pipelines.storage.store import Store
 
@@ -107,15 +104,18 @@ def _scanned(
     context: dg.SensorEvaluationContext, store: Store, far: FarFolders, last: FolderScan
 ) -> tuple[Changes, list[str]]:
     """What is new, and what is said of folders that were not looked at to the end."""
-    registered = {Path(path) for path in registered_clips(store)["path"]}
-    looks = far.look(_watched_elsewhere(store, registered), last.resume)
+    registered = {Path(row["path"]): row for row in registered_clips(store).to_dicts()}
+    looks = far.look(_watched_elsewhere(store, registered.keys()), last.resume)
     for line in looks.news(last.away):
         context.log.warning(printable(line))
     elsewhere = looks.states
 
     def known(path: Path) -> bool:
-        clip = path in registered or path.parent in registered
-        return clip and str(path) in elsewhere
+        row = registered.get(path) or registered.get(path.parent)
+        state = elsewhere.get(str(path))
+        if row is None or state is None:
+            return False
+        return looks_registered(row, state, image=path not in registered)
 
     changes = scan_again(
         store.raw_clips,
@@ -135,7 +135,7 @@ def _may_be_of_a_clip(path: Path) -> bool:
     return is_video(path) or is_image(path) or path.name in RATE_FILES
 
 
-def _watched_elsewhere(store: Store, registered: set[Path]) -> list[Watched]:
+def _watched_elsewhere(store: Store, registered: Collection[Path]) -> list[Watched]:
     """The folders that were named, and those of clips that were named alone."""
     own, named = _own_folders(store), _named_folders(store)
     alone: dict[Path, list[Path]] = {root: [] for root in named}
@@ -252,7 +252,7 @@ def _register_annotations(
     )
     for problem in problems:
         context.log.warning(printable(f"{problem.file}: {problem.message}"))
-    for away, files in away_annotations(store).items() if changes.missing else ():
+    for away, files in away_folders(store, "annotations").items() if changes.missing else ():
         context.log.warning(
             printable(f"{away} is not there; what was read of its {files} files is kept")
         )

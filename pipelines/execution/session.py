@@ -41,13 +41,13 @@ from pipelines.storage.annotation_report import (
     report_sum,
     write_report,
 )
-from pipelines.storage.annotations import away_annotations, register_annotations
+from pipelines.storage.annotations import register_annotations
 from pipelines.storage.bucket import SCHEME
 from pipelines.storage.bucket_clips import mirror_again
 from pipelines.storage.clips import register_clips, registered_clips
 from pipelines.storage.databases import held_open, loss_reported
 from pipelines.storage.disk import full_disk_reported, require_space
-from pipelines.storage.folders import remember_tracks
+from pipelines.storage.folders import Dropped, away_folders, remember_tracks
 from pipelines.storage.locks import held_locks
 from pipelines.storage.motion import register_motion, unused_motion
 from pipelines.storage.pointers import clip_folders, drop_copies
@@ -184,11 +184,9 @@ class Session:
         for line in (*no_clips, *mirror_again(self.store, given.listed)):
             self._warn(line)
         found = register_clips(self.store, self.instance, [*clip_folders(self.store), *clips])
-        for folder, files in away_annotations(self.store).items():
-            what = "not used any more, as others were named" if annotations else "kept"
-            self._warn(
-                f"{folder} is not there; what was read of its {files} annotation files is {what}"
-            )
+        self._warn_of_away(
+            "annotations", "what was read of its {} annotation files is", annotations
+        )
         register_annotations(
             self.store,
             self.instance,
@@ -211,15 +209,23 @@ class Session:
     def _register_motion(self, motion: Sequence[Path]) -> None:
         from dance_models.motion.read import unusable_sources
 
-        folders = [self.store.raw_motion, *(path.resolve() for path in motion)]
-        files = register_motion(self.store, self.instance, folders).height
+        named = [path.resolve() for path in motion]
+        self._warn_of_away("motion", "its {} motion files are", named)
+        folders = [self.store.raw_motion, *named]
+        files = register_motion(self.store, self.instance, folders[:1], named).height
         for problem in (p for folder in folders for p in unusable_sources(folder)):
             self._warn(f"{problem.file}: {problem.message}; not used")
         if files:
             self.console.print(f"{files} motion files to pre-train on")
         elif motion:
-            named = ", ".join(map(str, motion))
-            self._warn(f"{named}: no motion files (BVH, JSON, NumPy), so nothing is pre-trained")
+            listed = ", ".join(map(str, motion))
+            self._warn(f"{listed}: no motion files (BVH, JSON, NumPy), so nothing is pre-trained")
+
+    def _warn_of_away(self, content: Dropped, what: str, named: Sequence[Path]) -> None:
+        """Say which folders are not there, and what registering ``named`` ones does with them."""
+        then = "not used any more, as others were named" if named else "kept"
+        for folder, files in away_folders(self.store, content).items():
+            self._warn(f"{folder} is not there; {what.format(files)} {then}")
 
     def render_demo(self, clips: int, frames: int, seed: int) -> Path:
         """Render the demo corpus into the store (existing clips are kept); its folder."""

@@ -83,7 +83,7 @@ def _unread_files(store: Store) -> Iterator[dict[str, Any]]:
     """Files in the named folders that nothing reads; images beside annotations are no loss."""
     used = [Path(path) for path in registered_annotations(store)["path"]]
     used += [file for path in registered_clips(store)["path"] for file in _files_of(Path(path))]
-    folders = registered_folders(store).filter(pl.col("content") != "tracks")
+    folders = registered_folders(store).filter(pl.col("content").is_in(["clips", "annotations"]))
     of_clips = [Path(folder) for folder in folders.filter(content="clips")["folder"]]
     seen = {Path(file) for file in folder_problems(store)["file"]}
     for folder in map(Path, folders["folder"]):

@@ -20,7 +20,7 @@ from dance_models.tables import Schema, conform, file_digest, read_metadata, wri
 from dance_models.video.scan import Problem, key_of
 from pipelines.storage.annotation_problems import write_file_problems
 from pipelines.storage.clips import registered_clips
-from pipelines.storage.folders import registered_folders, remember_folders
+from pipelines.storage.folders import away_files, refuse_away, remember_folders
 from pipelines.storage.registration import (
     accept_all,
     as_registered,
@@ -103,7 +103,7 @@ def register_annotations(
 ) -> list[Problem]:
     """Register the annotation files of ``directories``; drop files that were deleted.
 
-    Files that are not ``ready`` are skipped. Files whose folder is away (:func:`away_annotations`)
+    Files that are not ``ready`` are skipped. Files whose folder is away (:func:`away_files`)
     stay as they were read, until a command names folders (``chosen_for``): they may lie there now.
     What is ``chosen`` (``clip``, ``first_frame``) for the files of those directories that are in
     ``chosen_for`` is kept with them and holds until something else is chosen. Files registered
@@ -150,19 +150,14 @@ def reading_annotations(
     """Files of ``RAW_ANNOTATIONS``, which have the registered content while they are read here.
 
     Raises ChangedError when one has gone, has another content or changes meanwhile; the registry
-    then has what is there now. Raises InputError when its folder is away.
+    then has what is there now. Raises AwayError when its folder is away.
     """
     paths = [Path(row["path"]) for row in rows]
 
     def wrong() -> Path | None:
         path = other_content(rows, _content)
-        if path is not None and (folder := _away(store).get(str(path))) is not None:
-            raise InputError(
-                f"an annotation file cannot be read, as {folder} is not there",
-                file=path,
-                hint="Put it back and run again, or name where the files are now: dance run "
-                "--annotations DIR",
-            )
+        if path is not None:
+            refuse_away(store, "annotations", path)
         return path
 
     with as_registered(
@@ -190,33 +185,8 @@ def _update(store: Store, instance: dg.DagsterInstance, paths: Sequence[Path]) -
     _write(store, instance, rows, _clips_read_with(store) or _digest(clips))
 
 
-def away_annotations(store: Store) -> Mapping[str, int]:
-    """Folders that are not there -> how many registered files are kept as they were read.
-
-    Such as those of a disk that is not mounted. A file that is missing from a folder that is there
-    was deleted.
-    """
-    return Counter(str(folder) for folder in _away(store).values())
-
-
 def _away(store: Store) -> dict[str, Path]:
-    """The registered files that are away, with the folder that is not there."""
-    named = [Path(f) for f in registered_folders(store).filter(content="annotations")["folder"]]
-    found: dict[str, Path] = {}
-    for path in map(Path, registered_annotations(store)["path"]):
-        if not _is_there(path):
-            folders = [f for f in sorted(named) if path.is_relative_to(f)] or [path.parent]
-            if not any(map(_is_there, folders)):
-                found[str(path)] = folders[0]
-    return found
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        path.stat()
-    except OSError:  # also of a mount that fails
-        return False
-    return True
+    return away_files(store, "annotations", registered_annotations(store)["path"])
 
 
 def _content(path: Path) -> str | None:
@@ -233,7 +203,8 @@ def _write(
     table = conform(pl.DataFrame(list(rows.values()), schema=RAW_ANNOTATIONS), RAW_ANNOTATIONS)
     before = store.digest("raw_annotations")
     metadata = {CLIPS_KEY: known}
-    version = write_table(table.sort("path"), store.table("raw_annotations"), metadata)
+    path = store.table("raw_annotations")
+    version = write_table(table.sort("path"), path, metadata, durable=True)
     if version != before:
         report_version(instance, "raw_annotations", version)
 

@@ -83,7 +83,7 @@ def _brought_up_to_date(
     if CORPUS_FILE not in objects:
         _write(folder / CORPUS_FILE, bucket.url)
     texts = {name: etag for name, etag in texts.items() if name in objects}
-    _write(folder / NOTE, json.dumps({"url": bucket.url, "texts": texts}))
+    _write(folder / NOTE, json.dumps({"url": bucket.url, "texts": texts}), durable=True)
 
 
 def _delete_gone(store: Store, folder: Path, objects: Mapping[str, Stored]) -> None:
@@ -97,12 +97,12 @@ def _delete_gone(store: Store, folder: Path, objects: Mapping[str, Stored]) -> N
         remote.removed(gone)
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, *, durable: bool = False) -> None:
     """Write a file unless it holds that already: what watches the folder sees changes alone."""
     with suppress(OSError, UnicodeDecodeError):
         if path.read_text("utf-8") == text + "\n":
             return
-    write_text(path, text + "\n")
+    write_text(path, text + "\n", durable=durable)
 
 
 def _unusable(name: str, stored: Stored) -> str | None:

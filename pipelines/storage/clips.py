@@ -5,7 +5,7 @@ reported as missing: its tables may be all that is left of it.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -42,7 +42,12 @@ RAW_CLIPS: Final[Schema] = {
     "sha256": pl.String,  # "" when it cannot be read; of a folder over its images
     "corpus": pl.String,  # name of the corpus that the clip belongs to, for reports
     "fps": pl.String,  # frame rate of a folder of images by clips.csv, else ""
+    # Of the file when it was read; of a folder the bytes of all of its images and the latest time.
+    # Null of files in the store, and where an earlier version registered the clip.
+    "size": pl.Int64,
+    "mtime_ns": pl.Int64,
 }
+_LOOKS: Final = frozenset({"size", "mtime_ns"})  # a clip that differs in these alone is the same
 CORPUS_FILE: Final = "CORPUS"  # in the folder of clips or above it: one line, the corpus's name
 LONGEST_LABEL: Final = 200  # characters
 PARTITIONS: Final = "clips"  # Dagster's dynamic partitions, one key a clip
@@ -76,6 +81,19 @@ def _by_key(path: Path) -> dict[str, dict[str, Any]]:
     return {row["clip"]: row for row in _clips_in(path).to_dicts()}
 
 
+def looks_registered(row: Mapping[str, Any], state: Sequence[int], *, image: bool) -> bool:
+    """Whether a file's size and modification time are those of the registered clip.
+
+    Of an ``image`` of a folder: whether it was not written since. True where the clip has none.
+    """
+    if row["mtime_ns"] is None:
+        return True
+    size, mtime_ns = state
+    if image:
+        return bool(mtime_ns <= row["mtime_ns"])
+    return (size, mtime_ns) == (row["size"], row["mtime_ns"])
+
+
 def corpus_label(store: Store) -> str:
     """Names of the corpora that the registered clips belong to, for reports."""
     return ", ".join(sorted(set(registered_clips(store)["corpus"].to_list()))) or "no clips"
@@ -98,7 +116,7 @@ def register_clips(
     """
     known = {row["clip"]: row for row in registered_clips(store).to_dicts()}
     result = ClipChanges()
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, Any]] = {}
     reported: dict[str, list[dict[str, Any]]] = {}
     for directory in directories:
         scan = scan_clips(directory)
@@ -113,8 +131,10 @@ def register_clips(
                 continue
             key = _key(entry, {**known, **found})
             same_file = key in known and known[key]["path"] == str(entry.path)
-            digest = known[key]["sha256"] if same_file and not changed(entry.path) else ""
-            found[key] = _row(key, entry, corpus, digest or _digest(entry.path))
+            kept = same_file and known[key]["sha256"] and not changed(entry.path)
+            found[key] = _row(
+                key, entry, corpus, known[key] if kept else _content(store, entry.path)
+            )
             taken = {**known, **found}.get(entry.clip)
             if key != entry.clip and taken is not None:
                 problem = _name_taken(entry, key, taken["path"])
@@ -134,7 +154,7 @@ def update_digests(
     """Read the registered clips at ``paths`` again, whose files were overwritten."""
     known = {row["clip"]: row for row in registered_clips(store).to_dicts()}
     found = {
-        clip: {**row, "sha256": _digest(Path(row["path"]))}
+        clip: {**row, **_content(store, Path(row["path"]))}
         for clip, row in known.items()
         if Path(row["path"]) in paths
     }
@@ -190,20 +210,20 @@ def _files_of(path: Path) -> list[Path]:
 def _write(
     store: Store,
     instance: dg.DagsterInstance,
-    known: Mapping[str, dict[str, str]],
-    found: Mapping[str, dict[str, str]],
+    known: Mapping[str, dict[str, Any]],
+    found: Mapping[str, dict[str, Any]],
     result: ClipChanges,
 ) -> None:
     """Write the table, report it to Dagster, and add new, changed and missing clips to a result."""
     for clip, row in found.items():
         if clip not in known:
             result.new.append(clip)
-        elif known[clip] != row:
+        elif any(known[clip][column] != row[column] for column in row.keys() - _LOOKS):
             result.changed.append(clip)
     rows = {**known, **found}
     result.missing.extend(c for c, row in rows.items() if not is_clip_on_disk(Path(row["path"])))
     table = pl.DataFrame(list(rows.values()), schema=RAW_CLIPS).sort("clip")
-    write_table(table, store.table("raw_clips"), {})
+    write_table(table, store.table("raw_clips"), {}, durable=True)
     instance.add_dynamic_partitions(PARTITIONS, sorted(rows))
     for clip in [*result.new, *result.changed]:
         row = rows[clip]
@@ -211,7 +231,7 @@ def _write(
         report_version(instance, "raw_clips", version, clip, {"path": row["path"]})
 
 
-def _key(entry: ClipEntry, clips: Mapping[str, dict[str, str]]) -> str:
+def _key(entry: ClipEntry, clips: Mapping[str, dict[str, Any]]) -> str:
     """The key of a file among ``clips``: its own, a free one, or that of a file that was moved."""
     path = str(entry.path)
     own = [clip for clip, row in clips.items() if row["path"] == path]
@@ -223,14 +243,14 @@ def _key(entry: ClipEntry, clips: Mapping[str, dict[str, str]]) -> str:
     )
 
 
-def _row(clip: str, entry: ClipEntry, corpus: str, sha256: str) -> dict[str, str]:
+def _row(clip: str, entry: ClipEntry, corpus: str, content: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "clip": clip,
         "style": entry.style,
         "performer": entry.performer,
         "take": entry.take,
         "path": str(entry.path),
-        "sha256": sha256,
+        **{column: content[column] for column in ("sha256", *_LOOKS)},
         "corpus": corpus,
         "fps": entry.fps,
     }
@@ -242,6 +262,22 @@ def _name_taken(entry: ClipEntry, key: str, other: str) -> Problem:
         f"is the clip {key!r}"
     )
     return Problem(str(entry.path), message)
+
+
+def _content(store: Store, path: Path) -> dict[str, Any]:
+    """The columns of a clip's file. Its looks come first: of a file that changes they are old.
+
+    Of one in the store there are none: two machines that share a bucket have its times each, and
+    would replace each other's registry.
+    """
+    looks: dict[str, Any] = dict.fromkeys(_LOOKS)
+    if path.is_relative_to(store.path):
+        return {"sha256": _digest(path), **looks}
+    with suppress(OSError):
+        found = [file.stat() for file in clip_files(path)]
+        latest = max((f.st_mtime_ns for f in found), default=0)
+        looks = {"size": sum(f.st_size for f in found), "mtime_ns": latest}
+    return {"sha256": _digest(path), **looks}
 
 
 def _digest(path: Path) -> str:

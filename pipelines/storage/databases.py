@@ -103,7 +103,7 @@ def settle_databases(root: Path, environment: Mapping[str, str], *, new: bool) -
             file=root,
             hint="Unset them for this store; a new store begins with the databases that they name",
         )
-    write_text(root / NOTE, json.dumps(asdict(wanted), indent=1) + "\n")
+    write_text(root / NOTE, json.dumps(asdict(wanted), indent=1) + "\n", durable=True)
     return wanted
 
 

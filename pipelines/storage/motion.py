@@ -10,6 +10,7 @@ import dagster as dg
 import polars as pl
 
 from dance_models.tables import Schema, file_digest, read_table, write_table
+from pipelines.storage.folders import away_files, refuse_away, remember_folders
 from pipelines.storage.registration import (
     as_registered,
     one_at_a_time,
@@ -33,28 +34,40 @@ def registered_motion(store: Store) -> pl.DataFrame:
 
 @one_at_a_time
 def register_motion(
-    store: Store, instance: dg.DagsterInstance, directories: Sequence[Path]
+    store: Store,
+    instance: dg.DagsterInstance,
+    directories: Sequence[Path],
+    named: Sequence[Path] = (),
 ) -> pl.DataFrame:
-    """Register the motion files of ``directories``; drop missing files. Returns the table.
+    """Register the motion files of ``directories`` and ``named``; drop files that were deleted.
 
-    A file with the content of another is skipped. A file whose name is taken is registered under
-    its folder's name and its own. Nothing is parsed here: ``pretraining_motion`` reports files
-    that cannot be read. Raises InputError when a directory does not exist.
+    Files whose folder is away (:func:`away_files`) stay as they are, until a command has ``named``
+    folders: they may lie there now. Returns the table. A file with the content of another is
+    skipped. A file whose name is taken is registered under its folder's name and its own. Nothing
+    is parsed here: ``pretraining_motion`` reports files that cannot be read. Raises InputError when
+    a directory does not exist.
     """
     from dance_models.motion.read import motion_sources
 
-    rows = [row for row in registered_motion(store).to_dicts() if Path(row["path"]).exists()]
-    by_path = {row["path"]: row for row in rows}
+    known = registered_motion(store).to_dicts()
+    away = {} if named else away_files(store, "motion", [row["path"] for row in known])
+    by_path = {r["path"]: r for r in known if r["path"] in away or Path(r["path"]).exists()}
+    directories = [*directories, *named]
     for directory in directories:
         for source, path in motion_sources(directory).items():
             row = by_path.setdefault(str(path), {"source": source, "path": str(path)})
             row["sha256"] = _content_digest(path)
             row["folder"] = directory.name
+    # What was copied to another folder meanwhile is read from there.
+    there = {row["sha256"] for path, row in by_path.items() if path not in away}
+    for gone in [path for path in away if by_path[path]["sha256"] in there]:
+        del by_path[gone]
     table = pl.DataFrame(_unique(by_path), schema=RAW_MOTION).sort("source")
     before = store.digest("raw_motion")
     if not (table.height or before):
         return table
-    version = write_table(table, store.table("raw_motion"), {})
+    remember_folders(store, "motion", directories)
+    version = write_table(table, store.table("raw_motion"), {}, durable=True)
     if version != before:
         report_version(instance, "raw_motion", version)
     return table
@@ -67,28 +80,33 @@ def reading_motion(
     """Files of ``RAW_MOTION``, which have the registered content while they are read here.
 
     Raises ChangedError when one has gone, has another content or changes meanwhile; the registry
-    then has what is there now.
+    then has what is there now. Raises AwayError when its folder is away.
     """
     paths = [Path(row["path"]) for row in rows]
 
     def files() -> list[Path]:
         return [file for path in paths for file in _files_of(path)]
 
-    with as_registered(
-        files, lambda: other_content(rows, _content), lambda: _update(store, instance, paths)
-    ):
+    def wrong() -> Path | None:
+        path = other_content(rows, _content)
+        if path is not None:
+            refuse_away(store, "motion", path)
+        return path
+
+    with as_registered(files, wrong, lambda: _update(store, instance, paths)):
         yield
 
 
 @one_at_a_time
 def _update(store: Store, instance: dg.DagsterInstance, paths: Sequence[Path]) -> None:
-    """Note the contents of registered files that are there, and drop those that are gone."""
-    known = registered_motion(store)
-    digests = {str(path): _content(path) for path in paths}
+    """Note the contents of registered files that are there, and drop those that were deleted."""
+    known, files = registered_motion(store), list(map(str, paths))
+    away = away_files(store, "motion", files)
+    digests = {path: _content(Path(path)) for path in files if path not in away}
     rows = [{**row, "sha256": digests.get(row["path"], row["sha256"])} for row in known.to_dicts()]
     table = pl.DataFrame([row for row in rows if row["sha256"]], schema=RAW_MOTION)
     if not table.equals(known):
-        version = write_table(table, store.table("raw_motion"), {})
+        version = write_table(table, store.table("raw_motion"), {}, durable=True)
         report_version(instance, "raw_motion", version)
 
 

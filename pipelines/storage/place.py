@@ -105,7 +105,7 @@ def settle(root: Path) -> str | None:
                 mend(root, old)
                 line = f"This store was moved from {old} to {root}; its addresses were mended."
                 logging.getLogger(__name__).warning(line)
-            write_text(root / PLACE, json.dumps({"path": str(root)}) + "\n")
+            write_text(root / PLACE, json.dumps({"path": str(root)}) + "\n", durable=True)
             return line
     except (OSError, sqlite3.Error, SQLAlchemyError) as error:
         if remembered(root) in (None, root):
@@ -124,7 +124,7 @@ def note_foreign_databases(root: Path) -> None:
     """
     if (root / NOTE).is_file() and (root / PLACE).is_file():
         plain = {**read_note(root / PLACE), _FOREIGN: read_note(root / NOTE)}
-        write_text(root / PLACE, json.dumps(plain) + "\n")
+        write_text(root / PLACE, json.dumps(plain) + "\n", durable=True)
 
 
 def _foreign(root: Path) -> object:
@@ -166,7 +166,7 @@ def mend(root: Path, old: Path) -> None:
             continue
         mended = _in_json(record, moved)
         if mended != record:
-            write_text(path, json.dumps(mended, indent=1, sort_keys=True))
+            write_text(path, json.dumps(mended, indent=1, sort_keys=True), durable=True)
     for name in TABLES:
         path = root / "tables" / f"{name}.parquet"
         if path.is_file():
@@ -273,7 +273,7 @@ def _mend_table(path: Path, moved: Moved) -> None:
     )
     if not mended.equals(table):
         own = {k: v for k, v in read_metadata(path).items() if k != "ARROW:schema"}
-        write_table(mended, path, own)
+        write_table(mended, path, own, durable=True)
 
 
 def _in_json(value: Any, moved: Moved) -> Any:

@@ -432,7 +432,7 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         if databases is not None:
             text = with_storage(text, driven(databases.dagster))
         if text != there:
-            write_text(config, text)
+            write_text(config, text, durable=True)  # it may hold what the user wrote
 
     def settled(self) -> "Store":
         """The store, its addresses mended when it was moved. Does nothing when there is none.

@@ -1,9 +1,11 @@
 """Files appear whole or not at all, and a change while reading is noticed."""
 
+import errno
 import os
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -18,7 +20,7 @@ from dance_models.files import (
     steady,
     writer_of,
 )
-from dance_models.tables import file_digest
+from dance_models.tables import file_digest, write_table, write_text
 
 
 def test_the_temporary_name_carries_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,6 +60,30 @@ def test_an_error_leaves_the_old_file_and_no_part(tmp_path: Path) -> None:
         raise RuntimeError
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_nothing_can_make_again_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And its name is there when the writing ends; not every file system can be told."""
+    path, done = tmp_path / "tables" / "a.parquet", []
+
+    def flushed(handle: int) -> None:
+        done.append((Path(f"/proc/self/fd/{handle}").readlink(), path.is_file()))
+        raise OSError(errno.EINVAL, "not here")
+
+    monkeypatch.setattr(os, "fsync", flushed)
+    table = pl.DataFrame({"a": [1]})
+    version = write_table(table, path, {}, durable=True)
+    assert done == [(part_of(path), False), (path.parent, True)]
+    assert version == write_table(table, path, {})
+    write_text(path, "text")
+    assert len(done) == 2
+    monkeypatch.setattr(os, "fsync", lambda _: (tmp_path / "nowhere").stat())
+    with pytest.raises(FileNotFoundError):
+        write_text(path, "other", durable=True)
+    assert path.read_text() == "text"
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_the_bytes_of_a_checkpoint_do_not_depend_on_the_process(

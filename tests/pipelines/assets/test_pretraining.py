@@ -69,6 +69,17 @@ def test_without_motion_the_asset_succeeds_and_reports_it(
     assert registered_motion(store).height == 0
 
 
+def test_nothing_is_made_without_motion_whose_folder_is_away(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    write_track(tmp_path / "m" / "good.json", motion(90, 5))
+    register_motion(store, instance, [tmp_path / "m"])
+    (tmp_path / "m").rename(tmp_path / "away")
+    assert not materialize(store, instance).success
+    assert not store.table("pretraining_motion").is_file()
+    assert registered_motion(store).height == 1
+
+
 def test_one_bad_file_does_not_stop_the_others(
     tmp_path: Path, store: Store, instance: dg.DagsterInstance
 ) -> None:

@@ -251,6 +251,38 @@ def test_a_clip_elsewhere_that_was_replaced_while_it_was_away_is_ingested(
     assert watched.clips() == {"ballet_01"}, "the others are what they were"
 
 
+@pytest.mark.parametrize("images", [False, True])
+def test_a_clip_elsewhere_that_was_overwritten_before_the_first_look_is_ingested(
+    watched: Watched, tmp_path: Path, images: bool
+) -> None:
+    """One whose file was only touched is read, and nothing is made again."""
+    name = "frames/{}_01/000002.jpg" if images else "{0}/{0}_01.mp4"
+    street, ballet = (watched.corpus.clips / name.format(n) for n in ("street", "ballet"))
+    for path in (street, ballet) if images else ():
+        path.parent.mkdir(parents=True)
+        write_jpeg(path, np.zeros((12, 16, 3), np.uint8), 90)
+        shutil.copy(path, path.with_name("000001.jpg"))
+    register_clips(watched.store, watched.instance, [watched.corpus.clips])
+    clips = {Path(row["path"]): row["clip"] for row in registered_clips(watched.store).to_dicts()}
+    watched.ingest(*clips.values())
+    street.write_bytes(street.read_bytes() + b"another")
+    ballet.touch()
+    assert watched.clips() == {clips[street.parent if images else street]}
+    register_clips(watched.store, watched.instance, [])
+    assert watched.clips() == set()
+
+
+def test_clips_that_an_earlier_version_registered_are_taken_as_they_are(watched: Watched) -> None:
+    register_clips(watched.store, watched.instance, [watched.corpus.clips])
+    watched.ingest("ballet_01", "contemporary_01", "street_01")
+    earlier = watched.store.read("raw_clips").drop("size", "mtime_ns")
+    write_table(earlier, watched.store.table("raw_clips"), {})
+    assert watched.clips() == set()
+    found = register_clips(watched.store, watched.instance, [watched.corpus.clips])
+    assert found.changed == []
+    assert registered_clips(watched.store)["mtime_ns"].null_count() == 0
+
+
 def test_a_folder_that_was_named_may_hold_the_store(watched: Watched, tmp_path: Path) -> None:
     """Its frames are no clips."""
     frames = watched.store.frames("ballet_01")

@@ -77,19 +77,26 @@ def test_a_bucket_that_is_named_is_listed_once(
     assert registered_clips(store).height == 2
 
 
-def test_a_folder_of_annotations_that_is_not_there_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("option", "what"),
+    [
+        ("annotations", "what was read of its 1 annotation files is"),
+        ("motion", "its 1 motion files are"),
+    ],
+)
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path, option: str, what: str) -> None:
     store = Store(root=str(tmp_path / "store"))
     clip, labels, others = _video(tmp_path / "a.mp4"), tmp_path / "labels", tmp_path / "others"
     _video(labels / "a.json")
     others.mkdir()
 
-    def said(*annotations: Path) -> str:
+    def said(*folders: Path) -> str:
         console = Console(file=io.StringIO(), width=400)
-        Session(Request(store.path), console).register(Given([clip], annotations))
+        Session(Request(store.path), console).register(Given([clip], **{option: folders}))
         assert isinstance(console.file, io.StringIO)
         return console.file.getvalue()
 
-    gone = f"{labels} is not there; what was read of its 1 annotation files is "
+    gone = f"{labels} is not there; {what} "
     assert gone not in said(labels)
     labels.rename(tmp_path / "away")
     assert f"{gone}kept" in said()

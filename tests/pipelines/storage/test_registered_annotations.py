@@ -16,13 +16,13 @@ from dance_models.tables import write_table
 from pipelines.storage import annotations
 from pipelines.storage.annotations import (
     annotations_by_clip,
-    away_annotations,
     reading_annotations,
     reading_of,
     register_annotations,
     registered_annotations,
 )
 from pipelines.storage.clips import register_clips
+from pipelines.storage.folders import away_folders
 from pipelines.storage.store import Store
 
 
@@ -79,12 +79,12 @@ def test_files_whose_folder_is_away_stay_until_others_are_named(
         _file(tmp_path / "ann" / name / "a.json", "frame_{:06d}.png")  # the clip of its folder
     register_annotations(store, instance, [tmp_path / "ann"])
     before = registered_annotations(store)
-    assert (before["clips"].to_list(), away_annotations(store)) == ([[], ["solo"]], {})
+    assert (before["clips"].to_list(), away_folders(store, "annotations")) == ([[], ["solo"]], {})
     disk = (tmp_path / "ann").rename(tmp_path / "disk")
     _clips(store, instance, tmp_path / "clips", "duet")
     register_annotations(store, instance, [])
     assert registered_annotations(store).equals(before)
-    assert away_annotations(store) == {str(tmp_path / "ann"): 2}
+    assert away_folders(store, "annotations") == {str(tmp_path / "ann"): 2}
     with (
         pytest.raises(InputError, match=r"ann is not there\. Put it back and run again, or name"),
         reading_annotations(store, instance, before.to_dicts()),
