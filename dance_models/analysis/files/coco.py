@@ -22,8 +22,8 @@ _WORDS: Final = (
 )
 _VISIBILITY: Final = (
     "Keypoints of one person in pixels, y down. The third number of a keypoint is COCO's "
-    "visibility: 2 seen, 1 not seen, 0 missing. image_id and frame_index count from 0, the id of an "
-    "annotation from 1."
+    "visibility: 2 seen, 1 not seen, 0 missing. image_id and frame_index count from 0, the id of "
+    "an annotation from 1."
 )
 
 
