@@ -59,11 +59,16 @@ def write_stills(
         sheet = contact_sheet(
             images, poses, labels=labels, columns=2, width=WIDTH, max_bytes=MOST_BYTES, font=FONT
         )
-        path = directory / f"moment_{number + 1:02d}.jpg"
+        path = still_path(directory, number + 1)
         with replacing(path) as part:
             part.write_bytes(sheet)
         written.append(path)
     return written
+
+
+def still_path(directory: Path, number: int) -> Path:
+    """Where the picture of a moment is written; they count from 1."""
+    return directory / f"moment_{number:02d}.jpg"
 
 
 def _pictures(

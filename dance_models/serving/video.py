@@ -24,6 +24,10 @@ class TookTooLongError(InputError):
     """A request took longer than it may."""
 
 
+class StoppedError(Exception):
+    """Nobody waits for this analysis any more."""
+
+
 @dataclass
 class VideoReader:
     """Analyses one video at a time; the estimator is loaded for the first and kept."""
@@ -33,18 +37,25 @@ class VideoReader:
     limits: ServingConfig
     estimator: PoseEstimator | None = field(default=None)
 
-    def analysis(self, video: Path, folder: Path) -> dict[str, Any]:
+    def analysis(
+        self, video: Path, folder: Path, stopped: Callable[[], bool] = bool
+    ) -> dict[str, Any]:
         """The JSON document of ``dance analyze`` (docs/usage/video.md); ``folder`` is for its file.
 
         Raises VideoError for what is no video, InputError for one that is too long or in which
-        nobody is seen, TookTooLongError.
+        nobody is seen, TookTooLongError, and StoppedError soon after ``stopped`` says so.
         """
         if self.estimator is None:
             config = estimator_for(self.served.networks.refiner, EstimatorConfig(axis_check=True))
             self.estimator = make_estimator(replace(config, threads=1), self.weights(), video.stem)
         begun, most = monotonic(), self.limits.most_frames
 
+        def go_on(done: int, of: int) -> None:
+            if stopped():
+                raise StoppedError
+
         def check(done: int, declared: int) -> None:
+            go_on(done, declared)
             check_length(done, declared, most)
             if monotonic() - begun > self.limits.video_s:
                 raise TookTooLongError(
@@ -53,7 +64,7 @@ class VideoReader:
                 )
 
         seen = see_video(video, self.estimator, check)
-        poses = poses_of(seen, self.served.networks)
+        poses = poses_of(seen, self.served.networks, progress=go_on)
         described = f"{self.estimator.name} {self.estimator.version}"
         models = {**self.served.described, "estimator": described}
         summed = summary(poses, check_forecasts(poses), figures_of(poses), HORIZONS_MS[0])

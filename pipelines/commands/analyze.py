@@ -145,7 +145,7 @@ def _analysed(videos: Sequence[Path], options: "PoseOptions", wanted: "Wanted") 
     from pipelines.commands.video_poses import check_pose_options
 
     check_pose_options(options, with_video=bool(videos))
-    named = named_videos(videos, wanted.out)
+    named = named_videos(videos, wanted.out, people=options.person == "all")
     if videos and not named.videos:
         raise named.refused[0]
     out = common.error_console()

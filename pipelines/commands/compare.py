@@ -3,6 +3,7 @@
 import filecmp
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -99,7 +100,9 @@ def compare_videos(
     if options.tracks is None and _same(*(video.path for video in videos)):
         raise InputError("REFERENCE and PRACTICE are the same video", file=videos[1].path)
     read = [path for video in videos for path in (video.path, *poses_read(options, video))]
-    refuse_replacing(_results(videos, out, draw=draw), places_of(read))
+    read += [image for video in videos if video.path.is_dir() for image in video.path.iterdir()]
+    results = (*_results(videos, out, draw=draw), *_stills(out))
+    refuse_replacing(results, places_of(read))
     reader = PoseReader.loaded(options, console)
     models = {"joints": f"as the {options.joints} defines them", **reader.models}
     poses: list[VideoPoses] = []
@@ -154,6 +157,23 @@ def _results(videos: "tuple[NamedVideo, NamedVideo]", out: Path, *, draw: bool) 
     return (out / "comparison.html", out / "comparison.json", *drawn)
 
 
+def _stills(out: Path) -> tuple[Path, ...]:
+    """All that a comparison may write."""
+    from dance_models.comparison.stills import still_path
+    from dance_models.config import ComparisonConfig
+
+    return tuple(still_path(out, number) for number in range(1, ComparisonConfig().moments + 1))
+
+
+def _remove_stills_of_the_last(plain: Path) -> None:
+    """Those that the document of an earlier comparison names: this one may have fewer moments."""
+    own = {path.name for path in _stills(plain.parent)}
+    with suppress(OSError, ValueError, TypeError, KeyError):  # none, or not ours
+        named = [moment["still"] for moment in json.loads(plain.read_text("utf-8"))["moments"]]
+        for name in own.intersection(named):
+            (plain.parent / name).unlink(missing_ok=True)
+
+
 def _drawn(reader: "PoseReader", video: "NamedVideo", poses: "VideoPoses", out: Path) -> Path:
     """The video with its skeletons, beside the page."""
     from dance_models.analysis.overlay import write_overlay
@@ -182,13 +202,12 @@ def _write(
     from dance_models.comparison.stills import write_stills
     from dance_models.tables import write_text
 
-    for old in out.glob("moment_[0-9][0-9].jpg"):  # of an earlier comparison, with more moments
-        old.unlink()
+    page, plain, *_ = _results(videos, out, draw=False)
+    _remove_stills_of_the_last(plain)
     pairs = [(v.path, p) for v, p in zip(videos, performances, strict=True)]
     stills = write_stills(found, pairs[0], pairs[1], out)
     described = document(found, [still.name for still in stills], dict(models))
     described["warnings"] = [*notes, *described["warnings"]]
-    page, plain, *_ = _results(videos, out, draw=False)
     write_text(plain, json.dumps(described) + "\n")
     names = (drawn[0].name, drawn[1].name) if drawn else (None, None)
     write_page(page_content(found, stills, notes, names, models), page)

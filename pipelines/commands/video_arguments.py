@@ -1,5 +1,6 @@
 """Videos that were named on the command line: found and looked at before anything is loaded."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Final
 from dance_models.errors import InputError
 
 _ELSEWHERE: Final = "Choose another --out"
+_PERSON: Final = re.compile(r"-person\d+$")
 Places = Mapping[tuple[int, int] | Path, Path]
 
 
@@ -35,11 +37,12 @@ class NamedVideos:
     refused: tuple[InputError, ...] = ()
 
 
-def named_videos(paths: Sequence[Path], out: Path) -> NamedVideos:
+def named_videos(paths: Sequence[Path], out: Path, *, people: bool = False) -> NamedVideos:
     """The videos that are named, and those in the folders that are named.
 
     What lies in ``out``, where results go, is none. Only what a file says of itself is looked at:
-    no picture is decoded, and no network loaded. Two of one name get a number.
+    no picture is decoded, and no network loaded. Of two whose results would have one name, the
+    second gets a number; ``people``: each person of a video has results.
     """
     found: list[tuple[Path, float | None]] = []
     refused: list[InputError] = []
@@ -59,11 +62,25 @@ def named_videos(paths: Sequence[Path], out: Path) -> NamedVideos:
         stem = path.name if path.is_dir() else path.stem
         number = 2
         name = stem
-        while name.casefold() in taken:
+        while not taken.isdisjoint(names := _names(name, people=people)):
             name, number = f"{stem}-{number}", number + 1
-        taken.add(name.casefold())
+        taken |= names
         videos.append(NamedVideo(path, name, rate))
     return NamedVideos(tuple(videos), tuple(refused))
+
+
+def _names(stem: str, *, people: bool) -> frozenset[str]:
+    """What no other video may have: ``a`` and ``a.coco`` would both write a.coco.json.
+
+    With ``people``, ``a`` has a-person1, a-person2 and so on: whoever ends so has the name before.
+    """
+    from dance_models.analysis.files.write import FILE_FORMATS
+    from dance_models.analysis.results import result_paths
+
+    folded = stem.casefold()  # there are disks that do not tell them apart
+    paths = result_paths(Path(), folded, tuple(FILE_FORMATS), draw=True)
+    of_person = _PERSON.sub("", folded) if people else folded
+    return frozenset(path.name for path in paths) | {f"{of_person}.html"}
 
 
 def named_video(path: Path, stem: str, title: str = "") -> NamedVideo:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,12 +16,13 @@ from fastapi.exceptions import RequestValidationError
 from numpy.typing import NDArray
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from dance_models import __version__
 from dance_models.config import ServingConfig
 from dance_models.errors import InputError
-from pipelines.web.api_limits import Counted, Limited, Metrics, received
+from pipelines.web.api_limits import Counted, Limited, Metrics, received, while_there
 from pipelines.web.api_models import (
     Answer,
     ForecastRequest,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from dance_models.serving.models import Served
     from dance_models.serving.video import VideoReader
 
+CLIENT_LEFT: Final = 499  # HTTP has none for it; proxies use this one
 BUSY_S: Final = 5  # after which a client that was refused may ask again
 DECIMALS: Final = 2  # of pixels
 VIDEO: Final = "/v1/video"
@@ -69,13 +72,13 @@ class Api:
         self.videos = ThreadPoolExecutor(1, "video")
         self.watching = asyncio.Lock()
 
-    async def refine(self, track: TrackRequest) -> Response:
+    async def refine(self, track: TrackRequest, request: Request) -> Response:
         """Refine a track: the estimator's errors are repaired, and it shakes less."""
-        return await self._worked(lambda: self._refined(track))
+        return await self._worked(request, lambda: self._refined(track))
 
-    async def forecast(self, track: ForecastRequest) -> Response:
+    async def forecast(self, track: ForecastRequest, request: Request) -> Response:
         """The next 40 to 400 ms, from poses that are refined without looking ahead."""
-        return await self._worked(lambda: self._forecast(track))
+        return await self._worked(request, lambda: self._forecast(track))
 
     async def analyze(self, request: Request) -> Response:
         """Find the dancer in a video, refine and forecast: the JSON of `dance analyze`.
@@ -88,9 +91,11 @@ class Api:
             with tempfile.TemporaryDirectory(prefix="dance-video-") as folder:
                 file = Path(folder) / "video.mp4"
                 await received(request, file, self.limits.video_s)
-                loop = asyncio.get_running_loop()
-                job = loop.run_in_executor(self.videos, self.video.analysis, file, Path(folder))
-                return JSONResponse(await job)
+                loop, stop = asyncio.get_running_loop(), threading.Event()
+                job = loop.run_in_executor(
+                    self.videos, self.video.analysis, file, Path(folder), stop.is_set
+                )
+                return JSONResponse(await while_there(request, job, stop.set))
 
     async def health(self) -> Health:
         """That the server answers, its version and its networks."""
@@ -134,13 +139,17 @@ class Api:
         models = {task: self.served.described[task] for task in tasks}
         return Answer(models=models).model_dump()
 
-    async def _worked(self, work: Callable[[], dict[str, Any]]) -> Response:
-        """The answer that ``work`` gives in one of the threads; 503 when it takes too long."""
+    async def _worked(self, request: Request, work: Callable[[], dict[str, Any]]) -> Response:
+        """The answer that ``work`` gives in one of the threads; 503 when it takes too long.
+
+        What waits for a thread is not begun once its time is over or its client has left.
+        """
         loop = asyncio.get_running_loop()
         job = loop.run_in_executor(self.tracks, lambda: json.dumps(work()).encode())
         try:
-            body = await asyncio.wait_for(job, self.limits.track_s)
-        except TimeoutError as error:  # one that waits is not begun any more
+            answered = while_there(request, job, job.cancel)
+            body = await asyncio.wait_for(answered, self.limits.track_s)
+        except TimeoutError as error:
             why = f"this was not done within {self.limits.track_s:g} s"
             raise HTTPException(503, why, _retry()) from error
         return Response(body, media_type=JSON)
@@ -166,6 +175,7 @@ def make_api(served: "Served", video: "VideoReader", limits: ServingConfig) -> F
     app.add_exception_handler(InputError, _input_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(ClientDisconnect, _left)
     app.add_exception_handler(Exception, _failed)
     sizes = {VIDEO: round(limits.most_video_mb * 1e6)}
     app.add_middleware(Limited, most=round(limits.most_body_mb * 1e6), others=sizes)
@@ -216,6 +226,11 @@ async def _invalid(_: Request, error: Exception) -> Response:
 async def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return _problem(error.status_code, str(error.detail), error.headers)
+
+
+async def _left(_: Request, error: Exception) -> Response:
+    """For the metrics alone: nobody reads it."""
+    return Response(status_code=CLIENT_LEFT)
 
 
 async def _failed(request: Request, error: Exception) -> Response:

@@ -1,18 +1,19 @@
 """What is done with every request to the API: its size is limited, and it is counted."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import perf_counter
-from typing import Final
+from typing import Final, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+T = TypeVar("T")
 BUCKETS: Final = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # s
 OTHER: Final = "other"  # paths that there are not, under one name: they are anybody's
 
@@ -31,6 +32,33 @@ async def received(request: Request, file: Path, seconds: float) -> None:
         raise HTTPException(408, f"the video did not arrive within {seconds:g} s") from error
     except OSError as error:
         raise HTTPException(507, "the video cannot be kept: is the disk full?") from error
+
+
+async def while_there(request: Request, job: "asyncio.Future[T]", stop: Callable[[], object]) -> T:
+    """What ``job`` gives. Without the client, and when cancelled, ``stop`` is called to end it.
+
+    Returns after the end of the job in any case, so that what it works with may be removed then.
+    Raises ClientDisconnect.
+    """
+    gone = asyncio.create_task(_left(request))
+    try:
+        await asyncio.wait((job, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not job.done():
+            raise ClientDisconnect
+    finally:
+        gone.cancel()
+        if not job.done():
+            stop()
+            await asyncio.wait((job,))
+            if not job.cancelled():
+                job.exception()  # else asyncio logs that nobody looked at it
+    return job.result()
+
+
+async def _left(request: Request) -> None:
+    """Wait until the client has gone; its body was read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 class Metrics:

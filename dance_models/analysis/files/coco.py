@@ -17,12 +17,13 @@ from dance_models.text import printable
 _DECIMALS: Final = 2
 _WORDS: Final = (
     "Keypoints of one person in pixels, y down. The third number of a keypoint is the estimator's "
-    "confidence from 0 to 1, as in COCO results; a joint at 0, 0, 0 is missing. id, image_id and "
-    "frame_index count from 0."
+    "confidence from 0 to 1, as in COCO results; a joint at 0, 0, 0 is missing. image_id and "
+    "frame_index count from 0, the id of an annotation from 1."
 )
 _VISIBILITY: Final = (
     "Keypoints of one person in pixels, y down. The third number of a keypoint is COCO's "
-    "visibility: 2 seen, 1 not seen, 0 missing. id, image_id and frame_index count from 0."
+    "visibility: 2 seen, 1 not seen, 0 missing. image_id and frame_index count from 0, the id of "
+    "an annotation from 1."
 )
 
 
@@ -91,7 +92,7 @@ def _annotation(
     x0, y0, x1, y1 = (float(v) for v in person_box(np.where(known[:, None], pose, np.nan)))
     box = [round(v, _DECIMALS) for v in (x0, y0, x1 - x0, y1 - y0)]
     return {
-        "id": frame,
+        "id": frame + 1,  # COCO's evaluation takes the id 0 for a pose that was not matched
         "image_id": frame,
         "category_id": 1,
         "keypoints": [

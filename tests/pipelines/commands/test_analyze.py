@@ -53,6 +53,17 @@ def test_folders_and_files_are_looked_at_and_wrong_ones_refused(tmp_path: Path) 
     assert "gone.mp4: there is no such video" in said
 
 
+@pytest.mark.parametrize("names", [("a", "a.coco"), ("A.coco", "a"), ("a", "a-person2")])
+def test_no_result_of_one_video_is_called_as_one_of_another(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    videos = [write_clip(tmp_path / f"{name}.mp4", 3) for name in names]
+    found = named_videos(videos, tmp_path / "out", people=True)
+    assert [video.stem for video in found.videos] == [names[0], f"{names[1]}-2"]
+    apart = [write_clip(tmp_path / f"{name}.mp4", 3) for name in ("b", "b_overlay")]
+    assert [v.stem for v in named_videos(apart, tmp_path).videos] == ["b", "b_overlay"]
+
+
 def test_an_empty_folder_and_a_pipe_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     os.mkfifo(tmp_path / "pipe.mp4")

@@ -38,7 +38,11 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_page_a_document_stills_and_both_videos_are_written(corpus: Path, tmp_path: Path) -> None:
+    older = {"moments": [{"still": "moment_10.jpg"}, {"still": "../photo.jpg"}]}
+    (tmp_path / "comparison.json").write_text(json.dumps(older))
     (tmp_path / "moment_10.jpg").write_bytes(b"of an earlier comparison")
+    (tmp_path / "moment_99.jpg").write_bytes(b"of somebody")
+    (tmp_path.parent / "photo.jpg").write_bytes(b"of somebody")
     code, output = dance(
         "compare", corpus / "reference.mp4", corpus / "practice.mp4",
         "--tracks", corpus / "tracks", "--out", tmp_path,
@@ -48,7 +52,8 @@ def test_a_page_a_document_stills_and_both_videos_are_written(corpus: Path, tmp_
     assert "left_elbow" in written["moments"][0]["degrees"]
     assert written["moments"][0]["words"] in " ".join(output.split())
     names = [moment["still"] for moment in written["moments"]]
-    assert sorted(path.name for path in tmp_path.glob("*.jpg")) == names
+    assert sorted(path.name for path in tmp_path.glob("*.jpg")) == [*names, "moment_99.jpg"]
+    assert (tmp_path.parent / "photo.jpg").exists()
     picture = cv2.imread(str(tmp_path / names[0]))
     assert picture is not None
     assert picture.shape[1] > 2 * picture.shape[0]  # two pictures of 4:3 side by side
@@ -70,6 +75,20 @@ def test_no_result_replaces_a_video_or_poses_that_are_read(corpus: Path, tmp_pat
         assert code == 2
         assert "Choose another --out" in " ".join(output.split())
         assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_no_still_replaces_an_image_that_is_read(corpus: Path, tmp_path: Path) -> None:
+    for number in range(1, 8):
+        image = np.full((120, 160, 3), number, np.uint8)
+        cv2.imwrite(str(tmp_path / f"moment_{number:02d}.jpg"), image)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    code, output = dance(
+        "compare", corpus / "reference.mp4", tmp_path, "--tracks", corpus / "tracks",
+        "--out", tmp_path,
+    )  # fmt: skip
+    assert code == 2
+    assert "moment_01.jpg, would replace it" in " ".join(output.split())
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_videos_that_were_sent_are_called_as_their_user_calls_them(

@@ -1,22 +1,26 @@
 """The API over HTTP, without a port: answers, limits, and errors that say what is wrong."""
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from starlette.testclient import TestClient
+from starlette.types import ASGIApp, Message
 
 from dance_models.config import ServingConfig
 from dance_models.errors import VideoError
 from dance_models.serving.models import Served, served_networks
 from dance_models.serving.tracks import refine_track, track_of
-from dance_models.serving.video import TookTooLongError
+from dance_models.serving.video import StoppedError, TookTooLongError
 from dance_models.skeleton import DANCE_14
 from dance_models.training.synthetic import synthetic_runs
 from pipelines.web.api import MEDIA_TYPES, make_api
@@ -31,9 +35,11 @@ class Video:
     """Answers as the analysis of a video would."""
 
     answer: Callable[[bytes], dict[str, Any]] = field(default=lambda body: {"bytes": len(body)})
+    stopped: Callable[[], bool] = bool
 
-    def analysis(self, video: Path, folder: Path) -> dict[str, Any]:
+    def analysis(self, video: Path, folder: Path, stopped: Callable[[], bool]) -> dict[str, Any]:
         assert folder in video.parents
+        self.stopped = stopped
         return self.answer(video.read_bytes())
 
 
@@ -177,6 +183,94 @@ def test_a_second_video_is_told_to_come_back(served: Served) -> None:
         go_on.set()
         assert first.result().status_code == 200
     assert (second.status_code, second.headers["retry-after"]) == (503, "5")
+
+
+async def leave(app: ASGIApp, path: str, body: bytes, when: Callable[[], bool] | None) -> int:
+    """Send a body and leave once ``when`` holds, None: before its end. The status of the answer."""
+    kind = b"video/mp4" if path == "/v1/video" else b"application/json"
+    head = [(b"host", b"127.0.0.1:8000"), (b"content-type", kind)]
+    scope = {
+        "type": "http", "method": "POST", "path": path, "query_string": b"", "headers": head,
+        "scheme": "http", "server": ("127.0.0.1", 8000), "root_path": "", "http_version": "1.1",
+    }  # fmt: skip
+    messages = [{"type": "http.request", "body": body, "more_body": when is None}]
+    status = 0
+
+    async def receive() -> Message:
+        if messages:
+            return messages.pop()
+        while when is not None and not when():
+            await asyncio.sleep(0.01)
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        nonlocal status
+        status = message.get("status", status)
+
+    await app(scope, receive, send)
+    return status
+
+
+def test_an_upload_that_is_broken_off_is_no_fault_of_the_server(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    api = client(served)
+    assert asyncio.run(leave(api.app, "/v1/refine", b'{"fp', None)) in {400, 499}
+    assert asyncio.run(leave(api.app, "/v1/video", b"fi", None)) == 499
+    assert 'dance_requests_total{path="/v1/video",status="499"} 1.0' in api.get("/metrics").text
+    assert not caplog.records
+    head = {"content-type": "video/mp4"}
+    assert api.post("/v1/video", content=b"film", headers=head).status_code == 200
+
+
+def test_the_work_on_a_video_ends_with_its_client_and_frees_its_place(served: Served) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def slow(body: bytes) -> dict[str, Any]:
+        if body == b"next":
+            return {"ended": ended.is_set()}
+        begun.set()
+        deadline = monotonic() + 5
+        while not video.stopped() and monotonic() < deadline:
+            sleep(0.01)
+        ended.set()
+        raise StoppedError
+
+    video = Video(slow)
+    api = client(served, video)
+    began = monotonic()
+    assert asyncio.run(leave(api.app, "/v1/video", b"film", begun.is_set)) == 499
+    assert monotonic() - began < 4
+    head = {"content-type": "video/mp4"}
+    answer = api.post("/v1/video", content=b"next", headers=head)
+    assert answer.json() == {"ended": True}  # one at a time also then
+
+
+def test_a_track_that_waits_is_not_begun_once_its_client_has_left(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, done = threading.Event(), threading.Event(), list[int]()
+
+    def slow(*_: Any) -> NDArray[np.float32]:
+        begun.set()
+        go_on.wait(20)
+        done.append(1)
+        return np.zeros((1, 14, 2), np.float32)
+
+    monkeypatch.setattr("dance_models.serving.tracks.refine_track", slow)
+    app = client(served, limits=replace(LIMITS, workers=1)).app
+    body = json.dumps(request()).encode()
+
+    async def two() -> tuple[int, int]:
+        first = asyncio.create_task(leave(app, "/v1/refine", body, lambda: len(done) == 9))
+        while not begun.is_set():
+            await asyncio.sleep(0.01)
+        second = await leave(app, "/v1/refine", body, begun.is_set)
+        go_on.set()
+        return await first, second
+
+    assert asyncio.run(two()) == (200, 499)
+    assert done == [1]
 
 
 def test_what_takes_too_long_is_given_up(served: Served) -> None:

@@ -71,6 +71,9 @@ def test_coco_is_read_back(tmp_path: Path, measured: Measured) -> None:
     document = json.loads(path.read_text())
     assert document["categories"][0]["keypoints"] == list(DANCE_14.names)
     assert len(document["images"]) == FRAMES
+    ids = {entry["image_id"]: entry["id"] for entry in document["annotations"]}
+    assert ids[7] == 8  # COCOeval takes the id 0 of an annotation for "no match"
+    assert min(ids.values()) >= 1
     entry = next(e for e in document["annotations"] if e["image_id"] == 7)
     assert entry["keypoints"][3 * KNEE : 3 * KNEE + 3] == [0, 0, 0]
     assert entry["num_keypoints"] == 13
