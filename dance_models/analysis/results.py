@@ -45,21 +45,18 @@ def write_results(
     """
     folder.mkdir(parents=True, exist_ok=True)
     check, figures = check_forecasts(poses), figures_of(poses)
-    files: list[Path] = []
     notes: list[str] = []
     overlay = None
     if video is not None:
         overlay = overlay_path(folder, stem)
-        files.append(overlay)
         notes += write_overlay(video, poses, overlay, _horizon(check, horizon_ms), progress)
     found = summary(poses, check, figures, horizon_ms, notes)
-    files.append(folder / f"{stem}.json")
-    write_document(files[-1], poses, models, found)
-    files += write_files(folder, stem, _measured(poses, figures, metres_per_pixel), formats)
-    page = folder / f"{stem}.html"
+    write_document(_document_path(folder, stem), poses, models, found)
+    write_files(folder, stem, _measured(poses, figures, metres_per_pixel), formats)
     drawn = overlay.name if overlay else None
-    write_page(video_page(poses, figures, found, drawn, models, title or stem), page)
-    return Written((page, *files), found)
+    page = video_page(poses, figures, found, drawn, models, title or stem)
+    write_page(page, _page_path(folder, stem))
+    return Written(result_paths(folder, stem, formats, draw=video is not None), found)
 
 
 def result_paths(
@@ -67,8 +64,16 @@ def result_paths(
 ) -> tuple[Path, ...]:
     """What :func:`write_results` writes, the page first; with ``draw`` the overlay, too."""
     drawn = (overlay_path(folder, stem),) if draw else ()
-    plain = folder / f"{stem}.html", folder / f"{stem}.json"
-    return (*plain, *drawn, *file_paths(folder, stem, formats))
+    others = _document_path(folder, stem), *file_paths(folder, stem, formats)
+    return (_page_path(folder, stem), *drawn, *others)
+
+
+def _page_path(folder: Path, stem: str) -> Path:
+    return folder / f"{stem}.html"
+
+
+def _document_path(folder: Path, stem: str) -> Path:
+    return folder / f"{stem}.json"
 
 
 def overlay_path(folder: Path, stem: str) -> Path:
