@@ -1,6 +1,7 @@
 """A clip that is read once: its frames as a player shows them, and what was seen on the way."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from dance_models.video.damage import objections_noted
 from dance_models.video.orientation import as_shown, displayed_size
 from dance_models.video.picture import rgb_of
 from dance_models.video.probe import ClipProbe, ProbePass, concluded
-from dance_models.video.source import Reading, open_source
+from dance_models.video.source import Reading, Source, open_source
 
 
 class ShownFrame(NamedTuple):
@@ -39,11 +40,7 @@ class ClipStream:
     def frames(self) -> Iterator[ShownFrame]:
         """Every frame in order. Raises VideoError when the clip cannot be read."""
         done = ProbePass(self.path, keep=False)
-        with (
-            guarded("a video", self.path, VideoError),
-            objections_noted(),
-            open_source(self.path, self._rate, "careful") as source,
-        ):
+        with _as_a_player(self.path, self._rate) as source:
             self.declared = source.declared
             size = (0, 0)
             for number, frame in enumerate(source.frames):
@@ -53,7 +50,7 @@ class ClipStream:
                     self.start_s = float(frame.pts or 0) * source.base
                 image = as_shown(rgb_of(frame), done.orientation, size)
                 yield ShownFrame(number, image, done.signatures[-1])
-            self._probe = concluded(source, done, _damage(source.reading), refuse_parts=False)
+            self._probe = _shown(source, done)
 
     @property
     def probe(self) -> ClipProbe:
@@ -69,14 +66,26 @@ def shown_probe(path: Path, rate: float | None = None) -> ClipProbe:
     Its frames are those of the mode ``careful``. Raises VideoError when it cannot be read.
     """
     done = ProbePass(path, keep=False)
+    with _as_a_player(path, rate) as source:
+        for frame in source.frames:
+            done.note(frame)
+        return _shown(source, done)
+
+
+@contextmanager
+def _as_a_player(path: Path, rate: float | None) -> Iterator[Source]:
+    """The clip, with all that can be shown of a damaged one."""
     with (
         guarded("a video", path, VideoError),
         objections_noted(),
         open_source(path, rate, "careful") as source,
     ):
-        for frame in source.frames:
-            done.note(frame)
-        return concluded(source, done, _damage(source.reading), refuse_parts=False)
+        yield source
+
+
+def _shown(source: Source, done: ProbePass) -> ClipProbe:
+    """What the frames were, after the last of them was noted; damage is a warning."""
+    return concluded(source, done, _damage(source.reading), refuse_parts=False)
 
 
 def _damage(reading: Reading) -> str:
