@@ -20,7 +20,6 @@ from dance_models.config import (
     PredictionExperiment,
     RecognitionExperiment,
 )
-from dance_models.data.crops import Crops
 from dance_models.data.pose_runs import PoseRun, load_pose_runs
 from dance_models.errors import InputError
 from dance_models.processes import end_with_starter
@@ -74,28 +73,14 @@ def _train(
     initial: Path | None = None,
 ) -> float:
     """Train, report every epoch, and return the steps per second of the last one."""
-    from dance_models.training.detection import train_detection
+    from dance_models.training.experiments import Wanted, train_experiment
     from dance_models.training.loop import EpochRecord
-    from dance_models.training.prediction import train_prediction
-    from dance_models.training.recognition import train_recognition
 
     def on_epoch(record: EpochRecord) -> None:
         say(record.line())
 
-    if isinstance(experiment, RecognitionExperiment):
-        result = train_recognition(
-            runs, experiment.net, experiment.training, folder, on_epoch, initial
-        )
-    elif isinstance(experiment, HrnetExperiment):
-        if initial:
-            raise InputError("this network can only start from random weights", file=initial)
-        if crops is None:
-            raise InputError("this network reads person crops", hint="Name their file: --crops")
-        result = train_detection(runs, Crops.open(crops), experiment, folder, on_epoch)
-    else:
-        result = train_prediction(
-            runs, experiment.net, experiment.training, folder, on_epoch, initial
-        )
+    wanted = Wanted(runs, experiment, folder)
+    result = train_experiment(wanted, on_epoch, crops=crops, initial=initial)
     say(f"best epoch {result.best_epoch} (score {result.best_score:.4f}): {result.best}")
     return result.history[-1].steps_per_second
 

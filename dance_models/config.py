@@ -331,6 +331,7 @@ class TrainingConfig:
     devices: int = _added(1, was=1)  # that share each batch; on a CPU, processes
     bf16: bool = _added(False, was=False)  # the forward pass in bfloat16 (autocast)
     cuda_graph: bool = _added(True, was=True)  # on CUDA, replay the captured step
+    stacked: bool = _added(True, was=True)  # on CUDA, folds and seeds step as one where they can
 
 
 @dataclass(frozen=True)

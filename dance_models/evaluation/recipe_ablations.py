@@ -9,7 +9,6 @@ p-values are corrected after Holm for the number of changes.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,8 +29,7 @@ from dance_models.metrics.pck import SELECTION_THRESHOLDS, joint_errors, pck_sum
 from dance_models.metrics.sign_flip import SIGNIFICANT, holm, smallest_p
 from dance_models.metrics.torso import torso_by_clip, visible_annotation
 from dance_models.recipes import MKFF_AS_PRINTED, STGA_AS_PRINTED
-from dance_models.training.prediction import train_prediction
-from dance_models.training.recognition import train_recognition
+from dance_models.training.experiments import Wanted, train_experiments
 
 Headline = RecognitionExperiment | PredictionExperiment
 WHOLE: Final = "whole recipe"
@@ -144,18 +142,24 @@ def cross_validate(
     One entry for each measure; several ``seeds`` are pooled inside each clip. Resumes in
     ``folder``. Raises InputError when a fold cannot be trained, or holds out no clip.
     """
+    changed = change.applied_to(experiment)
+    parts = [(seed, fold, fold_runs(runs, fold)) for seed in range(seeds) for fold in range(folds)]
+    wanted = [
+        Wanted(
+            [run for run in divided if run.split != "test"],
+            _from_seed(changed, seed),
+            (folder / f"seed_{seed}" if seed else folder) / f"fold_{fold}",
+        )
+        for seed, fold, divided in parts
+    ]
+    trained = train_experiments(wanted, initial=change.initial)
     found: dict[str, Sums] = {}
-    for seed, fold in product(range(seeds), range(folds)):
-        changed = _from_seed(change.applied_to(experiment), seed)
-        divided = fold_runs(runs, fold)
+    for (seed, fold, divided), result in zip(parts, trained, strict=True):
         held = [run for run in divided if run.split == "test"]
-        learn = [run for run in divided if run.split != "test"]
-        place = folder / f"seed_{seed}" if seed else folder
-        best = _trained(learn, changed, place / f"fold_{fold}", change.initial)
         if isinstance(changed, RecognitionExperiment):
-            errors = {MISSED: _missed(best, held, overlap=change.overlap)}
+            errors = {MISSED: _missed(result.best, held, overlap=change.overlap)}
         else:
-            errors = _forecast_errors(best, held)
+            errors = _forecast_errors(result.best, held)
         for measure, sums in errors.items():
             for clip, (total, count) in sums.items():
                 _add(found.setdefault(measure, {}), clip, total, count)
@@ -170,16 +174,6 @@ def cross_validate(
 def _from_seed(experiment: Headline, seed: int) -> Headline:
     training = replace(experiment.training, seed=experiment.training.seed + seed)
     return replace(experiment, training=training)
-
-
-def _trained(
-    learn: Sequence[PoseRun], experiment: Headline, folder: Path, initial: Path | None
-) -> Path:
-    """The best checkpoint of a training."""
-    training = experiment.training
-    if isinstance(experiment, RecognitionExperiment):
-        return train_recognition(learn, experiment.net, training, folder, initial=initial).best
-    return train_prediction(learn, experiment.net, training, folder, initial=initial).best
 
 
 def _pooled(sums: Sums, groups: Mapping[str, str]) -> ClipErrors:

@@ -28,12 +28,12 @@ from dance_models.proof.measures import (
     steady_rate,
     synchronize,
 )
-from dance_models.training.loop import EpochRecord, Trainer, TrainingResult
+from dance_models.training.loop import EpochRecord, TrainingResult, trainer_of
 from dance_models.training.prediction import prediction_training
 from dance_models.training.recognition import recognition_training
-from dance_models.training.stacked import Together, Training, trainers_of
+from dance_models.training.stacked import Together
 from dance_models.training.synthetic import synthetic_runs
-from dance_models.training.task import Task
+from dance_models.training.task import Task, Training
 
 # Rows of the profile: both networks, with the paper's recipe and the tuned one.
 ROWS: Final = ("mkff_st_gcn.paper", "stga_net.paper", "mkff_st_gcn", "stga_net")
@@ -161,7 +161,7 @@ def folds(setting: Setting, row: str, folder: Path) -> dict[str, Any]:
     torch_device = torch.device(setting.device)
     reset_peak(torch_device)
     trainings = [Training(*part, folder / str(i)) for i, part in enumerate(parts)]
-    five = Together(trainers_of(trainings))
+    five = Together([trainer_of(training) for training in trainings])
     five.stack.train()
     running = Running(five.steps, five.draws(), five.rates())
     rate = steady_rate(running, *timing).steps_per_second
@@ -197,9 +197,7 @@ def bf16(setting: Setting, row: str, folder: Path) -> dict[str, Any]:
 def _trained(
     made: Made, folder: Path, on_epoch: Callable[[EpochRecord], None] | None
 ) -> TrainingResult:
-    build, task = made
-    torch.manual_seed(task.experiment.training.seed)
-    return Trainer(build(), task, folder).fit(on_epoch)
+    return trainer_of(Training(*made, folder)).fit(on_epoch)
 
 
 def training(

@@ -34,7 +34,7 @@ from dance_models.training.optimiser import (
 from dance_models.training.plateau import reached_plateau
 from dance_models.training.ranks import Ranks
 from dance_models.training.steps import Steps, make_steps
-from dance_models.training.task import Batch, Task
+from dance_models.training.task import Batch, Task, Training
 
 
 @dataclass(frozen=True)
@@ -282,6 +282,13 @@ class Trainer(Generic[Batch]):
             return list(json.loads(path.read_text("utf-8"))["steps_per_second"])
         except (OSError, ValueError, KeyError):  # killed before it was written, or an older one
             return []
+
+
+def trainer_of(training: Training) -> Trainer[Any]:
+    """A trainer with a fresh network, whose weights follow from the seed."""
+    build, task, folder, initial = training
+    torch.manual_seed(task.experiment.training.seed)
+    return Trainer(build(), task, folder, Initial(initial) if initial else None)
 
 
 def epoch_indices(

@@ -8,10 +8,10 @@ seed of the dropout would give; without it they differ in the last digits of the
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, count, islice
-from pathlib import Path
+from dataclasses import replace
+from itertools import chain, count, groupby, islice
 from time import perf_counter
-from typing import Any, Generic, NamedTuple
+from typing import Any, Generic
 
 import torch
 from torch import Tensor, nn
@@ -19,82 +19,99 @@ from torch import Tensor, nn
 from dance_models.checkpoint import experiment_to_plain
 from dance_models.errors import InputError
 from dance_models.training.averaging import moving_average
-from dance_models.training.loop import EpochRecord, Trainer, TrainingResult
+from dance_models.training.loop import EpochRecord, Trainer, TrainingResult, trainer_of
 from dance_models.training.optimiser import make_optimiser
+from dance_models.training.rate_search import at_best_rate, best_score, searched
 from dance_models.training.stack import Stack
 from dance_models.training.steps import Rates, make_steps
-from dance_models.training.task import Batch, Task
+from dance_models.training.task import Batch, Task, Training
 
-
-class Training(NamedTuple):
-    """One of the trainings that go together."""
-
-    build: Callable[[], nn.Module]
-    task: Task[Any]
-    folder: Path
+OnEpoch = Callable[[int, EpochRecord], None]  # the place of the training in the sequence
 
 
 def train_stacked(
-    trainings: Sequence[Training],
-    on_epoch: Callable[[int, EpochRecord], None] | None = None,
+    trainings: Sequence[Training], on_epoch: OnEpoch | None = None
 ) -> list[TrainingResult]:
     """Train them together, each in its folder; the results in their order.
 
-    ``on_epoch`` gets the place of the training in the sequence. Each has the learning rate of its
-    own step, its own epochs (data of another size makes another number of steps) and its own
-    ``patience``; one that is done goes on without being looked at until the last one is. A folder
-    whose training is finished is left as it is; interrupted ones go on together when all of them
-    have the same number of steps behind them, and one after the other when they have not.
+    Each has its own learning rate, of its own step: with ``rate_factors`` the pilots of one rate go
+    together, and each training gets the rate that its own validation prefers. Each has its own
+    epochs too (data of another size makes another number of steps) and its own ``patience``; one
+    that is done goes on without being looked at until the last one is. A folder whose training is
+    finished is left as it is. Of interrupted ones those go on together that have the same number of
+    steps behind them.
 
-    Raises InputError when the experiments differ in more than the seed, ask for a search of the
-    learning rate, for several devices, or read batches that are not drawn apart (person crops), and
-    for a network with torch's recurrent layers (HBRNN), which ``vmap`` cannot batch.
+    Raises InputError as :func:`why_apart` says, and what a training alone does.
     """
-    trainers = trainers_of(trainings)
-    for trainer in trainers:
-        trainer.resume()
-    open_ones = [i for i, trainer in enumerate(trainers) if not trainer.finished]
-    done = {len(trainers[i].history) * trainers[i].task.steps_per_epoch for i in open_ones}
-
-    def report(index: int, record: EpochRecord) -> None:
-        if on_epoch:
-            on_epoch(open_ones[index], record)
-
-    if len(done) == 1 and len(open_ones) > 1:
-        Together([trainers[i] for i in open_ones]).fit(report)
-    else:
-        for place, i in enumerate(open_ones):
-            trainers[i].fit(lambda record, place=place: report(place, record))  # type: ignore[misc]
-    return [trainer.result() for trainer in trainers]
+    reason = why_apart(trainings)
+    if reason is not None:
+        raise InputError(reason, hint="Train them one after the other")
+    if not trainings[0].task.experiment.training.rate_factors:
+        return _fitted(trainings, on_epoch)
+    rates = searched(trainings, _best_scores)
+    chosen = [at_best_rate(*pair) for pair in zip(trainings, rates, strict=True)]
+    results = _fitted(chosen, on_epoch)
+    return [replace(result, rates=of) for result, of in zip(results, rates, strict=True)]
 
 
-def trainers_of(trainings: Sequence[Training]) -> list[Trainer[Any]]:
-    """Trainers with fresh networks. Raises InputError when they cannot go together."""
-    _check([training.task for training in trainings])
-    trainers = []
-    for build, task, folder in trainings:
-        torch.manual_seed(task.experiment.training.seed)
-        trainers.append(Trainer(build(), task, folder))
-    if any(isinstance(module, nn.RNNBase) for module in trainers[0].model.modules()):
-        raise InputError("vmap has no rule for torch's recurrent layers: train these one by one")
-    return trainers
+def why_apart(trainings: Sequence[Training]) -> str | None:
+    """Why the trainings cannot go together; None when they can.
 
-
-def _check(tasks: Sequence[Task[Any]]) -> None:
+    They cannot when their experiments differ in more than the seed, share each batch among several
+    devices, or read batches that are not drawn apart (person crops), and when the network has one
+    of torch's recurrent layers (HBRNN), which ``vmap`` cannot batch.
+    """
+    tasks = [training.task for training in trainings]
     plain = [experiment_to_plain(task.experiment) for task in tasks]
     for experiment in plain:
         experiment["training"] = {**experiment["training"], "seed": 0}
     if any(experiment != plain[0] for experiment in plain):
-        raise InputError("trainings that go together may differ in the seed and the data alone")
-    if any(task.experiment.training.rate_factors for task in tasks):
-        raise InputError(
-            "the learning rate of trainings that go together cannot be searched for",
-            hint="Choose it before, and leave rate_factors empty",
-        )
+        return "trainings that go together may differ in the seed and the data alone"
     if any(task.assemble is None for task in tasks):
-        raise InputError("trainings on person crops cannot go together")
+        return "trainings on person crops cannot go together"
     if any(task.experiment.training.devices > 1 for task in tasks):
-        raise InputError("trainings that go together run on one device", hint="Set devices to 1")
+        return "trainings that go together run on one device, each whole"
+    if any(isinstance(module, nn.RNNBase) for module in trainings[0].build().modules()):
+        return "vmap has no rule for torch's recurrent layers"
+    return None
+
+
+def _best_scores(pilots: Sequence[Training]) -> list[float]:
+    """The best validation score of each; infinite where the loss diverged."""
+    try:
+        return [result.best_score for result in _fitted(pilots, None)]
+    except FloatingPointError:  # of one of them; the others go on from their last epoch
+        return [best_score(pilot) for pilot in pilots]
+
+
+def _fitted(trainings: Sequence[Training], on_epoch: OnEpoch | None) -> list[TrainingResult]:
+    """Train each at its one learning rate."""
+    trainers = [trainer_of(training) for training in trainings]
+    for trainer in trainers:
+        trainer.resume()
+
+    def steps_done(place: int) -> int:
+        return len(trainers[place].history) * trainers[place].task.steps_per_epoch
+
+    open_ones = [place for place, trainer in enumerate(trainers) if not trainer.finished]
+    for _, places in groupby(sorted(open_ones, key=steps_done), steps_done):
+        _fit_from_here(trainers, list(places), on_epoch)
+    return [trainer.result() for trainer in trainers]
+
+
+def _fit_from_here(
+    trainers: Sequence[Trainer[Any]], places: Sequence[int], on_epoch: OnEpoch | None
+) -> None:
+    """Train those at ``places``, which have the same number of steps behind them."""
+
+    def report(index: int, record: EpochRecord) -> None:
+        if on_epoch:
+            on_epoch(places[index], record)
+
+    if len(places) > 1:
+        Together([trainers[place] for place in places]).fit(report)
+    else:
+        trainers[places[0]].fit(lambda record: report(0, record))
 
 
 class Together(Generic[Batch]):
@@ -124,7 +141,8 @@ class Together(Generic[Batch]):
             assemble=self._assemble,
         )
         self.steps = make_steps(self.stack, task, self.optimiser, self.average)
-        self.steps.rates_differ = len(set(lengths)) > 1
+        highest = {trainer.config.learning_rate for trainer in trainers}
+        self.steps.rates_differ = len(set(lengths)) > 1 or len(highest) > 1
 
     def fit(self, report: Callable[[int, EpochRecord], None]) -> None:
         """Train until the last one is finished."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -28,3 +29,12 @@ class Task(Generic[Batch]):
     validate: Callable[[nn.Module], dict[str, float]]  # has "score", lower is better
     labels: tuple[str, ...] = ()  # names of the classes of a classifying head
     assemble: Callable[[Any], Batch] | None = None  # a draw on the device -> its batch
+
+
+class Training(NamedTuple):
+    """One training: what builds the network, what it learns, and where."""
+
+    build: Callable[[], nn.Module]
+    task: Task[Any]
+    folder: Path
+    initial: Path | None = None  # the ``best.pt`` of a pre-training of the same network

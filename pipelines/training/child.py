@@ -9,14 +9,13 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from dagster_pipes import PipesContext, open_dagster_pipes
 
 from dance_models.checkpoint import experiment_from_plain
-from dance_models.config import Experiment, HrnetExperiment, RecognitionExperiment
+from dance_models.config import Experiment
 from dance_models.data.pose_runs import PoseRun, load_pose_runs
 from dance_models.processes import end_with_starter
 from dance_models.tables import file_digest, read_table
@@ -31,6 +30,9 @@ from pipelines.tracking.tracker import EXAMPLE, Tracker, short_digest
 from pipelines.training.child_error import write_error
 from pipelines.training.finished import finished_result, write_result
 
+if TYPE_CHECKING:
+    from dance_models.training.experiments import Wanted
+
 FIXED: Final = "fixed_split"
 DATASETS_LOCK: Final = ".datasets.lock"
 # Only a training whose parent was killed still holds the lock on its folder: it is about to end.
@@ -38,71 +40,50 @@ FOLDER_WAIT_S: Final = 300.0
 OnEpoch = Callable[[str | None, EpochRecord], None]  # seed and fold, or None, and the epoch
 
 
-def _train_once(
-    runs: list[PoseRun],
-    experiment: Experiment,
-    folder: Path,
-    on_epoch: Callable[[EpochRecord], None],
-    crops: Path,
-    initial: Path | None,
-) -> TrainingResult:
-    from dance_models.data.crops import Crops
-    from dance_models.training.detection import train_detection
-    from dance_models.training.prediction import train_prediction
-    from dance_models.training.recognition import train_recognition
-
-    if isinstance(experiment, RecognitionExperiment):
-        return train_recognition(
-            runs, experiment.net, experiment.training, folder, on_epoch, initial
-        )
-    if isinstance(experiment, HrnetExperiment):
-        return train_detection(runs, Crops.open(crops), experiment, folder, on_epoch)
-    return train_prediction(runs, experiment.net, experiment.training, folder, on_epoch, initial)
-
-
 def _train(
     job: dict[str, Any], folder: Path, on_epoch: OnEpoch
 ) -> tuple[TrainingResult, list[list[TrainingResult]]]:
     """The training on the fixed split and, with folds, for each seed those on every fold."""
-    from dance_models.data.frame_split import leaking_runs
+    from dance_models.training.experiments import train_experiments
 
-    runs = load_pose_runs(Path(job["runs"]))
     experiment = experiment_from_plain(job["experiment"])
-    if job["frame_split"]:
+    wanted = _wanted(load_pose_runs(Path(job["runs"])), experiment, folder, job["frame_split"])
+    places = [one.folder.relative_to(folder).as_posix() for one in wanted]
+    names = [None if place == "." else place.replace("/", ".") for place in places]
+    crops, initial = Path(job["crops"]), Path(job["initial"]) if job["initial"] else None
+
+    def told(place: int, record: EpochRecord) -> None:
+        on_epoch(names[place], record)
+
+    fixed, *folds = train_experiments(wanted, told, crops=crops, initial=initial)
+    count = len(folds) // experiment.seeds
+    return fixed, [folds[i : i + count] for i in range(0, len(folds), max(1, count))]
+
+
+def _wanted(
+    runs: list[PoseRun], experiment: Experiment, folder: Path, leaking: bool
+) -> list["Wanted"]:
+    """The fixed split from the first seed, in ``folder``; with folds, for each seed every fold."""
+    from dance_models.data.folds import fold_count, fold_runs
+    from dance_models.data.frame_split import leaking_runs
+    from dance_models.training.experiments import Wanted
+
+    if leaking:
         runs = leaking_runs(runs)
-    crops = Path(job["crops"])
     # The fixed split's test clips are there for the folds alone.
-    fixed = [run for run in runs if run.split != "test"]
-    initial = Path(job["initial"]) if job["initial"] else None
-    result = _train_once(fixed, experiment, folder, partial(on_epoch, None), crops, initial)
-    folds = []
+    found = [Wanted(_without_test(runs), experiment, folder)]
     for seed in range(experiment.seeds if experiment.folds else 0):
         training = replace(experiment.training, seed=experiment.training.seed + seed)
         own = replace(experiment, training=training)
-        prefix = f"seed_{seed}/" if seed else ""
-        folds.append(_train_folds(runs, own, folder, prefix, on_epoch, crops, initial))
-    return result, folds
+        place = folder / f"seed_{seed}" if seed else folder
+        for fold in range(fold_count(runs)):
+            learn = _without_test(fold_runs(runs, fold))
+            found.append(Wanted(learn, own, place / f"fold_{fold}"))
+    return found
 
 
-def _train_folds(
-    runs: list[PoseRun],
-    experiment: Experiment,
-    folder: Path,
-    prefix: str,
-    on_epoch: OnEpoch,
-    crops: Path,
-    initial: Path | None,
-) -> list[TrainingResult]:
-    """The training on every fold, from one seed; in ``folder`` and logged below ``prefix``."""
-    from dance_models.data.folds import fold_count, fold_runs
-
-    results = []
-    for fold in range(fold_count(runs)):
-        name = f"{prefix}fold_{fold}"
-        learn = [run for run in fold_runs(runs, fold) if run.split != "test"]
-        logged = partial(on_epoch, name.replace("/", "."))
-        results.append(_train_once(learn, experiment, folder / name, logged, crops, initial))
-    return results
+def _without_test(runs: Sequence[PoseRun]) -> list[PoseRun]:
+    return [run for run in runs if run.split != "test"]
 
 
 def _log_model(job: dict[str, Any], result: TrainingResult, runs: Sequence[PoseRun]) -> str:

@@ -30,7 +30,7 @@ def test_identity_omits_only_later_fields_at_their_default() -> None:
     }  # fmt: skip
     assert set(asdict(whole)["training"]) - set(plain["training"]) == {
         "rate_factors", "pilot_share", "ema_warmup", "decay_graphs", "estimate_probability",
-        "bf16", "cuda_graph", "devices",
+        "bf16", "cuda_graph", "stacked", "devices",
     }  # fmt: skip
     changed = replace(
         whole,
@@ -41,6 +41,7 @@ def test_identity_omits_only_later_fields_at_their_default() -> None:
             estimate_probability=0.5,
             bf16=True,
             cuda_graph=False,
+            stacked=False,
             devices=2,
         ),
         seeds=3,

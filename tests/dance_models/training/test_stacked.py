@@ -16,13 +16,15 @@ from dance_models.data.folds import fold_runs
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.nets.mkff_st_gcn import MkffStGcn
-from dance_models.training.loop import EpochRecord, Trainer
+from dance_models.training.loop import EpochRecord, trainer_of
 from dance_models.training.prediction import prediction_training, train_prediction
+from dance_models.training.rate_search import RATES, train_network
 from dance_models.training.recognition import recognition_training, train_recognition
 from dance_models.training.stack import Stack, clip_each
-from dance_models.training.stacked import Together, Training, train_stacked, trainers_of
+from dance_models.training.stacked import Together, train_stacked
 from dance_models.training.steps import AheadSteps, Steps
 from dance_models.training.synthetic import synthetic_runs
+from dance_models.training.task import Task, Training
 
 REFINER = MkffStGcnConfig(
     spatial_channels=8,
@@ -135,15 +137,84 @@ def test_prediction_together_is_prediction_alone_and_resumes(tmp_path: Path) -> 
 
 def test_trainings_with_other_numbers_of_steps_behind_them_go_on_one_by_one(tmp_path: Path) -> None:
     trainings = _recognition(_folds(), SGD, tmp_path / "together")
-    build, task, folder = trainings[0]
-    torch.manual_seed(task.experiment.training.seed)
-    first = Trainer(build(), task, folder)
+    first = trainer_of(trainings[0])
     first.resume()
     first.keep(first._epoch(1))
     train_stacked(trainings)
     for i, runs in enumerate(_folds()):
         expected = train_recognition(runs, REFINER, replace(SGD, seed=i), tmp_path / f"alone{i}")
         assert expected.last.read_bytes() == trainings[i].folder.joinpath("last.pt").read_bytes()
+
+
+def test_those_with_the_same_number_of_steps_behind_them_go_on_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill between two checkpoints of one epoch leaves some behind."""
+    trainings = _recognition([*_folds(), *_folds()], SGD, tmp_path)
+    ahead = trainer_of(trainings[1])
+    ahead.resume()
+    ahead.keep(ahead._epoch(1))
+    groups: list[int] = []
+    fit = Together.fit
+
+    def counted(self: Together[Any], report: Any) -> None:
+        groups.append(len(self.trainers))
+        fit(self, report)
+
+    monkeypatch.setattr(Together, "fit", counted)
+    seen: list[tuple[int, int]] = []
+    train_stacked(trainings, lambda place, record: seen.append((place, record.epoch)))
+    assert groups == [3]
+    assert sorted(seen) == [(0, 1), (0, 2), (1, 2), (2, 1), (2, 2), (3, 1), (3, 2)]
+
+
+@pytest.mark.filterwarnings("error:There is a performance drop")
+def test_each_trains_at_the_rate_that_its_own_validation_prefers(tmp_path: Path) -> None:
+    """The searches of the learning rate go together, and so do trainings at different rates."""
+    recipe = replace(ADAMW, rate_factors=(0.1, 1.0), pilot_share=0.5)
+    folds = _folds()
+
+    def trainings(root: Path) -> list[Training]:
+        made = _recognition(folds, recipe, root)
+        # Their validations prefer different rates: the first the lower one, which moves less.
+        sign = (1, -1)
+        return [one._replace(task=_scored(one.task, sign[i])) for i, one in enumerate(made)]
+
+    together = train_stacked(trainings(tmp_path / "together"))
+    for i, training in enumerate(trainings(tmp_path / "alone")):
+        alone = train_network(training.build, training.task, training.folder)
+        assert together[i].chosen_rate == alone.chosen_rate
+        assert together[i].rates == pytest.approx(alone.rates, rel=1e-2)
+        _same(tmp_path / "alone" / str(i), tmp_path / "together" / str(i), recipe)
+    assert together[0].chosen_rate != together[1].chosen_rate
+    assert not list(tmp_path.rglob("pilots"))
+
+
+def _scored(task: Task[Any], sign: int) -> Task[Any]:
+    """Validation prefers weights that moved little (1) or far (-1) from zero corrections."""
+
+    def validate(model: torch.nn.Module) -> dict[str, float]:
+        assert isinstance(model, MkffStGcn)
+        return {"score": 1 + sign * float(model.correction.weight.norm())}
+
+    return replace(task, validate=validate)
+
+
+def test_a_pilot_that_diverges_costs_the_others_nothing(tmp_path: Path) -> None:
+    recipe = replace(SGD, rate_factors=(1.0, 2.0), pilot_share=1.0)
+    trainings = _recognition(_folds(), recipe, tmp_path)
+    task = trainings[1].task
+
+    def spoilt(draw: Any) -> Any:
+        assert task.assemble is not None
+        batch = task.assemble(draw)
+        return batch._replace(target=batch.target * torch.nan)
+
+    trainings[1] = trainings[1]._replace(task=replace(task, assemble=spoilt))
+    with pytest.raises(FloatingPointError, match="every learning rate tried"):
+        train_stacked(trainings[::-1])
+    assert (tmp_path / "0" / RATES).is_file()  # what its pilots found is kept
+    assert not (tmp_path / "1" / RATES).exists()
 
 
 def test_early_stopping_is_each_trainings_own(tmp_path: Path) -> None:
@@ -221,7 +292,7 @@ def test_a_stack_steps_ahead_too(steps_per_epoch: int, tmp_path: Path) -> None:
     recipe = replace(ADAMW, steps_per_epoch=steps_per_epoch, batch_size=20)
     totals = []
     for ahead in (False, True):
-        both = Together(trainers_of(_recognition(_folds(), recipe, tmp_path)))
+        both = Together([trainer_of(one) for one in _recognition(_folds(), recipe, tmp_path)])
         if ahead:
             steps: Steps[Any] = AheadSteps(
                 both.stack, both.steps.task, both.optimiser, both.average
@@ -261,9 +332,6 @@ def test_what_cannot_go_together_is_refused(tmp_path: Path) -> None:
     other = recognition_training(folds[1], REFINER, replace(SGD, batch_size=4))
     with pytest.raises(InputError, match="the seed and the data alone"):
         train_stacked([one, Training(*other, tmp_path / "other")])
-    searched = _recognition(folds, replace(SGD, rate_factors=(0.3, 1.0)), tmp_path)
-    with pytest.raises(InputError, match="cannot be searched for"):
-        train_stacked(searched)
     with pytest.raises(InputError, match="run on one device"):
         train_stacked(_recognition(folds, replace(SGD, devices=2), tmp_path))
     recurrent = recognition_training(folds[0], HbrnnConfig(), SGD)

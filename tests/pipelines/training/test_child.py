@@ -12,6 +12,8 @@ from filelock import FileLock, Timeout
 from dance_models.checkpoint import experiment_to_plain
 from dance_models.data.pose_runs import save_pose_runs
 from dance_models.profiles import PROFILES
+from dance_models.training import experiments
+from dance_models.training.experiments import Wanted
 from dance_models.training.loop import EpochRecord, TrainingResult
 from dance_models.training.synthetic import synthetic_runs
 from pipelines.storage.store import Store
@@ -52,13 +54,13 @@ def test_every_fold_is_trained_from_every_seed(
     trained: list[tuple[str, int, int]] = []
     logged: list[str | None] = []
 
-    def train_once(runs: Any, experiment: Any, folder: Path, on_epoch: Any, *_: Any) -> str:
-        place = folder.relative_to(tmp_path).as_posix()
-        trained.append((place, experiment.training.seed, len(runs)))
+    def train_one(wanted: Wanted, on_epoch: Any, **_: Any) -> str:
+        place = wanted.folder.relative_to(tmp_path).as_posix()
+        trained.append((place, wanted.experiment.training.seed, len(wanted.runs)))
         on_epoch(None)
         return place
 
-    monkeypatch.setattr(child, "_train_once", train_once)
+    monkeypatch.setattr(experiments, "train_experiment", train_one)
     job = {
         "runs": str(tmp_path / "runs.npz"),
         "experiment": experiment_to_plain(experiment),
@@ -72,6 +74,8 @@ def test_every_fold_is_trained_from_every_seed(
     assert [seed for _, seed, _ in trained] == [0, 0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert {count for _, _, count in trained[1:]} == {4}
     assert logged[0] is None and logged[1] == "fold_0" and logged[-1] == "seed_2.fold_2"
+    job["experiment"] = experiment_to_plain(replace(experiment, folds=False))
+    assert child._train(job, tmp_path, lambda name, record: None) == (".", [])
 
 
 def _result(scores: list[float], rates: dict[float, float]) -> TrainingResult:
