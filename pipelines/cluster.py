@@ -10,7 +10,7 @@ import secrets
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -20,8 +20,10 @@ from typing import Any, Final
 
 from dance_models.errors import InputError
 from pipelines.storage.addresses import DAGSTER_VARIABLE, MLFLOW_VARIABLE
+from pipelines.storage.bucket import Stored
+from pipelines.storage.clips import clips_by_key
 from pipelines.storage.databases import reach
-from pipelines.storage.remote import attached
+from pipelines.storage.remote import is_of_one_clip, scratch
 from pipelines.storage.store import Store
 from pipelines.tracking.tracker import MLFLOW_ENVIRONMENT
 
@@ -73,9 +75,28 @@ def machine() -> str:
 
 
 @cache
-def _fetched(url: str, root: str, occasion: str) -> None:
-    """Make a folder of this machine scratch of a store in a bucket, once for each occasion."""
-    attached(url, Path(root))
+def _listed(url: str, root: str, occasion: str) -> Mapping[str, Stored]:
+    """Make a folder of this machine scratch of a store in a bucket, once for each occasion.
+
+    Fetches all but what is of single clips; what the bucket has.
+    """
+    return scratch(url, Path(root)).fetch(lambda name: not is_of_one_clip(name))
+
+
+def _fetch_clips(store: Store, clips: Collection[str], listed: Mapping[str, Stored]) -> None:
+    """Fetch what the bucket has of these clips: their files in the store, and what was made."""
+    remote, rows = store.remote, clips_by_key(store)
+    assert remote is not None
+    paths = [Path(rows[clip]["path"]) for clip in clips if clip in rows]
+    files = [store.relative(path) for path in paths if path.is_relative_to(store.path)]
+    below = tuple(f"{file}/" for file in files)  # of folders of images
+
+    def is_theirs(name: str) -> bool:
+        if name.startswith("raw/"):
+            return name in files or name.startswith(below)
+        return is_of_one_clip(name) and Path(name).stem in clips
+
+    remote.fetch(is_theirs, listed)
 
 
 @dataclass(frozen=True)
@@ -98,10 +119,11 @@ class Ticket:
         """For tasks that have to see what others made since."""
         return replace(self, occasion=secrets.token_hex(4))
 
-    def problem(self) -> str | None:
+    def problem(self, clips: Collection[str] = ()) -> str | None:
         """Why the process that asks cannot work on the store, with what to do; None when it can.
 
-        Where another machine's folder is not seen, that of a store in a bucket is made.
+        Where another machine's folder is not seen, that of a store in a bucket is made, with what
+        the bucket has of ``clips`` and of no single clip.
         """
         store = Store(root=self.store)
         mine = installed()
@@ -119,7 +141,9 @@ class Ticket:
             )
         try:
             if self.away and self.url is not None:
-                _fetched(self.url, self.store, f"{self.token} {self.occasion}")
+                listed = _listed(self.url, self.store, f"{self.token} {self.occasion}")
+                if clips:
+                    _fetch_clips(store, clips, listed)
             databases = store.databases
             reach(databases)
         except InputError as error:
@@ -131,9 +155,9 @@ class Ticket:
             )
         return None
 
-    def check(self) -> None:
+    def check(self, clips: Collection[str] = ()) -> None:
         """Raise InputError when this process cannot work on the store: its node may have joined."""
-        if (problem := self.problem()) is not None:
+        if (problem := self.problem(clips)) is not None:
             raise InputError(f"the node {socket.gethostname()} {problem}")
 
 

@@ -20,7 +20,7 @@ AHEAD: Final = 4  # tasks that are handed to Ray for each CPU
 
 def make_clips(ticket: Ticket, request: Request, clips: runner.Group) -> list[list[StageOutcome]]:
     """What a task does. Raises InputError when its node cannot work on the store."""
-    ticket.check()
+    ticket.check(clips)
     return runner.run_clips(request, clips)
 
 

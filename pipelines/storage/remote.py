@@ -15,7 +15,7 @@ import logging
 import os
 import shutil
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,8 +94,15 @@ def scratch_of(url: str) -> Path:
     return folder / f"{address.rsplit('/', 1)[1]}-{digest}"
 
 
-def attached(url: str, root: Path | None = None) -> Path:
-    """Scratch of the store at ``url``, with what the bucket has. Raises InputError.
+def attached(url: str) -> Path:
+    """Scratch of the store at ``url``, with what the bucket has. Raises InputError."""
+    remote = scratch(url)
+    remote.fetch()
+    return remote.root
+
+
+def scratch(url: str, root: Path | None = None) -> "Remote":
+    """Scratch of the store at ``url`` as it is, made where there is none. Raises InputError.
 
     ``root``: where it has to be, as on the machine that gave this one work on the store.
     """
@@ -111,8 +118,7 @@ def attached(url: str, root: Path | None = None) -> Path:
             file=remote.root,
             hint=f"Name another one with {SCRATCH_VARIABLE}",
         ) from error
-    remote.fetch()
-    return remote.root
+    return remote
 
 
 def remote_of(root: Path) -> "Remote | None":
@@ -140,17 +146,28 @@ class Remote:
     bucket: Bucket
 
     # --- from the bucket ------------------------------------------------------------------------
-    def fetch(self) -> None:
-        """Fetch what another machine made, and forget objects that are gone. Raises InputError.
+    def fetch(
+        self,
+        picked: Callable[[str], bool] = lambda name: True,
+        listed: Mapping[str, Stored] | None = None,
+    ) -> Mapping[str, Stored]:
+        """Fetch what another machine made, and forget objects that are gone; what the bucket has.
 
-        Manifests appear in scratch last. A file that was fetched gets the time that its manifest
-        has, if it has the content too: then nothing hashes it again.
+        Only objects whose name is ``picked`` are fetched. ``listed`` is what an earlier call gave:
+        the bucket is not asked again. Manifests appear in scratch last. A file that was fetched
+        gets the time that its manifest has, if it has the content too: then nothing hashes it
+        again. Raises InputError.
         """
         with self._alone():
-            there = {n: s for n, s in self.bucket.listed().items() if _is_kept(n)}
+            there = listed
+            if there is None:
+                there = {n: s for n, s in self.bucket.listed().items() if _is_kept(n)}
             known = self.known()
-            self._forget(known.keys() - there.keys())
-            wanted = [n for n, s in there.items() if not self._has(n, s, known.get(n))]
+            if listed is None:
+                self._forget(known.keys() - there.keys())
+            wanted = [
+                n for n, s in there.items() if picked(n) and not self._has(n, s, known.get(n))
+            ]
             self._refuse_other_place(wanted)
             manifests = [name for name in wanted if name.startswith(MANIFESTS)]
             files = [name for name in wanted if not name.startswith(MANIFESTS)]
@@ -172,6 +189,7 @@ class Remote:
                 logging.getLogger(__name__).warning(
                     f"{len(wanted)} files ({size:,} bytes) fetched from {self.bucket.url}"
                 )
+        return there
 
     def _fetch(self, name: str, stored: Stored, record: "list[Any] | None") -> None:
         path = self.root / name
@@ -431,6 +449,14 @@ def is_url(root: str) -> bool:
     if "://" in root and not root.startswith(SCHEME):
         Bucket.of(root)
     return root.startswith(SCHEME)
+
+
+def is_of_one_clip(name: str) -> bool:
+    """Whether an object is of a single clip: its video or the pointer to it, or made of it."""
+    first, *others = name.split("/")
+    if first == "raw":
+        return others[0] in ("clips", "buckets") and not name.endswith(".note")
+    return first in ("tables", "manifests") and len(others) == 2
 
 
 def _is_kept(name: str) -> bool:

@@ -6,14 +6,22 @@ import signal
 import threading
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
+import bucket
+import polars as pl
 import pytest
 
 from dance_models.errors import InputError
+from dance_models.tables import write_table, write_text
 from pipelines import cluster
 from pipelines.cluster import Ticket, checked, connected
+from pipelines.storage.bucket import Bucket
+from pipelines.storage.clips import RAW_CLIPS
 from pipelines.storage.databases import NOTE
 from pipelines.storage.place import PLACE
+from pipelines.storage.remote import SCRATCH_VARIABLE
+from pipelines.storage.store import Store
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="the extra [cluster] is not installed"
@@ -90,7 +98,12 @@ def test_a_node_makes_a_folder_of_its_own_for_a_store_in_a_bucket(
 ) -> None:
     """Once for all tasks of an occasion, at the path that the folder has at home."""
     made: list[tuple[str, Path]] = []
-    monkeypatch.setattr(cluster, "attached", lambda url, root: made.append((url, root)))
+
+    def scratch(url: str, root: Path) -> Mock:
+        made.append((url, root))
+        return Mock()
+
+    monkeypatch.setattr(cluster, "scratch", scratch)
     ticket = replace(ticket, url="s3://studio/of-a-test")
     assert ticket.problem() is None
     assert made == [], "the node sees the folder of the command"
@@ -104,6 +117,45 @@ def test_a_node_makes_a_folder_of_its_own_for_a_store_in_a_bucket(
     assert made == [("s3://studio/of-a-test", tmp_path)]
     ticket.again().check()
     assert len(made) == 2
+
+
+def test_a_node_fetches_of_the_clips_those_that_it_works_on(
+    s3: str, ticket: Ticket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside what is of no single clip; from one listing, however many tasks it gets."""
+    monkeypatch.setenv(SCRATCH_VARIABLE, str(tmp_path / "scratch"))
+    url = bucket.new_url()
+    store = Store(root=url).settled()
+    rows = [{**dict.fromkeys(RAW_CLIPS), "clip": "a", "path": str(store.raw_clips / "a.mp4")}]
+    rows += [{**rows[0], "clip": "c", "path": str(store.raw_clips / "c")}]
+    write_table(pl.DataFrame(rows, RAW_CLIPS), store.table("raw_clips"))
+    for name in ("a.mp4", "b.mp4", "c/0.png", "ca/0.png"):
+        write_text(store.raw_clips / name, name)
+    for clip in ("a", "b", "c"):
+        write_table(pl.DataFrame({"x": [1]}), store.table("clip_probe", clip))
+        write_text(store.manifest("clip_probe", clip), "{}")
+    write_table(pl.DataFrame({"x": [1]}), store.table("pose_dataset"))
+    store.send()
+    store.path.rename(tmp_path / "of the command")  # as seen from another machine
+
+    def there() -> set[str]:
+        files = (path for path in store.path.rglob("*") if path.is_file())
+        return {store.relative(path) for path in files if not path.name.startswith(".")}
+
+    elsewhere = replace(ticket, store=str(store.path), token="nowhere", url=url)
+    assert "SQLite" in str(elsewhere.problem())
+    shared = {"tables/raw_clips.parquet", "tables/pose_dataset.parquet"}
+    assert there() == shared
+    listings: list[str] = []
+    listed = Bucket.listed
+    monkeypatch.setattr(Bucket, "listed", lambda self: listings.append(self.url) or listed(self))
+    assert "SQLite" in str(elsewhere.problem(("a",)))
+    of_a = {"raw/clips/a.mp4", "tables/clip_probe/a.parquet", "manifests/clip_probe/a.json"}
+    assert there() == shared | of_a
+    assert "SQLite" in str(elsewhere.problem(("c", "unknown")))
+    of_c = {"raw/clips/c/0.png", "tables/clip_probe/c.parquet", "manifests/clip_probe/c.json"}
+    assert there() == shared | of_a | of_c
+    assert listings == []
 
 
 def test_the_code_is_part_of_the_software() -> None:

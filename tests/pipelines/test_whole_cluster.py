@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import bucket
 import dagster as dg
@@ -28,6 +28,7 @@ from watched_process import wait_until
 
 from pipelines.processes import EXIT_INTERRUPTED
 from pipelines.recovery import UNFINISHED, recover
+from pipelines.storage.bucket import Bucket
 from pipelines.storage.locks import held_locks
 from pipelines.storage.place import TABLES
 from pipelines.storage.remote import SCRATCH_VARIABLE, scratch_of
@@ -51,20 +52,46 @@ NETWORKS: Final = ("mkff_st_gcn", "stga_net")
 class Reference:
     """What one machine makes of a corpus that nothing disturbs."""
 
-    corpus: Corpus
+    given: "Given"
     store: Store
+
+
+class Given(NamedTuple):
+    """What a command is given."""
+
+    clips: str  # a folder, or one of a bucket
+    annotations: Path
+    tracks: Path
+
+    @classmethod
+    def of(cls, corpus: Corpus) -> "Given":
+        """All of it on this machine."""
+        return cls(str(corpus.clips), corpus.annotations, corpus.tracks)
 
 
 @pytest.fixture
 def reference(request: pytest.FixtureRequest, make_corpus: MakeCorpus, tmp_path: Path) -> Reference:
-    """Of as many clips as the test names."""
-    corpus = make_corpus(request.param, 64)
+    """Of as many clips as the test names, in a folder or in a bucket."""
+    count, lie_in = request.param
+    corpus = make_corpus(count, 64)
     set_apart(corpus)
-    made = Reference(corpus, Store(root=str(tmp_path / "local" / "store")))
-    with _running(made.corpus, str(made.store.path), "local", {}) as command:
+    given = Given.of(corpus)
+    if lie_in == bucket.BUCKET:
+        request.getfixturevalue("s3")
+        given = given._replace(clips=_sent(corpus.clips))
+    made = Reference(given, Store(root=str(tmp_path / "local" / "store")))
+    with _running(given, str(made.store.path), "local", {}) as command:
         output, _ = command.communicate(timeout=1200)
     assert command.returncode == 0, output
     return made
+
+
+def _sent(folder: Path) -> str:
+    """The address of a copy of a folder in a bucket."""
+    url = bucket.new_url()
+    for path in folder.rglob("*.*"):
+        Bucket.of(url).put(path.relative_to(folder).as_posix(), path)
+    return url
 
 
 @pytest.fixture
@@ -76,7 +103,9 @@ def cluster(server: Server, s3: str) -> Iterator[Nodes]:
 
 
 @on_the_corpus
-@pytest.mark.parametrize("reference", [CLIPS], indirect=True, ids="{} clips".format)
+@pytest.mark.parametrize(
+    "reference", [(CLIPS, bucket.FOLDER)], indirect=True, ids=[f"{CLIPS} clips"]
+)
 def test_a_cluster_that_loses_workers_and_a_node_makes_the_same(
     reference: Reference, cluster: Nodes, tmp_path: Path
 ) -> None:
@@ -84,7 +113,7 @@ def test_a_cluster_that_loses_workers_and_a_node_makes_the_same(
     cluster.start_head()
     second = cluster.join()
     variables = {**cluster.environment, "RAY_ADDRESS": cluster.address}
-    with _running(reference.corpus, str(store.path), "ray:auto", variables) as command:
+    with _running(reference.given, str(store.path), "ray:auto", variables) as command:
         for stage in OF_A_CLIP:
             killed_within(store.locks / stage)
         second.kill()
@@ -100,11 +129,16 @@ def test_a_cluster_that_loses_workers_and_a_node_makes_the_same(
 
 @beside
 @pytest.mark.skipif(not can_mount(), reason="this user cannot give a process other folders")
-@pytest.mark.parametrize("reference", [FEWER_CLIPS], indirect=True, ids="{} clips".format)
+@pytest.mark.parametrize(
+    "reference", [(FEWER_CLIPS, bucket.BUCKET)], indirect=True, ids=[f"{FEWER_CLIPS} clips"]
+)
 def test_nodes_with_files_of_their_own_make_the_same_in_a_bucket(
     reference: Reference, cluster: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second node sees other files at the paths of scratch, as another machine does."""
+    """The second node sees other files at the paths of scratch, as another machine does.
+
+    The clips lie in the bucket too. The node is killed within a training.
+    """
     here, there = tmp_path / "scratch", tmp_path / "there"
     here.mkdir()
     there.mkdir()
@@ -112,13 +146,14 @@ def test_nodes_with_files_of_their_own_make_the_same_in_a_bucket(
     url = bucket.new_url()
     store, second = Store(root=str(scratch_of(url))), there / scratch_of(url).name
     cluster.start_head()
-    cluster.join({here: there})
+    elsewhere = cluster.join({here: there})
     variables = {
         **cluster.environment, "RAY_ADDRESS": cluster.address, SCRATCH_VARIABLE: str(here)
     }  # fmt: skip
-    with _running(reference.corpus, url, "ray:auto", variables) as command:
+    with _running(reference.given, url, "ray:auto", variables) as command:
         killed_within(second / "locks" / "pose_tracks")
-        killed_within(second / "locks" / "trainings")
+        wait_until(lambda: bool(held_locks(second / "locks" / "trainings")), 900)
+        elsewhere.kill()
         output, _ = command.communicate(timeout=1200)
     assert command.returncode == 0, output
     _assert_same(store, reference.store)
@@ -172,13 +207,13 @@ def test_the_runs_of_a_command_that_is_killed_are_closed_on_every_host(
 
 @contextmanager
 def _running(
-    corpus: Corpus, store: str, engine: str, variables: dict[str, str]
+    given: Given, store: str, engine: str, variables: dict[str, str]
 ) -> "Iterator[subprocess.Popen[str]]":
     """``dance run``, killed with all that it started when the block fails."""
     command = [
         sys.executable, "-m", "pipelines.cli", "run", "--store", store, "--profile", "smoke",
-        "--clips", str(corpus.clips), "--annotations", str(corpus.annotations),
-        "--tracks", str(corpus.tracks), "--engine", engine,
+        "--clips", given.clips, "--annotations", str(given.annotations),
+        "--tracks", str(given.tracks), "--engine", engine,
     ]  # fmt: skip
     variables[MARK] = secrets.token_hex(8)
     process = subprocess.Popen(
@@ -201,7 +236,7 @@ def _working_elsewhere(
     """``dance run`` on two nodes, from when the one that is another host makes something."""
     cluster.start_head()
     cluster.join(host="elsewhere")
-    with _running(corpus, str(store.path), "ray:auto", variables) as command:
+    with _running(Given.of(corpus), str(store.path), "ray:auto", variables) as command:
         wait_until(lambda: "elsewhere" in _working(store), 600)
         yield command
 
