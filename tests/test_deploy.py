@@ -176,7 +176,7 @@ def test_the_bucket_of_the_services_is_made_once() -> None:
         others = _buckets(address)  # of other tests: all servers of a process have the same
         environment = {**os.environ, **service["environment"], "AWS_ENDPOINT_URL": address}
         for _ in range(2):  # the services are started again
-            subprocess.run([sys.executable, *words], env=environment, check=True, timeout=120)
+            subprocess.run([sys.executable, *words], env=environment, check=True, timeout=600)
         made = _buckets(address) - others
     assert made == {urlsplit(service["environment"]["ASSETS_STORE"]).netloc}
 
@@ -239,7 +239,7 @@ def test_caddy_takes_its_file() -> None:
     words = ["caddy", "adapt", "--config", str(DEPLOY / "Caddyfile"), "--adapter", "caddyfile"]
     environment = {**os.environ, "DANCE_PASSWORD_HASH": "$2a$14$" + "a" * 53}
     done = subprocess.run(
-        words, capture_output=True, text=True, check=False, timeout=60, env=environment
+        words, capture_output=True, text=True, check=False, timeout=600, env=environment
     )
     assert done.returncode == 0, done.stderr
 
@@ -252,7 +252,7 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
         text = re.sub(r"^(User|Group)=dance$", r"\1=root", text, flags=re.MULTILINE)
         (tmp_path / path.name).write_text(text)
     command = ["systemd-analyze", "verify", *map(str, sorted(tmp_path.iterdir()))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
 
 

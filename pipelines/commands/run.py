@@ -121,14 +121,17 @@ def run(
 def _given(
     store: "Store", clips: Sequence[str], annotations: Sequence[Path], motion: Sequence[Path]
 ) -> "Given":
-    """What was named; pointers to the clips of a bucket are made first."""
-    from pipelines.execution.session import Given
+    """What was named; pointers to the clips of a bucket are made first.
+
+    Raises InputError for paths that do not exist, and a bucket that cannot be used.
+    """
+    from pipelines.execution.session import Given, refuse_missing
     from pipelines.storage.bucket_clips import mirror
 
     addresses = dict.fromkeys(text for text in clips if "://" in text)
-    listed = {address: mirror(store, address) for address in addresses}
-    paths = [Path(text) for text in clips if text not in addresses]
-    return Given(paths, annotations, motion, listed)
+    given = Given([Path(text) for text in clips if text not in addresses], annotations, motion)
+    refuse_missing(given)
+    return replace(given, listed={address: mirror(store, address) for address in addresses})
 
 
 def _exit(outcome: "RunOutcome", strict: bool) -> None:

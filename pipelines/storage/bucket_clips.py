@@ -25,7 +25,9 @@ LONGEST_NAME: Final = 255  # bytes of a file's name on most systems
 def mirror(store: Store, address: str) -> list[str]:
     """Bring the pointers to a folder of a bucket up to date, or make them; what is no clip there.
 
-    Raises InputError when the bucket cannot be used or no video lies there.
+    A store that is not there is made: with files in it, it would be taken for one that others may
+    read, and that has chosen its databases. Raises InputError when the bucket cannot be used or no
+    video lies there.
     """
     bucket = Bucket.of(address, CLIPS)
     digest = hashlib.sha256(bucket.url.encode()).hexdigest()[:8]
@@ -37,6 +39,8 @@ def mirror(store: Store, address: str) -> list[str]:
             file=bucket.url,
             hint="Name the folder of a bucket that holds videos, STYLE/CLIP.mp4 or flat",
         )
+    if not store.exists():
+        store.initialise()
     with registration_lock(store):
         lines = list(_brought_up_to_date(folder, bucket, objects))
         _delete_gone(store, folder, objects)

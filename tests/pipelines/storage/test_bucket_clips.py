@@ -4,6 +4,7 @@ from pathlib import Path
 
 import bucket
 import dagster as dg
+import postgres
 import pytest
 
 from dance_models.errors import ChangedError, InputError
@@ -246,3 +247,22 @@ def test_the_raw_folder_may_be_a_link_to_another_disk(s3: str, tmp_path: Path) -
     row = place.register()["a"]
     assert place.read(row, last=True) == b"one"
     assert outside(place.store) == [row["path"]]
+
+
+def test_a_store_that_begins_with_clips_of_a_bucket_is_private_and_has_the_databases_named(
+    place: Place, server: postgres.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pointers are written before anything else: they must not make the store an old one."""
+    place.put("a.mp4", b"one")
+    for name, value in server.environment().items():
+        monkeypatch.setenv(name, value)
+    mirror(place.store, place.url)
+    place.store.initialise()
+    assert place.store.path.stat().st_mode & 0o777 == 0o700
+    assert place.store.databases is not None
+
+
+def test_a_bucket_without_videos_makes_no_store(place: Place) -> None:
+    with pytest.raises(InputError, match="no video lies there"):
+        mirror(place.store, place.url)
+    assert not place.store.path.exists()

@@ -64,7 +64,7 @@ def test_several_processes_can_be_the_first(tmp_path: Path, databases: str) -> N
     """Each of them ends with 0, and every database has one version."""
     store = Store(root=str(tmp_path / "store"))
     together = [start(store.path) for _ in range(3)]
-    outputs = [process.communicate(timeout=120) for process in together]
+    outputs = [process.communicate(timeout=600) for process in together]
     assert [process.returncode for process in together] == [0, 0, 0], outputs
     assert {output for output, _ in outputs} == {READY}
     if (noted := store.databases) is not None:
