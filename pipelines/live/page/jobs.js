@@ -99,7 +99,7 @@ function results(job) {
   first.append(make("a", "Download everything (zip)", { href: `/archive/${encodeURIComponent(job.id)}`, download: `${front}.zip` }));
   const list = make("ul", "", { className: "files-made" });
   for (const [name, size] of job.files) {
-    const item = make("li"), saved = job.kind === "analyze" ? name.replace(/^video/, front) : name;
+    const item = make("li"), saved = job.kind === "analyze" ? name.replace(/^video/, () => front) : name;
     item.append(make("a", name, { href: address(job, name), download: saved }), ` ${megabytes(size)}`);
     list.append(item);
   }

@@ -7,7 +7,7 @@ from sightings import FPS, STEP, Actor, ScriptedFinder, line
 from dance_models.estimators.people.search import find_people
 from dance_models.estimators.people.tracks import People
 
-RED, BLUE = (200, 30, 30), (30, 30, 200)
+RED, GREEN, BLUE = (200, 30, 30), (30, 200, 30), (30, 30, 200)
 LOOKS = 31
 
 
@@ -80,6 +80,18 @@ def test_sightings_that_were_mixed_up_are_exchanged_back() -> None:
         people = found(actors)
         after = [followed(people, actor)[-10:] for actor in actors]
         assert after == [[1] * 10, [2] * 10]
+
+
+def test_a_newcomer_beside_one_who_stays_while_another_is_hidden_changes_nobody() -> None:
+    """The hidden one could only be where the other stands, and that one where the newcomer is."""
+    hidden = frozenset(range(10, 13))
+    actors = [
+        Actor(RED, line(105, 105, 30), overlooked=hidden),
+        Actor(GREEN, [*[None] * 10, *line(185, 185, 20)]),
+        Actor(BLUE, line(140, 140, 30)),
+    ]
+    people = found(actors)
+    assert [followed(people, actor) for actor in actors] == [[1] * 27, [3] * 20, [2] * 30]
 
 
 def test_somebody_who_leaves_and_returns_elsewhere_keeps_the_number() -> None:
