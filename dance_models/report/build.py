@@ -108,9 +108,13 @@ def build_page(results: Results) -> Page:
 def _winners(page: Page, results: Results) -> None:
     """The best rows alone, and who won."""
     page.heading("In short")
+    splits = {}
     for contest, scores in zip(CONTESTS, (results.recognition, results.prediction), strict=True):
         if not scores.is_empty():
             page.side_by_side(short_table(contest, scores))
+            splits[SPLIT_NAMES[judged_split(scores)]] = None
+    if splits:
+        page.paragraph(f"Values of the {' and the '.join(splits).lower()}.", note=True)
     sentence = winners(results.recognition, results.prediction)
     if sentence:
         page.paragraph(sentence[0].upper() + sentence[1:])
@@ -196,8 +200,9 @@ def _figures(page: Page, results: Results, split: str) -> None:
     if not prediction.is_empty():
         page.picture(
             horizon_figure(prediction),
-            "Mean joint error at the horizon, annotated input; the band is STGA-Net's interval. "
-            "Rows far above STGA-Net's are off the scale.",
+            f"Mean joint error at the horizon, annotated input, {SPLIT_NAMES[split].lower()}; the "
+            "band is STGA-Net's interval. Rows that are far above STGA-Net at any horizon are left "
+            "out.",
         )
     networks = _compared({**results.refiners, **results.forecasters})
     histories = {name: load_checkpoint(path)["history"] for name, path in networks.items()}

@@ -21,8 +21,8 @@ MOST_COLUMNS: Final = 6  # methods beside each other
 MOST_ROWS: Final = 60  # cases below each other: a picture has at most 65,535 pixels
 TALLEST_CELL: Final = 2.9  # inches
 LEAST_HALF: Final = 20.0  # pixels to each side of a person of whom one joint is annotated
-# Ten colours in four dashes: as many lines as there are rows, no two alike.
-DASHES: Final = ("-", "--", ":", "-.")
+# Ten colours in three dashes: as many lines as there are rows, no two alike.
+DASHES: Final = ("-", "--", ":")
 COLOURS: Final = 10
 TRUTH, OBSERVED, METHOD = "#444444", "#1f77b4", "#d62728"
 

@@ -163,12 +163,11 @@ def _matched(cost: NDArray[np.float64], most: float) -> dict[int, int]:
     A row without a column costs ``most``. Otherwise as many as possible would get one: somebody
     who is hidden would take the place of her neighbour, and the neighbour that of a newcomer.
     """
-    alone = np.full((len(cost), len(cost)), most)
-    rows, columns = linear_sum_assignment(np.concatenate([cost, alone], axis=1))
+    rows, columns = linear_sum_assignment(np.minimum(cost, most))
     return {
         int(row): int(column)
         for row, column in zip(rows, columns, strict=True)
-        if column < cost.shape[1] and cost[row, column] < _NEVER
+        if cost[row, column] <= most
     }
 
 
