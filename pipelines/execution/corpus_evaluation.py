@@ -26,6 +26,7 @@ from pipelines.execution.request import Request
 from pipelines.execution.session import Given, Session
 from pipelines.profile_options import ProfileOptions
 from pipelines.shown import shown, shown_lines
+from pipelines.storage.annotations import keep_annotations
 from pipelines.storage.clips import corpus_label, label_of, registered_clips
 from pipelines.storage.evaluations import Evaluation, corpus_store, write_evaluation
 from pipelines.storage.store import Store
@@ -60,6 +61,8 @@ def evaluate_on(
     Raises InputError when the corpus shares clips or motion with what the model was trained on.
     """
     session = _prepared(store, console, model, corpus, debug)
+    # Not those of an earlier call, which would be scored beside the ones that are named now.
+    keep_annotations(session.store, session.instance, corpus.annotations)
     session.register(Given(corpus.clips, corpus.annotations))
     given = given_clips(session.store, corpus.clips)
     _refuse_known_files(store, given)

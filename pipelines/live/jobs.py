@@ -314,8 +314,10 @@ class Jobs:
         self._changed()
 
     def _forget(self, ended: Sequence[Job]) -> None:
-        """All but those that ended last. Results are counted apart: jobs without any do not push
-        them out. A job that was asked for first may be the last to end."""
+        """All but those that ended last, whichever were asked for first.
+
+        Results are counted apart: jobs without any do not push them out.
+        """
         for old in sorted(ended, key=lambda job: job.ended)[: -self.limits.most_kept]:
             del self._jobs[old.id]
             shutil.rmtree(old.folder, ignore_errors=True)

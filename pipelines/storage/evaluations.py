@@ -102,6 +102,8 @@ def evaluations(store: Store, checkpoints: Mapping[str, str]) -> list[StoredEval
             about = Evaluation(**{**plain, "notes": tuple(plain["notes"])})
         except (DamagedFileError, LookupError, TypeError):
             continue  # it is made again by the same command
-        if checkpoints.get(about.method) == about.checkpoint_sha256:
-            found.append(StoredEvaluation(about, path))
+        stored = StoredEvaluation(about, path)
+        whole = all(file.is_file() for file in stored.files)
+        if whole and checkpoints.get(about.method) == about.checkpoint_sha256:
+            found.append(stored)
     return found

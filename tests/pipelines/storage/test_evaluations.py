@@ -53,3 +53,5 @@ def test_the_report_is_made_again_when_the_numbers_of_an_evaluation_change(
         context = SimpleNamespace(store=store)
         found.append(evaluation._html_report_inputs(context))  # type: ignore[arg-type]
     assert found[0] != found[1] == found[2]
+    (corpus.reports / "mkff_st_gcn_paired.parquet").unlink()
+    assert evaluations(store, {"mkff_st_gcn": "f00d"}) == []
