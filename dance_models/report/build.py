@@ -15,7 +15,7 @@ from dance_models.evaluation.forecasts import Forecaster, fit_autoregression, ze
 from dance_models.evaluation.scores import over_seeds
 from dance_models.metrics.torso import visible_annotation
 from dance_models.report.cases import forecast_cases, refinement_cases
-from dance_models.report.figures import case_figures, horizon_figure, loss_figure
+from dance_models.report.figures import OFF_SCALE, case_figures, horizon_figure, loss_figure
 from dance_models.report.glossary import glossary
 from dance_models.report.page import Page
 from dance_models.report.speed import hardware, speed_table
@@ -108,7 +108,7 @@ def build_page(results: Results) -> Page:
 def _winners(page: Page, results: Results) -> None:
     """The best rows alone, and who won."""
     page.heading("In short")
-    splits = {}
+    splits: dict[str, None] = {}
     for contest, scores in zip(CONTESTS, (results.recognition, results.prediction), strict=True):
         if not scores.is_empty():
             page.side_by_side(short_table(contest, scores))
@@ -201,8 +201,8 @@ def _figures(page: Page, results: Results, split: str) -> None:
         page.picture(
             horizon_figure(prediction),
             f"Mean joint error at the horizon, annotated input, {SPLIT_NAMES[split].lower()}; the "
-            "band is STGA-Net's interval. Rows that are far above STGA-Net at any horizon are left "
-            "out.",
+            f"band is STGA-Net's interval. Rows whose largest error is more than {OFF_SCALE:g} "
+            "times its largest are left out.",
         )
     networks = _compared({**results.refiners, **results.forecasters})
     histories = {name: load_checkpoint(path)["history"] for name, path in networks.items()}
@@ -255,6 +255,6 @@ def _cases(page: Page, results: Results) -> None:
     for picture in case_figures(forecasts):
         page.picture(
             picture,
-            f"Forecasts at 320 ms, fixed test split, on the frame that was forecast; blue: the "
-            f"last observed pose. {legend.format(ranking[1])} (the paper's figure 6)",
+            "Forecasts at 320 ms (the paper's figure 6), fixed test split, on the frame that was "
+            f"forecast; blue: the last observed pose. {legend.format(ranking[1])}",
         )
