@@ -28,7 +28,8 @@ def sentences(summary: Mapping[str, Any]) -> Iterator[str]:
     if exchanged := summary["exchanged_sides"]:
         spans = (range(s["first_frame"], s["last_frame"] + 1) for s in exchanged)
         count = len({frame for span in spans for frame in span})
-        yield f"Left and right had been mixed up in {count} frames; that was put right."
+        frames = "1 frame" if count == 1 else f"{count} frames"
+        yield f"Left and right had been mixed up in {frames}; that was put right."
     contacts = summary["foot_contacts"]
     slides = [c["slide_in_torsos"] for c in contacts if c["slide_in_torsos"] is not None]
     if slides:

@@ -95,10 +95,13 @@ class Clips:
         return run.derived & (not self.derived_joints)
 
     def scopes(self) -> list[tuple[str, NDArray[np.int64]]]:
-        """``all`` and every style, with the clips in it; nothing when there are no clips."""
+        """``all`` and every style, with the clips in it; nothing when there are no clips.
+
+        Of a style that an earlier version registered as ``all`` there is no scope of its own.
+        """
         styles = np.array(self.styles)
         scopes = [("all", np.arange(len(styles)))] if len(styles) else []
-        return scopes + [(s, np.flatnonzero(styles == s)) for s in sorted(set(self.styles))]
+        return scopes + [(s, np.flatnonzero(styles == s)) for s in sorted({*self.styles} - {"all"})]
 
     def takes_of(self, members: NDArray[np.int64]) -> list[str]:
         """The take of each clip in ``members``."""

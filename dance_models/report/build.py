@@ -15,12 +15,12 @@ from dance_models.evaluation.forecasts import Forecaster, fit_autoregression, ze
 from dance_models.evaluation.scores import over_seeds
 from dance_models.metrics.torso import visible_annotation
 from dance_models.report.cases import forecast_cases, refinement_cases
-from dance_models.report.figures import case_figures, horizon_figure, loss_figure
+from dance_models.report.figures import OFF_SCALE, case_figures, horizon_figure, loss_figure
 from dance_models.report.glossary import glossary
 from dance_models.report.page import Page
 from dance_models.report.speed import hardware, speed_table
 from dance_models.report.summary import by_input, gains, losses_by_style, summary
-from dance_models.report.verdict import CONTESTS, doubt, judged_split, short_table, winners
+from dance_models.report.verdict import CONTESTS, Contest, doubt, judged_split, short_table, winners
 from dance_models.report_tables.by_joint_and_speed import (
     joint_error_table,
     joint_table,
@@ -108,9 +108,13 @@ def build_page(results: Results) -> Page:
 def _winners(page: Page, results: Results) -> None:
     """The best rows alone, and who won."""
     page.heading("In short")
+    splits: dict[str, None] = {}
     for contest, scores in zip(CONTESTS, (results.recognition, results.prediction), strict=True):
         if not scores.is_empty():
             page.side_by_side(short_table(contest, scores))
+            splits[SPLIT_NAMES[judged_split(scores)]] = None
+    if splits:
+        page.paragraph(f"Values of the {' and the '.join(splits).lower()}.", note=True)
     sentence = winners(results.recognition, results.prediction)
     if sentence:
         page.paragraph(sentence[0].upper() + sentence[1:])
@@ -196,14 +200,22 @@ def _figures(page: Page, results: Results, split: str) -> None:
     if not prediction.is_empty():
         page.picture(
             horizon_figure(prediction),
-            "Mean joint error at the horizon, annotated input; the band is STGA-Net's interval. "
-            "Rows far above STGA-Net's are off the scale.",
+            f"Mean joint error at the horizon, annotated input, {SPLIT_NAMES[split].lower()}; the "
+            f"band is STGA-Net's interval. Rows whose largest error is more than {OFF_SCALE:g} "
+            "times its largest are left out.",
         )
-    histories = {
-        name: load_checkpoint(path)["history"]
-        for name, path in {**results.refiners, **results.forecasters}.items()
-    }
-    page.picture(loss_figure(histories), "Training on the fixed split (the paper's figure 5).")
+    networks = _compared({**results.refiners, **results.forecasters})
+    histories = {name: load_checkpoint(path)["history"] for name, path in networks.items()}
+    page.picture(
+        loss_figure(histories),
+        "Training on the fixed split (the paper's figure 5), without the ablations. The validation "
+        "score is an error: lower is better.",
+    )
+
+
+def _ranking(contest: Contest, networks: Mapping[str, Path], otherwise: str) -> str:
+    """The row by whose error cases are ranked: the headline network, when it was trained."""
+    return contest.method if contest.method in networks else next(iter(networks), otherwise)
 
 
 def _compared(networks: Mapping[str, Path]) -> dict[str, Path]:
@@ -225,16 +237,24 @@ def _cases(page: Page, results: Results) -> None:
         "ar": fit_autoregression(fit_on),
     }
     calibrated = fit_calibration(train, validation or train)
-    refined = refinement_cases(
-        test, calibrated, _compared(results.refiners), results.image_of, crops=results.crops
+    refiners, forecasters = _compared(results.refiners), _compared(results.forecasters)
+    ranking = (
+        _ranking(CONTESTS[0], refiners, "calibrated"),
+        _ranking(CONTESTS[1], forecasters, "ar"),
     )
-    forecasts = forecast_cases(test, trivial, _compared(results.forecasters), results.image_of)
-    legend = "Grey: annotated; red: what the method says; below: mean error in % of torso."
+    refined = refinement_cases(
+        test, calibrated, refiners, results.image_of, ranking[0], results.crops
+    )
+    forecasts = forecast_cases(test, trivial, forecasters, results.image_of, ranking[1])
+    legend = (
+        "Best, median and worst of each style by the error of {}. Grey: annotated; red: what the "
+        "method says; below: mean error in % of torso, of the joints that are annotated and found."
+    )
     for picture in case_figures(refined):
-        page.picture(picture, f"Refined keypoints, fixed test split. {legend}")
+        page.picture(picture, f"Refined keypoints, fixed test split. {legend.format(ranking[0])}")
     for picture in case_figures(forecasts):
         page.picture(
             picture,
-            f"Forecasts at 320 ms, fixed test split, on the frame that was forecast; blue: the "
-            f"last observed pose. {legend} (the paper's figure 6)",
+            "Forecasts at 320 ms (the paper's figure 6), fixed test split, on the frame that was "
+            f"forecast; blue: the last observed pose. {legend.format(ranking[1])}",
         )

@@ -51,9 +51,9 @@ def forecast_cases(
     trivial: Mapping[str, Forecaster],
     networks: Mapping[str, Path],
     image_of: Callable[[str, int], Path | None],
-    rank_by: str = "stga_net",
+    rank_by: str,
 ) -> list[Case]:
-    """Forecasts at 320 ms from annotated poses, ranked by the error of ``rank_by``.
+    """Forecasts at 320 ms from annotated poses, ranked by the error of the row ``rank_by``.
 
     ``image_of`` clip and frame: the frame nearest to the time that was forecast is behind them.
     """
@@ -96,10 +96,10 @@ def refinement_cases(
     calibrated: Calibration,
     networks: Mapping[str, Path],
     image_of: Callable[[str, int], Path | None],
-    rank_by: str = "mkff_st_gcn",
+    rank_by: str,
     crops: Crops | None = None,
 ) -> list[Case]:
-    """Refined frames, ranked by the error of ``rank_by``; ``image_of`` clip and frame."""
+    """Refined frames, ranked by the error of the row ``rank_by``; ``image_of`` clip and frame."""
     cases = []
     for style, own in _by_style(runs).items():
         by_run: dict[str, Sequence[Array]] = {"raw": [run.estimate for run in own]}

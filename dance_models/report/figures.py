@@ -18,7 +18,9 @@ DPI: Final = 100
 WIDTH: Final = 12.0  # inches: the page's width
 OFF_SCALE: Final = 1.6  # rows whose error is so many times STGA-Net's are left out of the figure
 MOST_COLUMNS: Final = 6  # methods beside each other
+MOST_ROWS: Final = 60  # cases below each other: a picture has at most 65,535 pixels
 TALLEST_CELL: Final = 2.9  # inches
+LEAST_HALF: Final = 20.0  # pixels to each side of a person of whom one joint is annotated
 # Ten colours in three dashes: as many lines as there are rows, no two alike.
 DASHES: Final = ("-", "--", ":")
 COLOURS: Final = 10
@@ -106,11 +108,15 @@ class Case:
 def case_figures(cases: Sequence[Case]) -> list[bytes]:
     """A row a case, a column a method: truth grey, the method's pose red (figure 6).
 
-    As many pictures as there are groups of ``MOST_COLUMNS`` methods; none without a case.
+    As many pictures as there are groups of ``MOST_COLUMNS`` methods and ``MOST_ROWS`` cases; none
+    without a case.
     """
     methods = list(cases[0].poses) if cases else []
-    groups = range(0, len(methods), MOST_COLUMNS)
-    return [_case_figure(cases, methods[start : start + MOST_COLUMNS]) for start in groups]
+    return [
+        _case_figure(cases[row : row + MOST_ROWS], methods[column : column + MOST_COLUMNS])
+        for row in range(0, len(cases), MOST_ROWS)
+        for column in range(0, len(methods), MOST_COLUMNS)
+    ]
 
 
 def _case_figure(cases: Sequence[Case], methods: Sequence[str]) -> bytes:
@@ -121,7 +127,7 @@ def _case_figure(cases: Sequence[Case], methods: Sequence[str]) -> bytes:
     for row, case in zip(axes, cases, strict=True):
         for axis, method in zip(row, methods, strict=True):
             _draw_case(axis, case, method, width / height)
-        row[0].set_ylabel(case.title, fontsize=9)
+        row[0].set_ylabel(case.title, fontsize=9, parse_math=False)  # a style may hold dollars
     for axis, method in zip(axes[0], methods, strict=True):
         axis.set_title(method, fontsize=10)
     return _png(figure)
@@ -137,13 +143,14 @@ def _draw_case(axis: Axes, case: Case, method: str, aspect: float) -> None:
     _bones(axis, case.poses[method], METHOD, 1.2)
     known = case.truth[np.isfinite(case.truth).all(axis=-1)]
     middle = (known.min(axis=0) + known.max(axis=0)) / 2
-    half = 0.65 * float((known.max(axis=0) - known.min(axis=0)).max())
+    half = max(0.65 * float((known.max(axis=0) - known.min(axis=0)).max()), LEAST_HALF)
     axis.set_xlim(middle[0] - aspect * half, middle[0] + aspect * half)
     axis.set_ylim(middle[1] + half, middle[1] - half)
     axis.set_aspect("equal")
     axis.set_xticks([])
     axis.set_yticks([])
-    axis.set_xlabel(f"{case.error[method]:.1f} %", fontsize=9)
+    error = case.error[method]
+    axis.set_xlabel(f"{error:.1f} %" if np.isfinite(error) else "no joint found", fontsize=9)
 
 
 def _bones(axis: Axes, pose: NDArray[np.floating], colour: str, width: float) -> None:

@@ -24,7 +24,8 @@ TERMS: Final = {
     "95 % interval": "Where the value would probably lie with other takes of the same kind (BCa "
     "bootstrap over takes).",
     "p": "How often a difference at least this large would appear if neither row were better "
-    "(sign-flip test over takes), corrected for the number of comparisons (Holm).",
+    "(sign-flip test over takes), corrected (Holm) for the styles and the thresholds or horizons "
+    "at which these two rows are compared, not for how many rows there are.",
     "trivial row": "A row without a trained network. A network is worth its effort only where it "
     "is better than the best of them.",
     "ablation": "A network without one of its parts, to see what the part is good for.",

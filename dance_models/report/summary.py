@@ -76,8 +76,7 @@ def _verdict(row: dict[str, object], method: str, metric: str) -> str:
 
 
 def _sentence(method: str, others: list[str], points: dict[str, list[str]], column: str) -> str:
-    unit = " ms" if column == "horizon_ms" else ""
-    at = "at " if column == "horizon_ms" else "at threshold "
+    at, unit = _at(column), _unit(column)
     words = {"better": "is better than", "worse": "is worse than", "open": "cannot be told from"}
     parts: list[str] = []
     for verdict in ("better", "open", "worse"):
@@ -88,8 +87,18 @@ def _sentence(method: str, others: list[str], points: dict[str, list[str]], colu
     return f"{method} {'; it '.join(parts)}."
 
 
+def _at(column: str) -> str:
+    """What stands before thresholds or horizons."""
+    return "at " if column == "horizon_ms" else "at threshold "
+
+
+def _unit(column: str) -> str:
+    """What stands after them."""
+    return " ms" if column == "horizon_ms" else ""
+
+
 def gains(recognition: pl.DataFrame, prediction: pl.DataFrame, split: str) -> list[str]:
-    """By how many percent the headline networks reduce the error of the trivial rows.
+    """By how many percent the headline networks reduce the error of the trivial rows, or raise it.
 
     RECOGNITION_SCORES and PREDICTION_SCORES; the error of PCK is one minus it.
     """
@@ -98,7 +107,7 @@ def gains(recognition: pl.DataFrame, prediction: pl.DataFrame, split: str) -> li
         (recognition, prediction),
         HEADLINES,
         ("raw", "zero_velocity"),
-        ("of the misses of raw", "of the error of zero_velocity"),
+        ("the misses of raw", "the error of zero_velocity"),
         strict=True,
     ):
         rows = over_seeds(
@@ -106,15 +115,19 @@ def gains(recognition: pl.DataFrame, prediction: pl.DataFrame, split: str) -> li
             if "joint" in scores.columns
             else scores.filter(metric=metric, style="all", split=split)
         )
-        parts = []
+        less: list[str] = []
+        more: list[str] = []
         for point in points:
             at = rows.filter(pl.col(column).cast(pl.Float64).is_close(point))
             own, trivial = (_error(at, name, given, metric) for name in (method, other))
             if own is not None and trivial:
-                parts.append(f"{100 * (1 - own / trivial):.1f} % at {point:g}")
-        if parts:
-            unit = " ms" if column == "horizon_ms" else ""
-            sentences.append(f"{method} takes away {', '.join(parts)}{unit} {what}.")
+                gain = round(100 * (1 - own / trivial), 1)
+                (more if gain < 0 else less).append(f"{abs(gain):.1f} % at {point:g}")
+        unit = _unit(column)
+        if less:
+            sentences.append(f"{method} takes away {', '.join(less)}{unit} of {what}.")
+        if more:
+            sentences.append(f"{method} adds {', '.join(more)}{unit} to {what}.")
     return sentences
 
 
@@ -161,7 +174,6 @@ def losses_by_style(paired: pl.DataFrame, split: str) -> list[str]:
         for row in own.iter_rows(named=True):
             if _verdict(row, method, metric) == "worse":
                 other = row["other"] if row["method"] == method else row["method"]
-                found.append(
-                    f"{method} is worse than {other} in {row['style']} at {row[column]:g}."
-                )
+                where = f"in {row['style']} {_at(column)}{row[column]:g}{_unit(column)}"
+                found.append(f"{method} is worse than {other} {where}.")
     return found

@@ -119,14 +119,13 @@ def leak_table(scores: pl.DataFrame, paired: pl.DataFrame, provenance: Provenanc
     for row in differences.sort("threshold").iter_rows(named=True):
         leaking_first = row["method"] == FRAME_SPLIT.id
         sign = 1 if leaking_first else -1
-        low, high = sorted(
-            (sign * (row[end] if row[end] is not None else float("nan")))
-            for end in ("ci_low", "ci_high")
-        )
-        note += (
-            f" At {row['threshold']:g} the leak adds {100 * sign * row['difference']:.1f} points "
-            f"[{100 * low:.1f}, {100 * high:.1f}]."
-        )
+        if row["difference"] is None:
+            continue
+        added = f"{100 * sign * row['difference']:.1f} points"
+        ends = [100 * sign * row[end] for end in ("ci_low", "ci_high") if row[end] is not None]
+        if ends:
+            added += f" [{min(ends):.1f}, {max(ends):.1f}]"
+        note += f" At {row['threshold']:g} the leak adds {added}."
     title = (
         "What a leak looks like: the same network with and without the frames around the judged "
         "ones in training; PCK, % of joints within the threshold x torso"
@@ -247,10 +246,11 @@ def _footnotes(
     if measured.is_empty():
         size = f"no annotated clips in this split or style: {NOT_MEASURED}"
     else:
-        clips, takes = _range(measured["n_clips"]), _range(measured["n_takes"])
         splits = ", ".join(sorted(measured["split"].unique()))
-        size = f"{clips} clips of {takes} takes, {_range(measured[f'n_{counted}'])} {counted}"
-        size += f", split: {splits}"
+        clips, takes, counts = (
+            _counted(measured[f"n_{what}"], what) for what in ("clips", "takes", counted)
+        )
+        size = f"{clips} of {takes}, {counts}, split: {splits}"
         if min(measured["n_takes"].to_list()) == 1:
             size += " (one take: no interval can be given)"
     limit = limit_of(paired)
@@ -264,6 +264,9 @@ def _footnotes(
     )
 
 
-def _range(values: pl.Series) -> str:
+def _counted(values: pl.Series, what: str) -> str:
+    """The least and the largest of several counts of things, whose plural ends in s."""
     known = sorted(set(values.to_list()))
-    return str(known[0]) if len(known) == 1 else f"{known[0]}-{known[-1]}"
+    if known == [1]:
+        return f"1 {what.removesuffix('s')}"
+    return f"{known[0]} {what}" if len(known) == 1 else f"{known[0]}-{known[-1]} {what}"

@@ -56,6 +56,7 @@ VIDEO_SUFFIXES: Final = frozenset(
 )
 MANIFEST: Final = "clips.csv"
 UNKNOWN_STYLE: Final = "unknown"
+ALL_STYLES: Final = "all"  # in the tables of the reports: all styles together
 FEWEST_IMAGES: Final = 2  # numbered images that make a folder a clip
 LISTED: Final = 3  # names of unused images that a problem lists
 
@@ -137,12 +138,27 @@ def _entry(
     return ClipEntry(
         slug,
         path,
-        row.get("style") or (UNKNOWN_STYLE if flat else key_of(path.parent)),
+        _style(
+            row.get("style") or (UNKNOWN_STYLE if flat else key_of(path.parent)), path, problems
+        ),
         row.get("performer", ""),
         row.get("take", ""),
         path.relative_to(directory.parent if path == directory else directory).as_posix(),
         _rate(row, path, problems),
     )
+
+
+def _style(name: str, path: Path, problems: list[Problem]) -> str:
+    """The style of a clip; one whose name the tables need for themselves is no style."""
+    if name != ALL_STYLES:
+        return name
+    message = (
+        f"a style cannot be called {ALL_STYLES!r}, which the tables call all styles together; its "
+        f"clips are of the style {UNKNOWN_STYLE!r}"
+    )
+    problem = Problem(printable(str(path.parent)), message)
+    problems.extend([] if problem in problems else [problem])  # once a folder
+    return UNKNOWN_STYLE
 
 
 def key_of(path: Path) -> str:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 GROUP: Final = "evaluation"
 CODE_VERSION: Final = "3"
-PAGE_VERSION: Final = "7"
+PAGE_VERSION: Final = "8"
 SPLIT_TABLES: Final = tuple(split.name for split in SPLITS)
 REPORTS: Final = ("recognition_report", "prediction_report")
 REFINER: Final = "mkff_st_gcn"  # of the cascade: its poses are an input of the forecasts
@@ -271,8 +271,9 @@ def _html_report_inputs(context: StageContext[None]) -> Inputs:
     return {
         **{name: context.store.digest(name) for name in (*tables, *networks)},
         **{
-            str(found.facts.relative_to(context.store.path)): file_digest(found.facts)
+            context.store.relative(file): file_digest(file)
             for found in _evaluations(context.store)
+            for file in found.files
         },
     }
 

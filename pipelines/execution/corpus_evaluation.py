@@ -19,14 +19,16 @@ from dance_models.errors import InputError
 from dance_models.profiles import PROFILES
 from dance_models.rows import row_of
 from dance_models.tables import SPLIT_ROWS, conform, file_digest
+from dance_models.video.images import is_clip_on_disk
 from pipelines.assets.dataset import pose_dataset
 from pipelines.checks.motion_leak import motion_pose_runs
 from pipelines.execution.request import Request
 from pipelines.execution.session import Given, Session
 from pipelines.profile_options import ProfileOptions
 from pipelines.shown import shown, shown_lines
-from pipelines.storage.clips import corpus_label, registered_clips
-from pipelines.storage.evaluations import Evaluation, own_store, write_evaluation
+from pipelines.storage.annotations import keep_annotations
+from pipelines.storage.clips import corpus_label, label_of, registered_clips
+from pipelines.storage.evaluations import Evaluation, corpus_store, write_evaluation
 from pipelines.storage.store import Store
 from pipelines.tracking.tracked_models import TrackedModel
 
@@ -59,12 +61,15 @@ def evaluate_on(
     Raises InputError when the corpus shares clips or motion with what the model was trained on.
     """
     session = _prepared(store, console, model, corpus, debug)
+    # Not those of an earlier call, which would be scored beside the ones that are named now.
+    keep_annotations(session.store, session.instance, corpus.annotations)
     session.register(Given(corpus.clips, corpus.annotations))
-    _refuse_known_files(store, session.store)
+    given = given_clips(session.store, corpus.clips)
+    _refuse_known_files(store, given)
     if session.run().failed:
         raise InputError("a stage failed on the new corpus; see above", file=session.store.path)
-    splits = [*(_training_rows(store, split) for split in SPLITS), _as_test(session.store)]
-    provenance = _provenance(store, session.store, corpus.joints)
+    splits = [*(_training_rows(store, split) for split in SPLITS), _as_test(session.store, given)]
+    provenance = _provenance(store, given, corpus.joints)
     report = _score(store, model, splits, session, corpus.joints, provenance)
     about = Evaluation(
         model.method,
@@ -96,18 +101,29 @@ def _prepared(
     store: Store, console: Console, model: TrackedModel, corpus: Corpus, debug: bool
 ) -> Session:
     """A session in a separate store for the corpus, named after its folders."""
-    folder = corpus.clips[0].resolve()  # names the store; all of them are registered
-    name = f"{folder.parent.name}-{folder.name}"
-    own = own_store(store, name)
+    own = corpus_store(store, corpus.clips[0])  # all of them are registered
     if store.weights.is_dir() and not own.weights.is_dir():
         shutil.copytree(store.weights, own.weights)
     options = ProfileOptions(corpus.profile, estimator=_estimator(corpus, model))
     return Session(Request(own.path, options, STAGES, debug), console)
 
 
-def _refuse_known_files(store: Store, corpus: Store) -> None:
+def given_clips(corpus: Store, places: Sequence[Path]) -> pl.DataFrame:
+    """The registered clips in folders, or videos, that the command named, and are there.
+
+    The store of a corpus also keeps those that an earlier evaluation named.
+    """
+    clips, named = registered_clips(corpus), [place.resolve() for place in places]
+    given = [
+        is_clip_on_disk(path) and any(path.is_relative_to(place) for place in named)
+        for path in map(Path, clips["path"])
+    ]
+    return clips.filter(pl.Series(given, dtype=pl.Boolean))
+
+
+def _refuse_known_files(store: Store, clips: pl.DataFrame) -> None:
     known = registered_clips(store).filter(pl.col("sha256") != "")
-    both = registered_clips(corpus).join(known, on="sha256", how="semi")
+    both = clips.join(known, on="sha256", how="semi")
     if both.height:
         raise InputError(
             f"{both.height} of these clips are in the store that the model was trained from: "
@@ -121,22 +137,23 @@ def _training_rows(store: Store, split: str) -> pl.DataFrame:
     return store.read(split).with_columns(clip=pl.format("learnt/{}", "clip"))
 
 
-def _as_test(corpus: Store) -> pl.DataFrame:
-    """The new corpus as rows of a test split."""
-    rows = corpus.read("pose_dataset").with_columns(
+def _as_test(corpus: Store, clips: pl.DataFrame) -> pl.DataFrame:
+    """The clips of the new corpus as rows of a test split."""
+    rows = corpus.read("pose_dataset").join(clips, on="clip", how="semi")
+    rows = rows.with_columns(
         group=group_column(), split=pl.lit("test"), fold=pl.lit(0), variant=pl.lit(0)
     )
     return conform(rows, SPLIT_ROWS).sort("clip", "frame")
 
 
-def _provenance(store: Store, corpus: Store, joints: JointDefinition) -> "Provenance":
+def _provenance(store: Store, clips: pl.DataFrame, joints: JointDefinition) -> "Provenance":
     from dance_models.report_tables.results import Provenance
 
     notes = (
         f"Trained on {corpus_label(store)}; trivial rows fitted there too.",
         f"Refined joints as the {joints} defines them.",
     )
-    return Provenance(corpus_label(corpus), store.digest("split_manifest"), notes)
+    return Provenance(label_of(clips), store.digest("split_manifest"), notes)
 
 
 def _score(

@@ -90,7 +90,10 @@ def add_job_routes(app: FastAPI, jobs: Jobs) -> None:
 
     @app.get("/archive/{job}")
     async def archive(job: str) -> Response:
-        path = await jobs.archive(job)
+        try:
+            path = await jobs.archive(job)
+        except OSError:
+            return _problem(507, "the files cannot be put into one: is the disk full?")
         if path is None:
             return _problem(404, "there is no such job")
         return FileResponse(path, filename="dance.zip")

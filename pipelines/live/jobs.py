@@ -13,6 +13,7 @@ import secrets
 import shutil
 import socket
 import tempfile
+import zipfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any, Final, Literal
 
 from dance_models.config import PageConfig
 from dance_models.errors import InputError
+from dance_models.files import replacing
 from dance_models.processes import STARTER
 from dance_models.text import brief, printable
 from pipelines.processes import host_of, identity, is_alive
@@ -63,6 +65,7 @@ class Job:
     done: int = 0
     total: int = 0
     problem: str = ""
+    ended: int = 0  # how many jobs had ended when this one did
     files: dict[str, Path] = field(default_factory=dict)  # by the name in their address
     process: asyncio.subprocess.Process | None = None
     zipping: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -99,6 +102,7 @@ class Jobs:
         self.pages: set[Page] = set()
         self._jobs: dict[str, Job] = {}  # in the order in which they were asked for
         self._queue: list[Job] = []
+        self._ended = 0  # jobs so far
         self._ready = asyncio.Event()
         self._folder = Path()
 
@@ -114,9 +118,10 @@ class Jobs:
                 yield
             finally:
                 working.cancel()
-                for job in self._jobs.values():
+                jobs = list(self._jobs.values())  # a cancelled one may be forgotten
+                for job in jobs:
                     self.cancel(job.id)
-                for job in self._jobs.values():
+                for job in jobs:
                     if job.process is not None:
                         await job.process.wait()
 
@@ -210,16 +215,14 @@ class Jobs:
         return job.files.get(name) if job is not None else None
 
     async def archive(self, job_id: str) -> Path | None:
-        """All results in one file."""
+        """All results in one file; None when there are none. Raises OSError."""
         job = self._jobs.get(job_id)
         if job is None or not job.files:
             return None
         async with job.zipping:
             target = job.folder / "all.zip"
             if not target.exists():
-                await asyncio.to_thread(
-                    shutil.make_archive, str(target.with_suffix("")), "zip", job.out
-                )
+                await asyncio.to_thread(_zip, job.out, target)
             return target
 
     def told(self, page: Page) -> list[dict[str, Any]]:
@@ -295,6 +298,8 @@ class Jobs:
     def _end(self, job: Job, state: State, problem: str = "") -> None:
         """No work goes on; only the results of a finished job stay, of the newest jobs alone."""
         job.state, job.problem = state, problem
+        self._ended += 1
+        job.ended = self._ended
         if job in self._queue:
             self._queue.remove(job)
         if job.process is not None:
@@ -309,8 +314,11 @@ class Jobs:
         self._changed()
 
     def _forget(self, ended: Sequence[Job]) -> None:
-        """All but the newest. Results are counted apart: jobs without any do not push them out."""
-        for old in ended[: -self.limits.most_kept]:
+        """All but those that ended last, whichever were asked for first.
+
+        Results are counted apart: jobs without any do not push them out.
+        """
+        for old in sorted(ended, key=lambda job: job.ended)[: -self.limits.most_kept]:
             del self._jobs[old.id]
             shutil.rmtree(old.folder, ignore_errors=True)
 
@@ -326,6 +334,13 @@ def _remove_left_folders() -> None:
             of = owner.read_text("utf-8")
             if host_of(of) == socket.gethostname() and not is_alive(of):
                 shutil.rmtree(owner.parent, ignore_errors=True)
+
+
+def _zip(folder: Path, target: Path) -> None:
+    """Every file below a folder in one, which is whole or not there."""
+    with replacing(target) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            archive.write(path, path.relative_to(folder))
 
 
 def _shown(name: object) -> str:

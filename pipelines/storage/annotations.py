@@ -143,6 +143,20 @@ def register_annotations(
     return [problem for _, entry in sorted(index.items()) for problem in _unused(entry)]
 
 
+@one_at_a_time
+def keep_annotations(store: Store, instance: dg.DagsterInstance, places: Sequence[Path]) -> None:
+    """Forget the registered files that lie in none of ``places``, folders or files."""
+    named = [place.resolve() for place in places]
+    known = {row["path"]: row for row in registered_annotations(store).to_dicts()}
+    kept = {
+        path: row
+        for path, row in known.items()
+        if any(Path(path).is_relative_to(place) for place in named)
+    }
+    if len(kept) < len(known):
+        _write(store, instance, kept, _clips_read_with(store) or _digest(_clip_names(store)))
+
+
 @contextmanager
 def reading_annotations(
     store: Store, instance: dg.DagsterInstance, rows: Sequence[Mapping[str, Any]]

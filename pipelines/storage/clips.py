@@ -96,7 +96,12 @@ def looks_registered(row: Mapping[str, Any], state: Sequence[int], *, image: boo
 
 def corpus_label(store: Store) -> str:
     """Names of the corpora that the registered clips belong to, for reports."""
-    return ", ".join(sorted(set(registered_clips(store)["corpus"].to_list()))) or "no clips"
+    return label_of(registered_clips(store))
+
+
+def label_of(clips: pl.DataFrame) -> str:
+    """Names of the corpora of some rows of ``RAW_CLIPS``."""
+    return ", ".join(sorted(set(clips["corpus"].to_list()))) or "no clips"
 
 
 @one_at_a_time

@@ -11,6 +11,8 @@ import polars as pl
 from dance_models.config import JointDefinition
 from dance_models.errors import DamagedFileError
 from dance_models.tables import read_note, read_table, write_table, write_text
+from dance_models.video.names import short_hash
+from pipelines.storage.folders import registered_folders
 from pipelines.storage.store import Store
 
 FOLDER: Final = "evaluations"
@@ -41,6 +43,11 @@ class StoredEvaluation:
     facts: Path  # JSON
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """All that the report shows of it: the same facts may stand beside other numbers."""
+        return (self.facts, self._table("scores"), self._table("paired"))
+
+    @property
     def scores(self) -> pl.DataFrame:
         """RECOGNITION_SCORES or PREDICTION_SCORES."""
         return read_table(self._table("scores"))
@@ -57,6 +64,20 @@ class StoredEvaluation:
 def own_store(store: Store, name: str) -> Store:
     """The separate store of one evaluated corpus."""
     return Store(root=str(store.path / FOLDER / name)).initialise()
+
+
+def corpus_store(store: Store, folder: Path) -> Store:
+    """The store of the corpus whose clips lie in ``folder``, which names it with the one above.
+
+    Another folder of the same two names has one with a hash of its path: clips and annotations of
+    two corpora in one store would be scored together.
+    """
+    folder = folder.resolve()
+    name = f"{folder.parent.name}-{folder.name}"
+    there = registered_folders(Store(root=str(store.path / FOLDER / name))).filter(content="clips")
+    if there.height and str(folder) not in there["folder"]:
+        name = f"{name}-{short_hash(str(folder))}"
+    return own_store(store, name)
 
 
 def write_evaluation(
@@ -81,6 +102,8 @@ def evaluations(store: Store, checkpoints: Mapping[str, str]) -> list[StoredEval
             about = Evaluation(**{**plain, "notes": tuple(plain["notes"])})
         except (DamagedFileError, LookupError, TypeError):
             continue  # it is made again by the same command
-        if checkpoints.get(about.method) == about.checkpoint_sha256:
-            found.append(StoredEvaluation(about, path))
+        stored = StoredEvaluation(about, path)
+        whole = all(file.is_file() for file in stored.files)
+        if whole and checkpoints.get(about.method) == about.checkpoint_sha256:
+            found.append(stored)
     return found

@@ -460,12 +460,16 @@ def is_of_one_clip(name: str) -> bool:
 
 
 def _is_kept(name: str) -> bool:
-    """Whether an object of this name belongs to a store; others in the bucket are left alone."""
+    """Whether an object of this name belongs to a store; others in the bucket are left alone.
+
+    Consoles and tools put empty objects such as ``tables/`` for folders: no file has such a name.
+    """
     path = Path(name)
     if name in (PLACE, DATABASES):
         return True
     hidden = path.name.startswith(".") or path.suffix == ".lock" or is_part(path)
-    return name.startswith(FOLDERS) and not hidden and ".." not in path.parts
+    names_a_file = not {"", ".", ".."} & set(name.split("/"))
+    return name.startswith(FOLDERS) and not hidden and names_a_file
 
 
 def _paths_in(value: Any) -> Iterator[str]:

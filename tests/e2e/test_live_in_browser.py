@@ -1,5 +1,6 @@
 """``dance live`` in a headless browser whose camera is a file."""
 
+import json
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ from dance_models.errors import InputError
 from dance_models.estimators.weights import fetch_weights
 from dance_models.live.pictures import encode_jpeg
 from dance_models.video.stream import ClipStream
+from pipelines import live
 
 pytestmark = pytest.mark.e2e
 SECONDS = 90  # for what is waited for
@@ -202,3 +204,20 @@ def test_videos_are_analyzed_and_compared_by_upload(
         assert not [entry for entry in browser.get_log("browser") if "422" not in entry["message"]]
     finally:
         browser.quit()
+
+
+def test_links_to_pages_have_the_numbers_of_the_people(browser: Any) -> None:
+    """Their order is that of the names, and of somebody without a pose there is no page."""
+    files = [f"video-person{n}.html" for n in (1, 10, 3)]
+    job = {"id": "x", "kind": "analyze", "names": ["a$&b.mp4"], "files": [[f, 1] for f in files]}
+    script = (Path(live.__file__).parent / "page" / "jobs.js").read_text("utf-8")
+    browser.get("about:blank")
+    links = browser.execute_script(
+        f"const made = (() => {{ {script}\n return results({json.dumps(job)}); }})();"
+        "return [...made.querySelectorAll('a')]"
+        ".map((a) => [a.textContent, a.getAttribute('href'), a.download]);"
+    )
+    assert [link[:2] for link in links[:3]] == [
+        [f"Open the page of person {n}", f"/result/x/video-person{n}.html"] for n in (1, 3, 10)
+    ]
+    assert [link[2] for link in links[4:]] == [f"a$&b-person{n}.html" for n in (1, 10, 3)]

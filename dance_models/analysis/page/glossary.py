@@ -6,8 +6,9 @@ TERMS: Final = {
     "Angle": "The angle between two limbs at a joint, as seen by the camera, 0 to 180 degrees: "
     "180 is a straight knee or elbow. A limb that points towards the camera looks shorter, and "
     "its angles are less certain.",
-    "Band": "The shaded strip around a curve: how far the estimator is usually off. The true value "
-    "may be anywhere in it, so a difference smaller than the band says nothing.",
+    "Band": "The shaded strip around a curve: how far off such a curve was in a share of measured "
+    "frames, which the line above the curves names. In the other frames it was further off. A "
+    "difference smaller than the band says nothing.",
     "Estimate": "What the pose estimator sees in each frame by itself, without the frames around "
     "it.",
     "Refined": "The estimate after a network that looks at neighbouring frames has taken out "

@@ -32,6 +32,7 @@ _SAME_CLOTHES: Final = 0.45  # distance of appearance up to which somebody is ta
 _PLACE: Final = 0.1  # weight of the place, one length away, where somebody returns
 _FEWEST_LOOKS: Final = 2  # of somebody who is not a mistake of the finder
 _NEVER: Final = 1e6
+_UNLIKELY: Final = 1.0  # the largest cost of an assignment that is possible
 # Weights of overlap, distance, pose and appearance in the cost of an assignment.
 _WEIGHTS: Final = (0.35, 0.2, 0.2, 0.25)
 
@@ -83,11 +84,7 @@ class Identities:
                 for strand in self._open
             ]
         ).reshape(len(self._open), len(found))
-        of = {
-            int(column): self._open[row]
-            for row, column in zip(*linear_sum_assignment(cost), strict=True)
-            if cost[row, column] < _NEVER
-        }
+        of = {column: self._open[row] for row, column in _matched(cost, _UNLIKELY).items()}
         assigned = []
         for i, sighting in enumerate(found):
             strand = of.get(i)
@@ -99,7 +96,7 @@ class Identities:
         return assigned
 
     def _cost(self, strand: Strand, frame: int, sighting: Sighting, worn: Appearance) -> float:
-        """0 for a sure continuation, 1 for an unlikely one, ``_NEVER`` for an impossible one."""
+        """0 for a sure continuation, ``_UNLIKELY`` at most, ``_NEVER`` for an impossible one."""
         shift = strand.expected(frame, self._fps)
         box = strand.sighting.box + np.tile(shift, 2)
         lengths = np.array([longest(box), longest(sighting.box)])
@@ -160,6 +157,20 @@ class Identities:
             member.since = MeanAppearance()
 
 
+def _matched(cost: NDArray[np.float64], most: float) -> dict[int, int]:
+    """Row -> column of the cheapest assignment of costs (R, C), possible ones of at most ``most``.
+
+    A row without a column costs ``most``. Otherwise as many as possible would get one: somebody
+    who is hidden would take the place of her neighbour, and the neighbour that of a newcomer.
+    """
+    rows, columns = linear_sum_assignment(np.minimum(cost, most))
+    return {
+        int(row): int(column)
+        for row, column in zip(rows, columns, strict=True)
+        if cost[row, column] <= most
+    }
+
+
 def _differs(one: MeanAppearance, other: MeanAppearance) -> float:
     """Between 0 and 1; half where nothing is known."""
     assert one.value is not None and other.value is not None
@@ -181,11 +192,7 @@ def _joined(strands: list[Strand]) -> list[Strand]:
     strands = sorted(strands, key=lambda s: (s.first, *s.seen[0][1].box))
     cost = np.array([[_cost_of_return(one, two) for two in strands] for one in strands])
     cost = cost.reshape(len(strands), len(strands))
-    follows = {
-        int(row): int(column)
-        for row, column in zip(*linear_sum_assignment(cost), strict=True)
-        if cost[row, column] < _NEVER
-    }
+    follows = _matched(cost, _SAME_CLOTHES + _PLACE)
     starts = [i for i in range(len(strands)) if i not in follows.values()]
     people = []
     for i in starts:

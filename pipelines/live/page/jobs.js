@@ -92,14 +92,20 @@ function address(job, name) { return `/result/${encodeURIComponent(job.id)}/${en
 function results(job) {
   const links = make("div");
   const front = job.names.map(stem).join("-");
-  const pages = job.files.filter(([name]) => name.endsWith(".html"));
+  // The number is in the name: of somebody whose pose was not found there is no page.
+  const numberOf = (name) => Number((name.match(/-person(\d+)\.html$/) || [])[1] || 0);
+  const pages = job.files.map(([name]) => name).filter((name) => name.endsWith(".html"))
+    .sort((one, other) => numberOf(one) - numberOf(other));
   const first = make("p", "", { className: "controls" });
-  pages.forEach(([name], i) => first.append(make("a", pages.length > 1 ? `Open the page of person ${i + 1}` : "Open the page",
-    { className: "button", href: address(job, name), target: "_blank", rel: "noopener" })));
+  for (const name of pages) {
+    const number = numberOf(name);
+    first.append(make("a", number ? `Open the page of person ${number}` : "Open the page",
+      { className: "button", href: address(job, name), target: "_blank", rel: "noopener" }));
+  }
   first.append(make("a", "Download everything (zip)", { href: `/archive/${encodeURIComponent(job.id)}`, download: `${front}.zip` }));
   const list = make("ul", "", { className: "files-made" });
   for (const [name, size] of job.files) {
-    const item = make("li"), saved = job.kind === "analyze" ? name.replace(/^video/, front) : name;
+    const item = make("li"), saved = job.kind === "analyze" ? name.replace(/^video/, () => front) : name;
     item.append(make("a", name, { href: address(job, name), download: saved }), ` ${megabytes(size)}`);
     list.append(item);
   }

@@ -40,6 +40,11 @@ def test_frames_whose_body_cannot_be_turned_like_that_are_named() -> None:
     assert "at 7.27 s (frames 218-222), 7.88 s (frame 236): " in unsure
 
 
+def test_one_frame_is_one_frame() -> None:
+    summary = {**summed(0), "exchanged_sides": [{"first_frame": 4, "last_frame": 4}]}
+    assert "Left and right had been mixed up in 1 frame; that was put right." in sentences(summary)
+
+
 def test_how_often_the_feet_touch_the_floor_is_in_words() -> None:
     for contacts, words in ((1, "once, and"), (3, "3 times, and")):
         touched = [{"slide_in_torsos": 0.1}] * contacts

@@ -68,6 +68,13 @@ def test_recognition_columns_are_the_contract() -> None:
     assert not table.select(key).is_duplicated().any()
 
 
+def test_a_style_called_all_has_no_rows_beside_those_of_all_styles() -> None:
+    runs = [replace(RUNS[0], style="all"), *RUNS[1:]]
+    table = recognition_scores(runs, {"raw": raw(runs)}, CONFIG, "test", seed=0)
+    whole = {"style": "all", "joint": "all", "metric": "pck_torso", "threshold": 0.1}
+    assert one(table, **whole)["n_clips"] == 3
+
+
 def test_recognition_values_by_hand() -> None:
     table = recognition_scores(RUNS, {"raw": raw(RUNS)}, CONFIG, "test", seed=3)
     where = {"metric": "pck_torso", "threshold": 0.1}

@@ -2,7 +2,7 @@ from typing import Any
 
 import polars as pl
 
-from dance_models.evaluation.scores import PAIRED_SCORES
+from dance_models.evaluation.scores import PAIRED_SCORES, RECOGNITION_SCORES
 from dance_models.report.summary import by_input, gains, losses_by_style, summary
 
 
@@ -89,7 +89,7 @@ def test_few_takes_support_no_claim() -> None:
 
 def test_losses_in_a_style_are_named() -> None:
     table = _paired({"style": "ballet", "ci_low": 0.5, "ci_high": 2.0}, {"style": "street"})
-    assert losses_by_style(table, "folds") == ["stga_net is worse than ar in ballet at 80."]
+    assert losses_by_style(table, "folds") == ["stga_net is worse than ar in ballet at 80 ms."]
 
 
 def test_gains_are_fractions_of_the_trivial_rows_error() -> None:
@@ -115,6 +115,24 @@ def test_gains_are_fractions_of_the_trivial_rows_error() -> None:
         "stga_net takes away 75.0 % at 80 ms of the error of zero_velocity.",
     ]
     assert gains(recognition, prediction, "test") == []
+
+
+def test_a_network_that_is_worse_takes_nothing_away() -> None:
+    table = pl.DataFrame(
+        [
+            {"method": m, "input": "annotated", "style": "all", "metric": "mpjpe_torso",
+             "horizon_ms": ms, "value": v, "seed": None, "split": "folds"}
+            for m, ms, v in (
+                ("zero_velocity", 80, 8.0), ("stga_net", 80, 10.0),
+                ("zero_velocity", 160, 20.0), ("stga_net", 160, 10.0),
+                ("zero_velocity", 320, 9.0), ("stga_net", 320, 9.001),
+            )
+        ]
+    )  # fmt: skip
+    assert gains(pl.DataFrame(schema=RECOGNITION_SCORES), table, "folds") == [
+        "stga_net takes away 50.0 % at 160, 0.0 % at 320 ms of the error of zero_velocity.",
+        "stga_net adds 25.0 % at 80 ms to the error of zero_velocity.",
+    ]
 
 
 def test_forecasts_from_estimated_poses_are_compared_with_all_rows() -> None:

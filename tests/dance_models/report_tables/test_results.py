@@ -139,6 +139,16 @@ def test_a_leak_is_stated_and_never_marked_as_a_win() -> None:
         assert "At 0.05 the leak adds 10.0 points [5.0, 15.0]." in shown.footnotes[1]
 
 
+def test_a_leak_in_one_take_is_stated_without_an_interval() -> None:
+    names = ("raw", "mkff_st_gcn", "mkff_st_gcn.frame_split")
+    table = scores(dict(zip(names, (0.5, 0.7, 0.8), strict=True)), clips=1)
+    paired = comparisons({(names[2], names[1]): (0.05, 0.15)}, clips=1)
+    nothing = pl.lit(None, pl.Float64)
+    shown = leak_table(table, paired.with_columns(ci_low=nothing, ci_high=nothing), FROM)
+    assert "At 0.05 the leak adds 10.0 points. At 0.1" in shown.footnotes[1]
+    assert "nan" not in shown.markdown()
+
+
 def test_a_single_row_is_never_marked_as_best() -> None:
     table = recognition_table(scores({"raw": 0.5}), CLEAR, FROM)
     assert not any(win for row in table.rows for _, win in row)
@@ -166,6 +176,7 @@ def test_a_missing_value_is_shown_as_not_available() -> None:
 def test_one_take_is_printed_without_an_interval() -> None:
     text = recognition_table(scores(PCK, clips=1), CLEAR.clear(), FROM).markdown()
     assert "| raw | 50.0 | 50.0 | 50.0 |" in text and "one take" in text
+    assert "1 clip of 1 take, 1234 frames" in text
 
 
 def test_a_table_says_how_small_p_can_get() -> None:

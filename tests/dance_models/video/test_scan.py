@@ -30,6 +30,19 @@ def test_the_manifest_names_style_performer_and_take(tmp_path: Path, beside: boo
     assert (entry.style, entry.performer, entry.take) == ("salsa", "CMU-60", "CMU-60/61-01")
 
 
+def test_no_style_is_called_as_all_styles_together_are(tmp_path: Path) -> None:
+    for name in ("all/a.mp4", "all/b.mp4", "ballet/c.mp4", "street/d.mp4"):
+        _touch(tmp_path / name)
+    (tmp_path / "clips.csv").write_text("clip,style\nd,all\nb,salsa\n")
+    found = scan_clips(tmp_path)
+    styles = {entry.clip: entry.style for entry in found.entries}
+    assert styles == {"a": "unknown", "b": "salsa", "c": "ballet", "d": "unknown"}
+    assert [problem.file for problem in found.problems] == [
+        str(tmp_path / "all"), str(tmp_path / "street")
+    ]  # fmt: skip
+    assert "a style cannot be called 'all'" in found.problems[0].message
+
+
 def test_two_files_with_the_same_name_are_both_listed(tmp_path: Path) -> None:
     first, second = _touch(tmp_path / "a" / "solo.mp4"), _touch(tmp_path / "b" / "Solo.mp4")
     found = scan_clips(tmp_path)

@@ -1,10 +1,12 @@
 """Jobs of the page with processes that compute nothing."""
 
 import asyncio
+import io
 import json
 import os
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -221,6 +223,20 @@ def test_the_end_of_the_server_ends_its_job(temporary: Path) -> None:
     assert not list(temporary.glob("dance-page-*"))
 
 
+def test_the_end_of_the_server_ends_all_its_jobs_though_few_are_kept(temporary: Path) -> None:
+    async def serve_and_end() -> list[str]:
+        jobs = Jobs(
+            lambda job: [sys.executable, "-S", "-c", SLEEPS], print, PageConfig(most_kept=1)
+        )
+        async with jobs.serving():
+            asked = [
+                jobs.add(Page(), {"kind": "analyze", "files": [["a.mp4", 5]]}) for _ in range(4)
+            ]
+        return [job.state for job in asked]
+
+    assert asyncio.run(serve_and_end()) == ["cancelled"] * 4
+
+
 def test_what_a_killed_server_left_is_removed_and_no_other(serve: Any, temporary: Path) -> None:
     owners = {"dead": identity().replace(f":{os.getpid()}:", ":4194304:"), "live": identity()}
     owners |= {"elsewhere": "host:1:2", "odd": "words"}
@@ -266,6 +282,45 @@ def test_only_the_newest_results_are_kept(serve: Any) -> None:
             until(socket, "done", key)
     assert served.client.get(f"/result/{ids[0]}/video.html").status_code == 404
     assert served.client.get(f"/result/{ids[1]}/video.html").status_code == 200
+
+
+def test_a_job_that_was_asked_for_first_and_ends_last_is_kept(serve: Any) -> None:
+    served = serve(DONE, most_kept=1)
+    with served.client.websocket_connect(f"{WS}/jobs") as socket:
+        ids = []
+        for key in (1, 2):  # the first is still being sent while the second is done
+            ask(socket, key=key)
+            ids.append(until(socket, "uploading", key)["id"])
+        served.send(ids[1])
+        until(socket, "done", 2)
+        served.send(ids[0])
+        wait_until(lambda: served.client.get(f"/result/{ids[0]}/video.html").status_code == 200)
+    assert served.client.get(f"/result/{ids[1]}/video.html").status_code == 404
+
+
+def test_an_archive_that_could_not_be_written_is_made_again(
+    serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = serve(DONE)
+    with served.client.websocket_connect(f"{WS}/jobs") as socket:
+        ask(socket)
+        job = until(socket, "uploading")["id"]
+        served.send(job)
+        until(socket, "done")
+    write = zipfile.ZipFile.write
+
+    def full(archive: zipfile.ZipFile, path: Path, *more: Any) -> None:
+        if Path(path).suffix == ".html":
+            raise OSError(28, "No space left on device")
+        write(archive, path, *more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(zipfile.ZipFile, "write", full)
+        answer = served.client.get(f"/archive/{job}")
+        assert (answer.status_code, "disk full" in answer.text) == (507, True)
+    content = served.client.get(f"/archive/{job}").content
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert {"deep/1.json", "video.html"} <= set(archive.namelist())
 
 
 def test_jobs_without_results_push_none_out(serve: Any) -> None:

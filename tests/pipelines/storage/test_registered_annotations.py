@@ -16,6 +16,7 @@ from dance_models.tables import write_table
 from pipelines.storage import annotations
 from pipelines.storage.annotations import (
     annotations_by_clip,
+    keep_annotations,
     reading_annotations,
     reading_of,
     register_annotations,
@@ -68,6 +69,22 @@ def test_clips_that_are_registered_later_are_found_in_files_from_before(
     assert register_annotations(store, instance, []) == []
     assert _row(store)["clips"] == ["solo"]
     assert _row(store)["problem"] is None
+
+
+def test_files_of_an_earlier_evaluation_are_forgotten(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    _clips(store, instance, tmp_path / "clips", "solo")
+    files = [_file(tmp_path / name / "solo.json", "solo_{:06d}.png") for name in ("old", "new")]
+    register_annotations(store, instance, [tmp_path / "old", tmp_path / "new"])
+    assert len(annotations_by_clip(store)["solo"]) == 2
+    for place in (tmp_path / "new", files[1]):
+        keep_annotations(store, instance, [place])
+        assert [found.row["path"] for found in annotations_by_clip(store)["solo"]] == [
+            str(files[1])
+        ]
+    register_annotations(store, instance, [tmp_path / "old"])
+    assert len(annotations_by_clip(store)["solo"]) == 2
 
 
 def test_files_whose_folder_is_away_stay_until_others_are_named(

@@ -247,6 +247,23 @@ def test_objects_that_belong_to_no_store_are_left_alone(machines: Machines) -> N
     assert not (store.path / "frames").exists()
 
 
+def test_what_consoles_put_for_folders_is_no_file(machines: Machines) -> None:
+    store = machines.store("a")
+    _commit(store, 1)
+    empty = machines.folder / "empty"
+    empty.touch()
+    markers = ("tables/", "tables/clip_probe/", "reports/", "raw/clips/", "tables//numbers.parquet")
+    for name in markers:
+        Bucket.of(machines.url).put(name, empty)
+    for machine in ("a", "b", "b"):  # with and without the folders
+        other = machines.store(machine)
+        assert _is_whole(other)
+        assert pl.read_parquet(other.table("numbers"))["x"].to_list() == [1]
+        assert not [path for path in other.path.iterdir() if path.is_file() and path.name == "raw"]
+        _remote(other).publish()
+    assert machines.objects() >= set(markers)
+
+
 def test_a_backup_is_no_scratch(machines: Machines, tmp_path: Path) -> None:
     store = machines.store("a").initialise()
     _commit(store, 1)

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from sightings import FPS, STEP, Actor, ScriptedFinder, line
 
+from dance_models.estimators.people.finder import Sighting
+from dance_models.estimators.people.identities import _cost_of_return, _joined
 from dance_models.estimators.people.search import find_people
+from dance_models.estimators.people.strands import MeanAppearance, Strand
 from dance_models.estimators.people.tracks import People
 
-RED, BLUE = (200, 30, 30), (30, 30, 200)
+RED, GREEN, BLUE = (200, 30, 30), (30, 200, 30), (30, 30, 200)
 LOOKS = 31
 
 
@@ -80,6 +83,41 @@ def test_sightings_that_were_mixed_up_are_exchanged_back() -> None:
         people = found(actors)
         after = [followed(people, actor)[-10:] for actor in actors]
         assert after == [[1] * 10, [2] * 10]
+
+
+def test_a_newcomer_beside_one_who_stays_while_another_is_hidden_changes_nobody() -> None:
+    """The hidden one could only be where the other stands, and that one where the newcomer is."""
+    hidden = frozenset(range(10, 13))
+    actors = [
+        Actor(RED, line(105, 105, 30), overlooked=hidden),
+        Actor(GREEN, [*[None] * 10, *line(185, 185, 20)]),
+        Actor(BLUE, line(140, 140, 30)),
+    ]
+    people = found(actors)
+    assert [followed(people, actor) for actor in actors] == [[1] * 27, [3] * 20, [2] * 30]
+
+
+def test_who_returns_is_whom_she_looks_like_most() -> None:
+    """Both who left could be among the two who come, at a stretch; one of them surely is."""
+    left, gone = _strand(0.5, 0, 10), _strand(0.03, 0, 10)
+    back, new = _strand(0.45, 20, 40), _strand(0.97, 25, 40)
+    costs = [_cost_of_return(a, b) for a in (left, gone) for b in (back, new)]
+    sure, *at_a_stretch, never = costs
+    assert sure < 0.1
+    assert all(0.35 < cost < 0.45 for cost in at_a_stretch)
+    assert never > 1
+    people = _joined([left, gone, back, new])
+    assert sorted([s.first for s in people]) == [0, 0, 25]
+    assert left.last == 40
+
+
+def _strand(share: float, first: int, last: int) -> Strand:
+    """Somebody in one place whose clothes have so much of a colour, and the rest of another."""
+    looks = MeanAppearance(np.array([[share, 1 - share]] * 2, np.float32), 1)
+    joints = np.full((14, 2), np.nan, np.float32)
+    box = np.array([0.0, 0.0, 40.0, 120.0])
+    sighting = Sighting(box, 0.8, joints, np.zeros(14, np.float32))
+    return Strand([(frame, sighting) for frame in (first, last)], looks)
 
 
 def test_somebody_who_leaves_and_returns_elsewhere_keeps_the_number() -> None:
