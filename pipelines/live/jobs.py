@@ -66,6 +66,7 @@ class Job:
     files: dict[str, Path] = field(default_factory=dict)  # by the name in their address
     process: asyncio.subprocess.Process | None = None
     zipping: asyncio.Lock = field(default_factory=asyncio.Lock)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)  # done, failed or cancelled
 
     def video(self, part: int) -> Path:
         """Where the server keeps an uploaded video."""
@@ -295,6 +296,7 @@ class Jobs:
     def _end(self, job: Job, state: State, problem: str = "") -> None:
         """No work goes on; only the results of a finished job stay, of the newest jobs alone."""
         job.state, job.problem = state, problem
+        job.ended.set()
         if job in self._queue:
             self._queue.remove(job)
         if job.process is not None:
