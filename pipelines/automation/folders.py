@@ -8,8 +8,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from stat import S_ISREG
 
+from dance_models.files import state_of
 from dance_models.video.images import is_image
 
 State = dict[str, list[int]]  # path -> size, modification time in ns
@@ -126,15 +126,6 @@ def _states(folder: Path, also: Iterable[Path]) -> State:
         if (state := state_of(path)) is not None:
             found[str(path)] = state
     return found
-
-
-def state_of(path: Path) -> list[int] | None:
-    """Size and modification time of a file; None where there is none, or no longer."""
-    try:
-        status = path.stat()
-    except OSError:  # deleted during the scan, or a broken link
-        return None
-    return [status.st_size, status.st_mtime_ns] if S_ISREG(status.st_mode) else None
 
 
 def _first(

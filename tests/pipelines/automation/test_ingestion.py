@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -251,9 +252,10 @@ def test_a_clip_elsewhere_that_was_replaced_while_it_was_away_is_ingested(
     assert watched.clips() == {"ballet_01"}, "the others are what they were"
 
 
+@pytest.mark.parametrize("older", [False, True])
 @pytest.mark.parametrize("images", [False, True])
 def test_a_clip_elsewhere_that_was_overwritten_before_the_first_look_is_ingested(
-    watched: Watched, tmp_path: Path, images: bool
+    watched: Watched, tmp_path: Path, images: bool, older: bool
 ) -> None:
     """One whose file was only touched is read, and nothing is made again."""
     name = "frames/{}_01/000002.jpg" if images else "{0}/{0}_01.mp4"
@@ -266,6 +268,8 @@ def test_a_clip_elsewhere_that_was_overwritten_before_the_first_look_is_ingested
     clips = {Path(row["path"]): row["clip"] for row in registered_clips(watched.store).to_dicts()}
     watched.ingest(*clips.values())
     street.write_bytes(street.read_bytes() + b"another")
+    if older:  # as of one that was moved there, or copied with its time
+        os.utime(street, (1e9, 1e9))
     ballet.touch()
     assert watched.clips() == {clips[street.parent if images else street]}
     register_clips(watched.store, watched.instance, [])
@@ -275,12 +279,26 @@ def test_a_clip_elsewhere_that_was_overwritten_before_the_first_look_is_ingested
 def test_clips_that_an_earlier_version_registered_are_taken_as_they_are(watched: Watched) -> None:
     register_clips(watched.store, watched.instance, [watched.corpus.clips])
     watched.ingest("ballet_01", "contemporary_01", "street_01")
-    earlier = watched.store.read("raw_clips").drop("size", "mtime_ns")
+    earlier = watched.store.read("raw_clips").drop("size", "mtime_ns", "members")
     write_table(earlier, watched.store.table("raw_clips"), {})
     assert watched.clips() == set()
     found = register_clips(watched.store, watched.instance, [watched.corpus.clips])
     assert found.changed == []
     assert registered_clips(watched.store)["mtime_ns"].null_count() == 0
+
+
+def test_an_image_that_went_before_the_first_look_is_a_change(
+    watched: Watched, tmp_path: Path
+) -> None:
+    folder = tmp_path / "frames" / "solo"
+    folder.mkdir(parents=True)
+    for number in (1, 2, 3):
+        write_jpeg(folder / f"{number:06d}.jpg", np.zeros((12, 16, 3), np.uint8), 90)
+    register_clips(watched.store, watched.instance, [folder.parent])
+    (before,) = registered_clips(watched.store)["sha256"]
+    (folder / "000002.jpg").unlink()
+    assert watched.clips() == {"solo"}
+    assert registered_clips(watched.store)["sha256"].to_list() != [before]
 
 
 def test_a_folder_that_was_named_may_hold_the_store(watched: Watched, tmp_path: Path) -> None:
