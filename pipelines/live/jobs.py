@@ -254,7 +254,7 @@ class Jobs:
                 job = self._queue.pop(0)
                 try:
                     await self._do(job)
-                except (OSError, ValueError) as error:  # ValueError: a line without an end
+                except Exception as error:  # without this loop no other job is ever done
                     self._end(job, "failed", f"the work could not be done: {brief(error)}")
 
     async def _do(self, job: Job) -> None:
