@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from dance_models.text import printable
 from dance_models.video.scan import MANIFEST, is_video
 from pipelines.storage.bucket import Bucket, Stored
 from pipelines.storage.clips import CORPUS_FILE
+from pipelines.storage.locks import owned
 from pipelines.storage.pointers import CLIPS, NOTE, bucket_of, mirrors, pointer_text
 from pipelines.storage.registration import registration_lock
 from pipelines.storage.store import Store
@@ -30,17 +32,21 @@ def mirror(store: Store, address: str) -> list[str]:
     bucket = Bucket.of(address, CLIPS)
     digest = hashlib.sha256(bucket.url.encode()).hexdigest()[:8]
     folder = store.raw_buckets / f"{bucket.url.rsplit('/', 1)[1]}-{digest}"
-    objects = bucket.listed()
-    if not any(is_video(Path(name)) for name in objects):
-        raise InputError(
-            "no video lies there",
-            file=bucket.url,
-            hint="Name the folder of a bucket that holds videos, STYLE/CLIP.mp4 or flat",
-        )
-    with registration_lock(store):
-        lines = list(_brought_up_to_date(folder, bucket, objects))
-        _delete_gone(store, folder, objects)
-        return lines
+    # Else a second process could list later, and this one would delete what is new by then. Not the
+    # lock of registrations: listing takes as long as the bucket is large.
+    listing = store.table("raw_clips").with_name(f".{folder.name}.lock")
+    with owned(listing, f"the listing of {bucket.url}", logging.getLogger(__name__).warning):
+        objects = bucket.listed()
+        if not any(is_video(Path(name)) for name in objects):
+            raise InputError(
+                "no video lies there",
+                file=bucket.url,
+                hint="Name the folder of a bucket that holds videos, STYLE/CLIP.mp4 or flat",
+            )
+        with registration_lock(store):
+            lines = list(_brought_up_to_date(folder, bucket, objects))
+            _delete_gone(store, folder, objects)
+            return lines
 
 
 def mirror_again(store: Store, listed: Collection[str] = ()) -> list[str]:

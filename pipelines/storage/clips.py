@@ -123,20 +123,22 @@ def register_clips(
     directories: Sequence[Path],
     ready: Callable[[Path], bool] = accept_all,
     changed: Callable[[Path], bool] = accept_all,
+    progress: Callable[[int, int], object] = lambda done, of: None,
 ) -> ClipChanges:
     """Register the clips of ``directories``: in the table, as Dagster partitions and in its log.
 
     Files that are not ``ready`` are skipped. Files that have not ``changed`` keep the digest that
     is registered. A registered file keeps its key, whatever its name would give today; where two
-    files' names give the same key, the second one's ends in a hash, which is reported. Raises
-    InputError when a directory cannot be read.
+    files' names give the same key, the second one's ends in a hash, which is reported. ``progress``
+    is told how many of the files were read. Raises InputError when a directory cannot be read.
     """
     known = {row["clip"]: row for row in registered_clips(store).to_dicts()}
     result = ClipChanges()
     found: dict[str, dict[str, Any]] = {}
     reported: dict[str, list[dict[str, Any]]] = {}
-    for directory in directories:
-        scan = scan_clips(directory)
+    scans = [scan_clips(directory) for directory in directories]
+    done, of = 0, sum(len(scan.entries) for scan in scans)
+    for directory, scan in zip(directories, scans, strict=True):
         corpus = _corpus_of(directory)
         result.problems.extend(scan.problems)
         rows = [
@@ -144,6 +146,8 @@ def register_clips(
         ]
         reported[str(directory.resolve())] = rows
         for entry in scan.entries:
+            progress(done, of)
+            done += 1
             if store.is_made(entry.path) or not ready(entry.path):
                 continue
             key = _key(entry, {**known, **found})
