@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,6 +152,21 @@ def test_new_and_changed_clips_are_ingested_and_removed_ones_reported(
     assert watched.clips() == set()
     assert "street_01.mp4 is missing; the tables of its clip are kept" in watched.log.text
     assert set(watched.instance.get_dynamic_partitions("clips")) == {"ballet_01", "street_01"}
+
+
+def test_after_a_reset_of_the_cursor_runs_have_other_keys(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster starts no run under a key that it knows, and the first one may have failed."""
+    watched.drop("ballet_01")
+    keys = []
+    for now in (1e9, 1e9 + 60):
+        monkeypatch.setattr(time, "time", lambda now=now: now)
+        watched.cursors.clear()
+        watched.tick(new_clips)
+        (request,) = watched.tick(new_clips)[0]
+        keys.append(request.run_key)
+    assert len(set(keys)) == 2
 
 
 def test_a_repeated_scan_requests_the_same_runs(watched: Watched) -> None:
