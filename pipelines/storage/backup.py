@@ -169,8 +169,8 @@ class _Appearing:
         """What a process that was killed left of the same folder."""
         for path in self.target.parent.glob(".*.part"):
             writer = writer_of(path)
-            ended = writer is not None and (writer.process == os.getpid() or has_ended(writer))
-            if ended and is_part_of(path, self.target):
+            ended = writer is not None and has_ended(writer)
+            if path == self.part or (ended and is_part_of(path, self.target)):
                 shutil.rmtree(path, ignore_errors=True)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:

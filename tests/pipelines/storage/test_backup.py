@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from dance_models.errors import InputError
-from dance_models.files import part_of
+from dance_models.files import part_of, this_machine
 from dance_models.tables import file_digest, write_table, write_text
 from pipelines.storage.backup import CONTENTS, back_up, outside, restore
 from pipelines.storage.store import Store
@@ -176,9 +176,12 @@ def test_what_a_killed_backup_left_is_removed_by_the_next(store: Store, tmp_path
     left = Path(str(part).replace(f".{os.getpid()}-", f".{dead}-"))
     living = Path(str(part).replace(f".{os.getpid()}-", f".{os.getppid()}-"))
     other = tmp_path / f".other.{dead}.part"
-    for folder in (left, living, other):
+    elsewhere = Path(str(part).replace(this_machine(), "0" * 8))
+    for folder in (left, living, other, elsewhere, part):
         (folder / "tables").mkdir(parents=True)
     back_up(store, tmp_path / "kept")
     assert not left.exists()
     assert living.exists()
     assert other.exists()
+    assert elsewhere.exists(), "another container's, whose process has the same id"
+    assert not part.exists()
