@@ -57,6 +57,10 @@ TABLES: Final[dict[str, dict[str, str]]] = {
             "store, and where an earlier version registered the clip"
         ),
         "mtime_ns": "when the file was written last, of a folder its latest image; null as above",
+        "members": (
+            "of a folder, a digest over name, size and time of each of its images and its rate; "
+            "null of a file, and as above"
+        ),
     },
     "raw_annotations": {
         "path": "where the file is",

@@ -4,20 +4,23 @@ import errno
 import hashlib
 import os
 import re
+import socket
 import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from io import BufferedReader
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from dance_models.errors import ChangedError, InputError
 
 LONGEST_NAME: Final = 255  # bytes of a file's name, on the usual file systems
-# Also names of earlier versions: without a process, or with a suffix after "part".
-_PART: Final = re.compile(r"\.(?P<name>.+?)(?:\.(?P<process>\d+))?\.part(?:\.\w{1,4})?")
+# Also names of earlier versions: without a machine or a process, or with a suffix after "part".
+_WRITER: Final = r"(?P<process>\d+)(?:-(?P<machine>[0-9a-f]{8}))?"
+_PART: Final = re.compile(rf"\.(?P<name>.+?)(?:\.{_WRITER})?\.part(?:\.\w{{1,4}})?")
 
 _KINDS: Final = (
     (stat.S_ISDIR, "a folder"),
@@ -33,13 +36,34 @@ SIZE_LIMIT: Final = 256 * 1024 * 1024
 # --- writing ----------------------------------------------------------------------------------
 
 
-def part_of(path: Path) -> Path:
-    """The temporary name under which this process writes ``path``: ``.<name>.<pid>.part``.
+class Writer(NamedTuple):
+    """Who writes a part: the id of a process, and :func:`this_machine` of it, "" if not known."""
 
-    Two processes that write the same file do not share it. A name that would be too long is
-    replaced by its digest.
+    process: int
+    machine: str
+
+
+@cache
+def this_machine() -> str:
+    """Eight digits that tell apart where ids of processes count: hosts, their starts, containers.
+
+    Two containers that share a folder have processes of equal ids.
     """
-    ending = f".{os.getpid()}.part"
+    found = [socket.gethostname()]
+    with suppress(OSError):
+        found.append(Path("/proc/sys/kernel/random/boot_id").read_text("utf-8"))
+    with suppress(OSError):
+        found.append(str(Path("/proc/self/ns/pid").stat().st_ino))
+    return hashlib.sha256(repr(found).encode("utf-8", "surrogateescape")).hexdigest()[:8]
+
+
+def part_of(path: Path) -> Path:
+    """The temporary name under which this process writes ``path``.
+
+    ``.<name>.<pid>-<machine>.part``: two processes that write the same file do not share it. A name
+    that would be too long is replaced by its digest.
+    """
+    ending = f".{os.getpid()}-{this_machine()}.part"
     name = path.name
     if len(os.fsencode(name)) + len(ending) + 1 > LONGEST_NAME:
         name = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
@@ -59,15 +83,23 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
     try:
         yield part
         if durable:
-            _flush(part)
+            flush(part)
         part.replace(path)
         if durable:
-            _flush(path.parent)
+            flush(path.parent)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _flush(path: Path) -> None:
+def flush_below(folder: Path) -> None:
+    """:func:`flush` of a folder, and of all files and folders in it."""
+    for path in folder.rglob("*"):
+        if not path.is_symlink():
+            flush(path)
+    flush(folder)
+
+
+def flush(path: Path) -> None:
     """Have a file, or the names in a folder, written to the disk, where its file system can."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -84,10 +116,18 @@ def is_part(path: Path) -> bool:
     return _PART.fullmatch(path.name) is not None
 
 
-def writer_of(part: Path) -> int | None:
-    """The id of the process that writes a part; None when the name does not tell."""
+def writer_of(part: Path) -> Writer | None:
+    """The process that writes a part; None when the name does not tell."""
     found = _PART.fullmatch(part.name)
-    return int(found["process"]) if found and found["process"] else None
+    if found is None or not found["process"]:
+        return None
+    return Writer(int(found["process"]), found["machine"] or "")
+
+
+def is_part_of(part: Path, path: Path) -> bool:
+    """Whether ``part`` is a name of ``path`` that :func:`part_of` gives, in whichever process."""
+    found, own = _PART.fullmatch(part.name), _PART.fullmatch(part_of(path).name)
+    return found is not None and own is not None and found["name"] == own["name"]
 
 
 # --- reading ----------------------------------------------------------------------------------
@@ -178,6 +218,15 @@ def archive_damage(path: Path) -> str | None:
     except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, ValueError) as error:
         return f"it cannot be read: {error}"
     return None if damaged is None else f"the checksum of {damaged} does not hold"
+
+
+def state_of(path: Path) -> list[int] | None:
+    """Size and modification time (ns) of a regular file; None where there is none, or no longer."""
+    try:
+        status = path.stat()
+    except OSError:  # deleted since it was listed, or a broken link
+        return None
+    return [status.st_size, status.st_mtime_ns] if stat.S_ISREG(status.st_mode) else None
 
 
 def _stamp(path: Path) -> tuple[object, ...]:

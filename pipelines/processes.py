@@ -19,6 +19,8 @@ from typing import Final
 
 import psutil
 
+from dance_models.files import Writer, this_machine
+
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STOP_S: Final = 18.0  # after a signal all must have ended by itself; the contract says 30 s
 TRAINING_STOP_S: Final = 8.0  # likewise of a training; its epochs are saved as they end
@@ -58,6 +60,13 @@ def running(pid: int) -> psutil.Process | None:
         return None if process.status() == psutil.STATUS_ZOMBIE else process
     except psutil.NoSuchProcess:
         return None
+
+
+def has_ended(writer: Writer) -> bool | None:
+    """Whether the process that wrote a part has ended; None when only its machine can tell."""
+    if writer.machine not in ("", this_machine()):
+        return None
+    return not psutil.pid_exists(writer.process)
 
 
 def _starts(process: psutil.Process) -> tuple[str, ...]:

@@ -23,7 +23,35 @@ from pipelines.processes import MARK, end_all, marked_processes
 CHECK_S = 1.0
 STOP_S = 4.0  # for a server to stop by itself
 LAST_LINES = 15
+LOG_BYTES = 20_000_000  # of a server's log; as much again is kept of the one before
 REPLACED_S = 5.0  # within this a process that may be replaced must be
+
+
+def begin_log(path: Path) -> None:
+    """Make room for a new log: the old one gets the suffix ``.previous.log``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_file():
+        path.replace(path.with_suffix(".previous.log"))
+
+
+class Log:
+    """All that a server writes, in a file; a new one begins before it gets too large."""
+
+    def __init__(self, path: Path, most: int = LOG_BYTES) -> None:
+        self.path, self.most = path, most
+        self._file = path.open("ab", 0)
+
+    def write(self, line: bytes) -> None:
+        """Add a line. Raises OSError; the next line is tried again."""
+        if self._file.tell() and self._file.tell() + len(line) > self.most:
+            begin_log(self.path)
+            earlier, self._file = self._file, self.path.open("ab", 0)
+            earlier.close()
+        self._file.write(line)
+
+    def close(self) -> None:
+        """No line comes after this."""
+        self._file.close()
 
 
 @dataclass(frozen=True)
@@ -58,7 +86,7 @@ class _Running:
     def relay(self) -> None:
         """Pass its output on, and keep the last lines."""
         assert self.process.stdout is not None
-        log = self.server.log.open("ab", 0) if self.server.log is not None else None
+        log = Log(self.server.log) if self.server.log is not None else None
         for line in self.process.stdout:
             text = line.decode("utf-8", "replace").rstrip()
             self.last.append(text)

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import dagster as dg
+from polars.exceptions import PanicException
 
 from dance_models.config import Profile, identity
 from dance_models.errors import InputError
@@ -426,7 +427,7 @@ class Stage:
                     quality = one.profile.quality
                     findings += self.checks.evaluate_or_reuse(one.store, quality, one.clip, digest)
                 self._commit(one)
-            except Exception as error:
+            except (Exception, PanicException) as error:  # polars's own is no Exception
                 context.log.exception(f"{one.clip} failed")
                 errors[one.clip] = f"{type(error).__name__}: {error}"
         if errors:

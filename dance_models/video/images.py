@@ -69,6 +69,11 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
+def may_count(path: Path) -> bool:
+    """Whether a file in a folder of images is one of them, or their rate, by its name."""
+    return is_image(path) or path.name in RATE_FILES
+
+
 def is_clip_on_disk(path: Path) -> bool:
     """Whether a registered clip is still there: its file, or images in its folder."""
     if not path.is_dir():

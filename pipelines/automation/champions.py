@@ -24,8 +24,10 @@ def champion_sensor(automation: AutomationSettings) -> dg.SensorDefinition:
         context: dg.SensorEvaluationContext, store: Store
     ) -> dg.SensorResult | dg.SkipReason:
         try:
-            moves, last = json.loads(context.cursor) if context.cursor else (0, {})
-        except ValueError:  # a damaged cursor: the champions are exported once more
+            moves, last = json.loads(context.cursor or "")
+        except ValueError:
+            # None yet, or one that is damaged or was reset: the champions are exported once more,
+            # under a key that is new, since Dagster starts no run under one that it knows.
             moves, last = int(time.time()), {}
         now = champions(store)
         if now == last:

@@ -14,7 +14,9 @@ from threading import Thread
 from time import monotonic
 from typing import Final
 
-from pipelines.automation.folders import State, state_of
+from dance_models.files import state_of
+from dance_models.video.images import may_count
+from pipelines.automation.folders import State
 
 LOOK_S: Final = 20.0  # for all folders of a tick
 _GRACE_S: Final = 0.5  # for a look to end in
@@ -77,10 +79,12 @@ class Look:
                 self._note(file)
         # A folder of clips that are named alone has no others to look for.
         files = self._below() if self.watched.wanted is not nothing else iter(())
+        images: Path | None = None  # a folder of which one was seen: a clip is not seen in parts
         for number, file in enumerate(files):
-            if number and monotonic() > self.until:
+            if number and file.parent != images and monotonic() > self.until:
                 self.stop = _place(file, self.watched.root)
                 return
+            images = file.parent if may_count(file) else images
             if self.watched.wanted(file):
                 self._note(file)
 

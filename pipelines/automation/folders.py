@@ -5,11 +5,12 @@ still being copied waits for the next scan.
 """
 
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from stat import S_ISREG
 
+from dance_models.files import state_of
 from dance_models.video.images import is_image
 
 State = dict[str, list[int]]  # path -> size, modification time in ns
@@ -32,17 +33,21 @@ class FolderScan:
     def from_cursor(cls, cursor: str | None) -> "FolderScan":
         """The scan that :meth:`cursor` stored; an empty one before the first or a damaged one.
 
-        After an empty one every file is looked at again, and what is fresh is not made again.
+        After an empty one every file is looked at again, and what is fresh is not made again. Its
+        number is the time: a cursor may have been reset in the web UI, and Dagster starts no run
+        under a key that an earlier scan gave.
         """
+        if not cursor:
+            return cls(number=int(time.time()))
         try:
-            plain = json.loads(cursor or "{}")
+            plain = json.loads(cursor)
             seen, handled, gone = (plain.get(key, {}) for key in ("seen", "handled", "gone"))
             resume, away = (dict(plain.get(key, {})) for key in ("resume", "away"))
             number = int(plain.get("number", 0))
             seen = {**dict(handled), **dict(seen)}
             return cls(seen, dict(handled), tuple(gone), number, resume, away)
         except (ValueError, TypeError, AttributeError, RecursionError):
-            return cls()
+            return cls(number=int(time.time()))
 
     def cursor(self) -> str:
         """The scan as text; files that were handled as they are now are in it once."""
@@ -126,15 +131,6 @@ def _states(folder: Path, also: Iterable[Path]) -> State:
         if (state := state_of(path)) is not None:
             found[str(path)] = state
     return found
-
-
-def state_of(path: Path) -> list[int] | None:
-    """Size and modification time of a file; None where there is none, or no longer."""
-    try:
-        status = path.stat()
-    except OSError:  # deleted during the scan, or a broken link
-        return None
-    return [status.st_size, status.st_mtime_ns] if S_ISREG(status.st_mode) else None
 
 
 def _first(

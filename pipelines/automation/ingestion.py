@@ -1,15 +1,15 @@
 """Sensors of the raw folders: new and changed clips and annotations become runs."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 
 from dance_models.config import Profile
 from dance_models.text import printable
-from dance_models.video.images import RATE_FILES, is_image
+from dance_models.video.images import may_count
 from dance_models.video.scan import MANIFEST, is_video
 from pipelines.assets.annotations import pose_annotations
 from pipelines.assets.clips import clip_probe
@@ -24,6 +24,7 @@ from pipelines.storage.annotations import register_annotations, registered_annot
 from pipelines.storage.bucket_clips import mirror_again
 from pipelines.storage.clips import (
     CORPUS_FILE,
+    folder_looks_registered,
     looks_registered,
     register_clips,
     registered_clips,
@@ -109,13 +110,7 @@ def _scanned(
     for line in looks.news(last.away):
         context.log.warning(printable(line))
     elsewhere = looks.states
-
-    def known(path: Path) -> bool:
-        row = registered.get(path) or registered.get(path.parent)
-        state = elsewhere.get(str(path))
-        if row is None or state is None:
-            return False
-        return looks_registered(row, state, image=path not in registered)
+    known = _known(registered, elsewhere)
 
     changes = scan_again(
         store.raw_clips,
@@ -131,8 +126,31 @@ def _scanned(
     return replace(changes, scan=scan), [printable(line) for line in looks.parts()]
 
 
+def _known(
+    registered: Mapping[Path, Mapping[str, Any]], elsewhere: Mapping[str, Sequence[int]]
+) -> Callable[[Path], bool]:
+    """Whether a file elsewhere, or the folder of images that it is in, is as it was registered."""
+    folders: dict[Path, dict[Path, Sequence[int]]] = {}
+    for path, state in ((Path(name), state) for name, state in elsewhere.items()):
+        if path.parent in registered:
+            folders.setdefault(path.parent, {})[path] = state
+    same = {
+        folder: folder_looks_registered(registered[folder], states)
+        for folder, states in folders.items()
+    }
+
+    def known(path: Path) -> bool:
+        state = elsewhere.get(str(path))
+        if state is None:
+            return False
+        row = registered.get(path)
+        return looks_registered(row, state) if row is not None else same.get(path.parent, False)
+
+    return known
+
+
 def _may_be_of_a_clip(path: Path) -> bool:
-    return is_video(path) or is_image(path) or path.name in RATE_FILES
+    return is_video(path) or may_count(path)
 
 
 def _watched_elsewhere(store: Store, registered: Collection[Path]) -> list[Watched]:
@@ -192,7 +210,7 @@ def _register(context: dg.SensorEvaluationContext, store: Store, changes: Change
 def _with_folders(files: Iterable[Path]) -> set[Path]:
     """Files, and the folders that are clips because of such images."""
     paths = set(files)
-    return paths | {p.parent for p in paths if is_image(p) or p.name in RATE_FILES}
+    return paths | {p.parent for p in paths if may_count(p)}
 
 
 def is_ingested(store: Store, instance: dg.DagsterInstance, profile: Profile, clip: str) -> bool:

@@ -1,6 +1,7 @@
 """``dance clean``: unreferenced files and replaced runs, listed first and deleted on demand."""
 
 import shutil
+import time
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=Hashable)
 
+OLD_PART_S: Final = 86400.0  # no process elsewhere still writes a file that is older
 LOCK_WAIT_S: Final = 10.0  # for a process that has just begun with what is to be deleted
 
 
@@ -127,18 +129,22 @@ def _unused_previews(store: "Store") -> list[Path]:
 
 
 def _dead_parts(store: "Store") -> list[Path]:
-    """Files under a temporary name whose process has ended."""
-    import psutil
+    """Files under a temporary name whose process has ended.
 
+    Of a process of another machine, or of a container that is gone, its age tells.
+    """
+    from pipelines.processes import has_ended
     from pipelines.storage.store import PREVIEWS
 
     folders = ("tables", "manifests", "frames", "models", "reports", "exports", "rendered")
     found = []
     for name in (*folders, PREVIEWS, "weights", "raw"):
         for path in sorted((store.path / name).rglob(".*.part*")):
+            if not (is_part(path) and path.is_file()):
+                continue
             writer = writer_of(path)
-            alive = writer is not None and psutil.pid_exists(writer)
-            if is_part(path) and path.is_file() and not alive:
+            ended = writer is None or has_ended(writer)
+            if ended or (ended is None and time.time() - path.stat().st_mtime > OLD_PART_S):
                 found.append(path)
     return found
 

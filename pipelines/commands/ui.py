@@ -203,8 +203,8 @@ def _news(instance: "dg.DagsterInstance", found: Addresses, out: Console) -> Cal
 
 def _servers(store: "Store", commands: Mapping[str, Sequence[str]], out: Console) -> "list[Server]":
     """The servers, with the processes that they start and need, and their logs."""
-    from pipelines.servers import Part, Server
-    from pipelines.web.terminal import begin_log, log_file, warning_in
+    from pipelines.servers import Part, Server, begin_log
+    from pipelines.web.terminal import log_file, warning_in
 
     # Reloading the code in the web UI replaces the code server's own process.
     code = Part("Dagster's code server", " api grpc ", replaceable=True)

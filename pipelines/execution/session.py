@@ -44,7 +44,7 @@ from pipelines.storage.annotation_report import (
 from pipelines.storage.annotations import register_annotations
 from pipelines.storage.bucket import SCHEME
 from pipelines.storage.bucket_clips import mirror_again
-from pipelines.storage.clips import register_clips, registered_clips
+from pipelines.storage.clips import ClipChanges, register_clips, registered_clips
 from pipelines.storage.databases import held_open, loss_reported
 from pipelines.storage.disk import full_disk_reported, require_space
 from pipelines.storage.folders import Dropped, away_folders, remember_tracks
@@ -183,7 +183,7 @@ class Session:
         no_clips = [line for lines in given.listed.values() for line in lines]
         for line in (*no_clips, *mirror_again(self.store, given.listed)):
             self._warn(line)
-        found = register_clips(self.store, self.instance, [*clip_folders(self.store), *clips])
+        found = self._register_clips(clips)
         self._warn_of_away(
             "annotations", "what was read of its {} annotation files is", annotations
         )
@@ -205,6 +205,17 @@ class Session:
         )
         self._register_motion(given.motion)
         self.profile = self.request.profile  # with pre-trained rows, now that there is motion
+
+    def _register_clips(self, named: Sequence[Path]) -> ClipChanges:
+        """Clips are read whole, which takes a while for many of them."""
+        with progress_bars(self.console) as bars:
+            task = bars.add_task("reading clips", total=None)
+
+            def show(done: int, of: int) -> None:
+                bars.update(task, completed=done, total=of)
+
+            folders = [*clip_folders(self.store), *named]
+            return register_clips(self.store, self.instance, folders, progress=show)
 
     def _register_motion(self, motion: Sequence[Path]) -> None:
         from dance_models.motion.read import unusable_sources

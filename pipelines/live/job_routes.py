@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from dance_models.errors import InputError
-from pipelines.live.jobs import Jobs, Page
+from pipelines.live.jobs import Job, Jobs, Page
 from pipelines.web.api_limits import received
 
 UPLOAD: Final = "/upload"
@@ -67,15 +67,16 @@ def add_job_routes(app: FastAPI, jobs: Jobs) -> None:
     async def upload(request: Request, job: str, part: Annotated[int, Query(ge=0)]) -> Response:
         found = jobs.claim(job, part)
         if found is None:
-            return _problem(404, "no job waits for this video")
+            return _broken_off(404, "no job waits for this video")
         try:
-            await received(request, found.video(part), jobs.limits.upload_s)
+            if not await _came(request, jobs, found, part):
+                return _broken_off(409, "the job has ended; its video is not needed any more")
             await jobs.arrived(found, part)
         except InputError as error:
             return _problem(422, str(error))
         except HTTPException as error:
             jobs.fail(found, str(error.detail))
-            return _problem(error.status_code, str(error.detail))
+            return _broken_off(error.status_code, str(error.detail))
         except ClientDisconnect:
             jobs.cancel(job)
             return _problem(499, "the upload was broken off")
@@ -97,6 +98,32 @@ def add_job_routes(app: FastAPI, jobs: Jobs) -> None:
         if path is None:
             return _problem(404, "there is no such job")
         return FileResponse(path, filename="dance.zip")
+
+
+async def _came(request: Request, jobs: Jobs, job: Job, part: int) -> bool:
+    """Take a video of a job; False when the job ended first, and with it the upload.
+
+    Raises as :func:`received` does.
+    """
+    coming = asyncio.ensure_future(received(request, job.video(part), jobs.limits.upload_s))
+    ended = asyncio.ensure_future(job.ended.wait())
+    try:
+        await asyncio.wait((coming, ended), return_when=asyncio.FIRST_COMPLETED)
+        # What was received of an ended job, or kept it from coming, is of no use: its folder went.
+        if not job.ended.is_set():
+            await coming
+        return not job.ended.is_set()
+    finally:
+        for task in (coming, ended):
+            task.cancel()
+        await asyncio.gather(coming, ended, return_exceptions=True)
+
+
+def _broken_off(status: int, words: str) -> JSONResponse:
+    """An answer before the body was read: without the end of the connection it would go on."""
+    answer = _problem(status, words)
+    answer.headers["Connection"] = "close"
+    return answer
 
 
 def _problem(status: int, words: str) -> JSONResponse:

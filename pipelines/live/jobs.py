@@ -65,10 +65,11 @@ class Job:
     done: int = 0
     total: int = 0
     problem: str = ""
-    ended: int = 0  # how many jobs had ended when this one did
+    ended_as: int = 0  # how many jobs had ended when this one did
     files: dict[str, Path] = field(default_factory=dict)  # by the name in their address
     process: asyncio.subprocess.Process | None = None
     zipping: asyncio.Lock = field(default_factory=asyncio.Lock)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)  # done, failed or cancelled
 
     def video(self, part: int) -> Path:
         """Where the server keeps an uploaded video."""
@@ -256,7 +257,7 @@ class Jobs:
                 job = self._queue.pop(0)
                 try:
                     await self._do(job)
-                except (OSError, ValueError) as error:  # ValueError: a line without an end
+                except Exception as error:  # without this loop no other job is ever done
                     self._end(job, "failed", f"the work could not be done: {brief(error)}")
 
     async def _do(self, job: Job) -> None:
@@ -299,7 +300,8 @@ class Jobs:
         """No work goes on; only the results of a finished job stay, of the newest jobs alone."""
         job.state, job.problem = state, problem
         self._ended += 1
-        job.ended = self._ended
+        job.ended_as = self._ended
+        job.ended.set()
         if job in self._queue:
             self._queue.remove(job)
         if job.process is not None:
@@ -318,7 +320,7 @@ class Jobs:
 
         Results are counted apart: jobs without any do not push them out.
         """
-        for old in sorted(ended, key=lambda job: job.ended)[: -self.limits.most_kept]:
+        for old in sorted(ended, key=lambda job: job.ended_as)[: -self.limits.most_kept]:
             del self._jobs[old.id]
             shutil.rmtree(old.folder, ignore_errors=True)
 

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Final
 
 from dance_models.errors import InputError
+from dance_models.files import flush, flush_below, is_part_of, part_of, writer_of
 from dance_models.tables import file_digest, read_table, write_text
 from dance_models.text import brief
+from pipelines.processes import has_ended
 from pipelines.storage.databases import connect
 from pipelines.storage.dumps import README, dump
 from pipelines.storage.evaluations import FOLDER as EVALUATIONS
@@ -134,11 +136,14 @@ def outside(store: Store) -> list[str]:
 
 
 class _Appearing:
-    """A folder under another name that gets its own when the block ends without an error."""
+    """A folder under another name that gets its own when the block ends without an error.
+
+    All of it is on the disk by then: a power cut leaves no part of it under that name.
+    """
 
     def __init__(self, target: Path) -> None:
         self.target = target
-        self.part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        self.part = part_of(target)
 
     def __enter__(self) -> Path:
         if self.target.exists() and (not self.target.is_dir() or any(self.target.iterdir())):
@@ -154,15 +159,26 @@ class _Appearing:
             )
         try:
             self.target.parent.mkdir(parents=True, exist_ok=True)
+            self._remove_left()
             self.part.mkdir(mode=0o700)
         except OSError as error:
             raise InputError(f"cannot be written: {error.strerror}", file=self.part) from error
         return self.part
 
+    def _remove_left(self) -> None:
+        """What a process that was killed left of the same folder."""
+        for path in self.target.parent.glob(".*.part"):
+            writer = writer_of(path)
+            ended = writer is not None and has_ended(writer)
+            if path == self.part or (ended and is_part_of(path, self.target)):
+                shutil.rmtree(path, ignore_errors=True)
+
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             if error is None:
+                flush_below(self.part)
                 self.part.replace(self.target)
+                flush(self.target.parent)
         except OSError as refused:
             raise InputError(
                 f"what was copied cannot take its place here: {refused.strerror}",

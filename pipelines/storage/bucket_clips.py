@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from dance_models.text import printable
 from dance_models.video.scan import MANIFEST, is_video
 from pipelines.storage.bucket import Bucket, Stored
 from pipelines.storage.clips import CORPUS_FILE
+from pipelines.storage.locks import owned
 from pipelines.storage.pointers import CLIPS, NOTE, bucket_of, mirrors, pointer_text
 from pipelines.storage.registration import registration_lock
 from pipelines.storage.store import Store
@@ -32,6 +34,22 @@ def mirror(store: Store, address: str) -> list[str]:
     bucket = Bucket.of(address, CLIPS)
     digest = hashlib.sha256(bucket.url.encode()).hexdigest()[:8]
     folder = store.raw_buckets / f"{bucket.url.rsplit('/', 1)[1]}-{digest}"
+    if not store.exists():
+        _listed(bucket)  # refused before anything is made
+        store.initialise()
+    # Else a second process could list later, and this one would delete what is new by then. Not the
+    # lock of registrations: listing takes as long as the bucket is large.
+    listing = store.table("raw_clips").with_name(f".{folder.name}.lock")
+    with owned(listing, f"the listing of {bucket.url}", logging.getLogger(__name__).warning):
+        objects = _listed(bucket)
+        with registration_lock(store):
+            lines = list(_brought_up_to_date(folder, bucket, objects))
+            _delete_gone(store, folder, objects)
+            return lines
+
+
+def _listed(bucket: Bucket) -> dict[str, Stored]:
+    """The objects of a folder of clips. Raises InputError when there is no video."""
     objects = bucket.listed()
     if not any(is_video(Path(name)) for name in objects):
         raise InputError(
@@ -39,12 +57,7 @@ def mirror(store: Store, address: str) -> list[str]:
             file=bucket.url,
             hint="Name the folder of a bucket that holds videos, STYLE/CLIP.mp4 or flat",
         )
-    if not store.exists():
-        store.initialise()
-    with registration_lock(store):
-        lines = list(_brought_up_to_date(folder, bucket, objects))
-        _delete_gone(store, folder, objects)
-        return lines
+    return objects
 
 
 def mirror_again(store: Store, listed: Collection[str] = ()) -> list[str]:

@@ -4,6 +4,7 @@ Clips accumulate in the store. A clip whose file is missing from the disk stays 
 reported as missing: its tables may be all that is left of it.
 """
 
+import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -14,10 +15,10 @@ import dagster as dg
 import polars as pl
 
 from dance_models.errors import InputError
-from dance_models.files import read_text
+from dance_models.files import read_text, state_of
 from dance_models.tables import Schema, write_table
 from dance_models.text import printable
-from dance_models.video.images import clip_digest, clip_files, is_clip_on_disk
+from dance_models.video.images import clip_digest, clip_files, is_clip_on_disk, may_count
 from dance_models.video.names import distinct_slug
 from dance_models.video.scan import ClipEntry, Problem, scan_clips
 from pipelines.storage.annotation_problems import report_row, write_folder_problems
@@ -46,8 +47,10 @@ RAW_CLIPS: Final[Schema] = {
     # Null of files in the store, and where an earlier version registered the clip.
     "size": pl.Int64,
     "mtime_ns": pl.Int64,
+    "members": pl.String,  # of a folder: a digest over name, size and time of each file that counts
 }
-_LOOKS: Final = frozenset({"size", "mtime_ns"})  # a clip that differs in these alone is the same
+# A clip that differs in these alone is the same.
+_LOOKS: Final = frozenset({"size", "mtime_ns", "members"})
 CORPUS_FILE: Final = "CORPUS"  # in the folder of clips or above it: one line, the corpus's name
 LONGEST_LABEL: Final = 200  # characters
 PARTITIONS: Final = "clips"  # Dagster's dynamic partitions, one key a clip
@@ -81,17 +84,31 @@ def _by_key(path: Path) -> dict[str, dict[str, Any]]:
     return {row["clip"]: row for row in _clips_in(path).to_dicts()}
 
 
-def looks_registered(row: Mapping[str, Any], state: Sequence[int], *, image: bool) -> bool:
+def looks_registered(row: Mapping[str, Any], state: Sequence[int]) -> bool:
     """Whether a file's size and modification time are those of the registered clip.
 
-    Of an ``image`` of a folder: whether it was not written since. True where the clip has none.
+    True where the clip has none.
+    """
+    return row["mtime_ns"] is None or (*state,) == (row["size"], row["mtime_ns"])
+
+
+def folder_looks_registered(row: Mapping[str, Any], states: Mapping[Path, Sequence[int]]) -> bool:
+    """The same of a folder of images, by the size and time of each file in it.
+
+    An image may be replaced by an older one, or be gone, so the latest time does not tell. Of a
+    clip that an earlier version registered there is no more.
     """
     if row["mtime_ns"] is None:
         return True
-    size, mtime_ns = state
-    if image:
-        return bool(mtime_ns <= row["mtime_ns"])
-    return (size, mtime_ns) == (row["size"], row["mtime_ns"])
+    if row["members"] is None:
+        return all(mtime_ns <= row["mtime_ns"] for _, mtime_ns in states.values())
+    return bool(row["members"] == _members(states))
+
+
+def _members(states: Mapping[Path, Sequence[int]]) -> str:
+    """A digest that changes when a file of a folder's clip comes, goes or changes."""
+    counted = sorted((path.name, *state) for path, state in states.items() if may_count(path))
+    return hashlib.sha256(repr(counted).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def corpus_label(store: Store) -> str:
@@ -111,20 +128,22 @@ def register_clips(
     directories: Sequence[Path],
     ready: Callable[[Path], bool] = accept_all,
     changed: Callable[[Path], bool] = accept_all,
+    progress: Callable[[int, int], object] = lambda done, of: None,
 ) -> ClipChanges:
     """Register the clips of ``directories``: in the table, as Dagster partitions and in its log.
 
     Files that are not ``ready`` are skipped. Files that have not ``changed`` keep the digest that
     is registered. A registered file keeps its key, whatever its name would give today; where two
-    files' names give the same key, the second one's ends in a hash, which is reported. Raises
-    InputError when a directory cannot be read.
+    files' names give the same key, the second one's ends in a hash, which is reported. ``progress``
+    is told how many of the files were read. Raises InputError when a directory cannot be read.
     """
     known = {row["clip"]: row for row in registered_clips(store).to_dicts()}
     result = ClipChanges()
     found: dict[str, dict[str, Any]] = {}
     reported: dict[str, list[dict[str, Any]]] = {}
-    for directory in directories:
-        scan = scan_clips(directory)
+    scans = [scan_clips(directory) for directory in directories]
+    done, of = 0, sum(len(scan.entries) for scan in scans)
+    for directory, scan in zip(directories, scans, strict=True):
         corpus = _corpus_of(directory)
         result.problems.extend(scan.problems)
         rows = [
@@ -132,6 +151,8 @@ def register_clips(
         ]
         reported[str(directory.resolve())] = rows
         for entry in scan.entries:
+            progress(done, of)
+            done += 1
             if store.is_made(entry.path) or not ready(entry.path):
                 continue
             key = _key(entry, {**known, **found})
@@ -281,7 +302,10 @@ def _content(store: Store, path: Path) -> dict[str, Any]:
     with suppress(OSError):
         found = [file.stat() for file in clip_files(path)]
         latest = max((f.st_mtime_ns for f in found), default=0)
-        looks = {"size": sum(f.st_size for f in found), "mtime_ns": latest}
+        looks |= {"size": sum(f.st_size for f in found), "mtime_ns": latest}
+        if path.is_dir():
+            states = {file: state for file in path.iterdir() if (state := state_of(file))}
+            looks["members"] = _members(states)
     return {"sha256": _digest(path), **looks}
 
 

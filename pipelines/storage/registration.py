@@ -3,11 +3,12 @@
 Files are registered by reference: a table holds their paths and the sha256 of their content.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
 import dagster as dg
 import polars as pl
@@ -15,12 +16,9 @@ import polars as pl
 from dance_models.errors import ChangedError
 from dance_models.files import steady
 from dance_models.tables import Schema
-from pipelines.storage.locks import file_lock
+from pipelines.storage.locks import owned
 from pipelines.storage.place import TABLES, Written, read_registry, written_at
 from pipelines.storage.store import Store
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -65,11 +63,15 @@ def accept_all(path: Path) -> bool:
     return True
 
 
-def registration_lock(store: Store) -> "BaseFileLock":
-    """The lock that every registration holds."""
+@contextmanager
+def registration_lock(store: Store) -> Iterator[None]:
+    """The lock that every registration holds, which may read files for minutes.
+
+    One that has to wait says for whom.
+    """
     lock = store.table("raw_clips").with_name(".registry.lock")
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    return file_lock(lock)
+    with owned(lock, "the registry of files", logging.getLogger(__name__).warning):
+        yield
 
 
 def one_at_a_time(

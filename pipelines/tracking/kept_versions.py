@@ -7,12 +7,12 @@ the table from then on. Annotation files belong to the user and may be edited in
 copied. Clips are not kept.
 """
 
-import os
 import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from dance_models.files import flush, part_of
 from dance_models.tables import file_digest
 from pipelines.storage.store import Store
 from pipelines.tracking.lineage_record import Record, has_record, read_record
@@ -64,11 +64,12 @@ def _keep(version: Version) -> None:
     """Under a name of this process first: the file may be replaced at any time."""
     kept = version.kept
     kept.parent.mkdir(parents=True, exist_ok=True)
-    part = kept.with_name(f".{kept.name}.{os.getpid()}.part")
+    part = part_of(kept)
     part.unlink(missing_ok=True)
     try:
         if kept.parent.name == ANNOTATIONS:
             shutil.copyfile(version.file, part)
+            flush(part)  # nothing can make it again, and an empty file of its name would count
         else:
             _link(version.file, part)
         if file_digest(part) == version.digest:

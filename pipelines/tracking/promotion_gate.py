@@ -38,6 +38,7 @@ from pipelines.tracking.registry import (
     NO_CHAMPION,
     PROFILE_TAG,
     ROLLED_BACK_TAG,
+    ChampionMovedError,
     Registry,
     champion_text,
 )
@@ -108,7 +109,10 @@ def approval(store: Store, task: str) -> str:
         return ""
     if last["state"] != AWAITING:
         return str(last["approved_by"])
-    return Registry(Tracker(store), task).tags(last["version"]).get(APPROVED_BY_TAG, "")
+    registry, version = Registry(Tracker(store), task), last["version"]
+    if not registry.has(version):  # deleted in MLflow; nobody can approve it any more
+        return ""
+    return registry.tags(version).get(APPROVED_BY_TAG, "")
 
 
 def run_gate(
@@ -126,20 +130,35 @@ def run_gate(
     """
     registry = Registry(Tracker(store), task)
     candidate = _register_candidate(registry, asset)
-    champion = registry.aliases().get(CHAMPION)
-    if champion == candidate.number:
-        registry.clear_challenger(candidate.number)
-        result = _champion_already(registry, candidate, config)
-    else:
-        registry.make_challenger(candidate.number)
-        log(
-            f"{registry.name} version {candidate.number} is the challenger. "
-            "Scoring it on the validation split."
-        )
-        result = _evaluate(registry, candidate, champion, config, profile)
+    while True:
+        try:
+            result = _gated(registry, candidate, config, log, profile)
+            break
+        except ChampionMovedError as moved:  # by a person; scoring takes minutes
+            log(f"Meanwhile there is {moved}: the candidate is compared again.")
     text = json.dumps(asdict(result), indent=1, sort_keys=True)
     write_text(store.output(CHAMPION_ASSETS[task]), text + "\n")
     return result
+
+
+def _gated(
+    registry: Registry,
+    candidate: Candidate,
+    config: GateConfig,
+    log: Callable[[str], None],
+    profile: str,
+) -> GateResult:
+    """Compare a candidate with the champion of now. Raises ChampionMovedError."""
+    champion = registry.aliases().get(CHAMPION)
+    if champion == candidate.number:
+        registry.clear_challenger(candidate.number)
+        return _champion_already(registry, candidate, config)
+    registry.make_challenger(candidate.number)
+    log(
+        f"{registry.name} version {candidate.number} is the challenger. "
+        "Scoring it on the validation split."
+    )
+    return _evaluate(registry, candidate, champion, config, profile)
 
 
 # --- the candidate ----------------------------------------------------------------------------
@@ -219,7 +238,7 @@ def _evaluate(
         approved_by = tags.get(APPROVED_BY_TAG, "") if config.require_approval else ""
         state = AWAITING if config.require_approval and not approved_by else PROMOTED
     if state == PROMOTED:
-        registry.promote(candidate.number)
+        registry.promote(candidate.number, over=champion)
     return GateResult(
         state,
         registry.name,

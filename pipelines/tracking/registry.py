@@ -41,6 +41,7 @@ FORCED_TAG: Final = "forced"  # why the gate was overruled
 ROLLED_BACK_TAG: Final = "rolled_back"
 CRITERION_PREFIX: Final = "gate/criterion/"
 NO_CHAMPION: Final = "none"
+ANY_CHAMPION: Final = "any"
 # The command that makes any version champion.
 BY_HAND: Final = "dance promote {task} --version N --force --reason TEXT"
 
@@ -64,6 +65,10 @@ def task_of_candidate(asset: str) -> str | None:
     return None
 
 
+class ChampionMovedError(Exception):
+    """Another version became champion while a candidate was compared with the one before."""
+
+
 class Registry:
     """The registered model of one task."""
 
@@ -80,6 +85,10 @@ class Registry:
         # A search returns no aliases; getting the model by its name does.
         model = self.tracker.client.get_registered_model(self.name)
         return {alias: str(number) for alias, number in model.aliases.items()}
+
+    def has(self, number: str) -> bool:
+        """Whether there is a version of that number: one may be deleted in MLflow."""
+        return int(number) in self._numbers()
 
     def tags(self, number: str) -> dict[str, str]:
         """Tags of a version. Raises InputError when there is no such version."""
@@ -175,11 +184,17 @@ class Registry:
         if self.aliases().get(CHALLENGER) == number:
             self.tracker.client.delete_registered_model_alias(self.name, CHALLENGER)
 
-    def promote(self, number: str) -> str | None:
-        """Make a version champion, and the old champion previous. Returns the old champion."""
+    def promote(self, number: str, over: str | None = ANY_CHAMPION) -> str | None:
+        """Make a version champion, and the old champion previous. Returns the old champion.
+
+        ``over``: the only champion that it may replace, None for no champion. Raises
+        ChampionMovedError when there is another one by now.
+        """
         with self._lock():
             aliases = self.aliases()
             old = aliases.get(CHAMPION)
+            if over not in (ANY_CHAMPION, old):
+                raise ChampionMovedError(champion_text(old))
             if old is not None and old != number:
                 self.tag(number, {PROMOTED_OVER_TAG: old})
                 self._set_alias(PREVIOUS, old)
@@ -208,11 +223,15 @@ class Registry:
                 self.tag(replaced, {ROLLED_BACK_TAG: "true"})
             self._set_alias(CHAMPION, back)
             older = self.tags(back).get(PROMOTED_OVER_TAG)
-            if older is not None and older != back and ROLLED_BACK_TAG not in self.tags(older):
+            # It may have been deleted in MLflow since.
+            if older not in (None, back) and self._may_be_previous(older):
                 self._set_alias(PREVIOUS, older)
             else:
                 self.tracker.client.delete_registered_model_alias(self.name, PREVIOUS)
             return back, replaced
+
+    def _may_be_previous(self, number: str) -> bool:
+        return self.has(number) and ROLLED_BACK_TAG not in self.tags(number)
 
     def moved_in_mlflow(self) -> bool:
         """Whether the champion did not come by a promotion over the version called previous."""
@@ -228,8 +247,8 @@ class Registry:
         if len(self._numbers()) == 1:
             return f"version {champion} is the only one"
         return (
-            f"version {champion} is the first champion, or its alias was moved in MLflow, which "
-            "does not note the one before"
+            f"version {champion} is the first champion, the one before was deleted, or its alias "
+            "was moved in MLflow, which does not note the one before"
         )
 
     def versions_text(self) -> str:

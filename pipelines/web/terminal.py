@@ -35,15 +35,8 @@ _ENDED: Final = {
 
 
 def log_file(store: Path, part: str) -> Path:
-    """Where a server's output is kept; that of its last start is beside it."""
+    """Where a server's output is kept; the log before it is beside it."""
     return store / LOGS / f"{part}.log"
-
-
-def begin_log(path: Path) -> None:
-    """Make room for a new log: the old one gets the suffix ``.previous.log``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_file():
-        path.replace(path.with_suffix(".previous.log"))
 
 
 def warning_in(line: str) -> str | None:

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import re
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -9,27 +11,45 @@ import polars as pl
 import pytest
 import torch
 
+from dance_models import files
 from dance_models.checkpoint import save_checkpoint
 from dance_models.errors import ChangedError, VideoError
 from dance_models.files import (
     LONGEST_NAME,
     archive_damage,
     is_part,
+    is_part_of,
     part_of,
     replacing,
     steady,
+    this_machine,
     writer_of,
 )
 from dance_models.tables import file_digest, write_table, write_text
 
 
-def test_the_temporary_name_carries_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_temporary_name_carries_the_process_and_its_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     path = Path("models/best.pt")
-    assert part_of(path) == Path(f"models/.best.pt.{os.getpid()}.part")
-    assert writer_of(part_of(path)) == os.getpid()
+    assert part_of(path) == Path(f"models/.best.pt.{os.getpid()}-{this_machine()}.part")
+    assert writer_of(part_of(path)) == (os.getpid(), this_machine())
+    assert is_part(part_of(path))
     mine = part_of(path)
-    monkeypatch.setattr(os, "getpid", lambda: 7)
-    assert part_of(path) != mine, "two processes would write one file"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: 7)
+        assert part_of(path) != mine, "two processes would write one file"
+        assert is_part_of(part_of(path), path)
+        assert not is_part_of(part_of(path), Path("models/last.pt"))
+    monkeypatch.setattr(files, "this_machine", lambda: "0123abcd")
+    assert part_of(path) != mine, "so would two containers, whose ids are equal"
+
+
+def test_a_container_is_a_machine_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = this_machine()
+    assert re.fullmatch("[0-9a-f]{8}", here)
+    monkeypatch.setattr(socket, "gethostname", lambda: "another")
+    assert files.this_machine.__wrapped__() != here
 
 
 @pytest.mark.parametrize("length", [230, 251, 255])
@@ -37,7 +57,8 @@ def test_the_temporary_name_of_a_long_name_can_be_written(tmp_path: Path, length
     path = tmp_path / ("é" * 60 + "x" * (length - 120))
     with replacing(path) as part:
         assert len(os.fsencode(part.name)) <= LONGEST_NAME
-        assert writer_of(part) == os.getpid()
+        assert writer_of(part) == (os.getpid(), this_machine())
+        assert is_part_of(part, path)
         part.write_text("all")
     assert path.read_text() == "all"
 

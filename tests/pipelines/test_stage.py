@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -323,6 +324,7 @@ def test_digests_cover_every_field_of_a_configuration() -> None:
 # --- several clips in one step, as in a backfill ----------------------------------------------
 
 CLIPS = ("broken", "good", "stopped")
+BROKEN: list[BaseException] = []  # what a stage raises of the first of them
 
 
 def _findings(store: Store, quality: QualityConfig, clip: str | None) -> list[Finding]:
@@ -356,7 +358,7 @@ def first(context: StageContext[None]) -> Metadata:
 def second(context: StageContext[None]) -> Metadata:
     """A copy."""
     if context.clip == "broken":
-        raise RuntimeError("no such codec")
+        raise BROKEN[0]
     write_table(
         context.store.read("first", context.clip), context.store.table("second", context.clip)
     )
@@ -379,14 +381,17 @@ def _backfill(store: Store, instance: dg.DagsterInstance) -> dg.ExecuteInProcess
     )
 
 
+@pytest.mark.parametrize("kind", [RuntimeError, pl.exceptions.PanicException])
 def test_one_step_processes_several_clips_and_a_bad_clip_does_not_stop_the_others(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]
 ) -> None:
+    """Whatever it raises: a panic of polars is no Exception."""
+    monkeypatch.setattr(sys.modules[__name__], "BROKEN", [kind("no such codec")])
     store = Store(root=str(tmp_path))
     with instance_for_test() as instance:
         result = _backfill(store, instance)
         assert [e.step_key for e in result.all_events if e.is_step_failure] == ["second"]
-        assert "1 of 3 clips failed: broken: RuntimeError: no such codec" in json.dumps(
+        assert f"1 of 3 clips failed: broken: {kind.__name__}: no such codec" in json.dumps(
             [str(e.event_specific_data) for e in result.all_events if e.is_step_failure]
         )
         for clip in CLIPS:

@@ -50,6 +50,19 @@ def test_a_look_without_time_goes_on_at_the_next_file(tmp_path: Path) -> None:
     assert f"1 files of {root} were looked at in this tick; the next one goes on at b/c.mp4" in said
 
 
+def test_a_folder_of_images_is_not_looked_at_in_parts(tmp_path: Path) -> None:
+    """Whether it is the clip that was registered is told by all of its images together."""
+    for name in ("a.mp4", "dance/1.jpg", "dance/2.jpg", "dance/fps", "z/b.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"1")
+    far, seen, resume = FarFolders(0.0), [], NONE
+    for _ in range(3):
+        looks = far.look([Watched(tmp_path, lambda _: True)], resume)
+        seen.append([Path(path).name for path in looks.states])
+        resume = looks.resume()
+    assert seen == [["a.mp4"], ["1.jpg", "2.jpg", "fps"], ["b.mp4"]]
+
+
 def test_a_file_that_is_gone_is_missed_by_the_look_that_passes_its_place(tmp_path: Path) -> None:
     root, raw = tmp_path / "far", tmp_path / "raw"
     filled(root)

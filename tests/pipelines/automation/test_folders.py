@@ -1,6 +1,7 @@
 """Scans of a folder: which files have settled, are growing or are missing."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from pipelines.automation.folders import FolderScan, scan_again
@@ -61,7 +62,7 @@ def test_a_scan_round_trips_through_its_cursor_and_ignores_hidden_files(tmp_path
     scan = scan_again(tmp_path, FolderScan()).scan
     assert list(scan.seen) == [str(tmp_path / "b.mp4")]
     assert FolderScan.from_cursor(scan.cursor()) == scan
-    assert FolderScan.from_cursor(None) == FolderScan()
+    assert replace(FolderScan.from_cursor(None), number=0) == FolderScan()
 
 
 def test_a_scan_limits_the_files_handled_per_tick(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,6 +154,21 @@ def test_new_and_changed_clips_are_ingested_and_removed_ones_reported(
     assert set(watched.instance.get_dynamic_partitions("clips")) == {"ballet_01", "street_01"}
 
 
+def test_after_a_reset_of_the_cursor_runs_have_other_keys(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster starts no run under a key that it knows, and the first one may have failed."""
+    watched.drop("ballet_01")
+    keys = []
+    for now in (1e9, 1e9 + 60):
+        monkeypatch.setattr(time, "time", lambda now=now: now)
+        watched.cursors.clear()
+        watched.tick(new_clips)
+        (request,) = watched.tick(new_clips)[0]
+        keys.append(request.run_key)
+    assert len(set(keys)) == 2
+
+
 def test_a_repeated_scan_requests_the_same_runs(watched: Watched) -> None:
     """The daemon died after the sensor registered the clips and before it started the runs."""
     watched.drop("ballet_01")
@@ -251,9 +268,10 @@ def test_a_clip_elsewhere_that_was_replaced_while_it_was_away_is_ingested(
     assert watched.clips() == {"ballet_01"}, "the others are what they were"
 
 
+@pytest.mark.parametrize("older", [False, True])
 @pytest.mark.parametrize("images", [False, True])
 def test_a_clip_elsewhere_that_was_overwritten_before_the_first_look_is_ingested(
-    watched: Watched, tmp_path: Path, images: bool
+    watched: Watched, tmp_path: Path, images: bool, older: bool
 ) -> None:
     """One whose file was only touched is read, and nothing is made again."""
     name = "frames/{}_01/000002.jpg" if images else "{0}/{0}_01.mp4"
@@ -266,6 +284,8 @@ def test_a_clip_elsewhere_that_was_overwritten_before_the_first_look_is_ingested
     clips = {Path(row["path"]): row["clip"] for row in registered_clips(watched.store).to_dicts()}
     watched.ingest(*clips.values())
     street.write_bytes(street.read_bytes() + b"another")
+    if older:  # as of one that was moved there, or copied with its time
+        os.utime(street, (1e9, 1e9))
     ballet.touch()
     assert watched.clips() == {clips[street.parent if images else street]}
     register_clips(watched.store, watched.instance, [])
@@ -275,12 +295,26 @@ def test_a_clip_elsewhere_that_was_overwritten_before_the_first_look_is_ingested
 def test_clips_that_an_earlier_version_registered_are_taken_as_they_are(watched: Watched) -> None:
     register_clips(watched.store, watched.instance, [watched.corpus.clips])
     watched.ingest("ballet_01", "contemporary_01", "street_01")
-    earlier = watched.store.read("raw_clips").drop("size", "mtime_ns")
+    earlier = watched.store.read("raw_clips").drop("size", "mtime_ns", "members")
     write_table(earlier, watched.store.table("raw_clips"), {})
     assert watched.clips() == set()
     found = register_clips(watched.store, watched.instance, [watched.corpus.clips])
     assert found.changed == []
     assert registered_clips(watched.store)["mtime_ns"].null_count() == 0
+
+
+def test_an_image_that_went_before_the_first_look_is_a_change(
+    watched: Watched, tmp_path: Path
+) -> None:
+    folder = tmp_path / "frames" / "solo"
+    folder.mkdir(parents=True)
+    for number in (1, 2, 3):
+        write_jpeg(folder / f"{number:06d}.jpg", np.zeros((12, 16, 3), np.uint8), 90)
+    register_clips(watched.store, watched.instance, [folder.parent])
+    (before,) = registered_clips(watched.store)["sha256"]
+    (folder / "000002.jpg").unlink()
+    assert watched.clips() == {"solo"}
+    assert registered_clips(watched.store)["sha256"].to_list() != [before]
 
 
 def test_a_folder_that_was_named_may_hold_the_store(watched: Watched, tmp_path: Path) -> None:

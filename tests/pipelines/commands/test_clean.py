@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 
 import dagster as dg
@@ -10,9 +11,11 @@ import pytest
 from lock_owner import owner
 
 from dance_models.errors import InputError
+from dance_models.files import part_of, this_machine
 from dance_models.tables import write_table
 from pipelines.assets.training import READ_TABLES
 from pipelines.commands.clean import (
+    OLD_PART_S,
     _dead_parts,
     _unused_frames,
     _unused_previews,
@@ -94,7 +97,22 @@ def test_parts_of_dead_processes_are_unused(store: Store) -> None:
     dead = _write(folder / f".best.pt.{DEAD}.part")
     older = _write(folder / ".last.pt.part")
     _write(folder / f".runs.npz.{os.getpid()}.part")
-    assert _dead_parts(store) == [dead, older]
+    mine = _write(part_of(folder / "mine.npz"))
+    gone = _write(Path(str(mine).replace(f".{os.getpid()}-", f".{DEAD}-")))
+    assert _dead_parts(store) == sorted([dead, older, gone])
+
+
+def test_parts_of_another_container_are_unused_when_they_are_old(store: Store) -> None:
+    """Its processes are not seen here, whatever their ids."""
+    other = "0" * 8 if this_machine() != "0" * 8 else "1" * 8
+    parts = [
+        _write(store.model("pose_recognizer") / f".best.pt.{process}-{other}.part")
+        for process in (os.getpid(), DEAD)
+    ]
+    assert _dead_parts(store) == []
+    for part in parts:
+        os.utime(part, (time.time() - 2 * OLD_PART_S,) * 2)
+    assert _dead_parts(store) == sorted(parts)
 
 
 def test_clean_refuses_while_a_process_works_on_the_store(store: Store) -> None:

@@ -20,6 +20,7 @@ from watched_process import wait_until
 from dance_models.config import PageConfig
 from dance_models.errors import InputError
 from pipelines.live.app import Live, make_app
+from pipelines.live.job_routes import UPLOAD, VIDEO_TYPE
 from pipelines.live.jobs import OWNER, Job, Jobs, Page
 from pipelines.processes import identity
 
@@ -363,6 +364,43 @@ def test_another_site_cannot_upload(serve: Any) -> None:
         form = {"content-type": "text/plain"}
         answer = served.client.post(f"/upload?job={job['id']}&part=0", content=b"x", headers=form)
         assert answer.status_code == 415
+
+
+def test_the_upload_of_a_cancelled_job_ends(temporary: Path) -> None:
+    """The rest of a video that nobody waits for is not taken, whatever its length."""
+    jobs = Jobs(lambda job: ["true"], print, PageConfig())
+    app = make_app(Live(None, ()), jobs)  # type: ignore[arg-type]
+    answers: list[Any] = []
+
+    async def upload() -> None:
+        async with jobs.serving():
+            job = jobs.add(Page(), {"kind": "analyze", "files": [["a.mp4", 5]]})
+            sent = 0
+
+            async def receive() -> dict[str, Any]:
+                nonlocal sent
+                sent += 1
+                if sent == 3:
+                    jobs.cancel(job.id)
+                if sent > 3:  # a client that has nothing to send at the moment
+                    await asyncio.sleep(30)
+                return {"type": "http.request", "body": b"x" * 1000, "more_body": True}
+
+            async def send(message: Any) -> None:
+                answers.append(message)
+
+            scope = {
+                "type": "http", "method": "POST", "path": UPLOAD, "scheme": "http",
+                "query_string": f"job={job.id}&part=0".encode(), "http_version": "1.1",
+                "headers": [(b"host", b"127.0.0.1"), (b"content-type", VIDEO_TYPE.encode())],
+                "server": ("127.0.0.1", 80), "root_path": "",
+            }  # fmt: skip
+            await asyncio.wait_for(app(scope, receive, send), 10)
+
+    asyncio.run(upload())
+    assert answers[0]["status"] == 409
+    assert (b"connection", b"close") in answers[0]["headers"]
+    assert b"ended" in answers[1]["body"]
 
 
 def test_a_message_that_is_none_closes_the_page(serve: Any) -> None:

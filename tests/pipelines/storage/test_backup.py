@@ -1,15 +1,18 @@
 """Backups of a store in use, and stores made from them."""
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 from dance_models.errors import InputError
+from dance_models.files import part_of, this_machine
 from dance_models.tables import file_digest, write_table, write_text
 from pipelines.storage.backup import CONTENTS, back_up, outside, restore
 from pipelines.storage.store import Store
@@ -144,3 +147,41 @@ def test_a_folder_that_cannot_take_its_place_is_named_and_leaves_nothing(
     with pytest.raises(InputError, match="another disk is mounted here"):
         restore(tmp_path / "backup", again)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["backup", "store"]
+
+
+def test_a_backup_is_on_the_disk_before_it_appears(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And so is what is restored: a power cut leaves no part of it under its name."""
+    for make, target in (
+        (lambda path: back_up(store, path), tmp_path / "kept"),
+        (lambda path: restore(tmp_path / "kept", Store(root=str(path))), tmp_path / "again"),
+    ):
+        flushed: dict[Path, bool] = {}
+
+        def noted(handle: int, target: Path = target, flushed: Any = flushed) -> None:
+            flushed[Path(f"/proc/self/fd/{handle}").readlink()] = target.exists()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", noted)
+            make(target)
+        copied = {part_of(target) / path.relative_to(target) for path in target.rglob("*")}
+        copied = {path for path in copied if path.suffix not in (".lock", ".db-wal", ".db-shm")}
+        assert {path for path, there in flushed.items() if not there} >= copied
+        assert flushed[tmp_path], "the name of the folder comes last"
+
+
+def test_what_a_killed_backup_left_is_removed_by_the_next(store: Store, tmp_path: Path) -> None:
+    part, dead = part_of(tmp_path / "kept"), 2**22 + 1
+    left = Path(str(part).replace(f".{os.getpid()}-", f".{dead}-"))
+    living = Path(str(part).replace(f".{os.getpid()}-", f".{os.getppid()}-"))
+    other = tmp_path / f".other.{dead}.part"
+    elsewhere = Path(str(part).replace(this_machine(), "0" * 8))
+    for folder in (left, living, other, elsewhere, part):
+        (folder / "tables").mkdir(parents=True)
+    back_up(store, tmp_path / "kept")
+    assert not left.exists()
+    assert living.exists()
+    assert other.exists()
+    assert elsewhere.exists(), "another container's, whose process has the same id"
+    assert not part.exists()

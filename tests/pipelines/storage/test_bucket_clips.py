@@ -1,5 +1,7 @@
 """Clips of a bucket: pointers to them, and the copies that stages decode."""
 
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import bucket
@@ -9,7 +11,7 @@ import pytest
 
 from dance_models.errors import ChangedError, InputError
 from pipelines.storage.backup import back_up, outside
-from pipelines.storage.bucket import Bucket
+from pipelines.storage.bucket import Bucket, Stored
 from pipelines.storage.bucket_clips import mirror, mirror_again
 from pipelines.storage.clips import reading_clip, register_clips, registered_clips
 from pipelines.storage.pointers import NOTE, as_file, drop_copies, mirrors
@@ -266,3 +268,29 @@ def test_a_bucket_without_videos_makes_no_store(place: Place) -> None:
     with pytest.raises(InputError, match="no video lies there"):
         mirror(place.store, place.url)
     assert not place.store.path.exists()
+
+
+def test_an_older_listing_does_not_undo_a_newer_one(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes that list a bucket at once: the one whose listing is older comes last."""
+    place.put("a.mp4", b"one")
+    listed, seen = Bucket.listed, list[int]()
+    with ThreadPoolExecutor() as pool:
+        others: list[Future[list[str]]] = []
+
+        def slow(self: Bucket) -> Mapping[str, Stored]:
+            found = listed(self)
+            seen.append(len(found))
+            if len(seen) == 1:
+                place.put("b.mp4", b"two")
+                others.append(pool.submit(mirror, place.store, place.url))
+                wait(others, 0.5)
+            return found
+
+        monkeypatch.setattr(Bucket, "listed", slow)
+        mirror(place.store, place.url)
+        assert others[0].result(30) == []
+    assert seen == [1, 2]
+    (folder,) = mirrors(place.store)
+    assert {path.name for path in folder.glob("*.mp4")} == {"a.mp4", "b.mp4"}

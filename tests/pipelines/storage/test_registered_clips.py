@@ -8,6 +8,8 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 import pytest
+from lock_owner import owner
+from watched_process import wait_until
 
 from dance_models.tables import file_digest, write_table
 from dance_models.video.images import clip_digest
@@ -151,6 +153,29 @@ def test_a_moved_file_keeps_its_key(
     found = register_clips(store, instance, [tmp_path / "new"])
     assert (found.new, found.missing) == ([], [])
     assert registered_clips(store).select("clip", "sha256").equals(before)
+
+
+def test_a_registration_that_waits_says_for_whom(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And how far it is: all files are read, which may take minutes."""
+    for name in ("a", "b"):
+        write_clip(tmp_path / "clips" / f"{name}.mp4")
+    told: list[tuple[int, int]] = []
+    with owner(store.path / "tables" / ".registry.lock") as (process, _), ThreadPoolExecutor() as p:
+        found = p.submit(
+            register_clips,
+            store,
+            instance,
+            [tmp_path / "clips"],
+            progress=lambda done, of: told.append((done, of)),
+        )
+        wait_until(lambda: "waiting for it" in caplog.text)
+        assert f"the registry of files is in use by process {process.pid} on" in caplog.text
+        assert told == []
+        process.kill()
+        assert found.result(30).new == ["a", "b"]
+    assert told == [(0, 2), (1, 2)]
 
 
 def test_concurrent_registrations_lose_nothing(

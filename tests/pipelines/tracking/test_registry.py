@@ -207,12 +207,56 @@ def test_a_rollback_after_an_alias_moved_in_mlflow_says_what_is_not_known(case: 
     assert "dance promote prediction --version N --force --reason TEXT" in output
 
 
+def test_a_version_that_was_deleted_in_mlflow_is_not_gone_back_to(case: Case) -> None:
+    """Nor does it stop a rollback half-way, as the one that would be previous then."""
+    run_id = case.tracker.client.create_run(case.tracker.initialise()).info.run_id
+    case.tracker.client.create_registered_model(NAME)
+    for number in ("1", "2", "3"):
+        case.tracker.client.create_model_version(NAME, f"file:///{number}", run_id)
+        case.registry.promote(number)
+    case.tracker.client.delete_model_version(NAME, "1")
+    assert dance(case, "rollback", "prediction") == (
+        0,
+        "dance-prediction version 2 is champion again, version 3 is rolled back.",
+    )
+    assert case.registry.aliases() == {"champion": "2"}
+    code, output = dance(case, "rollback", "prediction")
+    assert code == 2
+    assert "the one before was deleted" in output
+
+
+def test_a_champion_that_changed_meanwhile_is_not_replaced_unseen(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The candidate is compared with the version that a person promoted while it was scored."""
+    for number in range(2):
+        case.train(str(number), noise=1e-4 * number)
+        run_gate(case.store, "prediction", "stga_net", gate())
+    assert case.registry.aliases() == {"champion": "2", "previous": "1"}
+    case.train("2", noise=2e-4)
+    measured, compared = gating._evidence, list[str | None]()
+
+    def evidence(registry: Registry, candidate: Any, champion: str | None, config: Any) -> Any:
+        compared.append(champion)
+        if len(compared) == 1:
+            assert dance(case, "rollback", "prediction")[0] == 0
+        return measured(registry, candidate, champion, config)
+
+    monkeypatch.setattr(gating, "_evidence", evidence)
+    outcome = run_gate(case.store, "prediction", "stga_net", gate())
+    assert compared == ["2", "1"]
+    assert (outcome.state, outcome.against) == (PROMOTED, "1")
+    assert case.registry.aliases() == {"champion": "3", "previous": "1"}
+
+
 def vars_of(config: object) -> dict[str, object]:
     names = ("champion_margin", "style_margin", "mirror_percent")
     return {name: getattr(config, name) for name in names}
 
 
-def test_a_version_can_wait_for_approval_by_a_person(case: Case) -> None:
+def test_a_version_can_wait_for_approval_by_a_person(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = gate(require_approval=True)
     case.train("first")
     outcome = run_gate(case.store, "prediction", "stga_net", config)
@@ -222,6 +266,9 @@ def test_a_version_can_wait_for_approval_by_a_person(case: Case) -> None:
     assert code == 1
     assert "it needs approval" in output
     before = inputs(case, config)
+    with monkeypatch.context() as patch:  # deleted in MLflow
+        patch.setattr(Registry, "_numbers", lambda _: [])
+        assert inputs(case, config)["approval"] == ""
     case.registry.tag("1", {"approved_by": "Ada"})
     after = inputs(case, config)
     assert (before["approval"], after["approval"]) == ("", "Ada")  # so it is materialized again

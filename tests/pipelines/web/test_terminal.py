@@ -7,8 +7,9 @@ import pytest
 from dagster._core.storage.tags import WILL_RETRY_TAG
 from quick_databases import instance_for_test
 
+from pipelines.servers import Log, begin_log
 from pipelines.web import terminal
-from pipelines.web.terminal import RunNews, begin_log, log_file, warning_in
+from pipelines.web.terminal import RunNews, log_file, warning_in
 
 DAEMON = "\x1b[32m2026-11-28 11:28:22 +0000\x1b[0m - dagster.daemon.SensorDaemon - \x1b[34m"
 
@@ -71,3 +72,24 @@ def test_the_log_of_the_last_start_is_kept(tmp_path: Path) -> None:
         "daemon.log": "three",
         "daemon.previous.log": "two",
     }
+
+
+def test_a_log_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest lines are kept, each whole and once; where no new one can begin it goes on."""
+    path = log_file(tmp_path, "daemon")
+    begin_log(path)
+    log = Log(path, most=100)
+    for number in range(50):
+        log.write(b"%09d\n" % number)
+    earlier = path.with_suffix(".previous.log")
+    assert {p.name for p in path.parent.iterdir()} == {path.name, earlier.name}
+    assert [p.stat().st_size for p in (earlier, path)] == [100, 100]
+    kept = (earlier.read_text() + path.read_text()).split()
+    assert kept == [f"{number:09d}" for number in range(30, 50)]
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", lambda *_: (tmp_path / "full").stat())
+        with pytest.raises(FileNotFoundError):
+            log.write(b"no room\n")
+    log.write(b"x" * 200 + b"\n")
+    assert path.read_bytes() == b"x" * 200 + b"\n"
+    log.close()
