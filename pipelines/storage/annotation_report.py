@@ -27,6 +27,7 @@ from pipelines.storage.annotation_problems import (
 from pipelines.storage.annotations import registered_annotations
 from pipelines.storage.clips import registered_clips
 from pipelines.storage.folders import registered_folders
+from pipelines.storage.pointers import NOTE, mirrors
 from pipelines.storage.store import Store
 
 # A repair that names a joint made the joint absent.
@@ -83,6 +84,7 @@ def _unread_files(store: Store) -> Iterator[dict[str, Any]]:
     """Files in the named folders that nothing reads; images beside annotations are no loss."""
     used = [Path(path) for path in registered_annotations(store)["path"]]
     used += [file for path in registered_clips(store)["path"] for file in _files_of(Path(path))]
+    used += [mirror / NOTE for mirror in mirrors(store)]
     folders = registered_folders(store).filter(pl.col("content").is_in(["clips", "annotations"]))
     of_clips = [Path(folder) for folder in folders.filter(content="clips")["folder"]]
     seen = {Path(file) for file in folder_problems(store)["file"]}

@@ -10,6 +10,7 @@ import postgres
 import pytest
 
 from dance_models.errors import ChangedError, InputError
+from pipelines.storage.annotation_report import annotation_report
 from pipelines.storage.backup import back_up, outside
 from pipelines.storage.bucket import Bucket, Stored
 from pipelines.storage.bucket_clips import mirror, mirror_again
@@ -275,6 +276,7 @@ def test_an_older_listing_does_not_undo_a_newer_one(
 ) -> None:
     """Two processes that list a bucket at once: the one whose listing is older comes last."""
     place.put("a.mp4", b"one")
+    place.store.table("raw_clips").parent.mkdir(parents=True)  # of a new store it is listed before
     listed, seen = Bucket.listed, list[int]()
     with ThreadPoolExecutor() as pool:
         others: list[Future[list[str]]] = []
@@ -294,3 +296,11 @@ def test_an_older_listing_does_not_undo_a_newer_one(
     assert seen == [1, 2]
     (folder,) = mirrors(place.store)
     assert {path.name for path in folder.glob("*.mp4")} == {"a.mp4", "b.mp4"}
+
+
+def test_nothing_of_a_mirror_is_reported_as_not_read(place: Place) -> None:
+    place.put("ballet/a.mp4", b"one")
+    place.register()
+    place.put("b.xyz", b"no clip, and not mirrored")
+    place.register()
+    assert annotation_report(place.store).to_dicts() == []
