@@ -35,6 +35,7 @@ from pipelines.storage.pointers import clip_folders
 from pipelines.storage.store import Store
 
 INTERVAL_S: Final = 15
+LISTING_S: Final = 10.0  # for a bucket; Dagster ends a tick after a minute
 # Dagster ends a sensor's tick after a minute; reading this much takes half of it at 130 MB/s.
 BYTES_A_SCAN: Final = 4_000_000_000
 CLIPS_A_SCAN: Final = 200  # each is registered with Dagster, too
@@ -57,7 +58,7 @@ def clip_sensor(profile: Profile, automation: AutomationSettings) -> dg.SensorDe
         "unchanged.",
     )
     def new_clips(context: dg.SensorEvaluationContext, store: Store) -> Answer:
-        for line in mirror_again(store):
+        for line in mirror_again(store, within_s=LISTING_S):
             context.log.warning(line)
         last = FolderScan.from_cursor(context.cursor)
         changes, parts = _scanned(context, store, far, last)

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -70,8 +71,12 @@ class Bucket:
         """The address, of one form."""
         return f"{SCHEME}{self.name}/{self.prefix.rstrip('/')}"
 
-    def listed(self) -> dict[str, Stored]:
-        """All objects by name. Raises InputError when the bucket cannot be used."""
+    def listed(self, within_s: float | None = None) -> dict[str, Stored]:
+        """All objects by name, a thousand with each request.
+
+        Raises InputError when the bucket cannot be used, or takes more than ``within_s`` seconds.
+        """
+        began = monotonic()
         found: dict[str, Stored] = {}
         more: dict[str, str] = {}
         with self._told(""):
@@ -85,6 +90,12 @@ class Bucket:
                     found[name] = Stored(int(entry["Size"]), _plain(entry["ETag"]))
                 if not page.get("IsTruncated"):
                     return found
+                if within_s is not None and monotonic() - began > within_s:
+                    raise InputError(
+                        f"there are more objects than can be listed in {within_s:.0f} s",
+                        file=self.url,
+                        hint="`dance run` takes as long as it needs",
+                    )
                 more = {"ContinuationToken": page["NextContinuationToken"]}
 
     def head(self, name: str) -> Stored | None:

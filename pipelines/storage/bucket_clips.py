@@ -24,33 +24,35 @@ LONGEST_TEXT: Final = 16_000_000  # bytes
 LONGEST_NAME: Final = 255  # bytes of a file's name on most systems
 
 
-def mirror(store: Store, address: str) -> list[str]:
+def mirror(store: Store, address: str, within_s: float | None = None) -> list[str]:
     """Bring the pointers to a folder of a bucket up to date, or make them; what is no clip there.
 
     A store that is not there is made: with files in it, it would be taken for one that others may
-    read, and that has chosen its databases. Raises InputError when the bucket cannot be used or no
-    video lies there.
+    read, and that has chosen its databases. Raises InputError when the bucket cannot be used, no
+    video lies there, or waiting or listing take more than ``within_s`` seconds.
     """
     bucket = Bucket.of(address, CLIPS)
     digest = hashlib.sha256(bucket.url.encode()).hexdigest()[:8]
     folder = store.raw_buckets / f"{bucket.url.rsplit('/', 1)[1]}-{digest}"
+    first: Mapping[str, Stored] | None = None
     if not store.exists():
-        _listed(bucket)  # refused before anything is made
+        first = _listed(bucket, within_s)  # refused before anything is made
         store.initialise()
     # Else a second process could list later, and this one would delete what is new by then. Not the
     # lock of registrations: listing takes as long as the bucket is large.
     listing = store.table("raw_clips").with_name(f".{folder.name}.lock")
-    with owned(listing, f"the listing of {bucket.url}", logging.getLogger(__name__).warning):
-        objects = _listed(bucket)
+    say = logging.getLogger(__name__).warning
+    with owned(listing, f"the listing of {bucket.url}", say, within_s):
+        objects = _listed(bucket, within_s) if first is None else first
         with registration_lock(store):
             lines = list(_brought_up_to_date(folder, bucket, objects))
             _delete_gone(store, folder, objects)
             return lines
 
 
-def _listed(bucket: Bucket) -> dict[str, Stored]:
+def _listed(bucket: Bucket, within_s: float | None) -> dict[str, Stored]:
     """The objects of a folder of clips. Raises InputError when there is no video."""
-    objects = bucket.listed()
+    objects = bucket.listed(within_s)
     if not any(is_video(Path(name)) for name in objects):
         raise InputError(
             "no video lies there",
@@ -60,17 +62,20 @@ def _listed(bucket: Bucket) -> dict[str, Stored]:
     return objects
 
 
-def mirror_again(store: Store, listed: Collection[str] = ()) -> list[str]:
+def mirror_again(
+    store: Store, listed: Collection[str] = (), within_s: float | None = None
+) -> list[str]:
     """Bring all pointers up to date; lines about what could not be, and about what is no clip.
 
-    Those of the addresses in ``listed`` are: they were listed just now.
+    Those of the addresses in ``listed`` are: they were listed just now. ``within_s``: seconds for
+    each of the others.
     """
     lines: list[str] = []
     done = {Bucket.of(address, CLIPS).url for address in listed}
     for folder in mirrors(store):
         try:
             if (url := bucket_of(folder).url) not in done:
-                lines += mirror(store, url)
+                lines += mirror(store, url, within_s)
         except InputError as error:
             lines.append(printable(f"clips of a bucket are used as they were listed last: {error}"))
     return lines

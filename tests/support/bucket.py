@@ -60,6 +60,6 @@ def connect(root: Path) -> str:
     return url
 
 
-def away(place: Bucket) -> None:
+def away(place: Bucket, within_s: float | None = None) -> None:
     """In the place of a method of ``Bucket``: the server does not answer."""
     raise InputError("the server cannot be reached", file=place.url)

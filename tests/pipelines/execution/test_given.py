@@ -50,9 +50,9 @@ def test_a_bucket_that_is_named_is_listed_once(
     lists: Counter[str] = Counter()
     listed = Bucket.listed
 
-    def counted(self: Bucket) -> dict[str, object]:
+    def counted(self: Bucket, within_s: float | None = None) -> dict[str, object]:
         lists[self.url] += 1
-        return dict(listed(self))
+        return dict(listed(self, within_s))
 
     monkeypatch.setattr(Bucket, "listed", counted)
     store = Store(root=str(tmp_path / "store"))

@@ -10,6 +10,7 @@ import postgres
 import pytest
 
 from dance_models.errors import ChangedError, InputError
+from pipelines.storage import bucket as bucket_module
 from pipelines.storage.annotation_report import annotation_report
 from pipelines.storage.backup import back_up, outside
 from pipelines.storage.bucket import Bucket, Stored
@@ -281,7 +282,7 @@ def test_an_older_listing_does_not_undo_a_newer_one(
     with ThreadPoolExecutor() as pool:
         others: list[Future[list[str]]] = []
 
-        def slow(self: Bucket) -> Mapping[str, Stored]:
+        def slow(self: Bucket, within_s: float | None = None) -> Mapping[str, Stored]:
             found = listed(self)
             seen.append(len(found))
             if len(seen) == 1:
@@ -304,3 +305,27 @@ def test_nothing_of_a_mirror_is_reported_as_not_read(place: Place) -> None:
     place.put("b.xyz", b"no clip, and not mirrored")
     place.register()
     assert annotation_report(place.store).to_dicts() == []
+
+
+def test_a_bucket_that_takes_too_long_to_list_is_used_as_it_was_listed_last(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sensor's tick ends after a minute, and all folders would wait for one bucket."""
+    place.put("a.mp4", b"one")
+    place.register()
+    place.put("b.mp4", b"two")
+    client = bucket_module._client()
+    pages = client.call_s3
+
+    def one_a_page(method: str, *arguments: object, **named: object) -> object:
+        more = {"MaxKeys": 1} if method == "list_objects_v2" else {}
+        return pages(method, *arguments, **named, **more)
+
+    monkeypatch.setattr(client, "call_s3", one_a_page)
+    (line,) = mirror_again(place.store, within_s=0)
+    assert "used as they were listed last" in line
+    assert "more objects than can be listed in 0 s" in line
+    (folder,) = mirrors(place.store)
+    assert [path.name for path in folder.glob("*.mp4")] == ["a.mp4"]
+    assert mirror_again(place.store) == []
+    assert sorted(path.name for path in folder.glob("*.mp4")) == ["a.mp4", "b.mp4"]
