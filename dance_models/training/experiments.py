@@ -1,9 +1,12 @@
 """Training what an experiment describes: one network, or all folds and seeds of it."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+
+import torch
 
 from dance_models.config import Experiment, HrnetExperiment, RecognitionExperiment
 from dance_models.data.crops import Crops
@@ -63,13 +66,24 @@ def train_experiments(
 
     ``on_epoch`` gets the place of the training in ``wanted``. On a GPU all step as one
     (:func:`~dance_models.training.stacked.train_stacked`) where they can and the setting
-    ``stacked`` is on: one of these networks fills a small part of it. On a CPU, each is trained
-    when its result is asked for. Raises what :func:`train_experiment` does.
+    ``stacked`` is on: one of these networks fills a small part of it. Where its memory does not
+    hold all of them, a warning says so, and they go on alone. On a CPU, each is trained when its
+    result is asked for. Raises what :func:`train_experiment` does.
     """
-    together = _together(wanted, initial)
-    if together is not None:
-        yield from train_stacked(together, on_epoch)
+    results = None
+    try:
+        if (together := _together(wanted, initial)) is not None:
+            results = train_stacked(together, on_epoch)
+    except torch.OutOfMemoryError:
+        warnings.warn(
+            f"the GPU's memory does not hold {len(wanted)} trainings together: each goes on alone. "
+            "Set stacked to false to leave out the attempt",
+            stacklevel=2,
+        )
+    if results is not None:
+        yield from results
         return
+    together = None  # what it holds of the memory is needed
     for place, one in enumerate(wanted):
         told = partial(on_epoch, place) if on_epoch else None
         yield train_experiment(one, told, crops=crops, initial=initial)

@@ -92,6 +92,18 @@ def test_on_a_gpu_they_go_alone_where_they_must(
     assert len(found) == 2
 
 
+def test_where_the_memory_of_a_gpu_does_not_hold_all_they_go_on_alone(
+    tmp_path: Path, as_on_a_gpu: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(trainings: Any, on_epoch: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(experiments, "train_stacked", full)
+    with pytest.warns(UserWarning, match="does not hold 2 trainings together"):
+        found = list(train_experiments(_wanted(FORECASTER, tmp_path)))
+    assert [result.best for result in found] == [tmp_path / f"{i}" / "best.pt" for i in range(2)]
+
+
 def test_a_network_on_pixels_needs_crops_and_starts_from_random_weights(tmp_path: Path) -> None:
     pixels = HrnetExperiment(HrnetConfig(), SHORT)
     wanted = _wanted(pixels, tmp_path)
