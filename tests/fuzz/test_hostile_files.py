@@ -9,6 +9,7 @@ import socket
 import sqlite3
 import struct
 import zipfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -270,7 +271,7 @@ def test_damaged_pointers_count_as_missing_and_a_damaged_registry_is_named(tmp_p
     with pytest.raises(InputError, match=r"raw_clips.parquet: the registry.*backup"):
         read_registered(store, "raw_clips", {})
     for cursor in ("", "{", "[]", "7", '{"seen": 3}', "[" * 99_999):
-        assert FolderScan.from_cursor(cursor) == FolderScan()
+        assert replace(FolderScan.from_cursor(cursor), number=0) == FolderScan()
 
 
 def test_a_damaged_database_is_named(tmp_path: Path) -> None:
