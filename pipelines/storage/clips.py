@@ -166,6 +166,7 @@ def register_clips(
                 problem = _name_taken(entry, key, taken["path"])
                 rows.append(report_row(problem.file, "noted", problem.message))
                 result.problems.extend([] if same_file else [problem])
+    progress(of, of)
     write_folder_problems(store, reported)
     _write(store, instance, known, found, result)
     # Last: what watches the folders takes their clips that are not registered for new ones.

@@ -175,7 +175,7 @@ def test_a_registration_that_waits_says_for_whom(
         assert told == []
         process.kill()
         assert found.result(30).new == ["a", "b"]
-    assert told == [(0, 2), (1, 2)]
+    assert told == [(0, 2), (1, 2), (2, 2)]
 
 
 def test_concurrent_registrations_lose_nothing(
