@@ -174,7 +174,9 @@ class Remote:
             waiting = self.root / ".remote.part"
             shutil.rmtree(waiting, ignore_errors=True)  # of a process that was killed
             self.bucket.each(lambda n: self._got(n, waiting / n), manifests)
-            records = _records_below(self.root) | _records_below(waiting)
+            records: dict[str, list[Any]] = {}
+            if any(not name.startswith("raw/") for name in files):  # those are in no manifest
+                records = _records_below(self.root) | _records_below(waiting)
             self.bucket.each(lambda n: self._fetch(n, there[n], records.get(n)), files)
             for name in manifests:
                 manifest = waiting / name
