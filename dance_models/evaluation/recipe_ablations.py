@@ -9,6 +9,7 @@ p-values are corrected after Holm for the number of changes.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +30,7 @@ from dance_models.metrics.pck import SELECTION_THRESHOLDS, joint_errors, pck_sum
 from dance_models.metrics.sign_flip import SIGNIFICANT, holm, smallest_p
 from dance_models.metrics.torso import torso_by_clip, visible_annotation
 from dance_models.recipes import MKFF_AS_PRINTED, STGA_AS_PRINTED
-from dance_models.training.experiments import Wanted, train_experiments
+from dance_models.training.experiments import on_folds, train_experiments
 
 Headline = RecognitionExperiment | PredictionExperiment
 WHOLE: Final = "whole recipe"
@@ -143,19 +144,11 @@ def cross_validate(
     ``folder``. Raises InputError when a fold cannot be trained, or holds out no clip.
     """
     changed = change.applied_to(experiment)
-    parts = [(seed, fold, fold_runs(runs, fold)) for seed in range(seeds) for fold in range(folds)]
-    wanted = [
-        Wanted(
-            [run for run in divided if run.split != "test"],
-            _from_seed(changed, seed),
-            (folder / f"seed_{seed}" if seed else folder) / f"fold_{fold}",
-        )
-        for seed, fold, divided in parts
-    ]
+    wanted = on_folds(runs, changed, folder, seeds=seeds, folds=folds)
     trained = train_experiments(wanted, initial=change.initial)
     found: dict[str, Sums] = {}
-    for (seed, fold, divided), result in zip(parts, trained, strict=True):
-        held = [run for run in divided if run.split == "test"]
+    for (seed, fold), result in zip(product(range(seeds), range(folds)), trained, strict=True):
+        held = [run for run in fold_runs(runs, fold) if run.split == "test"]
         if isinstance(changed, RecognitionExperiment):
             errors = {MISSED: _missed(result.best, held, overlap=change.overlap)}
         else:
@@ -169,11 +162,6 @@ def cross_validate(
         raise InputError("no fold holds out an annotated clip", hint="Use more folds")
     groups = {run.clip: run.group for run in runs}
     return {measure: _pooled(sums, groups) for measure, sums in found.items() if sums}
-
-
-def _from_seed(experiment: Headline, seed: int) -> Headline:
-    training = replace(experiment.training, seed=experiment.training.seed + seed)
-    return replace(experiment, training=training)
 
 
 def _pooled(sums: Sums, groups: Mapping[str, str]) -> ClipErrors:

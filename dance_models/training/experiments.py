@@ -2,7 +2,9 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +12,7 @@ import torch
 
 from dance_models.config import Experiment, HrnetExperiment, RecognitionExperiment
 from dance_models.data.crops import Crops
+from dance_models.data.folds import fold_runs
 from dance_models.data.pose_runs import PoseRun
 from dance_models.errors import InputError
 from dance_models.training.detection import train_detection
@@ -27,6 +30,23 @@ class Wanted(NamedTuple):
     runs: Sequence[PoseRun]  # of splits "train" and "val"
     experiment: Experiment
     folder: Path
+
+
+def on_folds(
+    runs: Sequence[PoseRun], experiment: Experiment, folder: Path, *, seeds: int, folds: int
+) -> list[Wanted]:
+    """For each seed, from that of the experiment on, the training on each of the first folds.
+
+    In ``fold_K`` of ``folder``, and from the second seed on of ``seed_N``. What a fold tests on is
+    left out. Raises InputError on fewer than three folds.
+    """
+    found = []
+    for seed, fold in product(range(seeds), range(folds)):
+        training = replace(experiment.training, seed=experiment.training.seed + seed)
+        place = folder / f"seed_{seed}" if seed else folder
+        learn = [run for run in fold_runs(runs, fold) if run.split != "test"]
+        found.append(Wanted(learn, replace(experiment, training=training), place / f"fold_{fold}"))
+    return found
 
 
 def train_experiment(

@@ -8,7 +8,6 @@ new_run, datasets, initial.
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -64,26 +63,18 @@ def _wanted(
     runs: list[PoseRun], experiment: Experiment, folder: Path, leaking: bool
 ) -> list["Wanted"]:
     """The fixed split from the first seed, in ``folder``; with folds, for each seed every fold."""
-    from dance_models.data.folds import fold_count, fold_runs
+    from dance_models.data.folds import fold_count
     from dance_models.data.frame_split import leaking_runs
-    from dance_models.training.experiments import Wanted
+    from dance_models.training.experiments import Wanted, on_folds
 
     if leaking:
         runs = leaking_runs(runs)
     # The fixed split's test clips are there for the folds alone.
-    found = [Wanted(_without_test(runs), experiment, folder)]
-    for seed in range(experiment.seeds if experiment.folds else 0):
-        training = replace(experiment.training, seed=experiment.training.seed + seed)
-        own = replace(experiment, training=training)
-        place = folder / f"seed_{seed}" if seed else folder
-        for fold in range(fold_count(runs)):
-            learn = _without_test(fold_runs(runs, fold))
-            found.append(Wanted(learn, own, place / f"fold_{fold}"))
-    return found
-
-
-def _without_test(runs: Sequence[PoseRun]) -> list[PoseRun]:
-    return [run for run in runs if run.split != "test"]
+    fixed = Wanted([run for run in runs if run.split != "test"], experiment, folder)
+    if not experiment.folds:
+        return [fixed]
+    seeds, folds = experiment.seeds, fold_count(runs)
+    return [fixed, *on_folds(runs, experiment, folder, seeds=seeds, folds=folds)]
 
 
 def _log_model(job: dict[str, Any], result: TrainingResult, runs: Sequence[PoseRun]) -> str:
