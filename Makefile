@@ -38,7 +38,8 @@ exhaustive: install
 # minutes. PYTEST_ARGS="-k cluster"; CLUSTER_CLIPS=8 for a look at fewer clips.
 cluster-test: install
 	$(PIP) --constraint constraints.txt --editable ".[dev,cluster]"
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster --numprocesses 2 --dist loadgroup $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster --numprocesses 2 --dist loadgroup \
+	  --durations 8 $(PYTEST_ARGS)
 
 # Every fault twenty times at random moments; FAULTS_ARGS="--times 1" for a look. Takes hours.
 faults: install

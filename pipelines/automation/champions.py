@@ -25,7 +25,8 @@ def champion_sensor(automation: AutomationSettings) -> dg.SensorDefinition:
     ) -> dg.SensorResult | dg.SkipReason:
         try:
             moves, last = json.loads(context.cursor or "")
-        except ValueError:
+            moves = int(moves)
+        except (ValueError, TypeError):
             # None yet, or one that is damaged or was reset: the champions are exported once more,
             # under a key that is new, since Dagster starts no run under one that it knows.
             moves, last = int(time.time()), {}

@@ -40,6 +40,15 @@ def queue_message(record: dg.RunRecord, now: float, ui_address: str) -> dict[str
     }
 
 
+def told_of(cursor: str | None) -> list[str]:
+    """The runs that somebody was told of; none before the first, or when a cursor is damaged."""
+    try:
+        told = json.loads(cursor or "[]")
+    except ValueError:
+        return []
+    return [str(run_id) for run_id in told] if isinstance(told, list) else []
+
+
 def queue_sensor(automation: AutomationSettings) -> dg.SensorDefinition:
     """The sensor ``run_waits``: one message for each run that is queued too long."""
 
@@ -50,7 +59,7 @@ def queue_sensor(automation: AutomationSettings) -> dg.SensorDefinition:
         f"hours ({QUEUE_VARIABLE}) as JSON to {WEBHOOK_VARIABLE}, or logs it; once a run.",
     )
     def run_waits(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-        told: list[str] = json.loads(context.cursor) if context.cursor else []
+        told = told_of(context.cursor)
         queued = context.instance.get_run_records(
             dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED])
         )

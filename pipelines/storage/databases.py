@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
+from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
@@ -32,7 +33,6 @@ MLFLOW_FILE: Final = "mlflow/mlflow.db"  # where the note names none
 VARIABLES: Final = {"dagster": "DANCE_DAGSTER_DATABASE", "mlflow": "DANCE_MLFLOW_DATABASE"}
 FORM: Final = "postgresql://USER@HOST:PORT/DATABASE"
 SECRETS: Final = "PGPASSWORD, or a file that PGPASSFILE names"
-CREATION: Final = 0x64616E6365  # PostgreSQL's number of the lock of creation
 
 Address = str | Path  # of a database: of PostgreSQL, or the file of SQLite
 
@@ -238,8 +238,11 @@ def _from_database(error: BaseException | None) -> bool:
 
 
 @contextmanager
-def created_alone(databases: Databases | None) -> Iterator[None]:
-    """Waits until no other process, on whatever machine, creates these databases."""
+def alone(databases: Databases | None, what: str) -> Iterator[None]:
+    """Waits until no other process, on whatever machine, does ``what`` with these databases.
+
+    Files of SQLite are not shared between machines: for them this does nothing.
+    """
     if databases is None:
         yield
         return
@@ -247,8 +250,13 @@ def created_alone(databases: Databases | None) -> Iterator[None]:
 
     with connection_to(databases.mlflow) as connection:
         # It ends with the connection, also with one whose process was killed.
-        connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": CREATION})
+        connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _lock_number(what)})
         yield
+
+
+def _lock_number(what: str) -> int:
+    """PostgreSQL names its locks by numbers of 64 bits."""
+    return int.from_bytes(sha256(what.encode()).digest()[:8], signed=True)
 
 
 @contextmanager

@@ -46,7 +46,7 @@ from pipelines.storage.databases import (
     VARIABLES,
     Address,
     Databases,
-    created_alone,
+    alone,
     driven,
     mlflow_address,
     noted,
@@ -448,7 +448,16 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
     @contextmanager
     def creation_lock(self) -> Iterator[None]:
         """The lock under which databases are created."""
-        with file_lock(self.path / LOCK), created_alone(self.databases):
+        with self.database_lock(self.path / LOCK):
+            yield
+
+    @contextmanager
+    def database_lock(self, path: Path) -> Iterator[None]:
+        """A lock for what changes the databases: of the processes of this machine, by the file.
+
+        When the databases are on PostgreSQL, of all machines that use them, by the file's name.
+        """
+        with file_lock(path), alone(self.databases, path.name):
             yield
 
     def _make_private(self) -> None:

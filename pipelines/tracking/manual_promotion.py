@@ -5,6 +5,7 @@ from pipelines.storage.store import Store
 from pipelines.tracking.kept_versions import keep_versions
 from pipelines.tracking.lineage_record import has_record, read_record
 from pipelines.tracking.registry import (
+    ANY_CHAMPION,
     APPROVAL_TAG,
     APPROVED_BY_TAG,
     BY_HAND,
@@ -18,6 +19,7 @@ from pipelines.tracking.registry import (
     MODELS,
     NO_CHAMPION,
     ROLLED_BACK_TAG,
+    ChampionMovedError,
     Registry,
     champion_text,
 )
@@ -49,10 +51,11 @@ def promote(store: Store, task: str, version: int | None, force: bool, reason: s
             hint="A training of `dance run` that the gate refuses becomes one; or name a version "
             f"with --version ({registry.versions_text()})",
         )
-    if registry.aliases().get(CHAMPION) == number:
+    champion = registry.aliases().get(CHAMPION)
+    if champion == number:
         registry.clear_challenger(number)  # left over when an earlier promotion was killed
         return f"{registry.name} version {number} is champion already."
-    reasons = objections(registry, number)
+    reasons = objections(registry, number, champion)
     if reasons and reason is None:
         raise PromotionRefusedError(f"{registry.name} version {number}", reasons)
     if reasons and reason is not None:
@@ -62,7 +65,13 @@ def promote(store: Store, task: str, version: int | None, force: bool, reason: s
     run_id = registry.run_id(number)
     if has_record(registry.tracker, run_id):  # a version that was registered before they were kept
         keep_versions(store, read_record(registry.tracker, run_id))
-    old = registry.promote(number)
+    try:
+        old = registry.promote(number, over=ANY_CHAMPION if force else champion)
+    except ChampionMovedError as moved:
+        raise PromotionRefusedError(
+            f"{registry.name} version {number}",
+            [f"meanwhile another promotion or a rollback was faster: there is {moved} now"],
+        ) from moved
     previous = f"; version {old} is previous" if old else ""
     return f"{registry.name} version {number} is champion{previous}."
 
@@ -86,12 +95,9 @@ def rollback(store: Store, task: str) -> str:
     )
 
 
-def objections(registry: Registry, number: str) -> list[str]:
-    """Why a version must not be promoted now, one line each; none for the champion."""
+def objections(registry: Registry, number: str, champion: str | None) -> list[str]:
+    """Why a version must not be promoted over the champion of now, one line each."""
     tags = registry.tags(number)
-    champion = registry.aliases().get(CHAMPION, NO_CHAMPION)
-    if number == champion:
-        return []
     if DECISION_TAG not in tags:
         asset = CHAMPION_ASSETS[registry.task]
         return [f"the gate has not evaluated it: `dance run --only {asset}` evaluates the newest"]
@@ -100,7 +106,7 @@ def objections(registry: Registry, number: str) -> list[str]:
         for key, value in sorted(tags.items())
         if key.startswith(CRITERION_PREFIX) and value.startswith("no: ")
     ]
-    if tags.get(COMPARED_WITH_TAG) != champion:
+    if tags.get(COMPARED_WITH_TAG) != (champion or NO_CHAMPION):
         found.append(
             f"the gate compared it with {champion_text(tags.get(COMPARED_WITH_TAG))}, but the "
             f"champion is {champion_text(champion)}"

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 from dance_models.errors import InputError
 from dance_models.evaluation.gate import Decision
 from dance_models.text import printable
-from pipelines.storage.locks import file_lock
 from pipelines.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
-    from filelock import BaseFileLock
+    from contextlib import AbstractContextManager
+
     from mlflow.entities.model_registry import ModelVersion
 
 MODELS: Final = {"recognition": "dance-recognition", "prediction": "dance-prediction"}
@@ -262,8 +262,9 @@ class Registry:
     def _set_alias(self, alias: str, number: str) -> None:
         self.tracker.client.set_registered_model_alias(self.name, alias, number)
 
-    def _lock(self) -> "BaseFileLock":
-        return file_lock(self.tracker.store.mlflow / f".{self.name}.lock")
+    def _lock(self) -> "AbstractContextManager[None]":
+        store = self.tracker.store
+        return store.database_lock(store.mlflow / f".{self.name}.lock")
 
 
 def champion_text(number: str | None) -> str:

@@ -21,7 +21,7 @@ from dance_models.tables import file_digest, read_table
 from dance_models.training.loop import EpochRecord, TrainingResult
 from dance_models.training.resume import discard_damaged
 from pipelines.processes import EXIT_INTERRUPTED, TRAINING_STOP_S, stop_on_signals
-from pipelines.storage.locks import file_lock, owned
+from pipelines.storage.locks import owned
 from pipelines.storage.store import Store
 from pipelines.tracking.pixel_models import log_pixel_model
 from pipelines.tracking.registry import task_of_candidate
@@ -141,7 +141,8 @@ def _log_datasets(job: dict[str, Any]) -> None:
             frame, source=source["path"], name=split, digest=short_digest(source["version"])
         )
         # If two trainings log the same data set at once, MLflow's second insert fails.
-        with file_lock(Store(root=job["store"]).mlflow / DATASETS_LOCK):
+        store = Store(root=job["store"])
+        with store.database_lock(store.mlflow / DATASETS_LOCK):
             mlflow.log_input(dataset, context=context)
 
 

@@ -61,6 +61,18 @@ class Server:
         finally:
             connection.close()
 
+    def number(self, query: str) -> int:
+        """The one number that a query finds."""
+        import psycopg2
+
+        connection = psycopg2.connect(self.address("postgres"))
+        try:
+            cursor = connection.cursor()
+            cursor.execute(query)
+            return int(cursor.fetchone()[0])
+        finally:
+            connection.close()
+
     def environment(self) -> dict[str, str]:
         """The variables that put a new store's databases here."""
         return {name: self.address(self.create()) for name in VARIABLES.values()}

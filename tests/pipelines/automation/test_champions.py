@@ -45,4 +45,8 @@ def test_every_move_of_an_alias_starts_one_run(
     monkeypatch.setattr(time, "time", lambda: 1e9)
     cursor = None  # reset in the web UI
     keys += tick()
-    assert len(set(keys)) == 4, "Dagster starts no run under a key that it knows"
+    for number, damaged in enumerate(('{"a": 1}', "7", "[1"), 1):
+        monkeypatch.setattr(time, "time", lambda number=number: 1e9 + 100 * number)
+        cursor = damaged
+        keys += tick()
+    assert len(set(keys)) == 7, "Dagster starts no run under a key that it knows"

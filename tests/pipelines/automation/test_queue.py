@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from pipelines.automation import queue
-from pipelines.automation.queue import queue_message, queue_sensor
+from pipelines.automation.queue import queue_message, queue_sensor, told_of
 from pipelines.automation.switches import AutomationSettings
 
 
@@ -65,6 +65,11 @@ def test_each_waiting_run_is_told_of_once(
     waiting.clear()
     tick(4.0)
     assert json.loads(cursor or "") == [], "runs that left the queue are forgotten"
+
+
+@pytest.mark.parametrize("cursor", [None, "", "[", "7", '{"a": 1}'])
+def test_a_damaged_cursor_tells_again(cursor: str | None) -> None:
+    assert told_of(cursor) == []
 
 
 def test_the_link_leads_to_the_run(instance: dg.DagsterInstance) -> None:

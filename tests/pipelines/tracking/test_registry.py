@@ -3,15 +3,17 @@
 import json
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 from bucket import folder_and_bucket
-from postgres import both
+from postgres import Server, both, on_server
 from registry_case import ASSET, Case, gate
 from typer.testing import CliRunner
+from watched_process import wait_until
 
 from dance_models.config import GateConfig
 from dance_models.profiles import PROFILES
@@ -20,6 +22,8 @@ from pipelines.assets.champions import champion_stage
 from pipelines.cli import make_app
 from pipelines.commands.clean import _replaced_mlflow_runs, delete, find_garbage
 from pipelines.stage import Inputs, StageContext
+from pipelines.storage.databases import alone
+from pipelines.tracking import manual_promotion
 from pipelines.tracking import promotion_gate as gating
 from pipelines.tracking.kept_versions import keep_versions, kept_table
 from pipelines.tracking.lineage_record import log_record, make_record
@@ -28,6 +32,8 @@ from pipelines.tracking.registry import MODELS, Registry
 from pipelines.tracking.tracker import EXAMPLE, MLFLOW_ENVIRONMENT, Tracker
 
 NAME = MODELS["prediction"]
+# PostgreSQL's sessions that wait for a lock that another one holds.
+WAITING = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
 
 
 def inputs(case: Case, config: GateConfig) -> Inputs:
@@ -247,6 +253,48 @@ def test_a_champion_that_changed_meanwhile_is_not_replaced_unseen(
     assert compared == ["2", "1"]
     assert (outcome.state, outcome.against) == (PROMOTED, "1")
     assert case.registry.aliases() == {"champion": "3", "previous": "1"}
+
+
+def test_a_person_does_not_replace_a_champion_that_was_not_compared(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another promotion ends between the objections and the alias; with --force it is meant so."""
+    for number in range(2):
+        case.train(str(number), noise=1e-4 * number)
+        run_gate(case.store, "prediction", "stga_net", gate())
+    case.train("2", noise=2e-4)
+    run_gate(case.store, "prediction", "stga_net", gate(require_approval=True))
+    case.registry.tag("3", {"approved_by": "Ada"})
+    judged = manual_promotion.objections
+
+    def overtaken(registry: Registry, number: str, champion: str | None) -> list[str]:
+        found = judged(registry, number, champion)
+        registry.promote("1")
+        return found
+
+    monkeypatch.setattr(manual_promotion, "objections", overtaken)
+    code, output = dance(case, "promote", "prediction")
+    assert code == 1
+    assert "another promotion or a rollback was faster: there is version 1 now" in output
+    assert case.registry.aliases()["champion"] == "1"
+    named = ("--version", "3", "--force", "--reason", "it is better")
+    assert dance(case, "promote", "prediction", *named)[0] == 0
+    assert case.registry.aliases()["champion"] == "3"
+
+
+@on_server
+def test_two_machines_promote_one_after_the_other(case: Case, server: Server) -> None:
+    """Another machine does not see the lock on the file, only the one in the database."""
+    run_id = case.tracker.client.create_run(case.tracker.initialise()).info.run_id
+    case.tracker.client.create_registered_model(NAME)
+    case.tracker.client.create_model_version(NAME, "file:///1", run_id)
+    with ThreadPoolExecutor(1) as machine:
+        with alone(case.store.databases, f".{NAME}.lock"):
+            promotion = machine.submit(case.registry.promote, "1")
+            wait_until(lambda: server.number(WAITING) > 0, 120)
+            assert case.registry.aliases() == {}
+        assert promotion.result(120) is None
+    assert case.registry.aliases() == {"champion": "1"}
 
 
 def vars_of(config: object) -> dict[str, object]:
