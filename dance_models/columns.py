@@ -53,8 +53,8 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "corpus": "what reports call the corpus that the clip came with",
         "fps": "frame rate of a folder of images by `clips.csv`, else empty",
         "size": (
-            "bytes of the file when it was read, of a folder of all images; null of files in the "
-            "store, and where an earlier version registered the clip"
+            "bytes of the file when it was read, of a folder of all images; null of files in a "
+            "store that is in a bucket, and where an earlier version registered the clip"
         ),
         "mtime_ns": "when the file was written last, of a folder its latest image; null as above",
         "members": (
@@ -74,6 +74,12 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "frames": "annotated frames",
         "joints": "different joints of the skeleton",
         "dropped": "annotated people that were left out while reading",
+        "size": (
+            "bytes of the file when it was read; null of files that cannot be read or are in a "
+            "store that is in a bucket, and where an earlier version registered it"
+        ),
+        "mtime_ns": "when the file was written last; null as above",
+        "reader": "a digest of the code that read the file; null as above",
     },
     "raw_motion": {
         "source": "path below the registered folder; unique",

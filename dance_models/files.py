@@ -133,6 +133,15 @@ def is_part_of(part: Path, path: Path) -> bool:
 # --- reading ----------------------------------------------------------------------------------
 
 
+def code_digest(*packages: Path) -> str:
+    """Twelve digits that change with any source file below the folders of some packages."""
+    code = hashlib.sha256()
+    for root in packages:
+        for path in sorted(root.rglob("*.py")):
+            code.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return code.hexdigest()[:12]
+
+
 class NotAFileError(OSError):
     """A name leads to something that is no regular file; ``strerror`` says what it is."""
 

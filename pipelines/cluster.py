@@ -4,7 +4,6 @@ Only Ray's public interface is used, and Ray is imported when a cluster is asked
 uploaded: every node has this package installed, and its code is compared with this process's.
 """
 
-import hashlib
 import os
 import secrets
 import signal
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dance_models.errors import InputError
+from dance_models.files import code_digest
 from pipelines.storage.addresses import DAGSTER_VARIABLE, MLFLOW_VARIABLE
 from pipelines.storage.bucket import Stored
 from pipelines.storage.clips import clips_by_key
@@ -60,13 +60,9 @@ def installed() -> dict[str, str]:
     import dance_models
     import pipelines
 
-    code = hashlib.sha256()
-    for package in (dance_models, pipelines):
-        root = Path(package.__path__[0])
-        for path in sorted(root.rglob("*.py")):
-            code.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    code = code_digest(*(Path(package.__path__[0]) for package in (dance_models, pipelines)))
     found = {name: version(name) for name in COMPARED}
-    return {"dance": dance_models.__version__, "its code": code.hexdigest()[:12], **found}
+    return {"dance": dance_models.__version__, "its code": code, **found}
 
 
 def machine() -> str:

@@ -2,8 +2,8 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dance_models.annotations.archives import is_archive, parse_files
@@ -11,7 +11,7 @@ from dance_models.annotations.detect_format import is_candidate
 from dance_models.annotations.image_names import Reading
 from dance_models.annotations.parsed_file import ParsedFile, Problem
 from dance_models.errors import AnnotationError, ChangedError, InputError, guarded
-from dance_models.files import steady, why_unusable
+from dance_models.files import state_of, steady, why_unusable
 from dance_models.tables import file_digest
 
 
@@ -38,6 +38,8 @@ class AnnotationFile:
     content: FileContent = FileContent()
     problem: str | None = None
     problems: tuple[Problem, ...] = ()  # those that the import of no registered clip reports
+    # Size and modification time (ns) when it was read; None of one that could not be read.
+    state: Sequence[int] | None = None
 
 
 def index_annotations(
@@ -68,6 +70,7 @@ def index_file(path: Path, reading: Reading) -> AnnotationFile:
     """What one file has annotations of, or why it cannot be used."""
     try:
         with steady(lambda: [path]):  # what is hashed is what is read
+            state = state_of(path)
             digest = file_digest(path)
             with guarded("annotations", path, AnnotationError):
                 files = parse_files(path, reading)
@@ -81,14 +84,15 @@ def index_file(path: Path, reading: Reading) -> AnnotationFile:
     relevant = [p for parsed in files for p in parsed.problems if p.action != "empty"]
     named = {pose.clip for parsed in files for pose in parsed.poses}
     clips = {clip: _digest(files, clip) for clip in named | {p.clip for p in relevant if p.clip}}
+    of_file = AnnotationFile(path, digest, clips, _content(files), state=state)
     known = None if reading.clips is None else set(reading.clips.values())
     unknown = [clip for clip in sorted(clips) if known is not None and clip not in known]
     problems = [p for p in relevant if p.clip is None or p.clip in {*unknown} - named]
     problems += [p for clip in unknown for p in _unregistered(files, clip, reading)]
     if relevant and not clips:  # no clip's report would show these problems
         first = f"{len(relevant)} problems and no clip; the first: {relevant[0].message}"
-        return AnnotationFile(path, digest, {}, _content(files), first, tuple(problems))
-    return AnnotationFile(path, digest, clips, _content(files), problems=tuple(problems))
+        return replace(of_file, problem=first, problems=tuple(problems))
+    return replace(of_file, problems=tuple(problems))
 
 
 def _content(files: list[ParsedFile]) -> FileContent:

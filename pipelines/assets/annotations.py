@@ -21,6 +21,7 @@ from pipelines.storage.annotation_report import (
 )
 from pipelines.storage.annotations import (
     annotations_by_clip,
+    annotations_version,
     reading_annotations,
     reading_of,
     register_annotations,
@@ -56,7 +57,7 @@ def raw_annotations_asset() -> dg.SourceAsset:
     def raw_annotations(context: dg.OpExecutionContext, store: Store) -> dg.DataVersion:
         for problem in register_annotations(store, context.instance, [store.raw_annotations]):
             context.log.warning(f"{problem.file}: {problem.message}")
-        return dg.DataVersion(store.digest("raw_annotations") or "none")
+        return dg.DataVersion(annotations_version(store))
 
     return raw_annotations
 

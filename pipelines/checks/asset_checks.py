@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -57,6 +58,18 @@ class Check:
     blocking: bool = False
 
 
+def written_findings(path: Path, stated: Mapping[str, str] | None = None) -> "list[Finding]":
+    """The findings in the table of an asset; ``stated`` is its metadata, when it was read before.
+
+    Most tables are empty, which their metadata says: reading them takes ten times as long.
+    """
+    from dance_models.quality.findings import findings_of_table
+
+    if (stated or read_metadata(path)).get(COUNT) == "0":
+        return []
+    return findings_of_table(read_table(path))
+
+
 @dataclass(frozen=True)
 class AssetChecks:
     """All checks of one asset, and how they are evaluated and drawn."""
@@ -91,15 +104,10 @@ class AssetChecks:
         self, store: Store, quality: QualityConfig, clip: str | None, digest: str
     ) -> "list[Finding] | None":
         """The findings on the result of these inputs, None when it was not checked."""
-        from dance_models.quality.findings import findings_of_table
-
         path, key = store.findings(self.asset, clip), self._key(quality, digest)
         try:
             stated = read_metadata(path) if path.is_file() else {}
-            if stated.get(CHECKED) != key:
-                return None
-            # Most tables are empty; reading them was a third of the skip rule's time.
-            return [] if stated.get(COUNT) == "0" else findings_of_table(read_table(path))
+            return written_findings(path, stated) if stated.get(CHECKED) == key else None
         except DamagedFileError:  # then it is checked again
             return None
 
@@ -194,10 +202,10 @@ class AssetChecks:
 
     def stopping_reason(self, store: Store, clip: str | None) -> str | None:
         """The first error of a blocking check as it was last written, None without one."""
-        from dance_models.quality.findings import findings_of_table, lines
+        from dance_models.quality.findings import lines
 
         path = store.findings(self.asset, clip)
-        if not path.is_file() or read_metadata(path).get(COUNT) == "0":
+        if not path.is_file():
             return None
-        stopping = self.stopping(findings_of_table(read_table(path)))
+        stopping = self.stopping(written_findings(path))
         return lines(stopping)[0] if stopping else None

@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 
 from dance_models.config import QualityConfig
-from dance_models.tables import SPLIT_ROWS, conform, read_table
+from dance_models.tables import SPLIT_ROWS, conform
 from pipelines.checks.annotations import pair_findings
-from pipelines.checks.asset_checks import AssetChecks, Check, Numbers
+from pipelines.checks.asset_checks import AssetChecks, Check, Numbers, written_findings
 from pipelines.checks.pictures import drawing
 from pipelines.storage.clips import registered_clips
 from pipelines.storage.store import Store
@@ -41,12 +41,12 @@ def complete_clips(store: Store) -> tuple[list[str], dict[str, str]]:
 
 def _stopped(store: Store, clip: str) -> str | None:
     """The first error that the checks on a clip's own tables found, None without one."""
-    from dance_models.quality.findings import errors, findings_of_table, lines
+    from dance_models.quality.findings import errors, lines
 
     for asset in CHECKED_PARTS:
         path = store.findings(asset, clip)
         if path.is_file():
-            wrong = errors(findings_of_table(read_table(path)))
+            wrong = errors(written_findings(path))
             if wrong:
                 return f"{asset}: {lines(wrong)[0]}"
     return None

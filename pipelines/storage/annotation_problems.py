@@ -8,6 +8,8 @@ import polars as pl
 from dance_models.annotations.folder_index import AnnotationFile
 from dance_models.annotations.parsed_file import Problem
 from dance_models.tables import Schema, write_table
+from dance_models.text import printable
+from dance_models.video.scan import Problem as Told
 from pipelines.storage.registration import read_registered
 from pipelines.storage.store import Store
 
@@ -93,3 +95,16 @@ def write_file_problems(
     write_table(
         table.sort("path", maintain_order=True), store.table("annotation_file_problems"), {}
     )
+
+
+def said_of_files(store: Store, paths: Collection[str]) -> list[Told]:
+    """The problems of some registered files, in the order of their paths, for people."""
+    found = file_problems(store).filter(pl.col("path").is_in(list(paths)))
+    return [Told(row["file"], _text(row)) for row in found.iter_rows(named=True)]
+
+
+def _text(row: Mapping[str, Any]) -> str:
+    if row["action"] == "not read":
+        return str(row["message"])
+    problem = Problem(row["file"], row["message"], row["clip"], row["frame"], row["joint"])
+    return str(problem).removeprefix(f"{printable(problem.file)}: ")

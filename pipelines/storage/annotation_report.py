@@ -52,9 +52,12 @@ def annotation_report(store: Store) -> pl.DataFrame:
 
 
 def _problems(path: Path) -> pl.DataFrame | None:
-    """The problems of a clip; None where its table is missing, or damaged and made again."""
+    """The problems of a clip, if any; None where its table is missing, or damaged and made again.
+
+    Most are empty, which is known sooner than they are read.
+    """
     try:
-        return read_table(path) if path.is_file() else None
+        return read_table(path) if path.is_file() and table_height(path) else None
     except DamagedFileError:
         return None
 

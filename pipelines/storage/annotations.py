@@ -3,9 +3,10 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -13,12 +14,14 @@ from typing import Any, Final, NamedTuple
 import dagster as dg
 import polars as pl
 
+import dance_models
 from dance_models.annotations.folder_index import AnnotationFile, index_annotations, index_file
 from dance_models.annotations.image_names import Reading
 from dance_models.errors import InputError
+from dance_models.files import code_digest, state_of
 from dance_models.tables import Schema, conform, file_digest, read_metadata, write_table
 from dance_models.video.scan import Problem, key_of
-from pipelines.storage.annotation_problems import write_file_problems
+from pipelines.storage.annotation_problems import said_of_files, write_file_problems
 from pipelines.storage.clips import registered_clips
 from pipelines.storage.folders import away_files, refuse_away, remember_folders
 from pipelines.storage.registration import (
@@ -46,7 +49,13 @@ RAW_ANNOTATIONS: Final[Schema] = {
     "frames": pl.Int64,
     "joints": pl.Int64,
     "dropped": pl.Int64,
+    # Of the file when it was read; null of files in a store that is in a bucket.
+    "size": pl.Int64,
+    "mtime_ns": pl.Int64,
+    "reader": pl.String,  # a digest of the code that read it
 }
+# They do not count for the version of the table: a file that differs in these alone is the same.
+_LOOKS: Final = ("size", "mtime_ns", "reader")
 # Key of the table's metadata: a digest of the names of the clips that the files were read with.
 CLIPS_KEY: Final = "clips"
 
@@ -106,10 +115,12 @@ def register_annotations(
     Files that are not ``ready`` are skipped. Files whose folder is away (:func:`away_files`)
     stay as they were read, until a command names folders (``chosen_for``): they may lie there now.
     What is ``chosen`` (``clip``, ``first_frame``) for the files of those directories that are in
-    ``chosen_for`` is kept with them and holds until something else is chosen. Files registered
-    before are read again when their content is the same and the clips are others, since they may
-    name a new one. Returns what cannot be used, with the reason. Raises InputError when a directory
-    cannot be read or the chosen clip is not registered.
+    ``chosen_for`` is kept with them and holds until something else is chosen.
+
+    A file that has the size and the modification time that it was read with is not read again,
+    unless something else is chosen for it, this code is another, or the registered clips are
+    others, since it may name a new one. Returns what cannot be used, with the reason. Raises
+    InputError when a directory cannot be read or the chosen clip is not registered.
     """
     clips = _clip_names(store)
     chosen = _checked(chosen or Reading(), clips)
@@ -121,38 +132,39 @@ def register_annotations(
         given = chosen if directory in chosen_for else Reading()
 
         def reading(path: Path, given: Reading = given) -> Reading:
-            row = rows.get(str(path), _NEW)
-            first = given.first_frame
-            if first is None:
-                first = row["chosen_first_frame"]
-            return Reading(clips, given.clip or row["chosen_clip"], first)
+            return _chosen(rows.get(str(path), _NEW), clips, given)
 
-        for entry in index_annotations(directory, ready, reading):
+        def wanted(path: Path, reading: Callable[[Path], Reading] = reading) -> bool:
+            return ready(path) and not _is_read(path, rows.get(str(path), _NEW), reading(path))
+
+        for entry in index_annotations(directory, wanted, reading):
             index[str(entry.path)] = entry
-            rows[str(entry.path)] = _row(entry, reading(entry.path))
+            rows[str(entry.path)] = _row(store, entry, reading(entry.path))
     remember_folders(store, "annotations", directories)
     names, before = _digest(clips), _clips_read_with(store)
     if names != before:
         for path in sorted(rows.keys() - index.keys()):
             again = _read_again(rows[path], clips)
             if again is not None:
-                index[path], rows[path] = again, _row(again, _kept(rows[path], clips))
+                index[path], rows[path] = again, _row(store, again, _kept(rows[path], clips))
     write_file_problems(store, index, rows.keys())
     # What is away is read with the clips of today when it is back.
     _write(store, instance, rows, before if away and before is not None else names)
-    return [problem for _, entry in sorted(index.items()) for problem in _unused(entry)]
+    looked_at = {p for p in _below(directories, rows.keys() - away.keys()) if ready(Path(p))}
+    return said_of_files(store, index.keys() | looked_at)
+
+
+def _below(places: Sequence[Path], paths: Iterable[str]) -> list[str]:
+    """Those of the paths that are one of some places, or in one."""
+    named = [place.resolve() for place in places]
+    return [path for path in paths if any(map(Path(path).is_relative_to, named))]
 
 
 @one_at_a_time
 def keep_annotations(store: Store, instance: dg.DagsterInstance, places: Sequence[Path]) -> None:
     """Forget the registered files that lie in none of ``places``, folders or files."""
-    named = [place.resolve() for place in places]
     known = {row["path"]: row for row in registered_annotations(store).to_dicts()}
-    kept = {
-        path: row
-        for path, row in known.items()
-        if any(Path(path).is_relative_to(place) for place in named)
-    }
+    kept = {path: known[path] for path in _below(places, known)}
     if len(kept) < len(known):
         _write(store, instance, kept, _clips_read_with(store) or _digest(_clip_names(store)))
 
@@ -193,7 +205,7 @@ def _update(store: Store, instance: dg.DagsterInstance, paths: Sequence[Path]) -
             continue
         if path.is_file():
             reading = _kept(row, clips)
-            rows[str(path)] = _row(index_file(path, reading), reading)
+            rows[str(path)] = _row(store, index_file(path, reading), reading)
         else:
             del rows[str(path)]
     _write(store, instance, rows, _clips_read_with(store) or _digest(clips))
@@ -215,20 +227,49 @@ def _write(
 ) -> None:
     """Write the table, and report it to Dagster when it changed."""
     table = conform(pl.DataFrame(list(rows.values()), schema=RAW_ANNOTATIONS), RAW_ANNOTATIONS)
-    before = store.digest("raw_annotations")
-    metadata = {CLIPS_KEY: known}
+    before = annotations_version(store)
     path = store.table("raw_annotations")
-    version = write_table(table.sort("path"), path, metadata, durable=True)
+    write_table(table.sort("path"), path, {CLIPS_KEY: known}, durable=True)
+    version = annotations_version(store)
     if version != before:
         report_version(instance, "raw_annotations", version)
 
 
-_NEW: Final[Mapping[str, Any]] = {"chosen_clip": None, "chosen_first_frame": None}
+def annotations_version(store: Store) -> str:
+    """A digest of what is registered of annotation files, "none" before the first registration."""
+    if not store.table("raw_annotations").is_file():
+        return "none"
+    rows = registered_annotations(store).drop(_LOOKS).write_ndjson()
+    return hashlib.sha256(f"{_clips_read_with(store)}\n{rows}".encode()).hexdigest()
+
+
+_NEW: Final[Mapping[str, Any]] = dict.fromkeys(RAW_ANNOTATIONS)
+
+
+def _chosen(row: Mapping[str, Any], clips: Mapping[str, str], given: Reading) -> Reading:
+    """How a file is read when something may be given for it: else as it was chosen before."""
+    first = row["chosen_first_frame"] if given.first_frame is None else given.first_frame
+    return Reading(clips, given.clip or row["chosen_clip"], first)
 
 
 def _kept(row: Mapping[str, Any], clips: Mapping[str, str]) -> Reading:
     """How a registered file is read when nothing new is chosen."""
-    return Reading(clips, row["chosen_clip"], row["chosen_first_frame"])
+    return _chosen(row, clips, Reading())
+
+
+def _is_read(path: Path, row: Mapping[str, Any], reading: Reading) -> bool:
+    """Whether a registered file is as it was read, and would be read in the same way."""
+    if row["mtime_ns"] is None or row["reader"] != _reader():
+        return False
+    if (row["chosen_clip"], row["chosen_first_frame"]) != (reading.clip, reading.first_frame):
+        return False
+    return state_of(path) == [row["size"], row["mtime_ns"]]
+
+
+@cache
+def _reader() -> str:
+    """A digest of the code that reads annotations."""
+    return code_digest(Path(dance_models.__path__[0]))
 
 
 def _clips_read_with(store: Store) -> str | None:
@@ -265,8 +306,11 @@ def _checked(chosen: Reading, clips: Mapping[str, str]) -> Reading:
     return replace(chosen, clip=key)
 
 
-def _row(entry: AnnotationFile, reading: Reading) -> dict[str, Any]:
+def _row(store: Store, entry: AnnotationFile, reading: Reading) -> dict[str, Any]:
     clips = sorted(entry.clips)
+    # Two machines that share a bucket have times each, and would replace each other's registry.
+    shared = store.remote is not None and entry.path.is_relative_to(store.path)
+    looks = (None, None, None) if entry.state is None or shared else (*entry.state, _reader())
     return {
         "path": str(entry.path),
         "sha256": entry.sha256,
@@ -276,11 +320,5 @@ def _row(entry: AnnotationFile, reading: Reading) -> dict[str, Any]:
         "chosen_clip": reading.clip,
         "chosen_first_frame": reading.first_frame,
         **asdict(entry.content),
+        **dict(zip(_LOOKS, looks, strict=True)),
     }
-
-
-def _unused(entry: AnnotationFile) -> list[Problem]:
-    """What no clip's own report shows, for people."""
-    if entry.problem and not entry.problems:
-        return [Problem(str(entry.path), entry.problem)]
-    return [Problem(p.file, str(p).removeprefix(f"{p.file}: ")) for p in entry.problems]

@@ -44,7 +44,8 @@ RAW_CLIPS: Final[Schema] = {
     "corpus": pl.String,  # name of the corpus that the clip belongs to, for reports
     "fps": pl.String,  # frame rate of a folder of images by clips.csv, else ""
     # Of the file when it was read; of a folder the bytes of all of its images and the latest time.
-    # Null of files in the store, and where an earlier version registered the clip.
+    # Null of clips in a bucket, of files in a store in one, and of clips that an earlier version
+    # registered.
     "size": pl.Int64,
     "mtime_ns": pl.Int64,
     "members": pl.String,  # of a folder: a digest over name, size and time of each file that counts
@@ -127,15 +128,16 @@ def register_clips(
     instance: dg.DagsterInstance,
     directories: Sequence[Path],
     ready: Callable[[Path], bool] = accept_all,
-    changed: Callable[[Path], bool] = accept_all,
+    changed: Callable[[Path], bool] | None = None,
     progress: Callable[[int, int], object] = lambda done, of: None,
 ) -> ClipChanges:
     """Register the clips of ``directories``: in the table, as Dagster partitions and in its log.
 
     Files that are not ``ready`` are skipped. Files that have not ``changed`` keep the digest that
-    is registered. A registered file keeps its key, whatever its name would give today; where two
-    files' names give the same key, the second one's ends in a hash, which is reported. ``progress``
-    is told how many of the files were read. Raises InputError when a directory cannot be read.
+    is registered: by default those with the size and the modification time that they were read
+    with. A registered file keeps its key, whatever its name would give today; where two files'
+    names give the same key, the second one's ends in a hash, which is reported. ``progress`` is
+    told how many of the files were looked at. Raises InputError when a directory cannot be read.
     """
     known = {row["clip"]: row for row in registered_clips(store).to_dicts()}
     result = ClipChanges()
@@ -146,10 +148,7 @@ def register_clips(
     for directory, scan in zip(directories, scans, strict=True):
         corpus = _corpus_of(directory)
         result.problems.extend(scan.problems)
-        rows = [
-            report_row(printable(p.file), "not read", printable(p.message)) for p in scan.problems
-        ]
-        reported[str(directory.resolve())] = rows
+        rows = reported[str(directory.resolve())] = _not_read(scan.problems)
         for entry in scan.entries:
             progress(done, of)
             done += 1
@@ -157,10 +156,9 @@ def register_clips(
                 continue
             key = _key(entry, {**known, **found})
             same_file = key in known and known[key]["path"] == str(entry.path)
-            kept = same_file and known[key]["sha256"] and not changed(entry.path)
-            found[key] = _row(
-                key, entry, corpus, known[key] if kept else _content(store, entry.path)
-            )
+            stays = same_file and _stays(store, known[key], changed)
+            content = known[key] if stays else _content(store, entry.path)
+            found[key] = _row(key, entry, corpus, content)
             taken = {**known, **found}.get(entry.clip)
             if key != entry.clip and taken is not None:
                 problem = _name_taken(entry, key, taken["path"])
@@ -283,6 +281,10 @@ def _row(clip: str, entry: ClipEntry, corpus: str, content: Mapping[str, Any]) -
     }
 
 
+def _not_read(problems: Sequence[Problem]) -> list[dict[str, Any]]:
+    return [report_row(printable(p.file), "not read", printable(p.message)) for p in problems]
+
+
 def _name_taken(entry: ClipEntry, key: str, other: str) -> Problem:
     message = (
         f"the name {entry.clip!r} is taken by {other}, as are annotations of that name; this file "
@@ -294,12 +296,27 @@ def _name_taken(entry: ClipEntry, key: str, other: str) -> Problem:
 def _content(store: Store, path: Path) -> dict[str, Any]:
     """The columns of a clip's file. Its looks come first: of a file that changes they are old.
 
-    Of one in the store there are none: two machines that share a bucket have its times each, and
-    would replace each other's registry.
+    Of one in a store in a bucket there are none: two machines that share it have its times each,
+    and would replace each other's registry. Nor of a pointer to a clip in a bucket.
     """
+    looks = _looks(store, path)
+    return {"sha256": _digest(path), **looks}
+
+
+def _stays(store: Store, row: Mapping[str, Any], changed: Callable[[Path], bool] | None) -> bool:
+    """Whether the digest of a registered clip holds: its file has the size and times of then."""
+    if not row["sha256"]:
+        return False
+    if changed is not None:
+        return not changed(Path(row["path"]))
+    looks = _looks(store, Path(row["path"]))
+    return row["mtime_ns"] is not None and all(row[name] == looks[name] for name in _LOOKS)
+
+
+def _looks(store: Store, path: Path) -> dict[str, Any]:
     looks: dict[str, Any] = dict.fromkeys(_LOOKS)
-    if path.is_relative_to(store.path):
-        return {"sha256": _digest(path), **looks}
+    if path.is_relative_to(store.path) and (store.remote or path.is_relative_to(store.raw_buckets)):
+        return looks
     with suppress(OSError):
         found = [file.stat() for file in clip_files(path)]
         latest = max((f.st_mtime_ns for f in found), default=0)
@@ -307,7 +324,7 @@ def _content(store: Store, path: Path) -> dict[str, Any]:
         if path.is_dir():
             states = {file: state for file in path.iterdir() if (state := state_of(file))}
             looks["members"] = _members(states)
-    return {"sha256": _digest(path), **looks}
+    return looks
 
 
 def _digest(path: Path) -> str:

@@ -136,9 +136,15 @@ def one_try(scene: Scene, fault: Fault, seed: int, folder: Path) -> Try:
 
 
 def run_tries(
-    scene: Scene, faults: Sequence[Fault], goal: int, seconds: float, seed: int, results: Path
+    scene: Scene,
+    faults: Sequence[Fault],
+    goal: int,
+    seconds: float,
+    seed: int,
+    results: Path,
+    folder: Path,
 ) -> bool:
-    """Tries until each fault has ``goal`` in the file, or the time is over: the rarest first.
+    """Tries until each fault has ``goal`` in ``results``, or the time is over: the rarest first.
 
     Of equally rare ones any, so that short runs do not all try the same. Whether all that were made
     here recovered.
@@ -152,7 +158,7 @@ def run_tries(
         Random(counts.total()).shuffle(left)
         fault = min(left, key=lambda one: counts[one.name])
         try:
-            done = one_try(scene, fault, seed + counts[fault.name], results.parent)
+            done = one_try(scene, fault, seed + counts[fault.name], folder)
         except NotImplementedError as missing:
             print(f"{fault.name}: skipped, {missing}", flush=True)
             left.remove(fault)
@@ -173,8 +179,11 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=inf, help="no try begins after these")
     parser.add_argument("--only", default="", help="faults whose names contain this")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--folder", type=Path, help="keeps stores and results.jsonl; tries add up")
-    parser.add_argument("--table", type=Path, help="print the table of a results file, no more")
+    parser.add_argument("--folder", type=Path, help="keeps the stores to begin from")
+    parser.add_argument(
+        "--results", type=Path, help="tries add up in this file; default: results.jsonl in --folder"
+    )
+    parser.add_argument("--table", type=Path, help="print the table of such a file, no more")
     chosen = parser.parse_args()
     if chosen.table:
         print(table((fault.name for fault in FAULTS), read(chosen.table)))
@@ -186,9 +195,9 @@ def main() -> int:
         scene = make_scene(folder / "scene")
         seconds = ", ".join(f"{name} {value:.0f} s" for name, value in scene.seconds.items())
         print(f"undisturbed: {seconds}; {len(scene.expected)} files are compared", flush=True)
-        results = folder / "results.jsonl"
+        results = chosen.results or folder / "results.jsonl"
         limit = chosen.minutes * 60
-        good = run_tries(scene, faults, chosen.times, limit, chosen.seed, results)
+        good = run_tries(scene, faults, chosen.times, limit, chosen.seed, results, folder)
         print(table((fault.name for fault in faults), read(results)), flush=True)
     if chosen.folder is None:
         shutil.rmtree(folder, ignore_errors=True)

@@ -53,9 +53,9 @@ def test_the_rarest_fault_is_tried_first_until_all_have_the_goal(
     append(path, made("a", 0))
     append(path, made("a", 1))
     scene: Any = None
-    assert run_tries(scene, faults, 3, 60, 0, path)
+    assert run_tries(scene, faults, 3, 60, 0, path, tmp_path)
     found = [(one.fault, one.seed) for one in read(path)]
     assert found[:4] == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
     assert sorted(found) == [(name, seed) for name in "ab" for seed in range(3)]
-    assert run_tries(scene, faults, 3, 0, 0, path)
+    assert run_tries(scene, faults, 3, 0, 0, path, tmp_path)
     assert len(read(path)) == 6

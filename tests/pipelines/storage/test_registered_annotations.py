@@ -1,6 +1,7 @@
 """Annotation files are registered with what was chosen for them, and read again for new clips."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from dance_models.annotations import folder_index
 from dance_models.annotations.folder_index import AnnotationFile
 from dance_models.annotations.image_names import Reading
 from dance_models.errors import InputError
@@ -16,6 +18,7 @@ from dance_models.tables import write_table
 from pipelines.storage import annotations
 from pipelines.storage.annotations import (
     annotations_by_clip,
+    annotations_version,
     keep_annotations,
     reading_annotations,
     reading_of,
@@ -69,6 +72,68 @@ def test_clips_that_are_registered_later_are_found_in_files_from_before(
     assert register_annotations(store, instance, []) == []
     assert _row(store)["clips"] == ["solo"]
     assert _row(store)["problem"] is None
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the annotation files that are read."""
+    names, parsed = [], folder_index.parse_files
+
+    def parse_files(path: Path, reading: Reading) -> object:
+        names.append(path.name)
+        return parsed(path, reading)
+
+    monkeypatch.setattr(folder_index, "parse_files", parse_files)
+    return names
+
+
+def test_a_file_that_is_as_it_was_is_not_read_again(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance, read: list[str]
+) -> None:
+    """And what was said of it is said again."""
+    _clips(store, instance, tmp_path / "clips", "solo")
+    folder = tmp_path / "ann"
+    _file(folder / "known.json", "solo_{:06d}.png")
+    _file(folder / "unknown.json", "other_{:06d}.png")
+    (folder / "torn.json").write_text('{"categories": [')
+    said = register_annotations(store, instance, [folder])
+    assert [Path(problem.file).name for problem in said] == ["torn.json", "unknown.json"]
+    version = annotations_version(store)
+    read.clear()
+    assert register_annotations(store, instance, [folder]) == said
+    assert read == ["torn.json"], "what cannot be read is tried again"
+    os.utime(folder / "known.json", ns=(1, 1))
+    assert register_annotations(store, instance, [folder]) == said
+    assert read == ["torn.json", "known.json", "torn.json"]
+    assert annotations_version(store) == version, "its content is the same"
+
+
+def test_a_file_is_read_again_when_it_or_how_it_is_read_is_another(
+    tmp_path: Path,
+    store: Store,
+    instance: dg.DagsterInstance,
+    read: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _clips(store, instance, tmp_path / "clips", "solo", "duo1")
+    folder = tmp_path / "ann"
+
+    def register(chosen: Reading | None = None) -> tuple[object, int]:
+        read.clear()
+        register_annotations(store, instance, [folder], chosen=chosen, chosen_for=[folder])
+        return _row(store)["clips"], len(read)
+
+    path = _file(folder / "a.json", "solo_{:06d}.png")
+    assert register() == (["solo"], 1)
+    assert register() == (["solo"], 0)
+    size = path.stat().st_size
+    _file(path, "duo1_{:06d}.png")
+    assert path.stat().st_size == size
+    assert register() == (["duo1"], 1)
+    assert register(Reading(first_frame=1)) == (["duo1"], 1)
+    assert register() == (["duo1"], 0), "what was chosen holds"
+    monkeypatch.setattr(annotations, "_reader", lambda: "another")
+    assert register() == (["duo1"], 1)
 
 
 def test_files_of_an_earlier_evaluation_are_forgotten(

@@ -1,6 +1,7 @@
 """Clips and annotation files: registered by reference, in the store's tables and in Dagster."""
 
 import json
+import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ from watched_process import wait_until
 from dance_models.tables import file_digest, write_table
 from dance_models.video.images import clip_digest
 from pipelines.partitions import clip_keys
+from pipelines.storage import clips
 from pipelines.storage.annotations import register_annotations, registered_annotations
 from pipelines.storage.clips import (
     clips_by_key,
@@ -71,6 +73,41 @@ def test_clips_are_reported_as_new_changed_or_missing(
     rescan = register_clips(store, instance, [tmp_path / "clips"])
     assert rescan.missing == ["solo"]
     assert registered_clips(store)["clip"].to_list() == ["duo", "solo"], "a clip is never dropped"
+
+
+def test_a_clip_that_is_as_it_was_is_not_read_again(
+    tmp_path: Path,
+    store: Store,
+    instance: dg.DagsterInstance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Wherever it lies; with another time it is, and with the same content it is no other clip."""
+    read: list[str] = []
+
+    def digest(path: Path) -> str:
+        read.append(path.name)
+        return clip_digest(path)
+
+    monkeypatch.setattr(clips, "clip_digest", digest)
+    write_clip(store.raw_clips / "own.mp4")
+    solo = write_clip(tmp_path / "clips" / "solo.mp4")
+    write_clip(tmp_path / "clips" / "steps" / "0001.jpg")
+    image = write_clip(tmp_path / "clips" / "steps" / "0002.jpg")
+    folders = [store.raw_clips, tmp_path / "clips"]
+
+    def again() -> tuple[list[str], list[str]]:
+        read.clear()
+        changed = register_clips(store, instance, folders).changed
+        return sorted(read), changed
+
+    register_clips(store, instance, folders)
+    assert again() == ([], [])
+    os.utime(solo, ns=(1, 1))
+    assert again() == (["solo.mp4"], [])
+    write_clip(solo, "FILM")  # of the same size
+    os.utime(image, ns=(1, 1))
+    assert again() == (["solo.mp4", "steps"], ["solo"])
+    assert again() == ([], [])
 
 
 def test_a_folder_of_images_is_registered_by_its_content(
