@@ -4,7 +4,7 @@ import resource
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import repeat
+from itertools import count, repeat
 from pathlib import Path
 from time import perf_counter, thread_time
 from typing import Final
@@ -20,7 +20,7 @@ from dance_models.export.program import exportable
 from dance_models.export.sessions import fast_forecaster, fast_refiner
 from dance_models.export.timing import window_times
 from dance_models.nets.build import is_refiner
-from dance_models.processes import worker_pool
+from dance_models.processes import DECODING, start_fork_server, worker_pool
 from dance_models.video.decode import extract_frames, image_path
 from dance_models.video.probe import probe_clip
 from dance_models.video.source import open_source
@@ -77,23 +77,35 @@ def spent(work: Callable[[], object]) -> float:
 
 
 def bench_ingestion(
-    clips: Sequence[Path], folder: Path, config: SamplingConfig, workers: int
+    clips: Sequence[Path],
+    folder: Path,
+    config: SamplingConfig,
+    workers: int,
+    preloaded: Sequence[str] = (),
 ) -> dict[str, float]:
     """Ingestion against a bare sequential decode of the same files.
+
+    ``preloaded`` are the modules that a run imports before it forks the decoders of its clips.
 
     The ratio is of processor time, one clip after the other and both in turns, so that what else
     the machine does counts little. ``ingestion_s`` is the wall time by ``workers`` processes over
     the clips, as ``dance run`` works.
     """
     frames = bare_decode(clips)  # also warms the page cache
-    arguments = (clips, repeat(folder), repeat(config), repeat(len(clips)))
-    ingest(clips[0], folder, config, len(clips))  # starts the server that decoders are forked from
+    start_fork_server((*DECODING, *preloaded))
+    # Each time into a new folder: writing over a file takes longer than writing it.
+    folders = (folder / str(number) for number in count())
+    ingest(clips[0], next(folders), config, len(clips))  # the server has imported them then
     bare = ours = 0.0
     for one in [clip for clip in clips for _ in range(REPEATS)]:
         bare += spent(partial(bare_decode, [one]))
-        ours += spent(partial(ingest, one, folder, config, len(clips)))
+        ours += spent(partial(ingest, one, next(folders), config, len(clips)))
+
+    def all_clips() -> None:
+        list(pool.map(ingest, clips, repeat(next(folders)), repeat(config), repeat(len(clips))))
+
     with worker_pool(workers) as pool:
-        many = timed(lambda: list(pool.map(ingest, *arguments)))
+        many = timed(all_clips)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     return {

@@ -13,8 +13,11 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from typing import Any, Final
 
+# What a process that decodes a clip imports; ``dance_models.video.decode`` forks one for each clip.
+DECODING: Final = ("decord", "dance_models.video.decode")
 STARTER: Final = "DANCE_STARTER"  # environment of a process: the id of the process that started it
 POLL_S: Final = 1.0
 GRACE_S: Final = 15.0  # from the request to end until the end
@@ -48,6 +51,15 @@ def _watch(parent: int, grace_s: float) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     threading.Event().wait(grace_s)
     os._exit(1)
+
+
+def start_fork_server(preloaded: Sequence[str]) -> None:
+    """Start the server that this process forks from, with these modules imported, if none runs.
+
+    Also what the main module imports should be among them: each process runs that module again.
+    """
+    multiprocessing.get_context("forkserver").set_forkserver_preload(list(preloaded))
+    forkserver.ensure_running()
 
 
 def start_worker() -> None:

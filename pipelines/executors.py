@@ -6,11 +6,13 @@ from typing import Any, Final
 
 import dagster as dg
 
+from dance_models.processes import DECODING
 from pipelines.automation.jobs import TRAINING
 
-# Imported once by the server that a run's steps are forked from. Modules that start threads of
-# Python when they are imported must not be here.
-PRELOADED: Final = ("pipelines.graph",)
+# Imported once by the server that a run's steps are forked from, and the decoders of its clips.
+# Modules that start threads of Python when they are imported must not be here. The command line is,
+# since each of these processes runs the main module of the command again.
+PRELOADED: Final = ("pipelines.graph", *DECODING, "pipelines.cli")
 # The steps that train, score, judge and report need these as well, and each would import them for
 # two to five seconds. A run of the data set's steps alone goes without.
 PRELOADED_FOR_NETWORKS: Final = (*PRELOADED, "torch", "mlflow")

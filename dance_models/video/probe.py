@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -121,8 +122,8 @@ class ProbePass:
         self.pts.append(frame.pts)
         signature = signature_of_frame(frame)
         if self.signatures:
-            change = np.abs(signature.astype(np.int16) - self.signatures[-1].astype(np.int16))
-            self.changes.append(float(change.mean()))
+            change = cv2.norm(signature, self.signatures[-1], cv2.NORM_L1)
+            self.changes.append(change / SIZE)
         if not self.keep:
             self.signatures.clear()
         self.signatures.append(signature)

@@ -43,6 +43,7 @@ def run_bench(
     from dance_models.bench import bench_estimator, bench_ingestion
     from dance_models.config import EstimatorConfig, SamplingConfig
     from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
+    from pipelines.executors import PRELOADED
     from pipelines.storage.weights import ready_weights
 
     with tempfile.TemporaryDirectory() as name:
@@ -53,7 +54,9 @@ def run_bench(
         # The share of the paper: 267 of 5,000 frames.
         sampling = SamplingConfig(frame_budget=clips * frames * 267 // 5000)
         with console.status("ingestion"):
-            rows = bench_ingestion(paths, folder / "frames", sampling, os.cpu_count() or 1)
+            rows = bench_ingestion(
+                paths, folder / "frames", sampling, os.cpu_count() or 1, PRELOADED
+            )
         with console.status("estimator"):
             weights = ready_weights(store, EstimatorConfig(), saying(console))
             rows["estimator_frames_per_s"] = bench_estimator(

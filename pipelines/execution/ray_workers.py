@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
+from dance_models.processes import DECODING, start_fork_server
 from pipelines.cluster import Cluster, Ticket
 from pipelines.execution import runner
 from pipelines.execution.outcomes import StageOutcome
@@ -21,6 +22,7 @@ AHEAD: Final = 4  # tasks that are handed to Ray for each CPU
 def make_clips(ticket: Ticket, request: Request, clips: runner.Group) -> list[list[StageOutcome]]:
     """What a task does. Raises InputError when its node cannot work on the store."""
     ticket.check(clips)
+    start_fork_server((*DECODING, "ray"))  # a worker of Ray has a main module that imports it
     return runner.run_clips(request, clips)
 
 

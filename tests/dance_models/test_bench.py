@@ -29,4 +29,4 @@ def test_ingestion_is_compared_with_a_decode_of_the_same_files(tmp_path: Path) -
     assert rows["frames"] == 60
     ratio = rows["ingestion_cpu_s"] / rows["bare_decode_cpu_s"]
     assert rows["ingestion_over_bare_decode"] == pytest.approx(ratio)
-    assert list((tmp_path / "frames").glob("*/*.jpg"))
+    assert list((tmp_path / "frames").glob("*/*/*.jpg"))

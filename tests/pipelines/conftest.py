@@ -1,5 +1,4 @@
 import json
-import multiprocessing
 import shutil
 from collections.abc import Iterator
 from multiprocessing import forkserver
@@ -16,7 +15,7 @@ from registry_case import Case, make_case
 from tiny_corpus import Corpus, MakeCorpus, write_tracks
 
 from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
-from dance_models.video import decode
+from dance_models.processes import start_fork_server
 from pipelines.executors import PRELOADED_FOR_NETWORKS
 from pipelines.storage.databases import NOTE, VARIABLES
 from pipelines.storage.store import Store
@@ -65,9 +64,7 @@ def own_fork_server(fork_server: None) -> Iterator[None]:
 
 def _start_fork_server() -> None:
     forkserver._forkserver._stop()  # type: ignore[attr-defined]  # that of an earlier test
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([*PRELOADED_FOR_NETWORKS, *decode.PRELOADED])
-    forkserver.ensure_running()
+    start_fork_server(PRELOADED_FOR_NETWORKS)
 
 
 @pytest.fixture(scope="session")
