@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scene import Trial, until
+from scene import Trial
 from tiny_corpus import Corpus
 
 Act = Callable[[Trial], list[str]]
@@ -22,8 +22,7 @@ FAKETIME = ("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",)
 def full_disk(trial: Trial) -> list[str]:
     """The store's disk, a small one in memory, is filled at a random moment and later freed."""
     with small_disk(trial):
-        process = trial.begin(*trial.scene.command)
-        until(time.monotonic() + trial.moment(), process)
+        process = trial.midway()
         filler = trial.store / "raw" / "filler"
         fill(filler)
         started = time.monotonic()
@@ -100,8 +99,7 @@ def clock(offset: str) -> Act:
             raise NotImplementedError("libfaketime is not installed")
         # The monotonic clock moves along: otherwise Python's sleep fails under the library.
         trial.environment = {"LD_PRELOAD": library, "FAKETIME": offset}
-        process = trial.begin(*trial.scene.command)
-        until(time.monotonic() + trial.moment(), process)
+        process = trial.midway()
         if trial.random.random() < 0.5:
             process.kill()
         code = process.wait(600)
@@ -115,8 +113,7 @@ def locked_database(pattern: str, seconds: float = 20) -> Act:
     """Another program holds a database for 20 s in the midst of a run."""
 
     def act(trial: Trial) -> list[str]:
-        process = trial.begin(*trial.scene.command)
-        until(time.monotonic() + trial.moment(), process)
+        process = trial.midway()
         for path in sorted(trial.store.glob(pattern))[:1]:
             with sqlite3.connect(path, timeout=60, isolation_level=None) as connection:
                 connection.execute("BEGIN EXCLUSIVE")
@@ -158,8 +155,7 @@ def _changed_for_a_while(
 ) -> list[str]:
     """A file has another content for up to 3 s of a run, or is gone to its end (None)."""
     kept = victim.read_bytes()
-    process = trial.begin(*trial.scene.command_on(own))
-    until(time.monotonic() + trial.moment(), process)
+    process = trial.midway(*trial.scene.command_on(own))
     if content is None:
         victim.unlink()
         process.wait(600)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 import psutil
-from scene import ROLES, Trial, command_line, until
+from scene import ROLES, Trial, command_line
 from servers import finish_runs, launch, ui
 
 Act = Callable[[Trial], list[str]]
@@ -30,8 +30,7 @@ def signal_main(name: str) -> Act:
 
 
 def _end_main(trial: Trial, number: signal.Signals) -> list[str]:
-    process = trial.begin(*trial.scene.command)
-    until(time.monotonic() + trial.moment(), process)
+    process = trial.midway()
     process.send_signal(number)
     code, troubles = trial.end_after(number, process)
     if code is not None and number is not signal.SIGKILL and code not in (130, 0):
@@ -43,8 +42,7 @@ def kill_role(role: str) -> Act:
     """One process of a role is killed; the command has to end, and nothing is left."""
 
     def act(trial: Trial) -> list[str]:
-        process = trial.begin(*trial.scene.command)
-        trial.kill_at(process, trial.moment(), role)
+        process = trial.kill_midway(role)
         code = process.wait(600)
         troubles = [f"left: {line}" for line in trial.gone()]
         if code not in (0, 1):

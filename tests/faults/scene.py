@@ -141,6 +141,14 @@ def digests(store: Path) -> dict[str, str]:
     }
 
 
+class TooLateError(Exception):
+    """The command had ended before its fault came, after ``seconds``."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the command took {seconds:.0f} s")
+        self.seconds = seconds
+
+
 @dataclass
 class Trial:
     """One fault: a copy of a store, and processes that are all known by a mark."""
@@ -149,6 +157,7 @@ class Trial:
     start: str
     random: Random
     root: Path  # a folder for trials
+    seconds: float | None = None  # that the command takes; default: that of the undisturbed run
     id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     log: Path = field(init=False)
     recovery: list[str] = field(default_factory=list)  # the command after the fault; default: same
@@ -172,7 +181,7 @@ class Trial:
 
     def moment(self) -> float:
         """A random time, in seconds, while the undisturbed command would run."""
-        return self.random.uniform(0, self.scene.seconds[self.start])
+        return self.random.uniform(0, self.seconds or self.scene.seconds[self.start])
 
     def own_corpus(self) -> Corpus:
         """A copy of the corpus that may be changed, for a trial from ``empty``.
@@ -206,6 +215,17 @@ class Trial:
             "pipelines.cli", command[0], "--store", str(self.store), *command[1:]
         )
 
+    def midway(self, *command: str) -> "subprocess.Popen[bytes]":
+        """Start a command, by default that of the scene, and wait for a random moment of it.
+
+        Raises TooLateError when it has ended before: there is nothing to disturb.
+        """
+        started, process = time.monotonic(), self.begin(*(command or self.scene.command))
+        until(started + self.moment(), process)
+        if process.poll() == 0:
+            raise TooLateError(time.monotonic() - started)
+        return process
+
     def begin_module(self, module: str, *arguments: str) -> "subprocess.Popen[bytes]":
         """Start a module of Python as one of the trial's processes."""
         environment = {
@@ -228,19 +248,22 @@ class Trial:
         """The live processes of the trial; with ``role`` those of one kind."""
         return [p for p in marked(self.id) if not role or ROLES[role] in command_line(p)]
 
-    def kill_at(self, process: "subprocess.Popen[bytes]", seconds: float, role: str) -> bool:
-        """``kill -9`` of one process of a role at that time or as soon as there is one.
+    def kill_midway(self, role: str) -> "subprocess.Popen[bytes]":
+        """Start the command, and ``kill -9`` one process of a role at a random moment.
 
-        False when the command ended before.
+        Or as soon after it as there is one. Raises TooLateError when the command ended before.
         """
-        until(time.monotonic() + seconds, process)
+        started = time.monotonic()
+        process = self.midway()
         while process.poll() is None:
             found = self.processes(role)
             if found:
                 self.random.choice(found).kill()
-                return True
+                return process
             time.sleep(0.05)
-        return False
+        if process.returncode == 0:
+            raise TooLateError(time.monotonic() - started)
+        return process
 
     def gone(self, patience: float = END_S * PATIENCE) -> list[str]:
         """Waits until no process of the trial is left; the command lines of those that are."""
@@ -276,6 +299,11 @@ class Trial:
         finished = self.scene.start_store("finished")
         files = {finished / line.split(" ")[0] for line in differences}
         return sum(path.stat().st_size for path in files if path.is_file())
+
+    def last_words(self) -> str:
+        """The end of what the processes of the trial wrote."""
+        text = self.log.read_text("utf-8", "replace") if self.log.is_file() else ""
+        return f"the log ends with: {text[-1500:]}"
 
     def python(self, *arguments: str) -> int:
         """Run Python as one of the trial's processes; its exit code."""

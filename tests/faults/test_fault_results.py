@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import suite
 from results import Try, append, read, table
+from scene import TooLateError
 from suite import Fault, run_tries
 
 
@@ -37,6 +38,30 @@ def test_the_table_counts_tries_since_the_last_failure() -> None:
         "| c | 0 | 0 | 0 | 0 | 0 s |",
     ]
     assert lines[-1] == "4 tries, on 1.0 abc"
+
+
+def test_a_try_whose_command_had_ended_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a moment within the time that the command took; in the end it has not recovered."""
+    asked: list[float | None] = []
+    late = 1
+
+    def try_fault(scene: Any, fault: Fault, seed: int, folder: Path, command_s: Any) -> Any:
+        asked.append(command_s)
+        if len(asked) <= late:
+            raise TooLateError(40.0)
+        return [], 0, 3.0
+
+    monkeypatch.setattr(suite, "try_fault", try_fault)
+    scene: Any = None
+    fault = Fault("a", "empty", lambda trial: [])
+    assert suite.one_try(scene, fault, 0, tmp_path).troubles == []
+    assert asked == [None, 40.0]
+    late = 99
+    assert suite.one_try(scene, fault, 0, tmp_path).troubles == [
+        "the command always ended before the fault"
+    ]
 
 
 def test_the_rarest_fault_is_tried_first_until_all_have_the_goal(

@@ -10,7 +10,7 @@ from random import Random
 from typing import Final
 
 import psutil
-from scene import COMMAND_S, Scene, Trial, until
+from scene import COMMAND_S, Scene, TooLateError, Trial, until
 
 from dance_models.tables import file_digest, write_text
 
@@ -29,11 +29,12 @@ def end_process(which: int, number: signal.Signals) -> Act:
     def act(trial: Trial) -> list[str]:
         expected, seconds = _undisturbed(trial.scene)
         out = trial.folder / "out"
-        process = _train(trial, out)
-        until(time.monotonic() + trial.random.uniform(0, seconds), process)
+        started, process = time.monotonic(), _train(trial, out)
+        until(started + trial.random.uniform(0, trial.seconds or seconds), process)
         victim = _victim(process, which)
-        if victim is not None:
-            victim.send_signal(number)
+        if victim is None:
+            raise TooLateError(time.monotonic() - started)
+        victim.send_signal(number)
         code, troubles = trial.end_after(number, process)
         if code is None:
             return troubles

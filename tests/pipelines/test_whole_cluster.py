@@ -42,7 +42,7 @@ CLIPS: Final = int(os.environ.get("CLUSTER_CLIPS", "60"))
 FEWER_CLIPS: Final = max(CLIPS // 3, 4)  # enough for both nodes to make some
 OF_A_CLIP: Final = ("clip_probe", "sampled_frames", "pose_tracks")
 # The two groups of ``make cluster-test`` go side by side, and take about as long.
-on_the_corpus = pytest.mark.xdist_group("whole corpus")
+on_the_corpus = pytest.mark.xdist_group("whole corpus")  # two more tests make it as long
 beside = pytest.mark.xdist_group("beside")
 MARK: Final = "CLUSTER_TEST"  # in the environment of a command and of all that it starts
 NETWORKS: Final = ("mkff_st_gcn", "stga_net")
@@ -167,7 +167,7 @@ def test_nodes_with_files_of_their_own_make_the_same_in_a_bucket(
     assert dance(url, "verify") == (0, "Every recorded file is what it was.")
 
 
-@beside
+@on_the_corpus
 @pytest.mark.skipif(not can_mount(), reason="this user cannot give a process another host")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_command_that_is_interrupted_leaves_no_run_of_another_host_open(
