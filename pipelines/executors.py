@@ -8,11 +8,13 @@ import dagster as dg
 
 from dance_models.processes import DECODING
 from pipelines.automation.jobs import TRAINING
+from pipelines.storage.databases import wait_for_locks
 
 # Imported once by the server that a run's steps are forked from, and the decoders of its clips.
-# Modules that start threads of Python when they are imported must not be here. The command line is,
-# since each of these processes runs the main module of the command again.
-PRELOADED: Final = ("pipelines.graph", *DECODING, "pipelines.cli")
+# Modules that start threads of Python when they are imported must not be here. Each of these
+# processes runs the main module of the command again: most of what that imports is here, and not
+# itself, of which Python warns.
+PRELOADED: Final = ("pipelines.graph", *DECODING, "pipelines.commands.common")
 # The steps that train, score, judge and report need these as well, and each would import them for
 # two to five seconds. A run of the data set's steps alone goes without.
 PRELOADED_FOR_NETWORKS: Final = (*PRELOADED, "torch", "mlflow")
@@ -71,6 +73,7 @@ def run_executor(networks: Set[str], short: Set[str], devices: int = 1) -> dg.Ex
         requirements=dg.multiple_process_executor_requirements(),
     )
     def forked(init: dg.InitExecutorContext) -> dg.Executor:
+        wait_for_locks()
         retries: dict[str, Any] = {"retries": {"enabled": {}}}
         most: Any = init.executor_config["max_concurrent"] or os.cpu_count() or 1
         trainings = [

@@ -38,6 +38,7 @@ from pipelines.partitions import CLIPS, CLIPS_PER_RUN
 from pipelines.profile_options import note_profile
 from pipelines.settings import mirror
 from pipelines.storage import manifests
+from pipelines.storage.databases import wait_for_locks
 from pipelines.storage.disk import full_disk_reported, require_space
 from pipelines.storage.locks import owned
 from pipelines.storage.manifests import Damage
@@ -290,6 +291,7 @@ class Stage:
         )
         def compute(context: dg.AssetExecutionContext) -> Iterator[Result]:
             end_with_starter()  # Dagster's step processes outlive a run that is killed
+            wait_for_locks()
             note_profile(context.instance, context.run, profile.name)
             op_config = context.op_execution_context.op_config
             config = settings(**op_config).value() if settings else None

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 WAIT = 60.0  # seconds that a locked database is waited for
+SQLITE_WAIT: Final = 5.0  # the same where nobody asked for a time
 CONNECT_S: Final = 10  # that a server has to take a connection
 NOTE: Final = "databases.json"  # in the root of a store
 MLFLOW_FILE: Final = "mlflow/mlflow.db"  # where the note names none
@@ -257,6 +258,26 @@ def alone(databases: Databases | None, what: str) -> Iterator[None]:
 def _lock_number(what: str) -> int:
     """PostgreSQL names its locks by numbers of 64 bits."""
     return int.from_bytes(sha256(what.encode()).digest()[:8], signed=True)
+
+
+def wait_for_locks() -> None:
+    """From now on, this process waits :data:`WAIT` for a database of SQLite that is in use.
+
+    Dagster's storages of runs and schedules leave it at :data:`SQLITE_WAIT`, after which a run
+    fails whose state cannot be written. A connection that asks for another time keeps it.
+    """
+    from sqlalchemy import Engine, event
+
+    if not event.contains(Engine, "connect", _be_patient):
+        event.listen(Engine, "connect", _be_patient)
+
+
+def _be_patient(connection: Any, record: object) -> None:
+    if not isinstance(connection, sqlite3.Connection):
+        return  # of PostgreSQL
+    (now,) = connection.execute("PRAGMA busy_timeout").fetchone()
+    if now == 1000 * SQLITE_WAIT:
+        connection.execute(f"PRAGMA busy_timeout = {1000 * WAIT:.0f}")
 
 
 @contextmanager

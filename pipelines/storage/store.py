@@ -51,6 +51,7 @@ from pipelines.storage.databases import (
     mlflow_address,
     noted,
     settle_databases,
+    wait_for_locks,
     without_retries,
 )
 from pipelines.storage.locks import file_lock
@@ -505,6 +506,7 @@ def open_instance(store: Store, cores: int | None = None) -> dg.DagsterInstance:
     Creates its databases, by one process at a time. Raises InputError for a database that cannot
     be used.
     """
+    wait_for_locks()
     store.initialise()
     home, pools = store.dagster_home, _pools(cores)
     if (databases := store.databases) is not None:

@@ -2,6 +2,7 @@
 
 import os
 
+from pipelines.storage.databases import wait_for_locks
 from pipelines.storage.store import DEFAULT_ROOT, Store
 from pipelines.web.code_server import code_socket, wait_for_code_server, workspace_file
 
@@ -11,6 +12,7 @@ def main() -> None:
     from dagster._daemon.cli import run_command
 
     store = Store(root=os.environ.get("ASSETS_STORE", DEFAULT_ROOT))
+    wait_for_locks()
     wait_for_code_server(code_socket(store))
     run_command.main(["--workspace", str(workspace_file(store))], prog_name="dagster-daemon run")
 

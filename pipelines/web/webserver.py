@@ -20,6 +20,7 @@ from starlette.types import Scope
 
 from dance_models.tables import file_digest
 from pipelines.previews import DIGEST
+from pipelines.storage.databases import wait_for_locks
 from pipelines.storage.store import DEFAULT_ROOT, PREVIEWS, Store
 from pipelines.web.code_server import code_socket, wait_for_code_server, workspace_file
 
@@ -54,6 +55,7 @@ def serve(store: Store, host: str, port: int, allowed_hosts: Sequence[str]) -> N
 
     from pipelines.web.guard import guarded
 
+    wait_for_locks()
     wait_for_code_server(code_socket(store))
     target = WorkspaceFileTarget([str(workspace_file(store))])
     with dg.DagsterInstance.get() as instance:

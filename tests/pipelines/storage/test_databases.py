@@ -9,9 +9,12 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import dagster as dg
 import pytest
 import yaml
 from postgres import Server, both, on_server
@@ -25,6 +28,7 @@ from pipelines.storage.backup import back_up, restore
 from pipelines.storage.creation import check_database, with_storage
 from pipelines.storage.databases import (
     NOTE,
+    SQLITE_WAIT,
     VARIABLES,
     Databases,
     connection_to,
@@ -33,6 +37,7 @@ from pipelines.storage.databases import (
     named,
     noted,
     settle_databases,
+    wait_for_locks,
     without_retries,
 )
 from pipelines.storage.dumps import dump
@@ -304,3 +309,38 @@ def test_a_damaged_database_is_told_of_by_who_uses_it(tmp_path: Path) -> None:
     made = create_engine(f"sqlite:///{path}", poolclass=NullPool)
     with held_open(), made.connect() as connection, pytest.raises(DatabaseError):
         connection.execute(text("SELECT * FROM events"))
+
+
+@dg.job
+def a_job() -> None:
+    """A job of no steps."""
+
+
+@pytest.mark.parametrize(("asked", "waits"), [({}, 60_000), ({"timeout": 7}, 7000)])
+def test_a_database_in_use_is_waited_for_longer_than_by_default(
+    tmp_path: Path, asked: dict[str, float], waits: int
+) -> None:
+    """As Dagster opens that of its runs; who asks for another time gets that."""
+    wait_for_locks()
+    wait_for_locks()
+    address = f"sqlite:///{tmp_path / 'runs.db'}"
+    with create_engine(address, poolclass=NullPool, connect_args=asked).connect() as connection:
+        assert connection.execute(text("PRAGMA busy_timeout")).scalar_one() == waits
+
+
+def test_a_run_is_noted_when_its_database_was_in_use_for_longer_than_sqlite_waits(
+    tmp_path: Path,
+) -> None:
+    store = Store(root=str(tmp_path / "store")).initialise()
+    with open_instance(store) as instance, ThreadPoolExecutor(1) as other:
+        run = instance.create_run_for_job(a_job)
+        path = store.dagster_home / "history" / "runs.db"
+        with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+            holder.execute("BEGIN EXCLUSIVE")
+            noted = other.submit(instance.report_run_canceled, run)
+            time.sleep(SQLITE_WAIT + 1)
+            holder.execute("ROLLBACK")
+        noted.result(60)
+        found = instance.get_run_by_id(run.run_id)
+    assert found is not None
+    assert found.status is dg.DagsterRunStatus.CANCELED
