@@ -13,6 +13,7 @@ from pathlib import Path
 from dance_models import __version__
 
 ROOT = Path(__file__).resolve().parents[2]
+RECORD = ROOT / "tests" / "faults" / "tries.jsonl"  # of this repository
 HEADER = (
     "| fault | tries | recovered | in a row since | bytes lost | longest recovery |\n"
     "|---|---|---|---|---|---|"

@@ -25,7 +25,7 @@ import around
 import damage
 import kills
 import two_devices
-from results import Try, append, code_version, read, table
+from results import ROOT, Try, append, code_version, read, table
 from scene import Scene, TooLateError, Trial, make_scene, whole_folder
 
 Act = Callable[[Trial], list[str]]
@@ -143,6 +143,8 @@ def one_try(scene: Scene, fault: Fault, seed: int, folder: Path) -> Try:
             command_s = late.seconds
     else:
         troubles, lost, recovery = ["the command always ended before the fault"], 0, 0.0
+    # The record is for other machines, too.
+    troubles = [line.replace(f"{folder}/", "").replace(f"{ROOT}/", "") for line in troubles]
     if len(troubles) > MOST_LINES:
         troubles = [*troubles[:MOST_LINES], f"and {len(troubles) - MOST_LINES} more"]
     seconds = time.monotonic() - started

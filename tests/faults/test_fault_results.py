@@ -9,7 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import suite
-from results import Try, append, read, table
+from results import RECORD, ROOT, Try, append, read, table
 from scene import TooLateError
 from suite import Fault, run_tries
 
@@ -38,6 +38,16 @@ def test_the_table_counts_tries_since_the_last_failure() -> None:
         "| c | 0 | 0 | 0 | 0 | 0 s |",
     ]
     assert lines[-1] == "4 tries, on 1.0 abc"
+
+
+def test_the_documented_table_is_that_of_the_record() -> None:
+    """And each fault in it is one that the suite does."""
+    tries = read(RECORD)
+    names = [fault.name for fault in suite.FAULTS]
+    assert {one.fault for one in tries} <= set(names)
+    tried = [name for name in names if any(one.fault == name for one in tries)]
+    documented = (ROOT / "docs" / "reliability.md").read_text("utf-8")
+    assert table(tried, tries) in documented
 
 
 def test_a_try_whose_command_had_ended_is_made_again(
