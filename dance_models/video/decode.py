@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from dance_models.errors import VideoError
 from dance_models.files import replacing
-from dance_models.processes import DECODING, end_with_starter
+from dance_models.processes import DECODING, end_with_starter, start_fork_server
 from dance_models.video.orientation import Orientation, as_shown
 from dance_models.video.picture import rgb_of
 from dance_models.video.probe import ClipProbe
@@ -139,7 +139,7 @@ def _attempt(
     """Extract in a child process; returns why it failed, "" when it did not."""
     # forkserver: a clean parent without the threads of polars and arrow, and cheap to fork
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(DECODING))  # once for all clips, not in each child
+    start_fork_server(DECODING)  # imported once for all clips, not in each child
     receiver, sender = context.Pipe(duplex=False)
     child = context.Process(
         target=_extract,

@@ -226,11 +226,10 @@ def _write(
     store: Store, instance: dg.DagsterInstance, rows: Mapping[str, dict[str, Any]], known: str
 ) -> None:
     """Write the table, and report it to Dagster when it changed."""
-    table = conform(pl.DataFrame(list(rows.values()), schema=RAW_ANNOTATIONS), RAW_ANNOTATIONS)
-    before = annotations_version(store)
-    path = store.table("raw_annotations")
-    write_table(table.sort("path"), path, {CLIPS_KEY: known}, durable=True)
-    version = annotations_version(store)
+    found = pl.DataFrame(list(rows.values()), schema=RAW_ANNOTATIONS)
+    table = conform(found, RAW_ANNOTATIONS).sort("path")
+    before, version = annotations_version(store), _version(table, known)
+    write_table(table, store.table("raw_annotations"), {CLIPS_KEY: known}, durable=True)
     if version != before:
         report_version(instance, "raw_annotations", version)
 
@@ -239,8 +238,12 @@ def annotations_version(store: Store) -> str:
     """A digest of what is registered of annotation files, "none" before the first registration."""
     if not store.table("raw_annotations").is_file():
         return "none"
-    rows = registered_annotations(store).drop(_LOOKS).write_ndjson()
-    return hashlib.sha256(f"{_clips_read_with(store)}\n{rows}".encode()).hexdigest()
+    return _version(registered_annotations(store), _clips_read_with(store))
+
+
+def _version(rows: pl.DataFrame, known: str | None) -> str:
+    text = rows.drop(_LOOKS).write_ndjson()
+    return hashlib.sha256(f"{known}\n{text}".encode()).hexdigest()
 
 
 _NEW: Final[Mapping[str, Any]] = dict.fromkeys(RAW_ANNOTATIONS)

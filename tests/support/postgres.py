@@ -52,24 +52,23 @@ class Server:
 
     def execute(self, statement: str) -> None:
         """Run a statement outside of a transaction."""
+        with self._cursor() as cursor:
+            cursor.execute(statement)
+
+    def number(self, query: str) -> int:
+        """The one number that a query finds."""
+        with self._cursor() as cursor:
+            cursor.execute(query)
+            return int(cursor.fetchone()[0])
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Any]:
         import psycopg2
 
         connection = psycopg2.connect(self.address("postgres"))
         connection.autocommit = True
         try:
-            connection.cursor().execute(statement)
-        finally:
-            connection.close()
-
-    def number(self, query: str) -> int:
-        """The one number that a query finds."""
-        import psycopg2
-
-        connection = psycopg2.connect(self.address("postgres"))
-        try:
-            cursor = connection.cursor()
-            cursor.execute(query)
-            return int(cursor.fetchone()[0])
+            yield connection.cursor()
         finally:
             connection.close()
 
