@@ -13,11 +13,23 @@ from pipelines.storage.databases import wait_for_locks
 # Imported once by the server that a run's steps are forked from, and the decoders of its clips.
 # Modules that start threads of Python when they are imported must not be here. Each of these
 # processes runs the main module of the command again: most of what that imports is here, and not
-# itself, of which Python warns.
-PRELOADED: Final = ("pipelines.graph", *DECODING, "pipelines.commands.common")
+# itself, of which Python warns. Each opens Dagster's instance, too, which imports its storage by
+# name: 0.6 s of processor time in every step.
+PRELOADED: Final = (
+    "pipelines.graph",
+    *DECODING,
+    "pipelines.commands.common",
+    "dagster._core.storage.sqlite_storage",
+)
 # The steps that train, score, judge and report need these as well, and each would import them for
 # two to five seconds. A run of the data set's steps alone goes without.
-PRELOADED_FOR_NETWORKS: Final = (*PRELOADED, "torch", "mlflow")
+PRELOADED_FOR_NETWORKS: Final = (
+    *PRELOADED,
+    "torch",
+    "mlflow",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "matplotlib.figure",
+)
 
 
 class RunExecutor(dg.Executor):
