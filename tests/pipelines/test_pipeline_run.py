@@ -158,10 +158,10 @@ def test_a_signal_to_the_command_alone_in_a_training_ends_everything(
     """The training has ended with it, and the next run repeats no finished epoch."""
     devices = min(devices, os.cpu_count() or 1)
     store = shutil.copytree(trainable, tmp_path / "store")
-    asked = ["run", "--profile", "smoke", "--only", "stga_net", "--devices", str(devices)]
+    asked = ["run", "--profile", "smoke", "--only", "mkff_st_gcn", "--devices", str(devices)]
     command = [sys.executable, "-m", "pipelines.cli", *asked, "--store", str(store)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    models = store / "models" / "stga_net"
+    models = store / "models" / "mkff_st_gcn"
     wait_until(lambda: any(_epoch(p) >= 1 for p in models.glob("*/progress.json")), 600)
     children = psutil.Process(process.pid).children(recursive=True)
     number = signal.Signals[victim]
@@ -186,7 +186,7 @@ def test_a_signal_to_the_command_alone_in_a_training_ends_everything(
     opened = Store(root=str(store))
     with open_instance(opened) as instance:
         profile = ProfileOptions("smoke", devices=devices).resolve(opened)
-        assert stale_networks(instance, opened, profile) == ["mkff_st_gcn"]
+        assert stale_networks(instance, opened, profile) == ["stga_net"]
 
 
 def _epoch(progress: Path) -> int:
