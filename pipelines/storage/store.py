@@ -420,7 +420,8 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
                 file=self.path,
                 hint="Choose a folder you may write to with --store or ASSETS_STORE",
             ) from error
-        return self.settled()
+        settle(self.path)
+        return self
 
     def _configure(self, databases: Databases | None) -> None:
         """Write Dagster's configuration, or what in it is not up to date."""
@@ -443,7 +444,8 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         if is_url(self.root):
             return Store(root=str(attached(self.root))).settled()
-        settle(self.path)
+        if self.exists():  # else the folder is somebody's, or is still to become a store
+            settle(self.path)
         return self
 
     @contextmanager

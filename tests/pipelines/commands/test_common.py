@@ -52,3 +52,17 @@ def test_a_store_whose_address_names_no_folder_is_refused(
     assert result.exit_code == 2
     assert "s3://BUCKET/FOLDER" in " ".join(result.output.split())
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "command", ["status", "verify", "clean", "backup copy", "rollback prediction"]
+)
+def test_a_folder_that_is_no_store_is_refused_and_stays_as_it_is(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "letters").mkdir()
+    result = CliRunner().invoke(make_app(), [*command.split(), "--store", "letters"])
+    assert result.exit_code == 2
+    assert "there is no store" in " ".join(result.output.split())
+    assert [path.name for path in tmp_path.rglob("*")] == ["letters"]

@@ -14,6 +14,7 @@ import pytest
 from dance_models.errors import InputError
 from dance_models.files import part_of, this_machine
 from dance_models.tables import file_digest, write_table, write_text
+from pipelines.commands.common import opened
 from pipelines.storage.backup import CONTENTS, back_up, outside, restore
 from pipelines.storage.store import Store
 
@@ -50,6 +51,14 @@ def test_a_restored_store_is_the_same_though_it_was_in_use(store: Store, tmp_pat
     }
     assert again.path.stat().st_mode & 0o777 == 0o700
     assert outside(again) == [str(tmp_path / "elsewhere.mp4")]
+
+
+def test_a_backup_is_restored_into_an_empty_folder(store: Store, tmp_path: Path) -> None:
+    back_up(store, tmp_path / "backup")
+    (tmp_path / "again").mkdir()
+    again = opened(str(tmp_path / "again"))
+    restore(tmp_path / "backup", again)
+    assert again.digest("raw_clips") == store.digest("raw_clips")
 
 
 def test_nothing_is_overwritten(store: Store, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from dance_models.errors import InputError
 from dance_models.tables import file_digest, write_table
+from pipelines.storage.place import remembered
 from pipelines.storage.store import Store, open_instance
 
 
@@ -82,6 +83,15 @@ def test_a_new_store_is_private(tmp_path: Path) -> None:
     assert store.path.stat().st_mode & 0o777 == 0o700
     assert not store.open_to_others()
     assert not store.exists(), "folders and a configuration are no store yet"
+
+
+def test_an_empty_folder_that_a_command_opens_becomes_a_private_store(tmp_path: Path) -> None:
+    """Nothing is written into it before it is made private, or it would be somebody's."""
+    (tmp_path / "empty").mkdir(mode=0o755)
+    store = Store(root=str(tmp_path / "empty")).settled()
+    assert list(store.path.iterdir()) == []
+    assert not store.initialise().open_to_others()
+    assert remembered(store.path) == store.path
 
 
 def test_rights_that_somebody_gave_are_kept(tmp_path: Path) -> None:
