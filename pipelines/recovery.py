@@ -111,9 +111,33 @@ def retry_again(instance: dg.DagsterInstance) -> list[str]:
     It gives up when the code server is away, as it is for seconds after it was killed. A second
     event of a run's failure reaches the daemon as the first one did, and counts its tries anew.
     """
-    told: list[str] = []
-    given_up = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags={WILL_RETRY_TAG: "false"})
-    for run in instance.get_runs(filters=given_up, limit=LOOKED_AT):
+    given_up = _given_up(instance)
+    for run in given_up:
+        instance.report_run_failed(run, "The code server was away; the run is tried again.")
+    return [run.run_id for run in given_up]
+
+
+def going_on(instance: dg.DagsterInstance) -> set[str]:
+    """Runs that the daemon goes on with when it runs: unfinished ones, and interrupted ones.
+
+    With the runs that they repeat, without which it cannot repeat them once more.
+    """
+    statuses = [dg.DagsterRunStatus.QUEUED, *UNFINISHED]
+    unfinished = instance.get_runs(filters=dg.RunsFilter(statuses=statuses))
+    waiting = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags={WILL_RETRY_TAG: "true"})
+    interrupted = [
+        run for run in instance.get_runs(filters=waiting) if AUTO_RETRY_RUN_ID_TAG not in run.tags
+    ]
+    runs = (*unfinished, *interrupted, *_given_up(instance))
+    named = (run_id for r in runs for run_id in (r.run_id, r.parent_run_id, r.root_run_id))
+    return {run_id for run_id in named if run_id is not None}
+
+
+def _given_up(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """Interrupted runs that the daemon could not try again."""
+    found: list[dg.DagsterRun] = []
+    failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags={WILL_RETRY_TAG: "false"})
+    for run in instance.get_runs(filters=failed, limit=LOOKED_AT):
         by_asset = run.tags.get(RUN_FAILURE_REASON_TAG) == RunFailureReason.STEP_FAILURE.value
         if by_asset or AUTO_RETRY_RUN_ID_TAG in run.tags:
             continue
@@ -121,9 +145,8 @@ def retry_again(instance: dg.DagsterInstance) -> list[str]:
         events = [record.dagster_event for record in instance.all_logs(run.run_id, of_type=kinds)]
         last = [event for event in events if event and (event.is_run_failure or _gave_up(event))]
         if last and _gave_up(last[-1]):
-            instance.report_run_failed(run, "The code server was away; the run is tried again.")
-            told.append(run.run_id)
-    return told
+            found.append(run)
+    return found
 
 
 def _gave_up(event: dg.DagsterEvent) -> bool:

@@ -180,12 +180,18 @@ def _registered(store: "Store", tag: str) -> set[str]:
 
 
 def _replaced_dagster_runs(store: "Store", instance: "dg.DagsterInstance") -> list[str]:
-    """Finished runs none of whose materializations is the newest of its asset and clip."""
+    """Finished runs none of whose materializations is the newest of its asset and clip.
+
+    Runs that were interrupted and are still to be tried again are not among them.
+    """
     import dagster as dg
 
     from pipelines.partitions import clip_keys
+    from pipelines.recovery import going_on
 
-    used = _registered(store, "dagster/run_id")
+    # Before the newest materializations: a run that ends meanwhile has its own among them.
+    finished = [r.dagster_run for r in instance.get_run_records() if r.dagster_run.is_finished]
+    used = _registered(store, "dagster/run_id") | going_on(instance)
     clips = clip_keys(instance)
     for key in instance.all_asset_keys():
         partitions: list[str | None] = [None, *clips]
@@ -195,7 +201,6 @@ def _replaced_dagster_runs(store: "Store", instance: "dg.DagsterInstance") -> li
                 limit=1,
             ).records
             used.update(record.run_id for record in records)
-    finished = [r.dagster_run for r in instance.get_run_records() if r.dagster_run.is_finished]
     return [run.run_id for run in finished if run.run_id not in used]
 
 
@@ -286,10 +291,10 @@ def delete(store: "Store", garbage: Garbage) -> None:
     for path in (*previews, *_still(garbage.parts, lambda: _dead_parts(store)), *versions):
         path.unlink(missing_ok=True)
     if garbage.dagster_runs:
-        registered, instance = _registered(store, "dagster/run_id"), open_instance(store)
-        for run_id in garbage.dagster_runs:
-            if run_id not in registered:  # its materializations stay replaced
-                instance.delete_run(run_id)
+        instance = open_instance(store)
+        replaced = _still(garbage.dagster_runs, lambda: _replaced_dagster_runs(store, instance))
+        for run_id in replaced:
+            instance.delete_run(run_id)
     if (remote := store.remote) is not None:
         remote.removed([*garbage.versions, *garbage.checkpoints])
 

@@ -3,11 +3,13 @@
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
 import pytest
+from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 from lock_owner import owner
 
 from dance_models.errors import InputError
@@ -17,6 +19,7 @@ from pipelines.assets.training import READ_TABLES
 from pipelines.commands.clean import (
     OLD_PART_S,
     _dead_parts,
+    _replaced_dagster_runs,
     _unused_frames,
     _unused_previews,
     _unused_trainings,
@@ -122,3 +125,49 @@ def test_clean_refuses_while_a_process_works_on_the_store(store: Store) -> None:
         with pytest.raises(InputError, match=message):
             refuse_in_progress(store)
     refuse_in_progress(store)
+
+
+@dg.job
+def nothing() -> None: ...
+
+
+def _ended(instance: dg.DagsterInstance, asset: str) -> str:
+    """The id of a run that made an asset."""
+
+    @dg.asset(name=asset)
+    def made() -> None: ...
+
+    return dg.materialize([made], instance=instance).run_id
+
+
+def test_a_run_that_ends_while_clean_looks_keeps_what_it_made(
+    store: Store, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replaced = _ended(instance, "dataset")
+    look = instance.get_run_records
+
+    def look_later() -> Sequence[dg.RunRecord]:
+        _ended(instance, "dataset")
+        return look()
+
+    monkeypatch.setattr(instance, "get_run_records", look_later)
+    assert _replaced_dagster_runs(store, instance) == [replaced]
+
+
+def test_interrupted_runs_that_are_still_to_be_tried_again_are_in_use(
+    store: Store, instance: dg.DagsterInstance
+) -> None:
+    """As `dance ui` leaves them: its daemon goes on with them when it is started again."""
+    failed, started = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED
+    interrupted = {WILL_RETRY_TAG: "true"}
+
+    def run(status: dg.DagsterRunStatus, tags: dict[str, str], of: str | None = None) -> str:
+        made = instance.create_run_for_job(
+            nothing, status=status, tags=tags, parent_run_id=of, root_run_id=of
+        )
+        return made.run_id
+
+    run(failed, interrupted)
+    run(started, {}, of=run(failed, {**interrupted, AUTO_RETRY_RUN_ID_TAG: "the next"}))
+    over = run(failed, {WILL_RETRY_TAG: "false"})
+    assert _replaced_dagster_runs(store, instance) == [over]
