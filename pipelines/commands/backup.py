@@ -26,8 +26,8 @@ def backup(
         elsewhere = outside(opened)
         if elsewhere:
             out.print(
-                f"[yellow]warning:[/] {len(elsewhere)} registered files lie outside of the store "
-                "and are not in the backup, the first being:",
+                f"[yellow]warning:[/] {len(elsewhere)} registered files and links lead out of the "
+                "store, and what is there is not in the backup, the first being:",
                 soft_wrap=True,
             )
             out.print(shown(elsewhere[0]), highlight=False, soft_wrap=True)

@@ -41,8 +41,9 @@ LEFT_OUT: Final = (".db-wal", ".db-shm", ".db-journal", ".lock", ".part")
 def back_up(store: Store, target: Path) -> int:
     """Copy a store to the folder ``target``, which appears when it is complete; bytes copied.
 
-    Clips, annotations and motion that are registered outside of the store are not in it. Raises
-    InputError when the target exists, lies in the store, or cannot be written.
+    Clips, annotations and motion that are registered outside of the store are not in it, nor is
+    what links lead to (:func:`outside`). Raises InputError when the target exists, lies in the
+    store, or cannot be written.
     """
     target = target.expanduser().resolve()
     if target.is_relative_to(store.path):
@@ -121,18 +122,28 @@ def note_of_databases(folder: Path) -> str | None:
 
 
 def outside(store: Store) -> list[str]:
-    """Registered files that lie outside of the store, or in a bucket, as paths."""
+    """What no backup has: registered files outside of the store or in a bucket, and links."""
     found: list[str] = []
     for name in ("raw_clips", "raw_annotations", "raw_motion"):
         path = store.table(name)
         if path.is_file():
             found += read_table(path, columns=["path"])["path"].to_list()
     pointers = store.raw_buckets.resolve()  # what they point to is no file of the store
-    return [
+    far = [
         path
         for path in found
         if not Path(path).is_relative_to(store.path) or Path(path).is_relative_to(pointers)
     ]
+    named = set(far).union(*(map(str, Path(path).parents) for path in far))
+    # Of a folder that leads to registered files these are named, by where they are.
+    return [*far, *(str(link) for link in _links(store.path) if str(link.resolve()) not in named)]
+
+
+def _links(root: Path) -> Iterator[Path]:
+    """The links below a folder: what they lead to may be anything, and is not copied."""
+    for folder, folders, names in os.walk(root):
+        paths = (Path(folder, name) for name in sorted((*folders, *names)))
+        yield from (path for path in paths if path.is_symlink())
 
 
 class _Appearing:

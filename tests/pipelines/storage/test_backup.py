@@ -61,6 +61,19 @@ def test_a_backup_is_restored_into_an_empty_folder(store: Store, tmp_path: Path)
     assert again.digest("raw_clips") == store.digest("raw_clips")
 
 
+def test_links_of_a_store_are_not_copied_and_named(store: Store, tmp_path: Path) -> None:
+    """A clip that was linked into the store is registered by its name there."""
+    (tmp_path / "elsewhere.mp4").write_text("clip")
+    clip, folder = store.raw_clips / "tango" / "linked.mp4", store.raw_annotations / "more"
+    clip.parent.mkdir()
+    clip.symlink_to(tmp_path / "elsewhere.mp4")
+    folder.symlink_to(tmp_path)
+    write_table(pl.DataFrame({"path": [str(clip)]}), store.table("raw_clips"))
+    back_up(store, tmp_path / "backup")
+    assert not (tmp_path / "backup" / store.relative(clip)).exists()
+    assert sorted(outside(store)) == sorted([str(clip), str(folder)])
+
+
 def test_nothing_is_overwritten(store: Store, tmp_path: Path) -> None:
     back_up(store, tmp_path / "backup")
     with pytest.raises(InputError, match="exists already"):
