@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=Hashable)
 
 OLD_PART_S: Final = 86400.0  # no process elsewhere still writes a file that is older
+ROOM_MB: Final = 5
+BY_HAND: Final = (
+    "Free these by hand first: anything else on that disk, or the old logs below logs/ of the "
+    "store; then clean"
+)
 LOCK_WAIT_S: Final = 10.0  # for a process that has just begun with what is to be deleted
 
 
@@ -38,10 +43,14 @@ def clean(
 
     Nothing that is in progress, or that the next run would continue from, is deleted.
     """
+    from pipelines.storage.disk import full_disk_reported
+
     with common.reported(debug):
         found = common.existing(store)
         refuse_in_progress(found)
-        garbage = find_garbage(found)
+        # Only to open a database SQLite needs room, too.
+        with full_disk_reported(found.path, ROOM_MB, BY_HAND):
+            garbage = find_garbage(found)
         for line in garbage.lines():
             common.console().print(shown(line), highlight=False, soft_wrap=True)
         if not garbage:
@@ -49,7 +58,8 @@ def clean(
         if not yes and not typer.confirm("Delete these?"):
             raise typer.Exit(0)
         refuse_in_progress(found)
-        delete(found, garbage)
+        with full_disk_reported(found.path, ROOM_MB, BY_HAND):
+            delete(found, garbage)
         common.console().print(f"Deleted, {garbage.size_mb:.1f} MB freed.")
 
 

@@ -24,8 +24,12 @@ def status(
     debug: common.DebugOption = False,
 ) -> None:
     """Print what the store holds, its champions, and what a run would make anew."""
+    from pipelines.storage.disk import full_disk_reported
+
     with common.reported(debug):
-        print_status(common.existing(store), profile, devices, common.console())
+        found = common.existing(store)
+        with full_disk_reported(found.path):
+            print_status(found, profile, devices, common.console())
 
 
 def print_status(store: "Store", profile: str | None, devices: int | None, out: Console) -> None:

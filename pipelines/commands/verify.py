@@ -13,6 +13,7 @@ from dance_models.errors import InputError
 from pipelines.commands import common
 from pipelines.shown import shown
 from pipelines.storage.databases import connect
+from pipelines.storage.disk import full_disk_reported
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -37,7 +38,8 @@ def verify(
         if not opened.dagster_home.is_dir():
             raise InputError("there is no store", file=opened.path, hint="Name it with --store")
         console = common.console()
-        findings = list(verified(opened))
+        with full_disk_reported(opened.path):
+            findings = list(verified(opened))
         for found in findings:
             console.print(shown(found.line()), highlight=False, soft_wrap=True)
         if findings:

@@ -43,16 +43,21 @@ def require_space(path: Path, megabytes: float = RESERVE_MB) -> None:
 
 
 @contextmanager
-def full_disk_reported(path: Path) -> Iterator[None]:
-    """Errors that come from a full disk leave as InputError with ``path``; others as they are."""
+def full_disk_reported(
+    path: Path, megabytes: float = RESERVE_MB, hint: str = HINT
+) -> Iterator[None]:
+    """Errors that come from a full disk leave as InputError with ``path``; others as they are.
+
+    ``megabytes`` and ``hint``: how much has to be free, and what to do.
+    """
     try:
         yield
     except Exception as error:
         if _is_full(error) or free_mb(path) < 1:
             raise InputError(
-                f"the disk is full: {free_mb(path):.0f} MB are free, {RESERVE_MB} MB are needed",
+                f"the disk is full: {free_mb(path):.0f} MB are free, {megabytes:.0f} MB are needed",
                 file=path,
-                hint=HINT,
+                hint=hint,
             ) from error
         raise
 

@@ -5,9 +5,11 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
+from command_line import dance
 
 from dance_models.errors import InputError
 from pipelines.storage.disk import RESERVE_MB, full_disk_reported, require_space
+from pipelines.storage.store import Store, open_instance
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -54,3 +56,28 @@ def test_a_disk_error_without_room_is_a_full_disk(
     set_free(monkeypatch, 0.5)
     with pytest.raises(InputError, match="the disk is full"), full_disk_reported(tmp_path):
         raise sqlite3.OperationalError("disk I/O error")
+
+
+@pytest.mark.parametrize(
+    ("command", "remedy"),
+    [
+        ("status", "64 MB are needed. Free space on that disk"),
+        ("verify", "64 MB are needed. Free space on that disk"),
+        ("clean --yes", "5 MB are needed. Free these by hand first"),
+    ],
+)
+def test_commands_say_that_the_disk_is_full_and_what_helps(
+    command: str, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only to open a database SQLite needs room, which cleaning cannot free before it has it."""
+
+    def no_room(store: Store) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with open_instance(Store(root=str(tmp_path))):
+        pass
+    set_free(monkeypatch, 0.2)
+    monkeypatch.setattr("pipelines.storage.store.open_instance", no_room)
+    code, output = dance(tmp_path, *command.split())
+    assert code == 2
+    assert f"the disk is full: 0 MB are free, {remedy}" in output
