@@ -31,7 +31,7 @@ from pipelines.tracking.kept_versions import keep_versions
 from pipelines.tracking.lineage_record import CHECKPOINT_TAG, log_record
 from pipelines.tracking.registry import PROFILE_TAG
 from pipelines.tracking.tracker import DAGSTER_RUN_TAG, Tracker, flat_parameters, git_commit
-from pipelines.training.finished import RESULT, RUN_NOTE, forget_if_damaged, logged_files
+from pipelines.training.finished import RUN_NOTE, forget_if_damaged, logged_files
 
 CODE_VERSION: Final = "2"
 RUNS: Final = "runs.npz"  # in the folder of a training: all that it reads
@@ -153,9 +153,11 @@ def _tables_read(asset: str, context: StageContext[Experiment]) -> dict[str, str
 def would_continue(store: Store, folder: Path) -> bool:
     """Whether the next training may go on in ``folder``: it is unfinished and its data are today's.
 
-    Of folders of earlier versions, which do not say what they read: whether it is unfinished.
+    One that has ended, and whose result nobody has taken, is unfinished: its starter was killed, or
+    had no room to write. Of folders of earlier versions, which do not say what they read: whether
+    it is unfinished.
     """
-    if any((folder / name).is_file() for name in (RESULT, OUTCOME)):
+    if (folder / OUTCOME).is_file():  # the last thing that is written of a training
         return False
     try:
         read = json.loads((folder / READ_TABLES).read_text("utf-8"))

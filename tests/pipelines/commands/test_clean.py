@@ -16,6 +16,7 @@ from dance_models.errors import InputError
 from dance_models.files import part_of, this_machine
 from dance_models.tables import write_table
 from pipelines.assets.training import READ_TABLES
+from pipelines.checks.models import OUTCOME
 from pipelines.commands.clean import (
     OLD_PART_S,
     _dead_parts,
@@ -27,6 +28,7 @@ from pipelines.commands.clean import (
 )
 from pipelines.storage.clips import register_clips
 from pipelines.storage.store import Store
+from pipelines.training.finished import RESULT
 
 DEAD = 2**22 + 1  # more than any process id
 
@@ -87,9 +89,11 @@ def test_an_unfinished_training_of_todays_data_is_in_use(store: Store) -> None:
     _write(store.output("stga_net"), json.dumps({"best": file, "last": file}))
     _training(store, "unfinished", today)
     _training(store, "unfinished_before_0.3", None)
+    _write(_training(store, "nobody took its result", today) / RESULT)
     outdated = _training(store, "outdated", {"train_split": "old"})
     replaced = _training(store, "replaced", today)
-    _write(replaced / "result.json")
+    _write(replaced / RESULT)
+    _write(replaced / OUTCOME)
     assert _unused_trainings(store) == [outdated, replaced]
     with owner(store.training_lock(outdated)):
         assert _unused_trainings(store) == [replaced], "somebody trains in it"

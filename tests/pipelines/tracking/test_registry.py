@@ -330,7 +330,7 @@ def test_clean_finds_runs_of_replaced_trainings(case: Case, tmp_path: Path) -> N
     """A run without a folder here is garbage too, unless another machine may train in it."""
     replaced, current = case.train("first"), case.train("second", noise=1e-4)
     elsewhere = case.tracker.open_run(tmp_path, ASSET, {})
-    (case.store.model(ASSET) / "first" / "result.json").write_text("{}")
+    (case.store.model(ASSET) / "first" / "outcome.json").write_text("{}")
     unused = _replaced_mlflow_runs(case.store)
     assert unused == sorted([replaced] if case.store.remote else [replaced, elsewhere])
     assert current not in unused
@@ -489,7 +489,7 @@ def test_clean_deletes_nothing_that_came_into_use_while_it_asked(case: Case) -> 
     first = case.train("first")
     now = case.store.output(ASSET).read_text()
     case.train("second", noise=1e-4)
-    (case.store.model(ASSET) / "first" / "result.json").write_text("{}")
+    (case.store.model(ASSET) / "first" / "outcome.json").write_text("{}")
     write_table(pl.DataFrame({"clip": ["clip_00"]}), case.store.table("pose_dataset"), {})
     record = make_record(case.store)
     keep_versions(case.store, record)
