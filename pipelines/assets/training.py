@@ -31,7 +31,7 @@ from pipelines.tracking.kept_versions import keep_versions
 from pipelines.tracking.lineage_record import CHECKPOINT_TAG, log_record
 from pipelines.tracking.registry import PROFILE_TAG
 from pipelines.tracking.tracker import DAGSTER_RUN_TAG, Tracker, flat_parameters, git_commit
-from pipelines.training.finished import RUN_NOTE, forget_if_damaged, logged_files
+from pipelines.training.finished import forget_if_damaged, logged_files
 
 CODE_VERSION: Final = "2"
 RUNS: Final = "runs.npz"  # in the folder of a training: all that it reads
@@ -236,7 +236,7 @@ def _train(asset: str, context: StageContext[Experiment]) -> Metadata:
     write_text(folder / READ_TABLES, json.dumps(_tables_read(asset, context), indent=2) + "\n")
     forget_if_damaged(store, folder, OUTCOME)
     tracker = Tracker(store)
-    new_run = not (folder / RUN_NOTE).is_file()
+    new_run = tracker.opened_run(folder) is None
     run_id = tracker.open_run(folder, asset, _lineage_tags(context, asset))
     keep_versions(store, log_record(tracker, run_id))
     if new_run or not (folder / "last.pt").exists():  # a resumed run has its parameters already

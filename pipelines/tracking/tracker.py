@@ -26,6 +26,7 @@ EXAMPLE: Final = "example.json"  # of a run: what its model's example request is
 TRAINING_VIEW: Final = "workflowType=machine_learning"
 EXPERIMENT_KIND: Final = {"mlflow.experimentKind": "custom_model_development"}
 DAGSTER_RUN_TAG: Final = "dagster/run_id"  # of a run of MLflow
+RUN_NOTE: Final = "mlflow_run_id"  # in the folder of a training
 DEFAULT: Final = "Default"  # the experiment that MLflow adds itself
 DIGEST_LENGTH: Final = 36  # MLflow refuses longer digests of data sets
 
@@ -129,15 +130,34 @@ class Tracker:
         return str(found.experiment_id)
 
     # --- runs -----------------------------------------------------------------------------------
+    def opened_run(self, folder: Path) -> str | None:
+        """The run that was opened for the training in ``folder``; None when MLflow has none.
+
+        It may have been deleted in MLflow, or with the whole database.
+        """
+        from mlflow.entities import LifecycleStage
+        from mlflow.exceptions import MlflowException
+        from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+
+        note = folder / RUN_NOTE
+        if not note.is_file():
+            return None
+        run_id = note.read_text("utf-8").strip()
+        try:
+            stage = self.client.get_run(run_id).info.lifecycle_stage
+        except MlflowException as error:
+            if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+                raise
+            return None
+        return run_id if stage == LifecycleStage.ACTIVE else None
+
     def open_run(self, folder: Path, name: str, tags: Mapping[str, str]) -> str:
         """The run of the training in ``folder``: the run that was opened there, or a new one."""
-        note = folder / "mlflow_run_id"
-        if note.is_file():
-            run_id = note.read_text("utf-8").strip()
-        else:
+        run_id = self.opened_run(folder)
+        if run_id is None:
             run = self.client.create_run(self.initialise(), run_name=name)
             run_id = str(run.info.run_id)
-            write_text(note, run_id)
+            write_text(folder / RUN_NOTE, run_id)
         for key, value in tags.items():
             self.client.set_tag(run_id, key, printable(value))
         # After the tags: a run that is running for a Dagster run that has ended is taken for dead.

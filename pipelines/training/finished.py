@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from dance_models.tables import file_digest, write_text
 from pipelines.storage.store import Store
+from pipelines.tracking.tracker import RUN_NOTE
 
 RESULT: Final = "result.json"
-RUN_NOTE: Final = "mlflow_run_id"
 _LOADED_BY: Final = "registered_model_meta"  # MLflow writes it whenever it loads the model
 
 

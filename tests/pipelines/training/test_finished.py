@@ -8,9 +8,9 @@ from lock_owner import owner
 
 from dance_models.tables import file_digest
 from pipelines.storage.store import Store
+from pipelines.tracking.tracker import RUN_NOTE
 from pipelines.training import child
 from pipelines.training.finished import (
-    RUN_NOTE,
     finished_result,
     forget_if_damaged,
     logged_files,

@@ -1,0 +1,31 @@
+"""The runs of trainings: a training goes on in the run that was opened for it, if there is one."""
+
+import pytest
+from registry_case import ASSET, Case
+
+from pipelines.tracking.tracker import RUN_NOTE
+
+
+def test_a_training_that_goes_on_keeps_its_run(case: Case) -> None:
+    folder = case.store.model(ASSET) / "unfinished"
+    folder.mkdir(parents=True)
+    assert case.tracker.opened_run(folder) is None
+    run_id = case.tracker.open_run(folder, ASSET, {})
+    case.tracker.close_run(run_id, "KILLED")
+    assert case.tracker.open_run(folder, ASSET, {}) == run_id
+
+
+@pytest.mark.parametrize("how", ["in MLflow", "with the database"])
+def test_a_training_whose_run_was_deleted_gets_a_new_one(case: Case, how: str) -> None:
+    """The remedy for a damaged database is to delete it, and the trainings stay."""
+    folder = case.store.model(ASSET) / "unfinished"
+    folder.mkdir(parents=True)
+    deleted = case.tracker.open_run(folder, ASSET, {})
+    if how == "in MLflow":
+        case.tracker.client.delete_run(deleted)
+    else:
+        (folder / RUN_NOTE).write_text("0" * 32)
+    assert case.tracker.opened_run(folder) is None
+    again = case.tracker.open_run(folder, ASSET, {})
+    assert again not in {deleted, "0" * 32}
+    assert case.tracker.opened_run(folder) == again
