@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from dance_models.files import flush, part_of
-from dance_models.tables import file_digest
+from dance_models.tables import file_digest, read_note
 from pipelines.storage.store import Store
-from pipelines.tracking.lineage_record import Record, has_record, read_record
+from pipelines.tracking.lineage_record import RECORD, Record
 from pipelines.tracking.tracker import Tracker
 
 FOLDER: Final = "versions"
@@ -98,11 +98,13 @@ def kept_versions(store: Store, without: Collection[Path] = ()) -> set[Path]:
     for note in store.path.glob(RUN_NOTE):
         if note.parent not in without:
             runs.add(note.read_text("utf-8").strip())
+    # From its file: the run may have been deleted with MLflow's database, and its training stays.
+    records = (store.mlflow / "artifacts" / run_id / "artifacts" / RECORD for run_id in runs)
     return {
         version.kept
-        for run_id in runs
-        if has_record(tracker, run_id)
-        for version in versions_of(store, read_record(tracker, run_id))
+        for path in records
+        if path.is_file()
+        for version in versions_of(store, read_note(path))
     }
 
 
