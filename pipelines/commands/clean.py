@@ -145,10 +145,11 @@ def _dead_parts(store: "Store") -> list[Path]:
     """
     from pipelines.processes import has_ended
     from pipelines.storage.store import PREVIEWS
+    from pipelines.tracking.kept_versions import FOLDER as VERSIONS
 
     folders = ("tables", "manifests", "frames", "models", "reports", "exports", "rendered")
     found = []
-    for name in (*folders, PREVIEWS, "weights", "raw"):
+    for name in (*folders, PREVIEWS, VERSIONS, "weights", "raw"):
         for path in sorted((store.path / name).rglob(".*.part*")):
             if not (is_part(path) and path.is_file()):
                 continue

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from dance_models.files import flush, part_of
+from dance_models.files import flush, is_part, part_of
 from dance_models.tables import file_digest, read_note
 from pipelines.storage.store import Store
 from pipelines.tracking.lineage_record import RECORD, Record
@@ -109,7 +109,7 @@ def kept_versions(store: Store, without: Collection[Path] = ()) -> set[Path]:
 
 
 def unused_versions(store: Store, without: Collection[Path] = ()) -> list[Path]:
-    """The kept files that nothing stands on any more."""
+    """The kept files that nothing stands on any more; not what a process is just keeping."""
     needed = kept_versions(store, without)
     files = (path for path in (store.path / FOLDER).glob("*/*") if path.is_file())
-    return sorted(path for path in files if path not in needed)
+    return sorted(path for path in files if path not in needed and not is_part(path))
