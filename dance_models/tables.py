@@ -210,7 +210,9 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame
     """Read one Parquet table, or columns of it. Raises DamagedFileError when it cannot be read."""
     try:
         _scan_pages(path, columns)
-        return pl.read_parquet(path, columns=list(columns) if columns is not None else None)
+        wanted = list(columns) if columns is not None else None
+        # Else the folder "run[1]" would be a pattern, and the table of "run1" be read.
+        return pl.read_parquet(path, columns=wanted, glob=False)
     except _UNREADABLE as error:
         raise _damaged("table", path, error) from error
 

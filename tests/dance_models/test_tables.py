@@ -131,3 +131,13 @@ def test_errors_name_file_frame_joint_and_remedy() -> None:
         "not a number", file="a.json", frame=3, joint="neck", hint="Correct it and run again"
     )
     assert str(error) == "a.json: frame 3: joint neck: not a number. Correct it and run again"
+
+
+@pytest.mark.parametrize("name", ["run[1]", "run*", "run?", "{run1,run2}", "a[b]*{c}"])
+def test_a_table_is_read_from_its_own_folder_whatever_signs_are_in_its_name(
+    name: str, tmp_path: Path
+) -> None:
+    """Polars takes them for patterns, which other folders may match."""
+    for folder in ("run1", "run2", name):
+        write_table(pl.DataFrame({"folder": [folder]}), tmp_path / folder / "a.parquet")
+    assert read_table(tmp_path / name / "a.parquet")["folder"].to_list() == [name]
