@@ -33,6 +33,7 @@ AllowHostOption = Annotated[
     ),
 ]
 PARTS: Final = ("code", "webserver", "daemon", "mlflow")
+SERVERS_LOCK: Final = ".servers.lock"  # in Dagster's home, held by the command
 RUNS_STOP_S: Final = 8.0  # for running trainings to stop cleanly
 
 
@@ -132,20 +133,30 @@ def serve(
 ) -> int:
     """Run all servers until one ends or the user interrupts; returns an exit code.
 
-    Raises InputError when a port is taken.
+    Raises InputError when a port is taken, or when the store has such servers already: a second
+    code server would take the first one's socket with it, and a second daemon start runs twice.
     """
+    from pipelines.storage.locks import owned
+
+    check_port(dagster_port, "--dagster-port")
+    check_port(mlflow_port, "--mlflow-port")
+    found = addresses_of_ports(os.environ, dagster_port, mlflow_port)
+    # Not below locks/: these servers alone do not keep anybody from cleaning the store.
+    lock = store.dagster_home / SERVERS_LOCK
+    with owned(lock, f"the web UI of {store.path}", lambda line: None, 0):
+        prepare(store, found, out)
+        _print_addresses(store, found, out)
+        commands = server_commands(store, dagster_port, mlflow_port, allowed_hosts)
+        return _run(store, _servers(store, commands, out), found, out)
+
+
+def _run(store: "Store", listed: "Sequence[Server]", found: Addresses, out: Console) -> int:
+    """Run the servers; returns an exit code."""
     from pipelines.recovery import interrupt_runs
     from pipelines.servers import Servers
     from pipelines.storage.store import open_instance
     from pipelines.web.terminal import LOGS
 
-    check_port(dagster_port, "--dagster-port")
-    check_port(mlflow_port, "--mlflow-port")
-    found = addresses_of_ports(os.environ, dagster_port, mlflow_port)
-    prepare(store, found, out)
-    _print_addresses(store, found, out)
-    commands = server_commands(store, dagster_port, mlflow_port, allowed_hosts)
-    listed = _servers(store, commands, out)
     with (
         open_instance(store) as instance,
         Servers(listed, server_environment(store, found)) as servers,

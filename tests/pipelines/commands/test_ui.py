@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from command_line import dance
+from lock_owner import owner
 
 from pipelines.commands import ui
+from pipelines.storage.store import Store
 
 
 @pytest.mark.parametrize("option", ["--dagster-port", "--mlflow-port"])
@@ -28,6 +30,28 @@ def test_a_taken_port_is_named_with_its_option(tmp_path: Path, option: str) -> N
     assert not (tmp_path / "store").exists()
 
 
+def _free_ports() -> tuple[str, ...]:
+    with socket.socket() as first, socket.socket() as second:
+        ports = []
+        for listener in (first, second):
+            listener.bind(("127.0.0.1", 0))
+            ports.append(str(listener.getsockname()[1]))
+    return ("--dagster-port", ports[0], "--mlflow-port", ports[1])
+
+
+def test_a_second_one_on_the_same_store_is_refused_whatever_its_ports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its code server would take the socket of the first, and its daemon start runs twice."""
+    monkeypatch.setattr(ui, "prepare", lambda *arguments: pytest.fail("nothing was to begin"))
+    store = Store(root=str(tmp_path / "store")).initialise()
+    with owner(store.dagster_home / ui.SERVERS_LOCK) as (process, _):
+        code, output = dance(store.path, "ui", *_free_ports())
+    assert code == 2
+    assert f"is still in use by process {process.pid}" in output
+    assert not (store.path / "logs").exists()
+
+
 def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def prepare(*arguments: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
@@ -35,12 +59,6 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 0))
     monkeypatch.setattr(ui, "prepare", prepare)
-    with socket.socket() as first, socket.socket() as second:
-        ports = []
-        for listener in (first, second):
-            listener.bind(("127.0.0.1", 0))
-            ports.append(str(listener.getsockname()[1]))
-    options = ("--dagster-port", ports[0], "--mlflow-port", ports[1])
-    code, output = dance(tmp_path / "store", "ui", *options)
+    code, output = dance(tmp_path / "store", "ui", *_free_ports())
     assert code == 2
     assert "the disk is full: 0 MB are free" in output
