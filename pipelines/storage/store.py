@@ -475,8 +475,17 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
     def check_path(self) -> None:
         """Raise InputError when Dagster or MLflow would write to another path than the store's.
 
-        And when MLflow cannot keep it: on PostgreSQL its addresses are of a limited length.
+        And when it cannot be kept: tables hold UTF-8, and MLflow's addresses on PostgreSQL are of
+        a limited length.
         """
+        try:
+            str(self.path).encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise InputError(
+                "the path of the store is not UTF-8, and tables cannot hold it",
+                file=self.path,
+                hint="Rename the folder, or choose another one with --store or ASSETS_STORE",
+            ) from error
         if re.search(r"\?|%[0-9a-fA-F]{2}", str(self.path)):
             raise InputError(
                 "the path of the store holds a '?' or a '%' with two digits, which mean something "

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import polars as pl
@@ -65,6 +66,13 @@ def test_an_unwritable_store_is_one_clear_error(tmp_path: Path) -> None:
 def test_an_address_that_is_none_is_refused_instead_of_creating_a_folder(url: str) -> None:
     with pytest.raises(InputError, match="s3://BUCKET/FOLDER"):
         _ = Store(root=url).path
+
+
+def test_a_path_that_tables_cannot_hold_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    store = Store(root=str(tmp_path / os.fsdecode(b"caf\xe9")))
+    with pytest.raises(InputError, match=r"not UTF-8.*Rename the folder"):
+        store.initialise()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_new_instance_has_its_pools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
