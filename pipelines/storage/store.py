@@ -3,6 +3,7 @@
 The only place that knows the paths of tables, frames, models and databases.
 """
 
+import errno
 import hashlib
 import logging
 import os
@@ -413,6 +414,9 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
                 folder.mkdir(parents=True, exist_ok=True)
             for folder in (self.dagster_home, self.mlflow):
                 folder.mkdir(parents=True, exist_ok=True)
+            if databases is None and not os.access(self.dagster_home, os.W_OK):
+                # SQLite cannot even read a database with a log there, and says no reason.
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS))
             self._configure(databases)
         except OSError as error:
             raise InputError(

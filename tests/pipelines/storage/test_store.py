@@ -62,6 +62,16 @@ def test_an_unwritable_store_is_one_clear_error(tmp_path: Path) -> None:
         Store(root=str(blocked)).initialise()
 
 
+def test_a_store_that_may_only_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite says "unable to open database file" of a database with a write-ahead log there."""
+    store = Store(root=str(tmp_path / "store")).initialise()
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != store.dagster_home)
+    with pytest.raises(InputError, match=r"store: cannot write to the store: Read-only file"):
+        open_instance(store)
+
+
 @pytest.mark.parametrize("url", ["gs://bucket/store", "s3://bucket", "s3:///store"])
 def test_an_address_that_is_none_is_refused_instead_of_creating_a_folder(url: str) -> None:
     with pytest.raises(InputError, match="s3://BUCKET/FOLDER"):
