@@ -16,6 +16,7 @@ from dagster_pipes import PipesContext, open_dagster_pipes
 from dance_models.checkpoint import experiment_from_plain
 from dance_models.config import Experiment
 from dance_models.data.pose_runs import PoseRun, load_pose_runs
+from dance_models.errors import input_error_of
 from dance_models.processes import end_with_starter
 from dance_models.tables import file_digest, read_table
 from dance_models.training.loop import EpochRecord, TrainingResult
@@ -32,6 +33,7 @@ from pipelines.training.finished import finished_result, write_result
 if TYPE_CHECKING:
     from dance_models.training.experiments import Wanted
 
+EXIT_FAILED: Final = 1
 FIXED: Final = "fixed_split"
 DATASETS_LOCK: Final = ".datasets.lock"
 # Only a training whose parent was killed still holds the lock on its folder: it is about to end.
@@ -254,6 +256,11 @@ def main() -> None:
                 raise
     except KeyboardInterrupt:  # its epochs are saved; a traceback would hide that message
         sys.exit(EXIT_INTERRUPTED)
+    except Exception as error:
+        # What is wrong and what to do is said by who started it; the trace is in the run's log.
+        if input_error_of(error) is None:
+            raise
+        sys.exit(EXIT_FAILED)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """What the training process trains, and writes to MLflow beside the metrics."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mlflow
@@ -11,6 +13,7 @@ from filelock import FileLock, Timeout
 
 from dance_models.checkpoint import experiment_to_plain
 from dance_models.data.pose_runs import save_pose_runs
+from dance_models.errors import InputError
 from dance_models.profiles import PROFILES
 from dance_models.training import experiments
 from dance_models.training.experiments import Wanted
@@ -19,6 +22,7 @@ from dance_models.training.synthetic import synthetic_runs
 from pipelines.storage.store import Store
 from pipelines.training import child
 from pipelines.training.child import DATASETS_LOCK, _log_datasets, _outcome_parameters
+from pipelines.training.child_error import error_of
 
 
 def test_only_one_training_at_a_time_logs_its_data_set(
@@ -92,3 +96,28 @@ def test_the_chosen_rates_and_the_plateau_stand_beside_the_parameters() -> None:
     }
     parts["fold_0"] = _result(falling, {})
     assert _outcome_parameters(parts)["reached_plateau"] == "False"
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [(InputError("too few clips", hint="Add some"), SystemExit), (RuntimeError("?"), RuntimeError)],
+)
+def test_an_error_that_says_what_to_do_leaves_no_trace_in_the_terminal(
+    error: Exception, raised: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The training writes to the terminal of the command, where errors are one line."""
+
+    def run(*arguments: object) -> None:
+        raise error
+
+    job = {"folder": str(tmp_path)}
+    monkeypatch.setattr(
+        child, "open_dagster_pipes", lambda: nullcontext(SimpleNamespace(extras=job))
+    )
+    for name in ("stop_on_signals", "end_with_starter"):
+        monkeypatch.setattr(child, name, lambda *arguments: None)
+    monkeypatch.setattr(child, "run", run)
+    with pytest.raises(raised) as found:
+        child.main()
+    assert not isinstance(found.value, SystemExit) or found.value.code == 1
+    assert str(error) in str(error_of(tmp_path, RuntimeError("code 1")))
