@@ -58,13 +58,14 @@ def promote(store: Store, task: str, version: int | None, force: bool, reason: s
     reasons = objections(registry, number, champion)
     if reasons and reason is None:
         raise PromotionRefusedError(f"{registry.name} version {number}", reasons)
+    run_id = registry.run_id(number)
+    if has_record(registry.tracker, run_id):  # a version that was registered before they were kept
+        keep_versions(store, read_record(registry.tracker, run_id))
+    # After what may fail: without its tag the gate would promote a version that was rolled back.
     if reasons and reason is not None:
         registry.tag(number, {FORCED_TAG: reason})
     if ROLLED_BACK_TAG in registry.tags(number):
         registry.untag(number, ROLLED_BACK_TAG)
-    run_id = registry.run_id(number)
-    if has_record(registry.tracker, run_id):  # a version that was registered before they were kept
-        keep_versions(store, read_record(registry.tracker, run_id))
     try:
         old = registry.promote(number, over=ANY_CHAMPION if force else champion)
     except ChampionMovedError as moved:

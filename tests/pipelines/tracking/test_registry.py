@@ -1,5 +1,6 @@
 """A registry on SQLite: register, promote, refuse, roll back, and be killed between the steps."""
 
+import errno
 import json
 import os
 import shutil
@@ -192,6 +193,27 @@ def _check_rollbacks(case: Case) -> None:
     assert "its alias was moved in MLflow, which does not note the one before" in output
     assert "Registered: version 1, version 2, version 3" in output
     assert "dance promote prediction --version N --force --reason TEXT" in output
+
+
+def test_a_forced_promotion_that_fails_leaves_a_rolled_back_version_rolled_back(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the tag the next run's gate would promote it by itself."""
+
+    def no_room(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for number in range(2):
+        case.train(f"training {number}", noise=1e-4 * number)
+        assert run_gate(case.store, "prediction", "stga_net", gate()).state == PROMOTED
+    assert dance(case, "rollback", "prediction")[0] == 0
+    before = case.registry.tags("2")
+    monkeypatch.setattr(manual_promotion, "keep_versions", no_room)
+    options = ("--version", "2", "--force", "--reason", "it is better after all")
+    code, output = dance(case, "promote", "prediction", *options)
+    assert (code, "No space left" in output) == (1, True)
+    assert case.registry.tags("2") == before
+    assert case.registry.aliases() == {"champion": "1"}
 
 
 def test_a_rollback_after_an_alias_moved_in_mlflow_says_what_is_not_known(case: Case) -> None:
