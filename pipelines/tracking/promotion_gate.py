@@ -174,8 +174,15 @@ def _register_candidate(registry: Registry, asset: str) -> Candidate:
             file=store.output(asset),
             hint=making(asset),
         )
-    logged = read_note(store.model(asset) / "mlflow.json")
+    note = store.model(asset) / "mlflow.json"
+    logged = read_note(note)
     run_id, model_id = logged["run_id"], logged["model_id"]
+    if registry.tracker.lifecycle(run_id) is None:
+        raise InputError(
+            f"MLflow has no run of the training of {asset}: it went with an earlier database",
+            file=note,
+            hint="Delete this file and run again: the training is kept, and logged anew",
+        )
     checkpoint = store.path / training["best"]["path"]
     digest = file_digest(checkpoint)
     tags = _version_tags(registry.tracker, run_id, model_id, digest)

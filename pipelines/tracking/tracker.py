@@ -136,20 +136,24 @@ class Tracker:
         It may have been deleted in MLflow, or with the whole database.
         """
         from mlflow.entities import LifecycleStage
-        from mlflow.exceptions import MlflowException
-        from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
         note = folder / RUN_NOTE
         if not note.is_file():
             return None
         run_id = note.read_text("utf-8").strip()
+        return run_id if self.lifecycle(run_id) == LifecycleStage.ACTIVE else None
+
+    def lifecycle(self, run_id: str) -> str | None:
+        """Whether a run is active or was deleted, in MLflow's words; None when there is none."""
+        from mlflow.exceptions import MlflowException
+        from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+
         try:
-            stage = self.client.get_run(run_id).info.lifecycle_stage
+            return str(self.client.get_run(run_id).info.lifecycle_stage)
         except MlflowException as error:
             if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
                 raise
             return None
-        return run_id if stage == LifecycleStage.ACTIVE else None
 
     def open_run(self, folder: Path, name: str, tags: Mapping[str, str]) -> str:
         """The run of the training in ``folder``: the run that was opened there, or a new one."""

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from watched_process import wait_until
 
 from dance_models.config import GateConfig
+from dance_models.errors import InputError
 from dance_models.profiles import PROFILES
 from dance_models.tables import write_table
 from pipelines.assets.champions import champion_stage
@@ -484,6 +485,14 @@ def test_a_network_trained_on_other_splits_is_not_evaluated(case: Case) -> None:
     case.train("first")
     case.write_data(seed=3)
     with pytest.raises(ValueError, match="trained on other splits"):
+        run_gate(case.store, "prediction", "stga_net", gate())
+
+
+def test_a_training_whose_run_went_with_the_database_is_named_with_the_remedy(case: Case) -> None:
+    case.train("first")
+    note = case.store.model(ASSET) / "mlflow.json"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "run_id": "0" * 32}))
+    with pytest.raises(InputError, match=r"mlflow.json: MLflow has no run.*Delete this file and"):
         run_gate(case.store, "prediction", "stga_net", gate())
 
 
