@@ -187,7 +187,7 @@ class Stage:
             manifest = self._manifest_again(store, clip)
             if manifest is None or manifests.manifest_digest(manifest) != recorded:
                 path = store.relative(store.manifest(self.name, clip))
-                return [Damage(path, "is not that of the last materialization")]
+                return [Damage(path, manifests.OTHER)]
         assert manifest is not None
         needed = manifest if all_here else manifests.without_distant(store, manifest)
         found = manifests.damages(store, needed, {main})

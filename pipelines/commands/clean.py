@@ -111,11 +111,18 @@ def refuse_in_progress(store: "Store") -> None:
         )
 
 
+def _has_registry(store: "Store") -> bool:
+    """Whether it is known which clips there are: a damaged registry is deleted, and made again."""
+    return store.table("raw_clips").is_file()
+
+
 def _unused_frames(store: "Store", of: str | None = None) -> list[Path]:
     """Images (of one clip) that are in no table; while a clip has no table yet they are in use."""
     from dance_models.tables import read_table
     from pipelines.storage.clips import registered_clips
 
+    if not _has_registry(store):
+        return []
     folder = store.frames(of) if of is not None else store.path / "frames"
     files = {p for p in folder.rglob("*") if p.is_file() and not is_part(p)}
     clips = registered_clips(store)["clip"]
@@ -133,6 +140,8 @@ def _unused_previews(store: "Store") -> list[Path]:
     """Pictures of clips that are not registered any more."""
     from pipelines.storage.clips import registered_clips
 
+    if not _has_registry(store):
+        return []
     clips = set(registered_clips(store)["clip"])
     found = (path for path in store.previews.glob("*/*/*") if not is_part(path))
     return sorted(path for path in found if path.stem not in clips)

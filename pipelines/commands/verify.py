@@ -90,10 +90,12 @@ def _recorded(store: "Store", known: set[str]) -> Iterator[tuple[str, str | None
                 yield from ((asset, clip, damage) for damage in _older(store, last, known))
                 continue
             manifest = manifests.read_manifest(store, asset, clip)
+            path = store.relative(store.manifest(asset, clip))
             if manifest is None:
-                path = store.relative(store.manifest(asset, clip))
                 yield asset, clip, Damage(path, "is missing or damaged")
                 continue
+            if manifests.manifest_digest(manifest) != str(last.metadata[MANIFEST].value):
+                yield asset, clip, Damage(path, manifests.OTHER)
             known.update(manifest)
             needed = manifests.without_distant(store, manifest)
             for damage in manifests.damages(store, needed, manifest.keys()):

@@ -19,6 +19,7 @@ from dance_models.tables import file_digest, write_text
 from pipelines.storage.store import Store
 
 FRAMES: Final = "frames/"
+OTHER: Final = "is not that of the last materialization"  # what is wrong with a manifest
 
 
 class FileRecord(NamedTuple):

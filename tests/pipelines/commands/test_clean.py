@@ -73,6 +73,14 @@ def test_pictures_of_clips_that_are_gone_are_unused(store: Store) -> None:
     assert _unused_previews(store) == [gone]
 
 
+def test_nothing_of_clips_is_unused_while_the_registry_is_lost(store: Store) -> None:
+    """Its damage is mended by deleting it, and the next run registers the clips again."""
+    _write(store.frames("duo") / "000001.jpg")
+    _write(store.previews / "pose_tracks" / "contact_sheet" / "duo.jpg")
+    store.table("raw_clips").unlink()
+    assert (_unused_frames(store), _unused_previews(store)) == ([], [])
+
+
 def _training(store: Store, name: str, tables: dict[str, str] | None) -> Path:
     folder = store.model("stga_net") / name
     _write(folder / "last.pt")

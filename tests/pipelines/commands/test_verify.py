@@ -1,5 +1,6 @@
 """``dance verify`` finds every damaged file and says what makes it."""
 
+import json
 import os
 from pathlib import Path
 
@@ -69,6 +70,15 @@ def test_a_lost_manifest_is_damage(store: Store) -> None:
     code, output = dance(store.path, "verify")
     assert code == 1
     assert "manifests/numbers.json is missing or damaged; made by numbers" in output
+
+
+def test_a_manifest_of_another_materialization_is_damage(store: Store) -> None:
+    manifest = json.loads(store.manifest("numbers").read_text())
+    del manifest["files"]["frames/1.jpg"]
+    store.manifest("numbers").write_text(json.dumps(manifest))
+    code, output = dance(store.path, "verify")
+    assert code == 1
+    assert "manifests/numbers.json is not that of the last materialization; made by" in output
 
 
 def test_a_folder_that_is_no_store_is_an_error(tmp_path: Path) -> None:
