@@ -4,6 +4,7 @@ import sqlite3
 from collections import namedtuple
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from command_line import dance
 
@@ -71,13 +72,13 @@ def test_commands_say_that_the_disk_is_full_and_what_helps(
 ) -> None:
     """Only to open a database SQLite needs room, which cleaning cannot free before it has it."""
 
-    def no_room(store: Store) -> None:
+    def no_room(*place: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
     with open_instance(Store(root=str(tmp_path))):
         pass
     set_free(monkeypatch, 0.2)
-    monkeypatch.setattr("pipelines.storage.store.open_instance", no_room)
+    monkeypatch.setattr(dg.DagsterInstance, "from_config", no_room)
     code, output = dance(tmp_path, *command.split())
     assert code == 2
     assert f"the disk is full: 0 MB are free, {remedy}" in output
