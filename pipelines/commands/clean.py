@@ -75,12 +75,17 @@ class Garbage:
     versions: list[Path] = field(default_factory=list)
     dagster_runs: list[str] = field(default_factory=list)
     mlflow_runs: list[str] = field(default_factory=list)
+    artifacts: list[Path] = field(default_factory=list)  # folders of these runs and their models
     size_mb: float = 0.0
 
     def __bool__(self) -> bool:
         files = (self.frames, self.previews, self.copies, self.parts)
         results = (self.checkpoints, self.versions, self.dagster_runs, self.mlflow_runs)
         return any((*files, *results))
+
+    def folders(self) -> list[Path]:
+        """Those that are deleted whole."""
+        return [*self.checkpoints, *self.artifacts]
 
     def lines(self) -> list[str]:
         """What would be deleted, as readable text."""
@@ -94,7 +99,7 @@ class Garbage:
             *[f"training {path}" for path in self.checkpoints],
             f"{len(self.versions)} earlier tables and annotation files that no model stands on",
             f"{len(self.dagster_runs)} Dagster runs whose results were replaced",
-            f"{len(self.mlflow_runs)} MLflow runs of replaced trainings",
+            f"{len(self.mlflow_runs)} MLflow runs of replaced trainings, with their models",
             f"{self.size_mb:.1f} MB in all",
         ]
 
@@ -225,8 +230,14 @@ def _replaced_dagster_runs(store: "Store", instance: "dg.DagsterInstance") -> li
 
 
 def _replaced_mlflow_runs(store: "Store") -> list[str]:
+    """Runs of trainings that are gone or unused, also those that are in MLflow's trash already.
+
+    What others logged into the experiment has no run of Dagster, and is theirs.
+    """
+    from mlflow.entities import ViewType
+
     from pipelines.storage.place import EXPERIMENT
-    from pipelines.tracking.tracker import Tracker
+    from pipelines.tracking.tracker import DAGSTER_RUN_TAG, Tracker
 
     tracker = Tracker(store)
     experiment = tracker.client.get_experiment_by_name(EXPERIMENT)
@@ -239,8 +250,9 @@ def _replaced_mlflow_runs(store: "Store") -> list[str]:
         if (path / "mlflow_run_id").is_file()
     }
     registered = {str(v.run_id) for v in tracker.client.search_model_versions()}
-    runs = tracker.client.search_runs([experiment.experiment_id])
-    unused = {r.info.run_id for r in runs} - (used - replaced) - registered
+    runs = tracker.client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL)
+    ours = {run.info.run_id for run in runs if DAGSTER_RUN_TAG in run.data.tags}
+    unused = ours - (used - replaced) - registered
     # Of a store in a bucket other machines have notes too, of trainings that are not finished.
     return sorted(unused if store.remote is None else unused & replaced)
 
@@ -249,6 +261,7 @@ def find_garbage(store: "Store") -> Garbage:
     """Find what can be deleted; deletes nothing."""
     from pipelines.storage.store import open_instance
     from pipelines.tracking.kept_versions import unused_versions
+    from pipelines.tracking.tracker import Tracker
 
     instance = open_instance(store)
     trainings = _unused_trainings(store)
@@ -262,6 +275,9 @@ def find_garbage(store: "Store") -> Garbage:
         dagster_runs=_replaced_dagster_runs(store, instance),
         mlflow_runs=_replaced_mlflow_runs(store),
     )
+    tracker = Tracker(store)
+    models = tracker.models_of(garbage.mlflow_runs) if garbage.mlflow_runs else []
+    garbage.artifacts = tracker.folders_of(garbage.mlflow_runs, models)
     # A version that is still today's table is a second name of it and frees nothing.
     versions = [path for path in garbage.versions if path.stat().st_nlink == 1]
     files = [
@@ -270,7 +286,7 @@ def find_garbage(store: "Store") -> Garbage:
         *garbage.copies,
         *garbage.parts,
         *versions,
-        *(p for folder in garbage.checkpoints for p in folder.rglob("*") if p.is_file()),
+        *(p for f in garbage.folders() for p in f.rglob("*") if p.is_file()),
     ]
     garbage.size_mb = sum(p.stat().st_size for p in files) / 1e6
     return garbage
@@ -288,7 +304,6 @@ def delete(store: "Store", garbage: Garbage) -> None:
     from pipelines.tracking.kept_versions import unused_versions
     from pipelines.tracking.tracker import Tracker
 
-    tracker = Tracker(store)
     by_clip: dict[str, set[Path]] = {}
     for path in garbage.frames:
         clip = path.relative_to(store.path / "frames").parts[0]
@@ -301,8 +316,8 @@ def delete(store: "Store", garbage: Garbage) -> None:
     with ExitStack() as locks:
         for asset in sorted({folder.parent.name for folder in garbage.checkpoints}):
             locks.enter_context(_owned(store, asset))
-        for run_id in _still(garbage.mlflow_runs, lambda: _replaced_mlflow_runs(store)):
-            tracker.client.delete_run(run_id)
+        runs = _still(garbage.mlflow_runs, lambda: _replaced_mlflow_runs(store))
+        deleted = Tracker(store).delete_runs(runs) if runs else []
         for folder in _still(garbage.checkpoints, lambda: _unused_trainings(store)):
             shutil.rmtree(folder)
     # After the trainings, whose versions nothing stands on then.
@@ -316,7 +331,7 @@ def delete(store: "Store", garbage: Garbage) -> None:
         for run_id in replaced:
             instance.delete_run(run_id)
     if (remote := store.remote) is not None:
-        remote.removed([*garbage.versions, *garbage.checkpoints])
+        remote.removed([*garbage.versions, *garbage.checkpoints, *deleted])
 
 
 def _still(found: Sequence[T], look: Callable[[], Sequence[T]]) -> list[T]:

@@ -2,8 +2,10 @@
 
 import logging
 import os
+import shutil
 import subprocess
-from collections.abc import Mapping
+import sys
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +30,7 @@ EXPERIMENT_KIND: Final = {"mlflow.experimentKind": "custom_model_development"}
 DAGSTER_RUN_TAG: Final = "dagster/run_id"  # of a run of MLflow
 RUN_NOTE: Final = "mlflow_run_id"  # in the folder of a training
 DEFAULT: Final = "Default"  # the experiment that MLflow adds itself
+TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
 DIGEST_LENGTH: Final = 36  # MLflow refuses longer digests of data sets
 
 # The environment of processes that log or load models through MLflow. The first setting makes it
@@ -168,6 +171,50 @@ class Tracker:
         self.client.update_run(run_id, status="RUNNING")
         return run_id
 
+    def models_of(self, run_ids: Collection[str]) -> list[str]:
+        """Ids of the models that runs logged; MLflow does not list those that are deleted."""
+        experiment, found = self.initialise(), []
+        token: str | None = None
+        while True:
+            page = self.client.search_logged_models([experiment], page_token=token)
+            found += [model.model_id for model in page if model.source_run_id in run_ids]
+            token = page.token
+            if not token:
+                return found
+
+    def delete_runs(self, run_ids: Collection[str]) -> list[Path]:
+        """Delete runs and their models for good; the folders of the files that went with them.
+
+        A run that is deleted goes to MLflow's trash, where its files stay, and its models stay as
+        they are. Models that are in the trash already go with them. Raises InputError when MLflow
+        cannot empty it.
+        """
+        from mlflow.entities import LifecycleStage
+
+        models = self.models_of(run_ids)
+        folders = self.folders_of(run_ids, models)
+        for model_id in models:
+            self.client.delete_logged_model(model_id)
+        for run_id in run_ids:
+            if self.lifecycle(run_id) == LifecycleStage.ACTIVE:
+                self.client.delete_run(run_id)
+        # The address may have a password, which a command line would show.
+        environment = {**os.environ, **MLFLOW_ENVIRONMENT, TRACKING_URI: self.store.tracking_uri}
+        done = subprocess.run(
+            [sys.executable, "-m", "mlflow", "gc", "--run-ids", ",".join(run_ids)],
+            check=False, capture_output=True, text=True, env=environment, cwd=self.store.path,
+        )  # fmt: skip
+        if done.returncode:
+            last = "".join(done.stderr.strip().splitlines()[-1:])
+            raise InputError(
+                f"MLflow cannot empty its trash: {last or f'code {done.returncode}'}",
+                file=self.store.mlflow,
+                hint="Repeat the command; what it deleted so far stays deleted",
+            )
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)  # MLflow leaves it, empty
+        return folders
+
     def close_run(self, run_id: str, status: str) -> None:
         """End a run: FINISHED, FAILED or KILLED."""
         self.client.set_terminated(run_id, status)
@@ -214,6 +261,13 @@ class Tracker:
         Raises FileNotFoundError when it does not exist.
         """
         return local_path(f"{self.client.get_run(run_id).info.artifact_uri}/{name}")
+
+    def folders_of(self, run_ids: Iterable[str], model_ids: Iterable[str]) -> list[Path]:
+        """Where runs and models have their files, also those that were deleted; all that exist."""
+        artifacts = self.store.mlflow / "artifacts"
+        models = artifacts / "models"
+        folders = [*map(artifacts.joinpath, run_ids), *map(models.joinpath, model_ids)]
+        return [folder for folder in folders if folder.is_dir()]
 
     def model_folder(self, model_id: str) -> Path:
         """The folder of a logged model.

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlparse
 
 import dagster as dg
 import polars as pl
@@ -24,10 +25,13 @@ from pipelines.commands.clean import (
     _unused_frames,
     _unused_previews,
     _unused_trainings,
+    delete,
+    find_garbage,
     refuse_in_progress,
 )
 from pipelines.storage.clips import register_clips
 from pipelines.storage.store import Store
+from pipelines.tracking.tracker import DAGSTER_RUN_TAG, Tracker
 from pipelines.training.finished import RESULT
 
 DEAD = 2**22 + 1  # more than any process id
@@ -183,3 +187,31 @@ def test_interrupted_runs_that_are_still_to_be_tried_again_are_in_use(
     run(started, {}, of=run(failed, {**interrupted, AUTO_RETRY_RUN_ID_TAG: "the next"}))
     over = run(failed, {WILL_RETRY_TAG: "false"})
     assert _replaced_dagster_runs(store, instance) == [over]
+
+
+@pytest.mark.slow
+def test_runs_of_replaced_trainings_go_with_their_files_and_models(store: Store) -> None:
+    """Also those that are in MLflow's trash already; what others logged there is theirs."""
+    tracker = Tracker(store)
+    experiment = tracker.initialise()
+    tags = {"replaced": {DAGSTER_RUN_TAG: "1"}, "trash": {DAGSTER_RUN_TAG: "2"}, "theirs": {}}
+    runs, files = {}, {}
+    for name, of in tags.items():
+        run = tracker.client.create_run(experiment, tags=of)
+        model = tracker.client.create_logged_model(experiment, name, run.info.run_id)
+        runs[name] = run.info.run_id
+        files[name] = [
+            _write(Path(urlparse(run.info.artifact_uri).path) / "loss.png", "x" * 1000),
+            _write(Path(urlparse(str(model.artifact_location)).path) / "model.pt2", "x" * 9000),
+        ]
+    tracker.client.delete_run(runs["trash"])
+
+    garbage = find_garbage(store)
+    assert garbage.mlflow_runs == sorted((runs["replaced"], runs["trash"]))
+    assert "2 MLflow runs of replaced trainings, with their models" in garbage.lines()
+    assert garbage.size_mb == pytest.approx(0.02, abs=1e-3)
+    delete(store, garbage)
+    left = [path for paths in files.values() for path in paths if path.parent.exists()]
+    assert left == files["theirs"]
+    assert [r.info.run_id for r in tracker.client.search_runs([experiment])] == [runs["theirs"]]
+    assert not find_garbage(store)
