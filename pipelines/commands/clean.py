@@ -55,12 +55,24 @@ def clean(
             common.console().print(shown(line), highlight=False, soft_wrap=True)
         if not garbage:
             return
-        if not yes and not typer.confirm("Delete these?"):
+        if not yes and not _confirmed():
             raise typer.Exit(0)
         refuse_in_progress(found)
         with full_disk_reported(found.path, ROOM_MB, BY_HAND):
             delete(found, garbage)
         common.console().print(f"Deleted, {garbage.size_mb:.1f} MB freed.")
+
+
+def _confirmed() -> bool:
+    """Whether the user wants it. Raises InputError when nobody is there to be asked."""
+    try:
+        return typer.confirm("Delete these?")
+    except typer.Abort as abort:
+        if isinstance(abort.__context__, EOFError):
+            raise InputError(
+                "nobody answers whether to delete these", hint="Repeat with --yes"
+            ) from None
+        raise
 
 
 @dataclass

@@ -253,6 +253,9 @@ def test_clean_lists_first_and_then_deletes_only_unused_files(
     result = CliRunner().invoke(make_app(), ["clean", "--store", str(store)], input="n\n")
     assert "1 sampled images" in result.output
     assert stray.exists()
+    result = CliRunner().invoke(make_app(), ["clean", "--store", str(store)])  # as in a cron job
+    assert result.exit_code == 2
+    assert "nobody answers whether to delete these. Repeat with --yes" in result.output
     code, output = dance(store, "clean", "--yes")
     assert code == 0, output
     assert not stray.exists()
