@@ -230,7 +230,7 @@ def read_columns(path: Path, columns: Sequence[str]) -> dict[str, list[Any]]:
         with pa.OSFile(str(path)) as file:
             found = pq.ParquetFile(file).read(list(columns), use_threads=False)
         return {name: found.column(name).to_pylist() for name in columns}
-    except (pa.ArrowException, KeyError, OSError) as error:
+    except (pa.ArrowException, UnicodeDecodeError, KeyError, OSError) as error:
         raise _damaged("table", path, error) from error
 
 
@@ -247,7 +247,7 @@ def _scan_pages(path: Path, columns: Sequence[str] | None) -> None:
     try:
         with pq.ParquetFile(path) as file:
             file.scan_contents(list(columns) if columns is not None else None)
-    except pa.ArrowException as error:  # some of them are ValueErrors
+    except (pa.ArrowException, UnicodeDecodeError) as error:  # both may be ValueErrors
         raise OSError(str(error)) from error
 
 
@@ -266,7 +266,7 @@ def table_height(path: Path) -> int:
 
     try:
         return int(pq.read_metadata(path).num_rows)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         raise _damaged("table", path, error) from error
 
 

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,9 @@ from dance_models.tables import (
     conform,
     file_digest,
     read_columns,
+    read_metadata,
     read_table,
+    table_height,
     write_table,
 )
 
@@ -100,6 +104,20 @@ def test_no_changed_header_of_a_page_ends_the_process(tmp_path: Path) -> None:
                 except DamagedFileError:
                     damaged += 1
     assert damaged > 40
+
+
+def test_a_name_of_a_column_that_is_not_text_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    write_table(pl.DataFrame({"column": [1]}), path)
+    path.write_bytes(path.read_bytes().replace(b"column", b"\xffolumn"))
+    reads: tuple[Callable[[Path], object], ...] = (
+        read_table, read_metadata, lambda path: read_columns(path, ["column"]),
+    )  # fmt: skip
+    for read in reads:
+        with pytest.raises(DamagedFileError, match=r"t\.parquet"):
+            read(path)
+    with suppress(DamagedFileError):  # the number of rows may be read without the names
+        assert table_height(path) == 1
 
 
 def test_columns_of_a_table_are_read_alone(tmp_path: Path) -> None:
