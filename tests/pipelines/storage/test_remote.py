@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from concurrent.futures import Future
 from pathlib import Path
 
 import bucket
@@ -15,7 +16,7 @@ from dance_models.errors import InputError
 from dance_models.tables import file_digest, write_table, write_text
 from pipelines.storage import manifests
 from pipelines.storage.backup import back_up, restore
-from pipelines.storage.bucket import Bucket, Stored, _error
+from pipelines.storage.bucket import AT_ONCE, Bucket, Stored, _error
 from pipelines.storage.remote import KNOWN, LOCK, Remote
 from pipelines.storage.store import Store
 
@@ -346,6 +347,57 @@ def test_a_damaged_note_of_the_objects_says_which_file_to_delete(machines: Machi
         machines.store("a")
     known.unlink()
     assert _remote(machines.store("a")).traffic() == (0, 0, 0, 0)
+
+
+def test_what_fails_for_all_is_not_tried_with_thousands() -> None:
+    begun: list[str] = []
+
+    def away(name: str) -> None:
+        begun.append(name)
+        raise InputError("the server cannot be reached")
+
+    with pytest.raises(InputError, match="cannot be reached"):
+        Bucket.of("s3://b/a").each(away, map(str, range(1000)))
+    assert len(begun) < 2 * AT_ONCE
+
+
+def test_an_interrupt_does_not_wait_for_what_has_not_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: list[str] = []
+    names = list(map(str, range(30)))
+    cancel, left, told = Future.cancel, [], threading.Event()
+
+    def noted(self: "Future[object]") -> bool:
+        found = cancel(self)
+        left.append(self)
+        if len(left) == len(names) - 1:  # all but the interrupted one
+            told.set()
+        return found
+
+    def work(name: str) -> None:
+        begun.append(name)
+        if name == "0":
+            raise KeyboardInterrupt  # reaches the caller as one that was waiting there
+        told.wait(5)
+
+    monkeypatch.setattr(Future, "cancel", noted)
+    with pytest.raises(KeyboardInterrupt):
+        Bucket.of("s3://b/a").each(work, names)
+    assert len(begun) <= AT_ONCE + 1
+
+
+def test_an_object_that_fails_does_not_stop_the_rest() -> None:
+    done: list[str] = []
+
+    def work(name: str) -> None:
+        if name in ("3", "7"):
+            raise InputError(name)
+        done.append(name)
+
+    with pytest.raises(InputError, match=r"[37]"):
+        Bucket.of("s3://b/a").each(work, map(str, range(100)))
+    assert len(done) == 98
 
 
 def test_a_bucket_that_is_not_there_is_one_line(s3: str) -> None:
