@@ -85,6 +85,9 @@ class Bucket:
                 page = files.call_s3(
                     "list_objects_v2", Bucket=self.name, Prefix=self.prefix, **more
                 )
+                # A web page in its place has no objects either, and the bucket would seem empty.
+                if not {"Name", "KeyCount", "IsTruncated"} & page.keys():
+                    raise LookupError("no listing")
                 for entry in page.get("Contents", ()):
                     name = entry["Key"].removeprefix(self.prefix)
                     found[name] = Stored(int(entry["Size"]), _plain(entry["ETag"]))
@@ -163,13 +166,14 @@ class Bucket:
     @contextmanager
     def _told(self, name: str) -> Iterator[None]:
         """Errors of the server as InputError with the bucket, the key and what to do."""
-        _s3fs()  # botocore comes with it
+        _s3fs()  # these come with it
+        from aiohttp import ClientError as CutOffError  # an object that ends too early
         from botocore.exceptions import BotoCoreError, ClientError
 
         where = f"{SCHEME}{self.name}/{self.prefix}{name}"
         try:
             yield
-        except (OSError, BotoCoreError, ClientError) as error:
+        except (OSError, BotoCoreError, ClientError, CutOffError, LookupError) as error:
             if isinstance(error, OSError) and (error.filename or error.errno == errno.ENOSPC):
                 raise  # of a file on this machine
             raise _error(error, where, self.name) from error
@@ -203,6 +207,7 @@ def _plain(etag: str) -> str:
 
 
 def _error(error: Exception, where: str, bucket: str) -> InputError:
+    from aiohttp import ClientError as CutOffError
     from botocore.exceptions import ConnectionError as NotConnectedError
     from botocore.exceptions import HTTPClientError, NoCredentialsError, PartialCredentialsError
 
@@ -224,12 +229,18 @@ def _error(error: Exception, where: str, bucket: str) -> InputError:
     elif any(sign in texts for sign in FULL):
         what, hint = "the bucket is full", f"Free space (`dance clean`) or raise its quota, {AGAIN}"
     elif of(PermissionError):
-        what = "the server refuses access"
+        what = f"the server refuses access: {error}"  # also of a key that has expired
         hint = (
             f"The key needs the rights to list, get, put and delete there; see {SECRETS}, {AGAIN}"
         )
     elif of(FileNotFoundError):
         what, hint = "the object is gone", f"Another machine may have cleaned the store; {AGAIN}"
+    elif isinstance(error, LookupError) or "An error occurred ()" in texts:  # with no S3 code
+        what = "what answers there is no S3 server"
+        hint = f"Look at AWS_ENDPOINT_URL (a console has a port of its own) and at proxies, {AGAIN}"
+    elif of(CutOffError):
+        what = "the connection was cut off in the middle"
+        hint = f"Look at the network between and at proxies, {AGAIN}"
     elif of(HTTPClientError, NotConnectedError, TimeoutError, ConnectionError):
         what = "the server cannot be reached"
         hint = f"Start it, or look at AWS_ENDPOINT_URL and the network between, {AGAIN}"

@@ -3,7 +3,9 @@
 import os
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import bucket
@@ -410,7 +412,8 @@ def test_a_bucket_that_is_not_there_is_one_line(s3: str) -> None:
     [
         (EndpointConnectionError(endpoint_url="http://h"), "cannot be reached.*AWS_ENDPOINT_URL"),
         (NoCredentialsError(), "who you are.*AWS_ACCESS_KEY_ID"),
-        (PermissionError("Access Denied"), "refuses access.*rights"),
+        (PermissionError("Access Denied"), "refuses access: Access Denied.*rights"),
+        (PermissionError("The provided token has expired."), "access: .*token has expired"),
         (OSError(_refused("XMinioStorageFull")), "is full.*dance clean"),
         (_refused("QuotaExceeded"), "is full"),
         (OSError("MalformedXML"), "says: MalformedXML"),
@@ -419,6 +422,68 @@ def test_a_bucket_that_is_not_there_is_one_line(s3: str) -> None:
 def test_an_error_of_the_server_says_where_and_what_to_do(error: Exception, told: str) -> None:
     with pytest.raises(InputError, match=f"s3://b/a/t: .*{told}"):
         raise _error(error, "s3://b/a/t", "b")
+
+
+@pytest.fixture
+def no_bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, bytes]]:
+    """In the place of the server one that is none: what it answers, in full or cut off, by kind."""
+    from s3fs import S3FileSystem
+
+    answers = {"page": b"<html>Log in</html>", "object": b"x" * 100}
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self, body: bytes, length: int) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(200)
+            self.send_header("Content-Length", str(length))
+            self.end_headers()
+            self.wfile.write(body)
+            self.close_connection = True
+
+        def do_GET(self) -> None:
+            if "list-type" in self.path:
+                self.answer(answers["page"], len(answers["page"]))
+            else:
+                self.answer(answers["object"], 1000)
+
+        def do_PUT(self) -> None:
+            self.answer(b"", 0)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{listening.server_port}")
+    S3FileSystem.clear_instance_cache()
+    yield answers
+    S3FileSystem.clear_instance_cache()
+    listening.shutdown()
+    listening.server_close()
+
+
+@pytest.mark.parametrize("page", [b"<html>Log in</html>", b""])
+def test_a_web_page_is_no_empty_bucket(no_bucket: dict[str, bytes], page: bytes) -> None:
+    """As a console of a server has, on a port beside it: with status 200 for every address."""
+    no_bucket["page"] = page
+    with pytest.raises(InputError, match=r"s3://b/a/: .*no S3 server.*AWS_ENDPOINT_URL"):
+        Bucket.of("s3://b/a").listed()
+
+
+def test_what_is_put_to_no_bucket_is_told(no_bucket: dict[str, bytes], tmp_path: Path) -> None:
+    (tmp_path / "t").write_text("table")
+    with pytest.raises(InputError, match=r"s3://b/a/t: .*no S3 server"):
+        Bucket.of("s3://b/a").put("t", tmp_path / "t")
+
+
+def test_an_object_that_is_cut_off_each_time_is_told(
+    no_bucket: dict[str, bytes], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=r"s3://b/a/t: the connection was cut off.*network"):
+        Bucket.of("s3://b/a").get("t", tmp_path / "t")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("url", ["s3://key:secret@b/a", "s3://b/../a", "s3://b/a?x=1", "s3://b/"])
