@@ -49,7 +49,10 @@ class Bucket:
     @classmethod
     def of(cls, url: str, what: str = "store") -> "Bucket":
         """The place that an address names, of ``what``. Raises InputError for one that is none."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:  # brackets in the place of the bucket, as of an IPv6 address
+            raise InputError(f"the address of the {what} names no bucket", hint=FORM) from error
         if "@" in parts.netloc or ":" in parts.netloc:
             raise InputError(
                 f"the address of the {what} holds more than the name of a bucket, which would be "
@@ -62,7 +65,8 @@ class Bucket:
                 f"the {what} {url!r} is no local folder and no folder of a bucket",
                 hint=f"Name a folder, or an address of the form {FORM}",
             )
-        if parts.query or parts.fragment or {"", ".", ".."} & set(folder.split("/")):
+        # Else a '?' or '#' at the end, a tab or a newline would be left out without a word.
+        if set("?#\t\r\n") & set(url) or {"", ".", ".."} & set(folder.split("/")):
             raise InputError(f"the {what} {url!r} has an address that keys cannot have", hint=FORM)
         return cls(parts.netloc, f"{folder}/")
 

@@ -486,7 +486,10 @@ def test_an_object_that_is_cut_off_each_time_is_told(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("url", ["s3://key:secret@b/a", "s3://b/../a", "s3://b/a?x=1", "s3://b/"])
+BAD = ("s3://key:secret@b/a", "s3://b/../a", "s3://b/a?x=1", "s3://b/", "s3://key:secret@[b]/a")
+
+
+@pytest.mark.parametrize("url", [*BAD, "s3://b/a?", "s3://b/a#", "s3://b/a\tb"])
 def test_a_bad_address_is_refused_and_no_secret_shown(url: str) -> None:
     with pytest.raises(InputError) as refused:
         Bucket.of(url)
