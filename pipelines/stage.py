@@ -424,11 +424,12 @@ class Stage:
                     context.log.warning(f"{one.clip} is left out: {stopped}")
                     context.add_asset_metadata({LEFT_OUT: stopped}, partition_key=one.clip)
                     continue
-                digest, made[one.clip] = self._made(one)
+                digest, metadata = self._made(one)
                 if self.checks:
                     quality = one.profile.quality
                     findings += self.checks.evaluate_or_reuse(one.store, quality, one.clip, digest)
                 self._commit(one)
+                made[one.clip] = metadata  # not before: what is recorded is in the bucket
             except (Exception, PanicException) as error:  # polars's own is no Exception
                 context.log.exception(f"{one.clip} failed")
                 errors[one.clip] = f"{type(error).__name__}: {error}"

@@ -39,6 +39,7 @@ from pipelines.stage import (
     StageContext,
     inputs_digest,
 )
+from pipelines.storage.bucket import Bucket, Stored
 from pipelines.storage.locks import holder, owned
 from pipelines.storage.manifests import read_manifest
 from pipelines.storage.registration import VERSION_TAG
@@ -402,6 +403,32 @@ def test_one_step_processes_several_clips_and_a_bad_clip_does_not_stop_the_other
         assert second.is_fresh(instance, store, SMOKE, "good")
         assert not store.table("second", "stopped").exists(), "a check stopped this clip"
         assert not store.table("second", "broken").exists()
+
+
+@pytest.mark.usefixtures("s3")
+def test_what_of_several_clips_did_not_reach_the_bucket_is_not_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be taken for done, on a node whose files no other machine has."""
+    bucket.connect(tmp_path)
+    store, put = Store(root=str(tmp_path)), Bucket.put
+
+    def failing(self: Bucket, name: str, *rest: Any) -> tuple[Stored, str]:
+        if name == "tables/first/good.parquet":
+            raise InputError("the server cannot be reached", file=name)
+        return put(self, name, *rest)
+
+    monkeypatch.setattr(sys.modules[__name__], "BROKEN", [RuntimeError("no such codec")])
+    monkeypatch.setattr(Bucket, "put", failing)
+    with instance_for_test() as instance:
+        assert not _backfill(store, instance).success
+        assert first.is_fresh(instance, store, SMOKE, "stopped")
+        assert last_materialization(instance, "first", "good") is None
+        monkeypatch.setattr(Bucket, "put", put)
+        _backfill(store, instance)
+        assert first.is_fresh(instance, store, SMOKE, "good")
+        assert store.remote is not None
+        assert "tables/first/good.parquet" in store.remote.bucket.listed()
 
 
 def test_what_is_wrong_with_the_input_is_a_line_of_its_own_in_the_log(tmp_path: Path) -> None:
