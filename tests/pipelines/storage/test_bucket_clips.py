@@ -146,6 +146,21 @@ def test_names_that_no_file_can_have_are_said_and_the_rest_is_used(place: Place)
     assert not (place.store.raw_buckets / "up.mp4").exists()
 
 
+def test_a_name_that_a_local_clip_may_have_is_used(place: Place) -> None:
+    """With the space before PM of a recording of macOS, and with letters joined without width."""
+    names = (
+        "Recording 3.22\u202fPM.mp4",
+        "a\u3000b.mp4",
+        "\U0001f469\u200d\U0001f3a4.mp4",
+        "q?#%41.mp4",
+    )
+    for name in names:
+        place.put(name, name.encode())
+    assert mirror(place.store, place.url) == []
+    rows = place.register().values()
+    assert {place.read(row, last=True).decode() for row in rows} == set(names)
+
+
 @pytest.mark.parametrize(
     ("address", "said"),
     [
