@@ -46,9 +46,8 @@ def mirror(store: Store, address: str, within_s: float | None = None) -> list[st
     with owned(listing, f"the listing of {bucket.url}", say, within_s):
         objects = _listed(bucket, within_s) if first is None else first
         with registration_lock(store):
-            lines = list(_brought_up_to_date(folder, bucket, objects))
-            _delete_gone(store, folder, objects)
-            return lines
+            _delete_gone(store, folder, objects)  # first: a file may have the name of a folder now
+            return list(_brought_up_to_date(folder, bucket, objects))
 
 
 def _listed(bucket: Bucket, within_s: float | None) -> dict[str, Stored]:
@@ -116,6 +115,9 @@ def _delete_gone(store: Store, folder: Path, objects: Mapping[str, Stored]) -> N
     gone = [path for path in files if path.relative_to(folder).as_posix() not in kept]
     for path in gone:
         path.unlink()
+        for parent in path.relative_to(folder).parents[:-1]:
+            with suppress(OSError):  # it holds others
+                (folder / parent).rmdir()
     if gone and (remote := store.remote) is not None:
         remote.removed(gone)
 

@@ -146,6 +146,20 @@ def test_names_that_no_file_can_have_are_said_and_the_rest_is_used(place: Place)
     assert not (place.store.raw_buckets / "up.mp4").exists()
 
 
+@pytest.mark.parametrize(("old", "new"), [("a.mp4/b/c.mp4", "a.mp4"), ("a.mp4", "a.mp4/b/c.mp4")])
+def test_a_clip_may_take_the_name_of_a_folder_that_is_gone(
+    place: Place, old: str, new: str
+) -> None:
+    place.put(old, b"one")
+    place.register()
+    place.objects.delete([old])
+    place.put(new, b"two")
+    assert mirror(place.store, place.url) == []
+    (folder,) = mirrors(place.store)
+    found = [path for path in folder.rglob("*.mp4") if path.is_file()]
+    assert found == [folder / new]
+
+
 def test_a_name_that_a_local_clip_may_have_is_used(place: Place) -> None:
     """With the space before PM of a recording of macOS, and with letters joined without width."""
     names = (
