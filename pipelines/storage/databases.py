@@ -212,13 +212,15 @@ def loss_reported(databases: Databases | None) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        if databases is None or not _from_database(error):
+        why = None if databases is None else _of_database(error)
+        if databases is None or why is None:
             raise
         reach(databases)  # the usual case: it is still away
         raise InputError(
-            "the connection to the database was lost; it can be reached again",
+            f"the database ended the work ({why}); it can be reached again",
             file=databases.dagster,
-            hint="Give the same command again: it continues from there",
+            hint="Give the same command again: it continues from there. If it ends so again, mend "
+            "that on the database's server",
         ) from error
 
 
@@ -227,15 +229,20 @@ def without_retries(record: logging.LogRecord) -> bool:
     return not str(record.msg).startswith("Retrying failed database connection")
 
 
-def _from_database(error: BaseException | None) -> bool:
-    """Whether an error, or one that it was raised from, is of a connection to PostgreSQL."""
+def _of_database(error: BaseException | None) -> str | None:
+    """What PostgreSQL or the connection to it said, in an error or one that it was raised from.
+
+    None when they said nothing. It may be a full disk or a missing right as well as a lost
+    connection.
+    """
     while error is not None:
         # Raised in another process, an error has its causes as text.
         text = f"{type(error).__module__}.{type(error).__name__} {error}"
         if any(name in text for name in ("DagsterPostgresException", "psycopg2", "DB connection")):
-            return True
+            said = str(getattr(error, "orig", None) or error).strip().splitlines()
+            return said[0] if said else type(error).__name__
         error = error.__cause__ or error.__context__
-    return False
+    return None
 
 
 @contextmanager

@@ -183,6 +183,12 @@ def test_a_server_that_is_away_is_named_by_every_command(
         server.start()
     with pytest.raises(InputError, match="can be reached again"), loss_reported(made.databases):
         raise RuntimeError("DagsterPostgresException: too many retries for DB connection")
+    from psycopg2.errors import DiskFull
+
+    full = DiskFull("could not extend file: No space left on device\nHINT: free space")
+    said = r"\(could not extend file: No space left on device\); it can be reached"
+    with pytest.raises(InputError, match=said), loss_reported(made.databases):
+        raise DatabaseError("INSERT INTO event_logs", {}, full)
     with pytest.raises(ValueError, match="other"), loss_reported(made.databases):
         raise ValueError("other")
     open_instance(made).dispose()
