@@ -22,6 +22,7 @@ from pipelines.storage.store import Store
 
 TEXTS: Final = (MANIFEST, CORPUS_FILE)  # fetched as they are
 LONGEST_TEXT: Final = 16_000_000  # bytes
+VERSION: Final = "?versionId="
 LONGEST_NAME: Final = 255  # bytes of a file's name on most systems
 
 
@@ -137,6 +138,8 @@ def _unusable(name: str, stored: Stored) -> str | None:
     odd = any(unicodedata.category(character) == "Cc" for character in name)
     if {"", ".", ".."} & set(parts) or "\\" in name or odd:
         return "a file cannot have this name"
+    if VERSION in name:  # the client would fetch the object whose name ends before it
+        return f"its name holds {VERSION!r}, which stands for a version of another object"
     if max(len(part.encode("utf-8", "surrogateescape")) for part in parts) > LONGEST_NAME:
         return "its name is too long for a file"
     if name in TEXTS and stored.size > LONGEST_TEXT:

@@ -160,6 +160,15 @@ def test_a_clip_may_take_the_name_of_a_folder_that_is_gone(
     assert found == [folder / new]
 
 
+def test_a_name_that_the_client_takes_for_a_version_of_another_object_is_said(
+    place: Place,
+) -> None:
+    place.put("v.mp4", b"one")
+    place.put("v.mp4?versionId=3.mp4", b"two")
+    (line,) = mirror(place.store, place.url)
+    assert "not used: its name holds '?versionId='" in line
+
+
 def test_a_name_that_a_local_clip_may_have_is_used(place: Place) -> None:
     """With the space before PM of a recording of macOS, and with letters joined without width."""
     names = (
