@@ -31,7 +31,7 @@ from pipelines.tracking.kept_versions import keep_versions, kept_table
 from pipelines.tracking.lineage_record import log_record, make_record
 from pipelines.tracking.promotion_gate import AWAITING, KEPT, PROMOTED, REFUSED, run_gate
 from pipelines.tracking.registry import MODELS, Registry
-from pipelines.tracking.tracker import EXAMPLE, MLFLOW_ENVIRONMENT, Tracker
+from pipelines.tracking.tracker import DAGSTER_RUN_TAG, EXAMPLE, MLFLOW_ENVIRONMENT, Tracker
 
 NAME = MODELS["prediction"]
 # PostgreSQL's sessions that wait for a lock that another one holds.
@@ -352,7 +352,7 @@ def test_a_version_can_wait_for_approval_by_a_person(
 def test_clean_finds_runs_of_replaced_trainings(case: Case, tmp_path: Path) -> None:
     """A run without a folder here is garbage too, unless another machine may train in it."""
     replaced, current = case.train("first"), case.train("second", noise=1e-4)
-    elsewhere = case.tracker.open_run(tmp_path, ASSET, {})
+    elsewhere = case.tracker.open_run(tmp_path, ASSET, {DAGSTER_RUN_TAG: "1"})
     (case.store.model(ASSET) / "first" / "outcome.json").write_text("{}")
     unused = _replaced_mlflow_runs(case.store)
     assert unused == sorted([replaced] if case.store.remote else [replaced, elsewhere])
