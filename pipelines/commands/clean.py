@@ -249,17 +249,17 @@ def _replaced_mlflow_runs(store: "Store") -> list[str]:
     from mlflow.entities import ViewType
 
     from pipelines.storage.place import EXPERIMENT
-    from pipelines.tracking.tracker import DAGSTER_RUN_TAG, Tracker
+    from pipelines.tracking.tracker import DAGSTER_RUN_TAG, RUN_NOTE, RUN_NOTES, Tracker
 
     tracker = Tracker(store)
     experiment = tracker.client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
         return []
-    used = {p.read_text("utf-8").strip() for p in store.path.glob("models/*/*/mlflow_run_id")}
+    used = {p.read_text("utf-8").strip() for p in store.path.glob(RUN_NOTES)}
     replaced = {
-        (path / "mlflow_run_id").read_text("utf-8").strip()
+        (path / RUN_NOTE).read_text("utf-8").strip()
         for path in _unused_trainings(store)
-        if (path / "mlflow_run_id").is_file()
+        if (path / RUN_NOTE).is_file()
     }
     registered = {str(v.run_id) for v in tracker.client.search_model_versions()}
     runs = tracker.client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL)
@@ -288,7 +288,7 @@ def find_garbage(store: "Store") -> Garbage:
         mlflow_runs=_replaced_mlflow_runs(store),
     )
     tracker = Tracker(store)
-    models = tracker.models_of(garbage.mlflow_runs) if garbage.mlflow_runs else []
+    models = tracker.models_of(garbage.mlflow_runs)
     garbage.artifacts = tracker.folders_of(garbage.mlflow_runs, models)
     # A version that is still today's table is a second name of it and frees nothing.
     versions = [path for path in garbage.versions if path.stat().st_nlink == 1]

@@ -16,11 +16,10 @@ from dance_models.files import flush, is_part, part_of
 from dance_models.tables import file_digest, read_note
 from pipelines.storage.store import Store
 from pipelines.tracking.lineage_record import RECORD, Record
-from pipelines.tracking.tracker import Tracker
+from pipelines.tracking.tracker import RUN_NOTES, Tracker
 
 FOLDER: Final = "versions"
 ANNOTATIONS: Final = "annotations"
-RUN_NOTE: Final = "models/*/*/mlflow_run_id"
 
 
 class Version(NamedTuple):
@@ -95,7 +94,7 @@ def kept_versions(store: Store, without: Collection[Path] = ()) -> set[Path]:
     if not tracker.exists():
         return set()
     runs = {str(version.run_id) for version in tracker.client.search_model_versions()}
-    for note in store.path.glob(RUN_NOTE):
+    for note in store.path.glob(RUN_NOTES):
         if note.parent not in without:
             runs.add(note.read_text("utf-8").strip())
     # From its file: the run may have been deleted with MLflow's database, and its training stays.

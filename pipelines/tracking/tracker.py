@@ -29,6 +29,7 @@ TRAINING_VIEW: Final = "workflowType=machine_learning"
 EXPERIMENT_KIND: Final = {"mlflow.experimentKind": "custom_model_development"}
 DAGSTER_RUN_TAG: Final = "dagster/run_id"  # of a run of MLflow
 RUN_NOTE: Final = "mlflow_run_id"  # in the folder of a training
+RUN_NOTES: Final = f"models/*/*/{RUN_NOTE}"  # of all trainings of a store
 DEFAULT: Final = "Default"  # the experiment that MLflow adds itself
 TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
 DIGEST_LENGTH: Final = 36  # MLflow refuses longer digests of data sets
@@ -173,6 +174,8 @@ class Tracker:
 
     def models_of(self, run_ids: Collection[str]) -> list[str]:
         """Ids of the models that runs logged; MLflow does not list those that are deleted."""
+        if not run_ids:
+            return []
         experiment, found = self.initialise(), []
         token: str | None = None
         while True:
