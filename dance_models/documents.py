@@ -1,6 +1,7 @@
 """Loading JSON that others wrote: bounded, and with what Python's reader passes over said."""
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +16,37 @@ MOST_MEMORY: Final = 1_000_000_000
 _OBJECT, _EMPTY, _LIST, _VALUE, _TEXT = 184, 64, 72, 33, 55  # bytes, in CPython 3.11
 _LISTED: Final = 5
 _HINT: Final = "Export it again from its tool"
+# Characters above U+FFFF are escaped as two halves. One alone, as of an emoji that a tool cut in
+# two, is in no text that can be written. ``\\.`` passes over an escaped backslash before a "u".
+_HALVES: Final = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
+    re.DOTALL,
+)
+_NO_CHARACTER: Final = r"\ufffd"  # of Unicode, for what is none
 
 
 @dataclass(frozen=True)
 class Document:
-    """A loaded document, and how often each key was given again in an object that had it."""
+    """A loaded document, and what of it is not as it was written.
+
+    ``doubled``: how often each key was given again in an object that had it. ``halves``: halves of
+    characters, in place of which it has U+FFFD.
+    """
 
     value: Any
     doubled: Counter[str]
+    halves: int = 0
 
     @property
     def said(self) -> str | None:
-        """What a person should know of its keys; None when nothing is wrong."""
+        """What a person should know of its keys and texts; None when nothing is wrong."""
+        halves = f"halves of characters were replaced by U+FFFD, {self.halves} in all"
+        return "; ".join(filter(None, (self.keys_again, halves if self.halves else None))) or None
+
+    @property
+    def keys_again(self) -> str | None:
+        """Which keys have several values; None when none has."""
         if not self.doubled:
             return None
         keys = ", ".join(repr(key[:40]) for key in list(self.doubled)[:_LISTED])
@@ -51,7 +71,8 @@ def load_json(data: bytes | str, file: str | Path, kind: type[InputError] = Inpu
     try:
         text = data.decode(json.detect_encoding(data)) if isinstance(data, bytes) else data
         _check_memory(text, file, kind)
-        return Document(json.loads(text, object_pairs_hook=pairs), doubled)
+        whole, halves = _without_halves(text)
+        return Document(json.loads(whole, object_pairs_hook=pairs), doubled, halves)
     except json.JSONDecodeError as error:
         message = f"is not JSON (line {error.lineno}: {error.msg})"
         raise kind(message, file=file, hint=_HINT) from error
@@ -69,6 +90,22 @@ def read_json(path: Path, most: int = SIZE_LIMIT) -> Document:
         return load_json(read_file(path, most), path)
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", file=path) from error
+
+
+def _without_halves(text: str) -> tuple[str, int]:
+    """JSON in which no escaped half of a character is alone, and how many were."""
+    if "\\ud" not in text and "\\uD" not in text:
+        return text, 0
+    count = 0
+
+    def replaced(found: re.Match[str]) -> str:
+        nonlocal count
+        if found["half"] is None:
+            return found[0]
+        count += 1
+        return _NO_CHARACTER
+
+    return _HALVES.sub(replaced, text), count
 
 
 def _check_memory(text: str, file: str | Path, kind: type[InputError]) -> None:

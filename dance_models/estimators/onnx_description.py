@@ -121,8 +121,8 @@ def read_description(path: Path) -> TopDownDescription:
 
 def _load(path: Path) -> dict[str, Any]:
     document = read_json(path, _MOST_BYTES)
-    if document.said:
-        raise InputError(document.said, file=path, hint="Keep one of them")
+    if document.keys_again:
+        raise InputError(document.keys_again, file=path, hint="Keep one of them")
     fields = document.value
     if not isinstance(fields, dict):
         raise InputError("the model description is not a JSON object", file=path)

@@ -250,7 +250,7 @@ def _binary_form(head: bytes, text: str) -> str:
 
 
 def _noted(document: Document, reading: Reading) -> Any:
-    """The loaded document; what is to be known of its keys goes to the notes."""
+    """The loaded document; what is to be known of its keys and texts goes to the notes."""
     if document.said:
         reading.notes.append(document.said)
     return document.value

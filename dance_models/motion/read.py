@@ -130,8 +130,8 @@ def _read(path: Path, source: str, options: MotionOptions) -> Iterator[MotionCli
 
 def _json(path: Path) -> object:
     document = read_json(path)
-    if document.said:
-        raise InputError(document.said, file=path, hint="Keep one of them")
+    if document.keys_again:
+        raise InputError(document.keys_again, file=path, hint="Keep one of them")
     return document.value
 
 
