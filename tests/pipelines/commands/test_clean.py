@@ -30,7 +30,7 @@ from pipelines.commands.clean import (
     refuse_in_progress,
 )
 from pipelines.storage.clips import register_clips
-from pipelines.storage.store import Store
+from pipelines.storage.store import Store, open_instance
 from pipelines.tracking.tracker import DAGSTER_RUN_TAG, Tracker
 from pipelines.training.finished import RESULT
 
@@ -168,6 +168,30 @@ def test_a_run_that_ends_while_clean_looks_keeps_what_it_made(
 
     monkeypatch.setattr(instance, "get_run_records", look_later)
     assert _replaced_dagster_runs(store, instance) == [replaced]
+
+
+def test_logs_and_events_of_deleted_runs_go_with_them(store: Store) -> None:
+    """Dagster's own deletion leaves both files, so that nothing was freed."""
+    with open_instance(store) as instance:
+        old, new = _ended(instance, "dataset"), _ended(instance, "dataset")
+        gone = _ended(instance, "dataset")
+        instance.delete_run(gone)  # as earlier versions did
+
+    def left() -> set[str]:
+        folders = (store.dagster_home / "history" / "runs", store.dagster_home / "storage")
+        return {path.name.split(".")[0] for folder in folders for path in folder.iterdir()}
+
+    assert {old, new, gone} <= left()
+    garbage = find_garbage(store)
+    assert garbage.dagster_runs == [old]
+    assert {path.name.split(".")[0] for path in garbage.run_files} == {old, gone}
+    assert garbage.size_mb > 0.2
+    delete(store, garbage)
+    assert new in left() and not {old, gone} & left()
+    assert not find_garbage(store)
+    with open_instance(store) as instance:
+        assert instance.get_run_ids() == [new]
+        assert instance.all_logs(new)
 
 
 def test_interrupted_runs_that_are_still_to_be_tried_again_are_in_use(
