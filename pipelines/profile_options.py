@@ -1,6 +1,7 @@
 """The profile, and what the command line or the environment changes in it."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
@@ -10,13 +11,13 @@ from dance_models.config import EstimatorConfig, Experiment, Profile
 from dance_models.errors import InputError
 from dance_models.profiles import PROFILES
 from dance_models.rows import ROWS
+from dance_models.tables import read_note, write_text
 from pipelines.storage.store import Store
 
 DEFAULT_PROFILE: Final = "demo"
 DEVICES_VARIABLE: Final = "DANCE_DEVICES"
-
-
 PROFILE_TAG: Final = "dance/profile"  # of a Dagster run
+_NOTE: Final = "options.json"  # in Dagster's folder: what the last `dance run` chose
 
 
 def note_profile(instance: dg.DagsterInstance, run: dg.DagsterRun, name: str) -> None:
@@ -76,6 +77,19 @@ class ProfileOptions:
             if (pretrained if row.pretraining_asset else self.ablations or row.id in profile.rows)
         )
 
+    def given(self) -> str:
+        """The noted options as `dance run` takes them; "" for none."""
+        estimator = self.estimator or EstimatorConfig()
+        given = {
+            "--tracks": estimator.precomputed_dir,
+            "--pose-model": estimator.pose_model,
+            "--onnx": estimator.onnx_description,
+            "--person": estimator.person,
+            "--folds": self.folds or None,
+        }
+        texts = [f"{name} {value}" for name, value in given.items() if value is not None]
+        return " ".join([*texts, *(["--ablations"] if self.ablations else [])])
+
     def to_plain(self) -> dict[str, Any]:
         """As plain JSON values."""
         return asdict(self)
@@ -85,6 +99,60 @@ class ProfileOptions:
         """The inverse of :meth:`to_plain`."""
         estimator = plain["estimator"]
         return cls(**{**plain, "estimator": EstimatorConfig(**estimator) if estimator else None})
+
+
+def note_options(store: Store, options: ProfileOptions, made: Set[str]) -> None:
+    """Keep what a command chose beside its profile: `dance ui` and `dance status` go on with it.
+
+    ``made``: names of the assets that it makes. One that makes no poses says nothing of their
+    estimator, and one that makes no splits nothing of folds. Raises what :func:`noted_options`
+    does, unless all of the note is replaced.
+    """
+    poses, splits = "pose_tracks" in made, "split_manifest" in made
+    before = ProfileOptions() if poses and splits else noted_options(store)
+    chosen = ProfileOptions(
+        ablations=options.ablations if splits else before.ablations,
+        folds=options.folds if splits else before.folds,
+        estimator=options.estimator if poses else before.estimator,
+    )
+    text = json.dumps(chosen.to_plain()) + "\n"
+    note = store.dagster_home / _NOTE
+    if not (note.is_file() and note.read_bytes() == text.encode()):
+        write_text(note, text)
+
+
+def noted_options(store: Store) -> ProfileOptions:
+    """Estimator, folds and ablations of the last command that made poses and splits.
+
+    The others are those of no command. Raises InputError when the note cannot be read: a guess
+    would estimate every pose again.
+    """
+    note = store.dagster_home / _NOTE
+    if not note.is_file():  # of an earlier version, or a new store
+        return ProfileOptions()
+    plain = read_note(note)
+    try:
+        return ProfileOptions.from_plain(plain)
+    except (TypeError, KeyError) as error:
+        raise InputError(
+            "is no note of the options of a run", file=note, hint="`dance run` writes it anew"
+        ) from error
+
+
+def served_options(environment: Mapping[str, str], store: Store) -> ProfileOptions:
+    """The options of the graph that the web UI and the daemon work with.
+
+    The environment chooses the profile; poses and folds are those of the last `dance run`. Raises
+    what :func:`devices_in` and :func:`noted_options` do.
+    """
+    noted = noted_options(store)
+    return ProfileOptions(
+        environment.get("DANCE_PROFILE", DEFAULT_PROFILE),
+        ablations=bool(environment.get("DANCE_ABLATIONS")),
+        folds=noted.folds,
+        estimator=noted.estimator,
+        devices=devices_in(environment),
+    )
 
 
 def _with_folds(profile: Profile, folds: int) -> Profile:

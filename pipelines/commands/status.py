@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -37,7 +38,7 @@ def print_status(store: "Store", profile: str | None, devices: int | None, out: 
     from pipelines.execution.request import Request
     from pipelines.execution.session import quarantined_clips
     from pipelines.partitions import clip_keys
-    from pipelines.profile_options import DEFAULT_PROFILE, ProfileOptions, last_profile
+    from pipelines.profile_options import DEFAULT_PROFILE, last_profile, noted_options
     from pipelines.storage.annotation_report import annotation_report, report_lines, report_sum
     from pipelines.storage.annotations import registered_annotations
     from pipelines.storage.clips import corpus_label
@@ -47,12 +48,13 @@ def print_status(store: "Store", profile: str | None, devices: int | None, out: 
     instance = open_instance(store)
     common.warn_once_of_rights(store, out)
     chosen = profile or last_profile(instance) or DEFAULT_PROFILE
-    request = Request(store.path, ProfileOptions(chosen, devices=devices))
+    options = replace(noted_options(store), name=chosen, devices=devices)
+    request = Request(store.path, options)
     clips = clip_keys(instance)
     files = registered_annotations(store).height
     out.print(
         f"{shown(str(store.path))}\ncorpus: {shown(corpus_label(store))}; {len(clips)} clips, "
-        f"{files} annotation files; profile {shown(chosen)}",
+        f"{files} annotation files; profile {shown(f'{chosen} {options.given()}'.strip())}",
         soft_wrap=True,
     )
     for line in store.told_of_bucket():

@@ -110,6 +110,7 @@ def server_environment(store: "Store", found: Addresses) -> dict[str, str]:
 
 def prepare(store: "Store", found: Addresses, out: Console) -> None:
     """What has to be there before any server starts: the databases, and where the servers are."""
+    from pipelines.profile_options import served_options
     from pipelines.recovery import recover
     from pipelines.storage.addresses import remember
     from pipelines.storage.store import open_instance
@@ -122,6 +123,8 @@ def prepare(store: "Store", found: Addresses, out: Console) -> None:
             out.print(shown(line), highlight=False, soft_wrap=True)
     remember(store, found)
     write_workspace(store)
+    if given := served_options(os.environ, store).given():
+        out.print(shown(f"As in the last `dance run`: {given}"), highlight=False, soft_wrap=True)
 
 
 def serve(

@@ -32,6 +32,7 @@ from pipelines.execution.runner import (
 )
 from pipelines.graph import stages_of
 from pipelines.partitions import clip_keys, clip_order
+from pipelines.profile_options import note_options
 from pipelines.recovery import close_dead_trainings, recover
 from pipelines.shown import shown
 from pipelines.storage.annotation_report import (
@@ -280,6 +281,8 @@ class Session:
         for owner in sorted(set(map(str, held_locks(self.store.locks).values()))):
             self._warn(f"this store is in use by {owner}: what it makes is waited for and reused")
         clips = clip_keys(self.instance)
+        stages = [s for flag in (True, False) for s in self.request.stages(partitioned=flag)]
+        note_options(self.store, self.request.options, {stage.name for stage in stages})
         if self.request.stages(partitioned=True):
             self._prepare_weights()
             with progress_bars(self.console) as progress, self._clip_workers() as workers:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -24,8 +25,10 @@ from dance_models.rows import ROWS
 from pipelines.automation.retraining import stale_networks
 from pipelines.checks.dataset import CHECKED_PARTS, PARTS
 from pipelines.cli import make_app
+from pipelines.execution.request import Request
+from pipelines.execution.runner import stale_stages
 from pipelines.graph import build_definitions, stages_of
-from pipelines.profile_options import ProfileOptions
+from pipelines.profile_options import ProfileOptions, noted_options
 from pipelines.storage.store import REPORT_FILES, TRAININGS, Store, open_instance
 from pipelines.tracking.tracker import Tracker
 
@@ -60,6 +63,11 @@ def test_bad_clips_are_quarantined_and_do_not_stop_the_run(
     code, output = dance(store, "status", "--profile", "smoke")
     assert code == 0
     assert "quarantined truncated" in output
+    assert f"profile smoke --tracks {corpus.tracks}" in output
+    options = replace(noted_options(opened), name="smoke")
+    with open_instance(opened) as instance:
+        stale = stale_stages(Request(store, options, frozenset(CLIP_ASSETS.split(","))), instance)
+    assert stale == [], "the poses that the run was given are still those of the store"
 
 
 def test_a_changed_clip_recomputes_only_that_clip(tmp_path: Path, make_corpus: MakeCorpus) -> None:

@@ -12,7 +12,13 @@ from dance_models.errors import InputError
 from dance_models.profiles import PROFILES
 from dance_models.rows import ROWS, SHORT, row_of
 from dance_models.tables import write_table
-from pipelines.profile_options import ProfileOptions, devices_in
+from pipelines.profile_options import (
+    ProfileOptions,
+    devices_in,
+    note_options,
+    noted_options,
+    served_options,
+)
 from pipelines.storage.store import Store
 
 FINE_TUNED = {row.id for row in ROWS if row.pretraining_asset}
@@ -104,3 +110,41 @@ def test_the_environment_may_ask_for_devices(text: str, devices: int | None) -> 
 def test_what_is_no_number_of_devices_is_refused(text: str) -> None:
     with pytest.raises(InputError, match=r"DANCE_DEVICES is no number of devices.*Such as 2"):
         devices_in({"DANCE_DEVICES": text})
+
+
+TRACKS = EstimatorConfig(name="precomputed", precomputed_dir="/poses", pose_model="body_25b")
+ALL = {"pose_tracks", "split_manifest"}
+
+
+def test_the_servers_go_on_with_the_poses_and_folds_of_the_last_run(store: Store) -> None:
+    """Else each pose would be estimated again, and new clips otherwise than the others."""
+    assert served_options({}, store) == ProfileOptions("demo")
+    note_options(store, ProfileOptions("smoke", True, 3, TRACKS, devices=2), ALL)
+    served = served_options({"DANCE_PROFILE": "study"}, store)
+    assert served == ProfileOptions("study", False, 3, TRACKS)
+    assert served.given() == "--tracks /poses --pose-model body_25b --folds 3"
+    assert served.resolve(store).estimator == TRACKS
+    assert noted_options(store).ablations
+    note_options(store, ProfileOptions("smoke"), ALL)
+    assert noted_options(store) == ProfileOptions()
+
+
+def test_a_run_that_makes_no_poses_or_splits_says_nothing_of_them(store: Store) -> None:
+    note_options(store, ProfileOptions(folds=3, estimator=TRACKS), ALL)
+    note_options(store, ProfileOptions(), {"clip_probe", "mkff_st_gcn"})
+    assert noted_options(store) == ProfileOptions(folds=3, estimator=TRACKS)
+    note_options(store, ProfileOptions(), {"split_manifest"})
+    assert noted_options(store) == ProfileOptions(estimator=TRACKS)
+    note_options(store, ProfileOptions(folds=2), {"pose_tracks"})
+    assert noted_options(store) == ProfileOptions()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"estimator": {"nose": 1}}'])
+def test_a_note_that_cannot_be_read_is_named_and_not_guessed(store: Store, text: str) -> None:
+    note_options(store, ProfileOptions(), ALL)
+    (note,) = store.dagster_home.glob("options.json")
+    note.write_text(text)
+    with pytest.raises(InputError, match=r"options\.json"):
+        noted_options(store)
+    note_options(store, ProfileOptions(estimator=TRACKS), ALL)
+    assert noted_options(store).estimator == TRACKS
