@@ -245,6 +245,10 @@ class Tracker:
         for key, value in metrics.items():
             self.client.log_metric(run_id, key, value, step=step)
 
+    def logged_steps(self, run_id: str, key: str) -> set[int]:
+        """The steps at which a metric of a run was logged; none of one that the run has not."""
+        return {metric.step for metric in self.client.get_metric_history(run_id, key)}
+
     def run_url(self, run_id: str) -> str:
         """The address of a run in MLflow's UI."""
         return f"{self._ui}/#/experiments/{self.initialise()}/runs/{run_id}?{TRAINING_VIEW}"
