@@ -161,13 +161,15 @@ class Tracker:
 
     def open_run(self, folder: Path, name: str, tags: Mapping[str, str]) -> str:
         """The run of the training in ``folder``: the run that was opened there, or a new one."""
+        shown = {key: printable(value) for key, value in tags.items()}
         run_id = self.opened_run(folder)
         if run_id is None:
-            run = self.client.create_run(self.initialise(), run_name=name)
+            # It is running at once: without its tags nobody would close it after a kill here.
+            run = self.client.create_run(self.initialise(), run_name=name, tags=shown)
             run_id = str(run.info.run_id)
             write_text(folder / RUN_NOTE, run_id)
-        for key, value in tags.items():
-            self.client.set_tag(run_id, key, printable(value))
+        for key, value in shown.items():
+            self.client.set_tag(run_id, key, value)
         # After the tags: a run that is running for a Dagster run that has ended is taken for dead.
         self.client.update_run(run_id, status="RUNNING")
         return run_id
