@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,7 @@ TRAINING_VIEW: Final = "workflowType=machine_learning"
 EXPERIMENT_KIND: Final = {"mlflow.experimentKind": "custom_model_development"}
 DAGSTER_RUN_TAG: Final = "dagster/run_id"  # of a run of MLflow
 RUN_NOTE: Final = "mlflow_run_id"  # in the folder of a training
+RUN_ID: Final = re.compile("[0-9a-f]{32}")  # what the note says
 RUN_NOTES: Final = f"models/*/*/{RUN_NOTE}"  # of all trainings of a store
 DEFAULT: Final = "Default"  # the experiment that MLflow adds itself
 TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
@@ -137,14 +139,17 @@ class Tracker:
     def opened_run(self, folder: Path) -> str | None:
         """The run that was opened for the training in ``folder``; None when MLflow has none.
 
-        It may have been deleted in MLflow, or with the whole database.
+        It may have been deleted in MLflow, or with the whole database. Of a damaged note there is
+        none: the training gets a new run.
         """
         from mlflow.entities import LifecycleStage
 
-        note = folder / RUN_NOTE
-        if not note.is_file():
+        try:
+            run_id = (folder / RUN_NOTE).read_text("utf-8").strip()
+        except (FileNotFoundError, UnicodeDecodeError):
             return None
-        run_id = note.read_text("utf-8").strip()
+        if not RUN_ID.fullmatch(run_id):
+            return None
         return run_id if self.lifecycle(run_id) == LifecycleStage.ACTIVE else None
 
     def lifecycle(self, run_id: str) -> str | None:

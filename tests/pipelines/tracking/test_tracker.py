@@ -32,6 +32,20 @@ def test_a_training_whose_run_was_deleted_gets_a_new_one(case: Case, how: str) -
     assert case.tracker.opened_run(folder) == again
 
 
+@pytest.mark.parametrize(
+    "note",
+    [b"", b"0123456789", b"\xff\xfe\x00", b"x" * 5000],
+    ids=["empty", "half", "no text", "long"],
+)
+def test_a_training_whose_note_is_damaged_gets_a_new_run(case: Case, note: bytes) -> None:
+    """MLflow refused it as the name of a run, at each start, without naming the file."""
+    folder = case.store.model(ASSET) / "unfinished"
+    folder.mkdir(parents=True)
+    (folder / RUN_NOTE).write_bytes(note)
+    run_id = case.tracker.open_run(folder, ASSET, {})
+    assert case.tracker.opened_run(folder) == run_id
+
+
 def test_a_run_whose_process_is_killed_before_its_note_can_be_closed(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
