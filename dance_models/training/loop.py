@@ -289,7 +289,7 @@ class Trainer(Generic[Batch]):
         path = self.folder / "progress.json"
         try:
             return list(json.loads(path.read_text("utf-8"))["steps_per_second"])
-        except (OSError, ValueError, KeyError):  # killed before it was written, or an older one
+        except (OSError, ValueError, KeyError, TypeError):  # killed before it, or damaged
             return []
 
 
