@@ -7,7 +7,7 @@ import polars as pl
 
 from dance_models.config import QualityConfig
 from dance_models.data.pose_runs import PoseRun
-from dance_models.motion.leak import shared_windows
+from dance_models.motion.leak import SharedPair, shared_windows
 from dance_models.quality.findings import Finding
 
 
@@ -44,9 +44,11 @@ def shared_motion(
     ``frame`` is where the two are most similar. See :mod:`dance_models.motion.leak` for what this
     cannot find.
     """
-    report = shared_windows(
-        trained, evaluated, threshold_percent=config.shared_motion_percent, stride=2
-    )
+    pairs = [
+        pair
+        for pair in _shared_pairs(trained, evaluated, config)
+        if pair.share >= config.shared_motion_share
+    ]
     return [
         Finding(
             check="shared_motion",
@@ -62,9 +64,37 @@ def shared_motion(
             limit=config.shared_motion_share,
             severity="error",
         )
-        for pair in report.pairs
-        if pair.share >= config.shared_motion_share
+        for pair in pairs
     ]
+
+
+def _shared_pairs(
+    trained: Sequence[PoseRun], evaluated: Sequence[PoseRun], config: QualityConfig
+) -> list[SharedPair]:
+    """The pairs, each with its whole share where several training clips share a clip.
+
+    A window counts for its nearest training clip alone, so copies of one clip divide it among
+    them. Where all of them together have enough of it and none has alone, each is compared alone.
+    """
+
+    def compared(before: Sequence[PoseRun], after: Sequence[PoseRun]) -> tuple[SharedPair, ...]:
+        percent = config.shared_motion_percent
+        return shared_windows(before, after, threshold_percent=percent, stride=2).pairs
+
+    by_clip: dict[str, list[SharedPair]] = {}
+    for pair in compared(trained, evaluated):
+        by_clip.setdefault(pair.evaluated, []).append(pair)
+    limit = config.shared_motion_share
+    found: list[SharedPair] = []
+    for clip, pairs in by_clip.items():
+        shares = [pair.share for pair in pairs]
+        if not max(shares) < limit <= sum(shares):
+            found += pairs
+            continue
+        after = [run for run in evaluated if run.clip == clip]
+        for name in [pair.pretraining for pair in pairs]:
+            found += compared([run for run in trained if run.clip == name], after)
+    return found
 
 
 def _frame_at(runs: Sequence[PoseRun], clip: str, seconds: float) -> int:

@@ -3,16 +3,22 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
 from dance_models.config import QualityConfig
 from dance_models.quality.findings import Finding
 
+# Not what was learnt: unknown of an epoch whose process was killed before it wrote it down.
+_SPEED: Final = "steps_per_second"
+
 
 def finite_losses(network: str, history: Sequence[Mapping[str, Any]]) -> list[Finding]:
-    """Epochs (records with ``epoch`` and named values) in which a value is not finite."""
+    """Epochs (records with ``epoch`` and named values) in which a value is not finite.
+
+    The speed of an epoch may be unknown, which is NaN.
+    """
     return [
         Finding(
             check="finite_loss",
@@ -24,7 +30,7 @@ def finite_losses(network: str, history: Sequence[Mapping[str, Any]]) -> list[Fi
         )
         for record in history
         for name, value in record.items()
-        if isinstance(value, float) and not math.isfinite(value)
+        if name != _SPEED and isinstance(value, float) and not math.isfinite(value)
     ]
 
 

@@ -179,13 +179,22 @@ class Trainer(Generic[Batch]):
         return learning_rate(self.config, step, self.task.steps_per_epoch)
 
     def record(self, epoch: int, loss: float, steps_per_second: float) -> EpochRecord:
-        """Validate after an epoch. Raises FloatingPointError when its loss is not finite."""
+        """Validate after an epoch.
+
+        Raises FloatingPointError when its loss is not finite or its score is no number: nothing is
+        smaller than NaN, so that no later epoch would be selected.
+        """
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"the loss of epoch {epoch} is {loss}: lower the learning rate or check the data"
             )
         validation = self.ranks.by_first(self._validated)
         score = validation.pop("score")
+        if math.isnan(score):
+            raise FloatingPointError(
+                f"the validation score of epoch {epoch} is {score}: lower the learning rate or "
+                "check the data"
+            )
         rate = self.rate_of(epoch * self.task.steps_per_epoch - 1)
         return EpochRecord(epoch, loss, score, rate, steps_per_second, validation)
 
@@ -280,7 +289,7 @@ class Trainer(Generic[Batch]):
         path = self.folder / "progress.json"
         try:
             return list(json.loads(path.read_text("utf-8"))["steps_per_second"])
-        except (OSError, ValueError, KeyError):  # killed before it was written, or an older one
+        except (OSError, ValueError, KeyError, TypeError):  # killed before it, or damaged
             return []
 
 

@@ -136,14 +136,22 @@ def _kept(training: Training) -> ScoresByRate | None:
             file=path,
             hint="Train in another folder, or delete it",
         )
+    _remove_pilots(training)  # left by a process that was killed right after it wrote the scores
     return dict(found["scores"])
 
 
 def _keep(training: Training, scores: ScoresByRate) -> None:
-    """Write what the pilots found, and remove them."""
+    """Write what the pilots found, and remove them. The first process does both."""
     if not Ranks.present().is_first:
         return
     record = {"experiment": _plain(training), "scores": list(scores.items())}
     with replacing(training.folder / RATES) as part:
         part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    shutil.rmtree(training.folder / PILOTS)
+    _remove_pilots(training)
+
+
+def _remove_pilots(training: Training) -> None:
+    """Remove their folder, if it is there; the first process does."""
+    pilots = training.folder / PILOTS
+    if Ranks.present().is_first and pilots.is_dir():
+        shutil.rmtree(pilots)

@@ -91,10 +91,12 @@ def forecast_scores(
 ) -> dict[str, float]:
     """Mean joint error at the horizons in % of torso (N,), in pixels; score is their mean.
 
-    Windows without a torso (NaN) do not count. Raises InputError when no window has one.
+    Windows without a torso (NaN) do not count; a forecast that is not finite is an infinite error.
+    Raises InputError when no window has a torso.
     """
     if not np.isfinite(torso).any():
         raise _no_torso()
+    forecast = np.where(np.isfinite(forecast), forecast, np.float32(np.inf))
     distance = joint_distance(at_horizons(forecast), at_horizons(windows.future), PRECISION)
     relative = distance / torso[:, None, None]
     scores = {

@@ -97,9 +97,10 @@ def _split_manifest_inputs(context: StageContext[SplitConfig]) -> Inputs:
 
 
 def _assigned_before(store: Store) -> pl.DataFrame | None:
-    """The manifest as it is; where it is damaged, what the tables of the splits say of it."""
-    if not store.table("split_manifest").is_file():
-        return None
+    """The manifest as it is; lost or damaged, what the tables of the splits say of it, if any do.
+
+    Assigned anew, clips that were added over time would be in other splits than before.
+    """
     try:
         return store.read("split_manifest")
     except InputError:

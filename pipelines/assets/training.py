@@ -251,7 +251,6 @@ def _train(asset: str, context: StageContext[Experiment]) -> Metadata:
         "crops": str(store.crops),
         "store": str(store.path),
         "run_id": run_id,
-        "new_run": new_run,
         "datasets": {
             split: {"path": str(store.table(split)), "version": store.digest(split)}
             for split in splits

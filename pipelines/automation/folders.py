@@ -6,7 +6,7 @@ still being copied waits for the next scan.
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +28,8 @@ class FolderScan:
     # Of folders elsewhere: the file at which the next look begins, and why one cannot be looked at.
     resume: Mapping[str, str] = field(default_factory=dict)
     away: Mapping[str, str] = field(default_factory=dict)
+    # Of handled annotation files: the clips that each mentioned, whatever was registered since.
+    clips: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @classmethod
     def from_cursor(cls, cursor: str | None) -> "FolderScan":
@@ -42,10 +44,10 @@ class FolderScan:
         try:
             plain = json.loads(cursor)
             seen, handled, gone = (plain.get(key, {}) for key in ("seen", "handled", "gone"))
-            resume, away = (dict(plain.get(key, {})) for key in ("resume", "away"))
+            resume, away, clips = (dict(plain.get(key, {})) for key in ("resume", "away", "clips"))
             number = int(plain.get("number", 0))
             seen = {**dict(handled), **dict(seen)}
-            return cls(seen, dict(handled), tuple(gone), number, resume, away)
+            return cls(seen, dict(handled), tuple(gone), number, resume, away, clips)
         except (ValueError, TypeError, AttributeError, RecursionError):
             return cls(number=int(time.time()))
 
@@ -59,6 +61,7 @@ class FolderScan:
             "number": self.number,
             "resume": dict(self.resume),
             "away": dict(self.away),
+            "clips": {path: list(names) for path, names in self.clips.items()},
         }
         return json.dumps(plain, sort_keys=True)
 
@@ -115,6 +118,7 @@ def scan_again(
             handled,
             still_missing,
             last.number + bool(settled or missing),
+            clips=last.clips,
         ),
     )
 

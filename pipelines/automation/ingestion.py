@@ -239,6 +239,7 @@ def annotation_sensor(profile: Profile, automation: AutomationSettings) -> dg.Se
         if not changes.settled and not changes.missing:
             return _waiting(context, changes)
         clips = _register_annotations(context, store, changes)
+        scan = replace(changes.scan, clips=_mentioned(store, changes.scan.handled))
         known = clip_keys(context.instance)
         for clip in sorted(clips - set(known)):
             context.log.warning(f"annotations for {clip}, a clip that is not registered")
@@ -250,11 +251,9 @@ def annotation_sensor(profile: Profile, automation: AutomationSettings) -> dg.Se
         if not wanted:
             return dg.SensorResult(
                 skip_reason="the changes concern no clip that is ingested",
-                cursor=changes.scan.cursor(),
+                cursor=scan.cursor(),
             )
-        return dg.SensorResult(
-            run_requests=_requests(wanted, changes.scan), cursor=changes.scan.cursor()
-        )
+        return dg.SensorResult(run_requests=_requests(wanted, scan), cursor=scan.cursor())
 
     return changed_annotations
 
@@ -262,7 +261,11 @@ def annotation_sensor(profile: Profile, automation: AutomationSettings) -> dg.Se
 def _register_annotations(
     context: dg.SensorEvaluationContext, store: Store, changes: Changes
 ) -> set[str]:
-    """Register the settled files; returns the clips that changed files mention or mentioned."""
+    """Register the settled files; returns the clips that changed files mention or mentioned.
+
+    What they mentioned is in the cursor too: a tick that was killed, or the sensor of clips, may
+    have registered them since.
+    """
     settled, folder = set(changes.settled), store.raw_annotations.resolve()
     before = registered_annotations(store)
     elsewhere = {path.parent for path in settled if not path.is_relative_to(folder)}
@@ -277,7 +280,14 @@ def _register_annotations(
         )
     changed = {str(path) for path in (*changes.settled, *changes.missing)}
     rows = (*before.to_dicts(), *registered_annotations(store).to_dicts())
-    return {clip for row in rows if row["path"] in changed for clip in row["clips"]}
+    mentioned = {clip for row in rows if row["path"] in changed for clip in row["clips"]}
+    return mentioned.union(*(changes.scan.clips.get(path, ()) for path in changed))
+
+
+def _mentioned(store: Store, handled: Collection[str]) -> dict[str, list[str]]:
+    """The clips that each of the handled files mentions, as they are registered."""
+    rows = registered_annotations(store).select("path", "clips").iter_rows()
+    return {path: list(clips) for path, clips in rows if path in handled}
 
 
 def _annotations_elsewhere(store: Store) -> list[Path]:

@@ -3,12 +3,15 @@
 import json
 import time
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Final
 
 import dagster as dg
 
 from pipelines.automation.failures import post
 from pipelines.automation.switches import QUEUE_VARIABLE, WEBHOOK_VARIABLE, AutomationSettings
+
+# For the messages of a tick. Dagster ends one after a minute and forgets whom it told.
+TELL_S: Final = 20.0
 
 
 def waiting_too_long(
@@ -63,15 +66,22 @@ def queue_sensor(automation: AutomationSettings) -> dg.SensorDefinition:
         queued = context.instance.get_run_records(
             dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED])
         )
-        now = time.time()
+        now, end = time.time(), time.monotonic() + TELL_S
         late = waiting_too_long(queued, told, automation.queue_alert_hours, now)
+        still = {record.dagster_run.run_id for record in queued}
+        told = [run_id for run_id in told if run_id in still]
+        before = len(told)
         for record in late:
             message = queue_message(record, now, automation.ui_address)
             context.log.error(f"{message['job']} {message['error']} ({message['link']})")
             post(context.log, automation.failure_webhook, message)
-        still = {record.dagster_run.run_id for record in queued}
-        told = [run_id for run_id in told if run_id in still]
-        context.update_cursor(json.dumps([*told, *(r.dagster_run.run_id for r in late)]))
-        return dg.SkipReason(f"{len(queued)} runs are queued, {len(late)} of them newly too long")
+            told.append(record.dagster_run.run_id)
+            if time.monotonic() > end:
+                break
+        context.update_cursor(json.dumps(told))
+        reason = f"{len(queued)} runs are queued, {len(late)} of them newly too long"
+        if rest := len(late) - (len(told) - before):
+            reason += f"; the next tick tells of {rest} of these"
+        return dg.SkipReason(reason)
 
     return run_waits

@@ -199,6 +199,7 @@ def split_checks(split: str) -> AssetChecks:
         (foreign, *(() if split == "train" else (motion,))),
         partial(_split_table, split=split),
         drawing("pose_annotations"),
+        code="1" if split == "train" else "2",  # 2: copies of one clip are each compared alone
     )
 
 

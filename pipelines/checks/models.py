@@ -78,6 +78,7 @@ def network_checks(asset: str) -> AssetChecks:
         ),
         partial(_network, asset=asset),
         numbers=partial(_network_numbers, asset=asset),
+        code="2",  # 2: an epoch may have no known speed
     )
 
 

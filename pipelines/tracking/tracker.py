@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,7 @@ TRAINING_VIEW: Final = "workflowType=machine_learning"
 EXPERIMENT_KIND: Final = {"mlflow.experimentKind": "custom_model_development"}
 DAGSTER_RUN_TAG: Final = "dagster/run_id"  # of a run of MLflow
 RUN_NOTE: Final = "mlflow_run_id"  # in the folder of a training
+RUN_ID: Final = re.compile("[0-9a-f]{32}")  # what the note says
 RUN_NOTES: Final = f"models/*/*/{RUN_NOTE}"  # of all trainings of a store
 DEFAULT: Final = "Default"  # the experiment that MLflow adds itself
 TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
@@ -137,14 +139,17 @@ class Tracker:
     def opened_run(self, folder: Path) -> str | None:
         """The run that was opened for the training in ``folder``; None when MLflow has none.
 
-        It may have been deleted in MLflow, or with the whole database.
+        It may have been deleted in MLflow, or with the whole database. Of a damaged note there is
+        none: the training gets a new run.
         """
         from mlflow.entities import LifecycleStage
 
-        note = folder / RUN_NOTE
-        if not note.is_file():
+        try:
+            run_id = (folder / RUN_NOTE).read_text("utf-8").strip()
+        except (FileNotFoundError, UnicodeDecodeError):
             return None
-        run_id = note.read_text("utf-8").strip()
+        if not RUN_ID.fullmatch(run_id):
+            return None
         return run_id if self.lifecycle(run_id) == LifecycleStage.ACTIVE else None
 
     def lifecycle(self, run_id: str) -> str | None:
@@ -161,13 +166,15 @@ class Tracker:
 
     def open_run(self, folder: Path, name: str, tags: Mapping[str, str]) -> str:
         """The run of the training in ``folder``: the run that was opened there, or a new one."""
+        shown = {key: printable(value) for key, value in tags.items()}
         run_id = self.opened_run(folder)
         if run_id is None:
-            run = self.client.create_run(self.initialise(), run_name=name)
+            # It is running at once: without its tags nobody would close it after a kill here.
+            run = self.client.create_run(self.initialise(), run_name=name, tags=shown)
             run_id = str(run.info.run_id)
             write_text(folder / RUN_NOTE, run_id)
-        for key, value in tags.items():
-            self.client.set_tag(run_id, key, printable(value))
+        for key, value in shown.items():
+            self.client.set_tag(run_id, key, value)
         # After the tags: a run that is running for a Dagster run that has ended is taken for dead.
         self.client.update_run(run_id, status="RUNNING")
         return run_id
@@ -244,6 +251,10 @@ class Tracker:
         """Log metrics to a run."""
         for key, value in metrics.items():
             self.client.log_metric(run_id, key, value, step=step)
+
+    def logged_steps(self, run_id: str, key: str) -> set[int]:
+        """The steps at which a metric of a run was logged; none of one that the run has not."""
+        return {metric.step for metric in self.client.get_metric_history(run_id, key)}
 
     def run_url(self, run_id: str) -> str:
         """The address of a run in MLflow's UI."""

@@ -2,7 +2,7 @@
 
 Bridges ``dance_models.training`` (which knows neither tool) to Dagster's log and to MLflow. What
 it needs comes as Pipes extras: runs, crops, folder, experiment, frame_split, store, run_id,
-new_run, datasets, initial.
+datasets, initial.
 """
 
 import sys
@@ -182,26 +182,20 @@ def _train_and_log(
     mlflow.set_tracking_uri(store.tracking_uri)
     logged: set[tuple[str | None, int]] = set()
 
-    def log_metrics(fold: str | None, record: EpochRecord) -> None:
-        prefix = f"{fold}." if fold else ""
-        metrics = {prefix + name: value for name, value in record.metrics().items()}
-        tracker.log_metrics(job["run_id"], metrics, step=record.epoch)
-        logged.add((fold, record.epoch))
-
     def log_epoch(fold: str | None, record: EpochRecord) -> None:
         pipes.log.info(f"{fold or 'fixed split'}: {record.line()}")
-        log_metrics(fold, record)
+        metrics = {_prefix(fold) + name: value for name, value in record.metrics().items()}
+        tracker.log_metrics(job["run_id"], metrics, step=record.epoch)
+        logged.add((fold, record.epoch))
 
     with mlflow.start_run(run_id=job["run_id"], log_system_metrics=True):
         _log_datasets(job)
         result, folds = _train(job, folder, log_epoch)
         parts = {FIXED: result, **_named_folds(folds)}
-        if job["new_run"]:  # of epochs that were trained before this run was opened
-            for name, part in parts.items():
-                fold = None if name == FIXED else name
-                for record in part.history:
-                    if (fold, record.epoch) not in logged:
-                        log_metrics(fold, record)
+        for name, part in parts.items():
+            fold = None if name == FIXED else name
+            earlier = [record for record in part.history if (fold, record.epoch) not in logged]
+            _log_lacking(tracker, job["run_id"], _prefix(fold), earlier)
         mlflow.log_params(_outcome_parameters(parts))
         pipes.log.info(f"Best epoch {result.best_epoch}; logging the model to MLflow.")
         model_id = _log_model(job, result, load_pose_runs(Path(job["runs"])))
@@ -218,6 +212,27 @@ def _train_and_log(
         "plateau": {name: part.plateau for name, part in parts.items()},
         "learning_rates": {name: list(part.rates.items()) for name, part in parts.items()},
     }
+
+
+def _prefix(fold: str | None) -> str:
+    """How the names of the metrics of a fold begin; those of the fixed split have no prefix."""
+    return f"{fold}." if fold else ""
+
+
+def _log_lacking(
+    tracker: Tracker, run_id: str, prefix: str, earlier: Sequence[EpochRecord]
+) -> None:
+    """Log of epochs that this process did not train what the run lacks.
+
+    A run that is opened anew lacks all of them, and a process that was killed after it saved an
+    epoch leaves that epoch without metrics, or with some of them.
+    """
+    for name in earlier[0].metrics() if earlier else ():
+        there = tracker.logged_steps(run_id, prefix + name)
+        for record in earlier:
+            if record.epoch not in there:
+                value = record.metrics()[name]
+                tracker.log_metrics(run_id, {prefix + name: value}, step=record.epoch)
 
 
 def _named_folds(folds: list[list[TrainingResult]]) -> dict[str, TrainingResult]:

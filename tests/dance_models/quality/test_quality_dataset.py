@@ -1,5 +1,7 @@
 """Leaks, imbalance and foreign rows are found in small hand-made tables."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -118,6 +120,22 @@ def test_a_training_clip_under_another_name_is_found_by_its_motion() -> None:
     assert (found.clip, found.other, found.severity) == ("d", "b", "error")
     assert found.frame is not None
     assert found.other_frame == found.frame + 40
+
+
+def test_several_copies_of_a_clip_in_training_do_not_hide_each_other() -> None:
+    """Each window counts for the nearest copy alone, so that none of five had enough of them."""
+    rng, copied = np.random.default_rng(0), _run("d", 1, "test")
+
+    def copy(number: int) -> PoseRun:
+        noise = rng.normal(0, 0.3, copied.annotation.shape).astype(np.float32)
+        moved = copied.annotation + noise
+        return replace(copied, clip=f"b{number}", split="train", annotation=moved)
+
+    copies = [copy(number) for number in range(5)]
+    found = shared_motion([_run("a", 0, "train"), *copies], [copied], CONFIG)
+    assert {finding.other for finding in found} == {run.clip for run in copies}
+    assert {finding.clip for finding in found} == {"d"}
+    assert min(finding.value for finding in found) >= CONFIG.shared_motion_share
 
 
 def test_findings_round_trip_through_their_table_and_are_summarised_per_clip() -> None:

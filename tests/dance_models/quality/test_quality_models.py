@@ -23,6 +23,7 @@ from dance_models.quality.models import (
     export_parity,
     finite_losses,
 )
+from dance_models.training.loop import EpochRecord
 
 CONFIG = QualityConfig()
 
@@ -33,6 +34,12 @@ def test_a_loss_that_is_not_finite_is_reported() -> None:
     assert str(found) == "stga_net: epoch 2: loss is nan"
     assert found.severity == "error"
     assert not finite_losses("stga_net", history[:1])
+
+
+def test_an_epoch_of_unknown_speed_is_no_loss_that_is_not_finite() -> None:
+    """Killed, or without space, between ``last.pt`` and ``progress.json``."""
+    history = [EpochRecord(1, 0.5, 0.4, 0.1, math.nan, {"val_pck_torso_0.05": 0.6}).metrics()]
+    assert not finite_losses("stga_net", history)
 
 
 def _checkpoint(path: Path, seed: int) -> Path:

@@ -67,6 +67,22 @@ def test_best_weights_are_those_of_the_best_score(tmp_path: Path) -> None:
     assert float(last["model"]["value"]) == result.history[5].validation["value"]
 
 
+def test_a_score_that_is_no_number_ends_a_training(tmp_path: Path) -> None:
+    """Nothing is smaller than NaN: the weights of that epoch stayed the best ones."""
+    with pytest.raises(FloatingPointError, match="validation score of epoch 1 is nan"):
+        _trainer(tmp_path, scores=[math.nan, 3, 2, 1, 1, 1]).fit()
+    assert not list(tmp_path.glob("*.pt"))
+
+
+@pytest.mark.parametrize("progress", ["", "{", "[]", "null", "{}", '{"steps_per_second": null}'])
+def test_a_damaged_record_of_the_progress_does_not_stop_a_training(
+    tmp_path: Path, progress: str
+) -> None:
+    _trainer(tmp_path).fit()
+    (tmp_path / "progress.json").write_text(progress)
+    assert len(_trainer(tmp_path).fit().history) == CONFIG.epochs
+
+
 def test_early_stop_after_patience_epochs_without_a_better_score(tmp_path: Path) -> None:
     result = _trainer(tmp_path, replace(CONFIG, patience=2), [5, 3, 3, 4, 1, 0]).fit()
     assert [record.epoch for record in result.history] == [1, 2, 3, 4]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from dance_models.checkpoint import experiment_from_plain, load_checkpoint
 from dance_models.config import PredictionExperiment, StgaNetConfig, TrainingConfig
 from dance_models.errors import InputError
+from dance_models.training import rate_search
 from dance_models.training.loop import TrainingResult
 from dance_models.training.rate_search import PILOTS, RATES, pilot_training, train_network
 from dance_models.training.task import Task
@@ -102,6 +103,23 @@ def test_an_interrupted_search_goes_on_with_its_pilots(tmp_path: Path) -> None:
     pilot = tmp_path / "cut" / PILOTS / "0.0001"
     _train(pilot, pilot_training(CONFIG, 0.0001))
     assert _train(tmp_path / "cut").rates == whole.rates
+
+
+def test_pilots_that_a_kill_left_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the scores and the removal of the pilots."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(rate_search.shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        _train(tmp_path)
+    assert (tmp_path / RATES).is_file()
+    monkeypatch.undo()
+    assert _train(tmp_path).chosen_rate == 0.01
+    assert not (tmp_path / PILOTS).exists()
 
 
 def test_a_search_of_another_configuration_is_refused(tmp_path: Path) -> None:

@@ -84,6 +84,16 @@ def test_forecast_error_is_at_the_horizon() -> None:
     assert scores["score"] == pytest.approx(6, rel=1e-3)
 
 
+def test_a_forecast_that_is_not_finite_is_no_missing_truth() -> None:
+    """It was left out as if its joint were not annotated, and the rest gave a good score."""
+    (run,) = synthetic_runs(1, 60)
+    windows = cut_windows([run], [visible_annotation(run)])
+    forecast = windows.future + np.float32(3)
+    forecast[0, :, 0] = np.nan
+    scores = forecast_scores(windows, forecast, np.full(len(windows), 50.0))
+    assert scores["val_mpjpe_torso_80"] == scores["score"] == np.inf
+
+
 def _without_hips(run: PoseRun) -> PoseRun:
     visibility = run.visibility.copy()
     visibility[:, DANCE_14.index["left_hip"]] = 0

@@ -1,4 +1,4 @@
-"""A damaged split manifest is made again without moving a clip to another split."""
+"""A damaged or lost split manifest is made again without moving a clip to another split."""
 
 from pathlib import Path
 
@@ -24,5 +24,8 @@ def test_the_splits_tell_what_a_damaged_manifest_said(tmp_path: Path) -> None:
     found = _assigned_before(store)
     assert found is not None and found.equals(manifest)
     store.table("split_manifest").write_bytes(b"cut")
+    found = _assigned_before(store)
+    assert found is not None and found.equals(manifest)
+    store.table("split_manifest").unlink()
     found = _assigned_before(store)
     assert found is not None and found.equals(manifest)

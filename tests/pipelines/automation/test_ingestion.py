@@ -395,6 +395,35 @@ def test_annotations_start_runs_of_the_clips_they_mention(watched: Watched) -> N
     assert watched.annotated() == {"ballet_01"}
 
 
+@pytest.mark.parametrize("before", ["a tick that was killed", "the sensor of clips"])
+@pytest.mark.parametrize("change", ["deleted", "of another clip"])
+def test_a_clip_that_a_file_mentioned_is_run_whoever_registered_the_change(
+    watched: Watched, before: str, change: str
+) -> None:
+    """It would keep the annotations of a file that is gone, or is another clip's now."""
+    watched.drop("ballet_01", "street_01")
+    watched.ingest(*watched.clips())
+    path = watched.store.raw_annotations / "ballet_01.json"
+    shutil.copy(watched.corpus.annotations / path.name, path)
+    assert watched.annotated() == {"ballet_01"}
+    watched.ingest("ballet_01")
+    if change == "deleted":
+        path.unlink()
+    else:
+        shutil.copy(watched.corpus.annotations / "street_01.json", path)
+    if before == "the sensor of clips":
+        watched.drop("contemporary_01")
+        watched.clips()
+    else:
+        if change != "deleted":
+            watched.tick(changed_annotations)  # the first look at what is new
+        cursor = watched.cursors["changed_annotations"]
+        watched.tick(changed_annotations)
+        watched.cursors["changed_annotations"] = cursor
+    expected = {"ballet_01"} if change == "deleted" else {"ballet_01", "street_01"}
+    assert watched.annotated() == expected
+
+
 def test_annotations_arriving_with_their_clip_start_no_second_run(watched: Watched) -> None:
     watched.drop("ballet_01")
     shutil.copy(watched.corpus.annotations / "ballet_01.json", watched.store.raw_annotations)

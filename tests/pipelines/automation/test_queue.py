@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from pipelines.automation import queue
+from pipelines.automation.failures import TIMEOUT_S
 from pipelines.automation.queue import queue_message, queue_sensor, told_of
 from pipelines.automation.switches import AutomationSettings
 
@@ -65,6 +66,33 @@ def test_each_waiting_run_is_told_of_once(
     waiting.clear()
     tick(4.0)
     assert json.loads(cursor or "") == [], "runs that left the queue are forgotten"
+
+
+def test_many_waiting_runs_and_a_slow_webhook_are_told_of_in_several_ticks(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster ends a tick after a minute, without its cursor: all would be told of again."""
+    runs = {instance.create_run_for_job(a_job).run_id for _ in range(12)}
+    waiting = _as_queued(instance, monkeypatch)
+    sensor = queue_sensor(AutomationSettings(queue_alert_hours=2.0))
+    late = waiting[0].create_timestamp.timestamp() + 3 * 3600
+    clock, sent = [0.0], []
+
+    def slow(log: object, url: object, message: dict[str, object]) -> None:
+        clock[0] += TIMEOUT_S
+        sent.append(message["run_id"])
+
+    monkeypatch.setattr(queue, "post", slow)
+    monkeypatch.setattr(queue.time, "time", lambda: late)
+    monkeypatch.setattr(queue.time, "monotonic", lambda: clock[0])
+    cursor = None
+    for _ in range(len(runs)):
+        began = clock[0]
+        context = dg.build_sensor_context(instance, cursor=cursor)
+        sensor(context)
+        cursor = context.cursor
+        assert clock[0] - began < 50
+    assert sorted(map(str, sent)) == sorted(runs), "each once"
 
 
 @pytest.mark.parametrize("cursor", [None, "", "[", "7", '{"a": 1}'])

@@ -3,7 +3,8 @@
 import pytest
 from registry_case import ASSET, Case
 
-from pipelines.tracking.tracker import RUN_NOTE
+from pipelines.tracking import tracker
+from pipelines.tracking.tracker import DAGSTER_RUN_TAG, RUN_NOTE
 
 
 def test_a_training_that_goes_on_keeps_its_run(case: Case) -> None:
@@ -29,3 +30,33 @@ def test_a_training_whose_run_was_deleted_gets_a_new_one(case: Case, how: str) -
     again = case.tracker.open_run(folder, ASSET, {})
     assert again not in {deleted, "0" * 32}
     assert case.tracker.opened_run(folder) == again
+
+
+@pytest.mark.parametrize(
+    "note",
+    [b"", b"0123456789", b"\xff\xfe\x00", b"x" * 5000],
+    ids=["empty", "half", "no text", "long"],
+)
+def test_a_training_whose_note_is_damaged_gets_a_new_run(case: Case, note: bytes) -> None:
+    """MLflow refused it as the name of a run, at each start, without naming the file."""
+    folder = case.store.model(ASSET) / "unfinished"
+    folder.mkdir(parents=True)
+    (folder / RUN_NOTE).write_bytes(note)
+    run_id = case.tracker.open_run(folder, ASSET, {})
+    assert case.tracker.opened_run(folder) == run_id
+
+
+def test_a_run_whose_process_is_killed_before_its_note_can_be_closed(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow shows it as running; the tag tells the sensor for whom, so that it is closed."""
+    folder = case.store.model(ASSET) / "unfinished"
+    folder.mkdir(parents=True)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tracker, "write_text", killed)
+    with pytest.raises(KeyboardInterrupt):
+        case.tracker.open_run(folder, ASSET, {DAGSTER_RUN_TAG: "killed"})
+    assert list(case.tracker.running().values()) == ["killed"]

@@ -10,6 +10,7 @@ import mlflow
 import polars as pl
 import pytest
 from filelock import FileLock, Timeout
+from registry_case import Case
 
 from dance_models.checkpoint import experiment_to_plain
 from dance_models.data.pose_runs import save_pose_runs
@@ -121,3 +122,24 @@ def test_an_error_that_says_what_to_do_leaves_no_trace_in_the_terminal(
         child.main()
     assert not isinstance(found.value, SystemExit) or found.value.code == 1
     assert str(error) in str(error_of(tmp_path, RuntimeError("code 1")))
+
+
+def test_an_epoch_whose_process_was_killed_before_its_metrics_is_logged_later(case: Case) -> None:
+    """A kill between the checkpoint of the second epoch and its metrics, or amid these."""
+    tracker, folder = case.tracker, case.store.model("unfinished")
+    folder.mkdir(parents=True)
+    run_id = tracker.open_run(folder, "unfinished", {})
+    history = _result([3.0, 2.0, 1.0], {}).history
+    names = list(history[0].metrics())
+    for record in (history[0], history[2]):
+        metrics = {f"fold_1.{name}": value for name, value in record.metrics().items()}
+        tracker.log_metrics(run_id, metrics, step=record.epoch)
+    tracker.log_metrics(run_id, {"fold_1.epoch": 2.0}, step=2)
+    child._log_lacking(tracker, run_id, "fold_1.", history)
+    child._log_lacking(tracker, run_id, "", [])
+    for name in names:
+        logged = tracker.client.get_metric_history(run_id, f"fold_1.{name}")
+        assert {metric.step: metric.value for metric in logged} == {
+            record.epoch: record.metrics()[name] for record in history
+        }
+        assert len(logged) == len(history)  # none a second time
