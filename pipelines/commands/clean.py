@@ -265,23 +265,20 @@ def _files_of_runs(instance: "dg.DagsterInstance", gone: Sequence[str]) -> list[
 def _replaced_mlflow_runs(store: "Store") -> list[str]:
     """Runs of trainings that are gone or unused, also those that are in MLflow's trash already.
 
-    What others logged into the experiment has no run of Dagster, and is theirs.
+    What others logged into the experiment has no run of Dagster, and is theirs. Raises InputError
+    when the note of a training's run is damaged: it would be unused.
     """
     from mlflow.entities import ViewType
 
     from pipelines.storage.place import EXPERIMENT
-    from pipelines.tracking.tracker import DAGSTER_RUN_TAG, RUN_NOTE, RUN_NOTES, Tracker
+    from pipelines.tracking.tracker import DAGSTER_RUN_TAG, RUN_NOTE, RUN_NOTES, Tracker, noted_run
 
     tracker = Tracker(store)
     experiment = tracker.client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
         return []
-    used = {p.read_text("utf-8").strip() for p in store.path.glob(RUN_NOTES)}
-    replaced = {
-        (path / RUN_NOTE).read_text("utf-8").strip()
-        for path in _unused_trainings(store)
-        if (path / RUN_NOTE).is_file()
-    }
+    used = {noted_run(note.parent) for note in store.path.glob(RUN_NOTES)}
+    replaced = {noted_run(path) for path in _unused_trainings(store) if (path / RUN_NOTE).is_file()}
     registered = {str(v.run_id) for v in tracker.client.search_model_versions()}
     runs = tracker.client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL)
     ours = {run.info.run_id for run in runs if DAGSTER_RUN_TAG in run.data.tags}

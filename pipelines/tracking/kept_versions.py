@@ -16,7 +16,7 @@ from dance_models.files import flush, is_part, part_of
 from dance_models.tables import file_digest, read_note
 from pipelines.storage.store import Store
 from pipelines.tracking.lineage_record import RECORD, Record
-from pipelines.tracking.tracker import RUN_NOTES, Tracker
+from pipelines.tracking.tracker import RUN_NOTES, Tracker, noted_run
 
 FOLDER: Final = "versions"
 ANNOTATIONS: Final = "annotations"
@@ -88,7 +88,8 @@ def _link(source: Path, target: Path) -> None:
 def kept_versions(store: Store, without: Collection[Path] = ()) -> set[Path]:
     """The kept files that a registered version or a training of the store was made from.
 
-    ``without``: training folders that do not count, as they are about to be deleted.
+    ``without``: training folders that do not count, as they are about to be deleted. Raises
+    InputError when the note of a training's run is damaged.
     """
     tracker = Tracker(store)
     if not tracker.exists():
@@ -96,7 +97,7 @@ def kept_versions(store: Store, without: Collection[Path] = ()) -> set[Path]:
     runs = {str(version.run_id) for version in tracker.client.search_model_versions()}
     for note in store.path.glob(RUN_NOTES):
         if note.parent not in without:
-            runs.add(note.read_text("utf-8").strip())
+            runs.add(noted_run(note.parent))
     # From its file: the run may have been deleted with MLflow's database, and its training stays.
     records = (store.mlflow / "artifacts" / run_id / "artifacts" / RECORD for run_id in runs)
     return {

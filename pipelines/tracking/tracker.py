@@ -48,6 +48,22 @@ MLFLOW_ENVIRONMENT: Final = {
 }
 
 
+def noted_run(folder: Path) -> str:
+    """The run of MLflow of the training in ``folder``, as its note says.
+
+    Raises FileNotFoundError when there is no note, and InputError when it is damaged.
+    """
+    note = folder / RUN_NOTE
+    text = note.read_bytes().decode("ascii", "replace").strip()
+    if not RUN_ID.fullmatch(text):
+        raise InputError(
+            "does not name the MLflow run of this training: the file is damaged",
+            file=note,
+            hint="Write the id of the run into it, or delete the training's folder and run again",
+        )
+    return text
+
+
 class Tracker:
     """The MLflow of a store. It uses the client API, so this process has no active run."""
 
@@ -145,10 +161,8 @@ class Tracker:
         from mlflow.entities import LifecycleStage
 
         try:
-            run_id = (folder / RUN_NOTE).read_text("utf-8").strip()
-        except (FileNotFoundError, UnicodeDecodeError):
-            return None
-        if not RUN_ID.fullmatch(run_id):
+            run_id = noted_run(folder)
+        except (FileNotFoundError, InputError):
             return None
         return run_id if self.lifecycle(run_id) == LifecycleStage.ACTIVE else None
 

@@ -31,7 +31,7 @@ from pipelines.commands.clean import (
 )
 from pipelines.storage.clips import register_clips
 from pipelines.storage.store import Store, open_instance
-from pipelines.tracking.tracker import DAGSTER_RUN_TAG, Tracker
+from pipelines.tracking.tracker import DAGSTER_RUN_TAG, RUN_NOTE, Tracker
 from pipelines.training.finished import RESULT
 
 DEAD = 2**22 + 1  # more than any process id
@@ -239,3 +239,15 @@ def test_runs_of_replaced_trainings_go_with_their_files_and_models(store: Store)
     assert left == files["theirs"]
     assert [r.info.run_id for r in tracker.client.search_runs([experiment])] == [runs["theirs"]]
     assert not find_garbage(store)
+
+
+@pytest.mark.parametrize("note", [b"", b"\xff\xfe", b"0123"])
+def test_a_damaged_note_of_a_training_is_named(store: Store, note: bytes) -> None:
+    """Its MLflow run, that of the training in use perhaps, would be taken for unused."""
+    Tracker(store).initialise()
+    folder = store.path / "models" / "stga_net" / ("b" * 12)
+    folder.mkdir(parents=True)
+    (folder / RUN_NOTE).write_bytes(note)
+    with pytest.raises(InputError, match="damaged") as raised:
+        find_garbage(store)
+    assert raised.value.file == folder / RUN_NOTE
