@@ -94,6 +94,7 @@ def compare_videos(
     """
     from dance_models.comparison.compare import compare
     from dance_models.comparison.video import performance_of
+    from dance_models.files import replacing_together
     from pipelines.commands.video_arguments import places_of, refuse_replacing
     from pipelines.commands.video_poses import PoseReader, poses_read
 
@@ -115,9 +116,12 @@ def compare_videos(
         poses.append(found)
         performances.append(performance)
     comparison = compare(performances[0], performances[1])
-    out.mkdir(parents=True, exist_ok=True)
-    drawn = [_drawn(reader, *pair, out) for pair in zip(videos, poses, strict=True)] if draw else []
-    written = _write(comparison, videos, performances, out, models, notes, drawn)
+    with replacing_together(out, results[0].stem, results[0].name) as part:
+        pairs = zip(videos, poses, strict=True) if draw else ()
+        drawn = [_drawn(reader, *pair, part) for pair in pairs]
+        made = _write(comparison, videos, performances, part, models, notes, drawn)
+        _remove_stills_of_the_last(results[1])
+    written = [out / path.name for path in made]
     _print(reader.console, comparison, notes)
     reader.console.print(f"Written: {shown(', '.join(map(str, written)))}", soft_wrap=True)
     return comparison
@@ -203,7 +207,6 @@ def _write(
     from dance_models.tables import write_text
 
     page, plain, *_ = _results(videos, out, draw=False)
-    _remove_stills_of_the_last(plain)
     pairs = [(v.path, p) for v, p in zip(videos, performances, strict=True)]
     stills = write_stills(found, pairs[0], pairs[1], out)
     described = document(found, [still.name for still in stills], dict(models))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dance_models.analysis.files.measured import Measured
 from dance_models.estimators.pose_models import OPENPOSE_BODY25
 from dance_models.evidence import LANDMARKS
-from dance_models.files import part_of
+from dance_models.files import move_to, part_of
 from dance_models.geometry import pelvis
 from dance_models.skeleton import DANCE_14
 
@@ -76,9 +76,8 @@ def _replace(folder: Path, part: Path) -> None:
     """Put the new folder in the place of an older one: a folder is not replaced in one step."""
     old = part_of(folder.with_name(f"{folder.name}.old"))
     shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.replace(old)
-    part.replace(folder)
+    old.mkdir()
+    move_to(folder, part, old)
     shutil.rmtree(old, ignore_errors=True)
 
 
