@@ -19,6 +19,7 @@ from pipelines.commands.pose_options import (
     PredictionOption,
     RecognitionOption,
 )
+from pipelines.processes import remove_left_parts
 from pipelines.shown import shown
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def compare_videos(
     results = (*_results(videos, out, draw=draw), *_stills(out))
     refuse_replacing(results, places_of(read))
     reader = PoseReader.loaded(options, console)
+    remove_left_parts(out)
     models = {"joints": f"as the {options.joints} defines them", **reader.models}
     poses: list[VideoPoses] = []
     performances: list[Performance] = []

@@ -13,6 +13,7 @@ from pipelines.commands import common
 from pipelines.commands.frame_progress import frame_progress
 from pipelines.commands.video_arguments import NamedVideo, Places, places_of, refuse_replacing
 from pipelines.commands.video_poses import PoseOptions, PoseReader, SeenPerson, poses_read
+from pipelines.processes import remove_left_parts
 from pipelines.shown import saying, shown
 
 HORIZON_MS: Final = 160  # for which the drawn forecast looks ahead
@@ -45,6 +46,7 @@ def analyse_videos(
     Raises InputError when the networks or the estimator's weights cannot be had.
     """
     reader = PoseReader.loaded(options, console)
+    remove_left_parts(wanted.out)
     read = places_of(video.path for video in videos)
     failed = 0
     named: Sequence[NamedVideo | None] = videos or [None]

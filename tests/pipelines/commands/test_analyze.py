@@ -14,6 +14,7 @@ from pose_files import own_json
 
 from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
 from dance_models.estimators.pose_file import read_people
+from dance_models.files import this_machine
 from dance_models.training.synthetic import synthetic_runs
 from pipelines.commands import frame_progress
 from pipelines.commands.video_arguments import named_videos
@@ -221,6 +222,26 @@ def test_neither_a_store_nor_dagster_nor_mlflow_is_touched(
     )
     assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["analysis"]
+
+
+def test_what_a_killed_command_left_goes_with_the_next_one(
+    tmp_path: Path, corpus: tuple[Path, Path]
+) -> None:
+    video, poses = corpus
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    here, elsewhere = this_machine(), "0123abcd"
+    for name in (f"{gone.pid}-{here}", f"{gone.pid}-{elsewhere}", f"1-{here}", f"{gone.pid}"):
+        folder = tmp_path / f".dance.{name}.part"
+        folder.mkdir()
+        (folder / "dance_overlay.mp4").write_bytes(b"half of it")
+    (tmp_path / f".old_overlay.mp4.{gone.pid}-{here}.part").touch()
+    arguments = ("--from", poses, "--no-draw", "--format", "none", "--out", tmp_path)
+    code, output = dance("analyze", video, *arguments)
+    assert code == 0, output
+    assert sorted(path.name for path in tmp_path.glob(".*")) == sorted(
+        f".dance.{name}.part" for name in (f"{gone.pid}-{elsewhere}", f"1-{here}", f"{gone.pid}")
+    )
 
 
 # --- progress -------------------------------------------------------------------------------------
