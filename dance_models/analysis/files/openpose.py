@@ -65,11 +65,16 @@ def write_openpose(measured: Measured, folder: Path) -> None:
     try:
         for first, some in measured.parts():
             for frame, joints in enumerate(body_25(some).round(_DECIMALS), first):
-                name = f"{folder.name}_{frame:0{_DIGITS}d}_keypoints.json"
+                name = frame_name(folder.name, frame)
                 (part / name).write_text(json.dumps(_frame(joints)), encoding="utf-8")
         _replace(folder, part)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def frame_name(folder: str, frame: int) -> str:
+    """The name of a frame's file in the folder of that name."""
+    return f"{folder}_{frame:0{_DIGITS}d}_keypoints.json"
 
 
 def _replace(folder: Path, part: Path) -> None:

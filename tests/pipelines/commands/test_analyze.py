@@ -18,6 +18,7 @@ from dance_models.files import this_machine
 from dance_models.training.synthetic import synthetic_runs
 from pipelines.commands import frame_progress
 from pipelines.commands.video_arguments import named_videos
+from pipelines.commands.video_poses import PoseReader
 
 FRAMES = 100
 
@@ -222,6 +223,39 @@ def test_neither_a_store_nor_dagster_nor_mlflow_is_touched(
     )
     assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["analysis"]
+
+
+def test_where_no_result_can_be_written_is_said_before_the_work(
+    tmp_path: Path, corpus: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def works(*_: object) -> None:
+        raise AssertionError("the video is worked on")
+
+    monkeypatch.setattr(PoseReader, "people", works)
+    video, poses = corpus
+    long = tmp_path / f"{'あ' * 75}.mp4"  # 225 bytes; names of OpenPose's files add 37
+    long.write_bytes(video.read_bytes())
+    taken, page, drawn = (tmp_path / name for name in ("taken", "page", "drawn"))
+    taken.touch()
+    (page / f"{video.stem}.html").mkdir(parents=True)
+    drawn.mkdir()
+    (drawn / f"{video.stem}_openpose").touch()
+    for name, out, message in (
+        (video, taken, "taken: it is no folder for results. Choose another --out"),
+        (video, taken / "deep", "taken: it is no folder for results. Choose another --out"),
+        (video, page, f"{video.stem}.html: a file is to be written here. Choose another --out"),
+        (video, drawn, f"{video.stem}_openpose: a folder is to be written here."),
+        (long, tmp_path / "new", "a result would have a name of 262 bytes, more than 255"),
+    ):
+        code, output = dance("analyze", name, "--from", poses, "--out", out)
+        assert code == 2, output
+        assert message.replace(" ", "") in "".join(output.split())
+    assert not (tmp_path / "new").exists()
+    assert not list(page.glob("*/*"))
+    monkeypatch.setattr(os, "access", lambda path, mode, **_: not mode & os.W_OK)
+    code, output = dance("analyze", video, "--from", poses, "--out", tmp_path / "new")
+    assert code == 2
+    assert "no file can be written here. Choose another --out" in " ".join(output.split())
 
 
 def test_what_a_killed_command_left_goes_with_the_next_one(
