@@ -97,10 +97,11 @@ def compare_videos(
     from dance_models.comparison.video import performance_of
     from dance_models.files import replacing_together
     from pipelines.commands.video_arguments import check_places, places_of, refuse_replacing
-    from pipelines.commands.video_poses import PoseReader, poses_read
+    from pipelines.commands.video_poses import PoseReader, check_names, poses_read
 
     if options.tracks is None and _same(*(video.path for video in videos)):
         raise InputError("REFERENCE and PRACTICE are the same video", file=videos[1].path)
+    check_names(options, videos)
     read = [path for video in videos for path in (video.path, *poses_read(options, video))]
     read += [image for video in videos if video.path.is_dir() for image in video.path.iterdir()]
     results = (*_results(videos, out, draw=draw), *_stills(out))

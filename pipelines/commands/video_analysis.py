@@ -18,7 +18,13 @@ from pipelines.commands.video_arguments import (
     places_of,
     refuse_replacing,
 )
-from pipelines.commands.video_poses import PoseOptions, PoseReader, SeenPerson, poses_read
+from pipelines.commands.video_poses import (
+    PoseOptions,
+    PoseReader,
+    SeenPerson,
+    check_names,
+    poses_read,
+)
 from pipelines.processes import remove_left_parts
 from pipelines.shown import saying, shown
 
@@ -51,6 +57,7 @@ def analyse_videos(
 
     Raises InputError when the networks or the estimator's weights cannot be had.
     """
+    check_names(options, videos)
     reader = PoseReader.loaded(options, console)
     remove_left_parts(wanted.out)
     read = places_of(video.path for video in videos)
