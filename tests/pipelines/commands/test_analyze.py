@@ -84,6 +84,8 @@ def test_an_empty_folder_and_a_pipe_are_refused(tmp_path: Path) -> None:
         (["--from", "gone.json"], "gone.json: there is no such file or folder"),
         (["--from", "pyproject.toml"], "how fast the poses of --from follow is not known"),
         (["a.mp4", "--size", "wide", "--from", "pyproject.toml"], "is not WIDTHxHEIGHT"),
+        (["--from", "pyproject.toml", "--fps", "30", "--size", "²x4"], "'²x4' is not WIDTHxHEIGHT"),
+        (["--from", "pyproject.toml", "--fps", "30", "--size", "999999x4"], "is not WIDTHxHEIGHT"),
         (["a.mp4", "--fps", "30"], "--fps and --size are for --from without a video"),
         (["--from", "pyproject.toml", "--fps", "inf"], "--fps inf is no frame rate"),
         (["--from", "pyproject.toml", "--fps", "0"], "--fps 0 is no frame rate"),
@@ -223,6 +225,23 @@ def test_neither_a_store_nor_dagster_nor_mlflow_is_touched(
     )
     assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["analysis"]
+
+
+def test_that_a_person_is_not_in_poses_without_a_video_is_said(tmp_path: Path) -> None:
+    run = synthetic_runs(1, 60)[0]
+    one = own_json(tmp_path / "one.json", run.estimate)
+    nobody = tmp_path / "nobody"
+    nobody.mkdir()
+    for frame in range(30):
+        (nobody / f"a_{frame:012d}_keypoints.json").write_text('{"people": []}')
+    out = tmp_path / "out"
+    for poses, more, message in (
+        (nobody, (), "there is nobody in these poses"),
+        (one, ("--person", "3"), "--person 3 is not there: at most 1 people are in one frame"),
+    ):
+        code, output = dance("analyze", "--from", poses, "--fps", "30", *more, "--out", out)
+        assert code == 2
+        assert message.replace(" ", "") in "".join(output.split())
 
 
 def test_where_no_result_can_be_written_is_said_before_the_work(
