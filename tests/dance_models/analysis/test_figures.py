@@ -128,6 +128,16 @@ def test_everything_is_written_beside_the_page(tmp_path: Path) -> None:
     assert summed["ranges_degrees"].keys() == {r.name for r in figures_of(swinging()).ranges}
 
 
+def test_a_c3d_of_every_name_that_fits_can_be_written(tmp_path: Path) -> None:
+    pytest.importorskip("ezc3d")
+    for length in (226, 230, 250):  # the temporary name is longer, or a digest
+        written = write_results(
+            swinging(), {}, tmp_path, "x" * length, video=None, horizon_ms=160, formats=("c3d",)
+        )
+        assert written.files[-1].stat().st_size
+    assert not list(tmp_path.glob(".*"))
+
+
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), MemoryError()])
 def test_a_run_that_fails_half_way_leaves_the_results_of_the_last_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
