@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import re
+import shutil
 import socket
 import stat
 import zipfile
@@ -29,6 +30,8 @@ _KINDS: Final = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+_MOVES: Final = 10  # of a folder into a place that another process fills at the same time
 # Parsed JSON and XML take many times their size in memory.
 SIZE_LIMIT: Final = 256 * 1024 * 1024
 
@@ -89,6 +92,54 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
             flush(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_together(folder: Path, name: str, index: str) -> Iterator[Path]:
+    """A folder for new files, which all take their places in ``folder`` at the end.
+
+    ``index`` names the file that leads to the others. The old one goes before anything is replaced
+    and the new one comes last: whenever this process is killed, it stands beside the files that it
+    was written with, or there is none. Until the end, and after an error, ``folder`` holds what it
+    held. ``name`` is what the files are of. Raises InputError where the disk is full.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    part = part_of(folder / name)
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    try:
+        yield part
+        names = sorted((path.name for path in part.iterdir()), key=lambda found: found == index)
+        aside = part / ".replaced"
+        aside.mkdir()
+        (folder / index).unlink(missing_ok=True)
+        for found in names:
+            move_to(folder / found, part / found, aside)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        hint = "Free space on it, or write to another folder"
+        raise InputError("the disk is full", file=folder, hint=hint) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def move_to(place: Path, new: Path, aside: Path) -> None:
+    """Move a file or a folder to a place in the same file system, in place of what is there.
+
+    A folder is not replaced in one step: the older one goes to the folder ``aside`` first.
+    """
+    for number in range(_MOVES):
+        if new.is_dir() and place.is_dir() and not place.is_symlink():
+            with suppress(FileNotFoundError):  # another process moved it
+                place.replace(aside / f"{number}")
+        try:
+            new.replace(place)
+            return
+        except OSError as error:  # another process has put its own there
+            again = error.errno in (errno.ENOTEMPTY, errno.EEXIST)
+            if not again or number + 1 == _MOVES:
+                raise
 
 
 def flush_below(folder: Path) -> None:

@@ -7,6 +7,7 @@ servers that are not ours are found by a mark in their environment, which they i
 import contextlib
 import os
 import select
+import shutil
 import signal
 import socket
 import stat
@@ -19,7 +20,7 @@ from typing import Final
 
 import psutil
 
-from dance_models.files import Writer, this_machine
+from dance_models.files import Writer, is_part, this_machine, writer_of
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STOP_S: Final = 18.0  # after a signal all must have ended by itself; the contract says 30 s
@@ -67,6 +68,22 @@ def has_ended(writer: Writer) -> bool | None:
     if writer.machine not in ("", this_machine()):
         return None
     return not psutil.pid_exists(writer.process)
+
+
+def remove_left_parts(folder: Path) -> None:
+    """Remove what killed processes of this machine were writing in a folder, if there is one.
+
+    A part whose name does not tell its machine may be somebody else's file, and stays.
+    """
+    with contextlib.suppress(OSError):  # no such folder, or not one of ours
+        for part in [path for path in folder.iterdir() if is_part(path)]:
+            writer = writer_of(part)
+            if writer is None or not writer.machine or not has_ended(writer):
+                continue
+            if part.is_dir() and not part.is_symlink():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                part.unlink(missing_ok=True)
 
 
 def _starts(process: psutil.Process) -> tuple[str, ...]:

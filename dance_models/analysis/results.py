@@ -14,6 +14,7 @@ from dance_models.analysis.overlay import write_overlay
 from dance_models.analysis.page.write import write_page
 from dance_models.analysis.video import VideoPoses
 from dance_models.analysis.video_page import video_page
+from dance_models.files import replacing_together
 
 
 @dataclass(frozen=True)
@@ -41,21 +42,23 @@ def write_results(
 
     ``video`` is what is drawn on, None for no drawing; the forecast for ``horizon_ms`` is drawn
     where it is better than the simple rules on this video. ``models`` names what made the poses,
-    ``formats`` the files for other tools, ``title`` the page where that is not to be ``stem``.
+    ``formats`` the files for other tools, ``title`` the page where that is not to be ``stem``. The
+    files of an earlier run are replaced together, so that no page stands beside those of another
+    run. Raises InputError where the disk is full, and OSError.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     check, figures = check_forecasts(poses), figures_of(poses)
     notes: list[str] = []
     overlay = None
-    if video is not None:
-        overlay = overlay_path(folder, stem)
-        notes += write_overlay(video, poses, overlay, _horizon(check, horizon_ms), progress)
-    found = summary(poses, check, figures, horizon_ms, notes)
-    write_document(_document_path(folder, stem), poses, models, found)
-    write_files(folder, stem, _measured(poses, figures, metres_per_pixel), formats)
-    drawn = overlay.name if overlay else None
-    page = video_page(poses, figures, found, drawn, models, title or stem)
-    write_page(page, _page_path(folder, stem))
+    with replacing_together(folder, stem, _page_path(folder, stem).name) as part:
+        if video is not None:
+            overlay = overlay_path(part, stem)
+            notes += write_overlay(video, poses, overlay, _horizon(check, horizon_ms), progress)
+        found = summary(poses, check, figures, horizon_ms, notes)
+        write_document(_document_path(part, stem), poses, models, found)
+        write_files(part, stem, _measured(poses, figures, metres_per_pixel), formats)
+        drawn = overlay.name if overlay else None
+        page = video_page(poses, figures, found, drawn, models, title or stem)
+        write_page(page, _page_path(part, stem))
     return Written(result_paths(folder, stem, formats, draw=video is not None), found)
 
 

@@ -25,6 +25,10 @@ def given_poses(
         raise InputError("there is no such file or folder (--from)", file=path)
     track = read_track(path, pose_model, frames)
     version = content_digest(path, track_files(path))[:12]
+    if person and person >= (most := max(map(len, track.people.values()), default=0)) > 0:
+        raise InputError(
+            f"--person {person + 1} is not there: at most {most} people are in one frame", file=path
+        )
     return PrecomputedPoses(track, version, person=person), track
 
 
@@ -37,6 +41,8 @@ def see_given(
 ) -> Seen:
     """What a pose file says without its video. Raises InputError where its size must be known."""
     frames = max(track.people, default=-1) + 1
+    if not frames:
+        raise InputError("there is nobody in these poses", file=path)
     if not 0 < frames <= MOST_FRAMES:
         raise InputError(f"it numbers {frames} frames", file=path, hint="Check the frame numbers")
     return see_track(path.stem, estimator, frames, fps, size or _size_of(path, track))

@@ -20,8 +20,9 @@ Floats = NDArray[np.float64]
 class Alignment:
     """G times of the reference, and when and how well the practice shows the same.
 
-    ``late_s`` is against the offset; it is NaN where nothing moves, or where the practice's video
-    does not reach. ``correlation`` is that of the movements along the path.
+    ``late_s`` is against the offset; it is NaN where nothing moves, where nobody is seen in one of
+    the videos, or where the practice's does not reach. ``correlation`` is that of the movements
+    along the path.
     """
 
     time_s: Floats  # (G,) of the reference
@@ -87,7 +88,9 @@ def aligned(
         return None
     practice_s = np.where(inside, practice_s, np.nan)
     there = resample(practice.time_s, practice.velocity, practice_s)
-    known = inside & _moves(reference.velocity, config)
+    # Where nobody is seen in one of them, the path only goes on.
+    seen = [np.isfinite(velocity).any(axis=(1, 2)) for velocity in (reference.velocity, there)]
+    known = inside & seen[0] & seen[1] & _moves(reference.velocity, config)
     if offset.source == "poses" and known.any():
         typical = float(np.median(late[known]))
         offset, late = replace(offset, seconds=offset.seconds + typical), late - typical

@@ -4,7 +4,7 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
@@ -47,8 +47,9 @@ def write_network(checkpoint: Path, folder: Path, formats: Sequence[str] = FORMA
     """Write ``model.FORMAT`` for each format, and ``config.json``; the files.
 
     Every file is read again, and answers as the network does, on a batch of another size than it
-    was exported with. Raises InputError for a format that there is not, for a package that is
-    missing, for an unreadable checkpoint, and for a file that answers otherwise.
+    was exported with. So does a file of another format that is there already. Raises InputError for
+    a format that there is not, for a package that is missing, for an unreadable checkpoint, and for
+    a file that answers otherwise.
     """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
@@ -60,7 +61,9 @@ def write_network(checkpoint: Path, folder: Path, formats: Sequence[str] = FORMA
     batch = torch.cat([example, example[:1].flip(1)])
     with torch.no_grad():
         wanted = poses(batch).numpy()
-    folder.mkdir(parents=True, exist_ok=True)
+    _refuse_other_network(
+        poses, batch, wanted, [name for name in FORMATS if name not in formats], folder
+    )
     written = []
     for name in formats:
         target = folder / f"model.{name}"
@@ -75,6 +78,34 @@ def write_network(checkpoint: Path, folder: Path, formats: Sequence[str] = FORMA
         config, json.dumps(network_facts(network, example, wanted.shape[1:]), indent=2) + "\n"
     )
     return [*written, config]
+
+
+def _refuse_other_network(
+    poses: nn.Module,
+    batch: Tensor,
+    wanted: np.ndarray[Any, Any],
+    formats: Sequence[str],
+    folder: Path,
+) -> None:
+    """Raise InputError where the folder holds another network in a format that is not written.
+
+    It would stand beside a ``config.json`` and a card that are not its own.
+    """
+    for name in formats:
+        path = folder / f"model.{name}"
+        if not path.exists():
+            continue
+        same = False
+        with suppress(Exception):  # another network's, damaged, or made by other versions
+            found = _READERS[name](poses, batch, path)
+            same = found.shape == wanted.shape
+            same = same and float(np.abs(found - wanted).max()) <= LARGEST_DIFFERENCE
+        if not same:
+            raise InputError(
+                f"it is not of this network, and {name} is not among the formats to write",
+                file=path,
+                hint="Write that format as well, or to another folder (--out)",
+            )
 
 
 def network_facts(network: nn.Module, example: Tensor, output: Sequence[int]) -> dict[str, Any]:

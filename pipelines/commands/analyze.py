@@ -1,5 +1,6 @@
 """``dance analyze``: refined poses, forecasts and an overlay of anyone's video."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -184,7 +185,8 @@ def _scale(metres_per_pixel: float | None) -> float | None:
 def _size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
-    width, _, height = text.lower().partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+    # Digits of other scripts are no numbers, and no picture has sides of six digits.
+    found = re.fullmatch(r"0*([1-9][0-9]{0,4})x0*([1-9][0-9]{0,4})", text.lower())
+    if found is None:
         raise InputError(f"--size {text!r} is not WIDTHxHEIGHT", hint="For example 1280x720")
-    return int(width), int(height)
+    return int(found[1]), int(found[2])

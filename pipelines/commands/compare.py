@@ -19,6 +19,7 @@ from pipelines.commands.pose_options import (
     PredictionOption,
     RecognitionOption,
 )
+from pipelines.processes import remove_left_parts
 from pipelines.shown import shown
 
 if TYPE_CHECKING:
@@ -94,16 +95,20 @@ def compare_videos(
     """
     from dance_models.comparison.compare import compare
     from dance_models.comparison.video import performance_of
-    from pipelines.commands.video_arguments import places_of, refuse_replacing
-    from pipelines.commands.video_poses import PoseReader, poses_read
+    from dance_models.files import replacing_together
+    from pipelines.commands.video_arguments import check_places, places_of, refuse_replacing
+    from pipelines.commands.video_poses import PoseReader, check_names, poses_read
 
     if options.tracks is None and _same(*(video.path for video in videos)):
         raise InputError("REFERENCE and PRACTICE are the same video", file=videos[1].path)
+    check_names(options, videos)
     read = [path for video in videos for path in (video.path, *poses_read(options, video))]
     read += [image for video in videos if video.path.is_dir() for image in video.path.iterdir()]
     results = (*_results(videos, out, draw=draw), *_stills(out))
+    check_places(results)
     refuse_replacing(results, places_of(read))
     reader = PoseReader.loaded(options, console)
+    remove_left_parts(out)
     models = {"joints": f"as the {options.joints} defines them", **reader.models}
     poses: list[VideoPoses] = []
     performances: list[Performance] = []
@@ -115,9 +120,12 @@ def compare_videos(
         poses.append(found)
         performances.append(performance)
     comparison = compare(performances[0], performances[1])
-    out.mkdir(parents=True, exist_ok=True)
-    drawn = [_drawn(reader, *pair, out) for pair in zip(videos, poses, strict=True)] if draw else []
-    written = _write(comparison, videos, performances, out, models, notes, drawn)
+    with replacing_together(out, results[0].stem, results[0].name) as part:
+        pairs = zip(videos, poses, strict=True) if draw else ()
+        drawn = [_drawn(reader, *pair, part) for pair in pairs]
+        made = _write(comparison, videos, performances, part, models, notes, drawn)
+        _remove_stills_of_the_last(results[1])
+    written = [out / path.name for path in made]
     _print(reader.console, comparison, notes)
     reader.console.print(f"Written: {shown(', '.join(map(str, written)))}", soft_wrap=True)
     return comparison
@@ -203,7 +211,6 @@ def _write(
     from dance_models.tables import write_text
 
     page, plain, *_ = _results(videos, out, draw=False)
-    _remove_stills_of_the_last(plain)
     pairs = [(v.path, p) for v, p in zip(videos, performances, strict=True)]
     stills = write_stills(found, pairs[0], pairs[1], out)
     described = document(found, [still.name for still in stills], dict(models))

@@ -1,5 +1,6 @@
 """``dance export-frames``: frames for an annotation tool; labels return through ``dance run``."""
 
+import filecmp
 import shutil
 from enum import StrEnum
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dance_models.errors import InputError
+from dance_models.files import replacing
 from pipelines.commands import common
 from pipelines.shown import shown
 
@@ -79,6 +81,13 @@ def _named_by_number(store: "Store", frames: "pl.DataFrame") -> "pl.DataFrame":
     return frames.with_columns(image=pl.Series(images, dtype=pl.String))
 
 
+def _copy(image: Path, target: Path) -> None:
+    """Copy an image unless it is there: one of that name may be half of it, or of an older clip."""
+    if not (target.is_file() and filecmp.cmp(image, target, shallow=False)):
+        with replacing(target) as part:
+            shutil.copyfile(image, part)
+
+
 def export_for_annotation(
     store: "Store", directory: Path, *, prefill: bool, tool: "Tool" = "coco"
 ) -> tuple[Path, int]:
@@ -93,10 +102,7 @@ def export_for_annotation(
     named = _named_by_number(store, frames)
     pairs = zip(frames["image"], named.select("clip", "image").iter_rows(), strict=True)
     for name, (clip, called) in pairs:
-        target = directory / export.image_name(clip, called)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.exists():
-            shutil.copyfile(store.path / name, target)
+        _copy(store.path / name, directory / export.image_name(clip, called))
     tracks = _tables(store, "pose_tracks") if prefill else None
     path = export.export_frames(named, directory, tracks=tracks, tool=tool)
     return path, frames.height

@@ -30,7 +30,7 @@ API_PORT: Final = 8000
 HostOption = Annotated[
     str, typer.Option("--host", help="Of `api`: the address to listen on; 127.0.0.1 is loopback.")
 ]
-PortOption = Annotated[int, typer.Option("--port", help="Of `api`: its port.")]
+PortOption = Annotated[int, typer.Option("--port", min=1, max=65535, help="Of `api`: its port.")]
 ShippedOption = Annotated[
     bool, typer.Option("--shipped", help="Of `api`: the networks of the package, not a store's.")
 ]

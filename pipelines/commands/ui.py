@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pipelines.servers import Server
     from pipelines.storage.store import Store
 
-DagsterPortOption = Annotated[int, typer.Option(help="Port of the Dagster UI.")]
-MlflowPortOption = Annotated[int, typer.Option(help="Port of the MLflow UI.")]
+DagsterPortOption = Annotated[int, typer.Option(min=1, max=65535, help="Port of the Dagster UI.")]
+MlflowPortOption = Annotated[int, typer.Option(min=1, max=65535, help="Port of the MLflow UI.")]
 AllowHostOption = Annotated[
     list[str] | None,
     typer.Option(

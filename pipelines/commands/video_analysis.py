@@ -11,8 +11,21 @@ from rich.console import Console
 from dance_models.errors import InputError
 from pipelines.commands import common
 from pipelines.commands.frame_progress import frame_progress
-from pipelines.commands.video_arguments import NamedVideo, Places, places_of, refuse_replacing
-from pipelines.commands.video_poses import PoseOptions, PoseReader, SeenPerson, poses_read
+from pipelines.commands.video_arguments import (
+    NamedVideo,
+    Places,
+    check_places,
+    places_of,
+    refuse_replacing,
+)
+from pipelines.commands.video_poses import (
+    PoseOptions,
+    PoseReader,
+    SeenPerson,
+    check_names,
+    poses_read,
+)
+from pipelines.processes import remove_left_parts
 from pipelines.shown import saying, shown
 
 HORIZON_MS: Final = 160  # for which the drawn forecast looks ahead
@@ -44,7 +57,9 @@ def analyse_videos(
 
     Raises InputError when the networks or the estimator's weights cannot be had.
     """
+    check_names(options, videos)
     reader = PoseReader.loaded(options, console)
+    remove_left_parts(wanted.out)
     read = places_of(video.path for video in videos)
     failed = 0
     named: Sequence[NamedVideo | None] = videos or [None]
@@ -68,6 +83,8 @@ def _analyse(reader: PoseReader, video: NamedVideo | None, wanted: Wanted, video
     assert video is not None or options.poses is not None
     name = video.stem if video is not None else options.poses.stem if options.poses else ""
     poses = places_of(poses_read(options, video))
+    of_person = f"{name}-person1" if options.person == "all" else name
+    check_places(_results(of_person, video, wanted))
     if options.person != "all":  # before minutes of estimating
         refuse_replacing(_results(name, video, wanted), videos, poses)
     began = monotonic()

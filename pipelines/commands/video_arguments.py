@@ -1,5 +1,6 @@
 """Videos that were named on the command line: found and looked at before anything is loaded."""
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -105,6 +106,34 @@ def places_of(read: Iterable[Path]) -> Places:
             found[status.st_dev, status.st_ino] = path
             found |= dict.fromkeys(path.resolve().parents, path)
     return found
+
+
+def check_places(results: Sequence[Path]) -> None:
+    """Raise InputError where results cannot be written, before the work that they are of.
+
+    That is a folder that cannot be made or written to, a name that is too long, and a folder where
+    a file is to be written, or a file in place of a folder.
+    """
+    from dance_models.analysis.files.write import is_folder, longest_name
+    from dance_models.files import LONGEST_NAME
+
+    for folder in dict.fromkeys(result.parent for result in results):
+        above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        if not above.is_dir():
+            raise InputError("it is no folder for results", file=above, hint=_ELSEWHERE)
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise InputError("no file can be written here", file=above, hint=_ELSEWHERE)
+    for result in results:
+        name = longest_name(result)
+        if len(os.fsencode(name)) > LONGEST_NAME:
+            raise InputError(
+                f"a result would have a name of {len(os.fsencode(name))} bytes, more than "
+                f"{LONGEST_NAME}: {name}",
+                hint="Give the video a shorter name",
+            )
+        if result.exists() and result.is_dir() != is_folder(result):
+            what = "file" if result.is_dir() else "folder"
+            raise InputError(f"a {what} is to be written here", file=result, hint=_ELSEWHERE)
 
 
 def refuse_replacing(results: Iterable[Path], *read: Places) -> None:

@@ -1,6 +1,6 @@
 """Poses of videos for the commands that take anyone's video: who is seen, by which estimator."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -234,6 +234,27 @@ def poses_read(options: PoseOptions, video: NamedVideo | None) -> list[Path]:
     except InputError:  # said when they are read
         return []
     return [path, *files]
+
+
+def check_names(options: PoseOptions, videos: Sequence[NamedVideo]) -> None:
+    """Raise InputError where --tracks would give the poses of one video to another, too.
+
+    They are found by the name of a video alone, and would be compared with themselves.
+    """
+    from dance_models.video.names import clip_slug
+
+    if options.tracks is None:
+        return
+    named: dict[str, Path] = {}
+    for video in videos:
+        slug = clip_slug(video.path)
+        if slug in named:
+            raise InputError(
+                f"--tracks finds poses by the name {slug!r}, and {named[slug]} has it, too",
+                file=video.path,
+                hint="Rename one of the two videos and its poses",
+            )
+        named[slug] = video.path
 
 
 def rule_of(person: str | None) -> "Rule | None":

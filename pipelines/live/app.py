@@ -13,6 +13,7 @@ import json
 import math
 import struct
 import time
+import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dance_models.errors import InputError
+from dance_models.text import brief
 from pipelines.live.job_routes import UPLOAD, VIDEO_TYPE, add_job_routes, serve_jobs
 from pipelines.live.jobs import Jobs
 from pipelines.web.api_limits import Limited
@@ -201,9 +203,13 @@ async def _answer(socket: WebSocket, live: Live, newest: Newest) -> None:
     loop = asyncio.get_running_loop()
     while True:
         data, came = await newest.take()
-        answer = await loop.run_in_executor(live.pool, look, live, data, came)
-        answer["replaced"] = newest.replaced
-        await socket.send_text(json.dumps(answer, allow_nan=False))
+        try:
+            answer = await loop.run_in_executor(live.pool, look, live, data, came)
+            text = json.dumps({**answer, "replaced": newest.replaced}, allow_nan=False)
+        except Exception as error:  # without this loop no frame is ever answered again
+            traceback.print_exc()
+            text = json.dumps({"problem": f"this frame could not be looked at: {brief(error)}"})
+        await socket.send_text(text)
 
 
 def look(live: Live, data: bytes, came: float) -> dict[str, Any]:

@@ -19,8 +19,10 @@ from dance_models.files import (
     archive_damage,
     is_part,
     is_part_of,
+    move_to,
     part_of,
     replacing,
+    replacing_together,
     steady,
     this_machine,
     writer_of,
@@ -182,3 +184,35 @@ def test_a_link_that_points_elsewhere_has_changed(tmp_path: Path) -> None:
 def test_a_file_more_in_a_folder_is_a_change(tmp_path: Path) -> None:
     with pytest.raises(ChangedError), steady(lambda: sorted(tmp_path.iterdir())):
         (tmp_path / "0001.jpg").write_text("frame")
+
+
+def test_a_folder_takes_the_place_of_one_that_another_process_has_just_put_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, place, aside = (tmp_path / name for name in ("new", "place", "aside"))
+    for folder, name in ((new, "new"), (place, "old"), (aside, "")):
+        folder.mkdir()
+        if name:
+            (folder / name).touch()
+    whole, raced = Path.replace, []
+
+    def meanwhile(self: Path, target: Path) -> Path:
+        if self == new and not raced:
+            raced.append(target)
+            place.mkdir()
+            (place / "of the other process").touch()
+        return whole(self, target)
+
+    monkeypatch.setattr(Path, "replace", meanwhile)
+    move_to(place, new, aside)
+    assert raced
+    assert [path.name for path in place.iterdir()] == ["new"]
+    assert not new.exists()
+
+
+def test_a_folder_of_somebody_is_not_taken_for_an_older_file(tmp_path: Path) -> None:
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "photo").touch()
+    with pytest.raises(IsADirectoryError), replacing_together(tmp_path, "a", "index") as part:
+        (part / "page").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["page", "photo"]

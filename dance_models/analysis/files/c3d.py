@@ -48,7 +48,8 @@ def write_c3d(measured: Measured, path: Path) -> None:
     residuals = np.where(measured.known.T, 0.0, _UNSEEN)
     file["data"]["meta_points"]["residuals"] = residuals[None]
     with replacing(path) as part:
-        named = part.with_name(f"{part.name}.c3d")  # ezc3d adds the suffix where there is none
+        # ezc3d adds the suffix where there is none. In place of another: the name may be full.
+        named = part.with_suffix(".c3d")
         try:
             file.write(str(named))
             named.replace(part)

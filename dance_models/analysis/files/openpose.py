@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dance_models.analysis.files.measured import Measured
 from dance_models.estimators.pose_models import OPENPOSE_BODY25
 from dance_models.evidence import LANDMARKS
-from dance_models.files import part_of
+from dance_models.files import move_to, part_of
 from dance_models.geometry import pelvis
 from dance_models.skeleton import DANCE_14
 
@@ -65,20 +65,24 @@ def write_openpose(measured: Measured, folder: Path) -> None:
     try:
         for first, some in measured.parts():
             for frame, joints in enumerate(body_25(some).round(_DECIMALS), first):
-                name = f"{folder.name}_{frame:0{_DIGITS}d}_keypoints.json"
+                name = frame_name(folder.name, frame)
                 (part / name).write_text(json.dumps(_frame(joints)), encoding="utf-8")
         _replace(folder, part)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
+def frame_name(folder: str, frame: int) -> str:
+    """The name of a frame's file in the folder of that name."""
+    return f"{folder}_{frame:0{_DIGITS}d}_keypoints.json"
+
+
 def _replace(folder: Path, part: Path) -> None:
     """Put the new folder in the place of an older one: a folder is not replaced in one step."""
     old = part_of(folder.with_name(f"{folder.name}.old"))
     shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.replace(old)
-    part.replace(folder)
+    old.mkdir()
+    move_to(folder, part, old)
     shutil.rmtree(old, ignore_errors=True)
 
 

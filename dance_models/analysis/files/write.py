@@ -9,7 +9,7 @@ from dance_models.analysis.files.c3d import check_c3d, write_c3d
 from dance_models.analysis.files.coco import write_coco
 from dance_models.analysis.files.measured import Measured
 from dance_models.analysis.files.mot import write_mot
-from dance_models.analysis.files.openpose import write_openpose
+from dance_models.analysis.files.openpose import frame_name, write_openpose
 from dance_models.analysis.files.table import write_csv, write_parquet
 from dance_models.analysis.files.trc import write_trc
 from dance_models.errors import InputError
@@ -77,6 +77,16 @@ def write_files(
     for name, path in zip(dict.fromkeys(formats), written, strict=True):
         FILE_FORMATS[name].write(measured, path)
     return written
+
+
+def is_folder(result: Path) -> bool:
+    """Whether a result is a folder of files, and not a file."""
+    return result.name.endswith(FILE_FORMATS["openpose"].ending)
+
+
+def longest_name(result: Path) -> str:
+    """The longest name that is written for a result: its own, or that of the files in it."""
+    return frame_name(result.name, 0) if is_folder(result) else result.name
 
 
 def file_paths(folder: Path, stem: str, formats: Sequence[str]) -> list[Path]:

@@ -1,5 +1,7 @@
 """The figures of a video, its page and its document."""
 
+import contextlib
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +15,13 @@ from dance_models.analysis.angles import ANGLES, angles
 from dance_models.analysis.camera import CameraPath
 from dance_models.analysis.document import summary
 from dance_models.analysis.figures import FOLLOWED, figures_of
+from dance_models.analysis.files.write import FILE_FORMATS
 from dance_models.analysis.forecast_shown import check_forecasts
 from dance_models.analysis.results import write_results
 from dance_models.analysis.video import VideoPoses
 from dance_models.analysis.video_page import video_page
 from dance_models.data.exchanged_sides import Span
+from dance_models.errors import InputError
 
 
 def shaken() -> VideoPoses:
@@ -122,3 +126,64 @@ def test_everything_is_written_beside_the_page(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
     summed = json.loads((tmp_path / "dance.json").read_text())["summary"]
     assert summed["ranges_degrees"].keys() == {r.name for r in figures_of(swinging()).ranges}
+
+
+def test_a_c3d_of_every_name_that_fits_can_be_written(tmp_path: Path) -> None:
+    pytest.importorskip("ezc3d")
+    for length in (226, 230, 250):  # the temporary name is longer, or a digest
+        written = write_results(
+            swinging(), {}, tmp_path, "x" * length, video=None, horizon_ms=160, formats=("c3d",)
+        )
+        assert written.files[-1].stat().st_size
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), MemoryError()])
+def test_a_run_that_fails_half_way_leaves_the_results_of_the_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    write_results(swinging(), {}, tmp_path, "dance", video=None, horizon_ms=160)
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+
+    def fails(*_: object) -> None:
+        raise error
+
+    monkeypatch.setitem(FILE_FORMATS, "mot", replace(FILE_FORMATS["mot"], write=fails))
+    with pytest.raises((InputError, MemoryError)) as raised:
+        write_results(swinging(5.0), {}, tmp_path, "dance", video=None, horizon_ms=160)
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+    if isinstance(error, OSError):
+        assert f"{tmp_path}: the disk is full" in str(raised.value)
+
+
+def test_no_page_stands_beside_files_of_another_run_whenever_it_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, moves = Path.replace, 0
+
+    def killed(self: Path, target: Path) -> Path:
+        nonlocal moves
+        if target.parent == tmp_path:
+            moves -= 1
+            if moves < 0:
+                raise KeyboardInterrupt
+        return whole(self, target)
+
+    for at in range(5):
+        monkeypatch.setattr(Path, "replace", whole)
+        write_results(
+            swinging(), {"estimator": "old"}, tmp_path, "a", video=None, horizon_ms=160,
+            formats=("csv", "openpose"),
+        )  # fmt: skip
+        moves = at
+        monkeypatch.setattr(Path, "replace", killed)
+        with contextlib.suppress(KeyboardInterrupt):
+            write_results(
+                swinging(), {"estimator": "new"}, tmp_path, "a", video=None, horizon_ms=160,
+                formats=("csv", "openpose"),
+            )  # fmt: skip
+        page, plain = tmp_path / "a.html", json.loads((tmp_path / "a.json").read_text())
+        said = page.read_text() if page.exists() else ""
+        assert (plain["models"]["estimator"] in said) == page.exists()
+        assert page.exists() == (at == 4)
+        assert not list(tmp_path.glob(".*"))

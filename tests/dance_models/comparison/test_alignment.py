@@ -66,6 +66,23 @@ def test_without_sound_lateness_is_against_the_median() -> None:
     assert alignment.offset.seconds == pytest.approx(0.4 + np.median(truth), abs=0.03)
 
 
+@pytest.mark.parametrize("gone", [slice(120, None), slice(0, 160), slice(60, 220)])
+@pytest.mark.parametrize("who", [0, 1])
+def test_nobody_is_late_where_nobody_is_seen(gone: slice, who: int) -> None:
+    whole, part = poses(), poses().copy()
+    part[gone] = np.nan
+    pair = [performance(whole), performance(whole)]
+    pair[who] = performance(part)
+    alignment = found(*pair, sound=None)
+    assert alignment.offset.seconds == pytest.approx(0.0, abs=0.01)
+    frames = np.clip(np.rint(alignment.time_s * 30), 0, len(part) - 1).astype(int)
+    unseen = np.isnan(part[frames]).all(axis=(1, 2))
+    inner = unseen & np.roll(unseen, 2) & np.roll(unseen, -2)
+    assert not np.isfinite(alignment.late_s[inner]).any()
+    known = np.abs(alignment.late_s[np.isfinite(alignment.late_s)])
+    assert np.mean(known > CONFIG.timing_floor_s) < 0.05
+
+
 def test_a_mirrored_practice_is_told_and_its_lateness_found() -> None:
     rng = np.random.default_rng(2)
     times, late = late_by(poses(), lateness)

@@ -74,3 +74,16 @@ def test_what_cannot_be_written_is_refused_and_nothing_is_left(
         write_network(shipped.PREDICTION, tmp_path / "b", ["safetensors"])
     assert not list(tmp_path.rglob("*.safetensors*"))
     assert load_forecaster(shipped.PREDICTION)
+
+
+def test_no_network_is_left_under_the_configuration_of_another(tmp_path: Path) -> None:
+    pytest.importorskip("safetensors")
+    write_network(shipped.RECOGNITION, tmp_path, ["safetensors"])
+    before = (tmp_path / "config.json").read_bytes()
+    write_network(shipped.RECOGNITION, tmp_path, [])  # the same network: its file stays
+    for other in (shipped.RECOGNITION_CAUSAL, shipped.PREDICTION):
+        with pytest.raises(InputError, match="it is not of this network") as raised:
+            write_network(other, tmp_path, [])
+        assert raised.value.file == str(tmp_path / "model.safetensors")
+        assert (tmp_path / "config.json").read_bytes() == before
+    write_network(shipped.PREDICTION, tmp_path, ["safetensors"])

@@ -14,9 +14,11 @@ from pose_files import own_json
 
 from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
 from dance_models.estimators.pose_file import read_people
+from dance_models.files import this_machine
 from dance_models.training.synthetic import synthetic_runs
 from pipelines.commands import frame_progress
 from pipelines.commands.video_arguments import named_videos
+from pipelines.commands.video_poses import PoseReader
 
 FRAMES = 100
 
@@ -82,6 +84,8 @@ def test_an_empty_folder_and_a_pipe_are_refused(tmp_path: Path) -> None:
         (["--from", "gone.json"], "gone.json: there is no such file or folder"),
         (["--from", "pyproject.toml"], "how fast the poses of --from follow is not known"),
         (["a.mp4", "--size", "wide", "--from", "pyproject.toml"], "is not WIDTHxHEIGHT"),
+        (["--from", "pyproject.toml", "--fps", "30", "--size", "²x4"], "'²x4' is not WIDTHxHEIGHT"),
+        (["--from", "pyproject.toml", "--fps", "30", "--size", "999999x4"], "is not WIDTHxHEIGHT"),
         (["a.mp4", "--fps", "30"], "--fps and --size are for --from without a video"),
         (["--from", "pyproject.toml", "--fps", "inf"], "--fps inf is no frame rate"),
         (["--from", "pyproject.toml", "--fps", "0"], "--fps 0 is no frame rate"),
@@ -221,6 +225,76 @@ def test_neither_a_store_nor_dagster_nor_mlflow_is_touched(
     )
     assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["analysis"]
+
+
+def test_that_a_person_is_not_in_poses_without_a_video_is_said(tmp_path: Path) -> None:
+    run = synthetic_runs(1, 60)[0]
+    one = own_json(tmp_path / "one.json", run.estimate)
+    nobody = tmp_path / "nobody"
+    nobody.mkdir()
+    for frame in range(30):
+        (nobody / f"a_{frame:012d}_keypoints.json").write_text('{"people": []}')
+    out = tmp_path / "out"
+    for poses, more, message in (
+        (nobody, (), "there is nobody in these poses"),
+        (one, ("--person", "3"), "--person 3 is not there: at most 1 people are in one frame"),
+    ):
+        code, output = dance("analyze", "--from", poses, "--fps", "30", *more, "--out", out)
+        assert code == 2
+        assert message.replace(" ", "") in "".join(output.split())
+
+
+def test_where_no_result_can_be_written_is_said_before_the_work(
+    tmp_path: Path, corpus: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def works(*_: object) -> None:
+        raise AssertionError("the video is worked on")
+
+    monkeypatch.setattr(PoseReader, "people", works)
+    video, poses = corpus
+    long = tmp_path / f"{'あ' * 75}.mp4"  # 225 bytes; names of OpenPose's files add 37
+    long.write_bytes(video.read_bytes())
+    taken, page, drawn = (tmp_path / name for name in ("taken", "page", "drawn"))
+    taken.touch()
+    (page / f"{video.stem}.html").mkdir(parents=True)
+    drawn.mkdir()
+    (drawn / f"{video.stem}_openpose").touch()
+    for name, out, message in (
+        (video, taken, "taken: it is no folder for results. Choose another --out"),
+        (video, taken / "deep", "taken: it is no folder for results. Choose another --out"),
+        (video, page, f"{video.stem}.html: a file is to be written here. Choose another --out"),
+        (video, drawn, f"{video.stem}_openpose: a folder is to be written here."),
+        (long, tmp_path / "new", "a result would have a name of 262 bytes, more than 255"),
+    ):
+        code, output = dance("analyze", name, "--from", poses, "--out", out)
+        assert code == 2, output
+        assert message.replace(" ", "") in "".join(output.split())
+    assert not (tmp_path / "new").exists()
+    assert not list(page.glob("*/*"))
+    monkeypatch.setattr(os, "access", lambda path, mode, **_: not mode & os.W_OK)
+    code, output = dance("analyze", video, "--from", poses, "--out", tmp_path / "new")
+    assert code == 2
+    assert "no file can be written here. Choose another --out" in " ".join(output.split())
+
+
+def test_what_a_killed_command_left_goes_with_the_next_one(
+    tmp_path: Path, corpus: tuple[Path, Path]
+) -> None:
+    video, poses = corpus
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    here, elsewhere = this_machine(), "0123abcd"
+    for name in (f"{gone.pid}-{here}", f"{gone.pid}-{elsewhere}", f"1-{here}", f"{gone.pid}"):
+        folder = tmp_path / f".dance.{name}.part"
+        folder.mkdir()
+        (folder / "dance_overlay.mp4").write_bytes(b"half of it")
+    (tmp_path / f".old_overlay.mp4.{gone.pid}-{here}.part").touch()
+    arguments = ("--from", poses, "--no-draw", "--format", "none", "--out", tmp_path)
+    code, output = dance("analyze", video, *arguments)
+    assert code == 0, output
+    assert sorted(path.name for path in tmp_path.glob(".*")) == sorted(
+        f".dance.{name}.part" for name in (f"{gone.pid}-{elsewhere}", f"1-{here}", f"{gone.pid}")
+    )
 
 
 # --- progress -------------------------------------------------------------------------------------

@@ -66,3 +66,31 @@ def test_a_folder_that_is_no_store_is_refused_and_stays_as_it_is(
     assert result.exit_code == 2
     assert "there is no store" in " ".join(result.output.split())
     assert [path.name for path in tmp_path.rglob("*")] == ["letters"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("bench", "--clips", "0"),
+        ("bench", "--frames", "0"),
+        ("bench", "--width", "0"),
+        ("bench", "--height", "99999999"),
+        ("demo", "--clips", "0"),
+        ("demo", "--frames", "0"),
+        ("serve", "api", "--port", "99999"),
+        ("serve", "api", "--port", "0"),
+        ("serve", "dagster", "--dagster-port", "-1"),
+        ("ui", "--mlflow-port", "65536"),
+    ],
+    ids=" ".join,
+)
+def test_a_number_out_of_range_is_refused_with_its_range(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    command = [*arguments, "--store", str(tmp_path / "store")]
+    done = CliRunner().invoke(make_app(), command)
+    assert done.exit_code == 2, done.output
+    words = " ".join(done.output.replace("│", " ").split())
+    assert f"Invalid value for '{arguments[-2]}'" in words
+    assert "than or equal to" in words
+    assert not (tmp_path / "store").exists()

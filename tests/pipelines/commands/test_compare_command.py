@@ -108,6 +108,26 @@ def test_videos_that_were_sent_are_called_as_their_user_calls_them(
     assert (out / "reference_overlay.mp4").exists()  # a user's name is no path
 
 
+@pytest.mark.parametrize("second", ["dance.mp4", "Dance!.mp4"])
+def test_poses_of_one_video_are_not_taken_for_those_of_another(
+    corpus: Path, tmp_path: Path, second: str
+) -> None:
+    """They were compared with themselves: both scores were 100."""
+    videos = [tmp_path / "teacher" / "dance.mp4", tmp_path / "student" / second]
+    for video, name in zip(videos, ("reference", "practice"), strict=True):
+        video.parent.mkdir()
+        shutil.copy(corpus / f"{name}.mp4", video)
+    (tmp_path / "tracks").mkdir()
+    shutil.copy(corpus / "tracks" / "reference.json", tmp_path / "tracks" / "dance.json")
+    for command in ("compare", "analyze"):
+        code, output = dance(
+            command, *videos, "--tracks", tmp_path / "tracks", "--out", tmp_path / "out"
+        )
+        assert code == 2, output
+        assert "--tracks finds poses by the name 'dance'" in " ".join(output.split())
+    assert not (tmp_path / "out").exists()
+
+
 def test_two_videos_of_one_name_are_told_apart() -> None:
     name = "dance.mp4"
     same = (

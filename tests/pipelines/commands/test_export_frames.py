@@ -31,3 +31,10 @@ def test_images_of_a_folder_keep_their_number(tmp_path: Path, instance: dg.Dagst
     assert names == ["folder_000009.jpg", "video_000002.jpg"]
     written = (tmp_path / "out" / "annotations.xml").read_text()
     assert all(name in written for name in names)
+    # A killed call leaves half an image; a clip that was replaced has other frames of its numbers.
+    for name, content in (("folder_000009.jpg", "fol"), ("video_000002.jpg", "older clip")):
+        (tmp_path / "out" / "images" / name).write_text(content)
+    export_for_annotation(store, tmp_path / "out", prefill=False, tool="cvat")
+    for name in names:
+        image = tmp_path / "out" / "images" / name
+        assert image.read_text() == name.partition("_")[0]

@@ -36,15 +36,18 @@ class Fake:
     def __init__(self) -> None:
         self.restarts = 0
         self.nobody = False
+        self.broken = ""
 
     def restart(self) -> None:
         self.restarts += 1
 
     def see(self, image: Any, time_s: float, delay_s: float = 0.0) -> LivePose:
         assert image.shape == (120, 160, 3)
+        if self.broken == "raises":
+            raise MemoryError("no memory")
         if self.nobody:
             return LivePose(time_s, None, None, None, None, {"estimate": 1.0})
-        pose = np.full((14, 2), time_s, np.float32)
+        pose = np.full((14, 2), np.nan if self.broken else time_s, np.float32)
         curve = np.stack([pose] * 11)
         error = ForecastError(delay_s, 2.0, 3.0)
         return LivePose(time_s, pose, np.ones(14, np.float32), curve, error, {"estimate": 1.0})
@@ -93,6 +96,21 @@ def test_nobody_is_no_pose(client: TestClient, live: Live) -> None:
     with client.websocket_connect(f"{WS}/live") as socket:
         socket.send_bytes(message())
         assert socket.receive_json()["pose"] is None
+
+
+@pytest.mark.parametrize("broken", ["raises", "no numbers"])
+def test_a_fault_in_one_frame_is_said_and_the_next_one_is_used(
+    client: TestClient, live: Live, broken: str
+) -> None:
+    """The page got no answer any more, and nothing said why."""
+    with client.websocket_connect(f"{WS}/live") as socket:
+        live.chain.broken = broken  # type: ignore[attr-defined]
+        socket.send_bytes(message())
+        assert "this frame could not be looked at" in socket.receive_json()["problem"]
+        live.chain.broken = ""  # type: ignore[attr-defined]
+        time.sleep(2 * LEAST_INTERVAL_S)
+        socket.send_bytes(message(6000.0))
+        assert socket.receive_json()["capture"] == 6000.0
 
 
 @pytest.mark.parametrize(
