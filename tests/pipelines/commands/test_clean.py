@@ -250,4 +250,4 @@ def test_a_damaged_note_of_a_training_is_named(store: Store, note: bytes) -> Non
     (folder / RUN_NOTE).write_bytes(note)
     with pytest.raises(InputError, match="damaged") as raised:
         find_garbage(store)
-    assert raised.value.file == folder / RUN_NOTE
+    assert raised.value.file == str(folder / RUN_NOTE)
