@@ -1,6 +1,7 @@
 """Checks on the data set: leaks between splits, balance of styles, rows in the wrong split."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
@@ -36,13 +37,38 @@ def shared_ids(manifest: pl.DataFrame) -> list[Finding]:
     return found
 
 
+def shared_between_folds(runs: Sequence[PoseRun], config: QualityConfig) -> list[Finding]:
+    """Pairs of clips in different folds with the same motion: a network of one sees the other.
+
+    The splits are compared by :func:`shared_motion`, but folds also divide the training clips. A
+    warning, since who trains no folds loses nothing. See :mod:`dance_models.motion.leak` for what
+    this cannot find.
+    """
+    found: dict[frozenset[str | None], Finding] = {}
+    for fold in sorted({run.fold for run in runs}):
+        others = [run for run in runs if run.fold != fold]
+        evaluated = [run for run in runs if run.fold == fold]
+        if not others:
+            break
+        for one in shared_motion(others, evaluated, config, "in another fold"):
+            hint = "a network of either fold has seen it: give both the same take, or remove one"
+            seen = replace(
+                one, check="shared_folds", severity="warn", message=f"{one.message}; {hint}"
+            )
+            found.setdefault(frozenset((one.clip, one.other)), seen)
+    return list(found.values())
+
+
 def shared_motion(
-    trained: Sequence[PoseRun], evaluated: Sequence[PoseRun], config: QualityConfig
+    trained: Sequence[PoseRun],
+    evaluated: Sequence[PoseRun],
+    config: QualityConfig,
+    where: str = "trained on",
 ) -> list[Finding]:
     """Evaluated clips whose motion is that of a training clip: a copy under another name.
 
-    ``frame`` is where the two are most similar. See :mod:`dance_models.motion.leak` for what this
-    cannot find.
+    ``frame`` is where the two are most similar; the message says that the other is ``where``. See
+    :mod:`dance_models.motion.leak` for what this cannot find.
     """
     pairs = [
         pair
@@ -57,7 +83,7 @@ def shared_motion(
             other=pair.pretraining,
             other_frame=_frame_at(trained, pair.pretraining, pair.pretraining_s),
             message=f"{100 * pair.share:.0f} % of its motion is that of {pair.pretraining}"
-            f"{', mirrored' if pair.mirrored else ''}, which is trained on "
+            f"{', mirrored' if pair.mirrored else ''}, which is {where} "
             f"(at its second {pair.pretraining_s:.1f}, {pair.distance_percent:.1f} % of a torso "
             "apart)",
             value=pair.share,

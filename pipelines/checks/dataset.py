@@ -95,10 +95,20 @@ def _pictures(store: Store, clip: str) -> "ClipPictures | None":
 
 
 def _split_manifest(store: Store, config: QualityConfig, clip: str | None) -> "list[Finding]":
-    from dance_models.quality.dataset import class_balance, enough_takes, shared_ids
+    from dance_models.quality.dataset import (
+        class_balance,
+        enough_takes,
+        shared_between_folds,
+        shared_ids,
+    )
 
     manifest = store.read("split_manifest")
-    return [*shared_ids(manifest), *enough_takes(manifest), *class_balance(manifest, config)]
+    return [
+        *shared_ids(manifest),
+        *enough_takes(manifest),
+        *class_balance(manifest, config),
+        *shared_between_folds(_original_runs(store), config),
+    ]
 
 
 def _manifest_numbers(store: Store, clip: str | None) -> Numbers:
@@ -115,11 +125,16 @@ def _dataset_numbers(store: Store, clip: str | None) -> Numbers:
     return {"clips_left_out": {"clips": clips, "left_out": registered - clips}}
 
 
-def _original_runs(store: Store, split: str) -> "list[PoseRun]":
-    """Runs of a split according to the manifest; the split's own table may not exist yet."""
+def _original_runs(store: Store, split: str | None = None) -> "list[PoseRun]":
+    """Runs of a split, or of all, by the manifest; the split's own table may not exist yet.
+
+    Of a clip that is in two splits, which is another finding, the first.
+    """
     from dance_models.data.assemble import pose_runs_from_rows
 
-    manifest = store.read("split_manifest").filter(pl.col("split") == split)
+    manifest = store.read("split_manifest").unique("clip", keep="first", maintain_order=True)
+    if split is not None:
+        manifest = manifest.filter(pl.col("split") == split)
     rows = store.read("pose_dataset").join(
         manifest.select("clip", "group", "split", "fold"), on="clip"
     )
@@ -175,10 +190,14 @@ MANIFEST_CHECKS = AssetChecks(
             blocking=True,
         ),
         Check("class_balance", "Every style is in every split, and none outweighs the others."),
+        Check(
+            "shared_folds",
+            "No clip shows the motion of a clip of another fold under another name: warns if so.",
+        ),
     ),
     _split_manifest,
     numbers=_manifest_numbers,
-    code="2",
+    code="3",  # 3: folds are compared
 )
 
 

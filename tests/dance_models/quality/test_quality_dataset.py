@@ -14,6 +14,7 @@ from dance_models.quality.dataset import (
     class_balance,
     enough_takes,
     foreign_rows,
+    shared_between_folds,
     shared_ids,
     shared_motion,
     takes_of_splits,
@@ -120,6 +121,19 @@ def test_a_training_clip_under_another_name_is_found_by_its_motion() -> None:
     assert (found.clip, found.other, found.severity) == ("d", "b", "error")
     assert found.frame is not None
     assert found.other_frame == found.frame + 40
+
+
+def test_clips_of_two_folds_with_the_same_motion_are_found_once() -> None:
+    """Folds divide the training clips, too: nothing else compares those."""
+    runs = [replace(_run(name, seed, "train"), fold=seed) for seed, name in enumerate("abc")]
+    assert not shared_between_folds(runs, CONFIG)
+    assert not shared_between_folds(runs[:1], CONFIG)
+    copy = replace(_run("copy", 1, "train", 40), fold=2)
+    (found,) = shared_between_folds([*runs, copy], CONFIG)
+    assert (found.check, found.severity) == ("shared_folds", "warn")
+    assert {found.clip, found.other} == {"b", "copy"}
+    assert "which is in another fold" in found.message
+    assert not shared_between_folds([*runs, replace(copy, fold=1)], CONFIG)
 
 
 def test_several_copies_of_a_clip_in_training_do_not_hide_each_other() -> None:

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from dance_models.config import QualityConfig
 from dance_models.profiles import PROFILES
 from dance_models.skeleton import DANCE_14
-from dance_models.tables import SPLIT_MANIFEST, conform, write_table
+from dance_models.tables import POSE_DATASET, SPLIT_MANIFEST, conform, write_table
 from pipelines.checks.clips import FRAMES_CHECKS, PROBE_CHECKS
 from pipelines.checks.dataset import MANIFEST_CHECKS, SPLIT_CHECKS
 from pipelines.cli import make_app
@@ -155,7 +155,8 @@ def _check_tampered_tables(store: Store) -> None:
     """What the graph itself never produces: leaks, foreign rows, blank and frozen images."""
     config = QualityConfig()
     assert not SPLIT_CHECKS["val"].evaluate(store, config, None)
-    assert {f.check for f in MANIFEST_CHECKS.evaluate(store, config, None)} <= {"class_balance"}
+    noted = MANIFEST_CHECKS.evaluate(store, config, None)
+    assert {f.check for f in noted} <= {"class_balance", "shared_folds"}
     manifest, val = store.read("split_manifest"), store.read("val_split")
     clip = val["clip"][0]
 
@@ -211,6 +212,7 @@ def test_a_check_that_passes_has_numbers_too(tmp_path: Path) -> None:
         }
     )
     write_table(conform(manifest, SPLIT_MANIFEST), store.table("split_manifest"))
+    write_table(pl.DataFrame(schema=POSE_DATASET), store.table("pose_dataset"))
     found = MANIFEST_CHECKS.evaluate(store, QualityConfig(), None)
     results = {r.check_name: r for r in MANIFEST_CHECKS.results(store, found)}
     assert all(result.passed for result in results.values())
