@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 import polars as pl
 
-from dance_models.tables import ANNOTATIONS, conform, write_table
+from dance_models.tables import ANNOTATIONS, conform, table_metadata, write_table
 from pipelines import previews
 from pipelines.assets.clips import clip_probe
 from pipelines.assets.conditions import WHEN_INPUT_CHANGED
@@ -116,7 +116,9 @@ def pose_annotations(context: StageContext[None]) -> Metadata:
         context.log.warning(str(problem))
     write_problems(store, clip, problems)
     path = store.table("pose_annotations", clip)
-    write_table(conform(table, ANNOTATIONS), path)
+    write_table(
+        conform(table, ANNOTATIONS), path, table_metadata(**store.made_of("clip_probe", clip))
+    )
     return {
         **previews.table_metadata(table, path, partition=True),
         "files": previews.markdown_list(str(f) for f in files),

@@ -238,7 +238,9 @@ def sampled_frames(context: StageContext[SamplingConfig]) -> Metadata:
         context.log.warning(f"Quarantined: {error}")
     table = conform(pl.DataFrame(rows, schema=FRAMES), FRAMES)
     path = store.table("sampled_frames", clip)
-    metadata = table_metadata(clip_sha256=probe["sha256"], quarantined=reason or "")
+    metadata = table_metadata(
+        clip_sha256=probe["sha256"], quarantined=reason or "", **store.made_of("clip_probe", clip)
+    )
     write_table(table, path, metadata)
     shown: Metadata = {"quarantined": reason} if reason else {}
     if rows:
@@ -342,6 +344,7 @@ def pose_tracks(context: StageContext[EstimatorConfig]) -> Metadata:
         context.log.warning(f"{clip}: {note}")
     path = store.table("pose_tracks", clip)
     stated = {TRACK_NOTES: json.dumps([lost, *notes])} if notes else {}
+    stated |= store.made_of("sampled_frames", clip)
     write_table(conform(table, TRACKS), path, table_metadata(**stated))
     found = table["keypoints"].is_not_null().sum()
     if frames.height and not found:

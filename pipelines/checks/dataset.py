@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 
 from dance_models.config import QualityConfig
-from dance_models.tables import SPLIT_ROWS, conform
+from dance_models.errors import InputError
+from dance_models.tables import SPLIT_ROWS, conform, read_metadata
 from pipelines.checks.annotations import pair_findings
 from pipelines.checks.asset_checks import AssetChecks, Check, Numbers, written_findings
 from pipelines.checks.pictures import drawing
@@ -21,10 +22,15 @@ if TYPE_CHECKING:
 
 PARTS: Final = ("sampled_frames", "pose_tracks", "pose_annotations")
 CHECKED_PARTS: Final = ("clip_probe", *PARTS)
+MADE_OF: Final = (  # table of a clip, and the one whose frames it is of
+    ("sampled_frames", "clip_probe"),
+    ("pose_annotations", "clip_probe"),
+    ("pose_tracks", "sampled_frames"),
+)
 
 
 def complete_clips(store: Store) -> tuple[list[str], dict[str, str]]:
-    """Clips that have all tables and passed their checks; the others with the reason."""
+    """Clips with all tables, of one and the same clip, that passed their checks; why others not."""
     usable, left_out = [], {}
     for clip in registered_clips(store)["clip"].to_list():
         lacking = [part for part in PARTS if not store.table(part, clip).is_file()]
@@ -34,9 +40,27 @@ def complete_clips(store: Store) -> tuple[list[str], dict[str, str]]:
         elif lacking:
             reason = f"has no table {lacking[0]}: its run failed, or was not asked for"
             left_out[clip] = f"{clip}: {reason}"
+        elif others := _of_others(store, clip):
+            left_out[clip] = f"{clip}: {others}"
         else:
             usable.append(clip)
     return usable, left_out
+
+
+def _of_others(store: Store, clip: str) -> str | None:
+    """Why tables of a clip do not fit together; None when they do, or are of an earlier version.
+
+    After a clip was replaced a stage may fail, and leave its table of the clip before.
+    """
+    for part, upstream in MADE_OF:
+        try:
+            recorded = read_metadata(store.table(part, clip))
+            today = store.made_of(upstream, clip)
+        except InputError as error:
+            return str(error)
+        if any(recorded.get(name, digest) != digest for name, digest in today.items()):
+            return f"its {part} are of other {upstream}: its run failed, or was not asked for"
+    return None
 
 
 def _stopped(store: Store, clip: str) -> str | None:

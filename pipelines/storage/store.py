@@ -178,6 +178,10 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         path = self.output(asset, clip)
         return file_digest(path) if path.is_file() else ""
 
+    def made_of(self, asset: str, clip: str | None = None) -> dict[str, str]:
+        """Metadata for a table that is made of an asset's: the sha256 of that, as it is now."""
+        return {f"of_{asset}": self.digest(asset, clip)}
+
     def manifest(self, asset: str, clip: str | None = None) -> Path:
         """Which files an asset (of one clip) has: ``manifests/<asset>[/<clip>].json``."""
         folder = self.path / "manifests"

@@ -236,11 +236,12 @@ def test_a_file_without_any_clip_has_its_reason_in_the_index(tmp_path: Path) -> 
     assert [problem.rows for problem in entry.problems] == [2]
 
 
-def test_text_that_utf8_cannot_hold_is_escaped(tmp_path: Path) -> None:
+def test_text_that_utf8_cannot_hold_is_replaced(tmp_path: Path) -> None:
     document = _coco(1)
     document["annotations"][0]["annotator"] = "half \ud83d"
-    result, _ = _import(tmp_path, document)
-    assert result.table["annotator"].to_list() == ["half \\ud83d"]
+    result, report = _import(tmp_path, document)
+    assert result.table["annotator"].to_list() == ["half \ufffd"]
+    assert "halves of characters were replaced by U+FFFD, 1 in all" in report
 
 
 def test_a_pose_wholly_outside_the_image_is_reported_as_dropped(tmp_path: Path) -> None:
