@@ -40,22 +40,24 @@ def complete_clips(store: Store) -> tuple[list[str], dict[str, str]]:
         elif lacking:
             reason = f"has no table {lacking[0]}: its run failed, or was not asked for"
             left_out[clip] = f"{clip}: {reason}"
-        elif others := _of_others(store, clip):
+        elif others := misfit(store, clip):
             left_out[clip] = f"{clip}: {others}"
         else:
             usable.append(clip)
     return usable, left_out
 
 
-def _of_others(store: Store, clip: str) -> str | None:
+def misfit(store: Store, clip: str) -> str | None:
     """Why tables of a clip do not fit together; None when they do, or are of an earlier version.
 
     After a clip was replaced a stage may fail, and leave its table of the clip before.
     """
     for part, upstream in MADE_OF:
+        path = store.table(part, clip)
+        if not path.is_file():
+            continue
         try:
-            recorded = read_metadata(store.table(part, clip))
-            today = store.made_of(upstream, clip)
+            recorded, today = read_metadata(path), store.made_of(upstream, clip)
         except InputError as error:
             return str(error)
         if any(recorded.get(name, digest) != digest for name, digest in today.items()):

@@ -2,6 +2,7 @@
 
 import filecmp
 import shutil
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -41,21 +42,32 @@ def export_frames(
 ) -> None:
     """Export the sampled frames for an annotation tool: images and a file that it reads."""
     with common.reported(debug):
+        opened, console = common.existing(store), common.console()
+        clips, left_out = _clips(opened)
+        for clip, reason in left_out.items():
+            console.print(shown(f"{clip} is left out: {reason}"), highlight=False, soft_wrap=True)
         path, frames = export_for_annotation(
-            common.existing(store), directory, prefill=prefill, tool=tool.value
+            opened, directory, clips, prefill=prefill, tool=tool.value
         )
-        common.console().print(
+        console.print(
             f"{frames} frames in {shown(str(path))}. Annotate them, then "
             "`dance run --annotations FOLDER_OF_THE_RESULT`."
         )
 
 
-def _tables(store: "Store", asset: str) -> "pl.DataFrame":
-    import polars as pl
-
+def _clips(store: "Store") -> tuple[list[str], dict[str, str]]:
+    """Clips whose tables fit together, and why others do not: they have another clip's pictures."""
+    from pipelines.checks.dataset import misfit
     from pipelines.storage.clips import registered_clips
 
     clips = registered_clips(store)["clip"].to_list()
+    left_out = {clip: reason for clip in clips if (reason := misfit(store, clip))}
+    return [clip for clip in clips if clip not in left_out], left_out
+
+
+def _tables(store: "Store", asset: str, clips: Sequence[str]) -> "pl.DataFrame":
+    import polars as pl
+
     parts = [store.read(asset, clip) for clip in clips if store.table(asset, clip).is_file()]
     filled = [part for part in parts if part.height]
     if not filled:
@@ -65,14 +77,16 @@ def _tables(store: "Store", asset: str) -> "pl.DataFrame":
     return pl.concat(filled)
 
 
-def _named_by_number(store: "Store", frames: "pl.DataFrame") -> "pl.DataFrame":
+def _named_by_number(
+    store: "Store", frames: "pl.DataFrame", clips: Sequence[str]
+) -> "pl.DataFrame":
     """FRAMES rows, images of a folder of images called by their number there.
 
     The number in an annotated image's name is taken for that of the folder's own image.
     """
     import polars as pl
 
-    probes = _tables(store, "clip_probe")
+    probes = _tables(store, "clip_probe", clips)
     numbers = dict(probes.select("clip", "image_numbers").iter_rows())
     images = [
         f"{numbers[clip][frame]:06d}.jpg" if numbers[clip] else image
@@ -89,20 +103,20 @@ def _copy(image: Path, target: Path) -> None:
 
 
 def export_for_annotation(
-    store: "Store", directory: Path, *, prefill: bool, tool: "Tool" = "coco"
+    store: "Store", directory: Path, clips: Sequence[str], *, prefill: bool, tool: "Tool" = "coco"
 ) -> tuple[Path, int]:
-    """Copy the sampled frames of all clips and write a file for a tool, without keypoints.
+    """Copy the sampled frames of ``clips`` and write a file for a tool, without keypoints.
 
     With ``prefill`` the keypoints are the estimator's, to be corrected. Returns the file and the
     number of frames. Raises InputError when nothing was sampled.
     """
     from dance_models.annotations import export
 
-    frames = _tables(store, "sampled_frames")
-    named = _named_by_number(store, frames)
+    frames = _tables(store, "sampled_frames", clips)
+    named = _named_by_number(store, frames, clips)
     pairs = zip(frames["image"], named.select("clip", "image").iter_rows(), strict=True)
     for name, (clip, called) in pairs:
         _copy(store.path / name, directory / export.image_name(clip, called))
-    tracks = _tables(store, "pose_tracks") if prefill else None
+    tracks = _tables(store, "pose_tracks", clips) if prefill else None
     path = export.export_frames(named, directory, tracks=tracks, tool=tool)
     return path, frames.height

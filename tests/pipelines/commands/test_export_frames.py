@@ -10,6 +10,8 @@ from pipelines.commands.export_frames import export_for_annotation
 from pipelines.storage.clips import register_clips
 from pipelines.storage.store import Store
 
+CLIPS = ("folder", "video")
+
 
 def test_images_of_a_folder_keep_their_number(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     store = Store(root=str(tmp_path / "store"))
@@ -26,7 +28,7 @@ def test_images_of_a_folder_keep_their_number(tmp_path: Path, instance: dg.Dagst
         row = {"clip": clip, "frame": 2, "image": store.relative(image), "time_s": 0.1}
         frames = pl.DataFrame([row], schema=FRAMES)
         write_table(frames, store.table("sampled_frames", clip), {})
-    export_for_annotation(store, tmp_path / "out", prefill=False, tool="cvat")
+    export_for_annotation(store, tmp_path / "out", CLIPS, prefill=False, tool="cvat")
     names = sorted(path.name for path in (tmp_path / "out" / "images").iterdir())
     assert names == ["folder_000009.jpg", "video_000002.jpg"]
     written = (tmp_path / "out" / "annotations.xml").read_text()
@@ -34,7 +36,7 @@ def test_images_of_a_folder_keep_their_number(tmp_path: Path, instance: dg.Dagst
     # A killed call leaves half an image; a clip that was replaced has other frames of its numbers.
     for name, content in (("folder_000009.jpg", "fol"), ("video_000002.jpg", "older clip")):
         (tmp_path / "out" / "images" / name).write_text(content)
-    export_for_annotation(store, tmp_path / "out", prefill=False, tool="cvat")
+    export_for_annotation(store, tmp_path / "out", CLIPS, prefill=False, tool="cvat")
     for name in names:
         image = tmp_path / "out" / "images" / name
         assert image.read_text() == name.partition("_")[0]

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from command_line import CLIP_ASSETS, run
+from command_line import CLIP_ASSETS, dance, run
 from tiny_corpus import MakeCorpus
 
 from pipelines.storage.store import Store
@@ -27,6 +27,11 @@ def test_old_poses_are_not_joined_with_the_frames_of_another_clip(
     assert opened.read("clip_probe", "ballet_01")["decoded_frames"][0] == 55
     assert set(opened.read("pose_dataset")["clip"]) == {"contemporary_01"}
     assert "ballet_01: its pose_tracks are of other sampled_frames" in output
+    code, output = dance(store, "export-frames", str(tmp_path / "frames"), "--prefill")
+    assert code == 0, output
+    assert "ballet_01 is left out: its pose_tracks are of other sampled_frames" in output
+    assert {p.name[:5] for p in (tmp_path / "frames" / "images").iterdir()} == {"conte"}
+
     (corpus.tracks / "ballet_01.json").write_bytes(whole)
     code, output = run(store, corpus, *only)
     assert code == 0, output
