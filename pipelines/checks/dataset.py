@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 
 PARTS: Final = ("sampled_frames", "pose_tracks", "pose_annotations")
 CHECKED_PARTS: Final = ("clip_probe", *PARTS)
-MADE_OF: Final = (  # table of a clip, and the one whose frames it is of
-    ("sampled_frames", "clip_probe"),
-    ("pose_annotations", "clip_probe"),
-    ("pose_tracks", "sampled_frames"),
-)
 
 
 def complete_clips(store: Store) -> tuple[list[str], dict[str, str]]:
@@ -52,16 +47,19 @@ def misfit(store: Store, clip: str) -> str | None:
 
     After a clip was replaced a stage may fail, and leave its table of the clip before.
     """
-    for part, upstream in MADE_OF:
+    today = store.made_of("clip_probe", clip) | store.made_of("sampled_frames", clip)
+    for part in PARTS:
         path = store.table(part, clip)
         if not path.is_file():
             continue
         try:
-            recorded, today = read_metadata(path), store.made_of(upstream, clip)
+            recorded = read_metadata(path)
         except InputError as error:
             return str(error)
-        if any(recorded.get(name, digest) != digest for name, digest in today.items()):
-            return f"its {part} are of other {upstream}: its run failed, or was not asked for"
+        for name, digest in today.items():
+            if recorded.get(name, digest) != digest:
+                other = name.removeprefix("of_")
+                return f"its {part} are of other {other}: its run failed, or was not asked for"
     return None
 
 

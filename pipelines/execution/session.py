@@ -281,9 +281,10 @@ class Session:
         for owner in sorted(set(map(str, held_locks(self.store.locks).values()))):
             self._warn(f"this store is in use by {owner}: what it makes is waited for and reused")
         clips = clip_keys(self.instance)
-        stages = [s for flag in (True, False) for s in self.request.stages(partitioned=flag)]
+        of_clips = self.request.stages(partitioned=True)
+        stages = [*of_clips, *self.request.stages(partitioned=False)]
         note_options(self.store, self.request.options, {stage.name for stage in stages})
-        if self.request.stages(partitioned=True):
+        if of_clips:
             self._prepare_weights()
             with progress_bars(self.console) as progress, self._clip_workers() as workers:
                 task = progress.add_task("clips", total=len(clips))

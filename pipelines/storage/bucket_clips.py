@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from dance_models.errors import DamagedFileError, InputError
+from dance_models.files import LONGEST_NAME
 from dance_models.tables import read_note, write_text
 from dance_models.text import printable
 from dance_models.video.scan import MANIFEST, is_video
@@ -23,7 +24,6 @@ from pipelines.storage.store import Store
 TEXTS: Final = (MANIFEST, CORPUS_FILE)  # fetched as they are
 LONGEST_TEXT: Final = 16_000_000  # bytes
 VERSION: Final = "?versionId="
-LONGEST_NAME: Final = 255  # bytes of a file's name on most systems
 
 
 def mirror(store: Store, address: str, within_s: float | None = None) -> list[str]:

@@ -187,8 +187,9 @@ class Tracker:
             run = self.client.create_run(self.initialise(), run_name=name, tags=shown)
             run_id = str(run.info.run_id)
             write_text(folder / RUN_NOTE, run_id)
-        for key, value in shown.items():
-            self.client.set_tag(run_id, key, value)
+        else:
+            for key, value in shown.items():
+                self.client.set_tag(run_id, key, value)
         # After the tags: a run that is running for a Dagster run that has ended is taken for dead.
         self.client.update_run(run_id, status="RUNNING")
         return run_id
