@@ -9,6 +9,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import dagster as dg
+from dagster._core.executor.child_process_executor import ChildProcessCrashException
 from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from dance_models.errors import InputError
@@ -16,14 +17,28 @@ from pipelines.automation.switches import WEBHOOK_VARIABLE, AutomationSettings
 
 TIMEOUT_S: Final = 10
 SCHEMES: Final = ("http", "https")
+KILLED: Final = (
+    "the worker process was killed. Probably the memory ran out: close other programs and run the "
+    "same command again"
+)
+ENDED: Final = (
+    "its process was told to end, but this command was not: somebody ended it, or the process that "
+    "started it was killed. Run the same command again"
+)
+INTERRUPTS: Final = (dg.DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__)
 
 
 def telling_error(event: dg.DagsterEvent) -> str | None:
     """The message of a failed step that helps most; None when no error was recorded.
 
-    The outermost InputError, which says where and what to do; without one, the innermost cause.
+    The outermost InputError, which says where and what to do; without one, the innermost cause. Of
+    a step whose process was killed or told to end, Dagster has the name of an exception alone.
     """
     error = event.step_failure_data.error
+    if error is not None and error.cls_name == ChildProcessCrashException.__name__:
+        return KILLED
+    if error is not None and error.cls_name in INTERRUPTS:
+        return ENDED
     names = _input_errors(InputError)
     while error is not None and error.cls_name not in names and error.cause is not None:
         error = error.cause

@@ -8,7 +8,7 @@ import dagster as dg
 
 from dance_models.config import Profile
 from dance_models.errors import InputError
-from pipelines.automation.failures import telling_error
+from pipelines.automation.failures import INTERRUPTS, telling_error
 from pipelines.materializations import Last
 from pipelines.stage import LEFT_OUT, MADE_AGAIN, REUSED, Stage
 from pipelines.storage.store import Store
@@ -157,15 +157,18 @@ def outcomes_of_clips(
 
 
 def was_interrupted(instance: dg.DagsterInstance, run_id: str) -> bool:
-    """Whether SIGINT or SIGTERM ended the run: between its steps, or one of them."""
+    """Whether SIGINT or SIGTERM ended the process of the run.
+
+    Not when one of its steps has a process of its own and only that was told to end, which such a
+    process does by itself when the server that it was forked from is killed.
+    """
     run = instance.get_run_by_id(run_id)
     if run is not None and run.status == dg.DagsterRunStatus.CANCELED:
         return True
-    interrupts = (dg.DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__)
-    failures = instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    failures = instance.all_logs(run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
     events = [record.dagster_event for record in failures if record.dagster_event is not None]
-    errors = [event.step_failure_data.error for event in events]
-    return any(error is not None and error.cls_name in interrupts for error in errors)
+    errors = [event.job_failure_data.error for event in events]
+    return any(error is not None and error.cls_name in INTERRUPTS for error in errors)
 
 
 def _recorded(
@@ -184,8 +187,7 @@ def _recorded(
             continue
         key = event.step_key
         if event.is_step_failure:
-            error = telling_error(event)
-            error = "no error was recorded" if error is None else error
+            error = telling_error(event) or "no error was recorded"
             for clip in clips:
                 failed = StageOutcome(key, clip, "failed", seconds.get(key, 0.0), error)
                 outcomes[clip][key] = failed

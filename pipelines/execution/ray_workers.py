@@ -19,7 +19,9 @@ CANCEL_S: Final = 8.0  # that cancelled tasks have to end by themselves
 AHEAD: Final = 4  # tasks that are handed to Ray for each CPU
 
 
-def make_clips(ticket: Ticket, request: Request, clips: runner.Group) -> list[list[StageOutcome]]:
+def make_clips(
+    ticket: Ticket, request: Request, clips: runner.Group
+) -> list[list[StageOutcome]] | None:
     """What a task does. Raises InputError when its node cannot work on the store."""
     ticket.check(clips)
     start_fork_server((*DECODING, "ray"))  # a worker of Ray has a main module that imports it
@@ -76,7 +78,7 @@ class RayWorkers:
 
     def _outcomes(self, ref: Any) -> list[list[StageOutcome]] | None:
         try:
-            made: list[list[StageOutcome]] = self.cluster.ray.get(ref)
+            made: list[list[StageOutcome]] | None = self.cluster.ray.get(ref)
         except self.cluster.ray.exceptions.RayTaskError as error:
             raise (getattr(error, "cause", None) or error) from None
         except self.cluster.deaths:

@@ -23,6 +23,7 @@ from dagster._core.storage.tags import (
 )
 
 from dance_models.processes import worker_pool
+from pipelines.automation.failures import KILLED
 from pipelines.automation.jobs import INGEST_CLIPS, RETRAIN_ALL
 from pipelines.cluster import LOCAL
 from pipelines.execution.outcomes import (
@@ -46,10 +47,6 @@ from pipelines.stage import ONLY_STALE_TAG, Stage
 from pipelines.storage.databases import held_open
 from pipelines.storage.store import open_instance
 
-KILLED: Final = (
-    "the worker process was killed. Probably the memory ran out: close other programs and run the "
-    "same command again"
-)
 COMMAND_TAG: Final = "dance/command"
 TASKS_A_PLACE: Final = 4  # at least, before clips share one: the last ones end at about one time
 
@@ -70,12 +67,21 @@ def _tags(request: Request) -> dict[str, str]:
     return {PROFILE_TAG: request.options.name, ONLY_STALE_TAG: "true", **task, **process_tags()}
 
 
-def run_clips(request: Request, clips: Sequence[str]) -> list[list[StageOutcome]]:
+def run_clips(request: Request, clips: Sequence[str]) -> list[list[StageOutcome]] | None:
     """Clips through the wanted stages; the outcomes of each. Runs in a worker.
 
     Neighbours that lack the same stages are one run. When it fails, which is the fault of some of
     them, each of them is run alone.
+
+    None when this process was told to end: whether the command was, too, is for the command to say.
     """
+    try:
+        return _outcomes_of(request, clips)
+    except KeyboardInterrupt:
+        return None
+
+
+def _outcomes_of(request: Request, clips: Sequence[str]) -> list[list[StageOutcome]]:
     store, profile = request.opened, request.profile
     stages = request.stages(partitioned=True)
     found: dict[str, list[StageOutcome]] = {}
@@ -224,7 +230,7 @@ class DatasetRun:
 
 
 Group = tuple[str, ...]  # clips that one task makes
-Made = tuple[Group, list[list[StageOutcome]] | None]  # None when its worker was killed
+Made = tuple[Group, list[list[StageOutcome]] | None]  # None when its worker was killed or ended
 
 
 class ClipWorkers(Protocol):
@@ -264,7 +270,7 @@ class LocalWorkers:
         tasks = {group: uuid.uuid4().hex for group in groups}
         lost: list[str] = []
         with worker_pool(1 if alone else self.places, _preloaded(request)) as pool:
-            futures: dict[Future[list[list[StageOutcome]]], Group] = {}
+            futures: dict[Future[list[list[StageOutcome]] | None], Group] = {}
             for group, task in tasks.items():
                 with suppress(BrokenProcessPool):  # a worker is killed before all have their task
                     made = pool.submit(run_clips, replace(request, task=task), group)

@@ -7,8 +7,14 @@ from pipelines.execution.outcomes import StageOutcome
 from pipelines.execution.request import Request
 
 
-def run_clips(request: Request, clips: tuple[str, ...]) -> list[list[StageOutcome]]:
-    """The first worker of a store is killed, and so is every worker of a clip called deadly."""
+def run_clips(request: Request, clips: tuple[str, ...]) -> list[list[StageOutcome]] | None:
+    """The first worker of a store is killed, and so is every worker of a clip called deadly.
+
+    That of a clip called ended is told to end, the first time.
+    """
+    if "ended" in clips and not (ended := request.store / "told").exists():
+        ended.touch()
+        return None
     first = request.store / "killed"
     try:
         first.touch(exist_ok=False)

@@ -5,9 +5,10 @@ from pathlib import Path
 import deadly_clips
 import pytest
 
+from pipelines.automation.failures import KILLED
 from pipelines.execution import runner
 from pipelines.execution.request import Request
-from pipelines.execution.runner import KILLED, ClipRuns, LocalWorkers, in_groups
+from pipelines.execution.runner import ClipRuns, LocalWorkers, in_groups
 from pipelines.partitions import CLIPS_PER_RUN
 
 pytestmark = pytest.mark.usefixtures("fork_server")
@@ -46,6 +47,19 @@ def test_the_other_clips_of_a_killed_task_are_made(
     failed = {found.clip for found in outcomes if found.state == "failed"}
     assert failed == {"deadly"}
     assert sorted(str(found.clip) for found in outcomes) == sorted(clips)
+
+
+def test_a_worker_that_is_told_to_end_costs_no_clip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody told the command to end."""
+    monkeypatch.setattr(runner, "run_clips", deadly_clips.run_clips)
+    (tmp_path / "killed").touch()
+    outcomes = [
+        found for (found,) in ClipRuns(Request(tmp_path), LocalWorkers(1))(("one", "ended"))
+    ]
+    assert (tmp_path / "told").exists()
+    assert {found.clip: found.state for found in outcomes} == {"one": "made", "ended": "made"}
 
 
 def test_few_clips_are_a_task_each_and_many_share_one() -> None:

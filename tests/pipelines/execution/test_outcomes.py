@@ -1,14 +1,19 @@
 """Plans before a run and outcomes after it."""
 
+import os
+import signal
+import time
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
+import pytest
 
 from dance_models.config import QualityConfig
 from dance_models.profiles import PROFILES
 from dance_models.quality.findings import Finding
 from dance_models.tables import write_table
+from pipelines.automation.failures import ENDED, KILLED
 from pipelines.checks.asset_checks import AssetChecks, Check
 from pipelines.execution.outcomes import outcomes_of_run, plan, was_interrupted
 from pipelines.stage import ONLY_STALE_TAG, Metadata, Stage, StageContext
@@ -38,6 +43,18 @@ def _stage(name: str, *deps: Stage, fails: bool = False, bad: bool = False) -> S
         return {}
 
     return compute
+
+
+@dg.op(config_schema={"signal": int})
+def ending(context: dg.OpExecutionContext) -> None:
+    """Its process gets a signal and goes on."""
+    os.kill(os.getpid(), context.op_config["signal"])
+    time.sleep(60)
+
+
+@dg.job(executor_def=dg.multiprocess_executor)
+def ending_job() -> None:
+    ending()
 
 
 def _run(store: Store, instance: dg.DagsterInstance, *stages: Stage) -> str:
@@ -128,7 +145,7 @@ def test_a_check_in_a_separate_step_is_reported(
     assert (failed.asset, failed.state) == ("first_alone", "failed")
 
 
-def test_an_interrupt_is_distinguished_from_an_error(instance: dg.DagsterInstance) -> None:
+def test_the_end_of_the_runs_process_is_an_interrupt(instance: dg.DagsterInstance) -> None:
     @dg.op
     def interrupted() -> None:
         raise dg.DagsterExecutionInterruptedError
@@ -139,3 +156,24 @@ def test_an_interrupt_is_distinguished_from_an_error(instance: dg.DagsterInstanc
 
     result = job.execute_in_process(instance=instance, raise_on_error=False)
     assert was_interrupted(instance, result.run_id)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "said"), [(signal.SIGTERM, ENDED), (signal.SIGKILL, KILLED)], ids=["ended", "killed"]
+)
+def test_the_end_of_a_steps_process_is_a_failure_that_is_told(
+    tmp_path: Path, number: int, said: str
+) -> None:
+    """The process of a step tells itself to end when the server it was forked from is killed."""
+    store = Store(root=str(tmp_path))
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+        result = dg.execute_job(
+            dg.reconstructable(ending_job),
+            instance=instance,
+            run_config={"ops": {"ending": {"config": {"signal": int(number)}}}},
+        )
+        assert not was_interrupted(instance, result.run_id)
+        stage = _stage("ending")
+        (outcome,) = outcomes_of_run(instance, result.run_id, (stage,), store, SMOKE)
+    assert (outcome.state, outcome.error) == ("failed", said)

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from pipelines.automation.failures import KILLED
 from pipelines.cluster import Cluster, Ticket
 from pipelines.execution import ray_workers
 from pipelines.execution.outcomes import StageOutcome
 from pipelines.execution.ray_workers import RayWorkers
 from pipelines.execution.request import Request
-from pipelines.execution.runner import KILLED, ClipRuns
+from pipelines.execution.runner import ClipRuns
 from pipelines.storage.store import Store
 
 DEATHS = (1, 2, 5, 6, 7)  # of the tasks of the test, in their order
