@@ -6,6 +6,8 @@ from pathlib import Path
 
 from scene import Trial
 
+from pipelines.storage.place import TABLES as REGISTRIES
+
 Act = Callable[[Trial], list[str]]
 
 
@@ -44,14 +46,15 @@ def deleted(pattern: str) -> Act:
     return act
 
 
-def cut_and_restored(pattern: str) -> Act:
-    """A file is cut that is not made again by itself: the command names it, and does nothing.
+def registry_cut_and_restored() -> Act:
+    """A registry is cut, which no run makes again: the command names it, and does nothing.
 
     Then it is restored from a copy, as the command advises.
     """
 
     def act(trial: Trial) -> list[str]:
-        path = _one(trial, pattern)
+        found = _found(trial, "tables/*.parquet")
+        path = trial.random.choice([p for p in found if p.stem in REGISTRIES])
         backup = trial.folder / path.name
         shutil.copy2(path, backup)
         content = path.read_bytes()
@@ -67,5 +70,9 @@ def cut_and_restored(pattern: str) -> Act:
 
 
 def _one(trial: Trial, pattern: str) -> Path:
-    found = sorted(p for p in trial.store.glob(pattern) if p.is_file() and p.stat().st_size)
-    return trial.random.choice(found)
+    """One of the files that a run makes."""
+    return trial.random.choice([p for p in _found(trial, pattern) if p.stem not in REGISTRIES])
+
+
+def _found(trial: Trial, pattern: str) -> list[Path]:
+    return sorted(p for p in trial.store.glob(pattern) if p.is_file() and p.stat().st_size)

@@ -28,6 +28,8 @@ import two_devices
 from results import ROOT, Try, append, code_version, read, table
 from scene import Scene, TooLateError, Trial, make_scene, whole_folder
 
+from dance_models.errors import InputError
+
 Act = Callable[[Trial], list[str]]
 
 
@@ -79,7 +81,7 @@ FAULTS: Final = (
     Fault("read-only store", "finished", around.read_only),
     Fault("a table cut short", "finished", damage.cut("tables/*.parquet")),
     Fault("a clip's table cut short", "finished", damage.cut("tables/*/*.parquet")),
-    Fault("the registry cut short", "finished", damage.cut_and_restored("tables/raw_*.parquet")),
+    Fault("the registry cut short", "finished", damage.registry_cut_and_restored()),
     Fault("a checkpoint cut short", "finished", damage.cut("models/*/*/*.pt")),
     Fault("a bit of a checkpoint", "finished", damage.flipped("models/*/*/best.pt")),
     Fault("runs.npz cut short", "finished", damage.cut("models/*/*/runs.npz")),
@@ -123,7 +125,10 @@ def try_fault(
         if code:
             troubles.append(f"the next command ends with {code}: {output[-600:]}")
         troubles += [f"left: {line}" for line in trial.gone()]
-        different = trial.differences()
+        try:
+            different = trial.differences()
+        except InputError as error:  # the store cannot be opened
+            different = [str(error)]
         if troubles or different:
             troubles.append(trial.last_words())
         return [*troubles, *different], trial.bytes_lost(different), seconds
