@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scene import Trial
 
-from pipelines.storage.place import TABLES as REGISTRIES
+from pipelines.storage.place import TABLES as REGISTRIES  # no run makes them again
 
 Act = Callable[[Trial], list[str]]
 
@@ -46,15 +46,14 @@ def deleted(pattern: str) -> Act:
     return act
 
 
-def registry_cut_and_restored() -> Act:
-    """A registry is cut, which no run makes again: the command names it, and does nothing.
+def cut_and_restored(*files: str) -> Act:
+    """A file is cut that is not made again by itself: the command names it, and does nothing.
 
     Then it is restored from a copy, as the command advises.
     """
 
     def act(trial: Trial) -> list[str]:
-        found = _found(trial, "tables/*.parquet")
-        path = trial.random.choice([p for p in found if p.stem in REGISTRIES])
+        path = trial.random.choice([p for file in files for p in _found(trial, file)])
         backup = trial.folder / path.name
         shutil.copy2(path, backup)
         content = path.read_bytes()

@@ -46,6 +46,7 @@ MOST_LINES: Final = 8  # about one trial
 MOST_REPEATS: Final = 5  # of a trial whose command had ended before the fault
 DAGSTER_RUNS: Final = "dagster_home/history/runs.db"
 MLFLOW: Final = "mlflow/mlflow.db"
+REGISTRIES: Final = tuple(f"tables/{name}.parquet" for name in damage.REGISTRIES)
 FAULTS: Final = (
     *(
         Fault(f"kill -9 of the {name}, from {start}", start, act)
@@ -81,7 +82,7 @@ FAULTS: Final = (
     Fault("read-only store", "finished", around.read_only),
     Fault("a table cut short", "finished", damage.cut("tables/*.parquet")),
     Fault("a clip's table cut short", "finished", damage.cut("tables/*/*.parquet")),
-    Fault("the registry cut short", "finished", damage.registry_cut_and_restored()),
+    Fault("the registry cut short", "finished", damage.cut_and_restored(*REGISTRIES)),
     Fault("a checkpoint cut short", "finished", damage.cut("models/*/*/*.pt")),
     Fault("a bit of a checkpoint", "finished", damage.flipped("models/*/*/best.pt")),
     Fault("runs.npz cut short", "finished", damage.cut("models/*/*/runs.npz")),
