@@ -154,6 +154,11 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "split": "`train`, `val` or `test`",
         "fold": "from 0; the fold in which the group is held out",
     },
+    "split_history": {
+        "group": "the take when given, else the clip; a group is never divided",
+        "split": "as in the manifest that the clip was in last",
+        "fold": "likewise; null when there are another number of folds since",
+    },
     "split_rows": {
         "image": "JPEG of the original frame",
         "group": "as in the manifest",

@@ -3,7 +3,8 @@
 The unit is the **group** (the take when the manifest names one, else the clip), so that two views
 of one take, or the two dancers of a couple, are never in different splits. Groups are
 ranked by a hash of their name, not by a random generator, whose stream may change with its
-library. Assignments of an earlier manifest are kept: new clips only fill what is missing.
+library. Assignments of an earlier manifest are kept: new clips only fill what is missing. So are
+those of clips that are away for a while: a clip that was trained on must not come back as a test.
 """
 
 import hashlib
@@ -22,14 +23,19 @@ _MIN_GROUPS: Final = 3  # a style with this many groups or more is in every spli
 
 
 def assign_splits(
-    clips: pl.DataFrame, config: SplitConfig, previous: pl.DataFrame | None = None
+    clips: pl.DataFrame,
+    config: SplitConfig,
+    previous: pl.DataFrame | None = None,
+    folds_before: int | None = None,
 ) -> pl.DataFrame:
     """Assign every clip a group, a split and a fold; SPLIT_MANIFEST sorted by clip.
 
     ``clips`` has clip, style, performer and take (null or empty where unknown). ``previous`` is
-    an earlier manifest: its groups keep their split and fold, and a new clip of a known group
-    follows its group. When a changed take joins clips that were in different splits, the group
-    goes to training if any of it was trained on, else to validation.
+    an earlier manifest, or :func:`all_assigned`: its groups keep their split and fold, and a new
+    clip of a known group follows its group. When a changed take joins clips that were in different
+    splits, the group goes to training if any of it was trained on, else to validation. Folds are
+    assigned anew when there were another number of them (``folds_before``; None: as ``previous``
+    shows).
 
     A style with at least three groups has one in validation and one in test (as far as groups
     that may not move allow); the rest follows 70/15/15 by largest remainder, in groups. One or
@@ -43,7 +49,10 @@ def assign_splits(
     styles = _group_styles(table)
     known_split = _known(table, previous, "split")
     splits = _assign(styles, known_split, config)
-    folds = _assign_folds(styles, _known_folds(table, previous, config.folds), config)
+    known_fold = (
+        _known_folds(table, previous) if _same_folds(previous, config, folds_before) else {}
+    )
+    folds = _assign_folds(styles, known_fold, config)
     return conform(
         table.with_columns(
             split=pl.col("group").replace_strict(splits, return_dtype=pl.String),
@@ -51,6 +60,25 @@ def assign_splits(
         ),
         SPLIT_MANIFEST,
     )
+
+
+def all_assigned(
+    manifest: pl.DataFrame,
+    config: SplitConfig,
+    previous: pl.DataFrame | None = None,
+    folds_before: int | None = None,
+) -> pl.DataFrame:
+    """What every clip was assigned last, also those that are away; SPLIT_MANIFEST sorted by clip.
+
+    ``manifest`` is what :func:`assign_splits` made of the other arguments. The fold of a clip that
+    is away is null when there were another number of folds.
+    """
+    if previous is None:
+        return manifest
+    away = previous.join(manifest, on="clip", how="anti")
+    if not _same_folds(previous, config, folds_before):
+        away = away.with_columns(fold=pl.lit(None))
+    return pl.concat([conform(away, SPLIT_MANIFEST), manifest]).sort("clip")
 
 
 def _check(clips: pl.DataFrame, config: SplitConfig) -> None:
@@ -102,16 +130,26 @@ def _known(table: pl.DataFrame, previous: pl.DataFrame | None, column: str) -> d
     return known
 
 
-def _known_folds(table: pl.DataFrame, previous: pl.DataFrame | None, folds: int) -> dict[str, int]:
-    """Fold of every known group; none when the previous manifest had another number of folds.
+def _same_folds(
+    previous: pl.DataFrame | None, config: SplitConfig, folds_before: int | None
+) -> bool:
+    """Whether an earlier manifest had as many folds.
 
     Balanced assignment uses folds 0 .. min(k, groups) - 1, so any other set means another k.
     """
     if previous is None or previous.is_empty():
+        return False
+    if folds_before is not None:
+        return folds_before == config.folds
+    expected = set(range(min(config.folds, previous["group"].n_unique())))
+    return set(previous["fold"].to_list()) == expected
+
+
+def _known_folds(table: pl.DataFrame, previous: pl.DataFrame | None) -> dict[str, int]:
+    """Fold of every group of ``table`` that the previous manifest assigns one."""
+    if previous is None:
         return {}
-    used = set(previous["fold"].to_list())
-    if used != set(range(min(folds, previous["group"].n_unique()))):
-        return {}
+    previous = previous.filter(pl.col("fold").is_not_null())
     by_clip = dict(previous.select("clip", "fold").iter_rows())
     by_group = dict(previous.sort("clip").select("group", "fold").iter_rows())
     known: dict[str, int] = {}

@@ -8,7 +8,15 @@ import polars as pl
 
 from dance_models.config import AugmentConfig, SplitConfig
 from dance_models.errors import InputError
-from dance_models.tables import POSE_DATASET, SPLIT_MANIFEST, SPLIT_ROWS, conform, write_table
+from dance_models.tables import (
+    POSE_DATASET,
+    SPLIT_MANIFEST,
+    SPLIT_ROWS,
+    conform,
+    read_metadata,
+    table_metadata,
+    write_table,
+)
 from pipelines import previews
 from pipelines.assets.annotations import pose_annotations
 from pipelines.assets.clips import pose_tracks, sampled_frames
@@ -25,6 +33,7 @@ from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.storage.store import Store
 
 GROUP: Final = "dataset"
+HISTORY: Final = "split_history"  # a table beside the manifest
 
 
 # --- pose_dataset -----------------------------------------------------------------------------
@@ -96,19 +105,26 @@ def _split_manifest_inputs(context: StageContext[SplitConfig]) -> Inputs:
     return {"clips": _annotated_clips(context.store).rows(), "config": context.config}
 
 
-def _assigned_before(store: Store) -> pl.DataFrame | None:
-    """The manifest as it is; lost or damaged, what the tables of the splits say of it, if any do.
+def _assigned_before(store: Store) -> tuple[pl.DataFrame | None, int | None]:
+    """What every clip was assigned last, also those that are away, and to how many folds.
 
-    Assigned anew, clips that were added over time would be in other splits than before.
+    Assigned anew, clips would be in other splits than before. A manifest that is lost or damaged is
+    what the tables of the splits say of it, if any do.
     """
+    found: list[pl.DataFrame] = []
+    folds = None
+    with suppress(InputError):  # it is written first, so it is as new as the manifest at least
+        found.append(store.read(HISTORY))
+        folds = int(read_metadata(store.table(HISTORY))["folds"])
     try:
-        return store.read("split_manifest")
+        found.append(store.read("split_manifest"))
     except InputError:
-        rows = []
         for split in ("train_split", "val_split", "test_split"):
             with suppress(InputError):
-                rows.append(store.read(split).select(*SPLIT_MANIFEST).unique())
-        return pl.concat(rows).unique("clip").sort("clip") if rows else None
+                found.append(store.read(split).select(*SPLIT_MANIFEST).unique())
+    if not found:
+        return None, None
+    return pl.concat(found).unique("clip", keep="first").sort("clip"), folds
 
 
 @Stage(
@@ -116,6 +132,7 @@ def _assigned_before(store: Store) -> pl.DataFrame | None:
     inputs=_split_manifest_inputs,
     config=lambda profile: profile.split,
     checks=MANIFEST_CHECKS,
+    outputs=lambda store, clip: [store.table(HISTORY)],
     group=GROUP,
     version="1",
     kinds={"parquet"},
@@ -125,13 +142,14 @@ def split_manifest(context: StageContext[SplitConfig]) -> Metadata:
     """Which clip is in which split, stored as data.
 
     70/15/15 by group (the take when `clips.csv` gives one, else the clip), stratified by style,
-    and grouped k-fold beside it. New clips are assigned without moving old ones.
+    and grouped k-fold beside it. New clips are assigned without moving old ones, and one that was
+    away, or without annotations, comes back to where it was.
     """
-    from dance_models.data.splits import assign_splits
+    from dance_models.data.splits import all_assigned, assign_splits
 
-    store = context.store
+    store, config = context.store, context.config
     path = store.table("split_manifest")
-    previous = _assigned_before(store)
+    before = _assigned_before(store)
     clips = _annotated_clips(store)
     if not clips.height:
         raise dg.Failure(
@@ -139,7 +157,9 @@ def split_manifest(context: StageContext[SplitConfig]) -> Metadata:
             "`dance run --annotations DIR`; in the web UI, put the files into "
             f"{store.raw_annotations}, observe `raw_annotations` and materialize again."
         )
-    table = assign_splits(clips, context.config, previous)
+    table = assign_splits(clips, config, *before)
+    every = all_assigned(table, config, *before)
+    write_table(every, store.table(HISTORY), table_metadata(folds=str(config.folds)))
     write_table(table, path)
     counts = table.group_by("split", "style").agg(clips=pl.len(), groups=pl.col("group").n_unique())
     return {

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dance_models.config import SplitConfig
-from dance_models.data.splits import assign_splits, largest_remainder
+from dance_models.data.splits import all_assigned, assign_splits, largest_remainder
 from dance_models.errors import InputError
 from dance_models.tables import SPLIT_MANIFEST
 
@@ -143,6 +143,33 @@ def test_a_removed_clip_is_not_in_the_manifest() -> None:
     assert again.equals(first.filter(pl.col("clip") != "s_009"))
 
 
+def test_clips_that_were_away_come_back_to_where_they_were() -> None:
+    """Of 20 clips 17 went and came back with three new ones: all 20 are where they were."""
+    config, every = SplitConfig(), plain("s", 20)
+    first = assign_splits(clip_table(every), config)
+    few = assign_splits(clip_table(every[:3]), config, first, 5)
+    known = all_assigned(few, config, first, 5)
+    assert known.equals(first)
+    again = assign_splits(clip_table(plain("s", 23)), config, known, 5)
+    assert again.filter(pl.col("clip").is_in(first["clip"].to_list())).equals(first)
+    assert all_assigned(again, config, known, 5).equals(again)
+
+
+def test_a_fold_of_another_division_is_forgotten_while_its_clip_is_away() -> None:
+    every = plain("s", 20)
+    first = assign_splits(clip_table(every), SplitConfig(folds=5))
+    ten = SplitConfig(folds=10)
+    few = assign_splits(clip_table(every[:12]), ten, first, 5)
+    assert set(few["fold"]) == set(range(10))
+    known = all_assigned(few, ten, first, 5)
+    assert known["split"].equals(first["split"])
+    assert known.filter(pl.col("fold").is_null())["clip"].to_list() == first["clip"][12:].to_list()
+    again = assign_splits(clip_table(every), ten, known, 10)
+    assert again["split"].equals(first["split"])
+    assert again.head(12).equals(few)
+    assert Counter(again["fold"].to_list()) == dict.fromkeys(range(10), 2)
+
+
 def test_another_number_of_folds_redistributes_folds_and_leaves_splits() -> None:
     clips = clip_table(plain("s", 20))
     first = assign_splits(clips, SplitConfig(folds=5))
@@ -213,6 +240,10 @@ def test_splits_satisfy_their_invariants_for_any_corpus(
     assert late.group_by("group").agg(pl.col("split", "fold").n_unique()).select(
         "split", "fold"
     ).max().row(0) == (1, 1)
+    # So does shrinking and growing it again.
+    few = assign_splits(clips.head(size), config, manifest, config.folds)
+    known = all_assigned(few, config, manifest, config.folds)
+    assert assign_splits(clips, config, known, config.folds).equals(manifest)
 
 
 def test_real_corpus() -> None:

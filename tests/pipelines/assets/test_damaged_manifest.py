@@ -4,8 +4,8 @@ from pathlib import Path
 
 import polars as pl
 
-from dance_models.tables import SPLIT_MANIFEST, write_table
-from pipelines.assets.dataset import _assigned_before
+from dance_models.tables import SPLIT_MANIFEST, table_metadata, write_table
+from pipelines.assets.dataset import HISTORY, _assigned_before
 from pipelines.storage.store import Store
 
 
@@ -16,16 +16,32 @@ def test_the_splits_tell_what_a_damaged_manifest_said(tmp_path: Path) -> None:
         for fold, (clip, split) in enumerate((("a", "train"), ("b", "val"), ("c", "test")))
     ]
     manifest = pl.DataFrame(rows, schema=SPLIT_MANIFEST, orient="row")
-    assert _assigned_before(store) is None
+    assert _assigned_before(store) == (None, None)
     write_table(manifest, store.table("split_manifest"))
     for split in ("train", "val", "test"):
         table = manifest.filter(pl.col("split") == split).with_columns(frame=pl.lit(0))
         write_table(pl.concat([table, table]), store.table(f"{split}_split"))
-    found = _assigned_before(store)
+    found, _ = _assigned_before(store)
     assert found is not None and found.equals(manifest)
     store.table("split_manifest").write_bytes(b"cut")
-    found = _assigned_before(store)
+    found, _ = _assigned_before(store)
     assert found is not None and found.equals(manifest)
     store.table("split_manifest").unlink()
-    found = _assigned_before(store)
+    found, _ = _assigned_before(store)
     assert found is not None and found.equals(manifest)
+
+
+def test_the_history_tells_of_clips_that_are_away(tmp_path: Path) -> None:
+    """A clip of which it does not know is where the manifest has it; damaged, it tells nothing."""
+    store = Store(root=str(tmp_path))
+    rows = [(clip, "ballet", "p", clip, split, 0) for clip, split in ("ax", "bx", "cx")]
+    every = pl.DataFrame(rows, schema=SPLIT_MANIFEST, orient="row")
+    write_table(every.head(2), store.table(HISTORY), table_metadata(folds="7"))
+    write_table(every.tail(2), store.table("split_manifest"))
+    found, folds = _assigned_before(store)
+    assert found is not None and found.equals(every)
+    assert folds == 7
+    store.table(HISTORY).write_bytes(b"cut")
+    found, folds = _assigned_before(store)
+    assert found is not None and found.equals(every.tail(2))
+    assert folds is None
