@@ -72,6 +72,11 @@ def file_problems(store: Store) -> pl.DataFrame:
     return read_registered(store, "annotation_file_problems", FILE_PROBLEMS)
 
 
+def has_file_problems(store: Store) -> bool:
+    """Whether the problems of the files that were read are there, or that there were none."""
+    return store.table("annotation_file_problems").is_file()
+
+
 def write_file_problems(
     store: Store, read: Mapping[str, AnnotationFile], registered: Collection[str]
 ) -> None:

@@ -21,7 +21,11 @@ from dance_models.errors import InputError
 from dance_models.files import code_digest, state_of
 from dance_models.tables import Schema, conform, file_digest, read_metadata, write_table
 from dance_models.video.scan import Problem, key_of
-from pipelines.storage.annotation_problems import said_of_files, write_file_problems
+from pipelines.storage.annotation_problems import (
+    has_file_problems,
+    said_of_files,
+    write_file_problems,
+)
 from pipelines.storage.clips import registered_clips
 from pipelines.storage.folders import away_files, refuse_away, remember_folders
 from pipelines.storage.registration import (
@@ -118,15 +122,14 @@ def register_annotations(
     ``chosen_for`` is kept with them and holds until something else is chosen.
 
     A file that has the size and the modification time that it was read with is not read again,
-    unless something else is chosen for it, this code is another, or the registered clips are
-    others, since it may name a new one. Returns what cannot be used, with the reason. Raises
-    InputError when a directory cannot be read or the chosen clip is not registered.
+    unless something else is chosen for it, this code is another, what was said of files is lost, or
+    the registered clips are others, since it may name a new one. Returns what cannot be used, with
+    the reason. Raises InputError for an unreadable directory and a chosen clip that is unknown.
     """
     clips = _clip_names(store)
     chosen = _checked(chosen or Reading(), clips)
     away = {} if chosen_for else _away(store)
-    known = registered_annotations(store).to_dicts()
-    rows = {r["path"]: r for r in known if r["path"] in away or Path(r["path"]).is_file()}
+    rows, told = _still_there(store, away), has_file_problems(store)
     index: dict[str, AnnotationFile] = {}
     for directory in directories:
         given = chosen if directory in chosen_for else Reading()
@@ -135,14 +138,15 @@ def register_annotations(
             return _chosen(rows.get(str(path), _NEW), clips, given)
 
         def wanted(path: Path, reading: Callable[[Path], Reading] = reading) -> bool:
-            return ready(path) and not _is_read(path, rows.get(str(path), _NEW), reading(path))
+            as_read = _is_read(path, rows.get(str(path), _NEW), reading(path))
+            return ready(path) and not (told and as_read)
 
         for entry in index_annotations(directory, wanted, reading):
             index[str(entry.path)] = entry
             rows[str(entry.path)] = _row(store, entry, reading(entry.path))
     remember_folders(store, "annotations", directories)
     names, before = _digest(clips), _clips_read_with(store)
-    if names != before:
+    if names != before or not told:
         for path in sorted(rows.keys() - index.keys()):
             again = _read_again(rows[path], clips)
             if again is not None:
@@ -152,6 +156,12 @@ def register_annotations(
     _write(store, instance, rows, before if away and before is not None else names)
     looked_at = {p for p in _below(directories, rows.keys() - away.keys()) if ready(Path(p))}
     return said_of_files(store, index.keys() | looked_at)
+
+
+def _still_there(store: Store, away: Collection[str]) -> dict[str, dict[str, Any]]:
+    """The registered files by path that were not deleted."""
+    known = registered_annotations(store).to_dicts()
+    return {r["path"]: r for r in known if r["path"] in away or Path(r["path"]).is_file()}
 
 
 def _below(places: Sequence[Path], paths: Iterable[str]) -> list[str]:

@@ -16,6 +16,7 @@ from dance_models.errors import InputError
 from dance_models.skeleton import DANCE_14
 from dance_models.tables import write_table
 from pipelines.storage import annotations
+from pipelines.storage.annotation_problems import file_problems
 from pipelines.storage.annotations import (
     annotations_by_clip,
     annotations_version,
@@ -106,6 +107,23 @@ def test_a_file_that_is_as_it_was_is_not_read_again(
     assert register_annotations(store, instance, [folder]) == said
     assert read == ["torn.json", "known.json", "torn.json"]
     assert annotations_version(store) == version, "its content is the same"
+
+
+def test_files_are_read_again_when_what_was_said_of_them_is_lost(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    """A damaged table of it is to be deleted; also of files in folders that are not named now."""
+    _clips(store, instance, tmp_path / "clips", "solo")
+    _file(tmp_path / "ann" / "known.json", "solo_{:06d}.png")
+    _file(tmp_path / "ann" / "unknown.json", "other_{:06d}.png")
+    (tmp_path / "other").mkdir()
+    said = register_annotations(store, instance, [tmp_path / "ann"])
+    assert len(said) == 1
+    problems = store.table("annotation_file_problems")
+    for folder in ("ann", "other"):
+        problems.unlink()
+        assert register_annotations(store, instance, [tmp_path / folder]) == said
+        assert file_problems(store).height == 1
 
 
 def test_a_file_is_read_again_when_it_or_how_it_is_read_is_another(
