@@ -67,37 +67,40 @@ def shared_motion(
 ) -> list[Finding]:
     """Evaluated clips whose motion is that of a training clip: a copy under another name.
 
-    ``frame`` is where the two are most similar; the message says that the other is ``where``. See
-    :mod:`dance_models.motion.leak` for what this cannot find.
+    ``frame`` is where the two are most similar; the message says that the other is ``where``. A
+    warning names what has enough of several clips together and of none alone: one that was cut
+    together from them, or by chance. See :mod:`dance_models.motion.leak` for what this cannot find.
     """
-    pairs = [
-        pair
-        for pair in _shared_pairs(trained, evaluated, config)
-        if pair.share >= config.shared_motion_share
-    ]
-    return [
-        Finding(
-            check="shared_motion",
-            clip=pair.evaluated,
-            frame=_frame_at(evaluated, pair.evaluated, pair.evaluated_s),
-            other=pair.pretraining,
-            other_frame=_frame_at(trained, pair.pretraining, pair.pretraining_s),
-            message=f"{100 * pair.share:.0f} % of its motion is that of {pair.pretraining}"
-            f"{', mirrored' if pair.mirrored else ''}, which is {where} "
+    found = []
+    for pair, also in _shared_pairs(trained, evaluated, config):
+        others = f" and {also} others" if also else ""
+        are = "are" if also else "is"
+        message = (
+            f"{100 * pair.share:.0f} % of its motion is that of {pair.pretraining}{others}"
+            f"{', mirrored' if pair.mirrored else ''}, which {are} {where} "
             f"(at its second {pair.pretraining_s:.1f}, {pair.distance_percent:.1f} % of a torso "
-            "apart)",
-            value=pair.share,
-            limit=config.shared_motion_share,
-            severity="error",
+            "apart)"
         )
-        for pair in pairs
-    ]
+        found.append(
+            Finding(
+                check="shared_motion",
+                clip=pair.evaluated,
+                frame=_frame_at(evaluated, pair.evaluated, pair.evaluated_s),
+                other=pair.pretraining,
+                other_frame=_frame_at(trained, pair.pretraining, pair.pretraining_s),
+                message=message,
+                value=pair.share,
+                limit=config.shared_motion_share,
+                severity="warn" if also else "error",
+            )
+        )
+    return found
 
 
 def _shared_pairs(
     trained: Sequence[PoseRun], evaluated: Sequence[PoseRun], config: QualityConfig
-) -> list[SharedPair]:
-    """The pairs, each with its whole share where several training clips share a clip.
+) -> list[tuple[SharedPair, int]]:
+    """The pairs that share enough, and of how many further clips the share is, too.
 
     A window counts for its nearest training clip alone, so copies of one clip divide it among
     them. Where all of them together have enough of it and none has alone, each is compared alone.
@@ -111,15 +114,19 @@ def _shared_pairs(
     for pair in compared(trained, evaluated):
         by_clip.setdefault(pair.evaluated, []).append(pair)
     limit = config.shared_motion_share
-    found: list[SharedPair] = []
+    found: list[tuple[SharedPair, int]] = []
     for clip, pairs in by_clip.items():
-        shares = [pair.share for pair in pairs]
-        if not max(shares) < limit <= sum(shares):
-            found += pairs
-            continue
-        after = [run for run in evaluated if run.clip == clip]
-        for name in [pair.pretraining for pair in pairs]:
-            found += compared([run for run in trained if run.clip == name], after)
+        enough = [pair for pair in pairs if pair.share >= limit]
+        together = sum(pair.share for pair in pairs)
+        if not enough and together >= limit:
+            after = [run for run in evaluated if run.clip == clip]
+            for name in [pair.pretraining for pair in pairs]:
+                alone = compared([run for run in trained if run.clip == name], after)
+                enough += [pair for pair in alone if pair.share >= limit]
+            if not enough:
+                most = max(pairs, key=lambda pair: pair.share)
+                found.append((replace(most, share=together), len(pairs) - 1))
+        found += [(pair, 0) for pair in enough]
     return found
 
 

@@ -152,6 +152,19 @@ def test_several_copies_of_a_clip_in_training_do_not_hide_each_other() -> None:
     assert min(finding.value for finding in found) >= CONFIG.shared_motion_share
 
 
+def test_a_clip_cut_together_from_four_training_clips_is_warned_of() -> None:
+    """None of the four has enough of it alone."""
+    learnt = [_run(name, seed, "train", frames=200) for seed, name in enumerate("abcde")]
+    cut = _run("cut", 9, "test", frames=200)
+    parts = [run.annotation[50 * at : 50 * at + 50] for at, run in enumerate(learnt[:4])]
+    cut = replace(cut, annotation=np.concatenate(parts))
+    (found,) = shared_motion(learnt, [cut, _run("other", 7, "test")], CONFIG)
+    assert (found.clip, found.severity) == ("cut", "warn")
+    assert found.value > CONFIG.shared_motion_share
+    assert found.other in set("abcd")
+    assert f"is that of {found.other} and 3 others, which are trained on" in found.message
+
+
 def test_findings_round_trip_through_their_table_and_are_summarised_per_clip() -> None:
     found = shared_ids(pl.concat([CLEAN, CLEAN.with_columns(split=pl.lit("test"))]))
     assert findings_of_table(findings_table(found)) == found

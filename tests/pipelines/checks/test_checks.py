@@ -151,10 +151,26 @@ def _check_the_web_uis_way(store: Store, instance: dg.DagsterInstance) -> None:
     assert [e.step_key for e in result.all_events if e.is_step_failure] == ["pose_annotations"]
 
 
+def _check_a_validation_clip_in_the_test(store: Store) -> None:
+    """A warning: models were chosen on it, and not trained."""
+    rows = store.read("pose_dataset")
+    manifest = store.read("split_manifest")
+    chosen, tested = (manifest.filter(split=split)["clip"][0] for split in ("val", "test"))
+    copy = rows.filter(clip=chosen).with_columns(clip=pl.lit(tested))
+    others = rows.filter(pl.col("clip") != tested)
+    write_table(pl.concat([others, copy]), store.table("pose_dataset"))
+    found = SPLIT_CHECKS["test"].evaluate(store, QualityConfig(), None)
+    write_table(rows, store.table("pose_dataset"))
+    shared = [f for f in found if f.check == "shared_motion"]
+    assert [(f.clip, f.other, f.severity) for f in shared] == [(tested, chosen, "warn")]
+    assert "which is in validation" in shared[0].message
+
+
 def _check_tampered_tables(store: Store) -> None:
     """What the graph itself never produces: leaks, foreign rows, blank and frozen images."""
     config = QualityConfig()
     assert not SPLIT_CHECKS["val"].evaluate(store, config, None)
+    _check_a_validation_clip_in_the_test(store)
     noted = MANIFEST_CHECKS.evaluate(store, config, None)
     assert {f.check for f in noted} <= {"class_balance", "shared_folds"}
     manifest, val = store.read("split_manifest"), store.read("val_split")
