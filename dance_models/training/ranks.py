@@ -7,6 +7,7 @@ all take the same decisions. They find each other by a file. One that dies ends 
 
 import multiprocessing
 import os
+import pickle
 import sys
 import tempfile
 import threading
@@ -39,6 +40,7 @@ WAIT: Final = timedelta(days=7)
 START_S: Final = 300.0  # until all processes are there
 END_S: Final = 10.0  # from the death of one of them until all have ended
 POLL_S: Final = 0.05
+WORK: Final = "work"  # a file: what the others call, with its arguments
 
 
 @dataclass(frozen=True)
@@ -89,21 +91,23 @@ def all_ranks(
         yield
         return
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        yield from _first(config, str(Path(folder, "meeting")), train, arguments)
+        # In a file: Python sends arguments through a pipe, and never ends when they are more than
+        # that holds and the process dies before it has read them.
+        Path(folder, WORK).write_bytes(pickle.dumps((train, arguments)))
+        yield from _first(config, folder)
 
 
-def _first(
-    config: TrainingConfig, place: str, train: Callable[..., object], arguments: object
-) -> Iterator[None]:
+def _first(config: TrainingConfig, folder: str) -> Iterator[None]:
     """Start the others, and become the first of them for as long as the caller works."""
     kind, count, hook = choose_device(config).type, config.devices, sys.excepthook
-    store = dist.FileStore(place, count)  # type: ignore[attr-defined]
+    store = _meeting(folder, count)
     started = start_processes(  # type: ignore[no-untyped-call]
-        _other, (place, count, kind, train, arguments), count - 1, join=False, daemon=True
+        _other, (folder, count, kind), count - 1, join=False, daemon=True
     )
     others = _Others(started)
     try:
         others.await_start(store)
+        Path(folder, WORK).unlink()
         _join(store, 0, count, kind)
         yield
     except RuntimeError as error:  # of an exchange, when another process is gone
@@ -116,6 +120,11 @@ def _first(
         sys.excepthook = hook  # torch's writes the number of the process before each line
 
 
+def _meeting(folder: str, count: int) -> Any:
+    """Where the processes find each other."""
+    return dist.FileStore(str(Path(folder, "meeting")), count)  # type: ignore[attr-defined]
+
+
 def _join(store: Any, rank: int, count: int, kind: str) -> None:
     """Become one of the processes; of CUDA, this one's device is that of its number."""
     if kind == "cuda":
@@ -124,16 +133,15 @@ def _join(store: Any, rank: int, count: int, kind: str) -> None:
     dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=WAIT)
 
 
-def _other(
-    index: int, place: str, count: int, kind: str, train: Callable[..., object], arguments: Any
-) -> None:
+def _other(index: int, folder: str, count: int, kind: str) -> None:
     """What the other processes do. They end with the first one, which also gets the Ctrl-C."""
     start_worker()
     warnings.simplefilter("ignore")  # the first one says the same
     first = multiprocessing.parent_process()
     assert first is not None
     try:
-        store = dist.FileStore(place, count)  # type: ignore[attr-defined]
+        store = _meeting(folder, count)
+        train, arguments = pickle.loads(Path(folder, WORK).read_bytes())
         store.add("there", 1)
         _join(store, index + 1, count, kind)
         train(*arguments)

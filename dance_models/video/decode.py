@@ -146,10 +146,10 @@ def _attempt(
         args=(sender, backend, path, probe, frames, directory, jpeg_quality),
         daemon=True,
     )
-    child.start()
-    sender.close()
     waiting_for = frames[0] if frames else 0
     try:
+        child.start()
+        sender.close()
         while True:
             if not receiver.poll(timeout_s):
                 return f"no answer within {timeout_s:g} s at frame {waiting_for}"
@@ -159,13 +159,15 @@ def _attempt(
             if kind == "failed":
                 return str(value)
             waiting_for = value + 1
-    except EOFError:
+    except (EOFError, BrokenPipeError):  # the latter before it has read what it is to do
         return f"the decoder crashed at frame {waiting_for}"
     finally:
         receiver.close()
-        if child.is_alive():
-            child.kill()
-        child.join()
+        sender.close()
+        if child.pid is not None:
+            if child.is_alive():
+                child.kill()
+            child.join()
 
 
 def _extract(

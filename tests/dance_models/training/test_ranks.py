@@ -117,7 +117,8 @@ def test_the_error_of_another_process_is_told(tmp_path: Path) -> None:
 @needs_two
 @pytest.mark.slow
 def test_a_process_that_does_not_even_start_is_told(tmp_path: Path) -> None:
-    """It is killed while it imports what it is to do."""
+    """It is killed while it imports what it is to do, and there is more than a pipe holds."""
+    data = bytes(10_000_000)
 
     def kill() -> None:
         wait_until(lambda: bool(_spawned()))
@@ -127,7 +128,7 @@ def test_a_process_that_does_not_even_start_is_told(tmp_path: Path) -> None:
     thread.start()
     with (
         pytest.raises(InputError, match=r"process 2 of 2 .* \(SIGKILL\)"),
-        all_ranks(TWO, everything, tmp_path),
+        all_ranks(TWO, everything, tmp_path, data),
     ):
         raise AssertionError("the training began")
     thread.join()

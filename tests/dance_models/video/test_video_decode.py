@@ -1,8 +1,11 @@
 """An index gives exactly its frame, with any decoder."""
 
+import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from clips_made import number_in, numbered, rotate_metadata, write_clip
 from PIL import Image as PillowImage
 
 from dance_models.errors import VideoError
-from dance_models.video.decode import ExtractedFrame, extract_frames, pyav_frames
+from dance_models.video.decode import ExtractedFrame, _attempt, extract_frames, pyav_frames
 from dance_models.video.probe import probe_clip
 from dance_models.video.signature import is_frame, signature_of_rgb
 
@@ -73,6 +76,22 @@ def crashing(path: Path, frames: Sequence[int]) -> Iterator[tuple[int, np.ndarra
 
 def silent(path: Path, frames: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:  # type: ignore[type-arg]
     yield from ()
+
+
+class EndsItsProcess:
+    """Ends the process that is to decode while that reads what it is to do."""
+
+    def __reduce__(self) -> tuple[Callable[[int], None], tuple[int]]:
+        return os._exit, (1,)
+
+
+def test_a_decoders_process_that_does_not_start_is_replaced(tmp_path: Path) -> None:
+    """It gets more than a pipe holds, and is killed before it has read it."""
+    path = write_clip(tmp_path / "c.mp4", 5)
+    probe = replace(probe_clip(path), signature=np.zeros((10_000, 432), np.uint8))
+    backend: Any = EndsItsProcess()
+    reason = _attempt(backend, path, probe, [3], tmp_path, 92, 30.0)
+    assert reason == "the decoder crashed at frame 3"
 
 
 @pytest.mark.parametrize("backend", [hanging, off_by_one, crashing, silent])
