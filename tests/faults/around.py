@@ -11,10 +11,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import polars as pl
 from scene import Trial
 from tiny_corpus import Corpus
 
 Act = Callable[[Trial], list[str]]
+AFTER_SPLITS = (
+    "tables/split_",
+    "tables/augment",
+    *(f"tables/{split}_split" for split in ("train", "val", "test")),
+    "tables/findings/",
+    "models/",
+    "reports/",
+)
 FAKETIME = ("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",)
 
 
@@ -144,10 +153,18 @@ def annotation_changed(trial: Trial) -> list[str]:
 
 
 def clip_deleted(trial: Trial) -> list[str]:
-    """A clip is gone from a moment in mid-run to the end of the run."""
+    """A clip is gone from a moment in mid-run to the end of the run.
+
+    When that assigned the splits without it, it gets its split when it is back, and the others
+    stay: the splits, and what is trained on them, are others than with all clips from the start.
+    """
     own = trial.own_corpus()
     victim = trial.random.choice(sorted(own.clips.rglob("*.mp4")))
-    return _changed_for_a_while(trial, own, victim, None)
+    troubles = _changed_for_a_while(trial, own, victim, None)
+    manifest = trial.store / "tables" / "split_manifest.parquet"
+    if manifest.is_file() and victim.stem not in pl.read_parquet(manifest)["clip"]:
+        trial.incomparable = AFTER_SPLITS
+    return troubles
 
 
 def _changed_for_a_while(

@@ -163,6 +163,7 @@ class Trial:
     recovery: list[str] = field(default_factory=list)  # the command after the fault; default: same
     expected: dict[str, str] = field(default_factory=dict)  # default: of the scene
     environment: dict[str, str] = field(default_factory=dict)
+    incomparable: tuple[str, ...] = ()  # starts of paths of files that may be others
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True)
@@ -318,6 +319,8 @@ class Trial:
     def _differences(self) -> Iterator[str]:
         expected, found = self.expected or self.scene.expected, digests(self.store)
         for path in sorted(expected.keys() | found.keys()):
+            if path.startswith(self.incomparable):
+                continue
             if path not in found:
                 yield f"{path} is missing"
             elif path not in expected:
