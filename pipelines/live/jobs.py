@@ -273,7 +273,7 @@ class Jobs:
         if not job.running:  # cancelled while it started
             _kill(job.process)
         assert job.process.stdout is not None
-        async for line in job.process.stdout:
+        async for line in _lines(job.process.stdout):
             with contextlib.suppress(ValueError):  # not ours: a library printed it
                 self._note(job, json.loads(line))
         code = await job.process.wait()
@@ -347,6 +347,18 @@ def _zip(folder: Path, target: Path) -> None:
 
 def _shown(name: object) -> str:
     return printable(str(name))[:SHOWN_NAME]
+
+
+async def _lines(output: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """The lines of a process, without those longer than a stream holds, which are not ours."""
+    while True:
+        try:
+            line = await output.readline()
+        except ValueError:  # asyncio drops what it has of such a line
+            continue
+        if not line:
+            return
+        yield line
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:

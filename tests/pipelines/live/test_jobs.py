@@ -30,6 +30,7 @@ DONE = """
 import json, pathlib, sys
 out = pathlib.Path(sys.argv[1]); (out / "deep").mkdir(parents=True)
 print("a library's line")
+print("x" * 300_000)
 print(json.dumps({"stage": "video: drawing", "done": 3, "total": 9}), flush=True)
 (out / "video.html").write_text("<p>page"); (out / "deep" / "1.json").write_text("{}")
 """
