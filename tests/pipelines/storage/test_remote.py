@@ -18,7 +18,8 @@ from dance_models.errors import InputError
 from dance_models.tables import file_digest, write_table, write_text
 from pipelines.storage import manifests
 from pipelines.storage.backup import back_up, restore
-from pipelines.storage.bucket import AT_ONCE, Bucket, Stored, _error
+from pipelines.storage.bucket import AT_ONCE, Bucket, Stored
+from pipelines.storage.bucket_errors import Asked, error_of
 from pipelines.storage.remote import KNOWN, LOCK, Remote
 from pipelines.storage.store import Store
 
@@ -421,7 +422,7 @@ def test_a_bucket_that_is_not_there_is_one_line(s3: str) -> None:
 )
 def test_an_error_of_the_server_says_where_and_what_to_do(error: Exception, told: str) -> None:
     with pytest.raises(InputError, match=f"s3://b/a/t: .*{told}"):
-        raise _error(error, "s3://b/a/t", "b")
+        raise error_of(error, Asked("s3://b/a/t", "b"))
 
 
 @pytest.fixture
