@@ -60,6 +60,21 @@ class Kept(NamedTuple):
     etag: str
 
 
+class _State(NamedTuple):
+    """A file as it is, and what is remembered of its object."""
+
+    file: tuple[int, int, int] | None  # inode, time and size; None where there is none
+    kept: Kept | None
+
+    @classmethod
+    def of(cls, path: Path, kept: Kept | None) -> "_State":
+        try:
+            stat = path.stat()
+        except OSError:
+            return cls(None, kept)
+        return cls((stat.st_ino, stat.st_mtime_ns, stat.st_size), kept)
+
+
 class Traffic(NamedTuple):
     """How much travelled between scratch and bucket."""
 
@@ -159,33 +174,24 @@ class Remote:
         again. Raises InputError.
         """
         with self._alone():
+            before = self.known() if listed is None else {}
             there = listed
             if there is None:
                 there = {n: s for n, s in self.bucket.listed().items() if _is_kept(n)}
             known = self.known()
+            # What a process of this machine sent since is newer than what was listed.
+            own = {n for n in known | before if known.get(n) != before.get(n)}
             if listed is None:
-                self._forget(known.keys() - there.keys())
+                self._forget(known.keys() - there.keys() - own)
+            else:
+                own = set()
             wanted = [
-                n for n, s in there.items() if picked(n) and not self._has(n, s, known.get(n))
+                name
+                for name, stored in there.items()
+                if picked(name) and name not in own and not self._has(name, stored, known.get(name))
             ]
             self._refuse_other_place(wanted)
-            manifests = [name for name in wanted if name.startswith(MANIFESTS)]
-            files = [name for name in wanted if not name.startswith(MANIFESTS)]
-            waiting = self.root / ".remote.part"
-            shutil.rmtree(waiting, ignore_errors=True)  # of a process that was killed
-            self.bucket.each(lambda n: self._got(n, waiting / n), manifests)
-            records: dict[str, list[Any]] = {}
-            if any(not name.startswith("raw/") for name in files):  # those are in no manifest
-                records = _records_below(self.root) | _records_below(waiting)
-            self.bucket.each(lambda n: self._fetch(n, there[n], records.get(n)), files)
-            for name in manifests:
-                manifest = waiting / name
-                if not manifest.is_file() or self._is_being_replaced(manifest, files):
-                    continue
-                (self.root / name).parent.mkdir(parents=True, exist_ok=True)
-                manifest.replace(self.root / name)
-                self._note(name, there[name].etag, fetched=True)
-            shutil.rmtree(waiting, ignore_errors=True)
+            self._fetch(wanted, there, known)
             if wanted:
                 size = sum(there[name].size for name in wanted)
                 logging.getLogger(__name__).warning(
@@ -193,13 +199,59 @@ class Remote:
                 )
         return there
 
-    def _fetch(self, name: str, stored: Stored, record: "list[Any] | None") -> None:
-        path = self.root / name
-        if not self._got(name, path):
-            return
-        if record is not None and file_digest(path) == record[2]:
-            os.utime(path, ns=(record[1], record[1]))
-        self._note(name, stored.etag, fetched=True)
+    def _fetch(
+        self, wanted: Collection[str], there: Mapping[str, Stored], known: Mapping[str, Kept]
+    ) -> None:
+        """Fetch objects beside scratch, and put each in its place as soon as it may be there."""
+        waiting = self.root / ".remote.part"
+        shutil.rmtree(waiting, ignore_errors=True)  # of a process that was killed
+        states = {name: _State.of(self.root / name, known.get(name)) for name in wanted}
+        manifests = [name for name in wanted if name.startswith(MANIFESTS)]
+        files = [name for name in wanted if not name.startswith(MANIFESTS)]
+        self.bucket.each(lambda name: self._got(name, waiting / name), manifests)
+        records: dict[str, list[Any]] = {}
+        if any(not name.startswith("raw/") for name in files):  # those are in no manifest
+            records = _records_below(self.root) | _records_below(waiting)
+        left: set[str] = set()
+
+        def fetched(name: str) -> None:
+            part, record = waiting / name, records.get(name)
+            if not self._got(name, part):
+                return
+            if record is not None and file_digest(part) == record[2]:
+                os.utime(part, ns=(record[1], record[1]))
+            if not self._put_in_place(name, part, there[name].etag, states[name]):
+                left.add(name)
+
+        self.bucket.each(fetched, files)
+        for name in manifests:
+            manifest = waiting / name
+            if not manifest.is_file() or self._is_being_replaced(manifest, files, left):
+                continue
+            self._put_in_place(name, manifest, there[name].etag, states[name])
+        shutil.rmtree(waiting, ignore_errors=True)
+
+    def _put_in_place(self, name: str, part: Path, etag: str, state: "_State") -> bool:
+        """Put what was fetched where it belongs, and remember it.
+
+        False when it stays away: a process of this machine wrote or sent the file after it was in
+        ``state``. Its result would be lost, and may be newer than the object.
+        """
+        path, stat, md5 = self.root / name, part.stat(), _md5(part)
+        with self._notes() as notes:
+            row = notes.execute("SELECT * FROM known WHERE name = ?", (name,)).fetchone()
+            kept = Kept(*row[1:]) if row else None
+            if _State.of(path, kept) != state:
+                return False
+            if kept is not None and kept.md5 == md5 and state.file is not None:
+                now = kept._replace(etag=etag)  # what was sent from here; the file may be newer
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                part.replace(path)
+                now = Kept(stat.st_size, stat.st_mtime_ns, md5, etag)
+            notes.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?)", (name, *now))
+        self._count(Traffic(fetched=1, fetched_bytes=stat.st_size))
+        return True
 
     def _got(self, name: str, path: Path) -> bool:
         """Fetch an object; False when another machine deleted it since the objects were listed."""
@@ -211,10 +263,15 @@ class Remote:
             raise
         return True
 
-    def _is_being_replaced(self, manifest: Path, fetched: Collection[str]) -> bool:
-        """Whether a file that the manifest names was to be fetched and is not there any more."""
+    def _is_being_replaced(
+        self, manifest: Path, fetched: Collection[str], left: Collection[str]
+    ) -> bool:
+        """Whether a file that the manifest names was to be fetched and is not there any more.
+
+        Or was ``left``, as it is being made on this machine.
+        """
         names = _records_of(manifest).keys() & set(fetched)
-        return not all((self.root / name).is_file() for name in names)
+        return bool(names & set(left)) or not all((self.root / name).is_file() for name in names)
 
     def _has(self, name: str, stored: Stored, kept: Kept | None) -> bool:
         """Whether the file is there, and the object not newer; another file of it is sent later."""
@@ -399,12 +456,10 @@ class Remote:
         with self._notes() as notes:
             return Traffic(*notes.execute("SELECT * FROM traffic").fetchone())
 
-    def _note(self, name: str, etag: str, *, fetched: bool = False) -> None:
+    def _note(self, name: str, etag: str) -> None:
         path = self.root / name
         stat = path.stat()
         self._remember(name, Kept(stat.st_size, stat.st_mtime_ns, _md5(path), etag))
-        if fetched:
-            self._count(Traffic(fetched=1, fetched_bytes=stat.st_size))
 
     def _remember(self, name: str, kept: Kept) -> None:
         with self._notes() as notes:

@@ -3,7 +3,7 @@
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -305,6 +305,77 @@ def test_an_object_that_goes_while_the_store_is_fetched_is_left_out_with_its_man
     assert set(_remote(second).known()) == {"tables/numbers.parquet", "tables/audit.parquet"} - {
         gone
     }
+
+
+def _while_listing(
+    patch: pytest.MonkeyPatch, done: Callable[[], object], method: str = "listed"
+) -> None:
+    """What another process of the same machine does once, after the bucket has answered."""
+    plain, once = getattr(Bucket, method), iter([done])
+
+    def answered(self: Bucket, *rest: object) -> object:
+        found = plain(self, *rest)
+        if (work := next(once, None)) is not None:
+            work()
+        return found
+
+    patch.setattr(Bucket, method, answered)
+
+
+def test_what_is_made_and_sent_while_the_store_is_fetched_stays(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = machines.store("a")
+    _commit(store, 1)
+
+    def made_twice() -> None:
+        _commit(store, 2)
+        write_table(pl.DataFrame({"x": [3]}), store.table("numbers"))  # and begins again
+
+    with monkeypatch.context() as patch:
+        _while_listing(patch, made_twice)
+        machines.store("a")
+    assert pl.read_parquet(store.table("numbers"))["x"].to_list() == [3]
+    assert pl.read_parquet(store.table("audit"))["x"].to_list() == [2]
+    machines.store("a")
+    assert pl.read_parquet(store.table("numbers"))["x"].to_list() == [3]
+    _commit(store, 3)
+    other = machines.store("b")
+    assert _is_whole(other)
+    assert pl.read_parquet(other.table("numbers"))["x"].to_list() == [3]
+
+
+def test_what_is_made_while_an_older_object_of_it_is_fetched_stays(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = machines.store("a")
+    _commit(store, 1)
+    store.table("numbers").unlink()  # damaged, to be made again
+    with monkeypatch.context() as patch:
+        _while_listing(patch, lambda: _make(store, 2), "get")
+        machines.store("a")
+    assert pl.read_parquet(store.table("numbers"))["x"].to_list() == [2]
+    assert _is_whole(store)
+    _commit(store, 2)
+    assert not _remote(store).missing()
+    assert _is_whole(machines.store("b"))
+
+
+def test_a_manifest_that_is_replaced_while_the_store_is_fetched_stays(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = machines.store("a")
+    _commit(first, 1)
+    other = machines.store("b")
+    _commit(other, 2)
+    store = machines.store("a")
+    _commit(other, 3)
+    with monkeypatch.context() as patch:  # once the manifest is here, and before its files are
+        _while_listing(patch, lambda: _commit(store, 4), "get")
+        machines.store("a")
+    assert _is_whole(store)
+    assert pl.read_parquet(store.table("numbers"))["x"].to_list() == [4]
+    assert _is_whole(machines.store("b"))
 
 
 def test_nobody_puts_a_registry_while_its_new_etag_is_not_noted(
