@@ -13,10 +13,11 @@ import hashlib
 import json
 import logging
 import os
+import secrets
 import shutil
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -40,9 +41,10 @@ LOCK: Final = ".remote.lock"
 LOCAL: Final = (NOTE, KNOWN, f"{KNOWN}-journal")  # of a machine, and in no backup
 MANIFESTS: Final = "manifests/"
 MODELS: Final = "models/"
+DELETED: Final = "deleted/"  # notes of what was deleted, so that no machine sends it again
 FOLDERS: Final = (
     *("tables/", MANIFESTS, MODELS, "reports/", "exports/", "rendered/", "versions/"),
-    *("mlflow/artifacts/", "raw/"),
+    *("mlflow/artifacts/", "raw/", DELETED),
 )
 # What two machines could both add to; each is replaced only as it was read.
 REGISTRIES: Final = tuple(
@@ -57,7 +59,7 @@ class Kept(NamedTuple):
     size: int
     mtime_ns: int
     md5: str
-    etag: str
+    etag: str  # "" when another machine deleted the object: the file is not sent again as it is
 
 
 class _State(NamedTuple):
@@ -181,9 +183,7 @@ class Remote:
             known = self.known()
             # What a process of this machine sent since is newer than what was listed.
             own = {n for n in known | before if known.get(n) != before.get(n)}
-            if listed is None:
-                self._forget(known.keys() - there.keys() - own)
-            else:
+            if listed is not None:
                 own = set()
             wanted = [
                 name
@@ -192,6 +192,8 @@ class Remote:
             ]
             self._refuse_other_place(wanted)
             self._fetch(wanted, there, known)
+            if listed is None:
+                self._heed_deleted({n: known[n] for n in known.keys() - there.keys() - own})
             if wanted:
                 size = sum(there[name].size for name in wanted)
                 logging.getLogger(__name__).warning(
@@ -230,6 +232,23 @@ class Remote:
                 continue
             self._put_in_place(name, manifest, there[name].etag, states[name])
         shutil.rmtree(waiting, ignore_errors=True)
+
+    def _heed_deleted(self, gone: Mapping[str, Kept]) -> None:
+        """Forget objects that are gone: lost ones are sent again, those deleted on purpose are not.
+
+        The files stay: of a training of this machine, say, that goes on. `dance clean` knows.
+        """
+        deleted: dict[str, set[str]] = {}
+        for path in (self.root / DELETED).glob("*.json"):
+            with suppress(DamagedFileError, LookupError, AttributeError):
+                for name, etag in read_note(path)["objects"].items():
+                    deleted.setdefault(name, {""}).add(etag)
+        stay = {n for n, kept in gone.items() if kept.etag in deleted.get(n, ())}
+        stay = {name for name in stay if (self.root / name).is_file()}
+        for name in stay:
+            if gone[name].etag:
+                self._remember(name, gone[name]._replace(etag=""))
+        self._forget(gone.keys() - stay)
 
     def _put_in_place(self, name: str, part: Path, etag: str, state: "_State") -> bool:
         """Put what was fetched where it belongs, and remember it.
@@ -390,7 +409,10 @@ class Remote:
         return False
 
     def removed(self, paths: Iterable[Path]) -> None:
-        """Delete the objects of files and folders that were deleted here. Raises InputError."""
+        """Delete the objects of files and folders that were deleted here. Raises InputError.
+
+        Other machines may have the files: a note of the objects travels to them.
+        """
         known = self.known()
         below = tuple(self._name(path) for path in paths)
         gone = {
@@ -399,7 +421,12 @@ class Remote:
             if any(name == one or name.startswith(f"{one}/") for one in below)
             and not (self.root / name).exists()
         }
-        self.bucket.delete(sorted(gone))
+        objects = {name: known[name].etag for name in sorted(gone) if known[name].etag}
+        if objects:  # before they are deleted: there is no time at which another machine sends them
+            note = self.root / DELETED / f"{secrets.token_hex(8)}.json"
+            write_text(note, json.dumps({"objects": objects}) + "\n")
+            self._put(self._name(note), None)
+        self.bucket.delete(objects)
         self._forget(gone)
 
     def missing(self) -> list[str]:

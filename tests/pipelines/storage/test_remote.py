@@ -229,6 +229,49 @@ def test_what_was_deleted_here_is_deleted_there(machines: Machines) -> None:
     assert "tables/numbers.parquet" in machines.objects()
 
 
+def test_what_one_machine_deleted_another_one_does_not_send_again(machines: Machines) -> None:
+    first = machines.store("a")
+    unused = first.path / "versions" / "numbers" / "0.parquet"
+    write_text(unused, "old")
+    _commit(first, 1)
+    _remote(first).publish()
+    second = machines.store("b")
+    unused.unlink()
+    _remote(first).removed([unused])
+    for _ in range(2):
+        second = machines.store("b")
+        _remote(second).publish()
+        assert not _remote(second).missing()
+        assert "versions/numbers/0.parquet" not in machines.objects()
+    kept = second.path / "versions" / "numbers" / "0.parquet"
+    assert kept.read_text() == "old", "that machine may have a use for it"
+    write_text(unused, "old")  # the first one makes it again
+    _remote(first).publish()
+    second = machines.store("b")
+    write_text(kept, "new")
+    _remote(second).publish()
+    machines.store("a")
+    assert unused.read_text() == "new"
+
+
+def test_a_lost_object_is_sent_again_by_a_machine_that_knows_of_deleted_ones(
+    machines: Machines,
+) -> None:
+    first = machines.store("a")
+    unused = first.path / "versions" / "numbers" / "0.parquet"
+    write_text(unused, "old")
+    _commit(first, 1)
+    _remote(first).publish()
+    second = machines.store("b")
+    unused.unlink()
+    _remote(first).removed([unused])
+    Bucket.of(machines.url).delete(["tables/audit.parquet"])
+    second = machines.store("b")
+    _remote(second).publish()
+    assert "tables/audit.parquet" in machines.objects()
+    assert _is_whole(machines.store("a"))
+
+
 def test_machines_that_share_databases_need_one_path(machines: Machines) -> None:
     store = machines.store("a")
     databases = '{"dagster": "postgresql://a@h/d", "mlflow": "postgresql://a@h/m"}'
