@@ -31,6 +31,7 @@ ANSWER_S: Final = 15  # that a server may be silent while it answers; the client
 WAIT_S: Final = 60.0  # that a request may take with all tries, beside what it sends
 LEAST_S: Final = 0.1
 SLOWEST: Final = 20_000  # bytes/s; what is sent more slowly stands still
+VERSION: Final = "?versionId="  # of a name: the client would fetch the object that ends before it
 ANY: Final = "*"  # whatever an object was before
 
 

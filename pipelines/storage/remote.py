@@ -25,9 +25,10 @@ from typing import Any, Final, NamedTuple
 from filelock import BaseFileLock
 
 from dance_models.errors import DamagedFileError, InputError
-from dance_models.files import is_part
+from dance_models.files import LONGEST_NAME, is_part
 from dance_models.tables import file_digest, read_note, write_text
-from pipelines.storage.bucket import ANY, SCHEME, Bucket, Stored
+from dance_models.text import printable
+from pipelines.storage.bucket import ANY, SCHEME, VERSION, Bucket, Stored
 from pipelines.storage.databases import NOTE as DATABASES
 from pipelines.storage.databases import damage
 from pipelines.storage.disk import AGAIN
@@ -179,7 +180,7 @@ class Remote:
             before = self.known() if listed is None else {}
             there = listed
             if there is None:
-                there = {n: s for n, s in self.bucket.listed().items() if _is_kept(n)}
+                there = self._listed()
             known = self.known()
             # What a process of this machine sent since is newer than what was listed.
             own = {n for n in known | before if known.get(n) != before.get(n)}
@@ -200,6 +201,17 @@ class Remote:
                     f"{len(wanted)} files ({size:,} bytes) fetched from {self.bucket.url}"
                 )
         return there
+
+    def _listed(self) -> dict[str, Stored]:
+        """The objects that belong to a store; says which cannot be files."""
+        found = {n: s for n, s in self.bucket.listed().items() if _is_kept(n)}
+        odd = sorted(name for name in found if _is_no_file(name, found))  # of others, and rare
+        if odd:
+            logging.getLogger(__name__).warning(
+                f"{self.bucket.url}: {len(odd)} objects are left out, as no file can have their "
+                f"names: {printable(odd[0][:60])}"
+            )
+        return {name: stored for name, stored in found.items() if name not in odd}
 
     def _fetch(
         self, wanted: Collection[str], there: Mapping[str, Stored], known: Mapping[str, Kept]
@@ -554,6 +566,21 @@ def _is_kept(name: str) -> bool:
     hidden = path.name.startswith(".") or path.suffix == ".lock" or is_part(path)
     names_a_file = not {"", ".", ".."} & set(name.split("/"))
     return name.startswith(FOLDERS) and not hidden and names_a_file
+
+
+def _is_no_file(name: str, others: Collection[str]) -> bool:
+    """Whether an object, which anybody may have put there, has a name that no file can have here.
+
+    Also one whose folder has the name of another object.
+    """
+    parts = name.split("/")
+    folders = ("/".join(parts[:end]) for end in range(1, len(parts)))
+    return (
+        "\0" in name
+        or VERSION in name
+        or max(len(part.encode("utf-8", "surrogateescape")) for part in parts) > LONGEST_NAME
+        or any(folder in others for folder in folders)
+    )
 
 
 def _paths_in(value: Any) -> Iterator[str]:

@@ -294,6 +294,32 @@ def test_objects_that_belong_to_no_store_are_left_alone(machines: Machines) -> N
     assert not (store.path / "frames").exists()
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"raw/clips/{'x' * 300}.mp4",
+        "raw/clips/a\0b.mp4",
+        "raw/clips/new?versionId=3.mp4",
+        "tables/numbers.parquet/x.parquet",
+    ],
+)
+def test_an_object_that_can_be_no_file_is_said_and_stops_no_command(
+    machines: Machines, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    _commit(machines.store("a"), 1)
+    note = machines.folder / "x"
+    note.write_text("x")
+    Bucket.of(machines.url).put(name, note)
+    for machine in ("b", "a"):
+        store = machines.store(machine)
+        assert _is_whole(store)
+        assert store.table("numbers").is_file()
+        assert "1 objects are left out, as no file can have their names" in caplog.text
+        caplog.clear()
+        _remote(store).publish()
+    assert name in machines.objects()
+
+
 def test_what_consoles_put_for_folders_is_no_file(machines: Machines) -> None:
     store = machines.store("a")
     _commit(store, 1)
