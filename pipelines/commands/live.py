@@ -146,11 +146,13 @@ def _serve(live: "Live", jobs: "Jobs", host: str, port: int) -> None:
     import uvicorn
 
     from pipelines.live.app import LARGEST_FRAME, make_app
+    from pipelines.web.connections import Connection
 
     uvicorn.run(
         make_app(live, jobs),
         host=host,
         port=port,
+        http=Connection,
         log_level="warning",
         ws_max_size=LARGEST_FRAME + 1024,
         ws_max_queue=4,

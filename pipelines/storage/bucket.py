@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from dance_models.errors import InputError
 from dance_models.files import replacing
-from pipelines.storage.disk import AGAIN
+from pipelines.storage.bucket_errors import SECRETS, Asked, error_of, server_of
 
 SCHEME: Final = "s3://"
 FORM: Final = "s3://BUCKET/FOLDER"
@@ -27,8 +27,11 @@ IN_MEMORY: Final = 64 * 1024 * 1024  # bytes; a larger file is sent in parts
 # That a server has to take a connection, and how often it is tried. A sensor's tick has a minute.
 CONNECT_S: Final = 5
 TRIES: Final = 3
-SECRETS: Final = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile of ~/.aws/credentials"
-FULL: Final = ("QuotaExceeded", "StorageFull", "StorageExceeded", "InsufficientStorage", "(507)")
+ANSWER_S: Final = 15  # that a server may be silent while it answers; the client then tries again
+WAIT_S: Final = 60.0  # that a request may take with all tries, beside what it sends
+LEAST_S: Final = 0.1
+SLOWEST: Final = 20_000  # bytes/s; what is sent more slowly stands still
+VERSION: Final = "?versionId="  # of a name: the client would fetch the object that ends before it
 ANY: Final = "*"  # whatever an object was before
 
 
@@ -83,11 +86,15 @@ class Bucket:
         began = monotonic()
         found: dict[str, Stored] = {}
         more: dict[str, str] = {}
-        with self._told(""):
-            files = _client()
+        with self._told("", "the list of objects"):
             while True:
-                page = files.call_s3(
-                    "list_objects_v2", Bucket=self.name, Prefix=self.prefix, **more
+                left = WAIT_S if within_s is None else within_s - (monotonic() - began)
+                page = _call(
+                    "list_objects_v2",
+                    min(WAIT_S, max(left, LEAST_S)),
+                    Bucket=self.name,
+                    Prefix=self.prefix,
+                    **more,
                 )
                 # A web page in its place has no objects either, and the bucket would seem empty.
                 if not {"Name", "KeyCount", "IsTruncated"} & page.keys():
@@ -107,9 +114,9 @@ class Bucket:
 
     def head(self, name: str) -> Stored | None:
         """An object as it is now, None when there is none. Raises InputError."""
-        with self._told(name):
+        with self._told(name, "what it has of the object"):
             try:
-                found = _client().call_s3("head_object", Bucket=self.name, Key=self.prefix + name)
+                found = _call("head_object", Bucket=self.name, Key=self.prefix + name)
             except FileNotFoundError:
                 return None
             return Stored(int(found["ContentLength"]), _plain(found["ETag"]))
@@ -123,28 +130,29 @@ class Bucket:
         condition: dict[str, Any] = {}
         if was != ANY:
             condition = {"IfNoneMatch": "*"} if was is None else {"IfMatch": was}
-        with self._told(name):
-            files, key = _client(), self.prefix + name
-            if path.stat().st_size > IN_MEMORY:
+        with self._told(name, "that it has the object"):
+            key, size = self.prefix + name, path.stat().st_size
+            most_s = WAIT_S + size / SLOWEST  # a server that stops reading would hold it for ever
+            if size > IN_MEMORY:
                 with path.open("rb") as file:
                     md5 = hashlib.file_digest(file, "md5").hexdigest()
-                files.put_file(str(path), f"{self.name}/{key}")
-                kept = files.call_s3("head_object", Bucket=self.name, Key=key)
+                _client().put_file(str(path), f"{self.name}/{key}", timeout=most_s)
+                kept = _call("head_object", Bucket=self.name, Key=key)
                 return Stored(int(kept["ContentLength"]), _plain(kept["ETag"])), md5
             data = path.read_bytes()
-            kept = files.call_s3("put_object", Bucket=self.name, Key=key, Body=data, **condition)
+            kept = _call("put_object", most_s, Bucket=self.name, Key=key, Body=data, **condition)
             return Stored(len(data), _plain(kept["ETag"])), hashlib.md5(data).hexdigest()
 
     def get(self, name: str, path: Path) -> None:
         """Fetch an object into a file, whole or not at all. Raises InputError."""
-        with self._told(name), replacing(path) as part:
+        with self._told(name, "the object"), replacing(path) as part:
             _client().get_file(f"{self.name}/{self.prefix}{name}", str(part))
 
     def delete(self, names: Iterable[str]) -> None:
         """Delete objects; one that is not there is none. Raises InputError."""
         for name in names:
-            with self._told(name):
-                _client().call_s3("delete_object", Bucket=self.name, Key=self.prefix + name)
+            with self._told(name, "that the object is deleted"):
+                _call("delete_object", Bucket=self.name, Key=self.prefix + name)
 
     def each(self, work: Callable[[str], object], names: Iterable[str]) -> None:
         """Do something for each name, several at a time. Raises the first error, after the rest.
@@ -168,19 +176,32 @@ class Bucket:
             raise failed[0]
 
     @contextmanager
-    def _told(self, name: str) -> Iterator[None]:
-        """Errors of the server as InputError with the bucket, the key and what to do."""
+    def _told(self, name: str, answer: str) -> Iterator[None]:
+        """Errors of the server as InputError with the bucket, the key and what to do.
+
+        ``answer``: what the server is waited for.
+        """
         _s3fs()  # these come with it
         from aiohttp import ClientError as CutOffError  # an object that ends too early
         from botocore.exceptions import BotoCoreError, ClientError
 
         where = f"{SCHEME}{self.name}/{self.prefix}{name}"
+        began = monotonic()
         try:
             yield
-        except (OSError, BotoCoreError, ClientError, CutOffError, LookupError) as error:
+        except (
+            OSError, BotoCoreError, ClientError, CutOffError, LookupError, RecursionError,
+        ) as error:  # fmt: skip
             if isinstance(error, OSError) and (error.filename or error.errno == errno.ENOSPC):
                 raise  # of a file on this machine
-            raise _error(error, where, self.name) from error
+            waited = monotonic() - began
+            asked = Asked(where, self.name, *server_of(_client()), answer, waited)
+            raise error_of(error, asked) from error
+
+
+def _call(request: str, most_s: float = WAIT_S, **named: Any) -> Any:
+    """The answer to one request. Raises TimeoutError after ``most_s`` seconds, and what fails."""
+    return _client().call_s3(request, timeout=most_s, **named)
 
 
 def _client() -> Any:
@@ -189,6 +210,7 @@ def _client() -> Any:
         use_listings_cache=False,
         config_kwargs={
             "connect_timeout": CONNECT_S,
+            "read_timeout": ANSWER_S,
             "retries": {"mode": "standard", "total_max_attempts": TRIES},
         },
     )
@@ -208,55 +230,3 @@ def _s3fs() -> Any:
 
 def _plain(etag: str) -> str:
     return etag.strip('"')
-
-
-def _error(error: Exception, where: str, bucket: str) -> InputError:
-    from aiohttp import ClientError as CutOffError
-    from botocore.exceptions import ConnectionError as NotConnectedError
-    from botocore.exceptions import HTTPClientError, NoCredentialsError, PartialCredentialsError
-
-    causes = _causes(error)
-    texts = " ".join(map(str, causes))
-
-    def of(*kinds: type[Exception]) -> bool:
-        return any(isinstance(cause, kinds) for cause in causes)
-
-    if "PreconditionFailed" in texts or "ConditionalRequestConflict" in texts:
-        what, hint = (
-            "another machine wrote this meanwhile",
-            f"Look at it with `dance status`, {AGAIN}",
-        )
-    elif "NoSuchBucket" in texts:
-        what, hint = f"there is no bucket {bucket!r}", f"Create it, {AGAIN}"
-    elif of(NoCredentialsError, PartialCredentialsError):
-        what, hint = "nothing says who you are to the server", f"Set {SECRETS}, {AGAIN}"
-    elif any(sign in texts for sign in FULL):
-        what, hint = "the bucket is full", f"Free space (`dance clean`) or raise its quota, {AGAIN}"
-    elif of(PermissionError):
-        what = f"the server refuses access: {error}"  # also of a key that has expired
-        hint = (
-            f"The key needs the rights to list, get, put and delete there; see {SECRETS}, {AGAIN}"
-        )
-    elif of(FileNotFoundError):
-        what, hint = "the object is gone", f"Another machine may have cleaned the store; {AGAIN}"
-    elif isinstance(error, LookupError) or "An error occurred ()" in texts:  # with no S3 code
-        what = "what answers there is no S3 server"
-        hint = f"Look at AWS_ENDPOINT_URL (a console has a port of its own) and at proxies, {AGAIN}"
-    elif of(CutOffError):
-        what = "the connection was cut off in the middle"
-        hint = f"Look at the network between and at proxies, {AGAIN}"
-    elif of(HTTPClientError, NotConnectedError, TimeoutError, ConnectionError):
-        what = "the server cannot be reached"
-        hint = f"Start it, or look at AWS_ENDPOINT_URL and the network between, {AGAIN}"
-    else:
-        what = f"the server says: {error}"
-        hint = f"Look at the server, {AGAIN}"
-    return InputError(what, file=where, hint=hint)
-
-
-def _causes(error: BaseException | None) -> list[BaseException]:
-    found: list[BaseException] = []
-    while error is not None and error not in found:
-        found.append(error)
-        error = error.__cause__ or error.__context__
-    return found

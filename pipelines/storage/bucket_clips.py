@@ -14,7 +14,7 @@ from dance_models.files import LONGEST_NAME
 from dance_models.tables import read_note, write_text
 from dance_models.text import printable
 from dance_models.video.scan import MANIFEST, is_video
-from pipelines.storage.bucket import Bucket, Stored
+from pipelines.storage.bucket import VERSION, Bucket, Stored
 from pipelines.storage.clips import CORPUS_FILE
 from pipelines.storage.locks import owned
 from pipelines.storage.pointers import CLIPS, NOTE, bucket_of, mirrors, pointer_text
@@ -23,7 +23,6 @@ from pipelines.storage.store import Store
 
 TEXTS: Final = (MANIFEST, CORPUS_FILE)  # fetched as they are
 LONGEST_TEXT: Final = 16_000_000  # bytes
-VERSION: Final = "?versionId="
 
 
 def mirror(store: Store, address: str, within_s: float | None = None) -> list[str]:

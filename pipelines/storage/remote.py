@@ -13,10 +13,11 @@ import hashlib
 import json
 import logging
 import os
+import secrets
 import shutil
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -24,9 +25,10 @@ from typing import Any, Final, NamedTuple
 from filelock import BaseFileLock
 
 from dance_models.errors import DamagedFileError, InputError
-from dance_models.files import is_part
+from dance_models.files import LONGEST_NAME, is_part
 from dance_models.tables import file_digest, read_note, write_text
-from pipelines.storage.bucket import ANY, SCHEME, Bucket, Stored
+from dance_models.text import printable
+from pipelines.storage.bucket import ANY, SCHEME, VERSION, Bucket, Stored
 from pipelines.storage.databases import NOTE as DATABASES
 from pipelines.storage.databases import damage
 from pipelines.storage.disk import AGAIN
@@ -40,9 +42,10 @@ LOCK: Final = ".remote.lock"
 LOCAL: Final = (NOTE, KNOWN, f"{KNOWN}-journal")  # of a machine, and in no backup
 MANIFESTS: Final = "manifests/"
 MODELS: Final = "models/"
+DELETED: Final = "deleted/"  # notes of what was deleted, so that no machine sends it again
 FOLDERS: Final = (
     *("tables/", MANIFESTS, MODELS, "reports/", "exports/", "rendered/", "versions/"),
-    *("mlflow/artifacts/", "raw/"),
+    *("mlflow/artifacts/", "raw/", DELETED),
 )
 # What two machines could both add to; each is replaced only as it was read.
 REGISTRIES: Final = tuple(
@@ -57,7 +60,22 @@ class Kept(NamedTuple):
     size: int
     mtime_ns: int
     md5: str
-    etag: str
+    etag: str  # "" when another machine deleted the object: the file is not sent again as it is
+
+
+class _State(NamedTuple):
+    """A file as it is, and what is remembered of its object."""
+
+    file: tuple[int, int, int] | None  # inode, time and size; None where there is none
+    kept: Kept | None
+
+    @classmethod
+    def of(cls, path: Path, kept: Kept | None) -> "_State":
+        try:
+            stat = path.stat()
+        except OSError:
+            return cls(None, kept)
+        return cls((stat.st_ino, stat.st_mtime_ns, stat.st_size), kept)
 
 
 class Traffic(NamedTuple):
@@ -159,33 +177,24 @@ class Remote:
         again. Raises InputError.
         """
         with self._alone():
+            before = self.known() if listed is None else {}
             there = listed
             if there is None:
-                there = {n: s for n, s in self.bucket.listed().items() if _is_kept(n)}
+                there = self._listed()
             known = self.known()
-            if listed is None:
-                self._forget(known.keys() - there.keys())
+            # What a process of this machine sent since is newer than what was listed.
+            own = {n for n in known | before if known.get(n) != before.get(n)}
+            if listed is not None:
+                own = set()
             wanted = [
-                n for n, s in there.items() if picked(n) and not self._has(n, s, known.get(n))
+                name
+                for name, stored in there.items()
+                if picked(name) and name not in own and not self._has(name, stored, known.get(name))
             ]
             self._refuse_other_place(wanted)
-            manifests = [name for name in wanted if name.startswith(MANIFESTS)]
-            files = [name for name in wanted if not name.startswith(MANIFESTS)]
-            waiting = self.root / ".remote.part"
-            shutil.rmtree(waiting, ignore_errors=True)  # of a process that was killed
-            self.bucket.each(lambda n: self._got(n, waiting / n), manifests)
-            records: dict[str, list[Any]] = {}
-            if any(not name.startswith("raw/") for name in files):  # those are in no manifest
-                records = _records_below(self.root) | _records_below(waiting)
-            self.bucket.each(lambda n: self._fetch(n, there[n], records.get(n)), files)
-            for name in manifests:
-                manifest = waiting / name
-                if not manifest.is_file() or self._is_being_replaced(manifest, files):
-                    continue
-                (self.root / name).parent.mkdir(parents=True, exist_ok=True)
-                manifest.replace(self.root / name)
-                self._note(name, there[name].etag, fetched=True)
-            shutil.rmtree(waiting, ignore_errors=True)
+            self._fetch(wanted, there, known)
+            if listed is None:
+                self._heed_deleted({n: known[n] for n in known.keys() - there.keys() - own})
             if wanted:
                 size = sum(there[name].size for name in wanted)
                 logging.getLogger(__name__).warning(
@@ -193,13 +202,87 @@ class Remote:
                 )
         return there
 
-    def _fetch(self, name: str, stored: Stored, record: "list[Any] | None") -> None:
-        path = self.root / name
-        if not self._got(name, path):
-            return
-        if record is not None and file_digest(path) == record[2]:
-            os.utime(path, ns=(record[1], record[1]))
-        self._note(name, stored.etag, fetched=True)
+    def _listed(self) -> dict[str, Stored]:
+        """The objects that belong to a store; says which cannot be files."""
+        found = {n: s for n, s in self.bucket.listed().items() if _is_kept(n)}
+        odd = sorted(name for name in found if _is_no_file(name, found))  # of others, and rare
+        if odd:
+            logging.getLogger(__name__).warning(
+                f"{self.bucket.url}: {len(odd)} objects are left out, as no file can have their "
+                f"names: {printable(odd[0][:60])}"
+            )
+        return {name: stored for name, stored in found.items() if name not in odd}
+
+    def _fetch(
+        self, wanted: Collection[str], there: Mapping[str, Stored], known: Mapping[str, Kept]
+    ) -> None:
+        """Fetch objects beside scratch, and put each in its place as soon as it may be there."""
+        waiting = self.root / ".remote.part"
+        shutil.rmtree(waiting, ignore_errors=True)  # of a process that was killed
+        states = {name: _State.of(self.root / name, known.get(name)) for name in wanted}
+        manifests = [name for name in wanted if name.startswith(MANIFESTS)]
+        files = [name for name in wanted if not name.startswith(MANIFESTS)]
+        self.bucket.each(lambda name: self._got(name, waiting / name), manifests)
+        records: dict[str, list[Any]] = {}
+        if any(not name.startswith("raw/") for name in files):  # those are in no manifest
+            records = _records_below(self.root) | _records_below(waiting)
+        left: set[str] = set()
+
+        def fetched(name: str) -> None:
+            part, record = waiting / name, records.get(name)
+            if not self._got(name, part):
+                return
+            if record is not None and file_digest(part) == record[2]:
+                os.utime(part, ns=(record[1], record[1]))
+            if not self._put_in_place(name, part, there[name].etag, states[name]):
+                left.add(name)
+
+        self.bucket.each(fetched, files)
+        for name in manifests:
+            manifest = waiting / name
+            if not manifest.is_file() or self._is_being_replaced(manifest, files, left):
+                continue
+            self._put_in_place(name, manifest, there[name].etag, states[name])
+        shutil.rmtree(waiting, ignore_errors=True)
+
+    def _heed_deleted(self, gone: Mapping[str, Kept]) -> None:
+        """Forget objects that are gone: lost ones are sent again, those deleted on purpose are not.
+
+        The files stay: of a training of this machine, say, that goes on. `dance clean` knows.
+        """
+        deleted: dict[str, set[str]] = {}
+        for path in (self.root / DELETED).glob("*.json"):
+            with suppress(DamagedFileError, LookupError, AttributeError):
+                for name, etag in read_note(path)["objects"].items():
+                    deleted.setdefault(name, {""}).add(etag)
+        stay = {n for n, kept in gone.items() if kept.etag in deleted.get(n, ())}
+        stay = {name for name in stay if (self.root / name).is_file()}
+        for name in stay:
+            if gone[name].etag:
+                self._remember(name, gone[name]._replace(etag=""))
+        self._forget(gone.keys() - stay)
+
+    def _put_in_place(self, name: str, part: Path, etag: str, state: "_State") -> bool:
+        """Put what was fetched where it belongs, and remember it.
+
+        False when it stays away: a process of this machine wrote or sent the file after it was in
+        ``state``. Its result would be lost, and may be newer than the object.
+        """
+        path, stat, md5 = self.root / name, part.stat(), _md5(part)
+        with self._notes() as notes:
+            row = notes.execute("SELECT * FROM known WHERE name = ?", (name,)).fetchone()
+            kept = Kept(*row[1:]) if row else None
+            if _State.of(path, kept) != state:
+                return False
+            if kept is not None and kept.md5 == md5 and state.file is not None:
+                now = kept._replace(etag=etag)  # what was sent from here; the file may be newer
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                part.replace(path)
+                now = Kept(stat.st_size, stat.st_mtime_ns, md5, etag)
+            notes.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?)", (name, *now))
+        self._count(Traffic(fetched=1, fetched_bytes=stat.st_size))
+        return True
 
     def _got(self, name: str, path: Path) -> bool:
         """Fetch an object; False when another machine deleted it since the objects were listed."""
@@ -211,10 +294,15 @@ class Remote:
             raise
         return True
 
-    def _is_being_replaced(self, manifest: Path, fetched: Collection[str]) -> bool:
-        """Whether a file that the manifest names was to be fetched and is not there any more."""
+    def _is_being_replaced(
+        self, manifest: Path, fetched: Collection[str], left: Collection[str]
+    ) -> bool:
+        """Whether a file that the manifest names was to be fetched and is not there any more.
+
+        Or was ``left``, as it is being made on this machine.
+        """
         names = _records_of(manifest).keys() & set(fetched)
-        return not all((self.root / name).is_file() for name in names)
+        return bool(names & set(left)) or not all((self.root / name).is_file() for name in names)
 
     def _has(self, name: str, stored: Stored, kept: Kept | None) -> bool:
         """Whether the file is there, and the object not newer; another file of it is sent later."""
@@ -333,7 +421,10 @@ class Remote:
         return False
 
     def removed(self, paths: Iterable[Path]) -> None:
-        """Delete the objects of files and folders that were deleted here. Raises InputError."""
+        """Delete the objects of files and folders that were deleted here. Raises InputError.
+
+        Other machines may have the files: a note of the objects travels to them.
+        """
         known = self.known()
         below = tuple(self._name(path) for path in paths)
         gone = {
@@ -342,7 +433,12 @@ class Remote:
             if any(name == one or name.startswith(f"{one}/") for one in below)
             and not (self.root / name).exists()
         }
-        self.bucket.delete(sorted(gone))
+        objects = {name: known[name].etag for name in sorted(gone) if known[name].etag}
+        if objects:  # before they are deleted: there is no time at which another machine sends them
+            note = self.root / DELETED / f"{secrets.token_hex(8)}.json"
+            write_text(note, json.dumps({"objects": objects}) + "\n")
+            self._put(self._name(note), None)
+        self.bucket.delete(objects)
         self._forget(gone)
 
     def missing(self) -> list[str]:
@@ -399,12 +495,10 @@ class Remote:
         with self._notes() as notes:
             return Traffic(*notes.execute("SELECT * FROM traffic").fetchone())
 
-    def _note(self, name: str, etag: str, *, fetched: bool = False) -> None:
+    def _note(self, name: str, etag: str) -> None:
         path = self.root / name
         stat = path.stat()
         self._remember(name, Kept(stat.st_size, stat.st_mtime_ns, _md5(path), etag))
-        if fetched:
-            self._count(Traffic(fetched=1, fetched_bytes=stat.st_size))
 
     def _remember(self, name: str, kept: Kept) -> None:
         with self._notes() as notes:
@@ -472,6 +566,21 @@ def _is_kept(name: str) -> bool:
     hidden = path.name.startswith(".") or path.suffix == ".lock" or is_part(path)
     names_a_file = not {"", ".", ".."} & set(name.split("/"))
     return name.startswith(FOLDERS) and not hidden and names_a_file
+
+
+def _is_no_file(name: str, others: Collection[str]) -> bool:
+    """Whether an object, which anybody may have put there, has a name that no file can have here.
+
+    Also one whose folder has the name of another object.
+    """
+    parts = name.split("/")
+    folders = ("/".join(parts[:end]) for end in range(1, len(parts)))
+    return (
+        "\0" in name
+        or VERSION in name
+        or max(len(part.encode("utf-8", "surrogateescape")) for part in parts) > LONGEST_NAME
+        or any(folder in others for folder in folders)
+    )
 
 
 def _paths_in(value: Any) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """What is done with every request to the API: its size is limited, and it is counted."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 from time import perf_counter
 from typing import Final, TypeVar
@@ -15,23 +15,44 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 T = TypeVar("T")
 BUCKETS: Final = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # s
+BODY_S: Final = 60.0  # in which a body that is no video must have arrived
+SILENT_S: Final = 30.0  # in which some of a video must come
 OTHER: Final = "other"  # paths that there are not, under one name: they are anybody's
 
 
 async def received(request: Request, file: Path, seconds: float) -> None:
     """Write the body of a request to a file, as it comes.
 
-    Raises HTTPException: 408 when it takes longer than ``seconds``, 507 when it cannot be kept.
+    Raises HTTPException: 408 when it takes longer than ``seconds``, or nothing of it comes for
+    ``SILENT_S``, 507 when it cannot be kept.
     """
     try:
         async with asyncio.timeout(seconds):
             with file.open("wb") as out:
-                async for chunk in request.stream():
+                stream = request.stream()
+                while (chunk := await _next(stream)) is not None:
                     out.write(chunk)
+    except _SilentError as error:
+        late = f"nothing of the video came for {SILENT_S:g} s"
+        raise HTTPException(408, late, {"Connection": "close"}) from error
     except TimeoutError as error:
-        raise HTTPException(408, f"the video did not arrive within {seconds:g} s") from error
+        late = f"the video did not arrive within {seconds:g} s"
+        raise HTTPException(408, late, {"Connection": "close"}) from error
     except OSError as error:
         raise HTTPException(507, "the video cannot be kept: is the disk full?") from error
+
+
+class _SilentError(Exception):
+    pass
+
+
+async def _next(stream: AsyncGenerator[bytes, None]) -> bytes | None:
+    """What comes next, None at the end; a client that sends nothing would keep others waiting."""
+    try:
+        async with asyncio.timeout(SILENT_S):
+            return await anext(stream, None)
+    except TimeoutError as error:
+        raise _SilentError from error
 
 
 async def while_there(request: Request, job: "asyncio.Future[T]", stop: Callable[[], object]) -> T:
@@ -115,13 +136,20 @@ class Counted:
 
 
 class Limited:
-    """Refuses bodies that are too large: by their stated length, else when they have grown so."""
+    """Refuses bodies that are too large: by their stated length, else when they have grown so.
 
-    def __init__(self, app: ASGIApp, most: int, others: Mapping[str, int]) -> None:
+    And those that do not arrive in ``body_s`` seconds, but for ``others``, which have their own
+    time (:func:`received`).
+    """
+
+    def __init__(
+        self, app: ASGIApp, most: int, others: Mapping[str, int], body_s: float = BODY_S
+    ) -> None:
         self.app, self.most, self.others = app, most, others  # bytes; others by path
+        self.body_s = body_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer it with 413."""
+        """Pass a request on, or answer it with 413 or 408."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -131,11 +159,18 @@ class Limited:
         if not stated.isdecimal() or int(stated) > most:
             await JSONResponse({"error": why}, 413)(scope, receive, send)
             return
-        taken = 0
+        taken, ended = 0, scope["path"] in self.others
+        deadline = asyncio.get_running_loop().time() + self.body_s
 
         async def limited() -> Message:
-            nonlocal taken
-            message = await receive()
+            nonlocal taken, ended
+            try:  # after the body what comes is that the client left: for that there is no time
+                async with asyncio.timeout_at(None if ended else deadline):
+                    message = await receive()
+            except TimeoutError as error:
+                late = f"the body did not arrive within {self.body_s:g} s"
+                raise HTTPException(408, late, {"Connection": "close"}) from error
+            ended = ended or not message.get("more_body", False)
             taken += len(message.get("body", b""))
             if taken > most:
                 raise HTTPException(413, why)

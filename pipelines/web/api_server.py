@@ -38,6 +38,7 @@ def serve(store: Store | None, host: str, port: int, allowed_hosts: Sequence[str
     from dance_models.serving.models import served_networks
     from dance_models.serving.video import VideoReader
     from pipelines.web.api import MEDIA_TYPES, make_api
+    from pipelines.web.connections import Connection
     from pipelines.web.guard import guarded
 
     served = served_networks(champions(store) if store else {})
@@ -52,6 +53,7 @@ def serve(store: Store | None, host: str, port: int, allowed_hosts: Sequence[str
         app,
         host=host,
         port=port,
+        http=Connection,
         log_level="warning",
         limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=SHUTDOWN_S,

@@ -53,6 +53,7 @@ def serve(store: Store, host: str, port: int, allowed_hosts: Sequence[str]) -> N
     from dagster._core.workspace.load_target import WorkspaceFileTarget
     from dagster_webserver.app import create_app_from_workspace_process_context
 
+    from pipelines.web.connections import Connection
     from pipelines.web.guard import guarded
 
     wait_for_locks()
@@ -67,6 +68,7 @@ def serve(store: Store, host: str, port: int, allowed_hosts: Sequence[str]) -> N
                 guarded(app, allowed_hosts),
                 host=host,
                 port=port,
+                http=Connection,
                 log_level="warning",
                 timeout_graceful_shutdown=SHUTDOWN_S,
             )

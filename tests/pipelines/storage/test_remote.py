@@ -3,7 +3,7 @@
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,7 +18,8 @@ from dance_models.errors import InputError
 from dance_models.tables import file_digest, write_table, write_text
 from pipelines.storage import manifests
 from pipelines.storage.backup import back_up, restore
-from pipelines.storage.bucket import AT_ONCE, Bucket, Stored, _error
+from pipelines.storage.bucket import AT_ONCE, Bucket, Stored
+from pipelines.storage.bucket_errors import Asked, error_of
 from pipelines.storage.remote import KNOWN, LOCK, Remote
 from pipelines.storage.store import Store
 
@@ -228,6 +229,49 @@ def test_what_was_deleted_here_is_deleted_there(machines: Machines) -> None:
     assert "tables/numbers.parquet" in machines.objects()
 
 
+def test_what_one_machine_deleted_another_one_does_not_send_again(machines: Machines) -> None:
+    first = machines.store("a")
+    unused = first.path / "versions" / "numbers" / "0.parquet"
+    write_text(unused, "old")
+    _commit(first, 1)
+    _remote(first).publish()
+    second = machines.store("b")
+    unused.unlink()
+    _remote(first).removed([unused])
+    for _ in range(2):
+        second = machines.store("b")
+        _remote(second).publish()
+        assert not _remote(second).missing()
+        assert "versions/numbers/0.parquet" not in machines.objects()
+    kept = second.path / "versions" / "numbers" / "0.parquet"
+    assert kept.read_text() == "old", "that machine may have a use for it"
+    write_text(unused, "old")  # the first one makes it again
+    _remote(first).publish()
+    second = machines.store("b")
+    write_text(kept, "new")
+    _remote(second).publish()
+    machines.store("a")
+    assert unused.read_text() == "new"
+
+
+def test_a_lost_object_is_sent_again_by_a_machine_that_knows_of_deleted_ones(
+    machines: Machines,
+) -> None:
+    first = machines.store("a")
+    unused = first.path / "versions" / "numbers" / "0.parquet"
+    write_text(unused, "old")
+    _commit(first, 1)
+    _remote(first).publish()
+    second = machines.store("b")
+    unused.unlink()
+    _remote(first).removed([unused])
+    Bucket.of(machines.url).delete(["tables/audit.parquet"])
+    second = machines.store("b")
+    _remote(second).publish()
+    assert "tables/audit.parquet" in machines.objects()
+    assert _is_whole(machines.store("a"))
+
+
 def test_machines_that_share_databases_need_one_path(machines: Machines) -> None:
     store = machines.store("a")
     databases = '{"dagster": "postgresql://a@h/d", "mlflow": "postgresql://a@h/m"}'
@@ -248,6 +292,32 @@ def test_objects_that_belong_to_no_store_are_left_alone(machines: Machines) -> N
     assert not list(store.path.rglob("escaped"))
     assert not (store.path / "notes.txt").exists()
     assert not (store.path / "frames").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"raw/clips/{'x' * 300}.mp4",
+        "raw/clips/a\0b.mp4",
+        "raw/clips/new?versionId=3.mp4",
+        "tables/numbers.parquet/x.parquet",
+    ],
+)
+def test_an_object_that_can_be_no_file_is_said_and_stops_no_command(
+    machines: Machines, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    _commit(machines.store("a"), 1)
+    note = machines.folder / "x"
+    note.write_text("x")
+    Bucket.of(machines.url).put(name, note)
+    for machine in ("b", "a"):
+        store = machines.store(machine)
+        assert _is_whole(store)
+        assert store.table("numbers").is_file()
+        assert "1 objects are left out, as no file can have their names" in caplog.text
+        caplog.clear()
+        _remote(store).publish()
+    assert name in machines.objects()
 
 
 def test_what_consoles_put_for_folders_is_no_file(machines: Machines) -> None:
@@ -304,6 +374,77 @@ def test_an_object_that_goes_while_the_store_is_fetched_is_left_out_with_its_man
     assert set(_remote(second).known()) == {"tables/numbers.parquet", "tables/audit.parquet"} - {
         gone
     }
+
+
+def _while_listing(
+    patch: pytest.MonkeyPatch, done: Callable[[], object], method: str = "listed"
+) -> None:
+    """What another process of the same machine does once, after the bucket has answered."""
+    plain, once = getattr(Bucket, method), iter([done])
+
+    def answered(self: Bucket, *rest: object) -> object:
+        found = plain(self, *rest)
+        if (work := next(once, None)) is not None:
+            work()
+        return found
+
+    patch.setattr(Bucket, method, answered)
+
+
+def test_what_is_made_and_sent_while_the_store_is_fetched_stays(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = machines.store("a")
+    _commit(store, 1)
+
+    def made_twice() -> None:
+        _commit(store, 2)
+        write_table(pl.DataFrame({"x": [3]}), store.table("numbers"))  # and begins again
+
+    with monkeypatch.context() as patch:
+        _while_listing(patch, made_twice)
+        machines.store("a")
+    assert pl.read_parquet(store.table("numbers"))["x"].to_list() == [3]
+    assert pl.read_parquet(store.table("audit"))["x"].to_list() == [2]
+    machines.store("a")
+    assert pl.read_parquet(store.table("numbers"))["x"].to_list() == [3]
+    _commit(store, 3)
+    other = machines.store("b")
+    assert _is_whole(other)
+    assert pl.read_parquet(other.table("numbers"))["x"].to_list() == [3]
+
+
+def test_what_is_made_while_an_older_object_of_it_is_fetched_stays(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = machines.store("a")
+    _commit(store, 1)
+    store.table("numbers").unlink()  # damaged, to be made again
+    with monkeypatch.context() as patch:
+        _while_listing(patch, lambda: _make(store, 2), "get")
+        machines.store("a")
+    assert pl.read_parquet(store.table("numbers"))["x"].to_list() == [2]
+    assert _is_whole(store)
+    _commit(store, 2)
+    assert not _remote(store).missing()
+    assert _is_whole(machines.store("b"))
+
+
+def test_a_manifest_that_is_replaced_while_the_store_is_fetched_stays(
+    machines: Machines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = machines.store("a")
+    _commit(first, 1)
+    other = machines.store("b")
+    _commit(other, 2)
+    store = machines.store("a")
+    _commit(other, 3)
+    with monkeypatch.context() as patch:  # once the manifest is here, and before its files are
+        _while_listing(patch, lambda: _commit(store, 4), "get")
+        machines.store("a")
+    assert _is_whole(store)
+    assert pl.read_parquet(store.table("numbers"))["x"].to_list() == [4]
+    assert _is_whole(machines.store("b"))
 
 
 def test_nobody_puts_a_registry_while_its_new_etag_is_not_noted(
@@ -421,7 +562,7 @@ def test_a_bucket_that_is_not_there_is_one_line(s3: str) -> None:
 )
 def test_an_error_of_the_server_says_where_and_what_to_do(error: Exception, told: str) -> None:
     with pytest.raises(InputError, match=f"s3://b/a/t: .*{told}"):
-        raise _error(error, "s3://b/a/t", "b")
+        raise error_of(error, Asked("s3://b/a/t", "b"))
 
 
 @pytest.fixture
