@@ -217,6 +217,21 @@ def sleap_h5(root, clip):
     return root / "a.h5", NODES
 
 
+def sleap_h5_by_frame(root, clip):
+    """As sleap-io writes it with preset="standard": frames first, two tracks always."""
+    h5py = pytest.importorskip("h5py")
+    tracks = np.full((len(clip), 2, len(NODES), 2), np.nan)
+    for frame, found in enumerate(clip):
+        for i, person in enumerate(found):
+            tracks[frame, i] = in_order(NODES, person)
+    with h5py.File(root / "a.h5", "w") as file:
+        file["tracks"], file["node_names"] = tracks, [node.encode() for node in NODES]
+        file["point_scores"] = np.full(tracks.shape[:3], 0.5)
+        file["tracks"].attrs["dims"] = json.dumps(["frame", "track", "node", "xy"])
+        file["point_scores"].attrs["dims"] = json.dumps(["frame", "track", "node"])
+    return root / "a.h5", NODES
+
+
 def sleap_project(root, clip):
     sleap_io = pytest.importorskip("sleap_io")
     skeleton = sleap_io.Skeleton([sleap_io.Node(node) for node in NODES])
@@ -296,7 +311,7 @@ WRITERS = {
     "ultralytics-txt": [ultralytics_text],
     "deeplabcut-csv": [deeplabcut],
     "sleap-csv": [sleap_csv],
-    "sleap-h5": [sleap_h5],
+    "sleap-h5": [sleap_h5, sleap_h5_by_frame],
     "sleap-slp": [sleap_project],
     "trc-pixels": [sports2d],
 }
