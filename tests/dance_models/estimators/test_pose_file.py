@@ -99,6 +99,55 @@ def test_coco_keypoints_file_with_its_own_joints_and_visibilities(tmp_path) -> N
     assert np.isnan(person.keypoints[DANCE_14.index["left_knee"]]).all()
 
 
+def results(names):
+    return [{"image_id": name, "keypoints": triples(17, 10 * i)} for i, name in enumerate(names)]
+
+
+def keypoints(names):
+    return {
+        "images": [{"id": i, "file_name": name} for i, name in enumerate(names)],
+        "annotations": [
+            {"id": i, "image_id": i, "keypoints": triples(17, 10 * i)} for i in range(len(names))
+        ],
+        "categories": [],
+    }
+
+
+def mmpose_frames(names):
+    return [
+        {
+            "frame": name,
+            "instances": [{"keypoints": np.reshape(triples(17), (17, 3)).tolist()}],
+        }
+        for name in names
+    ]
+
+
+@pytest.mark.parametrize("document", [results, keypoints, mmpose_frames])
+def test_a_number_that_all_images_have_is_no_frame(tmp_path, document) -> None:
+    names = [f"dance_{frame:06d}_v2.jpg" for frame in range(5)]
+    people = read_people(write(tmp_path / "a.json", document(names)))
+    assert {frame: len(found) for frame, found in people.items()} == dict.fromkeys(range(5), 1)
+
+
+@pytest.mark.parametrize("document", [results, keypoints])
+def test_images_of_two_clips_are_not_joined(tmp_path, document) -> None:
+    names = [f"{clip}/{frame:06d}.jpg" for clip in "ab" for frame in range(3)]
+    track = read_track(write(tmp_path / "a.json", document(names)), num_frames=3)
+    assert {frame: len(found) for frame, found in track.people.items()} == {0: 1, 1: 1, 2: 1}
+    assert track.people[1][0].box[0] == 110  # of a
+    assert track.lost == 3
+    assert "'b/000000.jpg' is a second image of the frame, after 'a/000000.jpg'" in track.notes[0]
+
+
+@pytest.mark.parametrize("document", [results, keypoints])
+def test_one_impossible_number_costs_its_image_alone(tmp_path, document) -> None:
+    names = ["a_3.jpg", "a_4_4.jpg", "a_1700000000000.jpg", "a.jpg"]
+    track = read_track(write(tmp_path / "a.json", document(names)))
+    assert set(track.people) == {3, 4}
+    assert any("1700000000000" in note and "no frame number" in note for note in track.notes)
+
+
 @pytest.mark.parametrize("names", [OPENPOSE_BODY25, OPENPOSE_COCO18])
 def test_openpose_folder(tmp_path, names) -> None:
     folder = tmp_path / "clip"
