@@ -104,6 +104,20 @@ def test_heatmap_coordinates_map_back_exactly(tmp_path) -> None:
     assert pose.landmarks.shape == (0, 3)
 
 
+def test_what_is_not_a_number_is_missing() -> None:
+    """As of a model in half precision that overflows: numpy takes the first NaN for the peak."""
+    maps, _ = peaks(np.random.default_rng(0))
+    maps[3] = np.nan
+    x, y, _ = simcc_arrays(np.random.default_rng(1))
+    x[0, 3, 5] = np.nan
+    for points, score in (
+        decode_heatmaps(maps, WIDTH, HEIGHT),
+        decode_simcc(x[0], y[0], 2.0),
+    ):
+        assert np.flatnonzero(np.isnan(points).any(axis=1)).tolist() == [3]
+        assert score[3] == 0 and (np.delete(score, 3) > 0).all()
+
+
 def simcc_arrays(rng, ratio=2):
     x, y = np.zeros((1, 14, WIDTH * ratio)), np.zeros((1, 14, HEIGHT * ratio))
     bins = np.stack([rng.integers(0, WIDTH * ratio, 14), rng.integers(0, HEIGHT * ratio, 14)], 1)
