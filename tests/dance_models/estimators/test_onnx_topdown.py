@@ -7,6 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import dance_models.estimators.weights as weights_module
 from dance_models.config import EstimatorConfig
 from dance_models.errors import InputError
 from dance_models.estimators.blazepose.detector import PersonDetector
@@ -238,6 +239,26 @@ def test_make_estimator_and_fingerprint(tmp_path) -> None:
     assert estimator_fingerprint(config, "clip") == "absent"
     with pytest.raises(InputError, match="onnx_description"):
         make_estimator(EstimatorConfig(name="onnx"), tmp_path, "clip")
+
+
+def test_the_fingerprint_says_where_the_box_comes_from(tmp_path, monkeypatch) -> None:
+    constant_model(tmp_path / "tiny.onnx", heat=peaks(np.random.default_rng(0))[0][None])
+    auto, image = (
+        EstimatorConfig(name="onnx", onnx_description=str(describe(folder, box=box)))
+        for folder, box in ((tmp_path, "auto"), (_beside(tmp_path), "image"))
+    )
+    without = [estimator_fingerprint(config, "clip", tmp_path) for config in (auto, image)]
+    monkeypatch.setattr(weights_module, "missing_weights", lambda folder: [])
+    detected, same = (estimator_fingerprint(config, "clip", tmp_path) for config in (auto, image))
+    assert detected != without[0]
+    assert detected == estimator_fingerprint(auto, "clip")  # as by earlier versions
+    assert same == without[1]
+
+
+def _beside(folder):
+    (folder / "whole").mkdir()
+    (folder / "whole" / "tiny.onnx").write_bytes((folder / "tiny.onnx").read_bytes())
+    return folder / "whole"
 
 
 @pytest.mark.parametrize(
