@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hostile_cases import deeplabcut_h5
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pose_files import body, flat, in_order
@@ -411,6 +412,12 @@ def test_an_h5_of_deeplabcut_names_the_csv(tmp_path) -> None:
         file.create_group("df_with_missing")
     with pytest.raises(InputError, match=r"save_as_csv|not a readable table"):
         read_track(tmp_path / "a.h5")
+
+
+def test_an_h5_of_deeplabcut_with_columns_of_several_types_is_refused(tmp_path) -> None:
+    assert read_track(deeplabcut_h5(tmp_path)).format == "deeplabcut-h5"
+    with pytest.raises(InputError, match=r"columns are of several types.*save_as_csv"):
+        read_track(deeplabcut_h5(tmp_path, blocks=2))
 
 
 def frames_of(model, count, start=0):
