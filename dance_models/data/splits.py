@@ -105,12 +105,14 @@ def _known(table: pl.DataFrame, previous: pl.DataFrame | None, column: str) -> d
 def _known_folds(table: pl.DataFrame, previous: pl.DataFrame | None, folds: int) -> dict[str, int]:
     """Fold of every known group; none when the previous manifest had another number of folds.
 
-    Balanced assignment uses folds 0 .. min(k, groups) - 1, so any other set means another k.
+    Balanced assignment uses folds 0 .. min(k, groups) - 1, so fewer or more of them mean another k.
+    A fold between others that has no group lost it: its clips were taken away.
     """
     if previous is None or previous.is_empty():
         return {}
     used = set(previous["fold"].to_list())
-    if used != set(range(min(folds, previous["group"].n_unique()))):
+    fewer = used == set(range(len(used))) and len(used) < min(folds, previous["group"].n_unique())
+    if fewer or max(used) >= folds:
         return {}
     by_clip = dict(previous.select("clip", "fold").iter_rows())
     by_group = dict(previous.sort("clip").select("group", "fold").iter_rows())
