@@ -302,16 +302,16 @@ def _in_pixels(reading: Reading, people: dict[int, list[Person]]) -> dict[int, l
     boxes = [person.box for persons in people.values() for person in persons]
     if not boxes:
         return people
-    farthest = np.abs(np.stack(boxes))
-    if reading.may_be_fractions and np.median(farthest) <= _MOST_FRACTION:
+    # The median: a few joints that are estimated outside of the image are beyond 1.
+    if np.median(np.abs(np.stack(boxes))) > _MOST_FRACTION:
+        return people
+    if reading.may_be_fractions:
         return {f: [replace(p, size=(1.0, 1.0)) for p in found] for f, found in people.items()}
-    if farthest.max() <= 1:
-        raise InputError(
-            "coordinates are fractions of the image, not pixels",
-            file=reading.path,
-            hint="Export the track in pixels (OpenPose: --keypoint_scale 0)",
-        )
-    return people
+    raise InputError(
+        "coordinates are fractions of the image, not pixels",
+        file=reading.path,
+        hint="Export the track in pixels (OpenPose: --keypoint_scale 0)",
+    )
 
 
 def _from_zero(

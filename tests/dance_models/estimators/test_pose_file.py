@@ -113,6 +113,13 @@ def keypoints(names):
     }
 
 
+def test_fractions_with_a_joint_outside_of_the_image_are_no_pixels(tmp_path) -> None:
+    rows = [{"image_id": f, "keypoints": [0.4, 0.6, 0.9] * 17} for f in range(9)]
+    rows[3]["keypoints"] = [1.4, 0.5, 0.9, *rows[3]["keypoints"][3:]]
+    with pytest.raises(InputError, match="fractions of the image, not pixels"):
+        read_people(write(tmp_path / "a.json", rows))
+
+
 def mmpose_frames(names):
     return [
         {
