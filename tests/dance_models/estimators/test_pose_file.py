@@ -120,6 +120,14 @@ def test_fractions_with_a_joint_outside_of_the_image_are_no_pixels(tmp_path) -> 
         read_people(write(tmp_path / "a.json", rows))
 
 
+@pytest.mark.parametrize(("score", "told"), [(0.9, False), (1.2, False), (87.0, True)])
+def test_scores_in_percent_are_told(tmp_path, score, told) -> None:
+    rows = [{"image_id": f, "keypoints": triples(17, score=score)} for f in range(3)]
+    track = read_track(write(tmp_path / "a.json", rows))
+    assert any("are 87 or more, where confidences are" in note for note in track.notes) == told
+    assert track.lost == 0 and track.people[0][0].score.max() == pytest.approx(min(score, 1))
+
+
 def mmpose_frames(names):
     return [
         {
