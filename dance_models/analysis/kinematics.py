@@ -4,7 +4,7 @@ Videos have 15 to 120 frames a second. So that figures of different videos can b
 differences are taken between frames about 1/25 s apart, the unit of the networks' kinematics, and
 accelerations are given a frame squared of 25 frames/s. Real frames are used and none is
 interpolated: a mean of two frames has less noise than either, and would show less jitter than
-there is.
+there is. As in the networks' kinematics, frames count as at least 4 ms apart.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.data.exchanged_sides import Span
-from dance_models.data.kinematics import UNIT_S
+from dance_models.data.kinematics import LEAST_STEP_S, UNIT_S
 from dance_models.skeleton import DANCE_14
 
 Array = NDArray[np.floating]
@@ -57,7 +57,7 @@ def speeds(
     at = np.arange(count)
     before, after = np.maximum(at - lag, 0), np.minimum(at + lag, count - 1)
     moved = np.asarray(poses[after], np.float64) - poses[before]
-    elapsed = (time_s[after] - time_s[before])[:, None]
+    elapsed = np.maximum(time_s[after] - time_s[before], LEAST_STEP_S)[:, None]
     speed = np.linalg.norm(moved, axis=-1) / elapsed / torso
     return np.where(_one_shot(before, after, cuts)[:, None], speed, np.nan)
 
@@ -87,10 +87,10 @@ def accelerations(
     x, t = np.asarray(poses, np.float64), time_s[:, None, None]
     before, now, after = slice(None, -2 * lag), slice(lag, -lag), slice(2 * lag, None)
     velocity = (
-        (x[now] - x[before]) / (t[now] - t[before]),
-        (x[after] - x[now]) / (t[after] - t[now]),
+        (x[now] - x[before]) / np.maximum(t[now] - t[before], LEAST_STEP_S),
+        (x[after] - x[now]) / np.maximum(t[after] - t[now], LEAST_STEP_S),
     )
-    change = 2 * (velocity[1] - velocity[0]) / (t[after] - t[before])
+    change = 2 * (velocity[1] - velocity[0]) / np.maximum(t[after] - t[before], LEAST_STEP_S)
     at = np.arange(len(poses))
     one_shot = _one_shot(at[before], at[after], cuts)[:, None]
     size = 100 * np.linalg.norm(change, axis=-1) * UNIT_S**2 / torso

@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+import numpy as np
+
 from dance_models.annotations.beside import size_beside
 from dance_models.annotations.canonical import Columns, number, shown
 from dance_models.annotations.content import Hdf
@@ -149,8 +151,11 @@ def parse_deeplabcut_hdf(source: Hdf, parsed: ParsedFile) -> None:
         try:
             columns = [_column(names) for names in _items(group)]
             images = ["/".join(parts) for parts in _labels(group, "axis1")]
-            values = group["block0_values"][()].tolist()
-        except (LookupError, ValueError, AttributeError) as error:
+            values = np.concatenate(
+                [np.asarray(group[f"{block}_values"][()], np.float64) for block in _blocks(group)],
+                axis=1,
+            ).tolist()
+        except (LookupError, ValueError, TypeError, AttributeError) as error:
             raise InputError(
                 f"its table is not as DeepLabCut writes it ({error})",
                 hint="Give the CollectedData CSV, which DeepLabCut writes beside it",
@@ -169,8 +174,15 @@ def _column(names: tuple[str, ...]) -> tuple[str, str, str, str]:
     return scorer, individual, part, coordinate
 
 
+def _blocks(group: Any) -> list[str]:
+    """pandas keeps columns of each type in a block of their own: whole numbers in another one."""
+    numbers = sorted(int(m[1]) for name in group if (m := re.fullmatch(r"block(\d+)_values", name)))
+    return [f"block{number}" for number in numbers]
+
+
 def _items(group: Any) -> list[tuple[str, ...]]:
-    return _labels(group, "block0_items")
+    """The labels of all columns, block by block."""
+    return [label for block in _blocks(group) for label in _labels(group, f"{block}_items")]
 
 
 def _labels(group: Any, axis: str) -> list[tuple[str, ...]]:

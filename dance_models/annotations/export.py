@@ -13,6 +13,8 @@ from xml.etree import ElementTree
 
 import polars as pl
 
+from dance_models.annotations.content import read_content
+from dance_models.errors import AnnotationError, InputError
 from dance_models.skeleton import DANCE_14
 from dance_models.tables import write_text
 
@@ -40,7 +42,18 @@ def export_frames(
     """Write what ``tool`` reads of FRAMES rows, whose images lie at :func:`image_name`.
 
     With TRACKS the estimator's keypoints are filled in, to be corrected; else there are none.
+    Raises InputError as :func:`refuse_labels` does.
     """
+    path, text = tool_file(frames, directory, tracks=tracks, tool=tool)
+    refuse_labels(path, text, tool)
+    write_text(path, text)
+    return path
+
+
+def tool_file(
+    frames: pl.DataFrame, directory: Path, *, tracks: pl.DataFrame | None, tool: Tool
+) -> tuple[Path, str]:
+    """The file that :func:`export_frames` writes, and its content."""
     estimated: _Poses = {}
     if tracks is not None:
         known = tracks.filter(pl.col("keypoints").is_not_null())
@@ -48,9 +61,35 @@ def export_frames(
             estimated[clip, frame] = pose
     rows = list(frames.sort("clip", "frame").iter_rows(named=True))
     writers = {"coco": _coco, "cvat": _cvat, "label-studio": _label_studio}
-    path = directory / FILES[tool]
-    write_text(path, writers[tool](rows, estimated) + "\n")
-    return path
+    return directory / FILES[tool], writers[tool](rows, estimated) + "\n"
+
+
+def refuse_labels(path: Path, text: str, tool: Tool) -> None:
+    """Raise InputError when ``text`` would replace a file in which somebody may have labelled.
+
+    Keypoints that were filled in beforehand count as labels: they may have been corrected since.
+    """
+    if path.is_file() and path.read_bytes() != text.encode() and _holds_labels(path, tool):
+        raise InputError(
+            "the file holds labels, which would be lost",
+            file=path,
+            hint="Move it away, or export into another folder",
+        )
+
+
+def _holds_labels(path: Path, tool: Tool) -> bool:
+    """Whether a file may hold labels; one that is not as a tool or this module writes it may."""
+    try:
+        document = read_content(path).value
+        if tool == "cvat":
+            return any(len(image) for image in document.iter("image")) or bool(
+                document.findall("track")
+            )
+        if tool == "coco":
+            return any(any(one["keypoints"]) for one in document["annotations"])
+        return any(set(task) - {"data", "predictions"} for task in document)
+    except (AnnotationError, LookupError, TypeError, AttributeError):
+        return True
 
 
 def _coco(rows: list[dict[str, Any]], estimated: _Poses) -> str:

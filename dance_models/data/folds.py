@@ -27,12 +27,14 @@ def fold_count(runs: Sequence[PoseRun]) -> int:
 def fold_runs(runs: Sequence[PoseRun], fold: int) -> list[PoseRun]:
     """The originals, with ``split`` set for fold ``fold``.
 
-    The groups of the fold are "test". The first group of every style of the next fold is "val",
-    which leaves about as much to train on as the fixed split does. Everything else is "train".
-    Augmented copies are left out: they were made for the fixed split.
+    The groups of the fold are "test". The first group of every style of the next fold that has any
+    is "val", which leaves about as much to train on as the fixed split does. Everything else is
+    "train". Augmented copies are left out: they were made for the fixed split. A fold whose clips
+    were all taken away tests nothing.
     """
     originals = [run for run in runs if run.variant == 0]
-    following = (fold + 1) % fold_count(originals)
+    count = fold_count(originals)
+    following = min({run.fold for run in originals} - {fold}, key=lambda f: (f - fold) % count)
     first: dict[str, str] = {}
     for run in sorted(originals, key=lambda run: run.group):
         if run.fold == following:

@@ -23,6 +23,9 @@ FUTURE: Final = 10
 # Grid times relative to the anchor: 26 steps back to 10 steps ahead.
 GRID_S: Final = np.arange(1 - OBSERVED, FUTURE + 1) / FORECAST_HZ
 _TOLERANCE_S: Final = 1e-6
+# Between two frames. In a longer gap the dancer was not filmed: a camera paused, or pictures are
+# lost. What is interpolated there is no motion, and as truth it favours standing still.
+LONGEST_GAP_S: Final = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,13 +77,18 @@ def fill_missing(poses: NDArray[np.floating], *, causal: bool = False) -> NDArra
 
 
 def anchors_of(run: PoseRun, stride: int = 1) -> NDArray[np.int64]:
-    """Positions in the run at which a whole window can be anchored, every ``stride`` frames."""
-    position = np.arange(0, len(run), stride)
-    time = run.time_s[position]
-    fits = (time + GRID_S[0] >= run.time_s[0] - _TOLERANCE_S) & (
-        time + GRID_S[-1] <= run.time_s[-1] + _TOLERANCE_S
-    )
-    return np.asarray(position[fits])
+    """Positions in the run at which a whole window can be anchored, every ``stride`` frames.
+
+    No two frames that a window lies between are farther apart than ``LONGEST_GAP_S``.
+    """
+    time_s, position = run.time_s, np.arange(0, len(run), stride)
+    first, last = time_s[position] + GRID_S[0], time_s[position] + GRID_S[-1]
+    fits = (first >= time_s[0] - _TOLERANCE_S) & (last <= time_s[-1] + _TOLERANCE_S)
+    position, first, last = position[fits], first[fits], last[fits]
+    gaps = np.concatenate([[0], np.cumsum(np.diff(time_s) > LONGEST_GAP_S + _TOLERANCE_S)])
+    before = np.searchsorted(time_s, first + _TOLERANCE_S, side="right") - 1
+    after = np.minimum(np.searchsorted(time_s, last - _TOLERANCE_S), len(time_s) - 1)
+    return np.asarray(position[gaps[after] == gaps[before]])
 
 
 def cut_windows(
@@ -92,9 +100,10 @@ def cut_windows(
 ) -> ForecastWindows:
     """Cut windows from every run; ``poses[i]`` (T, J, D) are the observed poses of ``runs[i]``.
 
-    The truth always comes from the annotation. A window lies inside one run. It is kept when every
-    observed joint is known, gaps inside the window being filled from its past, and at least one
-    joint is annotated in every future frame. ``stride`` counts frames.
+    The truth always comes from the annotation. A window lies inside one run, and not across half a
+    second without a frame. It is kept when every observed joint is known, gaps inside the window
+    being filled from its past, and at least one joint is annotated in every future frame.
+    ``stride`` counts frames.
     """
     parts = [
         _cut(run, pose, index, stride)

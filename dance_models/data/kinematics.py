@@ -10,6 +10,10 @@ Array = NDArray[np.floating]
 
 # Velocities are per this step, which makes their numbers about as large as the poses'.
 UNIT_S: Final = 1 / 25
+# Frames count as at least so far apart. A video with a changing frame rate may have two within a
+# tenth of a millisecond: the estimator's jitter over that is thousands of pixels a frame, and so
+# was the refined pose.
+LEAST_STEP_S: Final = 0.004
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +28,7 @@ class Kinematics:
 def keypoint_kinematics(
     poses: Array, time_s: NDArray[np.float64], *, causal: bool = False, of_flow: bool = False
 ) -> Kinematics:
-    """Kinematics of one run, (T, J, D) at times (T,); d is one frame, measured in seconds.
+    """Kinematics of one run, (T, J, D) at times (T,); d is one frame, in seconds, at least 4 ms.
 
     Computed on the whole run, so that only the run's own ends are replicated: windows cut from it
     do not start with a false acceleration. The flow is the mean of the known poses. ``causal``
@@ -51,7 +55,7 @@ def _backward_difference(values: Array, time_s: NDArray[np.float64], *, causal: 
     """(x_t - x_{t-d}) / d; the first frame, which has no past, repeats the second's or is 0."""
     if len(values) < 2:
         return np.zeros_like(values)
-    step = np.diff(time_s)[:, None, None] / UNIT_S
+    step = np.maximum(np.diff(time_s), LEAST_STEP_S)[:, None, None] / UNIT_S
     difference = np.diff(values, axis=0) / step
     first = np.zeros_like(difference[:1]) if causal else difference[:1]
     return np.concatenate([first, difference])

@@ -135,14 +135,16 @@ def _same_folds(
 ) -> bool:
     """Whether an earlier manifest had as many folds.
 
-    Balanced assignment uses folds 0 .. min(k, groups) - 1, so any other set means another k.
+    Balanced assignment uses folds 0 .. min(k, groups) - 1, so fewer or more of them mean another k.
+    A fold between others that has no group lost it: its clips were taken away.
     """
     if previous is None or previous.is_empty():
         return False
     if folds_before is not None:
         return folds_before == config.folds
-    expected = set(range(min(config.folds, previous["group"].n_unique())))
-    return set(previous["fold"].to_list()) == expected
+    used, most = set(previous["fold"].to_list()), min(config.folds, previous["group"].n_unique())
+    fewer = used == set(range(len(used))) and len(used) < most
+    return not fewer and max(used) < config.folds
 
 
 def _known_folds(table: pl.DataFrame, previous: pl.DataFrame | None) -> dict[str, int]:

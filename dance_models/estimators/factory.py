@@ -24,7 +24,8 @@ class EstimatorEntry:
 
     # config, weights folder, clip, its number of frames where known
     build: Callable[[EstimatorConfig, Path, str, int | None], PoseEstimator]
-    fingerprint: Callable[[EstimatorConfig, str], str]  # config, clip
+    # config, clip, weights folder where known
+    fingerprint: Callable[[EstimatorConfig, str, Path | None], str]
     files: Callable[[EstimatorConfig, str], list[Path]]  # those that the fingerprint is over
     needs_weights: bool  # whether the downloaded BlazePose weights must be there
 
@@ -41,15 +42,16 @@ def make_estimator(
     return _entry(config).build(config, weights, clip, num_frames)
 
 
-def estimator_fingerprint(config: EstimatorConfig, clip: str) -> str:
+def estimator_fingerprint(config: EstimatorConfig, clip: str, weights: Path | None = None) -> str:
     """Digest of what the estimate of ``clip`` depends on besides its frames and ``config``.
 
     That is the BlazePose weights' version, the clip's precomputed track, or the description and
-    the model. Needs no weights and loads no model. What is missing or unreadable counts as
+    the model, and whether the folder ``weights`` has those of the detector where that decides which
+    box is used. Needs no weights and loads no model. What is missing or unreadable counts as
     "absent" here; :func:`make_estimator` raises the error.
     """
     try:
-        return _entry(config).fingerprint(config, clip)
+        return _entry(config).fingerprint(config, clip, weights)
     except (InputError, OSError):
         return ABSENT
 
@@ -97,7 +99,7 @@ def _blazepose(
     )
 
 
-def _blazepose_fingerprint(config: EstimatorConfig, clip: str) -> str:
+def _blazepose_fingerprint(config: EstimatorConfig, clip: str, weights: Path | None) -> str:
     from dance_models.estimators.weights import BLAZEPOSE_VERSION
 
     return BLAZEPOSE_VERSION
@@ -129,7 +131,7 @@ def _precomputed(
     )
 
 
-def _precomputed_fingerprint(config: EstimatorConfig, clip: str) -> str:
+def _precomputed_fingerprint(config: EstimatorConfig, clip: str, weights: Path | None) -> str:
     from dance_models.estimators.precomputed import content_digest
     from dance_models.estimators.track_folder import files_of_clip
 
@@ -168,12 +170,14 @@ def _onnx(
     )
 
 
-def _onnx_fingerprint(config: EstimatorConfig, clip: str) -> str:
+def _onnx_fingerprint(config: EstimatorConfig, clip: str, weights: Path | None) -> str:
     from dance_models.estimators.onnx_description import read_description
-    from dance_models.estimators.weights import BLAZEPOSE_VERSION
+    from dance_models.estimators.weights import BLAZEPOSE_VERSION, missing_weights
 
     description = read_description(_description_file(config))
-    parts = (file_digest(description.file), description.model_sha256, BLAZEPOSE_VERSION)
+    parts = [file_digest(description.file), description.model_sha256, BLAZEPOSE_VERSION]
+    if description.box == "auto" and weights is not None and missing_weights(weights):
+        parts.append("image")  # else poses of both boxes would count as of one estimator
     return "+".join(parts)
 
 

@@ -11,8 +11,8 @@ def decode_heatmaps(maps: NDArray[np.floating], width: int, height: int) -> Poin
     """Heat maps (J, h, w) to points (J, 2) in input pixels and their peaks (J,).
 
     The peak cell, moved a quarter of a cell towards the larger neighbour in x and in y (Newell
-    et al. 2016, arXiv:1603.06937; no DARK), times the stride. Peaks that are not positive are
-    missing: NaN.
+    et al. 2016, arXiv:1603.06937; no DARK), times the stride. Peaks that are not positive, or not
+    numbers, are missing: NaN with score 0.
     """
     joints, rows, columns = maps.shape
     peak = maps.reshape(joints, -1).argmax(axis=1)
@@ -22,20 +22,24 @@ def decode_heatmaps(maps: NDArray[np.floating], width: int, height: int) -> Poin
     points[:, 0] += _quarter(maps[np.arange(joints), y], x)
     points[:, 1] += _quarter(maps[np.arange(joints), :, x], y)
     points *= (width / columns, height / rows)
-    points[score <= 0] = np.nan
-    return points, score
+    return _positive(points, score)
 
 
 def decode_simcc(x: NDArray[np.floating], y: NDArray[np.floating], split_ratio: float) -> Points:
     """SimCC vectors (J, W r) and (J, H r) to points (J, 2) in input pixels and scores (J,).
 
     The peak bin over ``split_ratio`` (Li et al. 2022, arXiv:2107.03332); the score is the lower
-    of the two peaks, and NaN points mark those that are not positive.
+    of the two peaks. Peaks that are not positive, or not numbers, are missing: NaN with score 0.
     """
     score = np.minimum(x.max(axis=1), y.max(axis=1)).astype(np.float64)
     points = np.stack([x.argmax(axis=1), y.argmax(axis=1)], axis=1) / split_ratio
-    points[score <= 0] = np.nan
-    return points, score
+    return _positive(points, score)
+
+
+def _positive(points: NDArray[np.float64], score: NDArray[np.float64]) -> Points:
+    """The points whose score is positive; of NaN, where numpy puts the peak says nothing."""
+    good = score > 0
+    return np.where(good[:, None], points, np.nan), np.where(good, score, 0.0)
 
 
 def crop_to_image(

@@ -33,6 +33,7 @@ _MOST_PEOPLE: Final = 300  # in a frame
 _MOST_JOINTS: Final = 1000  # no skeleton has as many
 # Median coordinate of a clip in fractions of the image; landmarks may lie outside of it.
 _MOST_FRACTION: Final = 1.5
+_MOST_SCORE: Final = 1.5  # median of a clip; heat maps reach 1.1
 _ANKLES, _SHOULDERS, _HIPS = (
     [DANCE_14.index[f"{side}_{part}"] for side in ("left", "right")]
     for part in ("ankle", "shoulder", "hip")
@@ -234,6 +235,7 @@ def finished(
     if empty and people:
         listed = frame_list(empty) or f" (frame {empty[0]})"
         notes.append(f"{len(empty)} frames without a person{listed}")
+    notes += _score_notes(reading.people)
     if not reading.doubtful:
         notes += _posture_notes(scaled)
     placed, beyond = _from_zero(reading, scaled, num_frames, notes)
@@ -302,16 +304,16 @@ def _in_pixels(reading: Reading, people: dict[int, list[Person]]) -> dict[int, l
     boxes = [person.box for persons in people.values() for person in persons]
     if not boxes:
         return people
-    farthest = np.abs(np.stack(boxes))
-    if reading.may_be_fractions and np.median(farthest) <= _MOST_FRACTION:
+    # The median: a few joints that are estimated outside of the image are beyond 1.
+    if np.median(np.abs(np.stack(boxes))) > _MOST_FRACTION:
+        return people
+    if reading.may_be_fractions:
         return {f: [replace(p, size=(1.0, 1.0)) for p in found] for f, found in people.items()}
-    if farthest.max() <= 1:
-        raise InputError(
-            "coordinates are fractions of the image, not pixels",
-            file=reading.path,
-            hint="Export the track in pixels (OpenPose: --keypoint_scale 0)",
-        )
-    return people
+    raise InputError(
+        "coordinates are fractions of the image, not pixels",
+        file=reading.path,
+        hint="Export the track in pixels (OpenPose: --keypoint_scale 0)",
+    )
 
 
 def _from_zero(
@@ -338,6 +340,18 @@ def _from_zero(
     elif last < num_frames - 1:
         notes.append(f"there are no poses after frame {last}; the clip has {num_frames} frames")
     return people, beyond
+
+
+def _score_notes(people: Sequence[RawPerson]) -> list[str]:
+    """A warning where the scores are in another unit: then each joint would count as certain."""
+    scores = np.concatenate([raw.triples[:, 2] for raw in people] or [np.zeros(0)])
+    scores = scores[np.isfinite(scores)]
+    if not scores.size or np.median(scores) <= _MOST_SCORE:
+        return []
+    return [
+        f"half of the scores are {np.median(scores):.3g} or more, where confidences are 0 to 1: "
+        "what is above 1 counts as 1. Divide them by the largest that the tool gives"
+    ]
 
 
 def _posture_notes(people: People) -> list[str]:

@@ -53,11 +53,14 @@ def gaussian(runs: Sequence[PoseRun], *, sigma_s: float) -> Poses:
 def _neighbourhood(run: PoseRun, reach_s: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Frames within ``reach_s`` of each frame and their time offsets, twice (T, W).
 
-    Offsets outside the run or the reach are infinite.
+    Offsets outside the run or the reach are infinite. W follows from the frames that are there, not
+    from the shortest step: two frames may be a tenth of a millisecond apart.
     """
-    step = float(np.min(np.diff(run.time_s))) if len(run) > 1 else 1.0
-    half = max(1, int(np.floor(reach_s / step + 1e-6)))
-    index = np.arange(len(run))[:, None] + np.arange(-half, half + 1)
+    time_s, frame = run.time_s, np.arange(len(run))
+    first = np.searchsorted(time_s, time_s - reach_s - 1e-6)
+    last = np.searchsorted(time_s, time_s + reach_s + 1e-6, side="right") - 1
+    half = max(1, int(np.max([frame - first, last - frame], initial=0)))
+    index = frame[:, None] + np.arange(-half, half + 1)
     around = np.clip(index, 0, len(run) - 1)
     offset = run.time_s[around] - run.time_s[:, None]
     outside = (index != around) | (np.abs(offset) > reach_s + 1e-6)

@@ -102,15 +102,18 @@ class LiveChain:
     def see(self, image: NDArray[np.uint8], time_s: float, delay_s: float = 0.0) -> LivePose:
         """The pose in an RGB image (H, W, 3) that was captured at ``time_s``, of any clock.
 
-        ``delay_s`` is how far ahead the error of the forecast is wanted. Raises InputError for a
-        time that is not after the last frame's.
+        ``delay_s`` is how far ahead the error of the forecast is wanted. A time that is more than
+        half a second before the last frame's begins anew: that one, or the clock, was wrong. Raises
+        InputError for another time that is not after the last frame's.
         """
         size = (image.shape[1], image.shape[0])
         if size != self._size:
             self._size = size
             self.restart()
         if self._held and time_s <= self._held[-1].time_s:
-            raise InputError("this frame is not later than the one before it")
+            if self._held[-1].time_s - time_s <= GAP_S:
+                raise InputError("this frame is not later than the one before it")
+            self.restart()
         began = perf_counter()
         found = self._estimator.estimate(image, self._number)
         self._number += 1

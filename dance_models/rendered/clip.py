@@ -79,7 +79,12 @@ def view_name(piece: Piece, view: int) -> str:
 
 
 def digest_of(
-    piece: Piece, view: int, config: RenderedMotionConfig, estimator: EstimatorConfig, motion: str
+    piece: Piece,
+    view: int,
+    config: RenderedMotionConfig,
+    estimator: EstimatorConfig,
+    weights: Path,
+    motion: str,
 ) -> str:
     """Digest of all that a view depends on; ``motion`` is the sha256 of the motion file.
 
@@ -90,7 +95,7 @@ def digest_of(
         for key, value in identity(config).items()
         if key not in {"pieces", "workers", "smooth_s", "most_error_m", "val_share"}
     }
-    files = estimator_fingerprint(estimator, piece.name)
+    files = estimator_fingerprint(estimator, piece.name, weights)
     parts = [VERSION, identity(piece), view, drawn, identity(estimator), files, motion]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -129,7 +129,7 @@ def render_pieces(
             estimator,
             weights,
             folder / f"{view_name(piece, view)}.npz",
-            digest_of(piece, view, config, estimator, by_name[piece.take].sha256),
+            digest_of(piece, view, config, estimator, weights, by_name[piece.take].sha256),
         )
         for piece in pieces
         for view in range(config.views)

@@ -305,7 +305,7 @@ def _pose_tracks_inputs(context: StageContext[EstimatorConfig]) -> Inputs:
     return {
         "sampled_frames": context.store.digest("sampled_frames", context.clip),
         "estimator": context.config,
-        "files": estimator_fingerprint(context.config, context.clip),
+        "files": estimator_fingerprint(context.config, context.clip, context.store.weights),
     }
 
 

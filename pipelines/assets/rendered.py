@@ -54,7 +54,9 @@ def _inputs(context: StageContext[RenderedMotionConfig]) -> Inputs:
         "sources": store.digest("pretraining_motion"),
         "pose_dataset": store.digest("pose_dataset"),
         "estimator": replace(context.profile.estimator, threads=1),
-        "estimator_files": estimator_fingerprint(context.profile.estimator, RENDERED),
+        "estimator_files": estimator_fingerprint(
+            context.profile.estimator, RENDERED, store.weights
+        ),
         "clips": VERSION,
         "config": replace(context.config, workers=0),
     }

@@ -108,15 +108,19 @@ def export_for_annotation(
     """Copy the sampled frames of ``clips`` and write a file for a tool, without keypoints.
 
     With ``prefill`` the keypoints are the estimator's, to be corrected. Returns the file and the
-    number of frames. Raises InputError when nothing was sampled.
+    number of frames. Raises InputError when nothing was sampled, and when somebody may have
+    labelled in the file that is there: nothing is changed then.
     """
     from dance_models.annotations import export
+    from dance_models.tables import write_text
 
     frames = _tables(store, "sampled_frames", clips)
     named = _named_by_number(store, frames, clips)
+    tracks = _tables(store, "pose_tracks", clips) if prefill else None
+    path, text = export.tool_file(named, directory, tracks=tracks, tool=tool)
+    export.refuse_labels(path, text, tool)
     pairs = zip(frames["image"], named.select("clip", "image").iter_rows(), strict=True)
     for name, (clip, called) in pairs:
         _copy(store.path / name, directory / export.image_name(clip, called))
-    tracks = _tables(store, "pose_tracks", clips) if prefill else None
-    path = export.export_frames(named, directory, tracks=tracks, tool=tool)
+    write_text(path, text)
     return path, frames.height

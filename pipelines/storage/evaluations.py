@@ -10,6 +10,7 @@ import polars as pl
 
 from dance_models.config import JointDefinition
 from dance_models.errors import DamagedFileError
+from dance_models.files import replacing_together
 from dance_models.tables import read_note, read_table, write_table, write_text
 from dance_models.video.names import short_hash
 from pipelines.storage.folders import registered_folders
@@ -83,14 +84,19 @@ def corpus_store(store: Store, folder: Path) -> Store:
 def write_evaluation(
     corpus: Store, about: Evaluation, tables: Mapping[str, pl.DataFrame], markdown: str
 ) -> Path:
-    """Write the tables, then what they are about; returns the Markdown file."""
-    folder, page = corpus.reports, corpus.reports / f"{about.stem}.md"
-    for name, table in tables.items():
-        write_table(table, folder / f"{about.stem}_{name}.parquet", {})
-    write_text(page, markdown)
+    """Write the tables and what they are about, together; returns the Markdown file.
+
+    Facts beside tables of another call would be shown as those of these tables. Raises InputError
+    where the disk is full; the files stay as they were then.
+    """
     facts = {**vars(about), "notes": list(about.notes)}
-    write_text(folder / f"{about.stem}.json", json.dumps(facts, indent=2, sort_keys=True) + "\n")
-    return page
+    with replacing_together(corpus.reports, about.stem, f"{about.stem}.json") as part:
+        for name, table in tables.items():
+            write_table(table, part / f"{about.stem}_{name}.parquet", {})
+        write_text(part / f"{about.stem}.md", markdown)
+        text = json.dumps(facts, indent=2, sort_keys=True) + "\n"
+        write_text(part / f"{about.stem}.json", text)
+    return corpus.reports / f"{about.stem}.md"
 
 
 def evaluations(store: Store, checkpoints: Mapping[str, str]) -> list[StoredEvaluation]:

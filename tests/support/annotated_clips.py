@@ -300,8 +300,11 @@ def write_deeplabcut_multi(folder: Path, clip: Annotated) -> None:
     _write_rows(folder, deeplabcut_rows(clip, cells=3, people=("a", "b")))
 
 
-def write_deeplabcut_hdf(folder: Path, clip: Annotated) -> None:
-    """The datasets that pandas' fixed format has for a frame with labels of several levels."""
+def write_deeplabcut_hdf(folder: Path, clip: Annotated, blocks: int = 1) -> None:
+    """The datasets that pandas' fixed format has for a frame with labels of several levels.
+
+    The columns are in ``blocks``, as where some are of whole numbers.
+    """
     import h5py
 
     columns = [("Me", name, axis) for name in ORDER for axis in "xy"]
@@ -314,14 +317,17 @@ def write_deeplabcut_hdf(folder: Path, clip: Annotated) -> None:
     with h5py.File(folder / "CollectedData_Me.h5", "w") as file:
         group = file.create_group("df_with_missing")
         group.attrs["pandas_type"] = np.bytes_("frame")
-        for axis, labels in (("block0_items", columns), ("axis1", index)):
+        parts = [(f"block{block}", range(block, len(columns), blocks)) for block in range(blocks)]
+        labelled = {f"{block}_items": [columns[i] for i in of] for block, of in parts}
+        for axis, labels in {**labelled, "axis1": index}.items():
             group.attrs[f"{axis}_nlevels"] = 3
             for level in range(3):
                 texts = sorted({label[level] for label in labels})
                 group[f"{axis}_level{level}"] = np.array(texts, "S")
                 codes = [texts.index(label[level]) for label in labels]
                 group[f"{axis}_label{level}"] = np.array(codes, np.int8)
-        group["block0_values"] = values
+        for block, of in parts:
+            group[f"{block}_values"] = values[:, list(of)]
 
 
 def write_sleap(folder: Path, clip: Annotated) -> None:

@@ -199,17 +199,20 @@ def _deeplabcut_csv(folder: Path) -> None:
         writer.writerows([frame, *row] for frame, row in enumerate(rows))
 
 
-def deeplabcut_h5(folder: Path) -> Path:
-    """Predictions as pandas writes them with ``format="table"``."""
+def deeplabcut_h5(folder: Path, blocks: int = 1) -> Path:
+    """Predictions as pandas writes them with ``format="table"``, the columns in ``blocks``."""
     columns, rows = _deeplabcut_rows()
     with h5py.File(folder / "aDLC_net.h5", "w") as file:
         group = file.create_group("df_with_missing")
         group.attrs["pandas_type"] = np.bytes_("frame_table")
         axes = pickle.dumps([(1, columns)], protocol=0)
         group.attrs["non_index_axes"] = np.bytes_(axes)
-        kind = [("index", "<i8"), ("values_block_0", "<f8", (len(columns),))]
-        table = np.zeros(len(rows), kind)
-        table["index"], table["values_block_0"] = np.arange(len(rows)), rows
+        parts = [range(block, len(columns), blocks) for block in range(blocks)]
+        kind = [(f"values_block_{i}", "<f8", (len(part),)) for i, part in enumerate(parts)]
+        table = np.zeros(len(rows), [("index", "<i8"), *kind])
+        table["index"] = np.arange(len(rows))
+        for i, part in enumerate(parts):
+            table[f"values_block_{i}"] = np.array(rows)[:, list(part)]
         group["table"] = table
     return folder / "aDLC_net.h5"
 

@@ -1,7 +1,7 @@
 """What the forms share: fields of JSON objects, frame numbers, frames in lists."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -55,6 +55,34 @@ def numbers_in(names: Sequence[str]) -> list[int]:
     return [number_in(name) for name in names]
 
 
+def frames_of_names(names: Iterable[str]) -> dict[str, int | InputError]:
+    """The frame of each image of a clip by its name, or why it has none.
+
+    A name without a number has none, and a second image of a frame: they are of two clips.
+    """
+    numbered: dict[str, int | InputError] = {}
+    known = [name for name in dict.fromkeys(names) if _numbers(name)]
+    try:
+        found = numbers_in(known)
+    except InputError:  # of one name: the others may be right
+        found = [int(_numbers(name)[-1]) for name in known]
+    first: dict[int, str] = {}
+    for name, frame in zip(known, found, strict=True):
+        try:
+            other = first.setdefault(frame_index(frame, "the number in the name"), name)
+        except InputError as error:
+            numbered[name] = error
+            continue
+        numbered[name] = frame
+        if other != name:
+            numbered[name] = InputError(
+                f"{shown(name)} is a second image of the frame, after {shown(other)}",
+                frame=frame,
+                hint="Give each clip a file of its own",
+            )
+    return numbered
+
+
 def _numbers(name: str) -> list[str]:
     stem = PurePosixPath(name.replace("\\", "/")).stem
     return [d[-_MOST_DIGITS:] for d in re.findall(r"\d+", re.sub(r"_keypoints$", "", stem))]
@@ -75,17 +103,27 @@ def frame_entries(document: Any) -> Iterator[tuple[int | None, Any]] | None:
         return None
     if not isinstance(document, list):
         return None
-    return ((stated_frame(entry), entry) for entry in document)
+    stated = [_stated(entry) for entry in document]
+    named = frames_of_names(value for value in stated if isinstance(value, str))
+    return (
+        (_frame(named.get(value) if isinstance(value, str) else value), entry)
+        for value, entry in zip(stated, document, strict=True)
+    )
 
 
 def stated_frame(entry: Any) -> int | None:
     """The frame that an object says it is, None where it does not or cannot be."""
-    if not isinstance(entry, dict):
+    return _frame(_stated(entry))
+
+
+def _stated(entry: Any) -> Any:
+    """What an object says of its frame, None where it says nothing."""
+    keys = (key for key in _FRAME_KEYS if isinstance(entry, dict) and key in entry)
+    return next((entry[key] for key in keys), None)
+
+
+def _frame(value: Any) -> int | None:
+    try:
+        return frame_index(value, "the frame")
+    except InputError:
         return None
-    for key in _FRAME_KEYS:
-        if key in entry:
-            try:
-                return frame_index(entry[key], key)
-            except InputError:
-                return None
-    return None

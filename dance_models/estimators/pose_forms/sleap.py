@@ -1,9 +1,11 @@
 """SLEAP predictions: project files (``.slp``, by sleap-io) and analysis HDF5 (by h5py).
 
 Both are HDF5. The analysis file has ``tracks`` (people, 2, nodes, frames), ``node_names`` and
-``point_scores`` (people, nodes, frames).
+``point_scores`` (people, nodes, frames). sleap-io also writes other orders of these axes, and names
+them in the attribute ``dims``.
 """
 
+import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +20,7 @@ from dance_models.text import brief
 AS_CSV: Final = "Export it as analysis CSV (File > Export Analysis CSV, or sleap-convert)"
 # The first bytes of every HDF5 file.
 HDF5: Final = b"\x89HDF\r\n\x1a\n"
+_AXES: Final = ("track", "xy", "node", "frame")  # of ``tracks``, where the file does not name them
 
 
 def kind_of_hdf5(path: Path) -> str:
@@ -51,8 +54,14 @@ def read_analysis(path: Path, reading: Reading) -> None:
         except TypeError as error:
             raise InputError("'node_names' is no list", file=path, hint=AS_CSV) from error
         names = joints_named(named)
-        tracks = np.asarray(file["tracks"][()], dtype=np.float64)
-        scores = np.asarray(file["point_scores"][()]) if "point_scores" in file else None
+        tracks = _ordered(np.asarray(file["tracks"][()], dtype=np.float64), file["tracks"], _AXES)
+        scores = None
+        if "point_scores" in file:
+            scores = _ordered(
+                np.asarray(file["point_scores"][()]),
+                file["point_scores"],
+                tuple(axis for axis in _AXES if axis != "xy"),
+            )
     if tracks.ndim != 4 or tracks.shape[1:3] != (2, len(names)):
         raise InputError(f"'tracks' has the shape {tracks.shape}", file=path, hint=AS_CSV)
     if scores is None or scores.shape != (tracks.shape[0], *tracks.shape[2:]):
@@ -62,6 +71,20 @@ def read_analysis(path: Path, reading: Reading) -> None:
     for frame in range(whole.shape[3]):
         for triples in whole[..., frame].transpose(0, 2, 1):
             _add(reading, frame, triples, names)
+
+
+def _ordered(values: Any, dataset: Any, axes: tuple[str, ...]) -> Any:
+    """The values with their axes in the order ``axes``, from that which the data set names.
+
+    An order of two people is as plausible as another: (30, 2, 17, 2) may be 30 frames of two people
+    or 30 people in two frames. Where the names are none of these axes, the values as they are.
+    """
+    try:
+        named = json.loads(dataset.attrs["dims"])
+        order = [named.index(axis) for axis in axes]
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        return values
+    return values.transpose(order) if len(named) == values.ndim == len(axes) else values
 
 
 def read_project(path: Path, reading: Reading) -> None:

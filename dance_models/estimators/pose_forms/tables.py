@@ -160,10 +160,10 @@ def read_deeplabcut_h5(path: Path, reading: Reading) -> None:
             group = next(g for g in file.values() if isinstance(g, h5py.Group) and "table" in g)
             columns = _plain(group.attrs["non_index_axes"])[0][1]
             table = group["table"][()]
-            values = np.concatenate(
-                [np.atleast_2d(table[f].T).T for f in table.dtype.names if f.startswith("values_")],
-                axis=1,
-            )
+            blocks = [f for f in table.dtype.names if f.startswith("values_")]
+            if len(blocks) > 1:  # each in an order of its own, which is not that of the labels
+                raise ValueError("its columns are of several types")
+            values = np.atleast_2d(table[blocks[0]].T).T
             labels = [tuple(map(str, column)) for column in columns]
             rows = [
                 [str(index), *("" if np.isnan(v) else v for v in row)]

@@ -61,6 +61,15 @@ def test_uneven_frames_make_no_acceleration() -> None:
     assert np.nanmax(found) == pytest.approx(0, abs=1e-8)
 
 
+def test_two_frames_close_together_are_no_moment() -> None:
+    """The estimator's jitter of a pixel, over the ten microseconds between two time stamps."""
+    time_s = clock(30)
+    time_s[[1, 61]] = time_s[[0, 60]] + 1e-5
+    poses = moved(np.arange(len(time_s)) % 2.0)
+    assert np.nanmax(speeds(poses, time_s, TORSO)) < 3
+    assert np.nanmax(accelerations(poses, time_s, TORSO)) < 30
+
+
 def test_a_missing_joint_is_unknown_where_it_is_used() -> None:
     time_s = clock(25)
     poses = moved(time_s)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dance_models.annotations.clip_import import ClipInfo, import_clip
 from dance_models.annotations.export import Tool, export_frames, image_name
 from dance_models.annotations.image_names import Reading
+from dance_models.errors import InputError
 from dance_models.skeleton import DANCE_14
 from dance_models.tables import FRAMES, TRACKS
 
@@ -144,3 +145,44 @@ def test_without_estimates_nothing_counts_as_annotated(tmp_path: Path, tool: Too
         imported = import_clip(clip, [path], INFO, {path: KEYS})
         assert imported.table.is_empty()
         assert all(problem.action == "empty" for problem in imported.problems)
+
+
+@pytest.mark.parametrize("tool", ["coco", "cvat", "label-studio"])
+def test_labels_are_never_replaced(tmp_path: Path, tool: Tool) -> None:
+    frames, tracks = _tables()
+    path = export_frames(frames.head(3), tmp_path, tool=tool)
+    assert export_frames(frames, tmp_path, tool=tool) == path  # nobody labelled in it
+    _label(path, tool)
+    labelled = path.read_bytes()
+    for estimated in (None, tracks):
+        with pytest.raises(InputError, match=r"holds labels.*Move it away"):
+            export_frames(frames, tmp_path, tracks=estimated, tool=tool)
+    assert path.read_bytes() == labelled
+
+
+def _label(path: Path, tool: Tool) -> None:
+    """Fill in one joint, as a tool would save it under the same name."""
+    if tool == "cvat":
+        tree = ElementTree.parse(path)
+        image = next(tree.getroot().iter("image"))
+        ElementTree.SubElement(image, "points", label="left_knee", points="3.00,4.00")
+        tree.write(path)
+        return
+    document = json.loads(path.read_text())
+    if tool == "coco":
+        document["annotations"][0]["keypoints"][:3] = [3.0, 4.0, 2]
+    else:
+        document[0]["annotations"] = [{"result": []}]
+    path.write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize("tool", ["coco", "cvat"])
+def test_what_was_filled_in_may_have_been_corrected(tmp_path: Path, tool: Tool) -> None:
+    frames, tracks = _tables()
+    for _ in range(2):  # the same again changes nothing
+        path = export_frames(frames, tmp_path, tracks=tracks, tool=tool)
+    with pytest.raises(InputError, match="holds labels"):
+        export_frames(frames, tmp_path, tool=tool)
+    path.write_text("somebody's own")
+    with pytest.raises(InputError, match="holds labels"):
+        export_frames(frames, tmp_path, tool=tool)

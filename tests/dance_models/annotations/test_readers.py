@@ -200,6 +200,14 @@ def test_predictions_of_a_model_are_no_annotations(tmp_path: Path) -> None:
 # --- DeepLabCut ---------------------------------------------------------------------------------
 
 
+def test_deeplabcut_with_columns_of_several_types_is_whole(tmp_path: Path) -> None:
+    clip = _clip()
+    write_deeplabcut_hdf(tmp_path, clip, blocks=3)
+    imported = _import(tmp_path)
+    _is_whole(imported, clip)
+    assert imported.problems == []
+
+
 def test_deeplabcut_reads_the_csv_and_not_its_copy(tmp_path: Path) -> None:
     clip = _clip()
     write_deeplabcut_hdf(tmp_path, clip)

@@ -49,3 +49,12 @@ def test_two_folds_leave_nothing_to_train_on() -> None:
     runs = [replace(run, fold=i % 2) for i, run in enumerate(_runs())]
     with pytest.raises(InputError, match="only 2 folds"):
         fold_runs(runs, 0)
+
+
+def test_a_fold_without_clips_tests_nothing_and_validates_nobody() -> None:
+    runs = [run for run in _runs() if run.fold != 2]
+    assert fold_count(runs) == 5
+    for fold in range(5):
+        parts = fold_runs(runs, fold)
+        assert any(run.split == "val" for run in parts)
+        assert any(run.split == "test" for run in parts) == (fold != 2)

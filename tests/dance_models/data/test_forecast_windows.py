@@ -49,6 +49,18 @@ def test_a_steady_motion_stays_steady_on_the_25_hz_grid(fps: float) -> None:
     np.testing.assert_allclose(steps, 4.0, atol=1e-3)  # 100 a second, 25 steps a second
 
 
+def test_no_window_crosses_a_pause() -> None:
+    """Of a camera that paused: what is interpolated between is no motion."""
+    run = _run(120)
+    parts = [_run(60), _run(60)]
+    expected = np.concatenate([anchors_of(part) + 60 * i for i, part in enumerate(parts)])
+    for pause in (0.6, 20):
+        windows = _cut(replace(run, time_s=run.time_s + pause * (np.arange(120) >= 60)))
+        assert windows.anchor.tolist() == expected.tolist()
+    short = _cut(replace(run, time_s=run.time_s + 0.4 * (np.arange(120) >= 60)))
+    assert len(short) >= len(_cut(run))
+
+
 def test_no_window_crosses_a_run() -> None:
     near = _run(60)
     far = replace(near, annotation=near.annotation + 1000)

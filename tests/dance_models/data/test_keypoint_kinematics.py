@@ -68,3 +68,13 @@ def test_a_causal_run_starts_without_motion() -> None:
     kinematics = keypoint_kinematics(_poses([0, 1, 4, 9]), np.arange(4) / 25, causal=True)
     np.testing.assert_allclose(kinematics.velocity[:, 0, 0], [0, 1, 3, 5])
     np.testing.assert_allclose(kinematics.acceleration[:, 0, 0], [0, 1, 2, 2])
+
+
+def test_two_frames_close_together_do_not_turn_jitter_into_speed() -> None:
+    """A joint that jitters by 0.05 torso lengths; the time stamps of frames 3 and 4 nearly meet."""
+    time_s = np.arange(8) / 30
+    time_s[4] = time_s[3] + 1e-5
+    kinematics = keypoint_kinematics(_poses([0, 0.05, 0, 0.05, 0, 0.05, 0, 0.05]), time_s)
+    # At most over 4 ms, a tenth of the unit, and twice that again.
+    assert np.abs(kinematics.velocity[:, 0, 0]).max() == pytest.approx(0.5)
+    assert np.abs(kinematics.acceleration[:, 0, 0]).max() < 6

@@ -107,6 +107,27 @@ def test_assignment_is_pinned() -> None:
     assert manifest["fold"].to_list() == PINNED_FOLDS
 
 
+def test_folds_stay_when_one_of_them_lost_its_clips() -> None:
+    config = SplitConfig(folds=5)
+    first = assign_splits(clip_table(plain("s", 5)), config)
+    for gone in range(5):
+        left = first.filter(pl.col("fold") != gone)
+        rows = [(clip, "s", None) for clip in left["clip"]]
+        once = assign_splits(clip_table(rows), config, first)
+        again = assign_splits(clip_table(rows), config, once)
+        assert again.select("clip", "fold").equals(left.select("clip", "fold"))
+        grown = assign_splits(clip_table([*rows, ("new", "s", None)]), config, again)
+        assert grown.filter(clip="new")["fold"][0] == gone
+
+
+@pytest.mark.parametrize(("before", "after"), [(3, 5), (5, 3)])
+def test_another_number_of_folds_assigns_them_anew(before: int, after: int) -> None:
+    clips = clip_table(plain("s", 12))
+    first = assign_splits(clips, SplitConfig(folds=before))
+    again = assign_splits(clips, SplitConfig(folds=after), first)
+    assert set(again["fold"]) == set(range(after))
+
+
 def test_a_new_clip_of_a_known_take_follows_it() -> None:
     rows: list[tuple[str, str, str | None]] = [(f"c{i}", "s", f"take{i}") for i in range(10)]
     first = assign_splits(clip_table(rows), SplitConfig())

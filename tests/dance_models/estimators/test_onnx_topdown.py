@@ -7,6 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import dance_models.estimators.weights as weights_module
 from dance_models.config import EstimatorConfig
 from dance_models.errors import InputError
 from dance_models.estimators.blazepose.detector import PersonDetector
@@ -102,6 +103,20 @@ def test_heatmap_coordinates_map_back_exactly(tmp_path) -> None:
     np.testing.assert_allclose(pose.keypoints, expected, atol=1e-4)
     np.testing.assert_allclose(pose.score, 0.4 + np.arange(14) / 100, atol=1e-6)
     assert pose.landmarks.shape == (0, 3)
+
+
+def test_what_is_not_a_number_is_missing() -> None:
+    """As of a model in half precision that overflows: numpy takes the first NaN for the peak."""
+    maps, _ = peaks(np.random.default_rng(0))
+    maps[3] = np.nan
+    x, y, _ = simcc_arrays(np.random.default_rng(1))
+    x[0, 3, 5] = np.nan
+    for points, score in (
+        decode_heatmaps(maps, WIDTH, HEIGHT),
+        decode_simcc(x[0], y[0], 2.0),
+    ):
+        assert np.flatnonzero(np.isnan(points).any(axis=1)).tolist() == [3]
+        assert score[3] == 0 and (np.delete(score, 3) > 0).all()
 
 
 def simcc_arrays(rng, ratio=2):
@@ -224,6 +239,26 @@ def test_make_estimator_and_fingerprint(tmp_path) -> None:
     assert estimator_fingerprint(config, "clip") == "absent"
     with pytest.raises(InputError, match="onnx_description"):
         make_estimator(EstimatorConfig(name="onnx"), tmp_path, "clip")
+
+
+def test_the_fingerprint_says_where_the_box_comes_from(tmp_path, monkeypatch) -> None:
+    constant_model(tmp_path / "tiny.onnx", heat=peaks(np.random.default_rng(0))[0][None])
+    auto, image = (
+        EstimatorConfig(name="onnx", onnx_description=str(describe(folder, box=box)))
+        for folder, box in ((tmp_path, "auto"), (_beside(tmp_path), "image"))
+    )
+    without = [estimator_fingerprint(config, "clip", tmp_path) for config in (auto, image)]
+    monkeypatch.setattr(weights_module, "missing_weights", lambda folder: [])
+    detected, same = (estimator_fingerprint(config, "clip", tmp_path) for config in (auto, image))
+    assert detected != without[0]
+    assert detected == estimator_fingerprint(auto, "clip")  # as by earlier versions
+    assert same == without[1]
+
+
+def _beside(folder):
+    (folder / "whole").mkdir()
+    (folder / "whole" / "tiny.onnx").write_bytes((folder / "tiny.onnx").read_bytes())
+    return folder / "whole"
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,70 @@ def test_coco_keypoints_file_with_its_own_joints_and_visibilities(tmp_path) -> N
     assert np.isnan(person.keypoints[DANCE_14.index["left_knee"]]).all()
 
 
+def results(names):
+    return [{"image_id": name, "keypoints": triples(17, 10 * i)} for i, name in enumerate(names)]
+
+
+def keypoints(names):
+    return {
+        "images": [{"id": i, "file_name": name} for i, name in enumerate(names)],
+        "annotations": [
+            {"id": i, "image_id": i, "keypoints": triples(17, 10 * i)} for i in range(len(names))
+        ],
+        "categories": [],
+    }
+
+
+def test_fractions_with_a_joint_outside_of_the_image_are_no_pixels(tmp_path) -> None:
+    rows = [{"image_id": f, "keypoints": [0.4, 0.6, 0.9] * 17} for f in range(9)]
+    rows[3]["keypoints"] = [1.4, 0.5, 0.9, *rows[3]["keypoints"][3:]]
+    with pytest.raises(InputError, match="fractions of the image, not pixels"):
+        read_people(write(tmp_path / "a.json", rows))
+
+
+@pytest.mark.parametrize(("score", "told"), [(0.9, False), (1.2, False), (87.0, True)])
+def test_scores_in_percent_are_told(tmp_path, score, told) -> None:
+    rows = [{"image_id": f, "keypoints": triples(17, score=score)} for f in range(3)]
+    track = read_track(write(tmp_path / "a.json", rows))
+    assert any("are 87 or more, where confidences are" in note for note in track.notes) == told
+    assert track.lost == 0 and track.people[0][0].score.max() == pytest.approx(min(score, 1))
+
+
+def mmpose_frames(names):
+    return [
+        {
+            "frame": name,
+            "instances": [{"keypoints": np.reshape(triples(17), (17, 3)).tolist()}],
+        }
+        for name in names
+    ]
+
+
+@pytest.mark.parametrize("document", [results, keypoints, mmpose_frames])
+def test_a_number_that_all_images_have_is_no_frame(tmp_path, document) -> None:
+    names = [f"dance_{frame:06d}_v2.jpg" for frame in range(5)]
+    people = read_people(write(tmp_path / "a.json", document(names)))
+    assert {frame: len(found) for frame, found in people.items()} == dict.fromkeys(range(5), 1)
+
+
+@pytest.mark.parametrize("document", [results, keypoints])
+def test_images_of_two_clips_are_not_joined(tmp_path, document) -> None:
+    names = [f"{clip}/{frame:06d}.jpg" for clip in "ab" for frame in range(3)]
+    track = read_track(write(tmp_path / "a.json", document(names)), num_frames=3)
+    assert {frame: len(found) for frame, found in track.people.items()} == {0: 1, 1: 1, 2: 1}
+    assert track.people[1][0].box[0] == 110  # of a
+    assert track.lost == 3
+    assert "'b/000000.jpg' is a second image of the frame, after 'a/000000.jpg'" in track.notes[0]
+
+
+@pytest.mark.parametrize("document", [results, keypoints])
+def test_one_impossible_number_costs_its_image_alone(tmp_path, document) -> None:
+    names = ["a_3.jpg", "a_4_4.jpg", "a_1700000000000.jpg", "a.jpg"]
+    track = read_track(write(tmp_path / "a.json", document(names)))
+    assert set(track.people) == {3, 4}
+    assert any("1700000000000" in note and "no frame number" in note for note in track.notes)
+
+
 @pytest.mark.parametrize("names", [OPENPOSE_BODY25, OPENPOSE_COCO18])
 def test_openpose_folder(tmp_path, names) -> None:
     folder = tmp_path / "clip"

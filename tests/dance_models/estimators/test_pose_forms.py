@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hostile_cases import deeplabcut_h5
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pose_files import body, flat, in_order
@@ -217,6 +218,21 @@ def sleap_h5(root, clip):
     return root / "a.h5", NODES
 
 
+def sleap_h5_by_frame(root, clip):
+    """As sleap-io writes it with preset="standard": frames first, two tracks always."""
+    h5py = pytest.importorskip("h5py")
+    tracks = np.full((len(clip), 2, len(NODES), 2), np.nan)
+    for frame, found in enumerate(clip):
+        for i, person in enumerate(found):
+            tracks[frame, i] = in_order(NODES, person)
+    with h5py.File(root / "a.h5", "w") as file:
+        file["tracks"], file["node_names"] = tracks, [node.encode() for node in NODES]
+        file["point_scores"] = np.full(tracks.shape[:3], 0.5)
+        file["tracks"].attrs["dims"] = json.dumps(["frame", "track", "node", "xy"])
+        file["point_scores"].attrs["dims"] = json.dumps(["frame", "track", "node"])
+    return root / "a.h5", NODES
+
+
 def sleap_project(root, clip):
     sleap_io = pytest.importorskip("sleap_io")
     skeleton = sleap_io.Skeleton([sleap_io.Node(node) for node in NODES])
@@ -296,7 +312,7 @@ WRITERS = {
     "ultralytics-txt": [ultralytics_text],
     "deeplabcut-csv": [deeplabcut],
     "sleap-csv": [sleap_csv],
-    "sleap-h5": [sleap_h5],
+    "sleap-h5": [sleap_h5, sleap_h5_by_frame],
     "sleap-slp": [sleap_project],
     "trc-pixels": [sports2d],
 }
@@ -396,6 +412,12 @@ def test_an_h5_of_deeplabcut_names_the_csv(tmp_path) -> None:
         file.create_group("df_with_missing")
     with pytest.raises(InputError, match=r"save_as_csv|not a readable table"):
         read_track(tmp_path / "a.h5")
+
+
+def test_an_h5_of_deeplabcut_with_columns_of_several_types_is_refused(tmp_path) -> None:
+    assert read_track(deeplabcut_h5(tmp_path)).format == "deeplabcut-h5"
+    with pytest.raises(InputError, match=r"columns are of several types.*save_as_csv"):
+        read_track(deeplabcut_h5(tmp_path, blocks=2))
 
 
 def frames_of(model, count, start=0):

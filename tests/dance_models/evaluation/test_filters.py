@@ -1,5 +1,6 @@
 """Trivial recognition rows: calibration and smoothing filters."""
 
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -107,6 +108,19 @@ def test_gaussian_weights_depend_on_time_and_not_on_frame_index() -> None:
     np.testing.assert_allclose(
         seen[1, :, 0], figure()[:, 0] + 10 * weights[2] / weights.sum(), rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("smooth", [SMOOTHERS["gaussian"], SMOOTHERS["savgol"]])
+def test_two_frames_close_together_take_no_memory(smooth: Callable[..., Poses]) -> None:
+    times = np.arange(200) / 30
+    times[100] = times[99] + 1e-4
+    run = replace(make_run(noisy(frames=200)), time_s=times)
+    tracemalloc.start()
+    try:
+        smooth([run])
+        assert tracemalloc.get_traced_memory()[1] < 30e6  # bytes; it was a hundred times that
+    finally:
+        tracemalloc.stop()
 
 
 def test_gaussian_fills_a_short_gap_from_both_sides() -> None:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from small_networks import SMALL, changed_after, one_run, small_forecaster, small_refiner
 
+from dance_models.analysis.shipped import networks
 from dance_models.batches.refine import RefineTensors
 from dance_models.data.exchanged_sides import exchange
 from dance_models.data.forecast_windows import cut_windows
@@ -12,7 +13,7 @@ from dance_models.data.refine_windows import refine_frames
 from dance_models.geometry import mirror_keypoints
 from dance_models.inference.forecast import forecast
 from dance_models.inference.refine import mirrored_run, refine_observed, refine_runs, slice_run
-from dance_models.metrics.torso import visible_annotation
+from dance_models.metrics.torso import torso_scale, visible_annotation
 from dance_models.nets.mkff_st_gcn import MkffStGcn
 
 
@@ -55,6 +56,16 @@ def test_runs_do_not_influence_each_other() -> None:
     model, run, other = small_refiner(), one_run(), one_run(seed=3)
     together = refine_runs(model, [other, run, other])[1]
     np.testing.assert_allclose(together, refine_runs(model, [run])[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_two_frames_close_together_do_not_throw_the_pose_away(causal: bool) -> None:
+    """By the networks that come with the package; it was thousands of pixels."""
+    model, run = networks(causal=causal).refiner, one_run(40)
+    times = run.time_s.copy()
+    times[20] = times[19] + 1e-5
+    usual, close = refine_runs(model, [run, replace(run, time_s=times)])
+    assert np.linalg.norm(close - usual, axis=-1).max() < 0.3 * torso_scale(run.estimate)
 
 
 def test_mirroring_a_run_twice_is_the_identity() -> None:

@@ -116,6 +116,19 @@ def test_a_time_that_goes_back_is_refused() -> None:
         live.see(IMAGE, 1.0)
 
 
+def test_after_one_absurd_time_it_goes_on() -> None:
+    run = a_run(8)
+    estimator = Told(run)
+    live = LiveChain(estimator, networks())
+    times = [float(time_s) for time_s in run.time_s]
+    times[3] += 1e12
+    held = []
+    for time_s in times:
+        assert live.see(IMAGE, time_s).pose is not None
+        held.append(len(live))
+    assert held == [1, 2, 3, 1, 1, 2, 3, 4]
+
+
 def test_another_size_begins_anew() -> None:
     live = LiveChain(Told(a_run(5)), networks())
     live.see(IMAGE, 1.0)

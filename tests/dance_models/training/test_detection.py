@@ -116,6 +116,7 @@ def test_every_frame_of_every_run_has_a_pose(runs: list[PoseRun], crops: Crops) 
     """Also frames without a detected person; the batches do not matter."""
     blind = [replace(run, estimate=np.full_like(run.estimate, np.nan)) for run in runs]
     model = Hrnet(NET).eval()
+    assert detect_runs(model, [], crops) == []
     poses = detect_runs(model, blind, crops)
     assert [pose.shape for pose in poses] == [(12, 14, 2)] * 4
     assert all(np.isfinite(pose).all() for pose in poses)

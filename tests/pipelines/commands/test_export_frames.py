@@ -4,7 +4,9 @@ from pathlib import Path
 
 import dagster as dg
 import polars as pl
+import pytest
 
+from dance_models.errors import InputError
 from dance_models.tables import CLIP_PROBE, FRAMES, write_table
 from pipelines.commands.export_frames import export_for_annotation
 from pipelines.storage.clips import register_clips
@@ -40,3 +42,10 @@ def test_images_of_a_folder_keep_their_number(tmp_path: Path, instance: dg.Dagst
     for name in names:
         image = tmp_path / "out" / "images" / name
         assert image.read_text() == name.partition("_")[0]
+    # Labels are not replaced, and neither are the images that they are of.
+    labels = tmp_path / "out" / "annotations.xml"
+    labels.write_text(written.replace("</annotations>", '<track id="0" /></annotations>'))
+    image.write_text("annotated")
+    with pytest.raises(InputError, match="holds labels"):
+        export_for_annotation(store, tmp_path / "out", CLIPS, prefill=False, tool="cvat")
+    assert image.read_text() == "annotated" and "track" in labels.read_text()

@@ -1,13 +1,16 @@
 """What ``dance evaluate`` keeps: a store for each corpus, and tables that the report shows."""
 
+import errno
 from pathlib import Path
 from types import SimpleNamespace
 
 import polars as pl
 import pytest
 
+from dance_models.errors import InputError
 from dance_models.evaluation.scores import PAIRED_SCORES, RECOGNITION_SCORES
 from pipelines.assets import evaluation
+from pipelines.storage import evaluations as storage
 from pipelines.storage.evaluations import Evaluation, corpus_store, evaluations, write_evaluation
 from pipelines.storage.folders import remember_folders
 from pipelines.storage.store import Store
@@ -55,3 +58,28 @@ def test_the_report_is_made_again_when_the_numbers_of_an_evaluation_change(
     assert found[0] != found[1] == found[2]
     (corpus.reports / "mkff_st_gcn_paired.parquet").unlink()
     assert evaluations(store, {"mkff_st_gcn": "f00d"}) == []
+
+
+def test_a_full_disk_leaves_the_last_evaluation_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the new tables would stand beside the facts of the old ones."""
+    store = Store(root=str(tmp_path / "store"))
+    corpus = Store(root=str(store.path / "evaluations" / "street-clips"))
+
+    def write(clips: int) -> None:
+        scores = pl.DataFrame([{"n_clips": clips}], schema=dict(RECOGNITION_SCORES))
+        tables = {"scores": scores, "paired": pl.DataFrame(schema=dict(PAIRED_SCORES))}
+        write_evaluation(corpus, ABOUT, tables, "")
+
+    write(3)
+    monkeypatch.setattr(storage, "write_text", _full)
+    with pytest.raises(InputError, match="the disk is full"):
+        write(4)
+    (kept,) = evaluations(store, {"mkff_st_gcn": "f00d"})
+    assert kept.scores["n_clips"].to_list() == [3]
+    assert len(list(corpus.reports.iterdir())) == 4
+
+
+def _full(path: Path, text: str) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
