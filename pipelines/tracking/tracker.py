@@ -17,7 +17,13 @@ from dance_models.tables import write_text
 from dance_models.text import printable
 from pipelines.storage.addresses import addresses
 from pipelines.storage.creation import MLFLOW_LOST, check_database
-from pipelines.storage.databases import Address, connection_to, driven, tables_of
+from pipelines.storage.databases import (
+    Address,
+    connection_to,
+    driven,
+    tables_of,
+    wait_for_locks,
+)
 from pipelines.storage.place import EXPERIMENT
 from pipelines.storage.store import Store
 
@@ -81,6 +87,7 @@ class Tracker:
 
         MLFLOW_DISABLE_TELEMETRY.set(True)
         set_telemetry_client()  # again: the setting is read here, and nothing was sent so far
+        wait_for_locks()
         self.store.check_path()
         self.store.mlflow.mkdir(parents=True, exist_ok=True)
         self.store.settled()

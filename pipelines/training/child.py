@@ -22,6 +22,7 @@ from dance_models.tables import file_digest, read_table
 from dance_models.training.loop import EpochRecord, TrainingResult
 from dance_models.training.resume import discard_damaged
 from pipelines.processes import EXIT_INTERRUPTED, TRAINING_STOP_S, stop_on_signals
+from pipelines.storage.databases import wait_for_locks
 from pipelines.storage.locks import owned
 from pipelines.storage.store import Store
 from pipelines.tracking.pixel_models import log_pixel_model
@@ -178,6 +179,7 @@ def _train_and_log(
     """Train and log to MLflow; what the parent process is told."""
     import mlflow
 
+    wait_for_locks()  # MLflow's own functions open the database, too
     tracker = Tracker(store)
     mlflow.set_tracking_uri(store.tracking_uri)
     logged: set[tuple[str | None, int]] = set()

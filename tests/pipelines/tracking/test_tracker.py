@@ -2,6 +2,7 @@
 
 import pytest
 from registry_case import ASSET, Case
+from waiting import stop_waiting_for_locks, waits_for_locks
 
 from pipelines.tracking import tracker
 from pipelines.tracking.tracker import DAGSTER_RUN_TAG, RUN_NOTE
@@ -60,3 +61,9 @@ def test_a_run_whose_process_is_killed_before_its_note_can_be_closed(
     with pytest.raises(KeyboardInterrupt):
         case.tracker.open_run(folder, ASSET, {DAGSTER_RUN_TAG: "killed"})
     assert list(case.tracker.running().values()) == ["killed"]
+
+
+def test_who_opens_mlflows_database_waits_for_it(case: Case) -> None:
+    stop_waiting_for_locks()
+    tracker.Tracker(case.store).client.search_experiments()
+    assert waits_for_locks()

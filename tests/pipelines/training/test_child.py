@@ -10,7 +10,8 @@ import mlflow
 import polars as pl
 import pytest
 from filelock import FileLock, Timeout
-from registry_case import Case
+from registry_case import ASSET, Case
+from waiting import stop_waiting_for_locks, waits_for_locks
 
 from dance_models.checkpoint import experiment_to_plain
 from dance_models.data.pose_runs import save_pose_runs
@@ -143,3 +144,20 @@ def test_an_epoch_whose_process_was_killed_before_its_metrics_is_logged_later(ca
             record.epoch: record.metrics()[name] for record in history
         }
         assert len(logged) == len(history)  # none a second time
+
+
+def test_a_training_waits_for_mlflows_database(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a process of its own, and failed when another program held the database for 5 s."""
+
+    def log_datasets(job: object) -> None:
+        assert waits_for_locks()
+        raise StopIteration
+
+    monkeypatch.setattr(child, "_log_datasets", log_datasets)
+    folder = case.store.model(ASSET) / "unfinished"
+    folder.mkdir(parents=True)
+    job = {"run_id": case.tracker.open_run(folder, "unfinished", {})}
+    stop_waiting_for_locks()
+    pipes: Any = None
+    with pytest.raises(StopIteration):
+        child._train_and_log(pipes, job, case.store, folder)
