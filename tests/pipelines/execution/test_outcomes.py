@@ -1,13 +1,12 @@
 """Plans before a run and outcomes after it."""
 
-import os
 import signal
-import time
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
 import pytest
+from ending_job import ending_job
 
 from dance_models.config import QualityConfig
 from dance_models.profiles import PROFILES
@@ -43,18 +42,6 @@ def _stage(name: str, *deps: Stage, fails: bool = False, bad: bool = False) -> S
         return {}
 
     return compute
-
-
-@dg.op(config_schema={"signal": int})
-def ending(context: dg.OpExecutionContext) -> None:
-    """Its process gets a signal and goes on."""
-    os.kill(os.getpid(), context.op_config["signal"])
-    time.sleep(60)
-
-
-@dg.job(executor_def=dg.multiprocess_executor)
-def ending_job() -> None:
-    ending()
 
 
 def _run(store: Store, instance: dg.DagsterInstance, *stages: Stage) -> str:
