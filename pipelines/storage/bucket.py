@@ -208,6 +208,9 @@ def _client() -> Any:
     """The file system of this process and thread: fsspec keeps one of each, also after a fork."""
     return _s3fs().S3FileSystem(
         use_listings_cache=False,
+        # One part after the other: side by side they would be in memory, half a gigabyte for each
+        # object, and of one that is replaced meanwhile some parts would be of the new one.
+        max_concurrency=1,
         config_kwargs={
             "connect_timeout": CONNECT_S,
             "read_timeout": ANSWER_S,
