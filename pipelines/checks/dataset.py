@@ -150,16 +150,14 @@ def _dataset_numbers(store: Store, clip: str | None) -> Numbers:
     return {"clips_left_out": {"clips": clips, "left_out": registered - clips}}
 
 
-def _original_runs(store: Store, split: str | None = None) -> "list[PoseRun]":
-    """Runs of a split, or of all, by the manifest; the split's own table may not exist yet.
+def _original_runs(store: Store) -> "list[PoseRun]":
+    """Runs of all splits by the manifest; the splits' own tables may not exist yet.
 
     Of a clip that is in two splits, which is another finding, the first.
     """
     from dance_models.data.assemble import pose_runs_from_rows
 
     manifest = store.read("split_manifest").unique("clip", keep="first", maintain_order=True)
-    if split is not None:
-        manifest = manifest.filter(pl.col("split") == split)
     rows = store.read("pose_dataset").join(
         manifest.select("clip", "group", "split", "fold"), on="clip"
     )
@@ -172,11 +170,14 @@ def _split_table(
     from dance_models.quality.dataset import foreign_rows, shared_motion
 
     found = foreign_rows(store.read(f"{split}_split"), split, store.read("split_manifest"))
-    if split != "train":
-        trained_on, evaluated = (_original_runs(store, name) for name in ("train", split))
-        found += shared_motion(trained_on, evaluated, config)
+    if split == "train":
+        return found
+    runs: dict[str, list[PoseRun]] = {"train": [], "val": [], "test": []}
+    for run in _original_runs(store):
+        runs[run.split].append(run)
+    found += shared_motion(runs["train"], runs[split], config)
     if split == "test":
-        chosen_on = shared_motion(_original_runs(store, "val"), evaluated, config, "in validation")
+        chosen_on = shared_motion(runs["val"], runs["test"], config, "in validation")
         found += [replace(one, severity="warn") for one in chosen_on]
     return found
 

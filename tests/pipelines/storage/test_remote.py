@@ -217,24 +217,26 @@ def test_a_lost_and_an_altered_object_are_found_and_repaired(machines: Machines)
     assert not _is_whole(machines.store("a"))  # what verify and the next run see
 
 
-def test_what_was_deleted_here_is_deleted_there(machines: Machines) -> None:
+def _published_with_unused(machines: Machines) -> tuple[Store, Path]:
+    """The first machine's store, in the bucket, and a file of it that may be deleted."""
     store = machines.store("a")
-    kept = store.path / "versions" / "numbers" / "0.parquet"
-    write_text(kept, "old")
+    unused = store.path / "versions" / "numbers" / "0.parquet"
+    write_text(unused, "old")
     _commit(store, 1)
     _remote(store).publish()
-    kept.unlink()
-    _remote(store).removed([kept, store.table("numbers")])  # the table is still there
+    return store, unused
+
+
+def test_what_was_deleted_here_is_deleted_there(machines: Machines) -> None:
+    store, unused = _published_with_unused(machines)
+    unused.unlink()
+    _remote(store).removed([unused, store.table("numbers")])  # the table is still there
     assert "versions/numbers/0.parquet" not in machines.objects()
     assert "tables/numbers.parquet" in machines.objects()
 
 
 def test_what_one_machine_deleted_another_one_does_not_send_again(machines: Machines) -> None:
-    first = machines.store("a")
-    unused = first.path / "versions" / "numbers" / "0.parquet"
-    write_text(unused, "old")
-    _commit(first, 1)
-    _remote(first).publish()
+    first, unused = _published_with_unused(machines)
     second = machines.store("b")
     unused.unlink()
     _remote(first).removed([unused])
@@ -257,11 +259,7 @@ def test_what_one_machine_deleted_another_one_does_not_send_again(machines: Mach
 def test_a_lost_object_is_sent_again_by_a_machine_that_knows_of_deleted_ones(
     machines: Machines,
 ) -> None:
-    first = machines.store("a")
-    unused = first.path / "versions" / "numbers" / "0.parquet"
-    write_text(unused, "old")
-    _commit(first, 1)
-    _remote(first).publish()
+    first, unused = _published_with_unused(machines)
     second = machines.store("b")
     unused.unlink()
     _remote(first).removed([unused])
