@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 
 from dance_models.config import EstimatorConfig, SamplingConfig
-from dance_models.data.sampling import frame_share, plan_runs
+from dance_models.data.sampling import frame_share, pauses, plan_runs
 from dance_models.estimators.factory import make_estimator
 from dance_models.estimators.tracks import estimate_track
 from dance_models.export.program import exportable
@@ -41,7 +41,9 @@ def ingest(path: Path, folder: Path, config: SamplingConfig, clips: int) -> list
     """Probe, plan and extract one of ``clips`` clips; the images."""
     probe = probe_clip(path)
     share = frame_share(config, clips, probe.fps)
-    runs = plan_runs(config, motion=probe.motion, fps=probe.fps, share=share)
+    runs = plan_runs(
+        config, motion=probe.motion, fps=probe.fps, share=share, pauses=pauses(probe.time_s)
+    )
     wanted = [frame for run in runs for frame in range(run.start, run.stop)]
     return [f.path for f in extract_frames(path, probe, wanted, folder / path.stem)]
 

@@ -16,7 +16,7 @@ COMMON: Final[dict[str, str]] = {
     "width": "pixels",
     "height": "pixels",
     "time_s": "seconds",
-    "run": "contiguous source frames share a run",
+    "run": "contiguous source frames without a pause share a run",
     "frame": "index in the source clip, from 0",
     "image": "JPEG, path relative to the store",
     "keypoints": "the estimate, pixels",

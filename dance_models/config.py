@@ -409,7 +409,7 @@ class EvaluationConfig:
     """Confidence intervals and windows of the reports."""
 
     bootstrap_samples: int = 2000  # resamples of the takes behind each interval
-    window_stride: int = 2  # 25 Hz steps between prediction windows
+    window_stride: int = 2  # frames between prediction windows
     seed: int = 0  # of the resampling
     # Whether joints that annotations lack and that were derived from others count in the scores
     derived_joints: bool = _added(True, was=True)
@@ -435,6 +435,7 @@ class GateConfig:
     bootstrap_samples: int = 2000  # resamples of the takes behind each interval
     window_stride: int = 2  # as in EvaluationConfig
     seed: int = 0  # of the resampling
+    derived_joints: bool = _added(True, was=True)  # as in EvaluationConfig
 
 
 RECOGNITION_GATE = GateConfig(

@@ -27,6 +27,7 @@ from dance_models.annotations.parsed_file import (
     RawPose,
     frame_list,
 )
+from dance_models.annotations.same_people import area_of, with_people_weighed
 from dance_models.errors import AnnotationError, guarded
 from dance_models.skeleton import DANCE_14
 from dance_models.skeletons.by_name import to_skeleton
@@ -117,7 +118,7 @@ class _Collected:
             moved, said = counted_from_zero(poses, named, self.info.frames, chosen)
             if said is not None:
                 self.problems.append(replace(said, file=first.file))
-            declared, left = group.declared, iter(moved)
+            declared, left = group.declared, iter(with_people_weighed(moved))
             for parsed, own in group.files:
                 self._add_file(parsed.file, list(islice(left, len(own))), declared)
 
@@ -146,7 +147,7 @@ class _Collected:
     def _one_a_frame(
         self, poses: Sequence[RawPose], file: str, repeated: dict[str, list[int]]
     ) -> list[RawPose]:
-        """The largest person of each frame; the others are reported."""
+        """One person of each frame, the largest over all frames; the others are reported."""
         by_frame: dict[int, list[RawPose]] = {}
         for pose in poses:
             by_frame.setdefault(pose.frame, []).append(pose)
@@ -160,7 +161,7 @@ class _Collected:
                 message = f"{len(distinct)} people are annotated; the largest was kept"
                 rows = len(distinct) - 1
                 self.problems.append(Problem(file, message, self.clip, frame, rows=rows))
-            chosen.append(max(distinct, key=lambda p: (_area(p), -p.order)))
+            chosen.append(max(distinct, key=lambda p: (p.weight, area_of(p), -p.order)))
         return chosen
 
     def _add(self, pose: RawPose, file: str, repeated: dict[str, list[int]]) -> None:
@@ -228,12 +229,6 @@ def _arrays(
 
 def _name(file: str) -> str:
     return printable(Path(file).name)
-
-
-def _area(pose: RawPose) -> float:
-    x = [p[0] for p in pose.joints.values()]
-    y = [p[1] for p in pose.joints.values()]
-    return (max(x) - min(x)) * (max(y) - min(y))
 
 
 def _same(kept: dict[str, Any], row: dict[str, Any]) -> bool:

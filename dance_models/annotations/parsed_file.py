@@ -82,6 +82,7 @@ class RawPose:
     declared: frozenset[str] = frozenset()  # the joints that the file has a place for
     annotator: str = ""
     order: int = 0  # position in the file, to break ties
+    weight: float = 0.0  # of several people in a frame, that with the greatest is kept
 
     @property
     def clip(self) -> str:

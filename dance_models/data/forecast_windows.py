@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dance_models.data.pose_runs import PoseRun
+from dance_models.data.sampling import PAUSE_S
 from dance_models.metrics.horizon import FORECAST_HZ
 from dance_models.skeleton import DANCE_14, Skeleton
 
@@ -23,9 +24,6 @@ FUTURE: Final = 10
 # Grid times relative to the anchor: 26 steps back to 10 steps ahead.
 GRID_S: Final = np.arange(1 - OBSERVED, FUTURE + 1) / FORECAST_HZ
 _TOLERANCE_S: Final = 1e-6
-# Between two frames. In a longer gap the dancer was not filmed: a camera paused, or pictures are
-# lost. What is interpolated there is no motion, and as truth it favours standing still.
-LONGEST_GAP_S: Final = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,13 +77,14 @@ def fill_missing(poses: NDArray[np.floating], *, causal: bool = False) -> NDArra
 def anchors_of(run: PoseRun, stride: int = 1) -> NDArray[np.int64]:
     """Positions in the run at which a whole window can be anchored, every ``stride`` frames.
 
-    No two frames that a window lies between are farther apart than ``LONGEST_GAP_S``.
+    No two frames that a window lies between are farther apart than ``PAUSE_S``: what is
+    interpolated there is no motion, and as truth it favours standing still.
     """
     time_s, position = run.time_s, np.arange(0, len(run), stride)
     first, last = time_s[position] + GRID_S[0], time_s[position] + GRID_S[-1]
     fits = (first >= time_s[0] - _TOLERANCE_S) & (last <= time_s[-1] + _TOLERANCE_S)
     position, first, last = position[fits], first[fits], last[fits]
-    gaps = np.concatenate([[0], np.cumsum(np.diff(time_s) > LONGEST_GAP_S + _TOLERANCE_S)])
+    gaps = np.concatenate([[0], np.cumsum(np.diff(time_s) > PAUSE_S + _TOLERANCE_S)])
     before = np.searchsorted(time_s, first + _TOLERANCE_S, side="right") - 1
     after = np.minimum(np.searchsorted(time_s, last - _TOLERANCE_S), len(time_s) - 1)
     return np.asarray(position[gaps[after] == gaps[before]])

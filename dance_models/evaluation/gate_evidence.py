@@ -97,7 +97,9 @@ def measure_evidence(
 
 
 def _scoring(config: GateConfig) -> EvaluationConfig:
-    return EvaluationConfig(config.bootstrap_samples, config.window_stride, config.seed)
+    return EvaluationConfig(
+        config.bootstrap_samples, config.window_stride, config.seed, config.derived_joints
+    )
 
 
 def _pairs(rows: Iterable[str]) -> list[tuple[str, str]]:

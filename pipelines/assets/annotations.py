@@ -86,7 +86,8 @@ def _inputs(context: StageContext[None]) -> Inputs:
     outputs=lambda store, clip: [store.table("annotation_problems", clip)],
     partitioned=True,
     group=GROUP,
-    version="3",  # 3: what is not used is a table too
+    # 4: DeepLabCut's H5 files with columns of several types, one of several people in all frames
+    version="4",
     kinds={"parquet"},
 )
 def pose_annotations(context: StageContext[None]) -> Metadata:

@@ -157,12 +157,12 @@ def clip_probe(context: StageContext[None]) -> Metadata:
 
 def _sampling_plan(context: StageContext[SamplingConfig]) -> list[tuple[int, int]]:
     """Start and stop of the runs to keep. Frames sampled or annotated before are always kept."""
-    from dance_models.data.sampling import frame_share, plan_runs
+    from dance_models.data.sampling import frame_share, pauses, plan_runs
 
     store, clip = context.store, context.clip
     # These columns alone, as it is done for each clip by a run that finds nothing to do.
-    probe = store.read_columns("clip_probe", clip, ("status", "motion", "fps", "sha256"))
-    (status,), (motion,), (fps,), (sha256,) = probe.values()
+    probe = store.read_columns("clip_probe", clip, ("status", "motion", "fps", "time_s", "sha256"))
+    (status,), (motion,), (fps,), (time_s,), (sha256,) = probe.values()
     if status != "ok":
         return []
     annotations = store.table("pose_annotations", clip)
@@ -174,6 +174,7 @@ def _sampling_plan(context: StageContext[SamplingConfig]) -> list[tuple[int, int
         share=frame_share(context.config, len(clips_by_key(store)), fps),
         annotated=annotated,
         existing=_sampled_before(store.table("sampled_frames", clip), sha256),
+        pauses=pauses(time_s),
     )
     return [(run.start, run.stop) for run in runs]
 

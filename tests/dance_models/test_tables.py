@@ -123,17 +123,27 @@ def test_a_name_of_a_column_that_is_not_text_is_damage(tmp_path: Path) -> None:
 def test_columns_of_a_table_are_read_alone(tmp_path: Path) -> None:
     path = tmp_path / "table.parquet"
     frame = pl.DataFrame(
-        {"clip": ["a", "b"], "points": [[[1.0, 2.0]], None], "empty": [[], []]},
+        {
+            "clip": ["a", "b"],
+            "points": [[[1.0, 2.0]], None],
+            "empty": [[], []],
+            "times": [[0.0, 0.5], None],
+        },
         schema={
             "clip": pl.String,
             "points": pl.Array(pl.Float32, (1, 2)),
             "empty": pl.List(pl.Null),
+            "times": pl.List(pl.Float64),
         },
     )
     write_table(frame, path)
     assert read_table(path).equals(frame)
     assert read_table(path, columns=["points"]).equals(frame.select("points"))
-    assert read_columns(path, ["empty", "clip"]) == {"empty": [[], []], "clip": ["a", "b"]}
+    found = read_columns(path, ["empty", "clip", "times"])
+    assert found["clip"] == ["a", "b"]
+    assert [len(one) for one in found["empty"]] == [0, 0]
+    assert found["times"][0].tolist() == [0.0, 0.5]
+    assert found["times"][1] is None
     for read in (read_table, read_columns):
         with pytest.raises(DamagedFileError):
             read(path, columns=["other"])

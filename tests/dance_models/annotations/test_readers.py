@@ -63,6 +63,20 @@ def test_labelme_tells_people_apart_by_group(tmp_path: Path) -> None:
     ]
 
 
+def test_labelme_keeps_the_same_of_two_people_in_all_frames(tmp_path: Path) -> None:
+    """The one who is larger over all, though not in frame 4: of a file a frame, and in any one."""
+    clip = _clip(0.0, *range(8))
+    for frame, joints in clip.frames.items():
+        scale = 1.2 if frame == 4 else 0.6
+        other = {n: (x - 100, 60 + (y - 60) * scale, s) for n, (x, y, s) in joints.items()}
+        document = labelme(clip, frame, 1)
+        document["shapes"] += labelme(Annotated("solo", 480, 360, {frame: other}), frame, 2)[
+            "shapes"
+        ]
+        (tmp_path / f"solo_{frame:06d}.json").write_text(json.dumps(document))
+    _is_whole(_import(tmp_path), clip)
+
+
 def test_labelme_without_groups_reads_one_person_and_not_two(tmp_path: Path) -> None:
     clip = _clip(0.0, 4)
     document = labelme(clip, 4, None)

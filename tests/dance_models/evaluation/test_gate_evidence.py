@@ -75,6 +75,21 @@ def test_fresh_weights_return_the_estimate_and_a_perturbed_network_loses(tmp_pat
     assert not decide(other_way, CONFIG).passed
 
 
+def test_derived_joints_count_for_the_gate_as_they_do_in_the_reports(tmp_path: Path) -> None:
+    fresh, clips = gate_model(tmp_path, 0.0), gate_clips()
+    for run in clips.validation:
+        run.derived[:, 0] = True
+        run.annotation[:, 0] += 1000
+    found = {}
+    for counted in (True, False):
+        config = replace(CONFIG, derived_joints=counted)
+        scores = measure_evidence("recognition", fresh, None, clips, config).scores
+        found[counted] = scores.filter(
+            style="all", method="raw", metric="pck_torso", threshold=0.1, joint="all"
+        )["value"].item()
+    assert found[False] == pytest.approx(found[True] * 14 / 13, rel=1e-6)
+
+
 def test_training_clips_of_the_champion_do_not_count(tmp_path: Path) -> None:
     fresh = gate_model(tmp_path, 0.0)
     runs = gate_clips().validation
