@@ -23,7 +23,7 @@ from pipelines.storage.bucket_errors import SECRETS, Asked, error_of, server_of
 SCHEME: Final = "s3://"
 FORM: Final = "s3://BUCKET/FOLDER"
 AT_ONCE: Final = 8  # objects that travel at the same time
-IN_MEMORY: Final = 64 * 1024 * 1024  # bytes; a larger file is sent in parts
+IN_MEMORY: Final = 64 * 1024 * 1024  # bytes; a larger file, if not a registry, is sent in parts
 # That a server has to take a connection, and how often it is tried. A sensor's tick has a minute.
 CONNECT_S: Final = 5
 TRIES: Final = 3
@@ -86,6 +86,7 @@ class Bucket:
         began = monotonic()
         found: dict[str, Stored] = {}
         more: dict[str, str] = {}
+        tokens: set[str] = set()
         with self._told("", "the list of objects"):
             while True:
                 left = WAIT_S if within_s is None else within_s - (monotonic() - began)
@@ -110,7 +111,11 @@ class Bucket:
                         file=self.url,
                         hint="`dance run` takes as long as it needs",
                     )
-                more = {"ContinuationToken": page["NextContinuationToken"]}
+                token = page["NextContinuationToken"]
+                if token in tokens:
+                    raise LookupError("the listing does not go on")
+                tokens.add(token)
+                more = {"ContinuationToken": token}
 
     def head(self, name: str) -> Stored | None:
         """An object as it is now, None when there is none. Raises InputError."""
@@ -133,7 +138,7 @@ class Bucket:
         with self._told(name, "that it has the object"):
             key, size = self.prefix + name, path.stat().st_size
             most_s = WAIT_S + size / SLOWEST  # a server that stops reading would hold it for ever
-            if size > IN_MEMORY:
+            if size > IN_MEMORY and not condition:  # the client sends parts unconditionally
                 with path.open("rb") as file:
                     md5 = hashlib.file_digest(file, "md5").hexdigest()
                 _client().put_file(str(path), f"{self.name}/{key}", timeout=most_s)

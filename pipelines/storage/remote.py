@@ -194,7 +194,8 @@ class Remote:
             self._refuse_other_place(wanted)
             self._fetch(wanted, there, known)
             if listed is None:
-                self._heed_deleted({n: known[n] for n in known.keys() - there.keys() - own})
+                gone = {n: known[n] for n in known.keys() - there.keys() - own}
+                self._heed_deleted(gone, there, forgot=not known)
             if wanted:
                 size = sum(there[name].size for name in wanted)
                 logging.getLogger(__name__).warning(
@@ -245,16 +246,26 @@ class Remote:
             self._put_in_place(name, manifest, there[name].etag, states[name])
         shutil.rmtree(waiting, ignore_errors=True)
 
-    def _heed_deleted(self, gone: Mapping[str, Kept]) -> None:
+    def _heed_deleted(
+        self, gone: Mapping[str, Kept], there: Collection[str], *, forgot: bool
+    ) -> None:
         """Forget objects that are gone: lost ones are sent again, those deleted on purpose are not.
 
         The files stay: of a training of this machine, say, that goes on. `dance clean` knows.
+        ``forgot``: nothing was remembered, as the file of it was lost; the content of files says
+        which were deleted then.
         """
         deleted: dict[str, set[str]] = {}
         for path in (self.root / DELETED).glob("*.json"):
             with suppress(DamagedFileError, LookupError, AttributeError):
                 for name, etag in read_note(path)["objects"].items():
                     deleted.setdefault(name, {""}).add(etag)
+        if forgot:
+            gone = {
+                name: Kept(path.stat().st_size, path.stat().st_mtime_ns, md5, md5)
+                for name in deleted.keys() - set(there)
+                if (path := self.root / name).is_file() and (md5 := _md5(path))
+            }
         stay = {n for n, kept in gone.items() if kept.etag in deleted.get(n, ())}
         stay = {name for name in stay if (self.root / name).is_file()}
         for name in stay:

@@ -1,4 +1,4 @@
-"""Fetching large objects of a bucket."""
+"""Large objects of a bucket, and servers that list it without an end."""
 
 import re
 import threading
@@ -9,6 +9,7 @@ from pathlib import Path
 import bucket
 import pytest
 
+from dance_models.errors import InputError
 from pipelines.storage.bucket import Bucket
 
 SIZE = 100_000
@@ -54,3 +55,31 @@ def test_a_large_object_is_of_one_version(replaced: Bucket, tmp_path: Path) -> N
     content = (tmp_path / "t").read_bytes()
     assert len(content) == SIZE
     assert set(content) == set(b"1")
+
+
+def test_a_large_registry_replaces_only_what_it_was_made_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client sends what is larger than 64 MB in parts, and whatever was there before."""
+    monkeypatch.setattr("pipelines.storage.bucket.IN_MEMORY", 10)
+    path = tmp_path / "registry"
+    with bucket.server() as address:
+        for variable, value in bucket.variables(address).items():
+            monkeypatch.setenv(variable, value)
+        place = Bucket.of(bucket.new_url())
+        path.write_bytes(b"1" * 100)
+        first, _ = place.put("registry", path, None)
+        path.write_bytes(b"2" * 100)
+        place.put("registry", path, first.etag)
+        for was in (first.etag, None):
+            with pytest.raises(InputError, match="another"):
+                place.put("registry", path, was)
+
+
+def test_a_server_that_begins_its_listing_again_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, replaced: Bucket
+) -> None:
+    page = {"Name": "b", "KeyCount": 0, "IsTruncated": True, "NextContinuationToken": "again"}
+    monkeypatch.setattr("pipelines.storage.bucket._call", lambda *given, **named: page)
+    with pytest.raises(InputError, match="no S3 server"):
+        replaced.listed()

@@ -256,6 +256,25 @@ def test_what_one_machine_deleted_another_one_does_not_send_again(machines: Mach
     assert unused.read_text() == "new"
 
 
+def test_a_machine_that_forgot_what_it_sent_does_not_send_deleted_objects_again(
+    machines: Machines,
+) -> None:
+    first, unused = _published_with_unused(machines)
+    second = machines.store("b")
+    unused.unlink()
+    _remote(first).removed([unused])
+    kept = second.path / "versions" / "numbers" / "0.parquet"
+    for note in second.path.glob(".remote.known*"):
+        note.unlink()
+    assert kept.is_file()
+    second = machines.store("b")
+    _remote(second).publish()
+    assert "versions/numbers/0.parquet" not in machines.objects()
+    write_text(kept, "new")
+    _remote(second).publish()
+    assert "versions/numbers/0.parquet" in machines.objects()
+
+
 def test_a_lost_object_is_sent_again_by_a_machine_that_knows_of_deleted_ones(
     machines: Machines,
 ) -> None:
