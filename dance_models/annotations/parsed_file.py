@@ -204,12 +204,23 @@ class ParsedFile:
             self.add_problem(message, image, error.joint)
             return
         self._count_other_points(names, points, joints, image)
+        joints = self._without_corner(joints, image)
         if not joints.keys() - FACE:
             self.count("annotations without a visible joint", image, action="empty")
             return
         declared = frozenset(joint for name in names if (joint := canonical_joint(name)))
         by = printable(str(annotator))[:200] if isinstance(annotator, str | int | float) else ""
         self.poses.append(RawPose(image, joints, declared, by, len(self.poses)))
+
+    def _without_corner(
+        self, joints: Mapping[str, tuple[float, float, int]], image: Image
+    ) -> dict[str, tuple[float, float, int]]:
+        """The joints but those at (0, 0): many tools write that for a joint that is not there."""
+        kept = {joint: at for joint, at in joints.items() if at[:2] != (0, 0)}
+        if len(kept) < len(joints):
+            what = "joints at (0, 0), the corner, which stands for none"
+            self.count(what, image, len(joints) - len(kept), action="repaired")
+        return kept
 
     def _count_other_points(
         self,

@@ -55,6 +55,16 @@ def _import(tmp_path: Path, document: Any) -> tuple[AnnotationImport, str]:
     return result, "\n".join(str(p).removeprefix(f"{path}: ") for p in result.problems)
 
 
+def test_a_joint_in_the_pictures_corner_is_absent_whatever_its_visibility(tmp_path: Path) -> None:
+    """COCO writes (0, 0, 0) for a joint that is not there, and many tools (0, 0, 1)."""
+    document = _coco(2)
+    document["annotations"][1]["keypoints"][:6] = [0, 0, 1, 0, 0, 2]
+    result, report = _import(tmp_path, document)
+    kept = result.table["visibility"].to_list()
+    assert [list(row).count(0) for row in kept] == [0, 2]
+    assert "frame 1: 2 left out: joints at (0, 0), the corner, which stands for none" in report
+
+
 def test_frames_not_annotated_yet_are_counted_once_with_their_numbers(tmp_path: Path) -> None:
     document = _coco(15)
     for annotation in document["annotations"][1:]:
