@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dance_models.export.program import exportable
+from dance_models.nets.threads import torch_threads
 
 REPEATS: Final = 40
 WARM_UP: Final = 5
@@ -24,17 +25,13 @@ def window_times(
     clock: Callable[[], float] = perf_counter,
 ) -> NDArray[np.float64]:
     """Milliseconds of ``REPEATS`` calls, one after the other; the thread count is restored."""
-    before = torch.get_num_threads()
     times = []
-    try:
-        torch.set_num_threads(threads)
+    with torch_threads(threads):
         for i in range(WARM_UP + REPEATS):
             started = clock()
             module(window)
             if i >= WARM_UP:
                 times.append(1000 * (clock() - started))
-    finally:
-        torch.set_num_threads(before)
     return np.array(times)
 
 

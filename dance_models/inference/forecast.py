@@ -9,6 +9,7 @@ from dance_models.data.forecast_windows import FUTURE
 from dance_models.geometry import mirror_keypoints, pelvis
 from dance_models.metrics.torso import window_torso
 from dance_models.nets.build import skeleton_of
+from dance_models.nets.threads import torch_threads
 from dance_models.skeleton import DANCE_14, Skeleton
 
 BATCH = 128  # larger ones leave the cache of a CPU
@@ -24,6 +25,7 @@ def window_scale(
 
 
 @torch.no_grad()
+@torch_threads()
 def forecast(model: nn.Module, observed: NDArray[np.floating]) -> NDArray[np.float32]:
     """Observed poses (N, 27, J, D) in pixels -> forecast (N, 10, J, D) in pixels."""
     if not len(observed):

@@ -30,6 +30,7 @@ from dance_models.geometry import mirror_keypoints
 from dance_models.inference.definitions import repaired
 from dance_models.nets.build import Refiner
 from dance_models.nets.mkff_st_gcn import outputs
+from dance_models.nets.threads import torch_threads
 from dance_models.skeleton import DANCE_14, Skeleton
 
 BATCH = 128  # larger ones leave the cache of a CPU
@@ -137,6 +138,7 @@ def refine_mirror_gap(
 
 
 @torch.no_grad()
+@torch_threads()
 def _refine(
     model: Refiner, runs: Sequence[PoseRun], stride: int, *, overlap: bool = True
 ) -> list[NDArray[np.float32]]:
@@ -160,6 +162,7 @@ def _refine(
 
 
 @torch.no_grad()
+@torch_threads()
 def refine_last(model: Refiner, runs: Sequence[PoseRun]) -> NDArray[np.float32]:
     """The last frame of each prepared run by a causal network alone, (R, J, D) pixels.
 
