@@ -7,7 +7,7 @@ from typing import Final
 
 import psutil
 from scene import ROLES, Trial, command_line
-from servers import finish_runs, launch, ui
+from servers import finish_runs, retrain, ui
 
 Act = Callable[[Trial], list[str]]
 
@@ -57,7 +57,7 @@ def kill_server(role: str) -> Act:
 
     def act(trial: Trial) -> list[str]:
         with ui(trial) as (process, port):
-            launch(port, "retrain_all")
+            retrain(trial, port)
             time.sleep(trial.random.uniform(0, 20))
             victims = [p for p in trial.processes() if _is(p, role, process.pid)]
             if not victims:
@@ -72,7 +72,7 @@ def kill_server(role: str) -> Act:
 def stop_server(trial: Trial) -> list[str]:
     """``dance ui`` alone gets SIGTERM while it runs a job; everything has to end."""
     with ui(trial) as (process, port):
-        launch(port, "retrain_all")
+        retrain(trial, port)
         time.sleep(trial.random.uniform(0, 20))
         process.terminate()
         troubles = [f"left: {line}" for line in trial.gone()]

@@ -15,9 +15,11 @@ from dance_models import __version__
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = ROOT / "tests" / "faults" / "tries.jsonl"  # of this repository
 HEADER = (
-    "| fault | tries | recovered | in a row since | bytes lost | longest recovery |\n"
-    "|---|---|---|---|---|---|"
+    "| fault | tries | on the whole graph | recovered | in a row since | bytes lost "
+    "| longest recovery |\n"
+    "|---|---|---|---|---|---|---|"
 )
+WHOLE = "whole"  # of Try.graph
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Try:
     seconds: float = 0.0  # the whole trial
     recovery_s: float = 0.0  # the command after the fault
     troubles: list[str] = field(default_factory=list)
+    graph: str = WHOLE  # or the part of it that the commands made
 
 
 def code_version() -> str:
@@ -77,7 +80,11 @@ def row(fault: str, tries: Sequence[Try]) -> str:
     since = recovered[::-1].index(False) if False in recovered else len(recovered)
     longest = max((one.recovery_s for one in tries), default=0.0)
     lost = sum(one.bytes_lost for one in tries)
-    return f"| {fault} | {len(tries)} | {sum(recovered)} | {since} | {lost} | {longest:.0f} s |"
+    whole = sum(one.graph == WHOLE for one in tries)
+    return (
+        f"| {fault} | {len(tries)} | {whole} | {sum(recovered)} | {since} | {lost} "
+        f"| {longest:.0f} s |"
+    )
 
 
 def table(names: Iterable[str], tries: Sequence[Try]) -> str:

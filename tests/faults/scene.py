@@ -65,7 +65,7 @@ class Scene:
     expected: dict[str, str] = field(default_factory=dict)  # path below the store -> sha256
     # Of the undisturbed command from each of the stores.
     seconds: dict[str, float] = field(default_factory=dict)
-    only: str = ""  # the assets of all commands, "" for all that there are
+    only: str = ""  # the assets of all commands, with commas; "" for all that there are
 
     def start_store(self, name: str) -> Path:
         """The store of that name; never changed, only copied."""
@@ -103,7 +103,7 @@ def make_scene(folder: Path, clips: int = 6, frames: int = 64, only: str = "") -
     corpus, note, sources = Corpus(folder / "corpus"), folder / "scene.json", sources_digest()
     if note.is_file():
         plain = json.loads(note.read_text())
-        if plain.pop("sources") == sources:
+        if plain.pop("sources") == sources and plain["only"] == only:
             return Scene(folder, corpus, **plain)
     shutil.rmtree(folder, ignore_errors=True)
     write_demo_corpus(corpus.root, DemoCorpusConfig(clips, frames, size=(160, 120)))

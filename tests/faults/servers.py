@@ -5,10 +5,11 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from command_line import CLIP_ASSETS
 from scene import COMMAND_S, END_S, PATIENCE, Trial
 
 STARTED_S = 600  # both servers answer within this, also on a busy machine
@@ -120,8 +121,17 @@ def _answers(port: int) -> bool:
     return True
 
 
-def launch(port: int, job: str) -> str:
-    """Start a job as the web UI does; the id of its run."""
+def retrain(trial: Trial, port: int) -> str:
+    """Start the job of all trainings as the web UI does; the id of its run.
+
+    Of the scene's assets alone, where it does not make all.
+    """
+    left = set(trial.scene.only.split(",")) - {*CLIP_ASSETS.split(","), ""}
+    return launch(port, "retrain_all", sorted(left))
+
+
+def launch(port: int, job: str, assets: Sequence[str] = ()) -> str:
+    """Start a job as the web UI does, of some of its assets or of all; the id of its run."""
     found = graphql(
         port,
         """{ repositoriesOrError { ... on RepositoryConnection { nodes {
@@ -132,6 +142,7 @@ def launch(port: int, job: str) -> str:
         "repositoryName": repository["name"],
         "repositoryLocationName": repository["location"]["name"],
         "pipelineName": job,
+        **({"assetSelection": [{"path": [name]} for name in assets]} if assets else {}),
     }
     query = """mutation ($p: ExecutionParams!) { launchPipelineExecution(executionParams: $p) {
         __typename ... on LaunchRunSuccess { run { runId } }

@@ -1,7 +1,9 @@
 """Tries of the fault suite add up in a file, also after one that was cut off."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,12 +32,13 @@ def test_tries_are_appended_and_a_cut_line_is_left_out(tmp_path: Path) -> None:
 
 
 def test_the_table_counts_tries_since_the_last_failure() -> None:
-    tries = [made("a", 0), made("a", 1, "it stays"), made("a", 2), made("b", 0)]
+    half = replace(made("a", 2), graph=suite.HALF)
+    tries = [made("a", 0), made("a", 1, "it stays"), half, made("b", 0)]
     lines = table(["a", "b", "c"], tries).splitlines()
     assert lines[2:5] == [
-        "| a | 3 | 2 | 1 | 0 | 3 s |",
-        "| b | 1 | 1 | 1 | 0 | 3 s |",
-        "| c | 0 | 0 | 0 | 0 | 0 s |",
+        "| a | 3 | 2 | 2 | 1 | 0 | 3 s |",
+        "| b | 1 | 1 | 1 | 1 | 0 | 3 s |",
+        "| c | 0 | 0 | 0 | 0 | 0 | 0 s |",
     ]
     assert lines[-1] == "4 tries, on 1.0 abc"
 
@@ -64,7 +67,7 @@ def test_a_try_whose_command_had_ended_is_made_again(
         return [], 0, 3.0
 
     monkeypatch.setattr(suite, "try_fault", try_fault)
-    scene: Any = None
+    scene: Any = SimpleNamespace(only="")
     fault = Fault("a", "empty", lambda trial: [])
     assert suite.one_try(scene, fault, 0, tmp_path).troubles == []
     assert asked == [None, 40.0]
