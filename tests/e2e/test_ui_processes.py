@@ -68,6 +68,13 @@ def started(tmp_path: Path) -> Iterator[Ui]:
         ui.end()
 
 
+def test_mlflow_starts_no_workers_that_nobody_gives_work(tmp_path: Path) -> None:
+    """Eight processes with 1.5 GB in all, for evaluations of language models."""
+    with started(tmp_path) as ui:
+        assert ui.part("uvicorn") > 0
+        assert ui.part("mlflow.server.jobs") == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 def test_a_signal_to_the_command_alone_ends_all_and_frees_the_ports(
     tmp_path: Path, number: int
