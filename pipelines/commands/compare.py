@@ -2,7 +2,7 @@
 
 import filecmp
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -126,8 +126,7 @@ def compare_videos(
         drawn = [_drawn(reader, *pair, part) for pair in pairs]
         made = _write(comparison, videos, performances, part, models, notes, drawn)
     written = [out / path.name for path in made]
-    for still in earlier.difference(written):
-        still.unlink(missing_ok=True)
+    _remove(earlier.difference(written))
     _print(reader.console, comparison, notes)
     reader.console.print(f"Written: {shown(', '.join(map(str, written)))}", soft_wrap=True)
     return comparison
@@ -181,6 +180,11 @@ def _stills_of_the_last(plain: Path) -> set[Path]:
         named = [moment["still"] for moment in json.loads(plain.read_text("utf-8"))["moments"]]
         return {path for path in _stills(plain.parent) if path.name in named}
     return set()
+
+
+def _remove(files: Iterable[Path]) -> None:
+    for path in files:
+        path.unlink(missing_ok=True)
 
 
 def _drawn(reader: "PoseReader", video: "NamedVideo", poses: "VideoPoses", out: Path) -> Path:
