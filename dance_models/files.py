@@ -1,6 +1,7 @@
 """Writing files whole or not at all, opening what others put there, and noticing changes."""
 
 import errno
+import filecmp
 import hashlib
 import os
 import re
@@ -92,6 +93,13 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
             flush(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file unless its content is there: of that name may be half of it, or an older one."""
+    if not (target.is_file() and filecmp.cmp(source, target, shallow=False)):
+        with replacing(target) as part:
+            shutil.copyfile(source, part)
 
 
 @contextmanager

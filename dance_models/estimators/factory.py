@@ -185,7 +185,7 @@ def _onnx_files(config: EstimatorConfig, clip: str) -> list[Path]:
     from dance_models.estimators.onnx_description import read_description
 
     description = read_description(_description_file(config))
-    return [description.file, description.model]
+    return [description.file, description.model, *description.weights]
 
 
 ESTIMATORS: Final = {

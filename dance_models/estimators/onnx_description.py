@@ -22,6 +22,9 @@
 Joints are matched by name; neck and head_top are derived where absent (see :mod:`joints`).
 """
 
+import hashlib
+import mmap
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -56,6 +59,8 @@ _MOST_JOINTS: Final = 1000
 _MOST_SIDE: Final = 4096  # pixels
 _LISTED: Final = 10
 _LARGEST: Final = 1e6
+# A tensor that lies in another file: the key "location" and its value, whose length comes first.
+_ELSEWHERE: Final = re.compile(rb"\x0a\x08location\x12([\x80-\xff]?)([\x01-\x7f])")
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,8 @@ class TopDownDescription:
     file: Path
     name: str
     model: Path
-    model_sha256: str
+    weights: tuple[Path, ...]  # that the model has in files of their own, those that are there
+    model_sha256: str  # of the model, and of these
     width: int
     height: int
     mean: tuple[float, ...]
@@ -100,11 +106,13 @@ def read_description(path: Path) -> TopDownDescription:
         said = shown(fields["sha256"])
         raise InputError(f"sha256 is {digest}, the description says {said}", file=model)
     joints = _joint_names(fields["joints"], path)
+    weights = files_of_weights(model)
     return TopDownDescription(
         file=path,
         name=fields["name"],
         model=model,
-        model_sha256=digest,
+        weights=weights,
+        model_sha256=_of_all(digest, weights),
         width=width,
         height=height,
         mean=_numbers(fields, "mean", 3, path, positive=False),
@@ -117,6 +125,37 @@ def read_description(path: Path) -> TopDownDescription:
         box=fields["box"],
         padding=_numbers(fields, "padding", 1, path)[0],
     )
+
+
+def files_of_weights(model: Path) -> tuple[Path, ...]:
+    """The files beside an ONNX model that hold its tensors, those that are there. Raises OSError.
+
+    Exporters write large ones so, as ``model.onnx.data``.
+    """
+    if not model.stat().st_size:
+        return ()
+    names: dict[bytes, None] = {}
+    with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        for found in _ELSEWHERE.finditer(content):
+            low, high = found[1], found[2][0]
+            length = (low[0] & 0x7F) + (high << 7) if low else high
+            names[content[found.end() : found.end() + length]] = None
+    paths = (model.parent / name.decode("utf-8", "surrogateescape") for name in sorted(names))
+    return tuple(path for path in paths if _is_file(path))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or a zero in it
+        return False
+
+
+def _of_all(digest: str, weights: tuple[Path, ...]) -> str:
+    """That of the model alone where it has no other files, as by earlier versions."""
+    if not weights:
+        return digest
+    return hashlib.sha256("".join([digest, *map(file_digest, weights)]).encode()).hexdigest()
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from dance_models.errors import InputError
 from dance_models.export.program import exportable
-from dance_models.files import replacing
+from dance_models.files import replacing_together
 from dance_models.metrics.horizon import FORECAST_HZ
 from dance_models.nets.build import Refiner, skeleton_of
 from dance_models.nets.hrnet import Hrnet
@@ -24,6 +24,7 @@ from dance_models.nets.mkff_st_gcn import outputs
 from dance_models.tables import write_text
 
 FORMATS: Final = ("onnx", "pt2", "safetensors")
+CONFIG: Final = "config.json"
 INPUT: Final = "poses"
 OUTPUT: Final = "result"
 LARGEST_DIFFERENCE: Final = 1e-4  # torso lengths, between a file's output and the network's
@@ -43,14 +44,21 @@ class _Poses(nn.Module):
         return outputs(self.network(poses))[0]
 
 
-def write_network(checkpoint: Path, folder: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
-    """Write ``model.FORMAT`` for each format, and ``config.json``; the files.
+def write_network(
+    checkpoint: Path,
+    folder: Path,
+    formats: Sequence[str] = FORMATS,
+    texts: Mapping[str, str] | None = None,
+) -> list[Path]:
+    """Write ``model.FORMAT`` for each format, ``config.json`` and ``texts`` by name; the files.
 
     Every file is read again, and answers as the network does, on a batch of another size than it
-    was exported with. So does a file of another format that is there already. Raises InputError for
-    a format that there is not, for a package that is missing, for an unreadable checkpoint, and for
-    a file that answers otherwise.
+    was exported with. So does a file of another format that is there already. They take their
+    places together: a killed process leaves no ``config.json`` beside files of another network.
+    Raises InputError for a format that there is not, for a package that is missing, for an
+    unreadable checkpoint, for a file that answers otherwise, and where the disk is full.
     """
+    formats = list(dict.fromkeys(formats))
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
         raise InputError(f"there is no format {unknown[0]!r}", hint=f"Known: {', '.join(FORMATS)}")
@@ -64,20 +72,21 @@ def write_network(checkpoint: Path, folder: Path, formats: Sequence[str] = FORMA
     _refuse_other_network(
         poses, batch, wanted, [name for name in FORMATS if name not in formats], folder
     )
-    written = []
-    for name in formats:
-        target = folder / f"model.{name}"
-        with replacing(target) as part:
-            _WRITERS[name](poses, example, part)
-            difference = float(np.abs(_READERS[name](poses, batch, part) - wanted).max())
+    facts = network_facts(network, example, wanted.shape[1:])
+    plain = {**(texts or {}), CONFIG: json.dumps(facts, indent=2) + "\n"}
+    with replacing_together(folder, "model", CONFIG) as part:
+        for name in formats:
+            path = part / f"model.{name}"
+            _WRITERS[name](poses, example, path)
+            difference = float(np.abs(_READERS[name](poses, batch, path) - wanted).max())
             if not difference <= LARGEST_DIFFERENCE:
-                raise InputError(f"its output differs by {difference:.2g} torso", file=target)
-        written.append(target)
-    config = folder / "config.json"
-    write_text(
-        config, json.dumps(network_facts(network, example, wanted.shape[1:]), indent=2) + "\n"
-    )
-    return [*written, config]
+                raise InputError(
+                    f"its output differs by {difference:.2g} torso", file=folder / path.name
+                )
+        for name, text in plain.items():
+            write_text(part / name, text)
+    models = [folder / f"model.{name}" for name in formats]
+    return [*models, *(folder / name for name in (CONFIG, *(texts or ())))]
 
 
 def _refuse_other_network(

@@ -240,7 +240,10 @@ def sampled_frames(context: StageContext[SamplingConfig]) -> Metadata:
     table = conform(pl.DataFrame(rows, schema=FRAMES), FRAMES)
     path = store.table("sampled_frames", clip)
     metadata = table_metadata(
-        clip_sha256=probe["sha256"], quarantined=reason or "", **store.made_of("clip_probe", clip)
+        clip_sha256=probe["sha256"],
+        quarantined=reason or "",
+        **store.made_of("clip_probe", clip),
+        **_of_pixels(context.config),
     )
     write_table(table, path, metadata)
     shown: Metadata = {"quarantined": reason} if reason else {}
@@ -255,6 +258,15 @@ def sampled_frames(context: StageContext[SamplingConfig]) -> Metadata:
         shown["runs"] = ", ".join(f"{start}-{stop - 1}" for start, stop in plan)
         shown["backend"] = ", ".join(sorted({row["backend"] for row in rows}))
     return {**previews.table_metadata(table, path, partition=True), **shown}
+
+
+def _of_pixels(config: SamplingConfig) -> dict[str, str]:
+    """What only the pixels of the images tell: what is made of them goes by the table.
+
+    Left out of tables with the usual quality, whose bytes are those of earlier versions.
+    """
+    quality = config.jpeg_quality
+    return {} if quality == SamplingConfig().jpeg_quality else {"jpeg_quality": str(quality)}
 
 
 def _extract(

@@ -265,10 +265,11 @@ def paired_comparisons(context: StageContext[None]) -> Metadata:
 
 
 def _html_report_inputs(context: StageContext[None]) -> Inputs:
-    """All scores, and the networks whose cases are drawn."""
+    """All scores, the networks whose cases are drawn, and what the footnotes say of the data."""
     networks = [row.asset for row in scored_rows(context.store, ROWS)]
-    tables = (*REPORTS, "paired_comparisons", *SPLIT_TABLES)
+    tables = (*REPORTS, "paired_comparisons", "split_manifest", *SPLIT_TABLES)
     return {
+        "corpus": corpus_label(context.store),
         **{name: context.store.digest(name) for name in (*tables, *networks)},
         **{
             context.store.relative(file): file_digest(file)

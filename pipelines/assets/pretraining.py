@@ -12,7 +12,7 @@ import dagster as dg
 import numpy as np
 import polars as pl
 
-from dance_models.config import MotionConfig
+from dance_models.config import MotionConfig, RenderedMotionConfig
 from dance_models.errors import ChangedError, InputError
 from dance_models.tables import SPLIT_ROWS, Schema, write_table
 from dance_models.text import printable
@@ -86,10 +86,20 @@ def raw_motion_asset() -> dg.SourceAsset:
 
 
 def _inputs(context: StageContext[MotionConfig]) -> Inputs:
-    """The files' names and contents, and the data set, with which they must share no motion."""
+    """The files' names and contents, how they are read, and the data set.
+
+    They must share no motion with that.
+    """
     files = registered_motion(context.store).select("source", "sha256").rows()
     corpus = context.store.digest("pose_dataset") if files else ""
-    return {"files": files, "config": context.config, "pose_dataset": corpus}
+    rate = context.profile.rendered.positions_fps
+    usual = rate == RenderedMotionConfig().positions_fps  # as before it was part of the inputs
+    return {
+        "files": files,
+        "config": context.config,
+        "pose_dataset": corpus,
+        **({} if usual else {"positions_fps": rate}),
+    }
 
 
 def _written(store: Store) -> list[Path]:

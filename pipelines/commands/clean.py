@@ -352,7 +352,7 @@ def delete(store: "Store", garbage: Garbage) -> None:
         runs = _still(garbage.mlflow_runs, lambda: _replaced_mlflow_runs(store))
         deleted = Tracker(store).delete_runs(runs) if runs else []
         for folder in _still(garbage.checkpoints, lambda: _unused_trainings(store)):
-            shutil.rmtree(folder)
+            _delete_training(folder)
     # After the trainings, whose versions nothing stands on then.
     versions = _still(garbage.versions, lambda: unused_versions(store))
     previews = _still(garbage.previews, lambda: _unused_previews(store))
@@ -361,6 +361,25 @@ def delete(store: "Store", garbage: Garbage) -> None:
     _delete_runs(open_instance(store), store, garbage)
     if (remote := store.remote) is not None:
         remote.removed([*garbage.versions, *garbage.checkpoints, *deleted])
+
+
+def _delete_training(folder: Path) -> None:
+    """Delete the folder of a training, what tells that nothing goes on in it last.
+
+    So the next call finds what one that was killed left.
+    """
+    from pipelines.assets.training import READ_TABLES
+    from pipelines.checks.models import OUTCOME
+
+    telling = [folder / READ_TABLES, folder / OUTCOME]
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path not in telling:
+            path.unlink(missing_ok=True)
+    for path in telling:
+        path.unlink(missing_ok=True)
+    folder.rmdir()
 
 
 def _delete_runs(instance: "dg.DagsterInstance", store: "Store", garbage: Garbage) -> None:

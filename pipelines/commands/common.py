@@ -1,5 +1,6 @@
 """What the commands share: options, consoles, exit codes, and errors as one line."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
 EXIT_FAILED: Final = 1  # a stage failed
 EXIT_INPUT: Final = 2  # the command or its input cannot be used
 EXIT_NOT_USED: Final = 3  # with --strict: something that was given is not used
+
+# What a path may be that was named and cannot be used, and what to do.
+_PLACES: Final = {
+    errno.ENAMETOOLONG: ("its name is too long", "Choose a shorter one"),
+    errno.ELOOP: ("the link leads back to itself", "Mend the link, or name another path"),
+    errno.EACCES: ("you may not do this here", "Change the rights, or name another path"),
+    errno.EPERM: ("you may not do this here", "Change the rights, or name another path"),
+    errno.EROFS: ("its disk cannot be written to", "Name a path on another disk"),
+    errno.ENOTDIR: ("a part of this path is no folder", "Name another path"),
+}
 
 OTHER_POSES: Final = "Poses that another program found"  # a group of options
 
@@ -88,9 +99,22 @@ def error_console() -> Console:
 
 def say_error(out: Console, error: Exception) -> None:
     """One line about something that stops one thing and not the rest."""
-    told = input_error_of(error)
+    told = input_error_of(error) or _of_a_place(error)
     line = str(told) if told is not None else f"{type(error).__name__}: {error}"
     out.print(f"[bold red]error:[/] {shown(line)}", soft_wrap=True)
+
+
+def _of_a_place(error: BaseException | None) -> InputError | None:
+    """What an error of the system says of a path; None for any other error."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, OSError) and error.errno in _PLACES:
+            message, hint = _PLACES[error.errno]
+            if isinstance(error.filename, str | bytes | os.PathLike):  # else a number, or none
+                return InputError(message, file=os.fsdecode(error.filename), hint=hint)
+        error = error.__cause__ or error.__context__
+    return None
 
 
 @contextmanager
@@ -114,6 +138,10 @@ def reported(debug: bool) -> Iterator[None]:
         if debug:
             raise
         told = input_error_of(error)  # a framework may have wrapped the one that helps
+        place = _of_a_place(error) if told is None else None
+        if place is not None:
+            error_console().print(f"[bold red]error:[/] {shown(str(place))}", soft_wrap=True)
+            raise typer.Exit(EXIT_INPUT) from error
         first = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         line = str(told) if told is not None else first
         error_console().print(f"[bold red]error:[/] {shown(line)} (--debug shows the trace)")

@@ -2,7 +2,7 @@
 
 import filecmp
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -120,12 +120,13 @@ def compare_videos(
         poses.append(found)
         performances.append(performance)
     comparison = compare(performances[0], performances[1])
+    earlier = _stills_of_the_last(results[1])
     with replacing_together(out, results[0].stem, results[0].name) as part:
         pairs = zip(videos, poses, strict=True) if draw else ()
         drawn = [_drawn(reader, *pair, part) for pair in pairs]
         made = _write(comparison, videos, performances, part, models, notes, drawn)
-        _remove_stills_of_the_last(results[1])
     written = [out / path.name for path in made]
+    _remove(earlier.difference(written))
     _print(reader.console, comparison, notes)
     reader.console.print(f"Written: {shown(', '.join(map(str, written)))}", soft_wrap=True)
     return comparison
@@ -173,13 +174,17 @@ def _stills(out: Path) -> tuple[Path, ...]:
     return tuple(still_path(out, number) for number in range(1, ComparisonConfig().moments + 1))
 
 
-def _remove_stills_of_the_last(plain: Path) -> None:
+def _stills_of_the_last(plain: Path) -> set[Path]:
     """Those that the document of an earlier comparison names: this one may have fewer moments."""
-    own = {path.name for path in _stills(plain.parent)}
     with suppress(OSError, ValueError, TypeError, KeyError):  # none, or not ours
         named = [moment["still"] for moment in json.loads(plain.read_text("utf-8"))["moments"]]
-        for name in own.intersection(named):
-            (plain.parent / name).unlink(missing_ok=True)
+        return {path for path in _stills(plain.parent) if path.name in named}
+    return set()
+
+
+def _remove(files: Iterable[Path]) -> None:
+    for path in files:
+        path.unlink(missing_ok=True)
 
 
 def _drawn(reader: "PoseReader", video: "NamedVideo", poses: "VideoPoses", out: Path) -> Path:

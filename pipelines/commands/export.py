@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from pipelines.commands import common
+from pipelines.processes import remove_left_parts
 from pipelines.shown import shown
 
 SHIPPED: Final = "shipped"
@@ -44,19 +45,20 @@ def export(
     `export`.
     """
     with common.reported(debug):
-        from dance_models.export.files import write_network
-        from dance_models.tables import write_text
+        from dance_models.export.files import CONFIG, write_network
+        from pipelines.commands.video_arguments import check_places
         from pipelines.tracking.hub_card import hub_card
 
-        wanted = [name.strip() for name in formats.split(",") if name.strip()]
+        wanted = list(dict.fromkeys(name.strip() for name in formats.split(",") if name.strip()))
+        names = [*(f"model.{name}" for name in wanted), CONFIG]
         for source in _sources(model, store):
             folder = out / source.folder
-            files = [path.name for path in write_network(source.checkpoint, folder, wanted)]
-            card = hub_card(source.title, source.task, files, source.scores, shipped=source.shipped)
-            write_text(folder / CARD, card)
-            common.console().print(
-                f"{shown(str(folder))}: {shown(', '.join([*files, CARD]))}", soft_wrap=True
-            )
+            check_places([folder / name for name in (*names, CARD)])
+            remove_left_parts(folder)
+            card = hub_card(source.title, source.task, names, source.scores, shipped=source.shipped)
+            files = write_network(source.checkpoint, folder, wanted, {CARD: card})
+            written = ", ".join(path.name for path in files)
+            common.console().print(f"{shown(str(folder))}: {shown(written)}", soft_wrap=True)
 
 
 def _sources(model: str, store: str) -> Iterator[_Source]:

@@ -1,7 +1,5 @@
 """``dance export-frames``: frames for an annotation tool; labels return through ``dance run``."""
 
-import filecmp
-import shutil
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dance_models.errors import InputError
-from dance_models.files import replacing
+from dance_models.files import copy_whole
 from pipelines.commands import common
 from pipelines.shown import shown
 
@@ -95,13 +93,6 @@ def _named_by_number(
     return frames.with_columns(image=pl.Series(images, dtype=pl.String))
 
 
-def _copy(image: Path, target: Path) -> None:
-    """Copy an image unless it is there: one of that name may be half of it, or of an older clip."""
-    if not (target.is_file() and filecmp.cmp(image, target, shallow=False)):
-        with replacing(target) as part:
-            shutil.copyfile(image, part)
-
-
 def export_for_annotation(
     store: "Store", directory: Path, clips: Sequence[str], *, prefill: bool, tool: "Tool" = "coco"
 ) -> tuple[Path, int]:
@@ -121,6 +112,6 @@ def export_for_annotation(
     export.refuse_labels(path, text, tool)
     pairs = zip(frames["image"], named.select("clip", "image").iter_rows(), strict=True)
     for name, (clip, called) in pairs:
-        _copy(store.path / name, directory / export.image_name(clip, called))
+        copy_whole(store.path / name, directory / export.image_name(clip, called))
     write_text(path, text)
     return path, frames.height

@@ -4,7 +4,6 @@ The new corpus goes through the same stages in a separate store below ``evaluati
 trivial rows are fitted and tuned on the model's own training and validation clips.
 """
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from pipelines.storage.annotations import keep_annotations
 from pipelines.storage.clips import corpus_label, label_of, registered_clips
 from pipelines.storage.evaluations import Evaluation, corpus_store, write_evaluation
 from pipelines.storage.store import Store
+from pipelines.storage.weights import copy_weights
 from pipelines.tracking.tracked_models import TrackedModel
 
 if TYPE_CHECKING:
@@ -102,8 +102,7 @@ def _prepared(
 ) -> Session:
     """A session in a separate store for the corpus, named after its folders."""
     own = corpus_store(store, corpus.clips[0])  # all of them are registered
-    if store.weights.is_dir() and not own.weights.is_dir():
-        shutil.copytree(store.weights, own.weights)
+    copy_weights(store, own)
     options = ProfileOptions(corpus.profile, estimator=_estimator(corpus, model))
     return Session(Request(own.path, options, STAGES, debug), console)
 

@@ -12,9 +12,10 @@ from dance_models.config import JointDefinition
 from dance_models.errors import DamagedFileError
 from dance_models.files import replacing_together
 from dance_models.tables import read_note, read_table, write_table, write_text
-from dance_models.video.names import short_hash
+from dance_models.video.names import clip_slug, short_hash
+from pipelines.processes import remove_left_parts
 from pipelines.storage.folders import registered_folders
-from pipelines.storage.store import Store
+from pipelines.storage.store import Store, is_usable
 
 FOLDER: Final = "evaluations"
 
@@ -71,10 +72,12 @@ def corpus_store(store: Store, folder: Path) -> Store:
     """The store of the corpus whose clips lie in ``folder``, which names it with the one above.
 
     Another folder of the same two names has one with a hash of its path: clips and annotations of
-    two corpora in one store would be scored together.
+    two corpora in one store would be scored together. So has one whose names no store can have.
     """
     folder = folder.resolve()
     name = f"{folder.parent.name}-{folder.name}"
+    if not is_usable(name):
+        name = f"{clip_slug(name)}-{short_hash(str(folder))}"
     there = registered_folders(Store(root=str(store.path / FOLDER / name))).filter(content="clips")
     if there.height and str(folder) not in there["folder"]:
         name = f"{name}-{short_hash(str(folder))}"
@@ -90,6 +93,7 @@ def write_evaluation(
     where the disk is full; the files stay as they were then.
     """
     facts = {**vars(about), "notes": list(about.notes)}
+    remove_left_parts(corpus.reports)
     with replacing_together(corpus.reports, about.stem, f"{about.stem}.json") as part:
         for name, table in tables.items():
             write_table(table, part / f"{about.stem}_{name}.parquet", {})

@@ -19,6 +19,7 @@ import dagster as dg
 import polars as pl
 
 from dance_models.errors import DamagedFileError, InputError
+from dance_models.files import LONGEST_NAME
 from dance_models.rows import ROW_OF_ASSET, ROW_OF_PRETRAINING
 from dance_models.tables import (
     file_digest,
@@ -88,6 +89,16 @@ REPORT_FILES: Final = {
     "recognition_champion": "recognition_champion.json",
     "prediction_champion": "prediction_champion.json",
 }
+
+
+_NOT_IN_ADDRESSES: Final = re.compile(r"\?|%[0-9a-fA-F]{2}")
+
+
+def is_usable(name: str) -> bool:
+    """Whether a folder of that name can be a store, and of it with a hash behind it."""
+    plain = os.fsencode(name)
+    utf_8 = plain == name.encode("utf-8", "replace")
+    return utf_8 and len(plain) < LONGEST_NAME - 7 and not _NOT_IN_ADDRESSES.search(name)
 
 
 def making(asset: str) -> str:
@@ -494,7 +505,7 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
                 file=self.path,
                 hint="Rename the folder, or choose another one with --store or ASSETS_STORE",
             ) from error
-        if re.search(r"\?|%[0-9a-fA-F]{2}", str(self.path)):
+        if _NOT_IN_ADDRESSES.search(str(self.path)):
             raise InputError(
                 "the path of the store holds a '?' or a '%' with two digits, which mean something "
                 "else in the address of a database",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dance_models.files import copy_whole, is_part
 from pipelines.storage.locks import owned
 
 if TYPE_CHECKING:
@@ -50,6 +51,15 @@ class WeightsFolder:
 def store_weights(store: "Store") -> WeightsFolder:
     """The folder of a store."""
     return WeightsFolder(store.weights, store.lock("weights"))
+
+
+def copy_weights(store: "Store", other: "Store") -> None:
+    """Give another store the weights that a store has; a copy that was killed goes on."""
+    if not store.weights.is_dir():
+        return
+    for path in sorted(store.weights.iterdir()):
+        if path.is_file() and not is_part(path):
+            copy_whole(path, other.weights / path.name)
 
 
 def user_weights(cache: Path | None = None) -> WeightsFolder:

@@ -46,11 +46,16 @@ def unlike(one: Appearance, other: Appearance) -> float:
 
     A part that one of them lacks says nothing; NaN when both parts do.
     """
-    known = (one.sum(axis=1) > 0) & (other.sum(axis=1) > 0)
-    if not known.any():
-        return float("nan")
-    shared = np.sqrt(one[known] * other[known]).sum(axis=1)
-    return float(np.sqrt(np.clip(1 - shared, 0, 1)).mean())
+    return float(unlikes(one, other[None])[0])
+
+
+def unlikes(one: Appearance, others: Appearance) -> NDArray[np.float64]:
+    """:func:`unlike` of one and each of ``others`` (N, 2, B): (N,)."""
+    known = (one.sum(axis=-1) > 0) & (others.sum(axis=-1) > 0)
+    shared = np.sqrt(one * others).sum(axis=-1)
+    apart = np.where(known, np.sqrt(np.clip(1 - shared, 0, 1)), 0).sum(axis=-1)
+    with np.errstate(invalid="ignore"):  # 0 / 0 where neither part is known
+        return np.asarray(apart / known.sum(axis=-1).astype(apart.dtype), np.float64)
 
 
 def _histogram(hsv: NDArray[np.uint8], mask: NDArray[np.uint8]) -> NDArray[np.float32]:

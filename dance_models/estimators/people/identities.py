@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from dance_models.estimators.boxes import centre, longest, overlap
-from dance_models.estimators.people.appearance import Appearance, appearance_of, unlike
+from dance_models.estimators.people.appearance import Appearance, appearance_of, unlike, unlikes
 from dance_models.estimators.people.finder import Sighting
 from dance_models.estimators.people.strands import MeanAppearance, Meeting, Strand
 from dance_models.metrics.torso import torso_scale
@@ -31,6 +31,8 @@ _MARGIN: Final = 0.15
 _SAME_CLOTHES: Final = 0.45  # distance of appearance up to which somebody is taken to return
 _PLACE: Final = 0.1  # weight of the place, one length away, where somebody returns
 _FEWEST_LOOKS: Final = 2  # of somebody who is not a mistake of the finder
+# Stretches that are compared with each other at a time: both costs grow with more than the square.
+_MOST_COMPARED: Final = 1000
 _NEVER: Final = 1e6
 _UNLIKELY: Final = 1.0  # the largest cost of an assignment that is possible
 # Weights of overlap, distance, pose and appearance in the cost of an assignment.
@@ -145,9 +147,11 @@ class Identities:
     def _decide(self, meeting: Meeting) -> None:
         """Exchange back what was mixed up, and go on learning what everybody wears."""
         self._meetings.remove(meeting)
-        sure = [m for m in meeting.members if m.looks.count and m.since.count]
+        sure = _most_seen([m for m in meeting.members if m.looks.count and m.since.count])
         if len(sure) > 1:
-            cost = np.array([[_differs(m.since, o.looks) for o in sure] for m in sure])
+            before = np.stack([_known(o.looks) for o in sure])
+            cost = np.stack([unlikes(_known(m.since), before) for m in sure])
+            cost = np.where(np.isfinite(cost), cost, 0.5)  # where nothing is known
             best = [int(k) for k in linear_sum_assignment(cost)[1]]
             rows = np.arange(len(sure))
             if cost[rows, rows].sum() - cost[rows, best].sum() > _MARGIN:
@@ -171,11 +175,15 @@ def _matched(cost: NDArray[np.float64], most: float) -> dict[int, int]:
     }
 
 
-def _differs(one: MeanAppearance, other: MeanAppearance) -> float:
-    """Between 0 and 1; half where nothing is known."""
-    assert one.value is not None and other.value is not None
-    found = unlike(one.value, other.value)
-    return found if np.isfinite(found) else 0.5
+def _known(looks: MeanAppearance) -> Appearance:
+    assert looks.value is not None
+    return looks.value
+
+
+def _most_seen(strands: list[Strand]) -> list[Strand]:
+    """Those that are compared, in their order: the longest where there are too many."""
+    longest_first = sorted(range(len(strands)), key=lambda i: -len(strands[i].seen))
+    return [strands[i] for i in sorted(longest_first[:_MOST_COMPARED])]
 
 
 def _pose_distance(one: Sighting, other: Sighting, shift: NDArray[np.float64]) -> float:
@@ -188,29 +196,38 @@ def _pose_distance(one: Sighting, other: Sighting, shift: NDArray[np.float64]) -
 
 
 def _joined(strands: list[Strand]) -> list[Strand]:
-    """Strands of one person who was away as one; each is continued by one other at most."""
+    """Strands of one person who was away as one; each is continued by one other at most.
+
+    Of more than ``_MOST_COMPARED`` only those seen most are joined: in a long video of a crowd the
+    others pass.
+    """
     strands = sorted(strands, key=lambda s: (s.first, *s.seen[0][1].box))
-    cost = np.array([[_cost_of_return(one, two) for two in strands] for one in strands])
-    cost = cost.reshape(len(strands), len(strands))
-    follows = _matched(cost, _SAME_CLOTHES + _PLACE)
-    starts = [i for i in range(len(strands)) if i not in follows.values()]
-    people = []
-    for i in starts:
-        person, after = strands[i], follows.get(i)
+    compared = _most_seen(strands)
+    follows = _matched(_costs_of_return(compared), _SAME_CLOTHES + _PLACE)
+    continued = set(follows.values())
+    taken = {compared[i] for i in continued}
+    for i in (i for i in range(len(compared)) if i not in continued):
+        after = follows.get(i)
         while after is not None:
-            person.seen += strands[after].seen
+            compared[i].seen += compared[after].seen
             after = follows.get(after)
-        people.append(person)
-    return people
+    return [strand for strand in strands if strand not in taken]
 
 
-def _cost_of_return(one: Strand, two: Strand) -> float:
-    """Of ``two`` being the person of ``one``, later; colours first, then the place."""
-    if two.first <= one.last or one.looks.value is None or two.looks.value is None:
-        return _NEVER
-    differs = unlike(one.looks.value, two.looks.value)
-    if not differs <= _SAME_CLOTHES:
-        return _NEVER
-    here, there = one.sighting.box, two.seen[0][1].box
-    away = float(np.linalg.norm(centre(here) - centre(there))) / max(float(longest(here)), 1.0)
-    return differs + _PLACE * min(away, 1.0)
+def _costs_of_return(strands: list[Strand]) -> NDArray[np.float64]:
+    """(S, S): of the column being the person of the row, later; colours first, then the place."""
+    cost = np.full((len(strands), len(strands)), _NEVER)
+    known = np.array([i for i, s in enumerate(strands) if s.looks.value is not None], np.int64)
+    if not len(known):
+        return cost
+    worn = np.stack([_known(strands[i].looks) for i in known])
+    first, last = (np.array([(s.first, s.last) for s in strands])[known]).T
+    there = centre(np.stack([strands[i].seen[0][1].box for i in known]))
+    for row, i in enumerate(known):
+        later = np.flatnonzero(first > last[row])
+        differs = unlikes(worn[row], worn[later])
+        here = strands[i].sighting.box
+        away = np.linalg.norm(centre(here) - there[later], axis=1) / max(float(longest(here)), 1.0)
+        same = differs <= _SAME_CLOTHES
+        cost[i, known[later[same]]] = (differs + _PLACE * np.minimum(away, 1.0))[same]
+    return cost

@@ -11,8 +11,13 @@ import dance_models.estimators.weights as weights_module
 from dance_models.config import EstimatorConfig
 from dance_models.errors import InputError
 from dance_models.estimators.blazepose.detector import PersonDetector
-from dance_models.estimators.factory import estimator_fingerprint, make_estimator
+from dance_models.estimators.factory import (
+    estimator_files,
+    estimator_fingerprint,
+    make_estimator,
+)
 from dance_models.estimators.onnx_decode import crop_to_image, decode_heatmaps, decode_simcc
+from dance_models.estimators.onnx_description import files_of_weights
 from dance_models.estimators.onnx_topdown import OnnxTopDown
 from dance_models.geometry import pelvis
 from dance_models.skeleton import DANCE_14
@@ -253,6 +258,33 @@ def test_the_fingerprint_says_where_the_box_comes_from(tmp_path, monkeypatch) ->
     assert detected != without[0]
     assert detected == estimator_fingerprint(auto, "clip")  # as by earlier versions
     assert same == without[1]
+
+
+def test_weights_in_a_file_beside_the_model_are_part_of_the_estimator(tmp_path) -> None:
+    """Exporters write those of large models so: with the model's file alone poses were stale."""
+    description, image = describe(tmp_path), np.zeros((128, 192, 3), np.uint8)
+    config = EstimatorConfig(name="onnx", onnx_description=str(description))
+    location = f"{'w' * 140}.data"  # its length takes two bytes in the file
+    found = []
+    for seed in (0, 1):
+        (tmp_path / location).unlink(missing_ok=True)
+        constant_model(tmp_path / "tiny.onnx", heat=peaks(np.random.default_rng(seed))[0][None])
+        whole = onnx.load(tmp_path / "tiny.onnx")
+        onnx.save(
+            whole, tmp_path / "tiny.onnx", save_as_external_data=True, location=location,
+            size_threshold=0,
+        )  # fmt: skip
+        model = OnnxTopDown(description, tmp_path)
+        found.append((model, (tmp_path / "tiny.onnx").read_bytes()))
+        found.append((estimator_fingerprint(config, "clip"), model.estimate(image, 0).keypoints))
+        assert tmp_path / location in estimator_files(config, "clip")
+    (one, bytes_one), (print_one, pose_one), (two, bytes_two), (print_two, pose_two) = found
+    assert bytes_one == bytes_two, "the model's own file is the same"
+    assert not np.array_equal(pose_one, pose_two)
+    assert print_one != print_two
+    assert one.version != two.version
+    (tmp_path / "empty.onnx").touch()
+    assert files_of_weights(tmp_path / "empty.onnx") == ()
 
 
 def _beside(folder):

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from dance_models import files as plain_files
 from dance_models.analysis import shipped
 from dance_models.errors import InputError
+from dance_models.export import files as export_files
 from dance_models.export.files import LARGEST_DIFFERENCE, write_network
 from dance_models.export.program import exportable
 from dance_models.inference.loading import load_forecaster
@@ -87,3 +89,51 @@ def test_no_network_is_left_under_the_configuration_of_another(tmp_path: Path) -
         assert raised.value.file == str(tmp_path / "model.safetensors")
         assert (tmp_path / "config.json").read_bytes() == before
     write_network(shipped.PREDICTION, tmp_path, ["safetensors"])
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def _stop(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_one_that_is_stopped_while_it_writes_leaves_the_earlier_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("safetensors")
+    write_network(shipped.RECOGNITION, tmp_path, ["safetensors"], {"README.md": "recognition"})
+    before = _contents(tmp_path)
+    for place in ("network_facts", "write_text"):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(export_files, place, _stop)
+            write_network(shipped.PREDICTION, tmp_path, ["safetensors"], {"README.md": "other"})
+        assert _contents(tmp_path) == before
+
+
+def test_one_that_is_stopped_while_files_take_their_places_leaves_no_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one, programs would read the weights of a network as those of another."""
+    pytest.importorskip("safetensors")
+    write_network(shipped.RECOGNITION, tmp_path, ["safetensors"], {"README.md": "recognition"})
+    moved: list[str] = []
+
+    def move_to(place: Path, new: Path, aside: Path) -> None:
+        if place.name == "config.json":
+            raise KeyboardInterrupt
+        moved.append(place.name)
+        new.replace(place)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(plain_files, "move_to", move_to)
+        write_network(shipped.PREDICTION, tmp_path, ["safetensors"], {"README.md": "prediction"})
+    assert sorted(moved) == ["README.md", "model.safetensors"]
+    assert not (tmp_path / "config.json").exists()
+    files = write_network(
+        shipped.PREDICTION, tmp_path, ["safetensors"], {"README.md": "prediction"}
+    )
+    assert [file.name for file in files] == ["model.safetensors", "config.json", "README.md"]
+    assert (tmp_path / "README.md").read_text("utf-8") == "prediction"
+    assert json.loads((tmp_path / "config.json").read_text("utf-8"))["task"] == "prediction"

@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -21,6 +21,7 @@ from pipelines.checks.models import OUTCOME
 from pipelines.commands.clean import (
     OLD_PART_S,
     _dead_parts,
+    _delete_training,
     _replaced_dagster_runs,
     _unused_frames,
     _unused_previews,
@@ -109,6 +110,42 @@ def test_an_unfinished_training_of_todays_data_is_in_use(store: Store) -> None:
     assert _unused_trainings(store) == [outdated, replaced]
     with owner(store.training_lock(outdated)):
         assert _unused_trainings(store) == [replaced], "somebody trains in it"
+
+
+@pytest.mark.parametrize("reading", [True, False])
+def test_what_is_left_of_a_training_whose_deletion_was_killed_is_still_unused(
+    store: Store, monkeypatch: pytest.MonkeyPatch, reading: bool
+) -> None:
+    """Without what tells that it is replaced it would be kept for ever, for a training to go on."""
+    write_table(pl.DataFrame({"x": [1]}), store.table("train_split"), {})
+    today = {"train_split": store.digest("train_split")}
+    current = _training(store, "current", today)
+    file = {"path": store.relative(current / "last.pt"), "sha256": ""}
+    _write(store.output("stga_net"), json.dumps({"best": file, "last": file}))
+    old = _training(store, "old", {"train_split": "old"} if reading else today)
+    _write(old / "fold_0" / "last.pt")
+    if not reading:
+        _write(old / OUTCOME)
+    files = sum(path.is_file() for path in old.rglob("*"))
+    unlink = os.unlink
+    for left in range(1, files):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(os, "unlink", _killed_after(1, unlink))
+            _delete_training(old)
+        assert _unused_trainings(store) == [old], f"after {left} files"
+    _delete_training(old)
+    assert not old.exists()
+
+
+def _killed_after(count: int, unlink: Callable[..., None]) -> Callable[..., None]:
+    deleted = []
+
+    def counted(*path: object, **options: object) -> None:
+        if len(deleted) == count:
+            raise KeyboardInterrupt
+        deleted.append(unlink(*path, **options))
+
+    return counted
 
 
 def test_parts_of_dead_processes_are_unused(store: Store) -> None:

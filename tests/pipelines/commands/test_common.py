@@ -1,9 +1,11 @@
 """Errors of commands become one line and an exit code."""
 
+import errno
 from pathlib import Path
 
 import pytest
 import typer
+from command_line import dance_without_store
 from typer.testing import CliRunner
 
 from dance_models.errors import InputError
@@ -19,6 +21,9 @@ from pipelines.commands.common import estimator_of, reported
         (KeyboardInterrupt(), 130, "the same command continues from there"),
         (typer.Abort(), 130, "the same command continues from there"),
         (typer.Exit(3), 3, ""),
+        (PermissionError(13, "Permission denied", "/a"), 2, "error: /a: you may not do this here."),
+        (OSError(errno.EROFS, "Read-only file system", b"/a"), 2, "/a: its disk cannot be written"),
+        (OSError(errno.EIO, "Input/output error"), 1, "Input/output error (--debug"),
     ],
 )
 def test_an_error_is_one_line_and_an_exit_code(
@@ -28,6 +33,27 @@ def test_an_error_is_one_line_and_an_exit_code(
         raise error
     assert raised.value.exit_code == code
     assert line in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("kind", ["a link to itself", "a long name"])
+@pytest.mark.parametrize(
+    "command",
+    ["status --store", "clean --store", "run --store", "restore . --store",
+     "export shipped --formats safetensors --out"],
+)  # fmt: skip
+def test_a_path_that_leads_nowhere_is_named_and_what_to_do(
+    command: str, kind: str, tmp_path: Path
+) -> None:
+    """They were `RuntimeError: Symlink loop from` and `OSError: [Errno 36] File name too long`."""
+    path = tmp_path / ("x" * 300)
+    if kind == "a link to itself":
+        path = tmp_path / "link"
+        path.symlink_to(path)
+    code, said = dance_without_store(*command.split(), path)
+    line = " ".join(said.split())
+    assert code == 2, line
+    assert line.startswith(f"error: {path}")
+    assert ("the link leads back to itself. Mend" if "link" in kind else "too long. Choose") in line
 
 
 def test_debug_raises_the_error() -> None:

@@ -1,5 +1,6 @@
 """``dance compare`` on small clips and pose files; no weights are fetched."""
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from command_line import dance_without_store as dance
 from pose_files import own_json
 
+from dance_models import files
 from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
 from pipelines.commands.compare import told_apart
 from pipelines.commands.page_job import do_job
@@ -61,6 +63,30 @@ def test_a_page_a_document_stills_and_both_videos_are_written(corpus: Path, tmp_
     for name in ("reference_overlay.mp4", "practice_overlay.mp4"):
         assert (tmp_path / name).stat().st_size
         assert name in page
+
+
+def test_one_that_is_stopped_leaves_the_stills_of_the_earlier_document(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They went before anything took their place, and the document went on naming them."""
+    names = ["moment_01.jpg", "moment_10.jpg"]
+    (tmp_path / "comparison.json").write_text(
+        json.dumps({"moments": [{"still": n} for n in names]})
+    )
+    for name in names:
+        (tmp_path / name).write_bytes(b"of an earlier comparison")
+
+    def full(*_: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "move_to", full)
+    code, output = dance(
+        "compare", corpus / "reference.mp4", corpus / "practice.mp4",
+        "--tracks", corpus / "tracks", "--out", tmp_path, "--no-draw",
+    )  # fmt: skip
+    assert code == 2
+    assert "the disk is full" in " ".join(output.split())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["comparison.json", *names]
 
 
 def test_no_result_replaces_a_video_or_poses_that_are_read(corpus: Path, tmp_path: Path) -> None:

@@ -1,13 +1,19 @@
-"""Which clips ``dance evaluate`` scores."""
+"""Which clips ``dance evaluate`` scores, and with which weights of the estimator."""
 
+import shutil
 from pathlib import Path
 
 import polars as pl
+import pytest
+from rich.console import Console
 
 from dance_models.tables import write_table
-from pipelines.execution.corpus_evaluation import given_clips
+from pipelines.execution import corpus_evaluation
+from pipelines.execution.corpus_evaluation import Corpus, given_clips
 from pipelines.storage.clips import RAW_CLIPS
+from pipelines.storage.evaluations import corpus_store
 from pipelines.storage.store import Store
+from pipelines.tracking.tracked_models import TrackedModel
 
 
 def test_clips_of_an_earlier_evaluation_are_not_scored_again(tmp_path: Path) -> None:
@@ -26,3 +32,35 @@ def test_clips_of_an_earlier_evaluation_are_not_scored_again(tmp_path: Path) -> 
         ([tmp_path / "c"], []),
     ):
         assert given_clips(store, places)["clip"].to_list() == clips
+
+
+def test_a_call_that_was_killed_while_it_copied_weights_leaves_no_part_of_them_for_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of them counts as none: other boxes for a model in ONNX, a download for others."""
+    store = Store(root=str(tmp_path / "store")).initialise()
+    store.weights.mkdir()
+    for name in ("detector.tflite", "landmarks.tflite"):
+        (store.weights / name).write_text(name)
+    (tmp_path / "street" / "clips").mkdir(parents=True)
+    monkeypatch.setattr(corpus_evaluation, "Session", lambda *_: None)
+    model = TrackedModel("run", "stga_net", tmp_path / "best.pt")
+    given = Corpus([tmp_path / "street" / "clips"], [], "smoke")
+    copied = []
+
+    def killed(source: Path, target: Path, **_: object) -> None:
+        if copied:
+            raise KeyboardInterrupt
+        copied.append(Path(target).write_bytes(Path(source).read_bytes()))
+
+    for name in ("copyfile", "copy2"):
+        monkeypatch.setattr(shutil, name, killed)
+    with pytest.raises(KeyboardInterrupt):
+        corpus_evaluation._prepared(store, Console(), model, given, debug=False)
+    monkeypatch.undo()
+    monkeypatch.setattr(corpus_evaluation, "Session", lambda *_: None)
+    corpus_evaluation._prepared(store, Console(), model, given, debug=False)
+    own = corpus_store(store, given.clips[0]).weights
+    assert {path.name: path.read_text() for path in own.iterdir()} == {
+        name: name for name in ("detector.tflite", "landmarks.tflite")
+    }

@@ -1,6 +1,7 @@
 """What ``dance evaluate`` keeps: a store for each corpus, and tables that the report shows."""
 
 import errno
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,6 +10,7 @@ import pytest
 
 from dance_models.errors import InputError
 from dance_models.evaluation.scores import PAIRED_SCORES, RECOGNITION_SCORES
+from dance_models.files import part_of
 from pipelines.assets import evaluation
 from pipelines.storage import evaluations as storage
 from pipelines.storage.evaluations import Evaluation, corpus_store, evaluations, write_evaluation
@@ -36,6 +38,21 @@ def test_folders_of_the_same_two_names_are_two_corpora(tmp_path: Path) -> None:
     assert second.path != first.path
     remember_folders(second, "clips", [there])
     assert corpus_store(store, there).path == second.path
+
+
+@pytest.mark.parametrize("name", ["what?", "50%20off", "f\udcfcr", "ü" * 125])
+def test_a_corpus_may_lie_in_a_folder_whose_name_no_store_can_have(
+    name: str, tmp_path: Path
+) -> None:
+    """The store's own path was blamed, and no other --store helped."""
+    store = Store(root=str(tmp_path / "store")).initialise()
+    (tmp_path / name / "clips").mkdir(parents=True)
+    (tmp_path / f"{name}2" / "clips").mkdir(parents=True)
+    own = corpus_store(store, tmp_path / name / "clips")
+    assert own.path.parent == store.path / "evaluations"
+    assert own.path.is_dir()
+    assert corpus_store(store, tmp_path / name / "clips").path == own.path
+    assert corpus_store(store, tmp_path / f"{name}2" / "clips").path != own.path
 
 
 def test_the_report_is_made_again_when_the_numbers_of_an_evaluation_change(
@@ -72,6 +89,8 @@ def test_a_full_disk_leaves_the_last_evaluation_whole(
         tables = {"scores": scores, "paired": pl.DataFrame(schema=dict(PAIRED_SCORES))}
         write_evaluation(corpus, ABOUT, tables, "")
 
+    left = part_of(corpus.reports / ABOUT.stem).name.replace(f".{os.getpid()}-", ".0-")
+    (corpus.reports / left).mkdir(parents=True)  # of a call that was killed
     write(3)
     monkeypatch.setattr(storage, "write_text", _full)
     with pytest.raises(InputError, match="the disk is full"):

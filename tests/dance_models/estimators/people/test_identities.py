@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from sightings import FPS, STEP, Actor, ScriptedFinder, line
 
+from dance_models.estimators.people import identities
+from dance_models.estimators.people.appearance import unlike, unlikes
 from dance_models.estimators.people.finder import Sighting
-from dance_models.estimators.people.identities import _cost_of_return, _joined
+from dance_models.estimators.people.identities import _costs_of_return, _joined
 from dance_models.estimators.people.search import find_people
 from dance_models.estimators.people.strands import MeanAppearance, Strand
 from dance_models.estimators.people.tracks import People
@@ -101,8 +103,8 @@ def test_who_returns_is_whom_she_looks_like_most() -> None:
     """Both who left could be among the two who come, at a stretch; one of them surely is."""
     left, gone = _strand(0.5, 0, 10), _strand(0.03, 0, 10)
     back, new = _strand(0.45, 20, 40), _strand(0.97, 25, 40)
-    costs = [_cost_of_return(a, b) for a in (left, gone) for b in (back, new)]
-    sure, *at_a_stretch, never = costs
+    costs = _costs_of_return([left, gone, back, new])
+    sure, *at_a_stretch, never = costs[:2, 2:].ravel().tolist()
     assert sure < 0.1
     assert all(0.35 < cost < 0.45 for cost in at_a_stretch)
     assert never > 1
@@ -162,3 +164,42 @@ def test_nobody() -> None:
     assert people.tracks == ()
     assert people.present == 0
     assert people.looked.tolist() == [0, 3, 6, 9, 12]
+
+
+def test_a_distance_to_each_of_several_is_that_of_the_two() -> None:
+    drawn = np.random.default_rng(0).random((5, 2, 192)).astype(np.float32)
+    worn = np.asarray(drawn / drawn.sum(axis=-1, keepdims=True), np.float32)
+    worn[1, 0] = worn[2] = 0  # no torso, nothing
+    for one in worn:
+        np.testing.assert_array_equal(unlikes(one, worn), [unlike(one, other) for other in worn])
+    shared = np.sqrt(worn[0] * worn[3]).sum(axis=1)
+    assert unlike(worn[0], worn[3]) == float(np.sqrt(1 - shared).mean())
+    assert unlike(worn[0], worn[1]) == float(np.sqrt(1 - np.sqrt(worn[0] * worn[1]).sum(axis=1))[1])
+    assert np.isnan(unlike(worn[0], worn[2]))
+
+
+def test_of_a_crowd_those_seen_most_are_joined_and_the_others_stay_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A long video of a crowd has many thousands, and the costs grow with more than the square."""
+    compared = []
+
+    def matched(cost: np.ndarray, most: float) -> dict[int, int]:
+        compared.append(cost.shape)
+        return plain(cost, most)
+
+    plain = identities._matched
+    monkeypatch.setattr(identities, "_matched", matched)
+    monkeypatch.setattr(identities, "_MOST_COMPARED", 4)
+    two = [_strand(0.5, first, first + 10) for first in (0, 500)]
+    for strand in two:
+        strand.seen += [(strand.last + 1, strand.sighting)]
+    passing = [_strand(0.5, first, first + 1) for first in range(20, 400, 20)]
+    people = _joined([*passing, *two])
+    assert compared == [(4, 4)]
+    firsts = [strand.first for strand in people]
+    assert firsts == sorted(firsts)
+    assert sum(len(person.seen) for person in people) == 2 * len(passing) + 6
+    assert people[0] is two[0]
+    assert people[0].last == 511
+    assert {strand.first for strand in passing[2:]} <= set(firsts)
