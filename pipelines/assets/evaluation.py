@@ -248,9 +248,19 @@ def _score(task: Task, context: StageContext[EvaluationConfig], rows: list[Row])
 # --- from both reports ------------------------------------------------------------------------
 
 
+def _paired_inputs(context: StageContext[None]) -> Inputs:
+    """The scores, and the comparisons, which another version of a report may make of the same."""
+    store = context.store
+    paired = {name: store.paired(name) for name in REPORTS}
+    return {
+        **{name: store.digest(name) for name in REPORTS},
+        **{path.name: file_digest(path) for path in paired.values() if path.is_file()},
+    }
+
+
 @Stage(
     deps=REPORTS,
-    inputs=lambda context: {report: context.store.digest(report) for report in REPORTS},
+    inputs=_paired_inputs,
     group=GROUP,
     version="1",
     kinds={"parquet"},

@@ -78,3 +78,14 @@ def test_the_page_is_stale_when_its_footnotes_name_other_corpora(
     (one, first), (other, second), (again, third) = found
     assert one == again != other
     assert first == third != second
+
+
+def test_comparisons_are_stale_when_only_those_of_a_report_changed(tmp_path: Path) -> None:
+    store = Store(root=str(tmp_path / "store"))
+    write_table(pl.DataFrame({"value": [1.0]}), store.output("recognition_report"), {})
+    found = []
+    for difference in (1.0, 2.0, 1.0):
+        table = pl.DataFrame({"difference": [difference]})
+        write_table(table, store.paired("recognition_report"), {})
+        found.append(_digest(evaluation.paired_comparisons, store, SMOKE))
+    assert found[0] == found[2] != found[1]
