@@ -58,22 +58,18 @@ def test_a_large_object_is_of_one_version(replaced: Bucket, tmp_path: Path) -> N
 
 
 def test_a_large_registry_replaces_only_what_it_was_made_from(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3: str
 ) -> None:
     """The client sends what is larger than 64 MB in parts, and whatever was there before."""
     monkeypatch.setattr("pipelines.storage.bucket.IN_MEMORY", 10)
-    path = tmp_path / "registry"
-    with bucket.server() as address:
-        for variable, value in bucket.variables(address).items():
-            monkeypatch.setenv(variable, value)
-        place = Bucket.of(bucket.new_url())
-        path.write_bytes(b"1" * 100)
-        first, _ = place.put("registry", path, None)
-        path.write_bytes(b"2" * 100)
-        place.put("registry", path, first.etag)
-        for was in (first.etag, None):
-            with pytest.raises(InputError, match="another"):
-                place.put("registry", path, was)
+    path, place = tmp_path / "registry", Bucket.of(bucket.new_url())
+    path.write_bytes(b"1" * 100)
+    first, _ = place.put("registry", path, None)
+    path.write_bytes(b"2" * 100)
+    place.put("registry", path, first.etag)
+    for was in (first.etag, None):
+        with pytest.raises(InputError, match="another"):
+            place.put("registry", path, was)
 
 
 def test_a_server_that_begins_its_listing_again_is_told_of(
