@@ -40,6 +40,7 @@ LAYERS = {
         "rows",
         "profiles",
         "geometry",
+        "assignment",
         "tables",
         "columns",
         "metrics",

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import inf, sqrt
 from typing import Final
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from dance_models.annotations.parsed_file import RawPose
+from dance_models.assignment import matched
 
 _FARTHEST: Final = 1.0  # that a joint moves to the next annotated frame, in sizes of the person
 # Of a crowd the largest, and the people seen last: a file may have thousands in a frame.
@@ -55,12 +55,8 @@ def area_of(pose: RawPose) -> float:
 def _same_as(people: Sequence[RawPose], known: Sequence[_Person]) -> list[_Person]:
     """The known person that each pose of a frame is of, or a new one."""
     cost = np.array([[_distance(one.last, pose) for one in known] for pose in people])
-    found: dict[int, _Person] = {}
-    if known:
-        for row, column in zip(*linear_sum_assignment(cost), strict=True):
-            if cost[row, column] < _FARTHEST:
-                found[int(row)] = known[int(column)]
-    seen = [found.get(row) or _Person(pose) for row, pose in enumerate(people)]
+    of = matched(cost, _FARTHEST) if known else {}
+    seen = [known[of[row]] if row in of else _Person(pose) for row, pose in enumerate(people)]
     for person, pose in zip(seen, people, strict=True):
         person.last = pose
         person.total += area_of(pose)
@@ -68,10 +64,10 @@ def _same_as(people: Sequence[RawPose], known: Sequence[_Person]) -> list[_Perso
 
 
 def _distance(before: RawPose, after: RawPose) -> float:
-    """Mean distance of the joints that both have, in sizes of the larger; at most that limit."""
+    """Mean distance of the joints that both have, in sizes of the larger."""
     joints = before.joints.keys() & after.joints.keys()
     size = sqrt(max(area_of(before), area_of(after)))
     if not joints or not size:
-        return _FARTHEST
+        return inf
     apart = [np.subtract(after.joints[j][:2], before.joints[j][:2]) for j in sorted(joints)]
-    return float(min(np.linalg.norm(apart, axis=1).mean() / size, _FARTHEST))
+    return float(np.linalg.norm(apart, axis=1).mean() / size)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from dance_models.assignment import matched
 from dance_models.estimators.boxes import centre, longest, overlap
 from dance_models.estimators.people.appearance import Appearance, appearance_of, unlike, unlikes
 from dance_models.estimators.people.finder import Sighting
@@ -86,7 +87,7 @@ class Identities:
                 for strand in self._open
             ]
         ).reshape(len(self._open), len(found))
-        of = {column: self._open[row] for row, column in _matched(cost, _UNLIKELY).items()}
+        of = {column: self._open[row] for row, column in matched(cost, _UNLIKELY).items()}
         assigned = []
         for i, sighting in enumerate(found):
             strand = of.get(i)
@@ -161,20 +162,6 @@ class Identities:
             member.since = MeanAppearance()
 
 
-def _matched(cost: NDArray[np.float64], most: float) -> dict[int, int]:
-    """Row -> column of the cheapest assignment of costs (R, C), possible ones of at most ``most``.
-
-    A row without a column costs ``most``. Otherwise as many as possible would get one: somebody
-    who is hidden would take the place of her neighbour, and the neighbour that of a newcomer.
-    """
-    rows, columns = linear_sum_assignment(np.minimum(cost, most))
-    return {
-        int(row): int(column)
-        for row, column in zip(rows, columns, strict=True)
-        if cost[row, column] <= most
-    }
-
-
 def _known(looks: MeanAppearance) -> Appearance:
     assert looks.value is not None
     return looks.value
@@ -203,7 +190,7 @@ def _joined(strands: list[Strand]) -> list[Strand]:
     """
     strands = sorted(strands, key=lambda s: (s.first, *s.seen[0][1].box))
     compared = _most_seen(strands)
-    follows = _matched(_costs_of_return(compared), _SAME_CLOTHES + _PLACE)
+    follows = matched(_costs_of_return(compared), _SAME_CLOTHES + _PLACE)
     continued = set(follows.values())
     taken = {compared[i] for i in continued}
     for i in (i for i in range(len(compared)) if i not in continued):

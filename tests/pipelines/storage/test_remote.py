@@ -217,35 +217,45 @@ def test_a_lost_and_an_altered_object_are_found_and_repaired(machines: Machines)
     assert not _is_whole(machines.store("a"))  # what verify and the next run see
 
 
+UNUSED = "versions/numbers/0.parquet"
+
+
 def _published_with_unused(machines: Machines) -> tuple[Store, Path]:
     """The first machine's store, in the bucket, and a file of it that may be deleted."""
     store = machines.store("a")
-    unused = store.path / "versions" / "numbers" / "0.parquet"
+    unused = store.path / UNUSED
     write_text(unused, "old")
     _commit(store, 1)
     _remote(store).publish()
     return store, unused
 
 
-def test_what_was_deleted_here_is_deleted_there(machines: Machines) -> None:
-    store, unused = _published_with_unused(machines)
-    unused.unlink()
-    _remote(store).removed([unused, store.table("numbers")])  # the table is still there
-    assert "versions/numbers/0.parquet" not in machines.objects()
-    assert "tables/numbers.parquet" in machines.objects()
-
-
-def test_what_one_machine_deleted_another_one_does_not_send_again(machines: Machines) -> None:
+def _deleted_by_the_first(machines: Machines) -> tuple[Store, Store]:
+    """Two machines that had the file, which the first one then deleted for both."""
     first, unused = _published_with_unused(machines)
     second = machines.store("b")
     unused.unlink()
     _remote(first).removed([unused])
+    return first, second
+
+
+def test_what_was_deleted_here_is_deleted_there(machines: Machines) -> None:
+    store, unused = _published_with_unused(machines)
+    unused.unlink()
+    _remote(store).removed([unused, store.table("numbers")])  # the table is still there
+    assert UNUSED not in machines.objects()
+    assert "tables/numbers.parquet" in machines.objects()
+
+
+def test_what_one_machine_deleted_another_one_does_not_send_again(machines: Machines) -> None:
+    first, second = _deleted_by_the_first(machines)
+    unused = first.path / UNUSED
     for _ in range(2):
         second = machines.store("b")
         _remote(second).publish()
         assert not _remote(second).missing()
-        assert "versions/numbers/0.parquet" not in machines.objects()
-    kept = second.path / "versions" / "numbers" / "0.parquet"
+        assert UNUSED not in machines.objects()
+    kept = second.path / UNUSED
     assert kept.read_text() == "old", "that machine may have a use for it"
     write_text(unused, "old")  # the first one makes it again
     _remote(first).publish()
@@ -259,29 +269,23 @@ def test_what_one_machine_deleted_another_one_does_not_send_again(machines: Mach
 def test_a_machine_that_forgot_what_it_sent_does_not_send_deleted_objects_again(
     machines: Machines,
 ) -> None:
-    first, unused = _published_with_unused(machines)
-    second = machines.store("b")
-    unused.unlink()
-    _remote(first).removed([unused])
-    kept = second.path / "versions" / "numbers" / "0.parquet"
+    _, second = _deleted_by_the_first(machines)
+    kept = second.path / UNUSED
     for note in second.path.glob(".remote.known*"):
         note.unlink()
     assert kept.is_file()
     second = machines.store("b")
     _remote(second).publish()
-    assert "versions/numbers/0.parquet" not in machines.objects()
+    assert UNUSED not in machines.objects()
     write_text(kept, "new")
     _remote(second).publish()
-    assert "versions/numbers/0.parquet" in machines.objects()
+    assert UNUSED in machines.objects()
 
 
 def test_a_lost_object_is_sent_again_by_a_machine_that_knows_of_deleted_ones(
     machines: Machines,
 ) -> None:
-    first, unused = _published_with_unused(machines)
-    second = machines.store("b")
-    unused.unlink()
-    _remote(first).removed([unused])
+    _deleted_by_the_first(machines)
     Bucket.of(machines.url).delete(["tables/audit.parquet"])
     second = machines.store("b")
     _remote(second).publish()

@@ -188,8 +188,8 @@ def test_of_a_crowd_those_seen_most_are_joined_and_the_others_stay_alone(
         compared.append(cost.shape)
         return plain(cost, most)
 
-    plain = identities._matched
-    monkeypatch.setattr(identities, "_matched", matched)
+    plain = identities.matched
+    monkeypatch.setattr(identities, "matched", matched)
     monkeypatch.setattr(identities, "_MOST_COMPARED", 4)
     two = [_strand(0.5, first, first + 10) for first in (0, 500)]
     for strand in two:
