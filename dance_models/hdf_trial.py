@@ -58,10 +58,15 @@ def _tried(named: list[str], data: bytes, seconds: int) -> str | None:
         )
     except subprocess.TimeoutExpired:
         return "reading it takes too long"
-    if done.returncode == _READ:
+    return what_is_wrong(done.returncode, done.stdout)
+
+
+def what_is_wrong(code: int, said: bytes) -> str | None:
+    """What the exit code and the output of :func:`main` say of a file; None: it can be read."""
+    if code == _READ:
         return None
-    if done.returncode == _UNREADABLE:
-        return done.stdout.decode("utf-8", "replace")
+    if code == _UNREADABLE:
+        return said.decode("utf-8", "replace")
     return "is a damaged HDF5 file (reading it ends the process that does, or takes too long)"
 
 

@@ -59,9 +59,7 @@ def write_network(
     unreadable checkpoint, for a file that answers otherwise, and where the disk is full.
     """
     formats = list(dict.fromkeys(formats))
-    unknown = [name for name in formats if name not in FORMATS]
-    if unknown:
-        raise InputError(f"there is no format {unknown[0]!r}", hint=f"Known: {', '.join(FORMATS)}")
+    model_files(folder, formats)
     network, example = exportable(checkpoint)
     if isinstance(network, Hrnet):
         raise InputError("this network reads pictures, and is not exported", file=checkpoint)
@@ -87,6 +85,19 @@ def write_network(
             write_text(part / name, text)
     models = [folder / f"model.{name}" for name in formats]
     return [*models, *(folder / name for name in (CONFIG, *(texts or ())))]
+
+
+def model_files(folder: Path, formats: Sequence[str]) -> list[str]:
+    """Names of the files of a network that ``folder`` holds when ``formats`` have been written.
+
+    :func:`write_network` lets those of other formats stand, which are of the same network. Raises
+    InputError for a format that there is not.
+    """
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown:
+        raise InputError(f"there is no format {unknown[0]!r}", hint=f"Known: {', '.join(FORMATS)}")
+    names = {name: f"model.{name}" for name in FORMATS}
+    return [file for name, file in names.items() if name in formats or (folder / file).exists()]
 
 
 def _refuse_other_network(

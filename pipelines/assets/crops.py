@@ -22,11 +22,15 @@ and, in its metadata, the sha256 of the pixels in `person_crops.npy` beside it.
 
 
 def _inputs(context: StageContext[None]) -> Inputs:
-    """The data set and the clips that have a split."""
+    """The data set and the clips that have a split, with the tables of their images.
+
+    The data set names the images: where poses are given, it stays the same for other pixels.
+    """
     store = context.store
+    clips = store.read("split_manifest")["clip"].sort().to_list()
     return {
         "pose_dataset": store.digest("pose_dataset"),
-        "clips": store.read("split_manifest")["clip"].sort().to_list(),
+        "clips": {clip: store.digest("sampled_frames", clip) for clip in clips},
     }
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dance_models.analysis.video import VideoPoses
     from dance_models.comparison.compare import Comparison
     from dance_models.comparison.performance import Performance
-    from pipelines.commands.video_arguments import NamedVideo
+    from pipelines.commands.video_arguments import NamedVideo, Places
     from pipelines.commands.video_poses import PoseOptions, PoseReader
 
 
@@ -96,17 +96,14 @@ def compare_videos(
     from dance_models.comparison.compare import compare
     from dance_models.comparison.video import performance_of
     from dance_models.files import replacing_together
-    from pipelines.commands.video_arguments import check_places, places_of, refuse_replacing
-    from pipelines.commands.video_poses import PoseReader, check_names, poses_read
+    from pipelines.commands.video_arguments import left_of_earlier
+    from pipelines.commands.video_poses import PoseReader, check_names
 
     if options.tracks is None and _same(*(video.path for video in videos)):
         raise InputError("REFERENCE and PRACTICE are the same video", file=videos[1].path)
     check_names(options, videos)
-    read = [path for video in videos for path in (video.path, *poses_read(options, video))]
-    read += [image for video in videos if video.path.is_dir() for image in video.path.iterdir()]
-    results = (*_results(videos, out, draw=draw), *_stills(out))
-    check_places(results)
-    refuse_replacing(results, places_of(read))
+    results = _results(videos, out, draw=draw)
+    sources = _sources(videos, options, (*results, *_stills(out)))
     reader = PoseReader.loaded(options, console)
     remove_left_parts(out)
     models = {"joints": f"as the {options.joints} defines them", **reader.models}
@@ -129,7 +126,24 @@ def compare_videos(
     _remove(earlier.difference(written))
     _print(reader.console, comparison, notes)
     reader.console.print(f"Written: {shown(', '.join(map(str, written)))}", soft_wrap=True)
+    for line in left_of_earlier(_results(videos, out, draw=True), written, sources):
+        reader.console.print(shown(line), soft_wrap=True)
     return comparison
+
+
+def _sources(
+    videos: "tuple[NamedVideo, NamedVideo]", options: "PoseOptions", results: Sequence[Path]
+) -> "Places":
+    """What is read. Raises InputError where a result would replace it, or cannot be written."""
+    from pipelines.commands.video_arguments import check_places, places_of, refuse_replacing
+    from pipelines.commands.video_poses import poses_read
+
+    read = [path for video in videos for path in (video.path, *poses_read(options, video))]
+    read += [image for video in videos if video.path.is_dir() for image in video.path.iterdir()]
+    check_places(results)
+    sources = places_of(read)
+    refuse_replacing(results, sources)
+    return sources
 
 
 def told_apart(videos: "tuple[NamedVideo, NamedVideo]") -> tuple[str, str]:

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from dance_models.errors import InputError
 from pipelines.commands import common
 from pipelines.processes import remove_left_parts
 from pipelines.shown import shown
@@ -45,14 +46,16 @@ def export(
     `export`.
     """
     with common.reported(debug):
-        from dance_models.export.files import CONFIG, write_network
+        from dance_models.export.files import CONFIG, FORMATS, model_files, write_network
         from pipelines.commands.video_arguments import check_places
         from pipelines.tracking.hub_card import hub_card
 
-        wanted = list(dict.fromkeys(name.strip() for name in formats.split(",") if name.strip()))
-        names = [*(f"model.{name}" for name in wanted), CONFIG]
+        wanted = [name.strip() for name in formats.split(",") if name.strip()]
+        if not wanted:
+            raise InputError("--formats: no format is named", hint=f"Known: {', '.join(FORMATS)}")
         for source in _sources(model, store):
             folder = out / source.folder
+            names = [*model_files(folder, wanted), CONFIG]
             check_places([folder / name for name in (*names, CARD)])
             remove_left_parts(folder)
             card = hub_card(source.title, source.task, names, source.scores, shipped=source.shipped)

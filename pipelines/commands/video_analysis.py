@@ -15,6 +15,7 @@ from pipelines.commands.video_arguments import (
     NamedVideo,
     Places,
     check_places,
+    left_of_earlier,
     places_of,
     refuse_replacing,
 )
@@ -87,12 +88,16 @@ def _analyse(reader: PoseReader, video: NamedVideo | None, wanted: Wanted, video
     check_places(_results(of_person, video, wanted))
     if options.person != "all":  # before minutes of estimating
         refuse_replacing(_results(name, video, wanted), videos, poses)
-    began = monotonic()
+    began, people = monotonic(), 0
     for person in reader.people(video, name):
+        people = max(people, person.number or 0)
         stem = name if person.number is None else f"{name}-person{person.number}"
         refuse_replacing(_results(stem, video, wanted), videos, poses)
-        _write(reader, person, stem, video, wanted, monotonic() - began)
+        written = _write(reader, person, stem, video, wanted, monotonic() - began)
+        _say_left(reader.console, wanted, stem, written, videos, poses)
         began = monotonic()
+    if people:  # there were more of them in an earlier run
+        _say_left(reader.console, wanted, f"{name}-person{people + 1}", (), videos, poses)
 
 
 def _results(stem: str, video: NamedVideo | None, wanted: Wanted) -> tuple[Path, ...]:
@@ -103,6 +108,18 @@ def _results(stem: str, video: NamedVideo | None, wanted: Wanted) -> tuple[Path,
     return result_paths(wanted.out, stem, wanted.kinds, draw=draw)
 
 
+def _say_left(
+    out: Console, wanted: Wanted, stem: str, written: Sequence[Path], *read: Places
+) -> None:
+    """Say what an earlier run wrote under the name ``stem`` and this one did not."""
+    from dance_models.analysis.files.write import FILE_FORMATS
+    from dance_models.analysis.results import result_paths
+
+    possible = result_paths(wanted.out, stem, tuple(FILE_FORMATS), draw=True)
+    for line in left_of_earlier(possible, written, *read):
+        out.print(shown(line), soft_wrap=True)
+
+
 def _write(
     reader: PoseReader,
     person: SeenPerson,
@@ -110,8 +127,11 @@ def _write(
     video: NamedVideo | None,
     wanted: Wanted,
     seen_s: float,
-) -> None:
-    """Refine the poses of one person, which took ``seen_s`` seconds so far, and write all files."""
+) -> tuple[Path, ...]:
+    """Refine the poses of one person, which took ``seen_s`` seconds so far, and write all files.
+
+    The files are returned.
+    """
     from dance_models.analysis.results import write_results
     from dance_models.analysis.video import poses_of
 
@@ -145,6 +165,7 @@ def _write(
     page, *others = written.files
     out.print(f"[bold]Page:[/] {shown(str(page))}", soft_wrap=True)
     out.print(f"Beside it: {shown(', '.join(path.name for path in others))}", soft_wrap=True)
+    return written.files
 
 
 def _title(video: NamedVideo | None, person: SeenPerson) -> str:

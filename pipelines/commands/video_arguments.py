@@ -102,8 +102,7 @@ def places_of(read: Iterable[Path]) -> Places:
     found: dict[tuple[int, int] | Path, Path] = {}
     for path in read:
         with suppress(OSError):  # said when it is read
-            status = path.stat()
-            found[status.st_dev, status.st_ino] = path
+            found[_place(path)] = path
             found |= dict.fromkeys(path.resolve().parents, path)
     return found
 
@@ -139,8 +138,7 @@ def check_places(results: Sequence[Path]) -> None:
 def refuse_replacing(results: Iterable[Path], *read: Places) -> None:
     """Raise InputError where a result would replace what is read, or a folder of other files."""
     for result in filter(Path.exists, results):
-        status = result.stat()
-        for place in ((status.st_dev, status.st_ino), result.resolve()):
+        for place in (_place(result), result.resolve()):
             for source in (places[place] for places in read if place in places):
                 raise InputError(
                     f"a result, {result.name}, would replace it", file=source, hint=_ELSEWHERE
@@ -152,6 +150,23 @@ def refuse_replacing(results: Iterable[Path], *read: Places) -> None:
                 file=result,
                 hint=_ELSEWHERE,
             )
+
+
+def left_of_earlier(results: Iterable[Path], written: Iterable[Path], *read: Places) -> list[str]:
+    """What to say of ``results`` that exist and were neither written now nor read.
+
+    They are of an earlier run that wrote more: they may show another pose, and be wanted still.
+    """
+    own = set(written)
+    left = [path for path in results if path not in own and path.exists()]
+    names = [path.name for path in left if not any(_place(path) in places for places in read)]
+    return [f"From an earlier run, and not written again: {', '.join(names)}"] if names else []
+
+
+def _place(path: Path) -> tuple[int, int]:
+    """What a file or folder is known by, whatever its name. Raises OSError."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def _other_files(folder: Path) -> list[str]:

@@ -12,7 +12,7 @@ from dance_models import files as plain_files
 from dance_models.analysis import shipped
 from dance_models.errors import InputError
 from dance_models.export import files as export_files
-from dance_models.export.files import LARGEST_DIFFERENCE, write_network
+from dance_models.export.files import LARGEST_DIFFERENCE, model_files, write_network
 from dance_models.export.program import exportable
 from dance_models.inference.loading import load_forecaster
 from dance_models.skeleton import DANCE_14
@@ -83,6 +83,7 @@ def test_no_network_is_left_under_the_configuration_of_another(tmp_path: Path) -
     write_network(shipped.RECOGNITION, tmp_path, ["safetensors"])
     before = (tmp_path / "config.json").read_bytes()
     write_network(shipped.RECOGNITION, tmp_path, [])  # the same network: its file stays
+    assert model_files(tmp_path, ["onnx"]) == ["model.onnx", "model.safetensors"]
     for other in (shipped.RECOGNITION_CAUSAL, shipped.PREDICTION):
         with pytest.raises(InputError, match="it is not of this network") as raised:
             write_network(other, tmp_path, [])

@@ -78,6 +78,22 @@ def test_crops_of_annotated_clips_are_made_once(tmp_path: Path) -> None:
     assert store.crops.is_file()
 
 
+def test_crops_are_cut_again_when_images_have_other_pixels(tmp_path: Path) -> None:
+    """Poses that are given stay the same, and so does the data set."""
+    store, instance = _store(tmp_path), dg.DagsterInstance.ephemeral()
+    _materialize(store, instance)
+    before = store.read("person_crops")
+    first = Crops.open(store.crops).pixels(np.array([0])).mean()
+    for image in store.read("pose_dataset")["image"]:
+        Image.fromarray(np.full((360, 480, 3), 30, np.uint8)).save(tmp_path / image)
+    table = store.table("sampled_frames", "clip_00")
+    write_table(pl.DataFrame({"frame": [0]}), table, {"jpeg_quality": "20"})
+    _materialize(store, instance)
+    assert first == 90
+    assert Crops.open(store.crops).pixels(np.array([0])).mean() == 30
+    assert store.read("person_crops").equals(before)
+
+
 def test_only_profiles_with_a_crop_network_have_person_crops(tmp_path: Path) -> None:
     for name, profile in PROFILES.items():
         seen = any(row_of(method).needs_crops for method in profile.rows)

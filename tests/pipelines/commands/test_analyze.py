@@ -227,6 +227,26 @@ def test_neither_a_store_nor_dagster_nor_mlflow_is_touched(
     assert [path.name for path in tmp_path.iterdir()] == ["analysis"]
 
 
+def test_what_an_earlier_run_wrote_and_this_one_does_not_is_said(tmp_path: Path) -> None:
+    poses = own_json(tmp_path / "dance.json", synthetic_runs(1, FRAMES)[0].estimate)
+    out = tmp_path / "out"
+    arguments = ("analyze", "--from", poses, "--fps", "25", "--out", out)
+    code, output = dance(*arguments)
+    assert code == 0, output
+    assert "From an earlier run" not in output
+    code, output = dance(*arguments, "--format", "csv")
+    assert code == 0, output
+    left = "dance.parquet, dance.coco.json, dance_openpose, dance.trc, dance.mot"
+    assert f"From an earlier run, and not written again: {left}\n" in output
+    # What is read is not of an earlier run, whatever it is called.
+    code, output = dance(
+        "analyze", "--from", out / "dance.trc", "--fps", "25", "--format", "none", "--out", out
+    )
+    assert code == 0, output
+    assert "From an earlier run, and not written again: dance.csv, " in output
+    assert "dance.trc" not in output
+
+
 def test_that_a_person_is_not_in_poses_without_a_video_is_said(tmp_path: Path) -> None:
     run = synthetic_runs(1, 60)[0]
     one = own_json(tmp_path / "one.json", run.estimate)

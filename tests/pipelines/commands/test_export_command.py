@@ -25,6 +25,15 @@ def test_the_shipped_networks_get_a_folder_each_with_a_card(tmp_path: Path) -> N
     assert "model.safetensors, config.json, README.md" in " ".join(said.split())
 
 
+def test_no_format_writes_nothing(tmp_path: Path) -> None:
+    code, said = dance_without_store(
+        "export", "shipped", "--out", tmp_path / "out", "--formats", ""
+    )
+    assert code == 2
+    assert "--formats: no format is named. Known: onnx, pt2, safetensors" in " ".join(said.split())
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("place", ["a file", "no right to write", "a folder for a file"])
 def test_where_no_file_can_be_written_says_so(place: str, tmp_path: Path) -> None:
     if place == "no right to write" and os.geteuid() == 0:
