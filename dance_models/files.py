@@ -1,6 +1,7 @@
 """Writing files whole or not at all, opening what others put there, and noticing changes."""
 
 import errno
+import fcntl
 import filecmp
 import hashlib
 import os
@@ -107,9 +108,10 @@ def replacing_together(folder: Path, name: str, index: str) -> Iterator[Path]:
     """A folder for new files, which all take their places in ``folder`` at the end.
 
     ``index`` names the file that leads to the others. The old one goes before anything is replaced
-    and the new one comes last: whenever this process is killed, it stands beside the files that it
-    was written with, or there is none. Until the end, and after an error, ``folder`` holds what it
-    held. ``name`` is what the files are of. Raises InputError where the disk is full.
+    and the new one comes last: whenever this process is killed, and whichever others write there,
+    it stands beside the files that it was written with, or there is none. Until the end, and after
+    an error, ``folder`` holds what it held. ``name`` is what the files are of. Raises InputError
+    where the disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
     part = part_of(folder / name)
@@ -120,9 +122,10 @@ def replacing_together(folder: Path, name: str, index: str) -> Iterator[Path]:
         names = sorted((path.name for path in part.iterdir()), key=lambda found: found == index)
         aside = part / ".replaced"
         aside.mkdir()
-        (folder / index).unlink(missing_ok=True)
-        for found in names:
-            move_to(folder / found, part / found, aside)
+        with _alone(folder):
+            (folder / index).unlink(missing_ok=True)
+            for found in names:
+                move_to(folder / found, part / found, aside)
     except OSError as error:
         if error.errno not in _FULL:
             raise
@@ -130,6 +133,23 @@ def replacing_together(folder: Path, name: str, index: str) -> Iterator[Path]:
         raise InputError("the disk is full", file=folder, hint=hint) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time in a folder: what two move there at once would be mixed.
+
+    Without an effect on file systems that have no locks, and in a folder that cannot be listed.
+    """
+    opened = -1
+    with suppress(OSError):
+        opened = os.open(folder, os.O_RDONLY)
+        fcntl.flock(opened, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if opened >= 0:
+            os.close(opened)
 
 
 def move_to(place: Path, new: Path, aside: Path) -> None:

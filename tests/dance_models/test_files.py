@@ -1,6 +1,7 @@
 """Files appear whole or not at all, and a change while reading is noticed."""
 
 import errno
+import fcntl
 import os
 import re
 import socket
@@ -216,3 +217,25 @@ def test_a_folder_of_somebody_is_not_taken_for_an_older_file(tmp_path: Path) -> 
     with pytest.raises(IsADirectoryError), replacing_together(tmp_path, "a", "index") as part:
         (part / "page").touch()
     assert [path.name for path in tmp_path.rglob("*")] == ["page", "photo"]
+
+
+def test_what_two_processes_write_into_one_folder_is_not_mixed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each had moved some of its files when the page of one came beside those of the other."""
+    moves: list[str] = []
+
+    def watched(place: Path, new: Path, aside: Path) -> None:
+        descriptor = os.open(tmp_path, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):  # what the other process would wait for
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(descriptor)
+        move_to(place, new, aside)
+        moves.append(place.name)
+
+    monkeypatch.setattr(files, "move_to", watched)
+    for _ in range(2):  # the first leaves no lock
+        with replacing_together(tmp_path, "a", "a.html") as part:
+            (part / "a.html").touch()
+            (part / "a.json").touch()
+    assert moves == 2 * ["a.json", "a.html"]
