@@ -14,9 +14,8 @@ from threading import Thread
 from time import monotonic
 from typing import Final
 
-from dance_models.files import state_of
 from dance_models.video.images import may_count
-from pipelines.automation.folders import State
+from pipelines.automation.folders import State, watched_state
 
 LOOK_S: Final = 20.0  # for all folders of a tick
 _GRACE_S: Final = 0.5  # for a look to end in
@@ -89,7 +88,7 @@ class Look:
                 self._note(file)
 
     def _note(self, file: Path) -> None:
-        if (state := state_of(file)) is not None:
+        if (state := watched_state(file)) is not None:
             self.states[str(file)] = state
 
     def _below(self) -> Iterator[Path]:

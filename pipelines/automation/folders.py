@@ -5,6 +5,7 @@ still being copied waits for the next scan.
 """
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from pathlib import Path
 from dance_models.files import state_of
 from dance_models.video.images import is_image
 
-State = dict[str, list[int]]  # path -> size, modification time in ns
+State = dict[str, list[int]]  # path -> what watched_state says of it
 
 
 @dataclass(frozen=True)
@@ -132,9 +133,20 @@ def _states(folder: Path, also: Iterable[Path]) -> State:
     ]
     found: State = {}
     for path in dict.fromkeys((*below, *also)):
-        if (state := state_of(path)) is not None:
+        if (state := watched_state(path)) is not None:
             found[str(path)] = state
     return found
+
+
+def watched_state(path: Path) -> list[int] | None:
+    """The state of a regular file, and a 0 more while it may not be read; None where there is none.
+
+    Its rights are mended without writing to it, and it is then to be read for the first time.
+    """
+    state = state_of(path)
+    if state is not None and not os.access(path, os.R_OK):
+        state.append(0)
+    return state
 
 
 def _first(

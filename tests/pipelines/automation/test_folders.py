@@ -4,6 +4,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from pipelines.automation.folders import FolderScan, scan_again
 
 
@@ -39,6 +41,24 @@ def test_a_change_in_place_is_detected_by_modification_time(tmp_path: Path) -> N
     os.utime(path, ns=(1, 1))
     scan = scan_again(tmp_path, scan).scan
     assert scan_again(tmp_path, scan).settled == (path,)
+
+
+def test_a_file_that_may_be_read_now_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``chmod`` changes neither size nor time, and the clip stayed unreadable for the sensor."""
+    (tmp_path / "a.mp4").write_bytes(b"1")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda path, mode: False)
+        scan = scan_again(tmp_path, FolderScan()).scan
+        found = scan_again(tmp_path, scan)
+        assert found.settled == (tmp_path / "a.mp4",)  # so that it is said that it is not readable
+        scan = found.scan
+        assert not scan_again(tmp_path, scan).settled
+    scan = scan_again(tmp_path, FolderScan.from_cursor(scan.cursor())).scan
+    found = scan_again(tmp_path, scan)
+    assert found.settled == (tmp_path / "a.mp4",)
+    assert not scan_again(tmp_path, found.scan).settled
 
 
 def test_a_missing_file_is_reported_once_and_is_new_again_when_it_returns(tmp_path: Path) -> None:
