@@ -100,7 +100,11 @@ def error_console() -> Console:
 def say_error(out: Console, error: Exception) -> None:
     """One line about something that stops one thing and not the rest."""
     told = input_error_of(error) or _of_a_place(error)
-    line = str(told) if told is not None else f"{type(error).__name__}: {error}"
+    _say(out, str(told) if told is not None else f"{type(error).__name__}: {error}")
+
+
+def _say(out: Console, line: str) -> None:
+    """An error in one line, also a long one: a path that is broken in two cannot be copied."""
     out.print(f"[bold red]error:[/] {shown(line)}", soft_wrap=True)
 
 
@@ -125,7 +129,7 @@ def reported(debug: bool) -> Iterator[None]:
     except InputError as error:
         if debug:
             raise
-        error_console().print(f"[bold red]error:[/] {shown(str(error))}")
+        _say(error_console(), str(error))
         raise typer.Exit(EXIT_INPUT) from error
     except (KeyboardInterrupt, typer.Abort) as interrupt:  # Abort: Ctrl-C at a question
         error_console().print(
@@ -140,11 +144,11 @@ def reported(debug: bool) -> Iterator[None]:
         told = input_error_of(error)  # a framework may have wrapped the one that helps
         place = _of_a_place(error) if told is None else None
         if place is not None:
-            error_console().print(f"[bold red]error:[/] {shown(str(place))}", soft_wrap=True)
+            _say(error_console(), str(place))
             raise typer.Exit(EXIT_INPUT) from error
         first = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         line = str(told) if told is not None else first
-        error_console().print(f"[bold red]error:[/] {shown(line)} (--debug shows the trace)")
+        _say(error_console(), f"{line} (--debug shows the trace)")
         raise typer.Exit(EXIT_FAILED) from error
 
 

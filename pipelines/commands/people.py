@@ -40,7 +40,7 @@ def chosen_people(
     config, probe = PeopleConfig(), shown_probe(video, rate)
     finder, notes = people_finder(weights, config, fetch)
     for note in notes:
-        console.print(f"[yellow]warning:[/] {shown(note)}")
+        console.print(f"[yellow]warning:[/] {shown(note)}", soft_wrap=True)
     with frame_progress(console, f"{video.name}: finding people") as progress:
 
         def shown_frames() -> "Iterator[tuple[int, NDArray[np.uint8]]]":
@@ -50,7 +50,7 @@ def chosen_people(
 
         people = find_people(shown_frames(), finder, fps=frame_rate(probe), config=config)
     chosen = choose(people, rule)
-    console.print(shown(_described(people, chosen)))
+    console.print(shown(_described(people, chosen)), soft_wrap=True)
     return people, chosen, f"{finder.name}-{finder.version}"
 
 

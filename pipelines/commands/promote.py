@@ -29,10 +29,10 @@ def promote(
             opened = common.existing(store)
             done = promote_version(opened, task, version, force, reason)
             opened.send()
-            common.console().print(shown(done), highlight=False)
+            common.console().print(shown(done), highlight=False, soft_wrap=True)
         except PromotionRefusedError as refused:
             errors = common.error_console()
-            errors.print(f"[bold red]refused:[/] {shown(str(refused))}")
+            errors.print(f"[bold red]refused:[/] {shown(str(refused))}", soft_wrap=True)
             for line in refused.reasons:
                 errors.print(f"  - {shown(line)}", highlight=False, soft_wrap=True)
             raise typer.Exit(common.EXIT_FAILED) from refused

@@ -18,5 +18,5 @@ def rollback(
 
     with common.reported(debug):
         opened = common.existing(store)
-        common.console().print(shown(rollback_champion(opened, task)))
+        common.console().print(shown(rollback_champion(opened, task)), soft_wrap=True)
         opened.send()

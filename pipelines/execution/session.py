@@ -168,7 +168,7 @@ class Session:
         for line in self.store.told_of_bucket():
             self._say(line)
         for line in recover(self.instance, self.store):
-            console.print(shown(line), highlight=False)
+            console.print(shown(line), highlight=False, soft_wrap=True)
 
     # --- input ----------------------------------------------------------------------------------
     def register(self, given: Given, chosen: Reading | None = None) -> None:
@@ -388,6 +388,7 @@ class Session:
             self.console.print(
                 f"[bold red]failed[/] {shown(where)}: {shown(outcome.error or '')}",
                 highlight=False,
+                soft_wrap=True,
             )
         self.console.print(f"Done in {duration(seconds)}.", highlight=False)
 

@@ -35,6 +35,17 @@ def test_an_error_is_one_line_and_an_exit_code(
     assert line in " ".join(capsys.readouterr().err.split())
 
 
+def test_a_long_path_stays_in_one_piece(capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines were broken after 80 columns, within a path, also where the output goes to a file."""
+    path = "/data/" + "of a dance school " * 8 + "x" * 100
+    for error in (InputError("is damaged", file=path), RuntimeError(path)):
+        with pytest.raises(typer.Exit), reported(debug=False):
+            raise error
+        line, *more = capsys.readouterr().err.splitlines()
+        assert path in line
+        assert not more
+
+
 @pytest.mark.parametrize("kind", ["a link to itself", "a long name"])
 @pytest.mark.parametrize(
     "command",
