@@ -251,7 +251,7 @@ class ParsedFile:
         if reading.clip is None or reading.clips is None or len(found) != 1:
             return
         (other,) = found
-        if other == reading.clip or other in reading.clips.values():
+        if other == reading.clip or other in reading.names.clips:
             return
 
         def moved(clip: str | None) -> str | None:

@@ -69,7 +69,7 @@ class ClipChanges:
 
 def registered_clips(store: Store) -> pl.DataFrame:
     """One row a clip (schema ``RAW_CLIPS``)."""
-    return _clips_in(store.table("raw_clips"))
+    return clips_in(store.table("raw_clips"))
 
 
 def clips_by_key(store: Store) -> Mapping[str, Mapping[str, Any]]:
@@ -77,12 +77,13 @@ def clips_by_key(store: Store) -> Mapping[str, Mapping[str, Any]]:
     return indexed(store, "raw_clips", _by_key)
 
 
-def _clips_in(path: Path) -> pl.DataFrame:
+def clips_in(path: Path) -> pl.DataFrame:
+    """:func:`registered_clips` of the file of a table."""
     return registered_in(path, RAW_CLIPS).with_columns(pl.col("fps").fill_null(""))
 
 
 def _by_key(path: Path) -> dict[str, dict[str, Any]]:
-    return {row["clip"]: row for row in _clips_in(path).to_dicts()}
+    return {row["clip"]: row for row in clips_in(path).to_dicts()}
 
 
 def looks_registered(row: Mapping[str, Any], state: Sequence[int]) -> bool:
