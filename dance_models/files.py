@@ -297,7 +297,7 @@ def state_of(path: Path) -> list[int] | None:
     return [status.st_size, status.st_mtime_ns] if stat.S_ISREG(status.st_mode) else None
 
 
-def _stamp(path: Path) -> tuple[object, ...]:
+def stamp_of(path: Path) -> tuple[object, ...]:
     """What changes whenever a file is written, replaced or renamed, also when it is put back."""
     found: list[object] = [str(path)]
     for follow in (True, False):  # the file, and the link that names it
@@ -317,10 +317,10 @@ def steady(files: Callable[[], Sequence[Path]]) -> Iterator[None]:
     An error within the context gives way to that one: it may come from the change. ``files`` is
     called at both ends, so that a file more in a folder is a change.
     """
-    before = [_stamp(path) for path in files()]
+    before = [stamp_of(path) for path in files()]
 
     def check() -> None:
-        after = [_stamp(path) for path in files()]
+        after = [stamp_of(path) for path in files()]
         if after != before:
             changed = next(
                 (b[0] for b, a in zip(before, after, strict=False) if b != a),

@@ -13,6 +13,9 @@ class ClipNames(dict[str, str]):
     names is kept. To make that again for each of 10,000 label files takes an hour.
     """
 
+    def __hash__(self) -> int:  # type: ignore[override]  # nobody changes it
+        return id(self)
+
     @cached_property
     def clips(self) -> frozenset[str]:
         """The keys of the clips."""

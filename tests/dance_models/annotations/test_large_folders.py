@@ -1,16 +1,21 @@
 """Work on many clips and files grows with their number, not with the product of both."""
 
 import json
+import re
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from dance_models.annotations import clip_import
+from dance_models.annotations.archives import parse_files
+from dance_models.annotations.clip_import import ClipInfo, import_clip
 from dance_models.annotations.clip_names import ClipNames
 from dance_models.annotations.folder_index import index_annotations, index_file
 from dance_models.annotations.image_names import Reading
-from dance_models.annotations.parsed_file import RawPose
+from dance_models.annotations.parsed_file import MOST_KINDS, Image, ParsedFile, RawPose
 
 CLIPS, FRAMES = 60, 2
 
@@ -73,3 +78,56 @@ def test_the_names_of_the_clips_are_looked_through_once_for_all_files(
     assert Reading(names).names is names
     assert all("The nearest registered clip is" in f.problems[0].message for f in found)
     assert compared <= 60 * len(found)
+
+
+def test_a_file_of_many_clips_is_parsed_once_for_neighbours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[Path] = []
+
+    def counted(path: Path, reading: Reading | None) -> list[ParsedFile]:
+        parsed.append(path)
+        return parse_files(path, reading)
+
+    monkeypatch.setattr(clip_import, "parse_files", counted)
+    path, info = _coco(tmp_path / "all.json"), ClipInfo(100, 100, 9)
+    clips = [f"dense_{clip:03d}" for clip in range(CLIPS)]
+    names = ClipNames(zip(clips, clips, strict=True))
+    for clip in clips:
+        found = import_clip(clip, [path], info, {path: Reading(names)})
+        assert (found.table.height, found.table["clip"].unique().to_list()) == (FRAMES, [clip])
+    assert len(parsed) == 1
+    import_clip("dense_000", [path], info, {path: Reading(names, first_frame=1)})
+    assert len(parsed) == 2  # another reading
+    path.write_text(path.read_text().replace("[10, 10,", "[30, 10,"))
+    changed = import_clip("dense_000", [path], info, {path: Reading(names)})
+    assert len(parsed) == 3
+    assert np.nanmax(changed.table["keypoints"].to_numpy()) == 30
+
+
+@pytest.mark.parametrize("case", ["many people", "one clip"])
+def test_what_no_neighbour_needs_or_is_large_is_not_kept_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    remembered = clip_import._Remembered()
+    monkeypatch.setattr(clip_import, "_MOST_KEPT", CLIPS if case == "many people" else 10**6)
+    path = _coco(tmp_path / "all.json")
+    if case == "one clip":
+        path.write_text(re.sub(r"dense_\d+_", "dense_000_", path.read_text()))
+    reading = Reading(ClipNames({"dense_000": "dense_000"}))
+    assert remembered.parsed(path, reading)[0].poses
+    assert not remembered._kept
+
+
+def test_kinds_of_losses_of_a_file_are_counted_together_beyond_a_number() -> None:
+    parsed = ParsedFile("a.json")
+    for number in range(5000):
+        parsed.count(f"points of 'p{number}', which is none of our joints", Image("solo", number))
+        parsed.count("annotations without keypoints", Image(f"clip_{number}", 0))
+    parsed.finish()
+    of_solo = [problem for problem in parsed.problems if problem.clip == "solo"]
+    assert len(of_solo) == MOST_KINDS + 1
+    assert sum(problem.rows for problem in of_solo) == 5000
+    assert "4900 left out: further kinds of entries, after the first 100" in of_solo[-1].message
+    # Of another clip it is another problem, and none is lost.
+    assert sum("without keypoints" in problem.message for problem in parsed.problems) == 5000
