@@ -248,6 +248,27 @@ def read_text(path: Path, errors: str = "strict") -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is none of the user's: bins, caches, copies that programs keep.
+
+    ``.ipynb_checkpoints`` and a bin hold older copies, ``__MACOSX`` what an archive adds.
+    """
+    return name.startswith((".", "__MACOSX"))
+
+
+def files_below(
+    folder: Path, unreadable: Callable[[OSError], object] = lambda error: None
+) -> Iterator[Path]:
+    """Everything below a folder that is no folder; nothing hidden, and nothing behind links.
+
+    Hidden folders are not entered. ``unreadable`` is told of folders that cannot be read, also of
+    one that goes away meanwhile.
+    """
+    for name, folders, files in os.walk(folder, onerror=unreadable):
+        folders[:] = [found for found in folders if not is_hidden(found)]
+        yield from (Path(name) / file for file in files if not is_hidden(file))
+
+
 def why_unusable(path: Path) -> str | None:
     """Why a path cannot be a file of a clip, of annotations or of motion; None for one that can.
 

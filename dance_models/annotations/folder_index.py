@@ -11,7 +11,7 @@ from dance_models.annotations.detect_format import is_candidate
 from dance_models.annotations.image_names import Reading
 from dance_models.annotations.parsed_file import ParsedFile, Problem
 from dance_models.errors import AnnotationError, ChangedError, InputError, guarded
-from dance_models.files import state_of, steady, why_unusable
+from dance_models.files import files_below, state_of, steady, why_unusable
 from dance_models.tables import file_digest
 
 _Frame = tuple[str, int, str]  # what one person was read of: file, frame, name of the image
@@ -49,7 +49,7 @@ def index_annotations(
     wanted: Callable[[Path], bool] = lambda path: True,
     reading: Callable[[Path], Reading] = lambda path: Reading(),
 ) -> list[AnnotationFile]:
-    """All ``wanted`` annotation files below a folder, in the order of their paths.
+    """All ``wanted`` annotation files below a folder that are not hidden, ordered by their paths.
 
     ``reading`` says what is known of a file. What is no regular file, or has a name that no table
     can hold, is left out: :func:`~dance_models.annotations.unread.unread_files` says so.
@@ -60,11 +60,8 @@ def index_annotations(
         return [index_file(directory, reading(directory))] if wanted(directory) else []
     if not directory.is_dir():
         raise InputError("there is no such folder", file=directory)
-    paths = [
-        p
-        for p in sorted(directory.rglob("*"))
-        if not p.name.startswith(".") and why_unusable(p) is None and wanted(p)
-    ]
+    found = sorted(files_below(directory))
+    paths = [p for p in found if why_unusable(p) is None and wanted(p)]
     return [index_file(p, reading(p)) for p in paths if is_archive(p) or is_candidate(p)]
 
 

@@ -32,7 +32,7 @@ from dance_models.estimators.pose_forms.fields import (
     stated_frame,
 )
 from dance_models.estimators.pose_track import People, PoseTrack, Reading, finished
-from dance_models.files import open_file
+from dance_models.files import is_hidden, open_file
 from dance_models.formats import not_read
 
 POSE_SUFFIXES: Final = (".json", ".csv", ".h5", ".hdf5", ".slp", ".trc", ".txt")
@@ -108,7 +108,7 @@ def track_files(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         return [path]
-    entries = sorted(e for e in path.iterdir() if not e.name.startswith("."))
+    entries = sorted(e for e in path.iterdir() if not is_hidden(e.name))
     for suffix in (".json", ".trc", ".txt", ".csv", ".slp", ".h5"):
         files = [e for e in entries if e.is_file() and e.suffix.lower() == suffix]
         if files:

@@ -11,6 +11,7 @@ from typing import Final
 from dance_models.annotations.unread import UnreadFile, unread_files
 from dance_models.errors import InputError
 from dance_models.estimators.pose_file import POSE_SUFFIXES, track_files
+from dance_models.files import is_hidden
 from dance_models.likeness import Nearest
 from dance_models.video.names import clip_slug
 from dance_models.video.scan import VIDEO_SUFFIXES
@@ -86,7 +87,7 @@ class _Listing:
         entries = [
             e
             for e in sorted(folder.iterdir())
-            if not e.name.startswith(".") and (e.is_dir() or e.suffix.lower() in POSE_SUFFIXES)
+            if not is_hidden(e.name) and (e.is_dir() or e.suffix.lower() in POSE_SUFFIXES)
         ]
         tables = {e.stem for e in entries if e.suffix.lower() == ".csv"}
         entries = [e for e in entries if e.suffix.lower() != ".h5" or e.stem not in tables]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from dance_models.errors import InputError
-from dance_models.files import read_file, why_unusable
+from dance_models.files import is_hidden, read_file, why_unusable
 from dance_models.likeness import Nearest
 from dance_models.text import brief, printable
 from dance_models.video.images import is_animated_webp, is_image, numbered_images, rate_of
@@ -189,7 +189,8 @@ def _clip_paths(directory: Path, problems: list[Problem]) -> Iterator[Path]:
             raise InputError(f"cannot read the folder: {error.strerror}", file=directory)
         problems.append(Problem(error.filename, f"cannot read the folder: {error.strerror}"))
 
-    for name, _, names in os.walk(directory, onerror=unreadable):
+    for name, folders, names in os.walk(directory, onerror=unreadable):
+        folders[:] = [found for found in folders if not is_hidden(found)]
         folder = Path(name)
         videos = [folder / name for name in names if is_video(folder / name)]
         for path in videos:

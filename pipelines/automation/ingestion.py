@@ -8,6 +8,7 @@ from typing import Any, Final
 import dagster as dg
 
 from dance_models.config import Profile
+from dance_models.files import is_hidden
 from dance_models.text import first_lines, printable
 from dance_models.video.images import may_count
 from dance_models.video.scan import MANIFEST, is_video
@@ -161,7 +162,7 @@ def _watched_elsewhere(store: Store, registered: Collection[Path]) -> list[Watch
         if not any(map(path.is_relative_to, own)):
             root = next(filter(path.is_relative_to, named), path.parent)
             # What the walk passes over was named, too.
-            if root not in named or any(p.startswith(".") for p in path.relative_to(root).parts):
+            if root not in named or any(map(is_hidden, path.relative_to(root).parts)):
                 alone.setdefault(root, []).append(path)
     return [
         Watched(

@@ -1,7 +1,10 @@
 """Work on many clips and files grows with their number, not with the product of both."""
 
+import errno
 import json
+import os
 import re
+import zipfile
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from dance_models.annotations.clip_names import ClipNames
 from dance_models.annotations.folder_index import index_annotations, index_file
 from dance_models.annotations.image_names import Reading
 from dance_models.annotations.parsed_file import MOST_KINDS, Image, ParsedFile, RawPose
+from dance_models.annotations.unread import unread_files
 
 CLIPS, FRAMES = 60, 2
 
@@ -131,3 +135,36 @@ def test_kinds_of_losses_of_a_file_are_counted_together_beyond_a_number() -> Non
     assert "4900 left out: further kinds of entries, after the first 100" in of_solo[-1].message
     # Of another clip it is another problem, and none is lost.
     assert sum("without keypoints" in problem.message for problem in parsed.problems) == 5000
+
+
+def test_annotations_in_hidden_folders_are_not_read(tmp_path: Path) -> None:
+    hidden = ("a/.ipynb_checkpoints/labels-checkpoint.json", ".Trash/old.json", "__MACOSX/a.json")
+    for name in ("a/labels.json", *hidden):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        _coco(tmp_path / name)
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for name in ("labels.json", "../more.json", *hidden):
+            archive.write(tmp_path / "a" / "labels.json", name)
+    found = index_annotations(tmp_path)
+    assert [f.path.relative_to(tmp_path).as_posix() for f in found] == ["a/labels.json", "all.zip"]
+    files = parse_files(tmp_path / "all.zip")
+    assert [f.file.rpartition("!")[2] for f in files] == ["../more.json", "labels.json"]
+
+
+def test_a_folder_that_goes_away_while_it_is_walked_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _coco(tmp_path / "labels.json")
+    (tmp_path / "share").mkdir()
+    _coco(tmp_path / "share" / "more.json")
+    scan = os.scandir
+
+    def gone(path: Any) -> Any:
+        if Path(path).name == "share":
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", gone)
+    assert [f.path.name for f in index_annotations(tmp_path)] == ["labels.json"]
+    (unread,) = unread_files(tmp_path)
+    assert (unread.path.name, "cannot be read" in unread.why) == ("share", True)

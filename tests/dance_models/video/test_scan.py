@@ -129,3 +129,15 @@ def test_a_style_of_many_folders_that_cannot_be_is_said_once_a_folder(
     found = scan_clips(tmp_path)
     assert (len(found.entries), len(found.problems)) == (400, 200)
     assert compared <= 4 * 400
+
+
+def test_hidden_folders_hold_no_clips(tmp_path: Path) -> None:
+    for name in (
+        *("salsa/a.mp4", ".Trash-1000/files/old.mp4", "__MACOSX/salsa/b.mp4"),
+        *("salsa/.thumbnails/t.gif", "salsa/.frames/1.jpg", "salsa/.frames/2.jpg"),
+    ):
+        _touch(tmp_path / name)
+    found = scan_clips(tmp_path)
+    assert ([entry.clip for entry in found.entries], found.problems) == (["a"], [])
+    named = scan_clips(tmp_path / ".Trash-1000")  # one that is named counts
+    assert [entry.clip for entry in named.entries] == ["old"]
