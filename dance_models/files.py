@@ -268,6 +268,27 @@ def read_text(path: Path, errors: str = "strict") -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is none of the user's: bins, caches, copies that programs keep.
+
+    ``.ipynb_checkpoints`` and a bin hold older copies, ``__MACOSX`` what an archive adds.
+    """
+    return name.startswith((".", "__MACOSX"))
+
+
+def files_below(
+    folder: Path, unreadable: Callable[[OSError], object] = lambda error: None
+) -> Iterator[Path]:
+    """Everything below a folder that is no folder; nothing hidden, and nothing behind links.
+
+    Hidden folders are not entered. ``unreadable`` is told of folders that cannot be read, also of
+    one that goes away meanwhile.
+    """
+    for name, folders, files in os.walk(folder, onerror=unreadable):
+        folders[:] = [found for found in folders if not is_hidden(found)]
+        yield from (Path(name) / file for file in files if not is_hidden(file))
+
+
 def why_unusable(path: Path) -> str | None:
     """Why a path cannot be a file of a clip, of annotations or of motion; None for one that can.
 
@@ -317,7 +338,7 @@ def state_of(path: Path) -> list[int] | None:
     return [status.st_size, status.st_mtime_ns] if stat.S_ISREG(status.st_mode) else None
 
 
-def _stamp(path: Path) -> tuple[object, ...]:
+def stamp_of(path: Path) -> tuple[object, ...]:
     """What changes whenever a file is written, replaced or renamed, also when it is put back."""
     found: list[object] = [str(path)]
     for follow in (True, False):  # the file, and the link that names it
@@ -337,10 +358,10 @@ def steady(files: Callable[[], Sequence[Path]]) -> Iterator[None]:
     An error within the context gives way to that one: it may come from the change. ``files`` is
     called at both ends, so that a file more in a folder is a change.
     """
-    before = [_stamp(path) for path in files()]
+    before = [stamp_of(path) for path in files()]
 
     def check() -> None:
-        after = [_stamp(path) for path in files()]
+        after = [stamp_of(path) for path in files()]
         if after != before:
             changed = next(
                 (b[0] for b, a in zip(before, after, strict=False) if b != a),

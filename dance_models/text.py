@@ -1,6 +1,7 @@
 """Text from files and file names, made harmless before a person or a program sees it."""
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 # Control characters, lone surrogates, and marks that turn the direction of writing: they move a
@@ -9,6 +10,7 @@ _HIDDEN: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 _LONGEST: Final = 200
+MOST_LINES: Final = 40  # of one kind that a command, an error or a log says
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -23,6 +25,16 @@ def printable(text: str) -> str:
 def brief(error: BaseException) -> str:
     """The message of any error in one line of at most 200 characters; else its type."""
     return printable(" ".join(str(error).split()))[:_LONGEST] or type(error).__name__
+
+
+def first_lines(lines: Iterable[str], what: str) -> list[str]:
+    """The first of many lines, and how many more of ``what`` there are.
+
+    A disk that is away, or a wrong folder, makes a line for each of thousands of files.
+    """
+    every = list(lines)
+    more = len(every) - MOST_LINES
+    return [*every[:MOST_LINES], *([f"and {more:,} more {what}"] if more > 0 else [])]
 
 
 def markdown_text(text: str) -> str:

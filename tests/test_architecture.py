@@ -23,6 +23,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = {
     "dance_models": (
         "text",
+        "likeness",
         "errors",
         "files",
         "processes",

@@ -18,7 +18,7 @@ from dance_models.annotations.detect_format import (
 from dance_models.annotations.image_names import Reading
 from dance_models.annotations.parsed_file import ParsedFile
 from dance_models.errors import AnnotationError
-from dance_models.files import open_file
+from dance_models.files import is_hidden, open_file
 from dance_models.text import brief
 
 ARCHIVE: Final = ".zip"
@@ -109,7 +109,7 @@ def _is_wanted(entry: zipfile.ZipInfo, whole: ParsedFile) -> bool:
         return False
     name = PurePosixPath(entry.filename.replace("\\", "/"))
     suffix = name.suffix.lower()
-    if entry.is_dir() or name.name.startswith(".") or "__MACOSX" in name.parts:
+    if entry.is_dir() or any(is_hidden(part) for part in name.parts if part != ".."):
         return False
     if suffix in {".yaml", ".yml"} or name.name.lower() in COMPANIONS:
         return False  # they are read with others

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from dance_models.annotations.archives import parse_files
+from dance_models.annotations.clip_names import ClipNames
 from dance_models.annotations.fitting import (
     ClipInfo,
     from_fractions,
@@ -29,12 +30,16 @@ from dance_models.annotations.parsed_file import (
 )
 from dance_models.annotations.same_people import area_of, with_people_weighed
 from dance_models.errors import AnnotationError, guarded
+from dance_models.files import stamp_of
 from dance_models.skeleton import DANCE_14
 from dance_models.skeletons.by_name import to_skeleton
 from dance_models.tables import ANNOTATIONS, conform
 from dance_models.text import printable
 
 __all__ = ["AnnotationImport", "ClipInfo", "import_clip"]
+
+_FILES_KEPT: Final = 2
+_MOST_KEPT: Final = 50_000  # people of such a file: about 150 MB
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,35 @@ def import_clip(
     rows = [collected.rows[frame] for frame in sorted(collected.rows)]
     table = pl.DataFrame(rows, schema=ANNOTATIONS)
     return AnnotationImport(conform(table, ANNOTATIONS), collected.problems)
+
+
+class _Remembered:
+    """Files of several clips as they were parsed, for the next clips that this process imports.
+
+    The export of a data set is one file of all clips: 2,000 of them would parse it 2,000 times.
+    Files of one clip are not kept, nor DeepLabCut's, which are read with the images beside them.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[object, ...], Sequence[ParsedFile]] = {}
+
+    def parsed(self, path: Path, reading: Reading | None) -> Sequence[ParsedFile]:
+        """:func:`parse_files` of a file as it is now."""
+        clips = None if reading is None else reading.clips
+        if reading is None or not isinstance(clips, ClipNames):
+            return parse_files(path, reading)
+        key = (path, stamp_of(path), clips, reading.clip, reading.first_frame)
+        if key in self._kept:
+            return self._kept[key]
+        files = parse_files(path, reading)
+        poses = [pose for parsed in files for pose in parsed.poses]
+        alone = not any(parsed.format.startswith("deeplabcut") for parsed in files)
+        if alone and len(poses) <= _MOST_KEPT and len({pose.clip for pose in poses}) > 1:
+            self._kept = dict([*self._kept.items(), (key, files)][-_FILES_KEPT:])
+        return files
+
+
+_REMEMBERED: Final = _Remembered()
 
 
 @dataclass
@@ -94,7 +128,7 @@ class _Collected:
         """Collect the poses and problems that one file, or an archive, has of the clip."""
         try:
             with guarded("annotations", path, AnnotationError):
-                files = parse_files(path, reading)
+                files = _REMEMBERED.parsed(path, reading)
         except AnnotationError as error:
             self.problems.append(Problem(str(path), error.advice))
             return

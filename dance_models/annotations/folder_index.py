@@ -11,8 +11,10 @@ from dance_models.annotations.detect_format import is_candidate
 from dance_models.annotations.image_names import Reading
 from dance_models.annotations.parsed_file import ParsedFile, Problem
 from dance_models.errors import AnnotationError, ChangedError, InputError, guarded
-from dance_models.files import state_of, steady, why_unusable
+from dance_models.files import files_below, state_of, steady, why_unusable
 from dance_models.tables import file_digest
+
+_Frame = tuple[str, int, str]  # what one person was read of: file, frame, name of the image
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def index_annotations(
     wanted: Callable[[Path], bool] = lambda path: True,
     reading: Callable[[Path], Reading] = lambda path: Reading(),
 ) -> list[AnnotationFile]:
-    """All ``wanted`` annotation files below a folder, in the order of their paths.
+    """All ``wanted`` annotation files below a folder that are not hidden, ordered by their paths.
 
     ``reading`` says what is known of a file. What is no regular file, or has a name that no table
     can hold, is left out: :func:`~dance_models.annotations.unread.unread_files` says so.
@@ -58,11 +60,8 @@ def index_annotations(
         return [index_file(directory, reading(directory))] if wanted(directory) else []
     if not directory.is_dir():
         raise InputError("there is no such folder", file=directory)
-    paths = [
-        p
-        for p in sorted(directory.rglob("*"))
-        if not p.name.startswith(".") and why_unusable(p) is None and wanted(p)
-    ]
+    found = sorted(files_below(directory))
+    paths = [p for p in found if why_unusable(p) is None and wanted(p)]
     return [index_file(p, reading(p)) for p in paths if is_archive(p) or is_candidate(p)]
 
 
@@ -82,17 +81,29 @@ def index_file(path: Path, reading: Reading) -> AnnotationFile:
         return AnnotationFile(path, "", problem=f"cannot be read ({error.strerror})")
     # Frames that were exported and not annotated yet do not count as a mention of their clip.
     relevant = [p for parsed in files for p in parsed.problems if p.action != "empty"]
-    named = {pose.clip for parsed in files for pose in parsed.poses}
-    clips = {clip: _digest(files, clip) for clip in named | {p.clip for p in relevant if p.clip}}
+    read = _read(files)
+    mentioned = {*read, *(p.clip for p in relevant if p.clip)}
+    clips = {clip: _digest(read.get(clip, [])) for clip in mentioned}
     of_file = AnnotationFile(path, digest, clips, _content(files), state=state)
-    known = None if reading.clips is None else set(reading.clips.values())
+    known = None if reading.clips is None else reading.names.clips
     unknown = [clip for clip in sorted(clips) if known is not None and clip not in known]
-    problems = [p for p in relevant if p.clip is None or p.clip in {*unknown} - named]
-    problems += [p for clip in unknown for p in _unregistered(files, clip, reading)]
+    unread = {*unknown} - read.keys()
+    problems = [p for p in relevant if p.clip is None or p.clip in unread]
+    problems += [p for clip in unknown for p in _unregistered(read.get(clip, []), clip, reading)]
     if relevant and not clips:  # no clip's report would show these problems
         first = f"{len(relevant)} problems and no clip; the first: {relevant[0].message}"
         return replace(of_file, problem=first, problems=tuple(problems))
     return replace(of_file, problems=tuple(problems))
+
+
+def _read(files: list[ParsedFile]) -> dict[str, list[_Frame]]:
+    """The frames that were read as those of each clip, in the order of the files."""
+    read: dict[str, list[_Frame]] = {}
+    for parsed in files:
+        for pose in parsed.poses:
+            frame = (parsed.file, pose.frame, pose.image.name)
+            read.setdefault(pose.clip, []).append(frame)
+    return read
 
 
 def _content(files: list[ParsedFile]) -> FileContent:
@@ -107,23 +118,20 @@ def _content(files: list[ParsedFile]) -> FileContent:
     )
 
 
-def _unregistered(files: list[ParsedFile], clip: str, reading: Reading) -> list[Problem]:
+def _unregistered(read: list[_Frame], clip: str, reading: Reading) -> list[Problem]:
     """One problem for each file that has annotations of a clip that is not registered."""
-    found = []
-    for parsed in files:
-        count = sum(pose.clip == clip for pose in parsed.poses)
-        if count:
-            text = f"{count} annotations are of a clip that is not registered"
-            found.append(Problem(parsed.file, f"{text}. {reading.hint(clip)}", clip, rows=count))
-    return found
-
-
-def _digest(files: list[ParsedFile], clip: str) -> str:
-    """Start of the sha256 of the frames and image names that were read as those of a clip."""
-    read = [
-        (parsed.file, pose.frame, pose.image.name)
-        for parsed in files
-        for pose in parsed.poses
-        if pose.clip == clip
+    hint = reading.hint(clip) if read else ""
+    return [
+        Problem(
+            file,
+            f"{count} annotations are of a clip that is not registered. {hint}",
+            clip,
+            rows=count,
+        )
+        for file, count in Counter(file for file, _, _ in read).items()
     ]
+
+
+def _digest(read: list[_Frame]) -> str:
+    """Start of the sha256 of the frames and image names that were read as those of a clip."""
     return hashlib.sha256(repr(read).encode("utf-8", "backslashreplace")).hexdigest()[:16]

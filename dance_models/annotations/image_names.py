@@ -11,12 +11,12 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Final, Literal
 from urllib.parse import parse_qs, unquote, urlparse
 
 from dance_models.annotations.canonical import shown
+from dance_models.annotations.clip_names import ClipNames
 from dance_models.errors import InputError
 from dance_models.video.names import clip_slug
 
@@ -62,35 +62,29 @@ class Reading:
     """What is known before an annotation file is read: the clips, and what the user said of it.
 
     ``clips`` gives the key of a registered clip by its key or by the slug of its file's name; with
-    None any name is taken for a clip's.
+    None any name is taken for a clip's. Readings of many files share one :class:`ClipNames`.
     """
 
     clips: Mapping[str, str] | None = None
     clip: str | None = None  # the key of the clip of images that name none
     first_frame: FirstFrame | None = None  # the number of a clip's first frame; None: found out
 
+    @cached_property
+    def names(self) -> ClipNames:
+        """The registered clips; those that several readings share are looked through once."""
+        return self.clips if isinstance(self.clips, ClipNames) else ClipNames(self.clips or {})
+
     def registered(self, text: str) -> str | None:
         """The key of the registered clip of that name, also where a tool exchanged - and _."""
         if not text or self.clips is None:
             return None
         slug = clip_slug(text + ".x")
-        if slug in self.clips:
-            return self.clips[slug]
-        alike = self._by_folded.get(_folded(slug), set())
-        return next(iter(alike)) if len(alike) == 1 else None
+        return self.clips.get(slug) or self.names.alike(slug)
 
     @cached_property
     def _asked(self) -> dict[str, str | None]:
         """What :meth:`nearest` found."""
         return {}
-
-    @cached_property
-    def _by_folded(self) -> dict[str, set[str]]:
-        """The keys of the clips whose names are the same where - and _ are."""
-        found: dict[str, set[str]] = {}
-        for name, key in (self.clips or {}).items():
-            found.setdefault(_folded(name), set()).add(key)
-        return found
 
     def nearest(self, text: str) -> str | None:
         """The registered clip whose name is most like a text; None when none is."""
@@ -98,8 +92,7 @@ class Reading:
         if slug not in self._asked:
             if len(self._asked) >= _MOST_ASKED:  # comparing is slow, and a few hints are enough
                 return None
-            found = get_close_matches(slug, list(self.clips or {}), 1)
-            self._asked[slug] = (self.clips or {})[found[0]] if found else None
+            self._asked[slug] = self.names.nearest(slug)
         return self._asked[slug]
 
     def hint(self, clip: str | None = None) -> str:
@@ -107,7 +100,7 @@ class Reading:
         nearest = self.nearest(clip) if clip else None
         if nearest:
             return f"The nearest registered clip is {nearest!r}: rename one of them"
-        names = sorted(set((self.clips or {}).values()))
+        names = self.names.listed
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         known = f" (registered: {', '.join(names[:3])}{more})" if names else ""
         if clip:
@@ -354,7 +347,3 @@ def _of_file(file: str, reading: Reading, *, generic: bool = True) -> str | None
     names += [task[1] for name in names if (task := _CVAT_TASK.match(name))]
     likely = [name for name in names if generic or not _is_generic(name)]
     return next((key for name in likely if (key := reading.registered(name)) is not None), None)
-
-
-def _folded(slug: str) -> str:
-    return re.sub(r"[-_]+", "-", slug)

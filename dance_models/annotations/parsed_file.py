@@ -27,6 +27,7 @@ from dance_models.text import printable
 Action = Literal["dropped", "repaired", "empty", "noted"]
 FRAMES_LISTED: Final = 10
 MOST_PROBLEMS: Final = 1000  # of a file, listed one by one; the others are counted
+MOST_KINDS: Final = 100  # of counted entries, of a file and clip; the others are counted together
 
 
 def frame_list(frames: Sequence[int]) -> str:
@@ -122,6 +123,7 @@ class ParsedFile:
     tallies: dict[tuple[str, str | None, Action], Tally] = field(default_factory=dict)
     # The frames of each clip that the file names, annotated or not.
     frames: dict[str, set[int]] = field(default_factory=dict)
+    _kinds: Counter[str | None] = field(default_factory=Counter)  # of the tallies, by clip
     # The first name that gives no clip, and the first that gives no frame either.
     _unnamed: dict[str, UnnamedImageError] = field(default_factory=dict)
 
@@ -175,8 +177,13 @@ class ParsedFile:
     ) -> None:
         """Count entries of one kind that were dropped; each kind becomes one problem a clip."""
         clip, frame = (image.clip, image.frame) if image else (None, None)
-        tally = self.tallies.setdefault((printable(what), clip, action), Tally())
-        tally.frames[frame] += times
+        key = (printable(what), clip, action)
+        if key not in self.tallies:
+            # Names that a tool numbers on (point 1, point 2, ...) are a kind each.
+            self._kinds[clip] += 1
+            if self._kinds[clip] > MOST_KINDS:
+                key = (f"further kinds of entries, after the first {MOST_KINDS}", clip, action)
+        self.tallies.setdefault(key, Tally()).frames[frame] += times
 
     def objects(self, value: Any, what: str) -> Iterator[tuple[int, dict[str, Any]]]:
         """The objects of a list by position; others are reported.
@@ -251,7 +258,7 @@ class ParsedFile:
         if reading.clip is None or reading.clips is None or len(found) != 1:
             return
         (other,) = found
-        if other == reading.clip or other in reading.clips.values():
+        if other == reading.clip or other in reading.names.clips:
             return
 
         def moved(clip: str | None) -> str | None:

@@ -117,16 +117,8 @@ def _images(file: str, stem: str) -> Iterator[str]:
 
 def _columns(row: list[float], data_set: _DataSet, size: tuple[float, float]) -> Columns:
     values, step = row[_BOX:], data_set.values
-    if len(values) == step * data_set.count + 1:
-        raise InputError(
-            "the line ends in a confidence: a model's predictions, not annotations",
-            hint="Give poses of a model with --tracks",
-        )
     if len(values) != step * data_set.count:
-        raise InputError(
-            f"{len(values)} numbers of key points where the data set's YAML needs "
-            f"{step * data_set.count}"
-        )
+        raise _miscounted(len(values), data_set)
     names = data_set.joints(int(row[0]))
     points: list[tuple[object, object, object]] = []
     for name, at in zip(names, range(0, len(values), step), strict=True):
@@ -142,6 +134,26 @@ def _columns(row: list[float], data_set: _DataSet, size: tuple[float, float]) ->
             raise InputError(f"({x:g}, {y:g}) is not a fraction of the image", joint=str(name))
         points.append((number(x, "") * size[0], number(y, "") * size[1], int(seen)))
     return names, points
+
+
+def _miscounted(found: int, data_set: _DataSet) -> InputError:
+    """The error of a line with so many numbers of key points; one more is a confidence, mostly."""
+    need, other = data_set.values * data_set.count, 5 - data_set.values
+    points = f"{found // other} key points with{'out' if other == 2 else ''} visibility"
+    if found == need + 1 and found % other:
+        return InputError(
+            "the line ends in a confidence: a model's predictions, not annotations",
+            hint="Give poses of a model with --tracks",
+        )
+    message = f"{found} numbers of key points where the data set's YAML needs {need}"
+    if found == need + 1:
+        return InputError(
+            f"{message}: they are {points}, or the line ends in a confidence, as a model's "
+            "predictions do",
+            hint="Mend kpt_shape in the YAML, or give poses of a model with --tracks",
+        )
+    likely = f": they are {points}, perhaps" if found % other == 0 else ""
+    return InputError(message + likely, hint="Mend kpt_shape in the YAML" if likely else None)
 
 
 def _data_set(file: str, rows: list[list[float]]) -> _DataSet:

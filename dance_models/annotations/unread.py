@@ -16,7 +16,7 @@ from dance_models.annotations.detect_format import (
     is_companion,
 )
 from dance_models.errors import AnnotationError, guarded
-from dance_models.files import why_unusable
+from dance_models.files import is_hidden, why_unusable
 from dance_models.formats import not_read
 from dance_models.video.scan import VIDEO_SUFFIXES
 
@@ -91,19 +91,15 @@ def _files(directory: Path, unseen: list[UnreadFile]) -> Iterator[Path]:
         unseen.append(UnreadFile(Path(error.filename), f"cannot be read ({error.strerror})"))
 
     for name, folders, files in os.walk(directory, onerror=unreadable):
-        folders[:] = sorted(folder for folder in folders if not _is_hidden(folder))
+        folders[:] = sorted(folder for folder in folders if not is_hidden(folder))
         paths = [Path(name) / folder for folder in folders]
         unseen.extend(UnreadFile(path, _LINKED) for path in paths if path.is_symlink())
-        for path in (Path(name) / file for file in sorted(files) if not _is_hidden(file)):
+        for path in (Path(name) / file for file in sorted(files) if not is_hidden(file)):
             why = why_unusable(path)
             if why is None:
                 yield path
             else:
                 unseen.append(UnreadFile(path, why))
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith((".", "__MACOSX"))
 
 
 def _is_no_data(path: Path) -> bool:

@@ -25,9 +25,14 @@ from dance_models.estimators.pose_forms import (
     trc,
     ultralytics,
 )
-from dance_models.estimators.pose_forms.fields import frame_entries, numbers_in, stated_frame
+from dance_models.estimators.pose_forms.fields import (
+    Stated,
+    frame_entries,
+    numbers_in,
+    stated_frame,
+)
 from dance_models.estimators.pose_track import People, PoseTrack, Reading, finished
-from dance_models.files import open_file
+from dance_models.files import is_hidden, open_file
 from dance_models.formats import not_read
 
 POSE_SUFFIXES: Final = (".json", ".csv", ".h5", ".hdf5", ".slp", ".trc", ".txt")
@@ -103,7 +108,7 @@ def track_files(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         return [path]
-    entries = sorted(e for e in path.iterdir() if not e.name.startswith("."))
+    entries = sorted(e for e in path.iterdir() if not is_hidden(e.name))
     for suffix in (".json", ".trc", ".txt", ".csv", ".slp", ".h5"):
         files = [e for e in entries if e.is_file() and e.suffix.lower() == suffix]
         if files:
@@ -160,7 +165,7 @@ def _read_json_files(files: Sequence[Path], reading: Reading) -> None:
         reading.bad.append(InputError(found.message, file=file, frame=frames[file]))
     entries = [(frames[file], document, file) for file, document in documents.items()]
     taken: set[int] = set()
-    single: list[tuple[int | None, Any, Path | None]] = []
+    single: list[tuple[Stated, Any, Path | None]] = []
     for frame, document, file in entries:
         if frame in taken:
             reading.bad.append(InputError("a second file for the frame", file=file, frame=frame))
@@ -299,13 +304,14 @@ def _frame_reader(documents: Iterable[Any]) -> ReadFrame | None:
     return _FRAME_FORMS[votes.most_common(1)[0][0]][1] if votes else None
 
 
-def _read_frames(entries: Sequence[tuple[int | None, Any, Path | None]], reading: Reading) -> None:
+def _read_frames(entries: Sequence[tuple[Stated, Any, Path | None]], reading: Reading) -> None:
     """Frames of one form, each with its number (None: its position) and its file."""
     documents = [document for _, document, _ in entries]
     read = _frame_reader(documents)
     if read is None:
         if documents and all(document in _NOBODY for document in documents):
-            reading.frames |= {i if f is None else f for i, (f, _, _) in enumerate(entries)}
+            placed = [i if f is None else f for i, (f, _, _) in enumerate(entries)]
+            reading.frames |= {frame for frame in placed if isinstance(frame, int)}
             return
         if reading.bad:
             return
@@ -314,14 +320,17 @@ def _read_frames(entries: Sequence[tuple[int | None, Any, Path | None]], reading
 
 
 def _read_all(
-    read: ReadFrame, entries: Sequence[tuple[int | None, Any, Path | None]], reading: Reading
+    read: ReadFrame, entries: Sequence[tuple[Stated, Any, Path | None]], reading: Reading
 ) -> None:
     stated = any(frame is not None for frame, _, _ in entries)
     for position, (given, document, file) in enumerate(entries):
         if stated and given is None and document in _NOBODY:
             continue
         frame = given if stated else position
-        with reading.attempt(frame, file):
+        where = frame if isinstance(frame, int) else None
+        with reading.attempt(where, file):
+            if isinstance(frame, InputError):
+                raise frame
             if frame is None:
                 raise InputError(f"entry {position} does not say its frame")
             reading.frames.add(frame)

@@ -17,7 +17,7 @@ from dance_models.estimators.track_folder import files_of_clip
 from dance_models.tables import file_digest
 
 # Of the readers; raised when they read something differently, so that tracks are read again.
-READERS: Final = "4"
+READERS: Final = "5"
 
 # Overlap of boxes from which on somebody in a file can be the person who is followed.
 _LEAST_OVERLAP: Final = 0.3

@@ -4,7 +4,6 @@ import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -12,6 +11,8 @@ from typing import Final
 from dance_models.annotations.unread import UnreadFile, unread_files
 from dance_models.errors import InputError
 from dance_models.estimators.pose_file import POSE_SUFFIXES, track_files
+from dance_models.files import is_hidden
+from dance_models.likeness import Nearest
 from dance_models.video.names import clip_slug
 from dance_models.video.scan import VIDEO_SUFFIXES
 
@@ -86,7 +87,7 @@ class _Listing:
         entries = [
             e
             for e in sorted(folder.iterdir())
-            if not e.name.startswith(".") and (e.is_dir() or e.suffix.lower() in POSE_SUFFIXES)
+            if not is_hidden(e.name) and (e.is_dir() or e.suffix.lower() in POSE_SUFFIXES)
         ]
         tables = {e.stem for e in entries if e.suffix.lower() == ".csv"}
         entries = [e for e in entries if e.suffix.lower() != ".h5" or e.stem not in tables]
@@ -176,14 +177,15 @@ def unused_tracks(directory: Path, clips: Sequence[str]) -> list[str]:
         except InputError:
             continue
         used |= {path, *files} - {*folders}
-    above = {parent for path in used for parent in path.parents}
+    known = {*used, *folders, *(parent for path in used for parent in path.parents)}
     entries = [entry for folder in folders for entry in _listing(folder).entries]
-    idle = [e for e in entries if e not in {*used, *above, *folders} and track_files(e)]
+    idle = [e for e in entries if e not in known and track_files(e)]
     # Frames of one clip lie side by side: one line for all.
     groups: dict[str, list[Path]] = {}
     for entry in idle:
         groups.setdefault(re.sub(r"[_-]?\d+(_keypoints)?$", "", entry.stem), []).append(entry)
-    lines = [_unused_line(group, clips) for group in groups.values()]
+    names = Nearest(clips)
+    lines = [_unused_line(group, names) for group in groups.values()]
     return lines + [f"{path}: {why}" for path, why in _other_data(directory, {*used, *idle})]
 
 
@@ -200,9 +202,9 @@ def _other_data(directory: Path, used: Collection[Path]) -> Iterator[UnreadFile]
             yield found
 
 
-def _unused_line(group: list[Path], clips: Sequence[str]) -> str:
+def _unused_line(group: list[Path], clips: Nearest) -> str:
     first, more = group[0], len(group) - 1
-    near = get_close_matches(_slug(first.name if first.is_dir() else first.stem), clips, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    near = clips.to(_slug(first.name if first.is_dir() else first.stem))
+    hint = f"; did you mean {near!r}?" if near else ""
     others = f" and {more} more" if more else ""
     return f"{first}{others}: of no registered clip, so it is not read{hint}"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dance_models.documents import read_json
 from dance_models.errors import InputError, guarded
-from dance_models.files import why_unusable
+from dance_models.files import files_below, why_unusable
 from dance_models.motion.body_joints import body_joints
 from dance_models.motion.bvh import read_bvh
 from dance_models.motion.camera import CameraRanges, random_camera, upright
@@ -83,26 +83,25 @@ def motion_sources(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise InputError("no such folder of motion", file=folder)
     found = set()
-    for path in folder.rglob("*"):
-        parts = path.relative_to(folder).parts
-        if path.suffix.lower() not in _SUFFIXES or any(part.startswith(".") for part in parts):
-            continue
-        if why_unusable(path) is None:
+    for path in files_below(folder):
+        if path.suffix.lower() in _SUFFIXES and why_unusable(path) is None:
             found.add(path.parent if path.name.endswith(_FRAME_FILE) else path)
     names = {path.relative_to(folder).as_posix(): path for path in found}
     return {folder.name if name == "." else name: names[name] for name in sorted(names)}
 
 
 def unusable_sources(folder: Path) -> list[InputError]:
-    """Entries below a folder with the name of a file of motion that are none, and why."""
-    found = []
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in _SUFFIXES and not hidden and not path.is_dir():
-            why = why_unusable(path)
-            if why is not None:
-                found.append(InputError(why, file=path))
-    return found
+    """Entries below a folder with the name of a file of motion that are none, and why.
+
+    Among them folders that cannot be read.
+    """
+    errors: list[OSError] = []
+    named = (
+        path for path in files_below(folder, errors.append) if path.suffix.lower() in _SUFFIXES
+    )
+    found = [InputError(why, file=path) for path in named if (why := why_unusable(path))]
+    found += [InputError(f"cannot be read ({e.strerror})", file=e.filename) for e in errors]
+    return sorted(found, key=str)
 
 
 def _read(path: Path, source: str, options: MotionOptions) -> Iterator[MotionClip]:

@@ -1,8 +1,9 @@
 """Building the page from the long tables and the checkpoints."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
@@ -45,6 +46,7 @@ from dance_models.report_tables.results import (
 from dance_models.report_tables.table import Table
 from dance_models.rows import Task, row_of
 
+MOST_STYLES: Final = 20  # on the page
 SPLIT_NAMES = {
     "folds": "Grouped cross-validation over all clips",
     "test": "Fixed split",
@@ -76,12 +78,19 @@ class Results:
     image_of: Callable[[str, int], Path | None]
     crops: Crops | None = None  # for networks that read images
     elsewhere: Sequence["Elsewhere"] = ()
+    styles: frozenset[str] | None = None  # whose cases are drawn; None: all
 
 
 def build_page(results: Results) -> Page:
     """The whole report."""
     page = Page("Dance pose: recognition and prediction")
     page.facts({"corpus": results.provenance.corpus})
+    results, left_out = with_fewer_styles(results)
+    if left_out:
+        page.paragraph(
+            f"Of {MOST_STYLES + left_out:,} styles the {MOST_STYLES} with the most frames are on "
+            "this page; the score tables have all."
+        )
     _winners(page, results)
     _summary(page, results)
     splits = [s for s in SPLIT_NAMES if s in set(results.recognition["split"])]
@@ -103,6 +112,26 @@ def build_page(results: Results) -> Page:
     page.heading("What this page was made from")
     page.facts({**results.facts, "hardware": hardware()})
     return page
+
+
+def with_fewer_styles(results: Results) -> tuple[Results, int]:
+    """The results of the styles with the most frames, and how many styles are left out.
+
+    A style has tables and cases of its own, and where each clip has a folder, each is a style.
+    """
+    frames = results.recognition.filter(pl.col("style") != "all").group_by("style")
+    counted = frames.agg(pl.max("n_frames")).sort("n_frames", "style", descending=[True, False])
+    if counted.height <= MOST_STYLES:
+        return results, 0
+    of_all = pl.col("style").is_in([*counted["style"][:MOST_STYLES], "all"])
+    fewer = replace(
+        results,
+        recognition=results.recognition.filter(of_all),
+        prediction=results.prediction.filter(of_all),
+        paired=results.paired.filter(of_all),
+        styles=frozenset(counted["style"][:MOST_STYLES]),
+    )
+    return fewer, counted.height - MOST_STYLES
 
 
 def _winners(page: Page, results: Results) -> None:
@@ -230,7 +259,8 @@ def _cases(page: Page, results: Results) -> None:
         for table in results.splits
     ]
     train, validation, test = runs
-    test = [run for run in test if run.annotated.any()]
+    shown = results.styles
+    test = [run for run in test if run.annotated.any() and (shown is None or run.style in shown)]
     fit_on = cut_windows(train, [visible_annotation(run) for run in train], stride=2)
     trivial: dict[str, Forecaster] = {
         "zero_velocity": zero_velocity,

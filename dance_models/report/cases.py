@@ -1,6 +1,7 @@
 """Best, median and worst cases of the two networks in every style, on the fixed test split."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -18,11 +19,12 @@ from dance_models.inference.loading import load_forecaster
 from dance_models.inference.recognise import recognised_runs
 from dance_models.metrics.horizon import HORIZON_STEPS, HORIZONS_MS, joint_distance
 from dance_models.metrics.torso import torso_by_clip, visible_annotation
-from dance_models.report.figures import Case
+from dance_models.report.figures import WIDEST_CELL, Background, Case, window
 
 RANKS: Final = {"best": 0.0, "median": 0.5, "worst": 1.0}
 SHOWN_MS: Final = 320
 WINDOW_STRIDE: Final = 5  # frames
+CELL_PIXELS: Final = 400  # height of the part of a frame behind a case; a cell has 290
 
 Array = NDArray[np.floating]
 
@@ -80,7 +82,7 @@ def forecast_cases(
                     {name: pose[i] for name, pose in poses.items()},
                     {name: float(values[i]) for name, values in error.items()},
                     start=windows.observed[i, -1],
-                    image=_image(image_of(run.clip, ahead)),
+                    image=_image(image_of(run.clip, ahead), truth[i]),
                 )
             )
     return cases
@@ -121,7 +123,7 @@ def refinement_cases(
                     truth[i],
                     {name: pose[i] for name, pose in poses.items()},
                     {name: float(values[i]) for name, values in error.items()},
-                    image=_image(image_of(run.clip, int(run.frame[frame]))),
+                    image=_image(image_of(run.clip, int(run.frame[frame])), truth[i]),
                 )
             )
     return cases
@@ -136,6 +138,17 @@ def _error(pose: Array, truth: Array, unit: Array) -> Array:
     return np.asarray(np.where(count > 0, 100 * total / np.maximum(count, 1) / unit, np.nan))
 
 
-def _image(path: Path | None) -> NDArray[np.uint8] | None:
+def _image(path: Path | None, truth: Array) -> Background | None:
+    """What the cells of a pose show of its frame, no finer than they are printed."""
     image = cv2.imread(str(path)) if path is not None else None
-    return None if image is None else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+    if image is None:
+        return None
+    box = window(truth, WIDEST_CELL)
+    shown = Background(np.asarray(image, np.uint8)).within(box)
+    if shown is None:
+        return None
+    scale = max(1.0, (box[3] - box[1]) / CELL_PIXELS)
+    height, width = (max(1, round(side / scale)) for side in shown.pixels.shape[:2])
+    small = cv2.resize(shown.pixels, (width, height), interpolation=cv2.INTER_AREA)
+    pixels = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)
+    return replace(shown, pixels=pixels, scale=scale)

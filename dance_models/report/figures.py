@@ -1,6 +1,7 @@
 """The report's figures as PNG bytes: error against horizon, loss curves, best to worst cases."""
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +21,7 @@ OFF_SCALE: Final = 1.6  # rows whose error is so many times STGA-Net's are left 
 MOST_COLUMNS: Final = 6  # methods beside each other
 MOST_ROWS: Final = 60  # cases below each other: a picture has at most 65,535 pixels
 TALLEST_CELL: Final = 2.9  # inches
+WIDEST_CELL: Final = WIDTH / TALLEST_CELL  # width over height, of the only one in a row
 LEAST_HALF: Final = 20.0  # pixels to each side of a person of whom one joint is annotated
 # Ten colours in three dashes: as many lines as there are rows, no two alike.
 DASHES: Final = ("-", "--", ":")
@@ -94,6 +96,56 @@ def loss_figure(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
 
 
 @dataclass(frozen=True, eq=False)
+class Background:
+    """A part of a frame: RGB pixels, its left and top edge in the frame, and its reduction.
+
+    Drawn whole, frames of 60 cases by six methods take gigabytes: each cell has a copy.
+    """
+
+    pixels: NDArray[np.uint8]  # (h, w, 3)
+    left: float = -0.5  # pixels of the frame, whose first one has its middle at 0
+    top: float = -0.5
+    scale: float = 1.0  # pixels of the frame in one of these
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """Left, right, bottom and top edge in the frame."""
+        height, width = self.pixels.shape[:2]
+        right, bottom = self.left + width * self.scale, self.top + height * self.scale
+        return self.left, right, bottom, self.top
+
+    def within(self, box: "Box") -> "Background | None":
+        """The part that lies in a box, and up to a pixel more; None when none does."""
+        left, top, right, bottom = box
+        height, width = self.pixels.shape[:2]
+        x = [_places(edge - self.left, self.scale, width) for edge in (left, right)]
+        y = [_places(edge - self.top, self.scale, height) for edge in (top, bottom)]
+        pixels = self.pixels[y[0][0] : y[1][1], x[0][0] : x[1][1]]
+        if not pixels.size:
+            return None
+        corner = self.left + x[0][0] * self.scale, self.top + y[0][0] * self.scale
+        return Background(pixels, *corner, self.scale)
+
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom; pixels of the frame
+
+
+def _places(distance: float, scale: float, most: int) -> tuple[int, int]:
+    """The pixel edges before and after a distance from the first edge."""
+    place = min(max(distance / scale, 0.0), float(most))
+    return math.floor(place), math.ceil(place)
+
+
+def window(truth: NDArray[np.floating], aspect: float) -> Box:
+    """What a cell shows of the frame of a pose (J, 2); ``aspect`` is its width over its height."""
+    known = truth[np.isfinite(truth).all(axis=-1)]
+    middle = (known.min(axis=0) + known.max(axis=0)) / 2
+    half = max(0.65 * float((known.max(axis=0) - known.min(axis=0)).max()), LEAST_HALF)
+    x, y = float(middle[0]), float(middle[1])
+    return x - aspect * half, y - half, x + aspect * half, y + half
+
+
+@dataclass(frozen=True, eq=False)
 class Case:
     """One pose by several methods; poses (J, 2) in pixels."""
 
@@ -102,7 +154,7 @@ class Case:
     poses: Mapping[str, NDArray[np.floating]]  # by method
     error: Mapping[str, float]  # by method, % of torso
     start: NDArray[np.floating] | None = None  # the last observed pose, of a forecast
-    image: NDArray[np.uint8] | None = None  # RGB, of the frame
+    image: Background | None = None
 
 
 def case_figures(cases: Sequence[Case]) -> list[bytes]:
@@ -135,17 +187,17 @@ def _case_figure(cases: Sequence[Case], methods: Sequence[str]) -> bytes:
 
 def _draw_case(axis: Axes, case: Case, method: str, aspect: float) -> None:
     """One cell; ``aspect`` is its width over its height."""
-    if case.image is not None:
-        axis.imshow(case.image, alpha=0.55)
+    box = window(case.truth, aspect)
+    behind = case.image.within(box) if case.image is not None else None
+    if behind is not None:
+        axis.imshow(behind.pixels, alpha=0.55, extent=behind.extent)
     if case.start is not None:
         _bones(axis, case.start, OBSERVED, 1.0)
     _bones(axis, case.truth, TRUTH, 2.2)
     _bones(axis, case.poses[method], METHOD, 1.2)
-    known = case.truth[np.isfinite(case.truth).all(axis=-1)]
-    middle = (known.min(axis=0) + known.max(axis=0)) / 2
-    half = max(0.65 * float((known.max(axis=0) - known.min(axis=0)).max()), LEAST_HALF)
-    axis.set_xlim(middle[0] - aspect * half, middle[0] + aspect * half)
-    axis.set_ylim(middle[1] + half, middle[1] - half)
+    left, top, right, bottom = box
+    axis.set_xlim(left, right)
+    axis.set_ylim(bottom, top)
     axis.set_aspect("equal")
     axis.set_xticks([])
     axis.set_yticks([])

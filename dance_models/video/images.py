@@ -61,7 +61,8 @@ def numbered_images(folder: Path) -> NumberedImages:
     chosen = max(series.values(), key=len)
     numbers = tuple(sorted(chosen))
     frames = tuple(chosen[number] for number in numbers)
-    return NumberedImages(frames, numbers, tuple(p.name for p in images if p not in set(frames)))
+    used = set(frames)
+    return NumberedImages(frames, numbers, tuple(p.name for p in images if p not in used))
 
 
 def is_image(path: Path) -> bool:

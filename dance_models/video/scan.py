@@ -5,12 +5,12 @@ import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
 from dance_models.errors import InputError
-from dance_models.files import read_file, why_unusable
+from dance_models.files import is_hidden, read_file, why_unusable
+from dance_models.likeness import Nearest
 from dance_models.text import brief, printable
 from dance_models.video.images import is_animated_webp, is_image, numbered_images, rate_of
 from dance_models.video.names import clip_slug
@@ -58,6 +58,7 @@ MANIFEST: Final = "clips.csv"
 UNKNOWN_STYLE: Final = "unknown"
 ALL_STYLES: Final = "all"  # in the tables of the reports: all styles together
 FEWEST_IMAGES: Final = 2  # numbered images that make a folder a clip
+MOST_HINTS: Final = 200  # lines of ``clips.csv`` for which the nearest clip is looked for
 LISTED: Final = 3  # names of unused images that a problem lists
 
 
@@ -111,8 +112,10 @@ def scan_clips(directory: Path) -> ScanResult:
         return _one_clip(directory)
     result = ScanResult()
     manifest = _read_manifest(directory, result.problems)
+    said: list[Problem] = []
     for path in sorted(_clip_paths(directory, result.problems)):
-        result.entries.append(_entry(path, directory, manifest, result.problems))
+        result.entries.append(_entry(path, directory, manifest, said))
+    result.problems.extend(dict.fromkeys(said))  # once a folder
     result.entries.sort(key=lambda entry: (entry.clip, entry.name))
     result.problems.extend(_of_no_clip(manifest, result.entries, directory))
     return result
@@ -156,8 +159,7 @@ def _style(name: str, path: Path, problems: list[Problem]) -> str:
         f"a style cannot be called {ALL_STYLES!r}, which the tables call all styles together; its "
         f"clips are of the style {UNKNOWN_STYLE!r}"
     )
-    problem = Problem(printable(str(path.parent)), message)
-    problems.extend([] if problem in problems else [problem])  # once a folder
+    problems.append(Problem(printable(str(path.parent)), message))
     return UNKNOWN_STYLE
 
 
@@ -187,7 +189,8 @@ def _clip_paths(directory: Path, problems: list[Problem]) -> Iterator[Path]:
             raise InputError(f"cannot read the folder: {error.strerror}", file=directory)
         problems.append(Problem(error.filename, f"cannot read the folder: {error.strerror}"))
 
-    for name, _, names in os.walk(directory, onerror=unreadable):
+    for name, folders, names in os.walk(directory, onerror=unreadable):
+        folders[:] = [found for found in folders if not is_hidden(found)]
         folder = Path(name)
         videos = [folder / name for name in names if is_video(folder / name)]
         for path in videos:
@@ -241,12 +244,11 @@ def _of_no_clip(
     unused = [line for slug, line in manifest.items() if slug not in slugs]
     if unused and unused[0].file.parent != directory:
         slugs |= {key_of(path) for path in _clip_paths(unused[0].file.parent, [])}
-    for line in unused:
-        slug = clip_slug(line.name + ".x")
-        if slug in slugs:
-            continue
-        nearest = get_close_matches(slug, sorted(slugs), 1)
-        near = f"; the nearest is {nearest[0]!r}" if nearest else ""
+    names = Nearest(slugs)
+    lines = [line for line in unused if clip_slug(line.name + ".x") not in slugs]
+    for place, line in enumerate(lines):
+        nearest = names.to(clip_slug(line.name + ".x")) if place < MOST_HINTS else None
+        near = f"; the nearest is {nearest!r}" if nearest else ""
         text = f"line {line.number}: there is no clip {line.name!r}{near}; the line was not used"
         yield Problem(str(line.file), text)
 

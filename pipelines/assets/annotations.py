@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 
 from dance_models.tables import ANNOTATIONS, conform, table_metadata, write_table
+from dance_models.text import first_lines
 from pipelines import previews
 from pipelines.assets.clips import clip_probe
 from pipelines.assets.conditions import WHEN_INPUT_CHANGED
@@ -55,8 +56,9 @@ def raw_annotations_asset() -> dg.SourceAsset:
         description=RAW_ANNOTATIONS_DESCRIPTION,
     )
     def raw_annotations(context: dg.OpExecutionContext, store: Store) -> dg.DataVersion:
-        for problem in register_annotations(store, context.instance, [store.raw_annotations]):
-            context.log.warning(f"{problem.file}: {problem.message}")
+        problems = register_annotations(store, context.instance, [store.raw_annotations])
+        for line in first_lines((f"{p.file}: {p.message}" for p in problems), "problems"):
+            context.log.warning(line)
         return dg.DataVersion(annotations_version(store))
 
     return raw_annotations
@@ -113,9 +115,9 @@ def pose_annotations(context: StageContext[None]) -> Metadata:
     elif files:
         with reading_annotations(store, context.run.instance, rows):
             problems = [_of_quarantined(clip, path, of) for path, of in readings.items()]
-    for problem in problems:
-        context.log.warning(str(problem))
-    write_problems(store, clip, problems)
+    # In groups: a joint outside of each image is a problem a frame, and a line an event of the log.
+    for line in report_lines(write_problems(store, clip, problems)):
+        context.log.warning(line)
     path = store.table("pose_annotations", clip)
     write_table(
         conform(table, ANNOTATIONS), path, table_metadata(**store.made_of("clip_probe", clip))

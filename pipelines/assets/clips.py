@@ -22,6 +22,7 @@ from dance_models.tables import (
     table_metadata,
     write_table,
 )
+from dance_models.text import first_lines
 from pipelines import previews
 from pipelines.checks.annotations import TRACK_CHECKS
 from pipelines.checks.clips import FRAMES_CHECKS, PROBE_CHECKS
@@ -75,10 +76,11 @@ def raw_clips_asset() -> dg.SourceAsset:
         for line in mirror_again(store):
             context.log.warning(line)
         result = register_clips(store, context.instance, clip_folders(store))
-        for problem in result.problems:
-            context.log.warning(f"{problem.file}: {problem.message}")
-        for clip in result.missing:
-            context.log.warning(f"{clip}: the file is missing; its tables are kept")
+        for line in first_lines((f"{p.file}: {p.message}" for p in result.problems), "problems"):
+            context.log.warning(line)
+        gone = (f"{clip}: the file is missing; its tables are kept" for clip in result.missing)
+        for line in first_lines(gone, "clips without a file"):
+            context.log.warning(line)
         rows = registered_clips(store).to_dicts()
         versions = {row["clip"]: row["sha256"] or "unreadable" for row in rows}
         with known_warnings_ignored():

@@ -17,6 +17,7 @@ from dance_models.tables import (
     table_metadata,
     write_table,
 )
+from dance_models.text import first_lines
 from pipelines import previews
 from pipelines.assets.annotations import pose_annotations
 from pipelines.assets.clips import pose_tracks, sampled_frames
@@ -65,8 +66,9 @@ def pose_dataset(context: StageContext[None]) -> Metadata:
 
     store = context.store
     clips, left_out = usable_clips(store, context.profile.quality)
-    for reason in left_out.values():
-        context.log.warning(f"A clip is left out: {reason}")
+    reasons = (f"A clip is left out: {reason}" for reason in left_out.values())
+    for line in first_lines(reasons, "clips that are left out"):
+        context.log.warning(line)
     tables = [join_pose_dataset(*(store.read(part, c) for part in PARTS)) for c in clips]
     table = pl.concat([t for t in tables if t.height] or [pl.DataFrame(schema=POSE_DATASET)])
     table = table.sort("clip", "frame")

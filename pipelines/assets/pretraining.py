@@ -15,7 +15,7 @@ import polars as pl
 from dance_models.config import MotionConfig, RenderedMotionConfig
 from dance_models.errors import ChangedError, InputError
 from dance_models.tables import SPLIT_ROWS, Schema, write_table
-from dance_models.text import printable
+from dance_models.text import first_lines, printable
 from pipelines import previews
 from pipelines.assets.dataset import pose_dataset
 from pipelines.checks.motion_leak import (
@@ -154,8 +154,8 @@ def pretraining_motion(context: StageContext[MotionConfig]) -> Metadata:
         runs, pairs, verdict = without_shared_motion(runs, corpus_runs(store))
         for pair in pairs:
             problems[group[pair.pretraining]] = f"left out: {leak_message(pair)}"
-    for source, problem in problems.items():
-        context.log.warning(f"{source}: {problem}")
+    for line in first_lines((f"{s}: {problem}" for s, problem in problems.items()), "files"):
+        context.log.warning(line)
     table, report = motion_table(runs), _report(runs, problems)
     write_table(report, store.table("pretraining_sources"), {})
     write_table(table, store.table("pretraining_motion"))

@@ -12,6 +12,7 @@ import polars as pl
 from dance_models.config import EstimatorConfig, RenderedMotionConfig
 from dance_models.errors import InputError
 from dance_models.tables import read_table, table_metadata, write_table
+from dance_models.text import first_lines
 from pipelines import previews
 from pipelines.assets.pretraining import GROUP, motion_table, pretraining_motion
 from pipelines.checks.motion_leak import (
@@ -97,8 +98,8 @@ def rendered_motion(context: StageContext[RenderedMotionConfig]) -> Metadata:
     for pair in pairs:
         take = group[pair.pretraining.rpartition(".")[0]]
         problems[take] = f"left out: {leak_message(pair)}"
-    for source, problem in problems.items():
-        context.log.warning(f"{source}: {problem}")
+    for line in first_lines((f"{s}: {problem}" for s, problem in problems.items()), "takes"):
+        context.log.warning(line)
     table, path = motion_table(runs), store.table(RENDERED)
     write_table(table, path, table_metadata(pieces=str(config.pieces)))
     write_verdict(store, verdict, RENDERED)

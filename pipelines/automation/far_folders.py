@@ -14,6 +14,7 @@ from threading import Thread
 from time import monotonic
 from typing import Final
 
+from dance_models.files import is_hidden
 from dance_models.video.images import may_count
 from pipelines.automation.folders import State, watched_state
 
@@ -100,7 +101,7 @@ class Look:
             folders[:] = sorted(
                 folder
                 for folder in folders
-                if not folder.startswith(".")
+                if not is_hidden(folder)
                 and (*parts, folder) >= begin[: len(parts) + 1]
                 and not self.watched.passed_over(here / folder)
             )

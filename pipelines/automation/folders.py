@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dance_models.files import state_of
+from dance_models.files import is_hidden, state_of
 from dance_models.video.images import is_image
 
 State = dict[str, list[int]]  # path -> what watched_state says of it
@@ -129,7 +129,7 @@ def _states(folder: Path, also: Iterable[Path]) -> State:
     below = [
         path
         for path in (sorted(folder.rglob("*")) if folder.is_dir() else [])
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not any(map(is_hidden, path.relative_to(folder).parts))
     ]
     found: State = {}
     for path in dict.fromkeys((*below, *also)):

@@ -8,7 +8,8 @@ from typing import Any, Final
 import dagster as dg
 
 from dance_models.config import Profile
-from dance_models.text import printable
+from dance_models.files import is_hidden
+from dance_models.text import first_lines, printable
 from dance_models.video.images import may_count
 from dance_models.video.scan import MANIFEST, is_video
 from pipelines.assets.annotations import pose_annotations
@@ -62,10 +63,9 @@ def clip_sensor(profile: Profile, automation: AutomationSettings) -> dg.SensorDe
             context.log.warning(line)
         last = FolderScan.from_cursor(context.cursor)
         changes, parts = _scanned(context, store, far, last)
-        for path in changes.missing:
-            context.log.warning(
-                f"{printable(str(path))} is missing; the tables of its clip are kept"
-            )
+        gone = (f"{path} is missing; the tables of its clip are kept" for path in changes.missing)
+        for line in first_lines(gone, "missing files"):
+            context.log.warning(printable(line))
         if not changes.settled:
             return _waiting(context, changes, parts)
         # Registering has side effects. Whether a clip is ingested is read from its tables,
@@ -162,7 +162,7 @@ def _watched_elsewhere(store: Store, registered: Collection[Path]) -> list[Watch
         if not any(map(path.is_relative_to, own)):
             root = next(filter(path.is_relative_to, named), path.parent)
             # What the walk passes over was named, too.
-            if root not in named or any(p.startswith(".") for p in path.relative_to(root).parts):
+            if root not in named or any(map(is_hidden, path.relative_to(root).parts)):
                 alone.setdefault(root, []).append(path)
     return [
         Watched(
@@ -201,8 +201,8 @@ def _register(context: dg.SensorEvaluationContext, store: Store, changes: Change
         (touched | new).__contains__,
         settled.__contains__,
     )
-    for problem in found.problems:
-        context.log.warning(printable(f"{problem.file}: {problem.message}"))
+    for line in first_lines((f"{p.file}: {p.message}" for p in found.problems), "problems"):
+        context.log.warning(printable(line))
     update_digests(store, context.instance, changed)
     register_annotations(store, context.instance, [])  # their images may be those of a new clip
     return touched | changed | new
@@ -241,8 +241,10 @@ def annotation_sensor(profile: Profile, automation: AutomationSettings) -> dg.Se
         clips = _register_annotations(context, store, changes)
         scan = replace(changes.scan, clips=_mentioned(store, changes.scan.handled))
         known = clip_keys(context.instance)
-        for clip in sorted(clips - set(known)):
-            context.log.warning(f"annotations for {clip}, a clip that is not registered")
+        others = sorted(clips - set(known))
+        unknown = (f"annotations for {clip}, a clip that is not registered" for clip in others)
+        for line in first_lines(unknown, "such clips"):
+            context.log.warning(line)
         wanted = [
             clip
             for clip in known
@@ -272,8 +274,8 @@ def _register_annotations(
     problems = register_annotations(
         store, context.instance, [folder, *sorted(elsewhere)], settled.__contains__
     )
-    for problem in problems:
-        context.log.warning(printable(f"{problem.file}: {problem.message}"))
+    for line in first_lines((f"{p.file}: {p.message}" for p in problems), "problems"):
+        context.log.warning(printable(line))
     for away, files in away_folders(store, "annotations").items() if changes.missing else ():
         context.log.warning(
             printable(f"{away} is not there; what was read of its {files} files is kept")

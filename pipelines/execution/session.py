@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from rich.table import Table
 from dance_models.annotations.image_names import Reading
 from dance_models.errors import DamagedFileError, InputError
 from dance_models.tables import read_columns, read_metadata
+from dance_models.text import first_lines
 from dance_models.video.scan import is_video, scan_clips
 from pipelines.assets.pretraining import pretraining_motion
 from pipelines.cluster import LOCAL, Cluster
@@ -139,7 +140,7 @@ def refuse_unusable(store: Store, given: Given) -> None:
     if not any(scan.entries for scan in scans):
         problems = [f"{p.file}: {p.message}" for scan in scans for p in scan.problems]
         raise InputError(
-            "\n".join(["there is no clip to work on", *problems]),
+            "\n".join(["there is no clip to work on", *first_lines(problems, "problems")]),
             file=given.clips[0] if given.clips else store.raw_clips,
             hint="Name a folder with video files: dance run --clips DIR",
         )
@@ -195,8 +196,8 @@ class Session:
             chosen=chosen,
             chosen_for=annotations,
         )
-        for clip in found.missing:
-            self._warn(f"{clip}: the file is missing; its tables are kept")
+        missing = (f"{clip}: the file is missing; its tables are kept" for clip in found.missing)
+        self._warn_of(missing, "clips without a file")
         keys = clip_keys(self.instance)
         self.console.print(
             f"{len(keys)} clips registered ({len(found.new)} new, {len(found.changed)} changed), "
@@ -225,8 +226,8 @@ class Session:
         self._warn_of_away("motion", "its {} motion files are", named)
         folders = [self.store.raw_motion, *named]
         files = register_motion(self.store, self.instance, folders[:1], named).height
-        for problem in (p for folder in folders for p in unusable_sources(folder)):
-            self._warn(f"{problem.file}: {problem.message}; not used")
+        unusable = (p for folder in folders for p in unusable_sources(folder))
+        self._warn_of((f"{p.file}: {p.message}; not used" for p in unusable), "motion files")
         if files:
             self.console.print(f"{files} motion files to pre-train on")
         elif motion:
@@ -305,11 +306,10 @@ class Session:
                         progress.advance(task)
         result.outcomes += self._run_dataset()
         result.quarantined = quarantined_clips(self.store, clips)
-        for source, problem in unused_motion(self.store).items():
-            self._warn(f"motion {source}: {problem}")
+        idle = unused_motion(self.store).items()
+        self._warn_of((f"motion {source}: {problem}" for source, problem in idle), "motion files")
         unused = self._unused_tracks(clips)
-        for line in unused:
-            self._warn(line)
+        self._warn_of(unused, "files of poses that are not used")
         self._summarise(result, perf_counter() - started)
         found = (f for outcome in result.outcomes for f in outcome.findings)
         lost = any(f.check == "track_files" and f.value > 0 for f in found)
@@ -375,10 +375,15 @@ class Session:
     def _warn(self, text: str) -> None:
         self.console.print(f"[yellow]warning:[/] {shown(text)}", soft_wrap=True)
 
+    def _warn_of(self, lines: Iterable[str], what: str) -> None:
+        """Warn of the first of many, and of how many more there are."""
+        for line in first_lines(lines, what):
+            self._warn(line)
+
     def _summarise(self, result: RunOutcome, seconds: float) -> None:
         self._print_made(result)
-        for clip, reason in sorted(result.quarantined.items()):
-            self._warn(f"quarantined {clip}: {reason}")
+        quarantined = sorted(result.quarantined.items())
+        self._warn_of((f"quarantined {c}: {why}" for c, why in quarantined), "quarantined clips")
         for line in (line for outcome in result.outcomes for line in outcome.made_again):
             self._warn(line)
         self._print_warnings(result)

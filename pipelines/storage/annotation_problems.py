@@ -45,10 +45,11 @@ def _row(problem: Problem) -> dict[str, Any]:
     }
 
 
-def write_problems(store: Store, clip: str, problems: Iterable[Problem]) -> None:
-    """Write what importing a clip dropped or repaired."""
+def write_problems(store: Store, clip: str, problems: Iterable[Problem]) -> pl.DataFrame:
+    """Write what importing a clip dropped or repaired; the table."""
     table = pl.DataFrame([_row(problem) for problem in problems], schema=ANNOTATION_REPORT)
     write_table(table, store.table("annotation_problems", clip), {})
+    return table
 
 
 def folder_problems(store: Store) -> pl.DataFrame:

@@ -16,7 +16,7 @@ from dance_models.annotations.parsed_file import frame_list
 from dance_models.annotations.unread import UnusedImages, unread_files
 from dance_models.errors import DamagedFileError
 from dance_models.tables import read_table, table_height, write_table
-from dance_models.text import printable
+from dance_models.text import first_lines, printable
 from dance_models.video.images import clip_files
 from pipelines.storage.annotation_problems import (
     ANNOTATION_REPORT,
@@ -34,7 +34,6 @@ from pipelines.storage.store import Store
 LOST: Final = pl.col("action").is_in(("dropped", "not read")) | (
     (pl.col("action") == "repaired") & pl.col("joint").is_not_null()
 )
-MOST_LINES: Final = 40
 
 
 def annotation_report(store: Store) -> pl.DataFrame:
@@ -113,14 +112,12 @@ def _files_of(clip: Path) -> list[Path]:
 
 
 def report_lines(report: pl.DataFrame) -> list[str]:
-    """The report in groups, one line each, losses first; at most ``MOST_LINES``."""
+    """The report in groups, one line each, losses first; of very many the first."""
     groups: dict[tuple[object, ...], list[dict[str, Any]]] = {}
     shown = report.filter(pl.col("action") != "empty").sort(LOST, descending=True)
     for row in shown.to_dicts():
         groups.setdefault(_group(row), []).append(row)
-    lines = [_line(rows) for rows in groups.values()]
-    more = len(lines) - MOST_LINES
-    return [*lines[:MOST_LINES], *([f"and {more} more kinds of losses"] if more > 0 else [])]
+    return first_lines(map(_line, groups.values()), "kinds of losses")
 
 
 def _group(row: dict[str, Any]) -> tuple[object, ...]:

@@ -15,6 +15,7 @@ import dagster as dg
 import polars as pl
 
 import dance_models
+from dance_models.annotations.clip_names import ClipNames
 from dance_models.annotations.folder_index import AnnotationFile, index_annotations, index_file
 from dance_models.annotations.image_names import Reading
 from dance_models.errors import InputError
@@ -26,7 +27,7 @@ from pipelines.storage.annotation_problems import (
     said_of_files,
     write_file_problems,
 )
-from pipelines.storage.clips import registered_clips
+from pipelines.storage.clips import clips_in
 from pipelines.storage.folders import away_files, refuse_away, remember_folders
 from pipelines.storage.registration import (
     accept_all,
@@ -96,13 +97,20 @@ def reading_of(store: Store) -> Callable[[Mapping[str, Any]], Reading]:
     return lambda row: _kept(row, clips)
 
 
-def _clip_names(store: Store) -> dict[str, str]:
-    """The keys of the registered clips, by key and by the slug of the file's name."""
-    rows = registered_clips(store).select("clip", "path").iter_rows()
+def _clip_names(store: Store) -> ClipNames:
+    """The keys of the registered clips, by key and by the slug of the file's name.
+
+    Kept until the registry is written again: the stage of every clip asks for all of them.
+    """
+    return indexed(store, "raw_clips", _names_in)
+
+
+def _names_in(path: Path) -> ClipNames:
+    rows = clips_in(path).select("clip", "path").iter_rows()
     named = [(clip, key_of(Path(path))) for clip, path in rows]
     keys = {clip: clip for clip, _ in named}
     counts = Counter(slug for _, slug in named)
-    return {slug: clip for clip, slug in named if counts[slug] == 1} | keys
+    return ClipNames({slug: clip for clip, slug in named if counts[slug] == 1} | keys)
 
 
 @one_at_a_time

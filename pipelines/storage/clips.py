@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,7 +70,7 @@ class ClipChanges:
 
 def registered_clips(store: Store) -> pl.DataFrame:
     """One row a clip (schema ``RAW_CLIPS``)."""
-    return _clips_in(store.table("raw_clips"))
+    return clips_in(store.table("raw_clips"))
 
 
 def clips_by_key(store: Store) -> Mapping[str, Mapping[str, Any]]:
@@ -77,12 +78,13 @@ def clips_by_key(store: Store) -> Mapping[str, Mapping[str, Any]]:
     return indexed(store, "raw_clips", _by_key)
 
 
-def _clips_in(path: Path) -> pl.DataFrame:
+def clips_in(path: Path) -> pl.DataFrame:
+    """:func:`registered_clips` of the file of a table."""
     return registered_in(path, RAW_CLIPS).with_columns(pl.col("fps").fill_null(""))
 
 
 def _by_key(path: Path) -> dict[str, dict[str, Any]]:
-    return {row["clip"]: row for row in _clips_in(path).to_dicts()}
+    return {row["clip"]: row for row in clips_in(path).to_dicts()}
 
 
 def looks_registered(row: Mapping[str, Any], state: Sequence[int]) -> bool:
@@ -142,6 +144,7 @@ def register_clips(
     known = {row["clip"]: row for row in registered_clips(store).to_dicts()}
     result = ClipChanges()
     found: dict[str, dict[str, Any]] = {}
+    there = _Rows(known)
     reported: dict[str, list[dict[str, Any]]] = {}
     scans = [scan_clips(directory) for directory in directories]
     done, of = 0, sum(len(scan.entries) for scan in scans)
@@ -154,12 +157,13 @@ def register_clips(
             done += 1
             if store.is_made(entry.path) or not ready(entry.path):
                 continue
-            key = _key(entry, {**known, **found})
+            key = _key(entry, there)
             same_file = key in known and known[key]["path"] == str(entry.path)
             stays = same_file and _stays(store, known[key], changed)
             content = known[key] if stays else _content(store, entry.path)
             found[key] = _row(key, entry, corpus, content)
-            taken = {**known, **found}.get(entry.clip)
+            there.put(key, found[key])
+            taken = there.by_clip.get(entry.clip)
             if key != entry.clip and taken is not None:
                 problem = _name_taken(entry, key, taken["path"])
                 rows.append(report_row(problem.file, "noted", problem.message))
@@ -256,15 +260,36 @@ def _write(
         report_version(instance, "raw_clips", version, clip, {"path": row["path"]})
 
 
-def _key(entry: ClipEntry, clips: Mapping[str, dict[str, Any]]) -> str:
-    """The key of a file among ``clips``: its own, a free one, or that of a file that was moved."""
+class _Rows:
+    """Rows by clip, and the clip of each path: both are asked for every one of many files."""
+
+    def __init__(self, known: Mapping[str, dict[str, Any]]) -> None:
+        self.by_clip = dict(known)
+        self.clip_of: dict[str, str] = {}
+        for clip, row in known.items():
+            self.clip_of.setdefault(row["path"], clip)
+
+    def put(self, clip: str, row: dict[str, Any]) -> None:
+        """Set the row of a clip, which another file may have had."""
+        before = self.by_clip.get(clip)
+        if before is not None and self.clip_of.get(before["path"]) == clip:
+            del self.clip_of[before["path"]]
+        self.by_clip[clip] = row
+        self.clip_of.setdefault(row["path"], clip)
+
+
+def _key(entry: ClipEntry, rows: _Rows) -> str:
+    """The key of a file among others: its own, a free one, or that of a file that was moved."""
     path = str(entry.path)
-    own = [clip for clip, row in clips.items() if row["path"] == path]
-    if own:
-        return own[0]
-    keys = [entry.clip, *(distinct_slug(entry.clip, name) for name in (entry.name, path))]
+    if path in rows.clip_of:
+        return rows.clip_of[path]
+    # Hashes may be equal, and are where names differ in their form of Unicode alone.
+    names = chain((entry.name, path), (f"{path} {number}" for number in count(2)))
+    keys = chain([entry.clip], (distinct_slug(entry.clip, name) for name in names))
     return next(
-        key for key in keys if key not in clips or not is_clip_on_disk(Path(clips[key]["path"]))
+        key
+        for key in keys
+        if key not in rows.by_clip or not is_clip_on_disk(Path(rows.by_clip[key]["path"]))
     )
 
 

@@ -28,6 +28,8 @@ def frame_index(value: Any, what: str) -> int:
     """A frame index as a number, in digits, or at the end of a file name. Raises InputError."""
     if isinstance(value, str):
         return number_in(value)
+    if isinstance(value, float) and value.is_integer():  # of tables with gaps
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_FRAMES:
         raise InputError(f"{what} is {shown(value)}, not a frame index from 0")
     return value
@@ -88,32 +90,37 @@ def _numbers(name: str) -> list[str]:
     return [d[-_MOST_DIGITS:] for d in re.findall(r"\d+", re.sub(r"_keypoints$", "", stem))]
 
 
-def frame_entries(document: Any) -> Iterator[tuple[int | None, Any]] | None:
+# The frame that an entry says it is, why that cannot be, or None where it says nothing.
+Stated = int | InputError | None
+
+
+def frame_entries(document: Any) -> Iterator[tuple[Stated, Any]] | None:
     """Frame and content of each frame in a list, an object of lists, or an object of file names.
 
-    The frame is None where the entry does not say it. None when the document is no list of frames.
+    None when the document is no list of frames.
     """
     if isinstance(document, dict):
         for key in _LIST_KEYS:
             if isinstance(document.get(key), list):
                 return frame_entries(document[key])
         if document and all(_numbers(name) for name in document):
-            frames = numbers_in(list(document))
-            return iter(zip(frames, document.values(), strict=True))
+            frames = frames_of_names(document)
+            return iter([(frames[name], entry) for name, entry in document.items()])
         return None
     if not isinstance(document, list):
         return None
     stated = [_stated(entry) for entry in document]
     named = frames_of_names(value for value in stated if isinstance(value, str))
     return (
-        (_frame(named.get(value) if isinstance(value, str) else value), entry)
+        (named.get(value) if isinstance(value, str) else _frame_or_why(value), entry)
         for value, entry in zip(stated, document, strict=True)
     )
 
 
 def stated_frame(entry: Any) -> int | None:
     """The frame that an object says it is, None where it does not or cannot be."""
-    return _frame(_stated(entry))
+    found = _frame_or_why(_stated(entry))
+    return found if isinstance(found, int) else None
 
 
 def _stated(entry: Any) -> Any:
@@ -122,8 +129,8 @@ def _stated(entry: Any) -> Any:
     return next((entry[key] for key in keys), None)
 
 
-def _frame(value: Any) -> int | None:
+def _frame_or_why(value: Any) -> Stated:
     try:
-        return frame_index(value, "the frame")
-    except InputError:
-        return None
+        return None if value is None else frame_index(value, "the frame")
+    except InputError as error:
+        return error

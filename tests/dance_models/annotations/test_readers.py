@@ -211,6 +211,26 @@ def test_predictions_of_a_model_are_no_annotations(tmp_path: Path) -> None:
     assert "--tracks" in second
 
 
+@pytest.mark.parametrize(
+    ("shape", "points", "values", "reason"),
+    [
+        ("[17, 3]", 26, 2, "they are 26 key points without visibility, or .* a confidence"),
+        ("[25, 2]", 17, 3, "they are 17 key points with visibility, or .* a confidence"),
+        ("[26, 3]", 26, 2, "needs 78: they are 26 key points without visibility, perhaps"),
+        ("[13, 2]", 13, 3, "needs 26: they are 13 key points with visibility, perhaps"),
+    ],
+)
+def test_a_line_of_another_shape_says_what_it_may_have(
+    tmp_path: Path, shape: str, points: int, values: int, reason: str
+) -> None:
+    (tmp_path / "data.yaml").write_text(f"kpt_shape: {shape}\n")
+    line = "0 .5 .5 .2 .2" + (" .4 .5" + " 2" * (values == 3)) * points
+    (tmp_path / "solo_000004.txt").write_text(line)
+    (problem,) = parse_file(tmp_path / "solo_000004.txt").problems
+    assert re.search(reason, problem.message)
+    assert "kpt_shape" in problem.message
+
+
 # --- DeepLabCut ---------------------------------------------------------------------------------
 
 

@@ -145,7 +145,19 @@ def test_a_number_that_all_images_have_is_no_frame(tmp_path, document) -> None:
     assert {frame: len(found) for frame, found in people.items()} == dict.fromkeys(range(5), 1)
 
 
-@pytest.mark.parametrize("document", [results, keypoints])
+def frames_in_order(names):
+    people = [np.reshape(triples(17, 10 * i), (17, 3)).tolist() for i in range(len(names))]
+    return [
+        {"frame": name, "instances": [{"keypoints": person}]}
+        for name, person in zip(names, people, strict=True)
+    ]
+
+
+def frames_by_name(names):
+    return {frame["frame"]: frame for frame in frames_in_order(names)}
+
+
+@pytest.mark.parametrize("document", [results, keypoints, frames_in_order, frames_by_name])
 def test_images_of_two_clips_are_not_joined(tmp_path, document) -> None:
     names = [f"{clip}/{frame:06d}.jpg" for clip in "ab" for frame in range(3)]
     track = read_track(write(tmp_path / "a.json", document(names)), num_frames=3)
@@ -153,6 +165,14 @@ def test_images_of_two_clips_are_not_joined(tmp_path, document) -> None:
     assert track.people[1][0].box[0] == 110  # of a
     assert track.lost == 3
     assert "'b/000000.jpg' is a second image of the frame, after 'a/000000.jpg'" in track.notes[0]
+
+
+def test_a_frame_that_cannot_be_is_told_and_a_whole_number_is_one(tmp_path) -> None:
+    frames = frames_in_order([0.0, 3.0, -2, 2.5, "a_1.jpg"])
+    track = read_track(write(tmp_path / "a.json", frames), num_frames=4)
+    assert sorted(track.people) == [0, 1, 3]
+    assert track.lost == 2
+    assert "the frame is -2, not a frame index from 0; the frame is 2.5" in track.notes[0]
 
 
 @pytest.mark.parametrize("document", [results, keypoints])

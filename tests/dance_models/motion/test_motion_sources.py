@@ -1,7 +1,10 @@
 """Kinetics-skeleton, COCO-17 tracks, and folders of mixed files."""
 
+import errno
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +20,7 @@ from motion_cases import (
 
 from dance_models.errors import InputError
 from dance_models.motion.kinetics import kinetics_keypoints
-from dance_models.motion.read import MotionOptions, motion_sources
+from dance_models.motion.read import MotionOptions, motion_sources, unusable_sources
 from dance_models.motion.tracks import read_array_track
 from dance_models.skeleton import DANCE_14
 
@@ -194,3 +197,22 @@ def test_real_street_tracks_are_read() -> None:
         assert (clip.width, clip.height) == (1920, 1080)
         feet = clip.keypoints[:, INDEX["left_ankle"], 1]
         assert np.nanmedian(feet - clip.keypoints[:, INDEX["neck"], 1]) > 50
+
+
+def test_a_folder_that_goes_away_while_it_is_walked_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("here", "share"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.bvh").touch()
+    scan = os.scandir
+
+    def gone(path: Any) -> Any:
+        if Path(path).name == "share":
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", gone)
+    assert list(motion_sources(tmp_path)) == ["here/a.bvh"]
+    (away,) = unusable_sources(tmp_path)
+    assert away.file == str(tmp_path / "share")

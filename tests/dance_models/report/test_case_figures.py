@@ -14,8 +14,16 @@ from dance_models.evaluation.calibration import fit_calibration
 from dance_models.evaluation.forecasts import zero_velocity
 from dance_models.report import figures
 from dance_models.report.build import _ranking
-from dance_models.report.cases import forecast_cases, refinement_cases
-from dance_models.report.figures import COLOURS, DASHES, Case, case_figures
+from dance_models.report.cases import CELL_PIXELS, _image, forecast_cases, refinement_cases
+from dance_models.report.figures import (
+    COLOURS,
+    DASHES,
+    WIDEST_CELL,
+    Background,
+    Case,
+    case_figures,
+    window,
+)
 from dance_models.report.verdict import CONTESTS
 from dance_models.rows import ROWS
 from dance_models.skeleton import DANCE_14
@@ -70,6 +78,37 @@ def test_many_styles_are_several_pictures(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_lines_of_all_networks_that_are_drawn_differ() -> None:
     assert sum(not row.ablation for row in ROWS) <= COLOURS * len(DASHES)
+
+
+@pytest.mark.parametrize("person", [150, 900])
+def test_the_frame_behind_a_case_is_as_large_as_its_cell_and_in_its_place(
+    tmp_path: Path, person: int
+) -> None:
+    frame = np.zeros((1600, 3000, 3), np.uint8)
+    frame[780:820, 1480:1520] = 255
+    Image.fromarray(frame).save(tmp_path / "frame.png")
+    truth = np.array([[1500.0, 800 - person / 2], [1500, 800 + person / 2]])
+    behind = _image(tmp_path / "frame.png", truth)
+    assert behind is not None
+    height, width = behind.pixels.shape[:2]
+    assert height <= CELL_PIXELS + 2 and width <= WIDEST_CELL * (CELL_PIXELS + 2)
+    cell = behind.within(window(truth, 1.0))
+    assert cell is not None
+    left, right, bottom, top = cell.extent
+    assert right - left == pytest.approx(1.3 * person, abs=3 * cell.scale)
+    y, x = (np.flatnonzero(cell.pixels.max(axis=(axis, 2)) > 128).mean() for axis in (1, 0))
+    assert left + (x + 0.5) * cell.scale == pytest.approx(1499.5, abs=cell.scale)
+    assert top + (y + 0.5) * cell.scale == pytest.approx(799.5, abs=cell.scale)
+    assert bottom > top
+
+
+def test_a_pose_outside_of_its_frame_has_nothing_behind_it(tmp_path: Path) -> None:
+    frame = Background(np.zeros((100, 200, 3), np.uint8))
+    assert frame.within((300, 10, 400, 50)) is None
+    assert frame.within((-50, -50, 20, 20)) is not None
+    away = Case("far", _case().truth + 900, _case().poses, _case().error, image=frame)
+    assert len(case_figures([away])) == 1
+    assert _image(tmp_path / "gone.png", _case().truth) is None
 
 
 def _runs() -> list[PoseRun]:

@@ -1,8 +1,10 @@
+from difflib import SequenceMatcher
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dance_models.video.scan import scan_clips
+from dance_models.video.scan import Problem, scan_clips
 
 
 def _touch(path: Path) -> Path:
@@ -86,3 +88,56 @@ def test_one_video_may_be_named_alone(tmp_path: Path) -> None:
     assert found.problems == []
     assert scan_clips(other).entries == []
     assert "no suffix of a video" in scan_clips(other).problems[0].message
+
+
+def test_the_nearest_of_many_clips_is_found_without_comparing_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = 0
+    compare = SequenceMatcher.set_seq1
+
+    def counted(matcher: Any, name: str) -> None:
+        nonlocal compared
+        compared += 1
+        compare(matcher, name)
+
+    for number in range(300):
+        _touch(tmp_path / f"dance_{number:03d}.mp4")
+    lines = "".join(f"dense_{number:03d},salsa\n" for number in range(20))
+    (tmp_path / "clips.csv").write_text(f"clip,style\n{lines}")
+    monkeypatch.setattr(SequenceMatcher, "set_seq1", counted)
+    problems = scan_clips(tmp_path).problems
+    assert len(problems) == 20
+    assert "the nearest is 'dance_007'" in problems[7].message
+    assert compared <= 60 * 20
+
+
+def test_a_style_of_many_folders_that_cannot_be_is_said_once_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = 0
+
+    def counted(problem: Problem, other: object) -> bool:
+        nonlocal compared
+        compared += 1
+        return isinstance(other, Problem) and problem.file == other.file
+
+    for number in range(200):
+        _touch(tmp_path / f"{number}" / "all" / f"{number // 2}.mp4")
+        _touch(tmp_path / f"{number}" / "all" / f"{number // 2}b.mp4")
+    monkeypatch.setattr(Problem, "__eq__", counted)
+    found = scan_clips(tmp_path)
+    assert (len(found.entries), len(found.problems)) == (400, 200)
+    assert compared <= 4 * 400
+
+
+def test_hidden_folders_hold_no_clips(tmp_path: Path) -> None:
+    for name in (
+        *("salsa/a.mp4", ".Trash-1000/files/old.mp4", "__MACOSX/salsa/b.mp4"),
+        *("salsa/.thumbnails/t.gif", "salsa/.frames/1.jpg", "salsa/.frames/2.jpg"),
+    ):
+        _touch(tmp_path / name)
+    found = scan_clips(tmp_path)
+    assert ([entry.clip for entry in found.entries], found.problems) == (["a"], [])
+    named = scan_clips(tmp_path / ".Trash-1000")  # one that is named counts
+    assert [entry.clip for entry in named.entries] == ["old"]

@@ -1,7 +1,7 @@
 """Folders of numbered images, and animations, are clips."""
 
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import cv2
 import numpy as np
@@ -41,6 +41,26 @@ def test_images_are_frames_in_the_order_of_their_numbers(tmp_path: Path, name: s
     assert _numbers(folder) == list(range(1, 13))
     extracted = extract_frames(folder, probe, [0, 7, 11], tmp_path / "out")
     assert [number_in(np.asarray(Image.open(f.path))) for f in extracted] == [1, 8, 12]
+
+
+def test_work_grows_with_the_number_of_images_and_not_with_its_square(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed = 0
+    hash_of = PurePath.__hash__
+
+    def counted(path: PurePath) -> int:
+        nonlocal hashed
+        hashed += 1
+        return hash_of(path)
+
+    for number in range(100):
+        (tmp_path / f"{number:04d}.png").touch()
+    (tmp_path / "cover.png").touch()
+    monkeypatch.setattr(PurePath, "__hash__", counted)
+    found = numbered_images(tmp_path)
+    assert (len(found.paths), found.others) == (100, ("cover.png",))
+    assert hashed <= 4 * 101
 
 
 def test_missing_numbers_are_gaps_in_time(tmp_path: Path) -> None:

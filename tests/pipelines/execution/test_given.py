@@ -102,3 +102,13 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path, option: str, what: 
     assert f"{gone}kept" in said()
     assert f"{gone}not used any more, as others were named" in said(others)
     assert gone not in said()
+
+
+def test_a_folder_without_clips_has_a_message_of_bounded_length(tmp_path: Path) -> None:
+    store = Store(root=str(tmp_path / "store"))
+    lines = "".join(f"dance_{number},salsa\n" for number in range(2000))
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "clips.csv").write_text(f"clip,style\n{lines}")
+    with pytest.raises(InputError, match="and 1,960 more problems") as refused:
+        refuse_unusable(store, Given([tmp_path / "clips"]))
+    assert len(refused.value.message.splitlines()) == 42

@@ -265,3 +265,15 @@ def test_a_report_that_is_the_same_is_not_written_again(
     path.write_bytes(b"")
     write_report(store, annotation_report(store))
     assert pl.read_parquet(path).height == 1
+
+
+def test_a_problem_of_every_frame_is_a_row_each_and_one_line(store: Store) -> None:
+    outside = "({}, 5) lies outside the image; the joint was made absent"
+    problems = [
+        Problem("a.json", outside.format(500 + n), "salsa_01", n, "neck", "repaired")
+        for n in range(3000)
+    ]
+    table = write_problems(store, "salsa_01", problems)
+    assert table.height == 3000
+    (line,) = report_lines(table)
+    assert "and 2990 more" in line

@@ -241,3 +241,33 @@ def test_annotation_files_are_dropped_when_deleted(
     (tmp_path / "broken.json").unlink()
     register_annotations(store, instance, [])
     assert [Path(path).name for path in registered_annotations(store)["path"]] == ["empty.json"]
+
+
+def test_names_that_differ_in_their_form_of_unicode_alone_are_clips_each(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    forms = ("\u1ec7", "\u00ea\u0323", "\u1eb9\u0302", "e\u0323\u0302", "e\u0302\u0323")
+    for form in forms:
+        write_clip(tmp_path / "clips" / f"{form}.mp4")
+    found = register_clips(store, instance, [tmp_path / "clips"])
+    assert len(set(found.new)) == len(forms)
+    assert register_clips(store, instance, [tmp_path / "clips"]).new == []
+
+
+def test_keys_of_many_clips_are_found_without_looking_at_all_others(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    class Row(dict[str, object]):
+        def __getitem__(self, column: str) -> object:
+            nonlocal asked
+            asked += 1
+            return super().__getitem__(column)
+
+    of_entry = clips._row
+    monkeypatch.setattr(clips, "_row", lambda *given: Row(of_entry(*given)))
+    for number in range(100):
+        write_clip(tmp_path / "clips" / f"dance_{number:03d}.mp4")
+    assert len(register_clips(store, instance, [tmp_path / "clips"]).new) == 100
+    assert asked <= 20 * 100
