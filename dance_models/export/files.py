@@ -58,8 +58,7 @@ def write_network(
     Raises InputError for a format that there is not, for a package that is missing, for an
     unreadable checkpoint, for a file that answers otherwise, and where the disk is full.
     """
-    formats = list(dict.fromkeys(formats))
-    model_files(folder, formats)
+    formats = _known(formats)
     network, example = exportable(checkpoint)
     if isinstance(network, Hrnet):
         raise InputError("this network reads pictures, and is not exported", file=checkpoint)
@@ -93,11 +92,16 @@ def model_files(folder: Path, formats: Sequence[str]) -> list[str]:
     :func:`write_network` lets those of other formats stand, which are of the same network. Raises
     InputError for a format that there is not.
     """
+    wanted, names = _known(formats), {name: f"model.{name}" for name in FORMATS}
+    return [file for name, file in names.items() if name in wanted or (folder / file).exists()]
+
+
+def _known(formats: Sequence[str]) -> list[str]:
+    """Each format once. Raises InputError for one that there is not."""
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
         raise InputError(f"there is no format {unknown[0]!r}", hint=f"Known: {', '.join(FORMATS)}")
-    names = {name: f"model.{name}" for name in FORMATS}
-    return [file for name, file in names.items() if name in formats or (folder / file).exists()]
+    return list(dict.fromkeys(formats))
 
 
 def _refuse_other_network(

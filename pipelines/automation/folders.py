@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dance_models.files import is_hidden, state_of
+from dance_models.files import files_below, state_of
 from dance_models.video.images import is_image
 
 State = dict[str, list[int]]  # path -> what watched_state says of it
@@ -126,16 +126,18 @@ def scan_again(
 
 def _states(folder: Path, also: Iterable[Path]) -> State:
     folder = folder.resolve()  # it may be a link to another disk
-    below = [
-        path
-        for path in (sorted(folder.rglob("*")) if folder.is_dir() else [])
-        if not any(map(is_hidden, path.relative_to(folder).parts))
-    ]
+    below = sorted(files_below(folder, _unless_forbidden)) if folder.is_dir() else []
     found: State = {}
     for path in dict.fromkeys((*below, *also)):
         if (state := watched_state(path)) is not None:
             found[str(path)] = state
     return found
+
+
+def _unless_forbidden(error: OSError) -> None:
+    """Raise what is no matter of rights: a disk that fails would look like files that are gone."""
+    if not isinstance(error, PermissionError):
+        raise error
 
 
 def watched_state(path: Path) -> list[int] | None:

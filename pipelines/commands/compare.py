@@ -96,7 +96,7 @@ def compare_videos(
     from dance_models.comparison.compare import compare
     from dance_models.comparison.video import performance_of
     from dance_models.files import replacing_together
-    from pipelines.commands.video_arguments import left_of_earlier
+    from pipelines.commands.video_arguments import say_left
     from pipelines.commands.video_poses import PoseReader, check_names
 
     if options.tracks is None and _same(*(video.path for video in videos)):
@@ -126,8 +126,7 @@ def compare_videos(
     _remove(earlier.difference(written))
     _print(reader.console, comparison, notes)
     reader.console.print(f"Written: {shown(', '.join(map(str, written)))}", soft_wrap=True)
-    for line in left_of_earlier(_results(videos, out, draw=True), written, sources):
-        reader.console.print(shown(line), soft_wrap=True)
+    say_left(reader.console, _results(videos, out, draw=True), written, sources)
     return comparison
 
 

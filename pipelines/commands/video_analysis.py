@@ -15,9 +15,9 @@ from pipelines.commands.video_arguments import (
     NamedVideo,
     Places,
     check_places,
-    left_of_earlier,
     places_of,
     refuse_replacing,
+    say_left,
 )
 from pipelines.commands.video_poses import (
     PoseOptions,
@@ -116,8 +116,7 @@ def _say_left(
     from dance_models.analysis.results import result_paths
 
     possible = result_paths(wanted.out, stem, tuple(FILE_FORMATS), draw=True)
-    for line in left_of_earlier(possible, written, *read):
-        out.print(shown(line), soft_wrap=True)
+    say_left(out, possible, written, *read)
 
 
 def _write(

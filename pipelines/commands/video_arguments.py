@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from rich.console import Console
+
 from dance_models.errors import InputError
+from pipelines.shown import shown
 
 _ELSEWHERE: Final = "Choose another --out"
 _PERSON: Final = re.compile(r"-person\d+$")
@@ -152,15 +155,17 @@ def refuse_replacing(results: Iterable[Path], *read: Places) -> None:
             )
 
 
-def left_of_earlier(results: Iterable[Path], written: Iterable[Path], *read: Places) -> list[str]:
-    """What to say of ``results`` that exist and were neither written now nor read.
+def say_left(out: Console, results: Iterable[Path], written: Iterable[Path], *read: Places) -> None:
+    """Name those of ``results`` that exist and were neither written now nor read.
 
     They are of an earlier run that wrote more: they may show another pose, and be wanted still.
     """
     own = set(written)
     left = [path for path in results if path not in own and path.exists()]
     names = [path.name for path in left if not any(_place(path) in places for places in read)]
-    return [f"From an earlier run, and not written again: {', '.join(names)}"] if names else []
+    if names:
+        line = f"From an earlier run, and not written again: {', '.join(names)}"
+        out.print(shown(line), soft_wrap=True)
 
 
 def _place(path: Path) -> tuple[int, int]:

@@ -1,16 +1,14 @@
 """Work on many clips and files grows with their number, not with the product of both."""
 
-import errno
 import json
-import os
 import re
 import zipfile
-from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from broken_folders import goes_away
+from comparisons import counted_comparisons
 
 from dance_models.annotations import clip_import
 from dance_models.annotations.archives import parse_files
@@ -64,24 +62,16 @@ def test_a_file_of_many_clips_is_looked_through_once(
 def test_the_names_of_the_clips_are_looked_through_once_for_all_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compared = 0
-    compare = SequenceMatcher.set_seq1
-
-    def counted(matcher: Any, name: str) -> None:
-        nonlocal compared
-        compared += 1
-        compare(matcher, name)
-
     point = {"label": "left_knee", "shape_type": "point", "points": [[10, 10]]}
     for number in range(20):
         image = {"imagePath": f"dense_{number:03d}_000001.jpg", "shapes": [point]}
         (tmp_path / f"{number}.json").write_text(json.dumps(image))
     names = ClipNames({f"dance_{i:03d}": f"dance_{i:03d}" for i in range(300)})
-    monkeypatch.setattr(SequenceMatcher, "set_seq1", counted)
+    compared = counted_comparisons(monkeypatch)
     found = index_annotations(tmp_path, reading=lambda path: Reading(names))
     assert Reading(names).names is names
     assert all("The nearest registered clip is" in f.problems[0].message for f in found)
-    assert compared <= 60 * len(found)
+    assert len(compared) <= 60 * len(found)
 
 
 def test_a_file_of_many_clips_is_parsed_once_for_neighbours(
@@ -157,14 +147,7 @@ def test_a_folder_that_goes_away_while_it_is_walked_stops_nothing(
     _coco(tmp_path / "labels.json")
     (tmp_path / "share").mkdir()
     _coco(tmp_path / "share" / "more.json")
-    scan = os.scandir
-
-    def gone(path: Any) -> Any:
-        if Path(path).name == "share":
-            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
-        return scan(path)
-
-    monkeypatch.setattr(os, "scandir", gone)
+    goes_away(monkeypatch, "share")
     assert [f.path.name for f in index_annotations(tmp_path)] == ["labels.json"]
     (unread,) = unread_files(tmp_path)
     assert (unread.path.name, "cannot be read" in unread.why) == ("share", True)

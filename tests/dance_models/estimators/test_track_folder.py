@@ -1,11 +1,10 @@
 """Which file or folder of poses belongs to which clip."""
 
 import os
-from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Any
 
 import pytest
+from comparisons import counted_comparisons
 from pose_files import write_track
 
 from dance_models.errors import InputError
@@ -130,17 +129,9 @@ def test_a_folder_is_listed_once_for_all_clips_until_it_changes(
 def test_the_nearest_of_many_clips_is_found_for_an_unused_track_without_comparing_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compared = 0
-    compare = SequenceMatcher.set_seq1
-
-    def counted(matcher: Any, name: str) -> None:
-        nonlocal compared
-        compared += 1
-        compare(matcher, name)
-
-    monkeypatch.setattr(SequenceMatcher, "set_seq1", counted)
+    compared = counted_comparisons(monkeypatch)
     for letter in "abcdefghij":
         (tmp_path / f"dense_{letter}.json").write_text("{}")
     lines = unused_tracks(tmp_path, [f"dance_{number:03d}" for number in range(300)])
     assert len(lines) == 10
-    assert compared <= 60 * 10
+    assert len(compared) <= 60 * 10

@@ -1,13 +1,11 @@
 """Kinetics-skeleton, COCO-17 tracks, and folders of mixed files."""
 
-import errno
 import json
-import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from broken_folders import goes_away
 from motion_cases import (
     SHARED,
     folder_of_motion,
@@ -205,14 +203,7 @@ def test_a_folder_that_goes_away_while_it_is_walked_is_named(
     for folder in ("here", "share"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "a.bvh").touch()
-    scan = os.scandir
-
-    def gone(path: Any) -> Any:
-        if Path(path).name == "share":
-            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
-        return scan(path)
-
-    monkeypatch.setattr(os, "scandir", gone)
+    goes_away(monkeypatch, "share")
     assert list(motion_sources(tmp_path)) == ["here/a.bvh"]
     (away,) = unusable_sources(tmp_path)
     assert away.file == str(tmp_path / "share")

@@ -1,8 +1,7 @@
-from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Any
 
 import pytest
+from comparisons import counted_comparisons
 
 from dance_models.video.scan import Problem, scan_clips
 
@@ -93,23 +92,15 @@ def test_one_video_may_be_named_alone(tmp_path: Path) -> None:
 def test_the_nearest_of_many_clips_is_found_without_comparing_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compared = 0
-    compare = SequenceMatcher.set_seq1
-
-    def counted(matcher: Any, name: str) -> None:
-        nonlocal compared
-        compared += 1
-        compare(matcher, name)
-
     for number in range(300):
         _touch(tmp_path / f"dance_{number:03d}.mp4")
     lines = "".join(f"dense_{number:03d},salsa\n" for number in range(20))
     (tmp_path / "clips.csv").write_text(f"clip,style\n{lines}")
-    monkeypatch.setattr(SequenceMatcher, "set_seq1", counted)
+    compared = counted_comparisons(monkeypatch)
     problems = scan_clips(tmp_path).problems
     assert len(problems) == 20
     assert "the nearest is 'dance_007'" in problems[7].message
-    assert compared <= 60 * 20
+    assert len(compared) <= 60 * 20
 
 
 def test_a_style_of_many_folders_that_cannot_be_is_said_once_a_folder(
