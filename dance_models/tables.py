@@ -242,8 +242,9 @@ def _values(column: "pa.ChunkedArray") -> list[Any]:
 
     if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
         return list(column.to_pylist())
-    # A clip's time stamps as Python's numbers take thirty times as long.
-    return [one.values.to_numpy(zero_copy_only=False) if one.is_valid else None for one in column]
+    # A clip's time stamps as Python's numbers take thirty times as long. By way of polars: Arrow's
+    # own arrays of NumPy import pandas.
+    return [pl.Series(one.values).to_numpy() if one.is_valid else None for one in column]
 
 
 def _scan_pages(path: Path, columns: Sequence[str] | None) -> None:

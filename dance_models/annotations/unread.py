@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -54,22 +54,19 @@ class UnusedImages(UnreadFile):
     """A folder with images that are not used: beside annotations they are no loss."""
 
 
-def unread_files(directory: Path, used: Collection[Path] | None = None) -> list[UnreadFile]:
+def unread_files(directory: Path, used: Set[Path] | None = None) -> list[UnreadFile]:
     """Files and folders below ``directory`` that nothing reads, in the order of their paths.
 
-    ``used`` are the files that were read, by default the annotation files. Images are
-    counted for each folder. Hidden files, readme and licence files, and files that are read with
-    others (``clips.csv``, a data set's YAML) are left out, and so are empty labels of Ultralytics':
-    images with nobody in them.
+    ``used`` are the files that were read (:func:`also_resolved`), by default the annotation files.
+    Images are counted for each folder. Hidden files, readme and licence files, and files that are
+    read with others (``clips.csv``, a data set's YAML) are left out, and so are empty labels of
+    Ultralytics': images with nobody in them.
     """
     directory = directory.resolve()
-    known = None if used is None else {*used, *(path.resolve() for path in used)}
     found: list[UnreadFile] = []
     images: Counter[Path] = Counter()
     for path in _files(directory, found):
-        if known is None and (is_archive(path) or is_candidate(path)):
-            continue
-        if known is not None and path in known:
+        if path in used if used is not None else is_archive(path) or is_candidate(path):
             continue
         if is_companion(path) or _is_no_data(path) or copy_of(path) is not None:
             continue
@@ -82,6 +79,12 @@ def unread_files(directory: Path, used: Collection[Path] | None = None) -> list[
         for folder, count in images.items()
     ]
     return sorted(found)
+
+
+def also_resolved(paths: Iterable[Path]) -> set[Path]:
+    """The paths, and what they lead to: a walk meets the files of a folder under either."""
+    given = set(paths)
+    return given | {path.resolve() for path in given}
 
 
 def _files(directory: Path, unseen: list[UnreadFile]) -> Iterator[Path]:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from dance_models.annotations.unread import UnreadFile, unread_files
+from dance_models.annotations.unread import UnreadFile, also_resolved, unread_files
 from dance_models.errors import InputError
 from dance_models.estimators.pose_file import POSE_SUFFIXES, track_files
 from dance_models.files import is_hidden
@@ -193,7 +193,7 @@ def _other_data(directory: Path, used: Collection[Path]) -> Iterator[UnreadFile]
     """Files that are no poses of any clip, without those that tools write beside poses."""
     # DeepLabCut's pickles are called like the CSV and more.
     stems = tuple(path.stem for path in used if path.is_file())
-    for found in unread_files(directory, used):
+    for found in unread_files(directory, also_resolved(used)):
         if not (
             found.path.is_dir()  # of images
             or found.path.suffix.lower() in _BESIDE_POSES

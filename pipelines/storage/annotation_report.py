@@ -13,7 +13,7 @@ from typing import Any, Final
 import polars as pl
 
 from dance_models.annotations.parsed_file import frame_list
-from dance_models.annotations.unread import UnusedImages, unread_files
+from dance_models.annotations.unread import UnusedImages, also_resolved, unread_files
 from dance_models.errors import DamagedFileError
 from dance_models.tables import read_table, table_height, write_table
 from dance_models.text import first_lines, printable
@@ -86,12 +86,12 @@ def _unread_files(store: Store) -> Iterator[dict[str, Any]]:
     """Files in the named folders that nothing reads; images beside annotations are no loss."""
     used = [Path(path) for path in registered_annotations(store)["path"]]
     used += [file for path in registered_clips(store)["path"] for file in _files_of(Path(path))]
-    used += [mirror / NOTE for mirror in mirrors(store)]
+    known = also_resolved([*used, *(mirror / NOTE for mirror in mirrors(store))])
     folders = registered_folders(store).filter(pl.col("content").is_in(["clips", "annotations"]))
     of_clips = [Path(folder) for folder in folders.filter(content="clips")["folder"]]
     seen = {Path(file) for file in folder_problems(store)["file"]}
     for folder in map(Path, folders["folder"]):
-        for unread in unread_files(folder, used) if folder.is_dir() else ():
+        for unread in unread_files(folder, known) if folder.is_dir() else ():
             path, why = unread
             if path in seen:
                 continue

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -147,6 +149,19 @@ def test_columns_of_a_table_are_read_alone(tmp_path: Path) -> None:
     for read in (read_table, read_columns):
         with pytest.raises(DamagedFileError):
             read(path, columns=["other"])
+
+
+def test_reading_columns_does_not_import_pandas(tmp_path: Path) -> None:
+    """Every command that finds nothing to do reads them; pandas takes a second to import."""
+    path = tmp_path / "table.parquet"
+    write_table(pl.DataFrame({"times": [[0.0, 0.5], None]}), path)
+    code = (
+        "import pathlib, sys\n"
+        "from dance_models.tables import read_columns\n"
+        "read_columns(pathlib.Path(sys.argv[1]), ['times'])\n"
+        "assert 'pandas.core' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
 
 
 def test_conform_refuses_a_missing_column() -> None:

@@ -16,7 +16,7 @@ from dance_models.annotations.detect_format import READERS, format_of, parse_fil
 from dance_models.annotations.folder_index import index_annotations
 from dance_models.annotations.formats import ANNOTATION_FORMATS
 from dance_models.annotations.other_tools import OTHER_TOOLS
-from dance_models.annotations.unread import unread_files
+from dance_models.annotations.unread import also_resolved, unread_files
 from dance_models.errors import AnnotationError
 from dance_models.skeleton import DANCE_14
 
@@ -190,7 +190,7 @@ def test_annotations_among_clips_are_named(tmp_path: Path) -> None:
     (tmp_path / "solo.mp4").write_bytes(b"x")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "0001.jpg").write_bytes(b"x")
-    used = [tmp_path / "solo.mp4", tmp_path / "folder" / "0001.jpg"]
+    used = also_resolved([tmp_path / "solo.mp4", tmp_path / "folder" / "0001.jpg"])
     assert [(path.name, why) for path, why in unread_files(tmp_path, used)] == [
         (
             "CollectedData_Me.csv",
