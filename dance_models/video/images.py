@@ -77,10 +77,8 @@ def may_count(path: Path) -> bool:
 
 def is_clip_on_disk(path: Path) -> bool:
     """Whether a registered clip is still there: its file, or images in its folder."""
-    if not path.is_dir():
-        return path.exists()
     try:
-        return bool(numbered_images(path).paths)
+        return bool(numbered_images(path).paths) if path.is_dir() else path.exists()
     except OSError:
         return True  # it cannot be read, which probing reports
 

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache, partial
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final
@@ -137,9 +138,10 @@ def register_clips(
 
     Files that are not ``ready`` are skipped. Files that have not ``changed`` keep the digest that
     is registered: by default those with the size and the modification time that they were read
-    with. A registered file keeps its key, whatever its name would give today; where two files'
-    names give the same key, the second one's ends in a hash, which is reported. ``progress`` is
-    told how many of the files were looked at. Raises InputError when a directory cannot be read.
+    with. A registered file keeps its key, whatever its name would give today, also when it was
+    moved; where two files' names give the same key, the second one's ends in a hash, which is
+    reported. ``progress`` is told how many of the files were looked at. Raises InputError when a
+    directory cannot be read.
     """
     known = {row["clip"]: row for row in registered_clips(store).to_dicts()}
     result = ClipChanges()
@@ -157,11 +159,11 @@ def register_clips(
             done += 1
             if store.is_made(entry.path) or not ready(entry.path):
                 continue
-            key = _key(entry, there)
+            content = cache(partial(_content, store, entry.path))
+            key = _key(entry, there, content)
             same_file = key in known and known[key]["path"] == str(entry.path)
             stays = same_file and _stays(store, known[key], changed)
-            content = known[key] if stays else _content(store, entry.path)
-            found[key] = _row(key, entry, corpus, content)
+            found[key] = _row(key, entry, corpus, known[key] if stays else content())
             there.put(key, found[key])
             taken = there.by_clip.get(entry.clip)
             if key != entry.clip and taken is not None:
@@ -278,7 +280,7 @@ class _Rows:
         self.clip_of.setdefault(row["path"], clip)
 
 
-def _key(entry: ClipEntry, rows: _Rows) -> str:
+def _key(entry: ClipEntry, rows: _Rows, content: Callable[[], Mapping[str, Any]]) -> str:
     """The key of a file among others: its own, a free one, or that of a file that was moved."""
     path = str(entry.path)
     if path in rows.clip_of:
@@ -287,10 +289,29 @@ def _key(entry: ClipEntry, rows: _Rows) -> str:
     names = chain((entry.name, path), (f"{path} {number}" for number in count(2)))
     keys = chain([entry.clip], (distinct_slug(entry.clip, name) for name in names))
     return next(
-        key
-        for key in keys
-        if key not in rows.by_clip or not is_clip_on_disk(Path(rows.by_clip[key]["path"]))
+        key for key in keys if key not in rows.by_clip or _is_left(rows.by_clip[key], content)
     )
+
+
+def _is_left(row: Mapping[str, Any], content: Callable[[], Mapping[str, Any]]) -> bool:
+    """Whether a clip's file has gone, so that another file of its name and ``content`` is the clip.
+
+    Where its whole folder has gone, or all that was in it, its disk may be away: then the content
+    has to be the same, else tables and annotations of one video would become those of another.
+    """
+    path = Path(row["path"])
+    if is_clip_on_disk(path):
+        return False
+    return _has_entries(path.parent) or (
+        bool(row["sha256"]) and row["sha256"] == content()["sha256"]
+    )
+
+
+def _has_entries(folder: Path) -> bool:
+    try:
+        return any(folder.iterdir())
+    except OSError:
+        return False
 
 
 def _row(clip: str, entry: ClipEntry, corpus: str, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -137,6 +137,18 @@ def test_the_digest_is_of_the_images_and_the_rate(tmp_path: Path) -> None:
     assert not is_clip_on_disk(folder)
 
 
+def test_a_clip_that_may_not_be_looked_at_is_taken_to_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One such folder must not end a command for all clips: probing says what is wrong."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", refused)
+    assert is_clip_on_disk(tmp_path / "solo.mp4")
+
+
 def test_folders_of_images_are_found(tmp_path: Path) -> None:
     _folder(tmp_path / "salsa" / "Solo 1", range(3))
     _folder(tmp_path / "Duo.v2", range(3))

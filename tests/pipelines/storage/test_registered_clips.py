@@ -192,6 +192,52 @@ def test_a_moved_file_keeps_its_key(
     assert registered_clips(store).select("clip", "sha256").equals(before)
 
 
+def test_moved_files_of_one_name_keep_their_keys_in_any_order(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    for name in ("a/solo.mp4", "b/Solo.mp4"):
+        write_clip(tmp_path / "old" / name, name)
+    register_clips(store, instance, [tmp_path / "old"])
+    before = registered_clips(store).select("clip", "sha256")
+    (tmp_path / "old").rename(tmp_path / "new")
+    (tmp_path / "new" / "a").rename(tmp_path / "new" / "c")
+    found = register_clips(store, instance, [tmp_path / "new"])
+    assert (found.new, sorted(found.changed)) == ([], before["clip"].to_list())
+    assert registered_clips(store).select("clip", "sha256").equals(before)
+
+
+@pytest.mark.parametrize("mounted_at", [".", "ballet"])
+def test_a_clip_on_a_disk_that_is_away_keeps_its_key(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance, mounted_at: str
+) -> None:
+    """Of a disk that is not mounted nothing, or an empty folder, is left."""
+    disk, other = tmp_path / "disk", tmp_path / "other"
+    path = write_clip(disk / "ballet" / "solo.mp4")
+    register_clips(store, instance, [disk])
+    (disk / mounted_at).rename(tmp_path / "away")
+    (disk / mounted_at).mkdir()
+    write_clip(other / "solo.mp4", "another film")
+    found = register_clips(store, instance, [other])
+    assert (found.changed, found.missing) == ([], ["solo"])
+    assert found.problems[0].message.startswith(f"the name 'solo' is taken by {path}, as")
+    (disk / mounted_at).rmdir()
+    (tmp_path / "away").rename(disk / mounted_at)
+    again = register_clips(store, instance, [disk, other])
+    assert (again.new, again.changed, again.missing) == ([], [], [])
+    assert clips_by_key(store)["solo"]["path"] == str(path)
+
+
+def test_a_file_that_was_encoded_again_beside_others_is_the_same_clip(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance
+) -> None:
+    old = write_clip(tmp_path / "clips" / "solo.mov")
+    register_clips(store, instance, [tmp_path / "clips"])
+    old.unlink()
+    write_clip(tmp_path / "clips" / "solo.mp4", "the same dance")
+    found = register_clips(store, instance, [tmp_path / "clips"])
+    assert (found.new, found.changed, found.missing) == ([], ["solo"], [])
+
+
 def test_a_registration_that_waits_says_for_whom(
     tmp_path: Path, store: Store, instance: dg.DagsterInstance, caplog: pytest.LogCaptureFixture
 ) -> None:
