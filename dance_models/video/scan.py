@@ -3,10 +3,11 @@
 import csv
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from dance_models.errors import InputError
 from dance_models.files import is_hidden, read_file, why_unusable
@@ -58,7 +59,8 @@ MANIFEST: Final = "clips.csv"
 UNKNOWN_STYLE: Final = "unknown"
 ALL_STYLES: Final = "all"  # in the tables of the reports: all styles together
 FEWEST_IMAGES: Final = 2  # numbered images that make a folder a clip
-MOST_HINTS: Final = 200  # lines of ``clips.csv`` for which the nearest clip is looked for
+MOST_LINES: Final = 1000  # of ``clips.csv`` that are listed as not used
+MOST_HINTS: Final = 200  # of them for which the nearest clip is looked for
 LISTED: Final = 3  # names of unused images that a problem lists
 
 
@@ -111,13 +113,13 @@ def scan_clips(directory: Path) -> ScanResult:
     if directory.is_file():
         return _one_clip(directory)
     result = ScanResult()
-    manifest = _read_manifest(directory, result.problems)
+    paths = sorted(_clip_paths(directory, result.problems))
+    manifest = _read_manifest(directory, {key_of(path) for path in paths}, result.problems)
     said: list[Problem] = []
-    for path in sorted(_clip_paths(directory, result.problems)):
+    for path in paths:
         result.entries.append(_entry(path, directory, manifest, said))
     result.problems.extend(dict.fromkeys(said))  # once a folder
     result.entries.sort(key=lambda entry: (entry.clip, entry.name))
-    result.problems.extend(_of_no_clip(manifest, result.entries, directory))
     return result
 
 
@@ -127,16 +129,16 @@ def _one_clip(video: Path) -> ScanResult:
     if not is_video(video):
         result.problems.append(Problem(printable(str(video)), "has no suffix of a video"))
         return result
-    manifest = _read_manifest(video.parent, result.problems)
+    manifest = _read_manifest(video.parent, {key_of(video)}, result.problems, alone=True)
     result.entries.append(_entry(video, video.parent, manifest, result.problems))
     return result
 
 
 def _entry(
-    path: Path, directory: Path, manifest: "dict[str, _Line]", problems: list[Problem]
+    path: Path, directory: Path, manifest: dict[str, dict[str, str]], problems: list[Problem]
 ) -> ClipEntry:
     slug = key_of(path)
-    row = manifest[slug].values if slug in manifest else {}
+    row = manifest.get(slug, {})
     flat = directory in (path, path.parent)
     return ClipEntry(
         slug,
@@ -226,41 +228,65 @@ def _unusable_images(folder: Path) -> str | None:
     return next((f"{p.name}: {why}" for p in images if (why := why_unusable(p)) is not None), None)
 
 
-@dataclass(frozen=True)
-class _Line:
-    """One line of ``clips.csv``."""
+class _LostLines:
+    """Lines of ``clips.csv`` that are not used: the first, and how many more there are.
 
-    file: Path
-    number: int
-    name: str
-    values: dict[str, str]
+    A table of something else, called so, has millions.
+    """
+
+    def __init__(self, manifest: Path, directory: Path, clips: Set[str]) -> None:
+        self.manifest, self.directory, self.clips = manifest, directory, clips
+        self.problems: list[Problem] = []
+        self.more = 0
+
+    def add(self, line: int, why: str, advice: str = "") -> None:
+        """Note a line."""
+        if len(self.problems) < MOST_LINES:
+            text = f"line {line}: {why}{advice}; the line was not used"
+            self.problems.append(Problem(str(self.manifest), text))
+        else:
+            self.more += 1
+
+    def add_unknown(self, line: int, name: str, slug: str) -> None:
+        """Note a line about a clip that is not there, and the nearest name."""
+        if slug not in self._all_clips:
+            nearest = self._names.to(slug) if len(self.problems) < MOST_HINTS else None
+            near = f"; the nearest is {nearest!r}" if nearest else ""
+            self.add(line, f"there is no clip {name!r}", near)
+
+    @cached_property
+    def _all_clips(self) -> Set[str]:
+        """A manifest above the folder is for other folders, too."""
+        if self.manifest.parent == self.directory:
+            return self.clips
+        return self.clips | {key_of(path) for path in _clip_paths(self.manifest.parent, [])}
+
+    @cached_property
+    def _names(self) -> Nearest:
+        return Nearest(self._all_clips)
+
+    def said(self) -> list[Problem]:
+        """The problems."""
+        more = f"{self.more:,} more lines were not used"
+        return [*self.problems, *([Problem(str(self.manifest), more)] if self.more else [])]
 
 
-def _of_no_clip(
-    manifest: dict[str, _Line], entries: list[ClipEntry], directory: Path
-) -> Iterator[Problem]:
-    """Lines about clips that are not there; a manifest above the folder is for others too."""
-    slugs = {entry.clip for entry in entries}
-    unused = [line for slug, line in manifest.items() if slug not in slugs]
-    if unused and unused[0].file.parent != directory:
-        slugs |= {key_of(path) for path in _clip_paths(unused[0].file.parent, [])}
-    names = Nearest(slugs)
-    lines = [line for line in unused if clip_slug(line.name + ".x") not in slugs]
-    for place, line in enumerate(lines):
-        nearest = names.to(clip_slug(line.name + ".x")) if place < MOST_HINTS else None
-        near = f"; the nearest is {nearest!r}" if nearest else ""
-        text = f"line {line.number}: there is no clip {line.name!r}{near}; the line was not used"
-        yield Problem(str(line.file), text)
+def _read_manifest(
+    directory: Path, clips: Set[str], problems: list[Problem], *, alone: bool = False
+) -> dict[str, dict[str, str]]:
+    """What ``clips.csv`` says of ``clips``, slugs, by slug.
 
-
-def _read_manifest(directory: Path, problems: list[Problem]) -> dict[str, _Line]:
-    """Lines of ``clips.csv`` by slug; malformed ones are reported and left out."""
+    Malformed lines and, unless the clips stand ``alone`` among others, those about no clip are
+    reported and left out.
+    """
     path = next(
         (p for p in (directory / MANIFEST, directory.parent / MANIFEST) if p.is_file()), None
     )
     if path is None:
         return {}
-    rows: dict[str, _Line] = {}
+    rows: dict[str, dict[str, str]] = {}
+    lines: dict[str, int] = {}
+    lost = _LostLines(path, directory, clips)
     try:
         with io.StringIO(read_file(path).decode("utf-8-sig"), newline="") as handle:
             reader = csv.DictReader(handle)
@@ -269,21 +295,22 @@ def _read_manifest(directory: Path, problems: list[Problem]) -> dict[str, _Line]
                 return {}
             for row in reader:
                 name = (row["clip"] or "").strip()
+                slug = clip_slug(name + ".x")
                 if not name:
-                    message = f"line {reader.line_num}: no clip name; the line was not used"
-                    problems.append(Problem(str(path), message))
-                    continue
-                values = {
-                    k: printable(v.strip())
-                    for k, v in row.items()
-                    if isinstance(k, str) and v is not None
-                }
-                line = _Line(path, reader.line_num, name, values)
-                before = rows.setdefault(clip_slug(name + ".x"), line)
-                if before is not line:
-                    message = f"line {line.number}: {name!r} is in line {before.number} already"
-                    problems.append(Problem(str(path), f"{message}; the line was not used"))
+                    lost.add(reader.line_num, "no clip name")
+                elif slug in lines:
+                    lost.add(reader.line_num, f"{name!r} is in line {lines[slug]} already")
+                elif slug in clips:
+                    rows[slug], lines[slug] = _values(row), reader.line_num
+                elif not alone:
+                    lost.add_unknown(reader.line_num, name, slug)
     except (OSError, InputError, UnicodeDecodeError, csv.Error) as error:
         problems.append(Problem(str(path), f"cannot be read ({brief(error)}); it was not used"))
         return {}
+    problems.extend(lost.said())
     return rows
+
+
+def _values(row: Mapping[str | Any, str | Any]) -> dict[str, str]:
+    """A line by column, without fields that are missing or have no column."""
+    return {k: printable(v.strip()) for k, v in row.items() if isinstance(k, str) and v is not None}

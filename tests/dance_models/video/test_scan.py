@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from comparisons import counted_comparisons
 
+from dance_models.video import scan
 from dance_models.video.scan import Problem, scan_clips
 
 
@@ -101,6 +102,23 @@ def test_the_nearest_of_many_clips_is_found_without_comparing_all(
     assert len(problems) == 20
     assert "the nearest is 'dance_007'" in problems[7].message
     assert len(compared) <= 60 * 20
+
+
+def test_of_a_table_of_something_else_the_first_lines_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan, "MOST_LINES", 3)
+    _touch(tmp_path / "solo.mp4")
+    names = ("other", "", "solo", "solo", *(f"row{number}" for number in range(1500)))
+    (tmp_path / "clips.csv").write_text("clip,take\n" + "".join(f"{n},t1\n" for n in names))
+    found = scan_clips(tmp_path)
+    assert [entry.take for entry in found.entries] == ["t1"]
+    assert [problem.message for problem in found.problems] == [
+        "line 2: there is no clip 'other'; the line was not used",
+        "line 3: no clip name; the line was not used",
+        "line 5: 'solo' is in line 4 already; the line was not used",
+        "1,500 more lines were not used",
+    ]
 
 
 def test_a_style_of_many_folders_that_cannot_be_is_said_once_a_folder(
