@@ -86,6 +86,10 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "path": "a file, or a folder with one JSON per frame",
         "sha256": "of the content",
     },
+    "registered_folders": {
+        "folder": "absolute path",
+        "content": "`clips`, `annotations`, `motion` or `tracks`",
+    },
     "clip_probe": {
         "clip": "as registered",
         "style": "as registered",

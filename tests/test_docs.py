@@ -182,6 +182,7 @@ SCHEMAS = {
     "raw_clips": ("RAW_CLIPS", "pipelines.storage.clips"),
     "raw_annotations": ("RAW_ANNOTATIONS", "pipelines.storage.annotations"),
     "raw_motion": ("RAW_MOTION", "pipelines.storage.motion"),
+    "registered_folders": ("REGISTERED_FOLDERS", "pipelines.storage.folders"),
     "clip_probe": ("CLIP_PROBE", "dance_models.tables"),
     "sampled_frames": ("FRAMES", "dance_models.tables"),
     "pose_tracks": ("TRACKS", "dance_models.tables"),
@@ -208,6 +209,21 @@ def _documented(section: str) -> list[tuple[str, str, str]]:
     rows = re.findall(r"^\| `(\w+)` \| `([^`]+)` \| (.+) \|$", text, re.MULTILINE)
     assert len({column for column, *_ in rows}) == len(rows), section
     return rows
+
+
+def _named_file(section: str) -> str:
+    """The file that a section, else its chapter, else the page says that the schema is in."""
+    before, after = _text(DOCS / "data_contracts.md").split(f"### `{section}`\n")
+    chapter = before.rsplit("\n## ", 1)[1].split("\n### ")[0]
+    for text in (re.split(r"^##", after, flags=re.MULTILINE)[0], chapter):
+        if found := re.search(r"Schemas? in\s+`([\w/]+\.py)`", text):
+            return found[1]
+    return "dance_models/tables.py"
+
+
+@pytest.mark.parametrize("section", SCHEMAS)
+def test_the_named_file_holds_the_schema(section: str) -> None:
+    assert _named_file(section) == SCHEMAS[section][1].replace(".", "/") + ".py"
 
 
 def _schema(name: str, module: str) -> Mapping[str, Any]:
