@@ -24,7 +24,7 @@ CHAIN_FRAMES: Final = 150
 def bench(
     store: common.StoreOption = common.DEFAULT_STORE,
     clips: Annotated[int, typer.Option(min=1, help="Clips to generate.")] = 4,
-    frames: Annotated[int, typer.Option(min=2, help="Frames a clip.")] = 1500,
+    frames: Annotated[int, typer.Option(min=2, help="Frames per clip.")] = 1500,
     width: Annotated[int, typer.Option(min=64, max=7680, help="Pixels.")] = 480,
     height: Annotated[int, typer.Option(min=64, max=7680, help="Pixels.")] = 360,
     debug: common.DebugOption = False,

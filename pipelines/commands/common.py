@@ -37,13 +37,13 @@ OTHER_POSES: Final = "Poses that another program found"  # a group of options
 
 PersonOption = Annotated[
     int | None,
-    typer.Option(min=0, help="Follow the N-th largest person of each run, 0 is the largest."),
+    typer.Option(min=0, help="Whom to follow in each run of frames: 0 the largest, 1 the next."),
 ]
 JointsOption = Annotated[
     JointDefinition,
     typer.Option(
-        help="Where a joint is said to be: where the pose estimator places it, or where the people "
-        "placed it who marked the videos that the network was trained on."
+        help="Where a joint lies: as the pose estimator places it, or as the people placed it who "
+        "annotated the videos that the network was trained on."
     ),
 ]
 LastProfileOption = Annotated[
@@ -60,21 +60,21 @@ DevicesOption = Annotated[
     typer.Option(
         min=1,
         envvar="DANCE_DEVICES",
-        help="Devices of each training, that share its batches: CUDA devices, else cores; default: "
+        help="Devices that share the batches of each training: CUDA devices, else cores; default: "
         "1.",
     ),
 ]
 TracksOption = Annotated[
     Path | None,
     typer.Option(
-        help="Folder with a file, or a folder, of poses for each video, called like the video.",
+        help="Folder with a file, or a folder, of poses for each video, named after the video.",
         rich_help_panel=OTHER_POSES,
     ),
 ]
 PoseModelOption = Annotated[
     str | None,
     typer.Option(
-        help="Whose order of joints these files have, such as body_25b or halpe_26. Default: "
+        help="Order of the joints in these files, such as body_25b or halpe_26. Default: "
         "recognised from the files.",
         rich_help_panel=OTHER_POSES,
     ),

@@ -27,8 +27,8 @@ NEXT: Final = (
 def demo(
     store: common.StoreOption = common.DEFAULT_STORE,
     clips: Annotated[int, typer.Option(min=1, help="How many clips to render.")] = 18,
-    frames: Annotated[int, typer.Option(min=2, help="Frames a clip.")] = 180,
-    seed: Annotated[int, typer.Option(help="Another seed, another corpus.")] = 0,
+    frames: Annotated[int, typer.Option(min=2, help="Frames per clip.")] = 180,
+    seed: Annotated[int, typer.Option(help="Of the rendered corpus.")] = 0,
     profile: Annotated[str, typer.Option(help="smoke, demo, study or paper.")] = "demo",
     debug: common.DebugOption = False,
 ) -> None:

@@ -29,7 +29,7 @@ _PACKAGES: Final = ("torch", "numpy", "opencv-python-headless", "av", "ai-edge-l
 def doctor(
     seconds: Annotated[
         float,
-        typer.Option(min=1, max=60, help="How many seconds of video are rendered for it, about."),
+        typer.Option(min=1, max=60, help="About how many seconds of video to render."),
     ] = 3.0,
     cache: CacheOption = None,
     debug: common.DebugOption = False,

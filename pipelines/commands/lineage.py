@@ -24,7 +24,7 @@ def lineage(
     store: common.StoreOption = common.DEFAULT_STORE,
     debug: common.DebugOption = False,
 ) -> None:
-    """Show the way from a model back to its run, code, tables, clips and annotation files."""
+    """Trace a model back to its run, code, tables, clips and annotation files."""
     from pipelines.tracking.kept_versions import FOLDER
     from pipelines.tracking.lineage import checked, compare, trace
     from pipelines.tracking.lineage_drawing import require_suffix, tree, write_drawing

@@ -32,7 +32,7 @@ def live(
         ),
     ] = None,
     video: Annotated[
-        Path | None, typer.Option(help="A video in place of a camera, shown over and over.")
+        Path | None, typer.Option(help="A video in place of a camera, played in a loop.")
     ] = None,
     port: Annotated[
         int, typer.Option(min=1, max=65535, help="Port number in the page's address.")
@@ -51,7 +51,7 @@ def live(
     cache: CacheOption = None,
     debug: common.DebugOption = False,
 ) -> None:
-    """Serve a page that draws the skeleton onto the camera's picture at once.
+    """Serve a page that draws the skeleton onto the camera's picture in real time.
 
     Open the address that is printed in a browser of this machine. The page also analyzes and
     compares videos.

@@ -30,7 +30,7 @@ MotionOption = Annotated[
     typer.Option(help="Folder of BVH or pose tracks to pre-train on; may be repeated."),
 ]
 FoldsOption = Annotated[
-    int, typer.Option(min=0, help="Also train and score on so many grouped folds.")
+    int, typer.Option(min=0, help="Grouped folds to train and score on as well: 0, or at least 2.")
 ]
 AblationsOption = Annotated[
     bool, typer.Option("--ablations", help="Also train the variants of the two networks.")
@@ -42,16 +42,18 @@ WorkersOption = Annotated[int | None, typer.Option(min=1, help="Worker processes
 RenderedOption = Annotated[
     int | None,
     typer.Option(
-        min=0, help="Render so many pieces of that motion, in eight views each, to learn from."
+        min=0, help="How many pieces of that motion to render to pre-train on, in eight views each."
     ),
 ]
 ClipOption = Annotated[
     str | None,
-    typer.Option(help="The clip of annotated images whose names give none, as frame_000001."),
+    typer.Option(help="The clip of annotated images whose names give none, such as frame_000001."),
 ]
 FirstFrameOption = Annotated[
     int | None,
-    typer.Option(min=0, max=1, help="The number of a clip's first frame in the annotations."),
+    typer.Option(
+        min=0, max=1, help="Number of a clip's first frame in annotations. Default: detected."
+    ),
 ]
 OnlyOption = Annotated[str | None, typer.Option(help="Run just these assets, separated by commas.")]
 OnnxOption = Annotated[
