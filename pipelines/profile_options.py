@@ -13,8 +13,10 @@ from dance_models.profiles import PROFILES
 from dance_models.rows import ROWS
 from dance_models.tables import read_note, write_text
 from pipelines.storage.store import Store
+from pipelines.variables import is_on
 
 DEFAULT_PROFILE: Final = "demo"
+ABLATIONS_VARIABLE: Final = "DANCE_ABLATIONS"
 DEVICES_VARIABLE: Final = "DANCE_DEVICES"
 PROFILE_TAG: Final = "dance/profile"  # of a Dagster run
 _NOTE: Final = "options.json"  # in Dagster's folder: what the last `dance run` chose
@@ -143,12 +145,12 @@ def served_options(environment: Mapping[str, str], store: Store) -> ProfileOptio
     """The options of the graph that the web UI and the daemon work with.
 
     The environment chooses the profile; poses and folds are those of the last `dance run`. Raises
-    what :func:`devices_in` and :func:`noted_options` do.
+    what :func:`devices_in`, :func:`is_on` and :func:`noted_options` do.
     """
     noted = noted_options(store)
     return ProfileOptions(
         environment.get("DANCE_PROFILE", DEFAULT_PROFILE),
-        ablations=bool(environment.get("DANCE_ABLATIONS")),
+        ablations=is_on(environment, ABLATIONS_VARIABLE),
         folds=noted.folds,
         estimator=noted.estimator,
         devices=devices_in(environment),

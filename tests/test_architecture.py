@@ -85,6 +85,7 @@ LAYERS = {
         "previews",
         "settings",
         "table_schemas",
+        "variables",
         "profile_options",
         "tracking",
         "recovery",

@@ -13,9 +13,9 @@ import dagster as dg
 
 from dance_models.errors import InputError
 from pipelines.storage.addresses import Addresses
+from pipelines.variables import is_on
 
 ALL: Final = "DANCE_AUTOMATION"
-ON: Final = ("1", "on", "true", "yes")
 PARTS: Final = (
     "clips", "annotations", "dataset", "retraining", "champions", "failures", "queue",
 )  # fmt: skip
@@ -41,15 +41,11 @@ class AutomationSettings:
     ) -> "AutomationSettings":
         """``DANCE_AUTOMATION_<PART>``, else ``DANCE_AUTOMATION``, decides whether a part is on.
 
-        Raises InputError when the hours of the queue's alert are no number.
+        Raises InputError when one is neither on nor off, or the hours of the queue's alert are no
+        number.
         """
-
-        def is_on(part: str) -> bool:
-            value = environment.get(f"{ALL}_{part.upper()}") or environment.get(ALL, "off")
-            return value.strip().lower() in ON
-
         return cls(
-            frozenset(filter(is_on, PARTS)),
+            frozenset(part for part in PARTS if is_on(environment, f"{ALL}_{part.upper()}", ALL)),
             environment.get(CRON_VARIABLE, MONDAY_AT_THREE),
             environment.get(WEBHOOK_VARIABLE) or None,
             _hours(environment.get(QUEUE_VARIABLE)) or cls.queue_alert_hours,

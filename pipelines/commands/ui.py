@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -109,7 +110,11 @@ def server_environment(store: "Store", found: Addresses) -> dict[str, str]:
 
 
 def prepare(store: "Store", found: Addresses, out: Console) -> None:
-    """What has to be there before any server starts: the databases, and where the servers are."""
+    """What has to be there before any server starts: the databases, and where the servers are.
+
+    Raises InputError also for what the server that loads the graph would refuse.
+    """
+    from pipelines.automation.switches import AutomationSettings
     from pipelines.profile_options import served_options
     from pipelines.recovery import recover
     from pipelines.storage.addresses import remember
@@ -117,13 +122,15 @@ def prepare(store: "Store", found: Addresses, out: Console) -> None:
     from pipelines.tracking.tracker import Tracker
     from pipelines.web.code_server import write_workspace
 
+    AutomationSettings.from_environment(os.environ)
+    served = replace(served_options(os.environ, store), ablations=False, devices=None)
     with open_instance(store) as instance:  # creates the databases before two processes do
         Tracker(store).initialise()
         for line in recover(instance, store):
             out.print(shown(line), highlight=False, soft_wrap=True)
     remember(store, found)
     write_workspace(store)
-    if given := served_options(os.environ, store).given():
+    if given := served.given():
         out.print(shown(f"As in the last `dance run`: {given}"), highlight=False, soft_wrap=True)
 
 

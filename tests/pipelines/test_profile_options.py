@@ -129,6 +129,11 @@ def test_the_servers_go_on_with_the_poses_and_folds_of_the_last_run(store: Store
     assert noted_options(store) == ProfileOptions()
 
 
+@pytest.mark.parametrize(("text", "on"), [("1", True), ("on", True), ("0", False), ("", False)])
+def test_the_environment_turns_ablations_on_or_off(store: Store, text: str, on: bool) -> None:
+    assert served_options({"DANCE_ABLATIONS": text}, store).ablations == on
+
+
 def test_a_run_that_makes_no_poses_or_splits_says_nothing_of_them(store: Store) -> None:
     note_options(store, ProfileOptions(folds=3, estimator=TRACKS), ALL)
     note_options(store, ProfileOptions(), {"clip_probe", "mkff_st_gcn"})

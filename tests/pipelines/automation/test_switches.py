@@ -15,6 +15,7 @@ from pipelines.automation.switches import AutomationSettings
         ({"DANCE_AUTOMATION": "off"}, False),
         ({"DANCE_AUTOMATION": "on", "DANCE_AUTOMATION_CLIPS": "off"}, False),
         ({"DANCE_AUTOMATION_CLIPS": "1"}, True),
+        ({"DANCE_AUTOMATION": "on", "DANCE_AUTOMATION_CLIPS": " "}, True),
     ],
 )
 def test_the_switch_of_one_part_overrides_the_general_switch(
@@ -25,6 +26,12 @@ def test_the_switch_of_one_part_overrides_the_general_switch(
     whole = environment.get("DANCE_AUTOMATION") == "on"
     running = settings.schedule_status("retraining") is dg.DefaultScheduleStatus.RUNNING
     assert running == whole
+
+
+@pytest.mark.parametrize("name", ["DANCE_AUTOMATION", "DANCE_AUTOMATION_QUEUE"])
+def test_a_misspelt_switch_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=rf"{name} is neither on nor off: 'onn'"):
+        AutomationSettings.from_environment({name: "onn"})
 
 
 def test_the_other_settings() -> None:

@@ -52,6 +52,16 @@ def test_a_second_one_on_the_same_store_is_refused_whatever_its_ports(
     assert not (store.path / "logs").exists()
 
 
+def test_a_misspelt_switch_is_refused_before_any_server_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server that loads the graph would refuse it, in a log."""
+    monkeypatch.setenv("DANCE_AUTOMATION", "onn")
+    code, output = dance(tmp_path / "store", "ui", *_free_ports())
+    assert code == 2
+    assert "DANCE_AUTOMATION is neither on nor off: 'onn'" in output
+
+
 def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def prepare(*arguments: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
