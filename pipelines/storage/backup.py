@@ -213,10 +213,18 @@ def _files(root: Path, *, databases: bool) -> Iterator[Path]:
         folders[:] = sorted({*folders} - ({CLIP_COPIES} if Path(folder) == root else set()))
         for name in sorted(names):
             path = Path(folder, name)
-            if name.endswith(LEFT_OUT) or name in LOCAL or not stat.S_ISREG(path.lstat().st_mode):
+            if name.endswith(LEFT_OUT) or name in LOCAL or not _is_regular(path):
                 continue
             if _is_database(path.relative_to(root)) == databases:
                 yield path
+
+
+def _is_regular(path: Path) -> bool:
+    """Whether a file is a regular one; not one that was deleted since its folder was listed."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def _is_database(path: Path) -> bool:

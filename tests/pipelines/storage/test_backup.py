@@ -106,6 +106,24 @@ def test_a_broken_database_is_named_and_no_backup_is_left(store: Store, tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
 
 
+def test_what_is_deleted_while_its_folder_is_copied_stops_no_backup(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that samples a clip again deletes images; a folder of them takes a while to copy."""
+    write_text(gone := store.frames("a") / "000002.jpg", "picture")
+    copy = shutil.copy2
+
+    def meanwhile(source: Path, target: Path) -> object:
+        if Path(source).name == "000001.jpg":
+            gone.unlink(missing_ok=True)
+        return copy(source, target)
+
+    monkeypatch.setattr("pipelines.storage.backup.shutil.copy2", meanwhile)
+    back_up(store, tmp_path / "backup")
+    restore(tmp_path / "backup", again := Store(root=str(tmp_path / "again")))
+    assert [path.name for path in again.frames("a").iterdir()] == ["000001.jpg"]
+
+
 def test_what_is_called_a_database_among_clips_is_copied_as_it_is(
     store: Store, tmp_path: Path
 ) -> None:
