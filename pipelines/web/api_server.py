@@ -73,7 +73,7 @@ def champions(store: Store) -> dict[str, tuple[Path, str]]:
         if number is None:
             _say(f"{name} has no champion in {store.path}: the shipped network is served")
             continue
-        model = find_model(store, f"{name}@{CHAMPION}")
+        model = find_model(store, f"{name}/{number}")  # the alias may have been moved since
         found[task] = model.checkpoint, f"{name} version {number} ({model.method})"
     return found
 
