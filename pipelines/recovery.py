@@ -95,7 +95,7 @@ def close_lost_tasks(store: Store, tasks: Sequence[str]) -> None:
     if not tasks:
         return
     left = dg.RunsFilter(statuses=UNFINISHED, tags={TASK_TAG: list(tasks)})
-    with open_instance(store) as instance:
+    with open_instance(store, runs=False) as instance:
         for run in instance.get_runs(filters=left):
             _close(instance, run)
 

@@ -293,7 +293,7 @@ def find_garbage(store: "Store") -> Garbage:
     from pipelines.tracking.kept_versions import unused_versions
     from pipelines.tracking.tracker import Tracker
 
-    instance = open_instance(store)
+    instance = open_instance(store, runs=False)
     trainings = _unused_trainings(store)
     runs = _replaced_dagster_runs(store, instance)
     garbage = Garbage(
@@ -358,7 +358,7 @@ def delete(store: "Store", garbage: Garbage) -> None:
     previews = _still(garbage.previews, lambda: _unused_previews(store))
     for path in (*previews, *_still(garbage.parts, lambda: _dead_parts(store)), *versions):
         path.unlink(missing_ok=True)
-    _delete_runs(open_instance(store), store, garbage)
+    _delete_runs(open_instance(store, runs=False), store, garbage)
     if (remote := store.remote) is not None:
         remote.removed([*garbage.versions, *garbage.checkpoints, *deleted])
 

@@ -76,17 +76,16 @@ def _sources(model: str, store: str) -> Iterator[_Source]:
         return
     from dance_models.rows import ROWS
     from pipelines.tracking.registry import MODELS, Registry
-    from pipelines.tracking.tracked_models import find_model, resolve
+    from pipelines.tracking.tracked_models import find_model
     from pipelines.tracking.tracker import Tracker
 
     opened = common.existing(store)
-    tracker = Tracker(opened)
-    found, name = find_model(opened, model), resolve(tracker, model)
+    found = find_model(opened, model)
     task = next(row.task for row in ROWS if row.id == found.method)
     scores: Mapping[str, str] = {}
     title = f"{found.method}, run {found.run_id}"
-    if name.model is not None and name.version is not None:
-        registered = next(task for task, known in MODELS.items() if known == name.model)
-        scores = Registry(tracker, registered).tags(name.version)
-        title = f"{name.model} version {name.version}"
+    if found.model is not None and found.version is not None:
+        registered = next(task for task, known in MODELS.items() if known == found.model)
+        scores = Registry(Tracker(opened), registered).tags(found.version)
+        title = f"{found.model} version {found.version}"
     yield _Source(found.checkpoint, title, task, scores=scores)

@@ -45,7 +45,7 @@ def print_status(store: "Store", profile: str | None, devices: int | None, out: 
     from pipelines.storage.store import open_instance
     from pipelines.storage.tracks import track_lines
 
-    instance = open_instance(store)
+    instance = open_instance(store, runs=False)
     common.warn_once_of_rights(store, out)
     chosen = profile or last_profile(instance) or DEFAULT_PROFILE
     options = replace(noted_options(store), name=chosen, devices=devices)

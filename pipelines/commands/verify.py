@@ -81,7 +81,7 @@ def _recorded(store: "Store", known: set[str]) -> Iterator[tuple[str, str | None
     from pipelines.storage.manifests import Damage
     from pipelines.storage.store import open_instance
 
-    with open_instance(store) as instance:
+    with open_instance(store, runs=False) as instance:
         for asset, clip in _assets(instance):
             last = last_materialization(instance, asset, clip)
             if last is None:

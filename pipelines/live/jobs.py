@@ -11,8 +11,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
-import tempfile
 import zipfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +22,7 @@ from dance_models.errors import InputError
 from dance_models.files import replacing
 from dance_models.processes import STARTER
 from dance_models.text import brief, printable
-from pipelines.processes import host_of, identity, is_alive
+from pipelines.web.private_folders import private_folder, remove_left_folders
 
 Kind = Literal["analyze", "compare"]
 State = Literal["uploading", "waiting", "running", "done", "failed", "cancelled"]
@@ -36,7 +34,6 @@ STEMS: Final[Mapping[str, tuple[str, ...]]] = {
 PEOPLE: Final = ("", "largest", "centre", "moving", "all")  # rules of --person; "": none
 OPEN: Final = ("uploading", "waiting", "running")
 PREFIX: Final = "dance-page-"  # of the temporary folder
-OWNER: Final = "server"  # file in it: which process it belongs to
 SHOWN_NAME: Final = 120  # characters of a name
 
 
@@ -110,10 +107,8 @@ class Jobs:
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
         """The folder and the work of the jobs, while the block lasts."""
-        _remove_left_folders()
-        with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as folder:
-            self._folder = Path(folder)
-            (self._folder / OWNER).write_text(identity(), "utf-8")
+        remove_left_folders(PREFIX)
+        with private_folder(PREFIX) as self._folder:
             working = asyncio.create_task(self._work())
             try:
                 yield
@@ -327,15 +322,6 @@ class Jobs:
     def _changed(self) -> None:
         for page in self.pages:
             page.changed.set()
-
-
-def _remove_left_folders() -> None:
-    """Those of servers of this machine that were killed."""
-    for owner in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{OWNER}"):
-        with contextlib.suppress(OSError, ValueError):  # another user's, or not of ours
-            of = owner.read_text("utf-8")
-            if host_of(of) == socket.gethostname() and not is_alive(of):
-                shutil.rmtree(owner.parent, ignore_errors=True)
 
 
 def _zip(folder: Path, target: Path) -> None:

@@ -22,6 +22,7 @@ from dance_models.tables import file_digest, read_table, write_text
 from dance_models.text import brief
 from pipelines.processes import has_ended
 from pipelines.storage.databases import connect
+from pipelines.storage.dumps import FOLDER as DUMPS
 from pipelines.storage.dumps import README, dump
 from pipelines.storage.evaluations import FOLDER as EVALUATIONS
 from pipelines.storage.place import note_foreign_databases
@@ -59,7 +60,9 @@ def back_up(store: Store, target: Path) -> int:
                 _copy(path, part / store.relative(path), contents, store.relative(path))
         for path in _files(store.path, databases=False):
             name = store.relative(path)
-            if name not in contents:
+            # Of a restored store: its databases as they were then, not as they are.
+            old_dump = databases is not None and name.startswith(f"{DUMPS}/")
+            if name not in contents and not old_dump:
                 _copy(path, part / name, contents, name)
         write_text(part / CONTENTS, json.dumps(contents, indent=1, sort_keys=True) + "\n")
         return sum((part / name).stat().st_size for name in contents)
@@ -213,10 +216,18 @@ def _files(root: Path, *, databases: bool) -> Iterator[Path]:
         folders[:] = sorted({*folders} - ({CLIP_COPIES} if Path(folder) == root else set()))
         for name in sorted(names):
             path = Path(folder, name)
-            if name.endswith(LEFT_OUT) or name in LOCAL or not stat.S_ISREG(path.lstat().st_mode):
+            if name.endswith(LEFT_OUT) or name in LOCAL or not _is_regular(path):
                 continue
             if _is_database(path.relative_to(root)) == databases:
                 yield path
+
+
+def _is_regular(path: Path) -> bool:
+    """Whether a file is a regular one; not one that was deleted since its folder was listed."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def _is_database(path: Path) -> bool:

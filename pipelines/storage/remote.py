@@ -60,7 +60,9 @@ class Kept(NamedTuple):
     size: int
     mtime_ns: int
     md5: str
-    etag: str  # "" when another machine deleted the object: the file is not sent again as it is
+    # "" when another machine deleted the object: the file is not sent again as it is, unless a
+    # manifest names it.
+    etag: str
 
 
 class _State(NamedTuple):
@@ -402,7 +404,9 @@ class Remote:
     ) -> None:
         """Send files and then manifests; ``of`` says which manifests name a file."""
         known = self.known([*names, *manifests, *(m for n in names for m in of.get(n, ()))])
-        changed = [name for name in names if self._differs(name, known.get(name))]
+        # What was deleted on purpose is in use again where a result that stands here names it.
+        again = {name for name in names if of.get(name) and _is_deleted(known.get(name))}
+        changed = [n for n in names if n in again or self._differs(n, known.get(n))]
         # Whoever sees a manifest finds its files: not while one of them is replaced.
         replaced = {m for name in changed if name in known for m in of.get(name, ()) if m in known}
         self.bucket.delete(sorted(replaced))
@@ -454,9 +458,10 @@ class Remote:
 
     def missing(self) -> list[str]:
         """Files of scratch that should be in the bucket and are not, or not as they are here."""
-        known = self.known()
+        known, used = self.known(), _records_below(self.root)
+        again = {name for name in used if _is_deleted(known.get(name))}
         names = (name for name in self._travelling() if name != PLACE)
-        return [name for name in names if self._differs(name, known.get(name))]
+        return [name for name in names if name in again or self._differs(name, known.get(name))]
 
     # --- what travels ---------------------------------------------------------------------------
     def _travelling(self) -> list[str]:
@@ -592,6 +597,11 @@ def _is_no_file(name: str, others: Collection[str]) -> bool:
         or max(len(part.encode("utf-8", "surrogateescape")) for part in parts) > LONGEST_NAME
         or any(folder in others for folder in folders)
     )
+
+
+def _is_deleted(kept: Kept | None) -> bool:
+    """Whether another machine deleted the object on purpose."""
+    return kept is not None and not kept.etag
 
 
 def _paths_in(value: Any) -> Iterator[str]:

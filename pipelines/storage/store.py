@@ -530,10 +530,13 @@ def _height(table: Path) -> int | None:
         return None
 
 
-def open_instance(store: Store, cores: int | None = None) -> dg.DagsterInstance:
+def open_instance(
+    store: Store, cores: int | None = None, *, runs: bool = True
+) -> dg.DagsterInstance:
     """The Dagster instance of the store, the same that its web UI shows.
 
-    ``cores``: of the cluster that works on it, by default this machine's.
+    ``cores``: of the cluster that works on it, by default this machine's. Who ``runs`` nothing
+    leaves the limits of the pools to those who do: a run on a cluster may be going on.
     Creates its databases, by one process at a time. Raises InputError for a database that cannot
     be used.
     """
@@ -557,7 +560,7 @@ def open_instance(store: Store, cores: int | None = None) -> dg.DagsterInstance:
                     create_databases(home, pools)
         check_databases(home)
         instance = dg.DagsterInstance.from_config(str(home))
-    if pools_differ(instance, pools):
+    if runs and pools_differ(instance, pools):
         with store.creation_lock():
             set_pools(instance, pools)
     return instance

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from dance_models.files import flush, is_part, part_of
-from dance_models.tables import file_digest, read_note
+from dance_models.tables import file_digest
 from pipelines.storage.store import Store
-from pipelines.tracking.lineage_record import RECORD, Record
+from pipelines.tracking.lineage_record import RECORD, Record, record_in
 from pipelines.tracking.tracker import RUN_NOTES, Tracker, noted_run
 
 FOLDER: Final = "versions"
@@ -89,7 +89,7 @@ def kept_versions(store: Store, without: Collection[Path] = ()) -> set[Path]:
     """The kept files that a registered version or a training of the store was made from.
 
     ``without``: training folders that do not count, as they are about to be deleted. Raises
-    InputError when the note of a training's run is damaged.
+    InputError when the note of a training's run, or the record of one, is damaged.
     """
     tracker = Tracker(store)
     if not tracker.exists():
@@ -104,7 +104,7 @@ def kept_versions(store: Store, without: Collection[Path] = ()) -> set[Path]:
         version.kept
         for path in records
         if path.is_file()
-        for version in versions_of(store, read_note(path))
+        for version in versions_of(store, record_in(path))
     }
 
 

@@ -6,9 +6,11 @@ tables alone cannot say what an earlier training read.
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
-from dance_models.errors import InputError
+from dance_models.errors import DamagedFileError, InputError
+from dance_models.tables import read_note
 from pipelines.storage.annotations import registered_annotations
 from pipelines.storage.clips import registered_clips
 from pipelines.storage.store import Store
@@ -24,6 +26,7 @@ TABLES: Final = (
     "test_split",
 )
 CLIP_TABLES: Final = ("clip_probe", "sampled_frames", "pose_tracks", "pose_annotations")
+PARTS: Final = ("tables", "clips", "annotations")  # of a record
 CHECKPOINT_TAG: Final = "checkpoint_sha256"  # of a run: its best checkpoint
 
 Record = Mapping[str, Any]
@@ -67,11 +70,10 @@ def has_record(tracker: Tracker, run_id: str) -> bool:
 def read_record(tracker: Tracker, run_id: str) -> Record:
     """The record of a run. A run without one gets the store's, if its splits are the same.
 
-    Raises InputError when there is no record and the splits differ.
+    Raises InputError when there is no record and the splits differ, or when it is damaged.
     """
     if has_record(tracker, run_id):
-        record: Record = json.loads(tracker.artifact(run_id, RECORD).read_text("utf-8"))
-        return record
+        return record_in(tracker.artifact(run_id, RECORD))
     tags = tracker.client.get_run(run_id).data.tags
     store = tracker.store
     if all(tags.get(f"data_version/{t}") == store.digest(t) for t in ("train_split", "val_split")):
@@ -81,3 +83,19 @@ def read_record(tracker: Tracker, run_id: str) -> Record:
         file=store.path,
         hint="Train again: every training keeps a record now",
     )
+
+
+def record_in(path: Path) -> Record:
+    """The record in a file. Raises InputError when it is damaged: nothing makes it again."""
+    try:
+        record = read_note(path)
+        whole = all(isinstance(record[part], dict) for part in PARTS)
+    except (DamagedFileError, LookupError):
+        whole = False
+    if not whole:
+        raise InputError(
+            "the record of what a model was trained on is damaged",
+            file=path,
+            hint="Restore this file from a backup: nothing makes it again",
+        )
+    return record

@@ -313,7 +313,8 @@ def _evidence(
     )
     other, trained_on = None, frozenset[str]()
     if champion is not None:
-        model = find_model(store, f"{registry.name}@{CHAMPION}")
+        # By its number: the alias may have been moved since, and the decision names this version.
+        model = find_model(store, f"{registry.name}/{champion}")
         other = GateModel(model.checkpoint, registry.signature(champion))
         trained_on = _training_groups(registry.tracker, model.run_id)
     return measure_evidence(

@@ -11,11 +11,13 @@ from pipelines.tracking.tracker import Tracker
 
 @dataclass(frozen=True)
 class TrackedModel:
-    """The checkpoint of an MLflow run."""
+    """The checkpoint of an MLflow run, with the registered version if that was named."""
 
     run_id: str
     method: str
     checkpoint: Path
+    model: str | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ def find_model(store: Store, name: str) -> TrackedModel:
     from mlflow.exceptions import MlflowException
 
     tracker = Tracker(store)
-    run_id = resolve(tracker, name).run_id
+    found = resolve(tracker, name)  # once: an alias may be moved at any time
+    run_id = found.run_id
     try:
         run = tracker.client.get_run(run_id)
         checkpoint = tracker.artifact(run_id, "checkpoints/best.pt")
@@ -68,7 +71,7 @@ def find_model(store: Store, name: str) -> TrackedModel:
     asset = run.data.tags.get("dagster/asset_key", "")
     if asset not in ROW_OF_ASSET:
         raise InputError(f"run {run_id} trained no network of this pipeline", file=store.mlflow)
-    return TrackedModel(run_id, ROW_OF_ASSET[asset].id, checkpoint)
+    return TrackedModel(run_id, ROW_OF_ASSET[asset].id, checkpoint, found.model, found.version)
 
 
 def _unknown(store: Store, name: str) -> InputError:

@@ -3,11 +3,9 @@
 import asyncio
 import json
 import logging
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -33,12 +31,14 @@ from pipelines.web.api_models import (
     TrackRequest,
 )
 from pipelines.web.guard import JSON
+from pipelines.web.private_folders import private_folder
 
 if TYPE_CHECKING:
     from dance_models.data.pose_runs import PoseRun
     from dance_models.serving.models import Served
     from dance_models.serving.video import VideoReader
 
+PREFIX: Final = "dance-video-"  # of the temporary folder of a video
 CLIENT_LEFT: Final = 499  # HTTP has none for it; proxies use this one
 BUSY_S: Final = 5  # after which a client that was refused may ask again
 DECIMALS: Final = 2  # of pixels
@@ -88,12 +88,12 @@ class Api:
         if self.watching.locked():
             raise HTTPException(503, "another video is being analyzed", _retry())
         async with self.watching:
-            with tempfile.TemporaryDirectory(prefix="dance-video-") as folder:
-                file = Path(folder) / "video.mp4"
+            with private_folder(PREFIX) as folder:
+                file = folder / "video.mp4"
                 await received(request, file, self.limits.video_s)
                 loop, stop = asyncio.get_running_loop(), threading.Event()
                 job = loop.run_in_executor(
-                    self.videos, self.video.analysis, file, Path(folder), stop.is_set
+                    self.videos, self.video.analysis, file, folder, stop.is_set
                 )
                 return JSONResponse(await while_there(request, job, stop.set))
 

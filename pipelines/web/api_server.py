@@ -37,10 +37,12 @@ def serve(store: Store | None, host: str, port: int, allowed_hosts: Sequence[str
     from dance_models.config import EstimatorConfig
     from dance_models.serving.models import served_networks
     from dance_models.serving.video import VideoReader
-    from pipelines.web.api import MEDIA_TYPES, make_api
+    from pipelines.web.api import MEDIA_TYPES, PREFIX, make_api
     from pipelines.web.connections import Connection
     from pipelines.web.guard import guarded
+    from pipelines.web.private_folders import remove_left_folders
 
+    remove_left_folders(PREFIX)  # videos of a server that was killed
     served = served_networks(champions(store) if store else {})
     for task, described in served.described.items():
         _say(f"{task}: {described}")
@@ -73,7 +75,7 @@ def champions(store: Store) -> dict[str, tuple[Path, str]]:
         if number is None:
             _say(f"{name} has no champion in {store.path}: the shipped network is served")
             continue
-        model = find_model(store, f"{name}@{CHAMPION}")
+        model = find_model(store, f"{name}/{number}")  # the alias may have been moved since
         found[task] = model.checkpoint, f"{name} version {number} ({model.method})"
     return found
 

@@ -21,8 +21,9 @@ from dance_models.config import PageConfig
 from dance_models.errors import InputError
 from pipelines.live.app import Live, make_app
 from pipelines.live.job_routes import UPLOAD, VIDEO_TYPE
-from pipelines.live.jobs import OWNER, Job, Jobs, Page
+from pipelines.live.jobs import Job, Jobs, Page
 from pipelines.processes import identity
+from pipelines.web.private_folders import OWNER
 
 OWN, WS = "http://127.0.0.1:8765", "ws://127.0.0.1:8765"
 VIDEO = {"content-type": "application/octet-stream"}

@@ -1,5 +1,6 @@
 """Backups of a store in use, and stores made from them."""
 
+import json
 import os
 import shutil
 import sqlite3
@@ -104,6 +105,38 @@ def test_a_broken_database_is_named_and_no_backup_is_left(store: Store, tmp_path
     with pytest.raises(InputError, match=r"broken\.db.*cannot be copied"):
         back_up(store, tmp_path / "backup")
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
+def test_what_is_deleted_while_its_folder_is_copied_stops_no_backup(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that samples a clip again deletes images; a folder of them takes a while to copy."""
+    write_text(gone := store.frames("a") / "000002.jpg", "picture")
+    copy = shutil.copy2
+
+    def meanwhile(source: Path, target: Path) -> object:
+        if Path(source).name == "000001.jpg":
+            gone.unlink(missing_ok=True)
+        return copy(source, target)
+
+    monkeypatch.setattr("pipelines.storage.backup.shutil.copy2", meanwhile)
+    back_up(store, tmp_path / "backup")
+    restore(tmp_path / "backup", again := Store(root=str(tmp_path / "again")))
+    assert [path.name for path in again.frames("a").iterdir()] == ["000001.jpg"]
+
+
+def test_a_backup_has_no_dumps_of_an_earlier_one(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that a restored store was made with are not its databases of today."""
+    write_text(store.path / "databases/mlflow.dump", "as it was when the store was restored")
+    addresses = {name: f"postgresql://me@db/{name}" for name in ("dagster", "mlflow")}
+    write_text(store.path / "databases.json", json.dumps(addresses))
+    monkeypatch.setattr("pipelines.storage.dumps.shutil.which", lambda tool: None)
+    back_up(store, tmp_path / "backup")
+    left = [path.name for path in (tmp_path / "backup" / "databases").iterdir()]
+    assert left == ["README.txt"]
+    assert "NOT in this backup" in (tmp_path / "backup/databases/README.txt").read_text()
 
 
 def test_what_is_called_a_database_among_clips_is_copied_as_it_is(

@@ -266,6 +266,26 @@ def test_what_one_machine_deleted_another_one_does_not_send_again(machines: Mach
     assert unused.read_text() == "new"
 
 
+@pytest.mark.parametrize("by", ["stage", "command"])
+def test_what_another_machine_deleted_is_sent_again_with_a_result_that_names_it(
+    machines: Machines, by: str
+) -> None:
+    """Such as a training that was replaced and cleaned, and is the current one again."""
+    _, second = _deleted_by_the_first(machines)
+    second = machines.store("b")
+    used = second.path / UNUSED
+    manifest = manifests.manifest_of(second, [used])
+    manifests.write_manifest(second, "again", None, manifest)
+    assert _remote(second).missing() == ["manifests/again.json", UNUSED]
+    if by == "stage":
+        _remote(second).commit([used], second.manifest("again"))
+    else:
+        _remote(second).publish()
+    assert {UNUSED, "manifests/again.json"} <= machines.objects()
+    assert not _remote(second).missing()
+    assert (machines.store("a").path / UNUSED).read_text() == "old"
+
+
 def test_a_machine_that_forgot_what_it_sent_does_not_send_deleted_objects_again(
     machines: Machines,
 ) -> None:

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from dance_models.errors import InputError
 from dance_models.tables import file_digest, write_table
+from pipelines.cli import make_app
+from pipelines.recovery import close_lost_tasks
 from pipelines.storage.place import remembered
 from pipelines.storage.store import Store, open_instance
 
@@ -92,6 +95,27 @@ def test_a_new_instance_has_its_pools(tmp_path: Path, monkeypatch: pytest.Monkey
         limits = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
     assert set(limits) == {"gpu", "decode"}
     assert (store.dagster_home / "dagster.yaml").is_file()
+
+
+def test_who_runs_nothing_leaves_the_pools_of_a_run_on_a_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "")
+    store = Store(root=str(tmp_path / "store"))
+
+    def limits() -> dict[str, int]:
+        with open_instance(store, runs=False) as instance:
+            return {p.name: p.limit for p in instance.event_log_storage.get_pool_limits()}
+
+    open_instance(store, 640).dispose()
+    for command in (["status"], ["verify"], ["clean", "--yes"]):
+        done = CliRunner().invoke(make_app(), [*command, "--store", str(store.path)])
+        assert done.exit_code == 0, done.output
+        assert limits() == {"gpu": 640, "decode": 640}, command
+    close_lost_tasks(store, ["of a worker that died"])
+    assert limits() == {"gpu": 640, "decode": 640}
+    open_instance(store).dispose()  # as `dance run` on this machine does
+    assert limits()["decode"] == os.cpu_count()
 
 
 def test_a_new_store_is_private(tmp_path: Path) -> None:

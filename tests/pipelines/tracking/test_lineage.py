@@ -210,6 +210,27 @@ def test_a_run_without_a_record_uses_the_stores_if_the_splits_match(case: Case) 
         trace(case.store, run_id)
 
 
+@pytest.mark.parametrize("text", ["", '{"tables": {', "[]", "{}", '{"tables": [], "clips": {}}'])
+def test_a_damaged_record_is_named_with_what_helps(case: Case, text: str) -> None:
+    """Nothing makes it again: `dance run`, which makes other damaged files, does not."""
+    run_id = case.train("first")
+    run_gate(case.store, "prediction", "stga_net", gate())
+    record = case.tracker.artifact(run_id, "lineage.json")
+    record.write_text(text)
+    code, output = lineage(case, CHAMPION)
+    assert code == 2
+    assert str(record) in output.replace(" ", "")
+    assert "Restore this file from a backup" in output
+    case.train("second", noise=1e-4)
+    for needs in (
+        lambda: run_gate(case.store, "prediction", "stga_net", gate()),
+        lambda: kept_versions(case.store),
+    ):
+        with pytest.raises(InputError, match="from a backup") as told:
+            needs()
+        assert told.value.file == str(record)
+
+
 def test_the_lineage_can_be_drawn(case: Case, tmp_path: Path) -> None:
     case.train("first")
     root = trace(case.store, ASSET)
