@@ -138,6 +138,18 @@ def test_what_only_one_of_the_videos_has_is_said(poses: NDArray[np.float32]) -> 
     assert found.scores.angles["right_knee"] is None
 
 
+def test_the_limit_of_lateness_is_that_of_the_search() -> None:
+    """Aligned by the movements, lateness is against its own median, and the search was not."""
+    poses = filmed(dance(24))
+    parts = ([0, 8, 9, 15, 17, 24], [0, 0, 0.6, 0.6, 1.3, 1.3])
+    times, late = late_by(poses, lambda t: np.interp(t, *parts))
+    rng = np.random.default_rng(0)
+    found = compare(performance(poses, rng=rng), performance(late, times, rng))
+    assert found.offset is not None and found.offset.source == "poses"
+    assert np.nanmax(np.abs(found.late_s)) < 0.8
+    assert any("the limit of what is looked for" in warning for warning in found.warnings)
+
+
 def test_nobody_and_wrong_shapes_are_refused(poses: NDArray[np.float32]) -> None:
     with pytest.raises(InputError, match="no person"):
         performance(np.full_like(poses, np.nan))
