@@ -74,7 +74,9 @@ def aligned(
     config: ComparisonConfig,
     turned: Turned,
 ) -> Alignment | None:
-    """The path about the offset of the sound, or of the poses; None without a common stretch.
+    """The path about the offset of the sound, or of the poses.
+
+    None unless both dancers are seen for ``least_overlap_s`` along it.
 
     Without sound a dancer who is late throughout cannot be told from a camera that was started
     later: the offset then moves by the median lateness, which becomes 0.
@@ -87,9 +89,10 @@ def aligned(
     time_s = reference.time_s
     practice_s = time_s + searched_s + late
     inside = (practice_s >= practice.time_s[0]) & (practice_s <= practice.time_s[-1])
-    if inside.sum() * config.grid_s < config.least_overlap_s:
-        return None
     practice_s = np.where(inside, practice_s, np.nan)
+    shown = np.isfinite(resample(practice.time_s, practice.bones, practice_s)).any(axis=(1, 2))
+    if (reference.seen & shown).sum() * config.grid_s < config.least_overlap_s:
+        return None
     there = resample(practice.time_s, practice.velocity, practice_s)
     # Where nobody is seen in one of them, the path only goes on.
     seen = [np.isfinite(velocity).any(axis=(1, 2)) for velocity in (reference.velocity, there)]

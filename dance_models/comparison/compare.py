@@ -173,8 +173,9 @@ def _alignment(
 def _no_common_motion(found: Alignment | None, config: ComparisonConfig) -> str:
     if found is None:
         return (
-            "no common motion: the two videos have less than "
-            f"{config.least_overlap_s:.0f} s in common. Nothing is compared"
+            "no common motion: both dancers are seen in less than "
+            f"{config.least_overlap_s:.0f} s that the two videos have in common. Nothing is "
+            "compared"
         )
     return (
         f"no common motion: in the best alignment the movements agree by {found.correlation:.2f}, "

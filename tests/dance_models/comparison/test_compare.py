@@ -125,7 +125,7 @@ def test_no_common_motion_is_said_and_nothing_compared(poses: NDArray[np.float32
     assert sentences(found) == ["Nothing was compared."]
     assert document(found, [], {})["scores"] is None
     short = compare(performance(poses), performance(poses[:20]))
-    assert "less than 2 s in common" in short.warnings[-1]
+    assert "less than 2 s that the two videos have in common" in short.warnings[-1]
 
 
 def test_what_only_one_of_the_videos_has_is_said(poses: NDArray[np.float32]) -> None:
