@@ -26,7 +26,8 @@ def write_document(
     """Write the estimated, refined and forecast poses, in pixels as displayed and seconds.
 
     ``frames`` lists the frames with a refined pose: ``keypoints`` are [x, y, score] with the
-    estimator's score, ``estimate`` is the estimate itself (null where no person was detected).
+    estimator's score (null where a joint is missing), ``estimate`` is the estimate itself (null
+    where no person was detected).
     ``forecasts`` lists poses 40 ms apart, after the given frame. ``models`` names what made them,
     ``summed`` is of :func:`summary`. Written entry by entry: as one object, the poses of half an
     hour take a gigabyte. The file appears whole or not at all.
@@ -54,7 +55,7 @@ def write_document(
 
 def _frames(poses: VideoPoses) -> Iterator[dict[str, Any]]:
     run, score = poses.run, poses.restored.score
-    for i in np.flatnonzero(np.isfinite(poses.refined).all(axis=(1, 2))):
+    for i in np.flatnonzero(np.isfinite(poses.refined).any(axis=(1, 2))):
         yield {
             "frame": int(run.frame[i]),
             "time_s": round(float(run.time_s[i]), 4),
@@ -99,7 +100,7 @@ def summary(
         "frames": len(run),
         "frames_per_second": round(poses.seen.fps, 3),
         "frames_with_somebody": int(run.score.any(axis=1).sum()),
-        "torso_px": round(torso, 1),
+        "torso_px": _number(torso, 1),
         "cuts": _spans(poses, [(int(cut), int(cut) + 1) for cut in poses.seen.cuts]),
         "nobody": _spans(poses, nobody(poses)),
         "unsure": _spans(poses, poses.unsure),
@@ -155,7 +156,7 @@ def _number(value: float, decimals: int) -> float | None:
 
 def _corrections(poses: VideoPoses, torso: float) -> dict[str, float]:
     moved = np.linalg.norm(poses.refined - poses.restored.estimate, axis=-1)  # (T, J)
-    known = np.isfinite(moved).any(axis=0)
+    known = np.isfinite(moved).any(axis=0) & np.isfinite(torso)
     return {
         name: round(float(100 * np.nanmedian(moved[:, joint]) / torso), 1)
         for joint, name in enumerate(DANCE_14.names)
@@ -194,8 +195,8 @@ def _points(pose: NDArray[np.float32]) -> list[list[float] | None]:
     ]
 
 
-def _with_score(pose: NDArray[np.float32], score: NDArray[np.float32]) -> list[list[float]]:
+def _with_score(pose: NDArray[np.float32], score: NDArray[np.float32]) -> list[list[float] | None]:
     return [
-        [round(x, DECIMALS), round(y, DECIMALS), round(s, 3)]
-        for (x, y), s in zip(pose.tolist(), score.tolist(), strict=True)
+        None if point is None else [*point, round(s, 3)]
+        for point, s in zip(_points(pose), score.tolist(), strict=True)
     ]

@@ -15,10 +15,10 @@ from dance_models.analysis.kinematics import (
     Moment,
     Range,
     accelerations,
-    at_rest,
     jitter,
     moments,
     ranges,
+    rest_and_motion,
     speeds,
 )
 from dance_models.analysis.video import VideoPoses
@@ -73,7 +73,7 @@ def figures_of(poses: VideoPoses) -> Figures:
     marks = restored.landmarks
     still = {name: _still(row, moving) for name, row in rows.items()}
     refined, estimate = still["refined"], still["estimate"]
-    rest = at_rest(refined, time_s, torso, cuts)
+    states = rest_and_motion(refined, time_s, torso, cuts)
     before, after = angles(restored.estimate, marks), angles(poses.refined, marks)
     sure = np.ones(len(run), bool)
     for start, stop in poses.unsure:
@@ -92,7 +92,7 @@ def figures_of(poses: VideoPoses) -> Figures:
         angles={name: Curve(after[name], before[name]) for name in after},
         speed=speed,
         acceleration=acceleration,
-        jitter=jitter(still, time_s, torso, rest, cuts),
+        jitter=jitter(still, time_s, torso, states, cuts),
         ranges=tuple(ranges({n: np.where(sure, a, np.nan) for n, a in after.items()}, time_s)),
         moments=tuple(
             moments(

@@ -68,18 +68,22 @@ class ForecastCheck:
 def check_forecasts(poses: VideoPoses) -> ForecastCheck:
     """The errors of the forecasts and of the simple rules on one video.
 
-    Forecasts whose time lies after the end of their stretch have no truth and do not count.
+    Forecasts whose time lies after the end of their stretch have no truth and do not count, nor
+    do joints that are missing in the forecast. Nothing counts where the torso is never seen.
     """
     rules = _rules(poses)
     counts = np.zeros(len(HORIZONS_MS), np.int64)
     sums = {name: _Sum() for name in (FORECAST, *rules)}
     for chosen, windows in _windows(poses):
-        truth = at_horizons(windows.future)
+        given = at_horizons(poses.forecast[chosen])
+        truth = np.where(np.isfinite(given), at_horizons(windows.future), np.float32(np.nan))
         counts += np.isfinite(truth).all(axis=-1).any(axis=-1).sum(axis=0)
         sums[FORECAST].add(poses.forecast[chosen], truth)
         for name, rule in rules.items():
             sums[name].add(rule(windows.observed), truth)
     torso = median_torso(poses.refined)
+    if not np.isfinite(torso):
+        return ForecastCheck({name: {} for name in sums}, dict.fromkeys(HORIZONS_MS, 0))
     errors = {name: row.means(torso) for name, row in sums.items()}
     return ForecastCheck(errors, dict(zip(HORIZONS_MS, counts.tolist(), strict=True)))
 

@@ -108,32 +108,34 @@ class Jitter:
     motion_samples: int
 
 
-def at_rest(
+def rest_and_motion(
     poses: Array, time_s: NDArray[np.float64], torso: float, cuts: Sequence[int] = ()
-) -> Bools:
-    """(T, J) whether a joint moves slower than :data:`REST_SPEED` over :data:`REST_S`.
+) -> tuple[Bools, Bools]:
+    """(T, J) twice: whether a joint is slower than :data:`REST_SPEED` over :data:`REST_S`, and
+    whether it is not. Neither, where its speed is not known: beside gaps and cuts.
 
     Take it of the steadier poses, and use the same for all that are compared.
     """
+    speed = speeds(poses, time_s, torso, REST_S, cuts)
     with np.errstate(invalid="ignore"):
-        return np.asarray(speeds(poses, time_s, torso, REST_S, cuts) < REST_SPEED)
+        return np.asarray(speed < REST_SPEED), np.asarray(speed >= REST_SPEED)
 
 
 def jitter(
     rows: Mapping[str, Array],
     time_s: NDArray[np.float64],
     torso: float,
-    rest: Bools,
+    states: tuple[Bools, Bools],
     cuts: Sequence[int] = (),
 ) -> dict[str, Jitter]:
-    """The jitter of each of several poses (T, J, 2) of one video, where joints are at ``rest``
-    (T, J) and where they are not, over the joints and frames that are known in all of them.
+    """The jitter of each of several poses (T, J, 2) of one video, where joints are at rest and
+    where they move (``states``), over the joints and frames that are known in all of them.
 
     At rest, acceleration is noise; in motion it is noise and the dance.
     """
     values = {name: accelerations(poses, time_s, torso, cuts) for name, poses in rows.items()}
     known = np.logical_and.reduce([np.isfinite(value) for value in values.values()])
-    still, moving = known & rest, known & ~rest
+    still, moving = (known & state for state in states)
     counts = int(still.sum()), int(moving.sum())
     return {
         name: Jitter(_median(value[still]), _median(value[moving]), *counts)

@@ -32,7 +32,8 @@ from dance_models.inference.refine import slice_run
 from dance_models.nets.build import Refiner
 from dance_models.video.stream import ClipStream
 
-GAP_S: Final = 0.5  # after a longer gap in detection, poses are not joined with those before
+# After a longer gap in detection poses are not joined with those before, and no joint is filled.
+GAP_S: Final = 0.5
 FORECAST_S: Final = 0.1  # between forecasts
 _BATCH: Final = 1000  # forecasts at once
 _TOLERANCE_S: Final = 1e-6
@@ -75,7 +76,11 @@ class Seen:
 
 @dataclass(frozen=True, eq=False)
 class VideoPoses:
-    """The poses in a video of T frames. Pixels as displayed; NaN where no person was detected."""
+    """The poses in a video of T frames. Pixels as displayed; NaN where no person was detected.
+
+    A joint that was not detected for longer than ``GAP_S`` is NaN in ``refined`` and ``forecast``:
+    networks give every joint a place, and that of one that nobody saw is made up.
+    """
 
     seen: Seen
     restored: PoseRun  # the estimate with exchanged sides exchanged back: what was refined
@@ -233,6 +238,9 @@ def poses_of(
             steady = beside.submit(refine_steadily, networks.refiner, sides, joints, advance)
             anchor, followed, future = forecasts_of(piece, networks, joints, advance=advance)
             causal[start:stop], refined[start:stop] = followed, steady.result()
+        refined[start:stop][lost_joints(sides.estimate, piece.time_s)] = np.nan
+        lost = lost_joints(piece.estimate, piece.time_s, causal=True)[anchor]
+        future = np.where(lost[:, None, :, None], np.float32(np.nan), future)
         forecasts.append((anchor + start, future))
     anchors, future = (np.concatenate(parts) for parts in zip(*forecasts, strict=True))
     return VideoPoses(
@@ -246,6 +254,25 @@ def poses_of(
         tuple(spans),
         _marked_unsure(restored, seen.cuts),
     )
+
+
+def lost_joints(
+    estimate: NDArray[np.floating], time_s: NDArray[np.float64], *, causal: bool = False
+) -> NDArray[np.bool_]:
+    """(T, J) joints that were not detected for longer than ``GAP_S``, of (T, J, 2) at times (T,).
+
+    In all frames of such a gap; with ``causal``, from ``GAP_S`` after its start on, and before the
+    joint is first seen. Otherwise the gap before it is first seen begins, and that after it is last
+    seen ends, with the frames. A joint that is never seen is lost.
+    """
+    seen = np.isfinite(estimate).all(axis=-1)
+    at = np.where(seen, time_s[:, None], np.nan)
+    before = np.fmax.accumulate(at, axis=0)
+    if causal:
+        return np.asarray(np.isnan(before) | (time_s[:, None] - before > GAP_S))
+    after = np.fmin.accumulate(at[::-1], axis=0)[::-1]
+    start, stop = np.fmax(before, time_s[0]), np.fmin(after, time_s[-1])
+    return np.asarray(~seen & ((stop - start > GAP_S) | ~seen.any(axis=0)))
 
 
 def _nothing_to_refine(run: PoseRun) -> InputError:

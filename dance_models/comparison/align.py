@@ -21,13 +21,15 @@ class Alignment:
     """G times of the reference, and when and how well the practice shows the same.
 
     ``late_s`` is against the offset; it is NaN where nothing moves, where nobody is seen in one of
-    the videos, or where the practice's does not reach. ``correlation`` is that of the movements
-    along the path.
+    the videos, or where the practice's does not reach. ``searched_s`` is the offset that the path
+    was looked for about, from which ``offset`` may have moved. ``correlation`` is that of the
+    movements along the path.
     """
 
     time_s: Floats  # (G,) of the reference
     practice_s: Floats  # (G,) of the practice; NaN where its video does not reach
     late_s: Floats  # (G,)
+    searched_s: float
     offset: Offset
     correlation: float
     turned: "Turned"
@@ -72,7 +74,9 @@ def aligned(
     config: ComparisonConfig,
     turned: Turned,
 ) -> Alignment | None:
-    """The path about the offset of the sound, or of the poses; None without a common stretch.
+    """The path about the offset of the sound, or of the poses.
+
+    None unless both dancers are seen for ``least_overlap_s`` along it.
 
     Without sound a dancer who is late throughout cannot be told from a camera that was started
     later: the offset then moves by the median lateness, which becomes 0.
@@ -80,13 +84,15 @@ def aligned(
     offset = sound or offset_from_poses(reference, practice, config)
     if offset is None:
         return None
-    late = lag_path(reference, practice, offset.seconds, config)
+    searched_s = offset.seconds
+    late = lag_path(reference, practice, searched_s, config)
     time_s = reference.time_s
-    practice_s = time_s + offset.seconds + late
+    practice_s = time_s + searched_s + late
     inside = (practice_s >= practice.time_s[0]) & (practice_s <= practice.time_s[-1])
-    if inside.sum() * config.grid_s < config.least_overlap_s:
-        return None
     practice_s = np.where(inside, practice_s, np.nan)
+    shown = np.isfinite(resample(practice.time_s, practice.bones, practice_s)).any(axis=(1, 2))
+    if (reference.seen & shown).sum() * config.grid_s < config.least_overlap_s:
+        return None
     there = resample(practice.time_s, practice.velocity, practice_s)
     # Where nobody is seen in one of them, the path only goes on.
     seen = [np.isfinite(velocity).any(axis=(1, 2)) for velocity in (reference.velocity, there)]
@@ -98,6 +104,7 @@ def aligned(
         time_s,
         practice_s,
         np.where(known, late, np.nan),
+        searched_s,
         offset,
         _correlation(reference.velocity, there),
         turned,

@@ -173,8 +173,9 @@ def _alignment(
 def _no_common_motion(found: Alignment | None, config: ComparisonConfig) -> str:
     if found is None:
         return (
-            "no common motion: the two videos have less than "
-            f"{config.least_overlap_s:.0f} s in common. Nothing is compared"
+            "no common motion: both dancers are seen in less than "
+            f"{config.least_overlap_s:.0f} s that the two videos have in common. Nothing is "
+            "compared"
         )
     return (
         f"no common motion: in the best alignment the movements agree by {found.correlation:.2f}, "
@@ -200,12 +201,14 @@ def _about_extent(found: Alignment, practice: Performance, config: ComparisonCon
             f"of the practice, {first} to {last} is compared; the rest is not in the reference"
         )
     limit = config.band_s - config.lag_step_s - config.path_smoothing_s * (1 - config.slowest)
-    at_limit = np.abs(found.late_s) >= limit
+    from_searched = np.abs(found.practice_s - found.time_s - found.searched_s)
+    at_limit = np.isfinite(found.late_s) & (from_searched >= limit)
     if at_limit.any():
         where = at(float(found.time_s[int(at_limit.argmax())]))
         told.append(
-            f"at {where} the practice is late or early by {config.band_s:.1f} s or more, the limit "
-            "of what is looked for: differences there are not reliable"
+            f"at {where} the practice is {config.band_s:.1f} s or more away from the offset that "
+            "the videos were aligned with, the limit of what is looked for: differences there are "
+            "not reliable"
         )
     return told
 

@@ -29,6 +29,11 @@ class Features:
     bones: Floats  # (G, B, 2)
     velocity: Floats  # (G, B, 2) a second
 
+    @property
+    def seen(self) -> NDArray[np.bool_]:
+        """(G,) whether any bone is known."""
+        return np.asarray(np.isfinite(self.bones).any(axis=(1, 2)))
+
 
 def features(performance: Performance, config: ComparisonConfig) -> Features:
     """The bones of a performance on the grid.

@@ -182,7 +182,8 @@ class LiveChain:
         assert then.curve is not None
         if ahead > CURVE_S[-1]:
             return None
-        unit = torso_scale(refined[None]) / 100
+        # The median of what is held: the torso of somebody who bends to the camera looks short.
+        unit = torso_scale(np.stack([*(h.refined for h in self._held), refined])) / 100
         forecast_px, still_px = (
             float(np.linalg.norm(pose - refined, axis=-1).mean())
             for pose in (at_delay(then.curve, ahead), then.refined)

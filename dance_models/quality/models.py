@@ -119,8 +119,12 @@ def above_standing_still(
 
 
 def _values(scores: pl.DataFrame) -> dict[str, float]:
-    """Value of every method; rows over all seeds take precedence over rows of one seed."""
-    return dict(scores.sort("seed", nulls_last=True).select("method", "value").iter_rows())
+    """Value of every method; rows over all seeds take precedence over rows of one seed.
+
+    Methods without a value are left out: no clip shows the torso that it is measured in.
+    """
+    known = scores.filter(pl.col("value").is_not_null()).sort("seed", nulls_last=True)
+    return dict(known.select("method", "value").iter_rows())
 
 
 def _interval(compared: pl.DataFrame) -> str:

@@ -33,7 +33,7 @@ def ablation_tables(scores: pl.DataFrame, paired: pl.DataFrame, task: Task) -> l
         values = values.filter(joint="all")
     # The row over all seeds, where there is one, comes last and counts.
     by_point = dict(values.sort("seed", nulls_last=True).select(column, "value").iter_rows())
-    table = [(Cell(whole), *(Cell(f"{factor * by_point[p]:.{digits}f}") for p in points))]
+    table = [(Cell(whole), *(_value(by_point[p], factor, digits) for p in points))]
     for method in rows["method"].unique(maintain_order=True):
         found = rows.filter(method=method).iter_rows(named=True)
         table.append((Cell(method), *(_difference(row, factor, digits) for row in found)))
@@ -46,6 +46,11 @@ def ablation_tables(scores: pl.DataFrame, paired: pl.DataFrame, task: Task) -> l
     )
     header = ("row", *(cell.format(point) for point in points))
     return [Table(f"{task.capitalize()}: ablations, {unit}", header, tuple(table), notes)]
+
+
+def _value(value: float | None, factor: float, digits: int) -> Cell:
+    """``n/a`` where nothing was measured, as of clips that never show a torso."""
+    return Cell("n/a" if value is None else f"{factor * value:.{digits}f}")
 
 
 def _difference(row: dict[str, Any], factor: float, digits: int) -> Cell:

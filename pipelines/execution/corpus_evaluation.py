@@ -165,14 +165,11 @@ def _score(
 ) -> "Report":
     from dance_models.checkpoint import experiment_from_plain, load_checkpoint
     from dance_models.config import PredictionExperiment
-    from dance_models.data.assemble import pose_runs_from_rows
     from dance_models.evaluation.divisions import TEST, Trained
     from dance_models.evaluation.report import prediction_report, recognition_report
 
-    known, evaluated = (pose_runs_from_rows(table) for table in (splits[0], splits[2]))
-    if row_of(model.method).pretraining_asset:
-        known = [*known, *motion_pose_runs(store)]
-    _refuse_known_motion(known, evaluated)
+    pretrained = row_of(model.method).pretraining_asset
+    _refuse_known_motion(splits, motion_pose_runs(store) if pretrained else [])
     networks = {model.method: Trained(model.checkpoint)}
     config = session.profile.evaluation
     experiment = experiment_from_plain(load_checkpoint(model.checkpoint)["experiment"])
@@ -206,14 +203,24 @@ def _crops(corpus: Store) -> "Crops":
     return Crops.open(corpus.crops)
 
 
-def _refuse_known_motion(known: "list[PoseRun]", evaluated: "list[PoseRun]") -> None:
+def _refuse_known_motion(splits: Sequence[pl.DataFrame], motion: "Sequence[PoseRun]") -> None:
+    """Refuse test clips with motion of the training or validation clips, or of the pre-training.
+
+    ``splits`` are train, val and test rows. Validation selected the weights and tuned the trivial
+    rows. Raises InputError naming the first pair.
+    """
+    from dance_models.data.assemble import pose_runs_from_rows
     from dance_models.motion.leak import shared_windows
 
-    found = shared_windows(known, evaluated)
-    if not found.clean:
-        pair = found.pairs[0]
-        raise InputError(
-            f"{pair.evaluated} is {pair.pretraining}, which the model was trained on, under "
-            f"another name ({100 * pair.share:.0f} % of its windows)",
-            hint="Evaluate on clips that it never saw",
-        )
+    train, selection, evaluated = (
+        pose_runs_from_rows(table) if table.height else [] for table in splits
+    )
+    for known, used in (([*train, *motion], "trained on"), (selection, "selected with")):
+        found = shared_windows(known, evaluated)
+        if not found.clean:
+            pair = found.pairs[0]
+            raise InputError(
+                f"{pair.evaluated} is {pair.pretraining}, which the model was {used}, under "
+                f"another name ({100 * pair.share:.0f} % of its windows)",
+                hint="Evaluate on clips that it never saw",
+            )

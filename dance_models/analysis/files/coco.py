@@ -15,6 +15,8 @@ from dance_models.skeleton import DANCE_14
 from dance_models.text import printable
 
 _DECIMALS: Final = 2
+# Of a joint that is there and has none: 0 would say that it is missing.
+_LEAST_CONFIDENCE: Final = 0.0001
 _WORDS: Final = (
     "Keypoints of one person in pixels, y down. The third number of a keypoint is the estimator's "
     "confidence from 0 to 1, as in COCO results; a joint at 0, 0, 0 is missing. image_id and "
@@ -87,7 +89,8 @@ def _annotation(
     graded: bool,
 ) -> dict[str, Any]:
     """Of one frame: (14, 2) pixels, and (14,) whether they are known and how sure they are."""
-    third = np.round(confidence, 4) if graded else np.where(known, 1 + confidence, 0).astype(int)
+    sure = np.where(known, confidence.clip(_LEAST_CONFIDENCE), 0).round(4)
+    third = sure if graded else np.where(known, 1 + confidence, 0).astype(int)
     points = np.where(known[:, None], np.round(np.asarray(pose, np.float64), _DECIMALS), 0.0)
     x0, y0, x1, y1 = (float(v) for v in person_box(np.where(known[:, None], pose, np.nan)))
     box = [round(v, _DECIMALS) for v in (x0, y0, x1 - x0, y1 - y0)]

@@ -8,11 +8,11 @@ from dance_models.analysis.kinematics import (
     APART_S,
     MOST,
     accelerations,
-    at_rest,
     jitter,
     lag_frames,
     moments,
     ranges,
+    rest_and_motion,
     speeds,
 )
 from dance_models.data.exchanged_sides import Span
@@ -93,18 +93,19 @@ def test_jitter_is_told_at_rest_and_in_motion() -> None:
     """The first half stands, the second moves by 2 torsos/s; noise of 1 pixel throughout."""
     rng, time_s = np.random.default_rng(1), clock(25, 40)
     truth = moved(np.maximum(time_s - 20, 0) * 200)
-    rest = at_rest(truth, time_s, TORSO)
+    rest, moving = rest_and_motion(truth, time_s, TORSO)
     assert rest[:495].all()
     assert not rest[505:].any()
     noise = rng.normal(0, 1, truth.shape)
-    both = jitter({"noisy": truth + noise, "clean": truth}, time_s, TORSO, rest)
+    both = jitter({"noisy": truth + noise, "clean": truth}, time_s, TORSO, (rest, moving))
     found = both["noisy"]
     # Second differences have the variance 1 + 4 + 1; the median of a Rayleigh is 1.1774 sigma.
     assert found.rest == pytest.approx(np.sqrt(6) * 1.1774, rel=0.05)
     assert found.motion == pytest.approx(found.rest, rel=0.05)
     assert found.rest_samples + found.motion_samples == (len(time_s) - 2) * J
     assert both["clean"].rest == 0
-    quiet = jitter({"x": truth[:400]}, time_s[:400], TORSO, rest[:400])["x"]
+    first = rest[:400], moving[:400]
+    quiet = jitter({"x": truth[:400]}, time_s[:400], TORSO, first)["x"]
     assert quiet.rest == 0
     assert np.isnan(quiet.motion)
 
@@ -114,9 +115,21 @@ def test_jitter_is_compared_on_the_same_joints_and_frames() -> None:
     poses = rng.normal(0, 1, (len(time_s), J, 2))
     gaps = poses.copy()
     gaps[50:] = np.nan
-    found = jitter({"a": poses, "b": gaps}, time_s, TORSO, np.ones(poses.shape[:2], bool))
+    rest = np.ones(poses.shape[:2], bool)
+    found = jitter({"a": poses, "b": gaps}, time_s, TORSO, (rest, ~rest))
     assert found["a"] == found["b"]
     assert found["a"].rest_samples == 48 * J
+
+
+def test_a_joint_at_rest_beside_gaps_and_cuts_does_not_move() -> None:
+    """Its acceleration is known nearer to them than its speed."""
+    rng, time_s = np.random.default_rng(5), clock(25)
+    poses = rng.normal(0, 0.5, (len(time_s), J, 2))
+    poses[30:50] = np.nan
+    cuts = [70, 80, 90]
+    found = jitter({"x": poses}, time_s, TORSO, rest_and_motion(poses, time_s, TORSO, cuts), cuts)
+    assert found["x"].motion_samples == 0
+    assert found["x"].rest_samples > 40 * J
 
 
 def test_nothing_is_measured_across_a_cut() -> None:
@@ -135,7 +148,7 @@ def test_nothing_is_measured_across_a_cut() -> None:
 def test_noise_of_two_percent_is_no_motion() -> None:
     rng, time_s = np.random.default_rng(2), clock(30)
     poses = moved(np.zeros(len(time_s))) + rng.normal(0, 1.0, (len(time_s), J, 2))
-    assert at_rest(poses, time_s, TORSO).mean() > 0.95
+    assert rest_and_motion(poses, time_s, TORSO)[0].mean() > 0.95
 
 
 def test_ranges_and_when() -> None:

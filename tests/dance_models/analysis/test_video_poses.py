@@ -91,7 +91,8 @@ def described(poses: VideoPoses) -> dict[str, Any]:
 
 def written(poses: VideoPoses, folder: Path) -> dict[str, Any]:
     write_document(folder / "poses.json", poses, {"recognition": "x"}, described(poses))
-    record: dict[str, Any] = json.loads((folder / "poses.json").read_text())
+    text = (folder / "poses.json").read_text()
+    record: dict[str, Any] = json.loads(text, parse_constant=pytest.fail)  # NaN is no JSON
     return record
 
 
@@ -129,6 +130,59 @@ def test_long_gaps_are_not_filled_and_no_window_crosses_them(
     (gap,) = record["summary"]["nobody"]
     assert (gap["first_frame"], gap["last_frame"]) == (GAP.start, GAP.stop - 1)
     assert record["frames"][5]["estimate"] is None
+
+
+def of_joints(keypoints: NDArray[np.float32]) -> VideoPoses:
+    """The poses of a track at 30 frames/s in which joints may be missing."""
+
+    class Partial(FixedEstimator):
+        def estimate(self, image: NDArray[np.uint8], frame: int) -> PoseEstimate | None:
+            pose = self.keypoints[frame]
+            score = np.isfinite(pose).all(axis=-1).astype(np.float32)
+            return PoseEstimate(pose, score, no_landmarks())
+
+    seen = see_track("partial", Partial(keypoints), len(keypoints), 30.0, (160, 120))
+    return poses_of(seen, networks())
+
+
+def test_a_joint_that_is_not_seen_for_long_is_missing_and_not_made_up(
+    tmp_path: Path, clip: tuple[Path, NDArray[np.float32]]
+) -> None:
+    _, keypoints = clip
+    ankle, wrist = DANCE_14.index["left_ankle"], DANCE_14.index["right_wrist"]
+    partial = keypoints.copy()
+    partial[50:, ankle] = np.nan
+    partial[20:30, wrist] = np.nan  # a third of a second: filled
+    poses = of_joints(partial)
+    missing = np.isnan(poses.refined).any(axis=-1)
+    assert np.argwhere(missing).tolist() == [[frame, ankle] for frame in range(50, FRAMES)]
+    # A forecast knows the past alone: half a second after it was seen last, the ankle is lost.
+    lost = np.isnan(poses.forecast).any(axis=(1, 3))
+    assert np.unique(np.argwhere(lost)[:, 1]).tolist() == [ankle]
+    assert poses.anchor[lost[:, ankle]].min() == 66
+    figures = figures_of(poses)
+    assert np.isnan(figures.angles["left_knee"].refined[50:]).all()
+    assert not figures.contacts.down["left"][50:].any(), "a foot that is not seen is on no floor"
+    record = written(poses, tmp_path)
+    assert len(record["frames"]) == FRAMES
+    assert record["frames"][60]["keypoints"][ankle] is None
+    assert sorted(read_people(tmp_path / "poses.json")) == list(range(FRAMES))
+
+
+def test_without_hips_nothing_is_measured_in_torso_lengths(
+    tmp_path: Path, clip: tuple[Path, NDArray[np.float32]]
+) -> None:
+    _, keypoints = clip
+    upper = keypoints.copy()
+    legs = [i for i, name in enumerate(DANCE_14.names) if name.endswith(("hip", "knee", "ankle"))]
+    upper[:, legs] = np.nan
+    poses = of_joints(upper)
+    found = written(poses, tmp_path)["summary"]  # which has no NaN
+    assert found["torso_px"] is None
+    assert found["correction_percent_of_torso"] == {}
+    assert found["forecasts_checked"] == dict.fromkeys(("80", "160", "320", "400"), 0)
+    assert not found["forecast_shown"]["shown"]
+    assert "left_elbow" in found["ranges_degrees"] and "left_knee" not in found["ranges_degrees"]
 
 
 def test_a_forecast_does_not_depend_on_later_frames(clip: tuple[Path, NDArray[np.float32]]) -> None:

@@ -9,7 +9,7 @@ from danced import dance, filmed, late_by, performance
 from numpy.typing import NDArray
 
 from dance_models.comparison.align import Alignment, Turned, best_alignment
-from dance_models.comparison.correlate import correlation_by_shift, peak
+from dance_models.comparison.correlate import common_by_shift, correlation_by_shift, peak
 from dance_models.comparison.offset import Offset
 from dance_models.comparison.performance import Performance
 from dance_models.comparison.smooth import rate_of_change, smoothed
@@ -127,6 +127,15 @@ def test_too_little_in_common_is_no_alignment() -> None:
     assert best_alignment(performance(poses()), short, None, loose)[0] is not None
 
 
+def test_a_few_frames_that_both_show_are_no_alignment() -> None:
+    """Of a practice that is seen for a second, some second of the reference is always alike."""
+    part = poses().copy()
+    part[20:-20] = np.nan
+    for pair in ((poses(), part), (part, poses())):
+        assert best_alignment(*map(performance, pair), None, CONFIG) == (None, 0.0)
+        assert best_alignment(*map(performance, pair), SOUND, CONFIG) == (None, 0.0)
+
+
 def test_the_cheapest_path_obeys_its_steps() -> None:
     cost = np.ones((4, 5))
     cost[0, 3:], cost[1, 1] = 5.0, 0.5
@@ -148,6 +157,10 @@ def test_correlation_by_shift_is_that_of_the_overlap() -> None:
     a, b = whole[20:60], whole[5:45]
     assert values[at] == pytest.approx((a * b).sum() / np.sqrt((a**2).sum() * (b**2).sum()))
     assert correlation_by_shift(whole, whole, 91)[0].size == 0
+    masks = rng.random(30) < 0.5, rng.random(50) < 0.5
+    common = common_by_shift(*masks, np.arange(-29, 50))
+    assert common[29 + 5] == (masks[0] & masks[1][5:35]).sum()
+    assert common[29 - 20] == (masks[0][20:] & masks[1][:10]).sum()
 
 
 def test_smoothing_keeps_constants_and_what_is_missing() -> None:

@@ -125,7 +125,7 @@ def test_no_common_motion_is_said_and_nothing_compared(poses: NDArray[np.float32
     assert sentences(found) == ["Nothing was compared."]
     assert document(found, [], {})["scores"] is None
     short = compare(performance(poses), performance(poses[:20]))
-    assert "less than 2 s in common" in short.warnings[-1]
+    assert "less than 2 s that the two videos have in common" in short.warnings[-1]
 
 
 def test_what_only_one_of_the_videos_has_is_said(poses: NDArray[np.float32]) -> None:
@@ -136,6 +136,18 @@ def test_what_only_one_of_the_videos_has_is_said(poses: NDArray[np.float32]) -> 
     assert any("right knee (0 %)" in warning for warning in found.warnings)
     assert found.scores is not None
     assert found.scores.angles["right_knee"] is None
+
+
+def test_the_limit_of_lateness_is_that_of_the_search() -> None:
+    """Aligned by the movements, lateness is against its own median, and the search was not."""
+    poses = filmed(dance(24))
+    parts = ([0, 8, 9, 15, 17, 24], [0, 0, 0.6, 0.6, 1.3, 1.3])
+    times, late = late_by(poses, lambda t: np.interp(t, *parts))
+    rng = np.random.default_rng(0)
+    found = compare(performance(poses, rng=rng), performance(late, times, rng))
+    assert found.offset is not None and found.offset.source == "poses"
+    assert np.nanmax(np.abs(found.late_s)) < 0.8
+    assert any("the limit of what is looked for" in warning for warning in found.warnings)
 
 
 def test_nobody_and_wrong_shapes_are_refused(poses: NDArray[np.float32]) -> None:

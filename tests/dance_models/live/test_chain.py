@@ -14,6 +14,8 @@ from dance_models.estimators.protocol import PoseEstimate
 from dance_models.inference.refine import refine_runs
 from dance_models.live import chain
 from dance_models.live.chain import LiveChain, at_delay
+from dance_models.metrics.torso import median_torso
+from dance_models.skeleton import DANCE_14
 
 IMAGE = np.zeros((480, 640, 3), np.uint8)
 
@@ -101,6 +103,20 @@ def test_the_forecast_begins_after_a_second_with_its_error() -> None:
     ).mean()
     ratio = last.error.forecast / last.error.standing_still
     assert ratio == pytest.approx(predicted / moved, rel=1e-4)
+
+
+def test_the_error_is_in_the_usual_torso_of_who_bends_to_the_camera() -> None:
+    run = a_run(45)
+    neck, hips = DANCE_14.centre, list(DANCE_14.hips)
+    run.estimate[-1, hips] = run.estimate[-1, [neck]] + np.array([[-1, 2], [1, 2]])
+    live = LiveChain(Told(run), networks())
+    *before, last = (live.see(IMAGE, float(time_s), delay_s=0.1) for time_s in run.time_s)
+    assert last.error is not None and last.pose is not None
+    then = next(p for p in before if p.time_s == pytest.approx(last.time_s - last.error.delay_s))
+    assert then.pose is not None
+    moved = np.linalg.norm(then.pose - last.pose, axis=-1).mean()
+    torso = median_torso(np.stack([p.pose for p in before if p.pose is not None]))
+    assert last.error.standing_still == pytest.approx(100 * moved / torso, rel=0.05)
 
 
 def test_a_curve_is_read_between_its_poses_and_at_its_ends() -> None:

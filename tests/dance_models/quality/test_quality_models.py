@@ -69,7 +69,7 @@ def test_an_export_of_other_weights_is_found(tmp_path: Path) -> None:
     assert export_parity("stga_net", math.nan, CONFIG)
 
 
-def _scores(metric: str, values: dict[str, float], **fixed: object) -> pl.DataFrame:
+def _scores(metric: str, values: dict[str, float | None], **fixed: object) -> pl.DataFrame:
     rows = [
         {"method": m, "value": v, "metric": metric, "style": "all", "split": "test", "seed": 0}
         | fixed
@@ -85,7 +85,7 @@ def _paired(method: str, other: str, **fixed: object) -> pl.DataFrame:
 
 def test_a_refiner_worse_than_the_raw_estimator_is_reported() -> None:
     fixed = {"joint": "all", "threshold": 0.05}
-    values = {"raw": 0.7, "st_gcn": 0.68, "mkff_st_gcn": 0.8}
+    values: dict[str, float | None] = {"raw": 0.7, "st_gcn": 0.68, "mkff_st_gcn": 0.8}
     scores = _scores("pck_torso", values, **fixed)
     paired = _paired("st_gcn", "raw", metric="pck_torso", threshold=0.05)
     (found,) = below_raw(scores, paired, ["st_gcn", "mkff_st_gcn", "hbrnn"], CONFIG)
@@ -96,6 +96,17 @@ def test_a_refiner_worse_than_the_raw_estimator_is_reported() -> None:
     alone = paired.with_columns(ci_low=pl.lit(None, pl.Float64), ci_high=pl.lit(None, pl.Float64))
     (found,) = below_raw(scores, alone, ["st_gcn"], CONFIG)
     assert "paired difference -0.02 on one take, no interval" in found.message
+
+
+def test_what_was_not_measured_is_not_judged() -> None:
+    """As of test clips that never show neck and both hips, in whose torso errors are measured."""
+    unknown = {"raw": None, "zero_velocity": None, "st_gcn": None, "stga_net": None}
+    scores = _scores("pck_torso", unknown, joint="all", threshold=0.05)
+    paired = _paired("st_gcn", "raw", metric="pck_torso", threshold=0.05)
+    assert below_raw(scores, paired, ["st_gcn"], CONFIG) == []
+    scores = _scores("mpjpe_torso", unknown, input="annotated", horizon_ms=80)
+    paired = _paired("stga_net", "raw", metric="mpjpe_torso", input="annotated", horizon_ms=80)
+    assert above_standing_still(scores, paired, ["stga_net"], CONFIG) == []
 
 
 @pytest.mark.parametrize(("value", "count"), [(9.0, 0), (10.0, 3), (12.0, 3)])

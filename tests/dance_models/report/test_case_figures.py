@@ -5,6 +5,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from evaluation_cases import make_run, swaying
 from PIL import Image
@@ -12,6 +13,7 @@ from PIL import Image
 from dance_models.data.pose_runs import PoseRun
 from dance_models.evaluation.calibration import fit_calibration
 from dance_models.evaluation.forecasts import zero_velocity
+from dance_models.evaluation.scores import PREDICTION_SCORES
 from dance_models.report import figures
 from dance_models.report.build import _ranking
 from dance_models.report.cases import CELL_PIXELS, _image, forecast_cases, refinement_cases
@@ -22,6 +24,7 @@ from dance_models.report.figures import (
     Background,
     Case,
     case_figures,
+    horizon_figure,
     window,
 )
 from dance_models.report.verdict import CONTESTS
@@ -78,6 +81,16 @@ def test_many_styles_are_several_pictures(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_lines_of_all_networks_that_are_drawn_differ() -> None:
     assert sum(not row.ablation for row in ROWS) <= COLOURS * len(DASHES)
+
+
+def test_errors_of_clips_without_a_torso_are_an_empty_figure() -> None:
+    given = {"metric": "mpjpe_torso", "style": "all", "input": "annotated"}
+    rows = [
+        {**given, "method": method, "horizon_ms": ms}
+        for method in ("zero_velocity", "stga_net")
+        for ms in (80, 400)
+    ]
+    assert horizon_figure(pl.DataFrame(rows, PREDICTION_SCORES)).startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("person", [150, 900])

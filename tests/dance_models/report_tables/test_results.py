@@ -209,6 +209,14 @@ def test_ablations_are_compared_with_the_whole_network_of_their_length_alone() -
     assert not any("ablations" in table.title for table in without)
 
 
+def test_ablations_of_clips_without_a_torso_are_not_available() -> None:
+    paired = comparisons({(PART, WHOLE): (0.01, 0.05)}).with_columns(
+        **{name: pl.lit(None, pl.Float64) for name in ("difference", "ci_low", "ci_high")}
+    )
+    ablations = recognition_tables(scores({PART: None, WHOLE: None}), paired, FROM)[1]
+    assert [[cell.text for cell in row[1:]] for row in ablations.rows] == [["n/a"] * 3] * 2
+
+
 def test_each_seed_has_a_row_and_only_the_pooled_one_may_win() -> None:
     pooled = scores(PCK).with_columns(seed=pl.lit(None, pl.Int64))
     single = scores({"mkff_st_gcn": 0.72})

@@ -5,11 +5,15 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from motion_cases import dance_runs
 from rich.console import Console
 
+from dance_models.data.assemble import rows_from_pose_runs
+from dance_models.data.pose_runs import PoseRun
+from dance_models.errors import InputError
 from dance_models.tables import write_table
 from pipelines.execution import corpus_evaluation
-from pipelines.execution.corpus_evaluation import Corpus, given_clips
+from pipelines.execution.corpus_evaluation import Corpus, _refuse_known_motion, given_clips
 from pipelines.storage.clips import RAW_CLIPS
 from pipelines.storage.evaluations import corpus_store
 from pipelines.storage.store import Store
@@ -64,3 +68,25 @@ def test_a_call_that_was_killed_while_it_copied_weights_leaves_no_part_of_them_f
     assert {path.name: path.read_text() for path in own.iterdir()} == {
         name: name for name in ("detector.tflite", "landmarks.tflite")
     }
+
+
+@pytest.mark.parametrize(("split", "used"), [(0, "trained on"), (1, "selected with")])
+def test_clips_that_the_model_was_trained_on_or_selected_with_are_refused(
+    split: int, used: str
+) -> None:
+    runs = dance_runs(("a", 1), ("b", 2), ("copy", 1), ("new", 3))
+    rows = [_rows(run) for run in runs]
+    known = [rows[1].clear(), rows[1].clear()]
+    known[split] = rows[0]
+    known[1 - split] = rows[1]
+    with pytest.raises(InputError, match=f"copy is a, which the model was {used}"):
+        _refuse_known_motion([*known, rows[2]], [])
+    _refuse_known_motion([*known, rows[3]], [])
+    _refuse_known_motion([rows[1], rows[1].clear(), rows[2]], [])
+
+
+def _rows(run: PoseRun) -> pl.DataFrame:
+    """SPLIT_ROWS of a run without images."""
+    frames = {"clip": [run.clip] * len(run), "frame": run.frame}
+    nothing = {name: pl.lit(None, pl.String) for name in ("take", "image", "estimator")}
+    return rows_from_pose_runs([run], pl.DataFrame(frames).with_columns(**nothing))

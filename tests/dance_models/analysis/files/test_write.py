@@ -91,6 +91,15 @@ def test_coco_without_graded_confidence_has_visibilities(
     same_poses(path, whole)  # the reader makes 1 of visibility 2
 
 
+def test_coco_has_a_joint_that_was_filled_in(tmp_path: Path, measured: Measured) -> None:
+    """COCO's tools take the third number 0 for a joint that is missing."""
+    measured.score[5] = 0
+    path = one(tmp_path, measured, "coco")
+    same_poses(path, measured)
+    for entry in json.loads(path.read_text())["annotations"]:
+        assert sum(third > 0 for third in entry["keypoints"][2::3]) == entry["num_keypoints"]
+
+
 def test_openpose_is_read_back(tmp_path: Path, measured: Measured) -> None:
     folder = one(tmp_path, measured, "openpose")
     assert folder.name == "solo_openpose"
