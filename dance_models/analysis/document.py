@@ -88,7 +88,8 @@ def summary(
     body or of the arms or legs alone; they were exchanged back before refining. ``cuts`` are the
     frames that begin a shot, ``nobody`` the stretches in which nobody was seen for long enough
     that nothing is joined across them. ``unsure`` are those in which the body cannot be turned as
-    estimated: they count in no range.
+    estimated: they count in no range. ``missing_joints`` counts by joint the frames with a pose
+    that lacks it.
 
     ``correction`` is the median distance between estimate and refined pose by joint, in percent of
     the dancer's median torso: where it is large, the estimator and the annotation that the network
@@ -104,6 +105,7 @@ def summary(
         "cuts": _spans(poses, [(int(cut), int(cut) + 1) for cut in poses.seen.cuts]),
         "nobody": _spans(poses, nobody(poses)),
         "unsure": _spans(poses, poses.unsure),
+        "missing_joints": _missing(poses),
         "correction_percent_of_torso": _corrections(poses, torso),
         **_measured(figures),
         "forecast_error_percent_of_torso": {
@@ -152,6 +154,13 @@ def _measured(figures: Figures) -> dict[str, Any]:
 
 def _number(value: float, decimals: int) -> float | None:
     return round(value, decimals) if np.isfinite(value) else None
+
+
+def _missing(poses: VideoPoses) -> dict[str, int]:
+    known = np.asarray(np.isfinite(poses.refined).all(axis=-1))  # (T, J)
+    lacking = np.count_nonzero(~known[np.asarray(known.any(axis=1))], axis=0).tolist()
+    counts = zip(DANCE_14.names, lacking, strict=True)
+    return {name: frames for name, frames in counts if frames}
 
 
 def _corrections(poses: VideoPoses, torso: float) -> dict[str, float]:

@@ -17,6 +17,16 @@ def sentences(summary: Mapping[str, Any]) -> Iterator[str]:
     if summary["nobody"]:
         gaps = [f"{gap['from_s']:.1f}-{gap['to_s']:.1f} s" for gap in summary["nobody"]]
         yield f"Nobody is seen: {_listed(gaps)}."
+    if missing := summary["missing_joints"]:
+        seen = summary["frames_with_somebody"]
+        joints = [
+            name.replace("_", " ") + (f" ({_count(frames)})" if frames < seen else "")
+            for name, frames in missing.items()
+        ]
+        yield (
+            "Not seen for more than half a second, and neither drawn nor measured there: "
+            f"{', '.join(joints)}."
+        )
     if unsure := summary["unsure"]:
         when = [f"{span['from_s']:.2f} s ({_frames(span)})" for span in unsure]
         yield (
@@ -28,8 +38,7 @@ def sentences(summary: Mapping[str, Any]) -> Iterator[str]:
     if exchanged := summary["exchanged_sides"]:
         spans = (range(s["first_frame"], s["last_frame"] + 1) for s in exchanged)
         count = len({frame for span in spans for frame in span})
-        frames = "1 frame" if count == 1 else f"{count} frames"
-        yield f"Left and right had been mixed up in {frames}; that was put right."
+        yield f"Left and right had been mixed up in {_count(count)}; that was put right."
     contacts = summary["foot_contacts"]
     slides = [c["slide_in_torsos"] for c in contacts if c["slide_in_torsos"] is not None]
     if slides:
@@ -39,6 +48,10 @@ def sentences(summary: Mapping[str, Any]) -> Iterator[str]:
             "torso lengths while they do (median)."
         )
     yield summary["forecast_shown"]["why"]
+
+
+def _count(frames: int) -> str:
+    return "1 frame" if frames == 1 else f"{frames} frames"
 
 
 def _frames(span: Mapping[str, Any]) -> str:

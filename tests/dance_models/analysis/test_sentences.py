@@ -14,6 +14,7 @@ def summed(gaps: int) -> dict[str, Any]:
         "cuts": spans,
         "nobody": spans,
         "unsure": [],
+        "missing_joints": {},
         "camera": "",
         "exchanged_sides": [],
         "foot_contacts": [],
@@ -38,6 +39,12 @@ def test_frames_whose_body_cannot_be_turned_like_that_are_named() -> None:
     alone = {"first_frame": 236, "last_frame": 236, "from_s": 7.875, "to_s": 7.908}
     _, unsure, _ = sentences({**summed(0), "unsure": [span, alone]})
     assert "at 7.27 s (frames 218-222), 7.88 s (frame 236): " in unsure
+
+
+def test_joints_that_are_not_seen_are_named() -> None:
+    missing = {"left_ankle": 30_000, "right_wrist": 210, "neck": 1}
+    _, joints, _ = sentences({**summed(0), "missing_joints": missing})
+    assert joints.endswith(": left ankle, right wrist (210 frames), neck (1 frame).")
 
 
 def test_one_frame_is_one_frame() -> None:

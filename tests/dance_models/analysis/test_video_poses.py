@@ -179,6 +179,7 @@ def test_without_hips_nothing_is_measured_in_torso_lengths(
     poses = of_joints(upper)
     found = written(poses, tmp_path)["summary"]  # which has no NaN
     assert found["torso_px"] is None
+    assert found["missing_joints"] == {DANCE_14.names[joint]: FRAMES for joint in legs}
     assert found["correction_percent_of_torso"] == {}
     assert found["forecasts_checked"] == dict.fromkeys(("80", "160", "320", "400"), 0)
     assert not found["forecast_shown"]["shown"]
