@@ -214,9 +214,9 @@ def _unused_trainings(store: "Store") -> list[Path]:
 
 def _registered(store: "Store", tag: str) -> set[str]:
     """Values of a tag of all registered versions: their runs are kept, however old they are."""
-    from pipelines.tracking.tracker import Tracker
+    from pipelines.tracking.tracker import Tracker, every
 
-    versions = Tracker(store).client.search_model_versions()
+    versions = every(Tracker(store).client.search_model_versions)
     return {version.tags[tag] for version in versions if tag in version.tags}
 
 
@@ -271,7 +271,14 @@ def _replaced_mlflow_runs(store: "Store") -> list[str]:
     from mlflow.entities import ViewType
 
     from pipelines.storage.place import EXPERIMENT
-    from pipelines.tracking.tracker import DAGSTER_RUN_TAG, RUN_NOTE, RUN_NOTES, Tracker, noted_run
+    from pipelines.tracking.tracker import (
+        DAGSTER_RUN_TAG,
+        RUN_NOTE,
+        RUN_NOTES,
+        Tracker,
+        every,
+        noted_run,
+    )
 
     tracker = Tracker(store)
     experiment = tracker.client.get_experiment_by_name(EXPERIMENT)
@@ -279,8 +286,9 @@ def _replaced_mlflow_runs(store: "Store") -> list[str]:
         return []
     used = {noted_run(note.parent) for note in store.path.glob(RUN_NOTES)}
     replaced = {noted_run(path) for path in _unused_trainings(store) if (path / RUN_NOTE).is_file()}
-    registered = {str(v.run_id) for v in tracker.client.search_model_versions()}
-    runs = tracker.client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL)
+    registered = {str(v.run_id) for v in every(tracker.client.search_model_versions)}
+    named = [experiment.experiment_id]
+    runs = every(tracker.client.search_runs, named, run_view_type=ViewType.ALL)
     ours = {run.info.run_id for run in runs if DAGSTER_RUN_TAG in run.data.tags}
     unused = ours - (used - replaced) - registered
     # Of a store in a bucket other machines have notes too, of trainings that are not finished.

@@ -16,7 +16,7 @@ from dance_models.files import flush, is_part, part_of
 from dance_models.tables import file_digest
 from pipelines.storage.store import Store
 from pipelines.tracking.lineage_record import RECORD, Record, record_in
-from pipelines.tracking.tracker import RUN_NOTES, Tracker, noted_run
+from pipelines.tracking.tracker import RUN_NOTES, Tracker, every, noted_run
 
 FOLDER: Final = "versions"
 ANNOTATIONS: Final = "annotations"
@@ -94,7 +94,7 @@ def kept_versions(store: Store, without: Collection[Path] = ()) -> set[Path]:
     tracker = Tracker(store)
     if not tracker.exists():
         return set()
-    runs = {str(version.run_id) for version in tracker.client.search_model_versions()}
+    runs = {str(version.run_id) for version in every(tracker.client.search_model_versions)}
     for note in store.path.glob(RUN_NOTES):
         if note.parent not in without:
             runs.add(noted_run(note.parent))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from dance_models.errors import InputError
 from dance_models.evaluation.gate import Decision
 from dance_models.text import printable
-from pipelines.tracking.tracker import Tracker
+from pipelines.tracking.tracker import Tracker, every
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -256,7 +256,7 @@ class Registry:
         return ", ".join(f"version {number}" for number in self._numbers()) or "no version"
 
     def _numbers(self) -> list[int]:
-        found = self.tracker.client.search_model_versions(f"name='{self.name}'")
+        found = every(self.tracker.client.search_model_versions, f"name='{self.name}'")
         return sorted(int(version.version) for version in found)
 
     def _set_alias(self, alias: str, number: str) -> None:

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -40,6 +40,7 @@ RUN_ID: Final = re.compile("[0-9a-f]{32}")  # what the note says
 RUN_NOTES: Final = f"models/*/*/{RUN_NOTE}"  # of all trainings of a store
 DEFAULT: Final = "Default"  # the experiment that MLflow adds itself
 TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
+RUNS_AT_ONCE: Final = 1000  # that are deleted by one command: an argument has 128 kB at most
 DIGEST_LENGTH: Final = 36  # MLflow refuses longer digests of data sets
 
 # The environment of processes that log or load models through MLflow. The first setting makes it
@@ -55,6 +56,17 @@ MLFLOW_ENVIRONMENT: Final = {
     "DO_NOT_TRACK": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
 }
+
+
+def every(search: Callable[..., Any], *given: object, **named: object) -> Iterator[Any]:
+    """All that a search of an MLflow client finds: of runs, one call gives the first 1,000."""
+    token: str | None = None
+    while True:
+        page = search(*given, page_token=token, **named)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def noted_run(folder: Path) -> str:
@@ -208,14 +220,8 @@ class Tracker:
         """Ids of the models that runs logged; MLflow does not list those that are deleted."""
         if not run_ids:
             return []
-        experiment, found = self.initialise(), []
-        token: str | None = None
-        while True:
-            page = self.client.search_logged_models([experiment], page_token=token)
-            found += [model.model_id for model in page if model.source_run_id in run_ids]
-            token = page.token
-            if not token:
-                return found
+        models = every(self.client.search_logged_models, [self.initialise()])
+        return [model.model_id for model in models if model.source_run_id in run_ids]
 
     def delete_runs(self, run_ids: Collection[str]) -> list[Path]:
         """Delete runs and their models for good; the folders of the files that went with them.
@@ -235,17 +241,20 @@ class Tracker:
                 self.client.delete_run(run_id)
         # The address may have a password, which a command line would show.
         environment = {**os.environ, **MLFLOW_ENVIRONMENT, TRACKING_URI: self.store.tracking_uri}
-        done = subprocess.run(
-            [sys.executable, "-m", "mlflow", "gc", "--run-ids", ",".join(run_ids)],
-            check=False, capture_output=True, text=True, env=environment, cwd=self.store.path,
-        )  # fmt: skip
-        if done.returncode:
-            last = "".join(done.stderr.strip().splitlines()[-1:])
-            raise InputError(
-                f"MLflow cannot empty its trash: {last or f'code {done.returncode}'}",
-                file=self.store.mlflow,
-                hint="Repeat the command; what it deleted so far stays deleted",
-            )
+        ids = [*run_ids]
+        for start in range(0, len(ids), RUNS_AT_ONCE):
+            named = ",".join(ids[start : start + RUNS_AT_ONCE])
+            done = subprocess.run(
+                [sys.executable, "-m", "mlflow", "gc", "--run-ids", named],
+                check=False, capture_output=True, text=True, env=environment, cwd=self.store.path,
+            )  # fmt: skip
+            if done.returncode:
+                last = "".join(done.stderr.strip().splitlines()[-1:])
+                raise InputError(
+                    f"MLflow cannot empty its trash: {last or f'code {done.returncode}'}",
+                    file=self.store.mlflow,
+                    hint="Repeat the command; what it deleted so far stays deleted",
+                )
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)  # MLflow leaves it, empty
         return folders

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import partialmethod
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -12,6 +13,7 @@ import polars as pl
 import pytest
 from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
 from lock_owner import owner
+from mlflow import MlflowClient
 
 from dance_models.errors import InputError
 from dance_models.files import part_of, this_machine
@@ -32,7 +34,7 @@ from pipelines.commands.clean import (
 )
 from pipelines.storage.clips import register_clips
 from pipelines.storage.store import Store, open_instance
-from pipelines.tracking.tracker import DAGSTER_RUN_TAG, RUN_NOTE, Tracker
+from pipelines.tracking.tracker import DAGSTER_RUN_TAG, RUN_NOTE, Tracker, every
 from pipelines.training.finished import RESULT
 
 DEAD = 2**22 + 1  # more than any process id
@@ -251,8 +253,12 @@ def test_interrupted_runs_that_are_still_to_be_tried_again_are_in_use(
 
 
 @pytest.mark.slow
-def test_runs_of_replaced_trainings_go_with_their_files_and_models(store: Store) -> None:
+def test_runs_of_replaced_trainings_go_with_their_files_and_models(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also those that are in MLflow's trash already; what others logged there is theirs."""
+    one_a_page = partialmethod(MlflowClient.search_runs, max_results=1)  # of 1,000
+    monkeypatch.setattr(MlflowClient, "search_runs", one_a_page)
     tracker = Tracker(store)
     experiment = tracker.initialise()
     tags = {"replaced": {DAGSTER_RUN_TAG: "1"}, "trash": {DAGSTER_RUN_TAG: "2"}, "theirs": {}}
@@ -274,7 +280,8 @@ def test_runs_of_replaced_trainings_go_with_their_files_and_models(store: Store)
     delete(store, garbage)
     left = [path for paths in files.values() for path in paths if path.parent.exists()]
     assert left == files["theirs"]
-    assert [r.info.run_id for r in tracker.client.search_runs([experiment])] == [runs["theirs"]]
+    kept = every(tracker.client.search_runs, [experiment])
+    assert [run.info.run_id for run in kept] == [runs["theirs"]]
     assert not find_garbage(store)
 
 

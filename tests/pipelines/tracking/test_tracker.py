@@ -1,5 +1,7 @@
 """The runs of trainings: a training goes on in the run that was opened for it, if there is one."""
 
+import subprocess
+
 import pytest
 from registry_case import ASSET, Case
 from waiting import stop_waiting_for_locks, waits_for_locks
@@ -61,6 +63,24 @@ def test_a_run_whose_process_is_killed_before_its_note_can_be_closed(
     with pytest.raises(KeyboardInterrupt):
         case.tracker.open_run(folder, ASSET, {DAGSTER_RUN_TAG: "killed"})
     assert list(case.tracker.running().values()) == ["killed"]
+
+
+def test_many_runs_are_deleted_by_several_commands(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An argument of a command has 128 kB at most, about 3,900 names of runs."""
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    experiment = case.tracker.initialise()
+    runs = [case.tracker.client.create_run(experiment).info.run_id for _ in range(3)]
+    monkeypatch.setattr(tracker, "RUNS_AT_ONCE", 2)
+    monkeypatch.setattr(subprocess, "run", run)
+    case.tracker.delete_runs(runs)
+    assert [command[-1] for command in commands] == [",".join(runs[:2]), runs[2]]
 
 
 def test_who_opens_mlflows_database_waits_for_it(case: Case) -> None:
