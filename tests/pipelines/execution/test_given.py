@@ -106,9 +106,9 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path, option: str, what: 
 
 def test_a_folder_without_clips_has_a_message_of_bounded_length(tmp_path: Path) -> None:
     store = Store(root=str(tmp_path / "store"))
-    lines = "".join(f"dance_{number},salsa\n" for number in range(2000))
+    lines = "".join(f"dance_{number},salsa\n" for number in range(900))
     (tmp_path / "clips").mkdir()
     (tmp_path / "clips" / "clips.csv").write_text(f"clip,style\n{lines}")
-    with pytest.raises(InputError, match="and 1,960 more problems") as refused:
+    with pytest.raises(InputError, match="and 860 more problems") as refused:
         refuse_unusable(store, Given([tmp_path / "clips"]))
     assert len(refused.value.message.splitlines()) == 42
