@@ -37,6 +37,11 @@ def first_lines(lines: Iterable[str], what: str) -> list[str]:
     return [*every[:MOST_LINES], *([f"and {more:,} more {what}"] if more > 0 else [])]
 
 
+def frame_count(frames: int) -> str:
+    """``1 frame``, ``2 frames``."""
+    return "1 frame" if frames == 1 else f"{frames} frames"
+
+
 def markdown_text(text: str) -> str:
     """Text that Markdown shows as it is: neither HTML, nor links, pictures, tables or emphasis."""
     plain = printable(text)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from dance_models.data.exchanged_sides import Span
 from dance_models.data.kinematics import LEAST_STEP_S, UNIT_S
 from dance_models.skeleton import DANCE_14
+from dance_models.text import frame_count
 
 Array = NDArray[np.floating]
 Bools = NDArray[np.bool_]
@@ -301,7 +302,7 @@ def _lasting(time_s: NDArray[np.float64], start: int, stop: int) -> str:
     seconds = _shown_s(time_s, start, stop)
     if seconds >= 0.1:  # less is not said in tenths of a second
         return f"{seconds:.1f} s"
-    return f"{stop - start} frames" if stop - start > 1 else "1 frame"
+    return frame_count(stop - start)
 
 
 def _longest(

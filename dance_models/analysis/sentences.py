@@ -5,6 +5,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from dance_models.text import frame_count
+
 MOST_TIMES: Final = 8  # in a sentence; half an hour may have hundreds, which the document lists
 
 
@@ -20,7 +22,7 @@ def sentences(summary: Mapping[str, Any]) -> Iterator[str]:
     if missing := summary["missing_joints"]:
         seen = summary["frames_with_somebody"]
         joints = [
-            name.replace("_", " ") + (f" ({_count(frames)})" if frames < seen else "")
+            name.replace("_", " ") + (f" ({frame_count(frames)})" if frames < seen else "")
             for name, frames in missing.items()
         ]
         yield (
@@ -38,7 +40,7 @@ def sentences(summary: Mapping[str, Any]) -> Iterator[str]:
     if exchanged := summary["exchanged_sides"]:
         spans = (range(s["first_frame"], s["last_frame"] + 1) for s in exchanged)
         count = len({frame for span in spans for frame in span})
-        yield f"Left and right had been mixed up in {_count(count)}; that was put right."
+        yield f"Left and right had been mixed up in {frame_count(count)}; that was put right."
     contacts = summary["foot_contacts"]
     slides = [c["slide_in_torsos"] for c in contacts if c["slide_in_torsos"] is not None]
     if slides:
@@ -48,10 +50,6 @@ def sentences(summary: Mapping[str, Any]) -> Iterator[str]:
             "torso lengths while they do (median)."
         )
     yield summary["forecast_shown"]["why"]
-
-
-def _count(frames: int) -> str:
-    return "1 frame" if frames == 1 else f"{frames} frames"
 
 
 def _frames(span: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from typing import Any, Final
 import polars as pl
 
 from dance_models.report_tables.claims import limit_of, sign_shown
-from dance_models.report_tables.table import Cell, Table
+from dance_models.report_tables.table import NOT_MEASURED, Cell, Table
 from dance_models.rows import SHORT, Task, row_of
 
 # Task -> metric, column of its cells, input, factor, digits, how a cell and the unit are named
@@ -50,13 +50,13 @@ def ablation_tables(scores: pl.DataFrame, paired: pl.DataFrame, task: Task) -> l
 
 def _value(value: float | None, factor: float, digits: int) -> Cell:
     """``n/a`` where nothing was measured, as of clips that never show a torso."""
-    return Cell("n/a" if value is None else f"{factor * value:.{digits}f}")
+    return Cell(NOT_MEASURED if value is None else f"{factor * value:.{digits}f}")
 
 
 def _difference(row: dict[str, Any], factor: float, digits: int) -> Cell:
     """``-2.1 [-2.9, -1.3], p 0.006``; without brackets or p where there are none."""
     if row["difference"] is None:
-        return Cell("n/a")
+        return Cell(NOT_MEASURED)
     text = f"{factor * row['difference']:+.{digits}f}"
     if row["ci_low"] is not None and row["ci_high"] is not None:
         low, high = (f"{factor * row[end]:+.{digits}f}" for end in ("ci_low", "ci_high"))

@@ -3,13 +3,13 @@
 import polars as pl
 
 from dance_models.metrics.horizon import HORIZONS_MS, SPEED_CLASSES
-from dance_models.report_tables.table import Table
+from dance_models.report_tables.table import NOT_MEASURED, Table
 from dance_models.skeleton import DANCE_14
 
 
 def _cell(rows: pl.DataFrame, factor: float = 1) -> str:
     if rows.height != 1 or rows["value"][0] is None:
-        return "n/a"
+        return NOT_MEASURED
     return f"{factor * rows['value'][0]:.1f}"
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from dance_models.report_tables.table import Table
+from dance_models.report_tables.table import NOT_MEASURED, Table
 
 Row = tuple[str, ...]
 
@@ -119,10 +119,10 @@ def our_horizon_table(scores: pl.DataFrame, style: str) -> Table:
 
 def _mean(rows: pl.DataFrame) -> str:
     known = rows["value"].drop_nulls()
-    return f"{100 * float(known.to_numpy().mean()):.1f}" if len(known) else "n/a"
+    return f"{100 * float(known.to_numpy().mean()):.1f}" if len(known) else NOT_MEASURED
 
 
 def _value(rows: pl.DataFrame, digits: int) -> str:
     if rows.height != 1 or rows["value"][0] is None:
-        return "n/a"
+        return NOT_MEASURED
     return f"{rows['value'][0]:.{digits}f}"

@@ -18,11 +18,9 @@ from dance_models.metrics.horizon import HORIZONS_MS
 from dance_models.metrics.pck import THRESHOLDS
 from dance_models.report_tables.ablations import ablation_tables
 from dance_models.report_tables.claims import limit_of, sign_shown
-from dance_models.report_tables.table import Cell, Table
+from dance_models.report_tables.table import NOT_MEASURED, Cell, Table
 from dance_models.rows import FRAME_SPLIT, SHORT
 from dance_models.skeleton import DANCE_14
-
-NOT_MEASURED: Final = "n/a"
 
 # Metrics for which less is better; all others are shares, for which more is better.
 _ERRORS: Final = ("mpjpe", "mae", "bone_angle", "accel")

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from dance_models.text import printable
+
+NOT_MEASURED: Final = "n/a"
 
 
 class Cell(NamedTuple):

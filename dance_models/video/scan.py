@@ -239,10 +239,10 @@ class _LostLines:
         self.problems: list[Problem] = []
         self.more = 0
 
-    def add(self, line: int, why: str, advice: str = "") -> None:
+    def add(self, line: int, why: str) -> None:
         """Note a line."""
         if len(self.problems) < MOST_LINES:
-            text = f"line {line}: {why}{advice}; the line was not used"
+            text = f"line {line}: {why}; the line was not used"
             self.problems.append(Problem(str(self.manifest), text))
         else:
             self.more += 1
@@ -252,7 +252,7 @@ class _LostLines:
         if slug not in self._all_clips:
             nearest = self._names.to(slug) if len(self.problems) < MOST_HINTS else None
             near = f"; the nearest is {nearest!r}" if nearest else ""
-            self.add(line, f"there is no clip {name!r}", near)
+            self.add(line, f"there is no clip {name!r}{near}")
 
     @cached_property
     def _all_clips(self) -> Set[str]:
