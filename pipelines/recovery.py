@@ -117,6 +117,11 @@ def retry_again(instance: dg.DagsterInstance) -> list[str]:
     return [run.run_id for run in given_up]
 
 
+def any_going_on(instance: dg.DagsterInstance) -> bool:
+    """Whether a run has begun and not ended."""
+    return bool(instance.get_runs_count(dg.RunsFilter(statuses=UNFINISHED)))
+
+
 def going_on(instance: dg.DagsterInstance) -> set[str]:
     """Runs that the daemon goes on with when it runs: unfinished ones, and interrupted ones.
 

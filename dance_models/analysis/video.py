@@ -235,12 +235,9 @@ def poses_of(
         for name in ("estimate", "score", "landmarks"):
             getattr(restored, name)[start:stop] = getattr(sides, name)
         with ThreadPoolExecutor(1) as beside:
-            steady = beside.submit(refine_steadily, networks.refiner, sides, joints, advance)
+            steady = beside.submit(refined_stretch, networks.refiner, sides, joints, advance)
             anchor, followed, future = forecasts_of(piece, networks, joints, advance=advance)
             causal[start:stop], refined[start:stop] = followed, steady.result()
-        refined[start:stop][lost_joints(sides.estimate, piece.time_s)] = np.nan
-        lost = lost_joints(piece.estimate, piece.time_s, causal=True)[anchor]
-        future = np.where(lost[:, None, :, None], np.float32(np.nan), future)
         forecasts.append((anchor + start, future))
     anchors, future = (np.concatenate(parts) for parts in zip(*forecasts, strict=True))
     return VideoPoses(
@@ -254,6 +251,15 @@ def poses_of(
         tuple(spans),
         _marked_unsure(restored, seen.cuts),
     )
+
+
+def refined_stretch(
+    refiner: Refiner, sides: PoseRun, joints: JointDefinition, advance: Advance | None = None
+) -> NDArray[np.float32]:
+    """Refined poses (T, J, 2) of a stretch whose sides are restored; lost joints are NaN."""
+    poses = refine_steadily(refiner, sides, joints, advance)
+    poses[lost_joints(sides.estimate, sides.time_s)] = np.nan
+    return poses
 
 
 def lost_joints(
@@ -332,7 +338,8 @@ def forecasts_of(
 
     ``anchor`` are frames of the run, by default those a tenth of a second apart with a whole second
     before them. The observed poses are refined by a causal network, once: each follows from the
-    frames up to it, so that no forecast sees what comes after its anchor.
+    frames up to it, so that no forecast sees what comes after its anchor. Joints that are lost at
+    an anchor are NaN after it.
     """
     seen, _ = with_sides_restored(run, networks.observer)
     poses = refine_long(networks.observer, seen, joints, advance=advance)
@@ -343,7 +350,8 @@ def forecasts_of(
         part = slice(first, first + _BATCH)
         observed = observed_at(run.time_s, poses, anchor[part])
         future[part] = forecast(networks.forecaster, observed)
-    return anchor, poses, future
+    lost = lost_joints(run.estimate, run.time_s, causal=True)[anchor]
+    return anchor, poses, np.where(lost[:, None, :, None], np.float32(np.nan), future)
 
 
 def observed_at(

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from dance_models.report_tables.claims import limit_of, sign_shown
+from dance_models.report_tables.claims import limit_of, p_text, sign_shown
 from dance_models.report_tables.table import NOT_MEASURED, Cell, Table
 from dance_models.rows import SHORT, Task, row_of
 
@@ -62,5 +62,5 @@ def _difference(row: dict[str, Any], factor: float, digits: int) -> Cell:
         low, high = (f"{factor * row[end]:+.{digits}f}" for end in ("ci_low", "ci_high"))
         text += f" [{low}, {high}]"
     if row["p_holm"] is not None:
-        text += f", p {row['p_holm']:.3f}"
+        text += f", {p_text(row['p_holm'])}"
     return Cell(text, sign_shown(row) != 0)

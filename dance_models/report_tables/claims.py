@@ -20,6 +20,11 @@ def sign_shown(row: Mapping[str, Any]) -> int:
     return 1 if low > 0 else -1
 
 
+def p_text(p: float) -> str:
+    """``p 0.006``; ``p < 0.001`` where three digits would be zeros."""
+    return "p < 0.001" if p < 0.0005 else f"p {p:.3f}"
+
+
 def limit_of(paired: pl.DataFrame) -> str:
     """How small the p-values of these comparisons can get, in words."""
     if paired.is_empty():

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from dance_models.analysis.steady import refine_steadily
 from dance_models.analysis.video import (
     GAP_S,
     Networks,
     forecasts_of,
+    refined_stretch,
     seen_stretches,
     with_sides_restored,
 )
@@ -181,12 +181,13 @@ def refine_track(
     """Refined poses (T, J, 2) in pixels of a run of :func:`track_of`.
 
     NaN in frames that lie in no stretch: before the first pose, after the last, and in gaps of more
-    than half a second. Raises InputError when there is no stretch of two frames.
+    than half a second; also a joint in its own such gaps. Raises InputError when there is no
+    stretch of two frames.
     """
     refined = np.full_like(run.estimate, np.nan)
     for start, stop in _stretches(run):
         piece, _ = with_sides_restored(slice_run(run, start, stop), refiner)
-        refined[start:stop] = refine_steadily(refiner, piece, joints)
+        refined[start:stop] = refined_stretch(refiner, piece, joints)
     return refined
 
 
@@ -196,7 +197,8 @@ def forecast_track(
     """Forecasts from a run of :func:`track_of`, refined causally by ``networks.observer``.
 
     After the last frame with a joint, from the four seconds before it; with ``every``, after each
-    tenth of a second of the whole run. Raises InputError when no second was seen without a gap.
+    tenth of a second of the whole run. A joint that was missing for the half second before is NaN.
+    Raises InputError when no second was seen without a gap.
     """
     stretches = _stretches(run)
     found: list[Forecast] = []

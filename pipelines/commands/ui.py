@@ -116,18 +116,21 @@ def prepare(store: "Store", found: Addresses, out: Console) -> None:
     """
     from pipelines.automation.switches import AutomationSettings
     from pipelines.profile_options import served_options
-    from pipelines.recovery import recover
+    from pipelines.recovery import any_going_on, recover
     from pipelines.storage.addresses import remember
-    from pipelines.storage.store import open_instance
+    from pipelines.storage.store import limit_pools, open_instance
     from pipelines.tracking.tracker import Tracker
     from pipelines.web.code_server import write_workspace
 
     AutomationSettings.from_environment(os.environ)
     served = replace(served_options(os.environ, store), ablations=False, devices=None)
-    with open_instance(store) as instance:  # creates the databases before two processes do
+    # Creates the databases before two processes do.
+    with open_instance(store, runs=False) as instance:
         Tracker(store).initialise()
         for line in recover(instance, store):
             out.print(shown(line), highlight=False, soft_wrap=True)
+        if not any_going_on(instance):  # it may be on a cluster, with the cluster's limits
+            limit_pools(instance, store)
     remember(store, found)
     write_workspace(store)
     if given := served.given():
@@ -168,7 +171,7 @@ def _run(store: "Store", listed: "Sequence[Server]", found: Addresses, out: Cons
     from pipelines.web.terminal import LOGS
 
     with (
-        open_instance(store) as instance,
+        open_instance(store, runs=False) as instance,
         Servers(listed, server_environment(store, found)) as servers,
     ):
         try:

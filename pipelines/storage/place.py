@@ -219,7 +219,7 @@ def _mend_mlflow(root: Path, moved: Moved) -> None:
 
 def _mended(value: str, moved: Moved) -> str:
     """An address, or JSON with addresses in it, such as the source of a data set."""
-    if not value.startswith("{"):
+    if not value.startswith(("{", "[")):
         return moved(value)
     try:
         plain = json.loads(value)

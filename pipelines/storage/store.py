@@ -560,10 +560,17 @@ def open_instance(
                     create_databases(home, pools)
         check_databases(home)
         instance = dg.DagsterInstance.from_config(str(home))
-    if runs and pools_differ(instance, pools):
+    if runs:
+        limit_pools(instance, store, cores)
+    return instance
+
+
+def limit_pools(instance: dg.DagsterInstance, store: Store, cores: int | None = None) -> None:
+    """Set the limits of the pools to those of this machine, or of a cluster with ``cores``."""
+    pools = _pools(cores)
+    if pools_differ(instance, pools):
         with store.creation_lock():
             set_pools(instance, pools)
-    return instance
 
 
 def _pools(cluster_cores: int | None) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """The model card of exported files, as model hubs read it: YAML facts, then Markdown."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -49,9 +50,9 @@ def _results(scores: Mapping[str, str]) -> list[dict[str, Any]]:
     results = []
     for split in SCORED_SPLITS:
         metrics = [
-            {"type": name.partition("/")[2], "name": name.partition("/")[2], "value": float(value)}
-            for name, value in sorted(scores.items())
-            if name.startswith(f"{split}/")
+            {"type": name.partition("/")[2], "name": name.partition("/")[2], "value": value}
+            for name, text in sorted(scores.items())
+            if name.startswith(f"{split}/") and (value := _number(text)) is not None
         ]
         if metrics:
             results.append(
@@ -62,3 +63,12 @@ def _results(scores: Mapping[str, str]) -> list[dict[str, Any]]:
                 }
             )
     return results
+
+
+def _number(text: str) -> float | None:
+    """The value of a score; None for a tag that somebody wrote by hand."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from dance_models.errors import InputError
 from dance_models.evaluation.gate import Decision
 from dance_models.text import printable
-from pipelines.tracking.tracker import Tracker, every
+from pipelines.tracking.tracker import Tracker, every, is_absent
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -120,6 +120,8 @@ class Registry:
         try:
             return self.tracker.client.get_model_version(self.name, number)
         except MlflowException as error:
+            if not is_absent(error):
+                raise
             raise InputError(
                 f"{self.name} has no version {number}",
                 file=self.tracker.store.mlflow,

@@ -6,7 +6,7 @@ from pathlib import Path
 from dance_models.errors import InputError
 from dance_models.rows import ROW_OF_ASSET
 from pipelines.storage.store import Store
-from pipelines.tracking.tracker import Tracker
+from pipelines.tracking.tracker import Tracker, is_absent
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ def resolve(tracker: Tracker, name: str) -> ResolvedName:
         run_id = tracker.store.run_id(name) if name in ROW_OF_ASSET else name
         client.get_run(run_id)
     except MlflowException as error:
+        if not is_absent(error):
+            raise
         raise _unknown(tracker.store, name) from error
     return ResolvedName(run_id)
 
@@ -67,6 +69,8 @@ def find_model(store: Store, name: str) -> TrackedModel:
         run = tracker.client.get_run(run_id)
         checkpoint = tracker.artifact(run_id, "checkpoints/best.pt")
     except (MlflowException, OSError) as error:
+        if isinstance(error, MlflowException) and not is_absent(error):
+            raise
         raise _unknown(store, name) from error
     asset = run.data.tags.get("dagster/asset_key", "")
     if asset not in ROW_OF_ASSET:

@@ -29,6 +29,7 @@ from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
 
 EXAMPLE: Final = "example.json"  # of a run: what its model's example request is
 # MLflow's UI opens on its pages for language models unless its address says otherwise.
@@ -56,6 +57,18 @@ MLFLOW_ENVIRONMENT: Final = {
     "DO_NOT_TRACK": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
 }
+
+
+def is_absent(error: "MlflowException") -> bool:
+    """Whether MLflow found nothing of that name, or no name in it; no fault of its database."""
+    from mlflow.protos.databricks_pb2 import (
+        INVALID_PARAMETER_VALUE,
+        RESOURCE_DOES_NOT_EXIST,
+        ErrorCode,
+    )
+
+    absent = (RESOURCE_DOES_NOT_EXIST, INVALID_PARAMETER_VALUE)
+    return error.error_code in {ErrorCode.Name(code) for code in absent}
 
 
 def every(search: Callable[..., Any], *given: object, **named: object) -> Iterator[Any]:
@@ -191,12 +204,11 @@ class Tracker:
     def lifecycle(self, run_id: str) -> str | None:
         """Whether a run is active or was deleted, in MLflow's words; None when there is none."""
         from mlflow.exceptions import MlflowException
-        from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
         try:
             return str(self.client.get_run(run_id).info.lifecycle_stage)
         except MlflowException as error:
-            if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            if not is_absent(error):
                 raise
             return None
 

@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from dance_models.evaluation.scores import PAIRED_SCORES, PREDICTION_SCORES, RECOGNITION_SCORES
+from dance_models.report_tables.claims import p_text
 from dance_models.report_tables.results import (
     Provenance,
     leak_table,
@@ -207,6 +208,12 @@ def test_ablations_are_compared_with_the_whole_network_of_their_length_alone() -
     assert "12 takes: p cannot go below" in ablations.markdown()
     without = recognition_tables(scores(PCK), CLEAR, FROM)
     assert not any("ablations" in table.title for table in without)
+
+
+def test_no_p_value_is_printed_as_zero() -> None:
+    assert [p_text(p) for p in (0.0004, 0.0005, 0.0124, 1.0)] == [
+        "p < 0.001", "p 0.001", "p 0.012", "p 1.000"
+    ]  # fmt: skip
 
 
 def test_ablations_of_clips_without_a_torso_are_not_available() -> None:

@@ -82,6 +82,24 @@ def test_what_lies_in_a_long_gap_stays_missing() -> None:
         forecast_given(networks().forecaster, track)
 
 
+def test_a_joint_that_was_not_sent_for_half_a_second_is_not_made_up() -> None:
+    track, ankle, knee = sent(), 11, 3
+    track.estimate[:, ankle] = np.nan
+    track.estimate[10:30, knee] = np.nan
+    refined = np.isfinite(refine_track(networks().refiner, track)).all(axis=-1)
+    assert not refined[:, ankle].any()
+    assert not refined[10:30, knee].any()
+    others = np.delete(refined, [ankle, knee], axis=1)
+    assert others.all()
+    assert refined[:10, knee].all()
+    forecasts = {f.frame: f.poses for f in forecast_track(networks(), track, every=True)}
+    assert list(forecasts) == [33, 36, 39, 42, 45, 48]
+    (last,) = forecast_track(networks(), track)
+    for poses in (*forecasts.values(), last.poses):
+        assert np.isnan(poses[:, ankle]).all()
+        assert np.isfinite(np.delete(poses, ankle, axis=1)).all()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

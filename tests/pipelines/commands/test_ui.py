@@ -6,12 +6,16 @@ import sqlite3
 from collections import namedtuple
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from command_line import dance
 from lock_owner import owner
+from rich.console import Console
 
 from pipelines.commands import ui
-from pipelines.storage.store import Store
+from pipelines.recovery import process_tags
+from pipelines.storage.addresses import Addresses
+from pipelines.storage.store import Store, open_instance
 
 
 @pytest.mark.parametrize("option", ["--dagster-port", "--mlflow-port"])
@@ -72,3 +76,28 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     code, output = dance(tmp_path / "store", "ui", *_free_ports())
     assert code == 2
     assert "the disk is full: 0 MB are free" in output
+
+
+@dg.job
+def _somewhere() -> None:
+    """On a cluster."""
+
+
+def test_it_leaves_the_pools_of_a_run_on_a_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    store, found = Store(root=str(tmp_path / "store")), Addresses("http://a", "http://b")
+
+    def limits() -> set[int | None]:
+        return {pool.limit for pool in instance.event_log_storage.get_pool_limits()}
+
+    with open_instance(store, 640) as instance:
+        run = instance.create_run_for_job(
+            _somewhere, tags=process_tags(), status=dg.DagsterRunStatus.STARTED
+        )
+        ui.prepare(store, found, Console(quiet=True))
+        assert limits() == {640}
+        instance.report_run_failed(run)
+        ui.prepare(store, found, Console(quiet=True))
+        assert 640 not in limits()

@@ -168,6 +168,8 @@ def test_the_source_of_a_data_set_is_json() -> None:
     moved = mover(Path("/data/tänze"), Path('/mnt/"n" ü'))
     mended = _mended(json.dumps({"uri": "/data/tänze/tables/x"}), moved)
     assert json.loads(mended) == {"uri": '/mnt/"n" ü/tables/x'}
+    listed = json.dumps([{"path": "/data/tänze/tables/x"}])
+    assert json.loads(_mended(listed, moved)) == [json.loads(mended.replace('"uri"', '"path"'))]
     assert _mended("{not json", moved) == "{not json"
 
 

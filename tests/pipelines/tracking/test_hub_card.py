@@ -12,7 +12,10 @@ def _facts(card: str) -> dict[str, object]:
 
 
 def test_a_versions_scores_are_in_the_front_matter() -> None:
-    tags = {"val/pck_torso_0.1": "0.8125", "test/pck_torso_0.1": "0.8", "gate/decision": "passed"}
+    tags = {
+        "val/pck_torso_0.1": "0.8125", "test/pck_torso_0.1": "0.8", "gate/decision": "passed",
+        "val/by_hand": "looks good", "test/seen": "nan",
+    }  # fmt: skip
     card = hub_card("a <b>", "recognition", ["model.onnx"], tags, shipped=False)
     facts = _facts(card)
     assert facts["license"] == "other"

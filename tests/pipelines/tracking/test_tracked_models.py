@@ -4,15 +4,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from registry_case import Case, gate
 
+from dance_models.errors import InputError
 from dance_models.evaluation import gate_evidence
 from dance_models.evaluation.gate_evidence import GateModel
 from pipelines.commands.export import _sources
 from pipelines.tracking import promotion_gate, tracked_models
 from pipelines.tracking.promotion_gate import run_gate
 from pipelines.tracking.registry import Registry
-from pipelines.tracking.tracked_models import ResolvedName, TrackedModel
+from pipelines.tracking.tracked_models import ResolvedName, TrackedModel, find_model
 from pipelines.tracking.tracker import Tracker
 from pipelines.web.api_server import champions
 
@@ -85,3 +89,22 @@ def test_the_gate_scores_the_champion_that_its_decision_names(
     assert runs["dance-prediction version 2"] in scored[0].checkpoint.parts
     assert scored[-1] is not None
     assert runs[f"dance-prediction version {outcome.against}"] in scored[-1].checkpoint.parts
+
+
+@pytest.mark.parametrize("name", ["dance-prediction@nobody", "dance-prediction/7", "x/y", "0" * 32])
+def test_what_is_not_there_is_told_from_a_database_that_fails(
+    case: Case, runs: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    with pytest.raises(InputError, match="there is no tracked model"):
+        find_model(case.store, name)
+    failure = MlflowException("database is locked", error_code=TEMPORARILY_UNAVAILABLE)
+
+    def failing(*_: object) -> None:
+        raise failure
+
+    for method in ("get_run", "get_model_version", "get_model_version_by_alias"):
+        monkeypatch.setattr(MlflowClient, method, failing)
+    with pytest.raises(MlflowException, match="database is locked"):
+        find_model(case.store, name)
+    with pytest.raises(MlflowException, match="database is locked"):
+        case.registry.description("1")
