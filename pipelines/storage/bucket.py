@@ -18,7 +18,13 @@ from urllib.parse import urlsplit
 
 from dance_models.errors import InputError
 from dance_models.files import replacing
-from pipelines.storage.bucket_errors import SECRETS, Asked, error_of, server_of
+from pipelines.storage.bucket_errors import (
+    SECRETS,
+    Asked,
+    error_of,
+    is_of_another_version,
+    server_of,
+)
 
 SCHEME: Final = "s3://"
 FORM: Final = "s3://BUCKET/FOLDER"
@@ -145,7 +151,17 @@ class Bucket:
                 kept = _call("head_object", Bucket=self.name, Key=key)
                 return Stored(int(kept["ContentLength"]), _plain(kept["ETag"])), md5
             data = path.read_bytes()
-            kept = _call("put_object", most_s, Bucket=self.name, Key=key, Body=data, **condition)
+            try:
+                kept = _call(
+                    "put_object", most_s, Bucket=self.name, Key=key, Body=data, **condition
+                )
+            except Exception as error:
+                # The client tries again when an answer is lost, and is refused by its own object.
+                if not (condition and is_of_another_version(error)):
+                    raise
+                kept = _call("head_object", Bucket=self.name, Key=key)
+                if _client().cat_file(f"{self.name}/{key}") != data:
+                    raise
             return Stored(len(data), _plain(kept["ETag"])), hashlib.md5(data).hexdigest()
 
     def get(self, name: str, path: Path) -> None:

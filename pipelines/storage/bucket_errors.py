@@ -41,6 +41,12 @@ def server_of(client: Any) -> tuple[str, str]:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", str(meta.region_name or "")
 
 
+def is_of_another_version(error: Exception) -> bool:
+    """Whether a request was refused since the object is not as it was asked to be."""
+    _, says = _looks(error)
+    return says(*CHANGED)
+
+
 def error_of(error: Exception, asked: Asked) -> InputError:
     """What is wrong and what to do; names the object, and the server where it is what is wrong."""
     what, hint = _told(error, asked)
@@ -51,7 +57,7 @@ def _told(error: Exception, asked: Asked) -> tuple[str, str]:
     from botocore.exceptions import NoCredentialsError, PartialCredentialsError
 
     of, says = _looks(error)
-    if says(*CHANGED):
+    if is_of_another_version(error):
         return "another machine wrote this meanwhile", "Look at it with `dance status`"
     if says("NoSuchBucket"):
         return f"there is no bucket {asked.bucket!r}", "Create it"

@@ -10,6 +10,7 @@ import bucket
 import pytest
 
 from dance_models.errors import InputError
+from pipelines.storage import bucket as bucket_module
 from pipelines.storage.bucket import Bucket
 
 SIZE = 100_000
@@ -67,9 +68,34 @@ def test_a_large_registry_replaces_only_what_it_was_made_from(
     first, _ = place.put("registry", path, None)
     path.write_bytes(b"2" * 100)
     place.put("registry", path, first.etag)
+    path.write_bytes(b"3" * 100)
     for was in (first.etag, None):
         with pytest.raises(InputError, match="another"):
             place.put("registry", path, was)
+
+
+def test_an_object_that_was_put_is_not_anothers_when_the_answer_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3: str
+) -> None:
+    """The client sends the request again, and the server refuses the second one."""
+    path, place = tmp_path / "registry", Bucket.of(bucket.new_url())
+    once = bucket_module._call
+
+    def twice(request: str, *given: float, **named: object) -> object:
+        if request == "put_object":
+            once(request, *given, **named)
+        return once(request, *given, **named)
+
+    monkeypatch.setattr(bucket_module, "_call", twice)
+    path.write_bytes(b"first")
+    first, _ = place.put("registry", path, None)
+    assert first == place.head("registry")
+    path.write_bytes(b"second")
+    second, _ = place.put("registry", path, first.etag)
+    assert second == place.head("registry")
+    path.write_bytes(b"third")
+    with pytest.raises(InputError, match="another machine wrote this"):
+        place.put("registry", path, first.etag)
 
 
 def test_a_server_that_begins_its_listing_again_is_told_of(
