@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -148,46 +150,32 @@ def test_a_killed_run_resumes(tmp_path: Path, make_corpus: MakeCorpus) -> None:
         assert all(run.is_finished for run in instance.get_runs())
 
 
-@pytest.fixture(scope="session")
-def trainable(make_corpus: MakeCorpus, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with a data set and no training, to be copied."""
-    corpus, store = make_corpus(4, 64), tmp_path_factory.mktemp("trainable") / "store"
-    code, output = run(store, corpus, "--only", f"{CLIP_ASSETS},{DATA_ASSETS}")
-    assert code == 0, output
-    return store
-
-
 @pytest.mark.slow
-@pytest.mark.xdist_group("trainable")  # the store is made once
-@pytest.mark.parametrize(("victim", "devices"), [("SIGTERM", 1), ("SIGKILL", 2)])
+@pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.exhaustive)])
 def test_a_signal_to_the_command_alone_in_a_training_ends_everything(
-    tmp_path: Path, trainable: Path, victim: str, devices: int
+    tmp_path: Path, make_corpus: MakeCorpus, devices: int
 ) -> None:
     """The training has ended with it, and the next run repeats no finished epoch."""
     devices = min(devices, os.cpu_count() or 1)
-    store = shutil.copytree(trainable, tmp_path / "store")
+    corpus, store = make_corpus(4, 64), tmp_path / "store"
+    code, output = run(store, corpus, "--only", f"{CLIP_ASSETS},{DATA_ASSETS}")
+    assert code == 0, output
     asked = ["run", "--profile", "smoke", "--only", "mkff_st_gcn", "--devices", str(devices)]
-    command = [sys.executable, "-m", "pipelines.cli", *asked, "--store", str(store)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    models = store / "models" / "mkff_st_gcn"
-    wait_until(lambda: any(_epoch(p) >= 1 for p in models.glob("*/progress.json")), 600)
-    children = psutil.Process(process.pid).children(recursive=True)
-    number = signal.Signals[victim]
-    process.send_signal(number)
-    code = process.wait(timeout=60)
-    wait_until(lambda: all(ended(child.pid) for child in children))
-    assert code == (-number if number == signal.SIGKILL else 130)
-    (progress,) = models.glob("*/progress.json")
-    before = json.loads(progress.read_text())["steps_per_second"]
-    assert not (models / "current.json").exists()
+    models, speeds = store / "models" / "mkff_st_gcn", []
+    for number, code in ((signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)):
+        assert _ended_by(number, store, asked) == code
+        (progress,) = models.glob("*/progress.json")
+        speeds.append(json.loads(progress.read_text())["steps_per_second"])
+        assert not (models / "current.json").exists()
 
     code, output = dance(store, *asked)
     assert code == 0, output
     last = load_checkpoint(progress.with_name("last.pt"))
     assert last["experiment"]["training"].get("devices", 1) == devices
     assert [record["epoch"] for record in last["history"]] == [1, 2, 3, 4]
-    speeds = json.loads(progress.read_text())["steps_per_second"]
-    assert speeds[: len(before)] == before  # these epochs were not repeated
+    speeds.append(json.loads(progress.read_text())["steps_per_second"])
+    for before, after in pairwise(speeds):
+        assert after[: len(before)] == before  # these epochs were not repeated
     tracker = Tracker(Store(root=str(store)))
     states = [r.info.status for r in tracker.client.search_runs([tracker.initialise()])]
     assert states == ["FINISHED"]  # one MLflow run, opened once and resumed
@@ -195,6 +183,23 @@ def test_a_signal_to_the_command_alone_in_a_training_ends_everything(
     with open_instance(opened) as instance:
         profile = ProfileOptions("smoke", devices=devices).resolve(opened)
         assert stale_networks(instance, opened, profile) == ["stga_net"]
+
+
+def _ended_by(number: signal.Signals, store: Path, asked: Sequence[str]) -> int:
+    """The exit code of a command that got a signal once its training had finished an epoch.
+
+    All its processes have ended with it.
+    """
+    notes = store / "models" / "mkff_st_gcn"
+    before = max(map(_epoch, notes.glob("*/progress.json")), default=0)
+    command = [sys.executable, "-m", "pipelines.cli", *asked, "--store", str(store)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: any(_epoch(p) > before for p in notes.glob("*/progress.json")), 600)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    code = process.wait(timeout=60)
+    wait_until(lambda: all(ended(child.pid) for child in children))
+    return code
 
 
 def _epoch(progress: Path) -> int:
