@@ -63,6 +63,8 @@ def test_units_and_services_start_their_server(part: str) -> None:
     assert f"dance-{part}.service" in (DEPLOY / "systemd" / "dance.target").read_text("utf-8")
     assert _setting(UNITS[part], "UMask") == "0077"
     assert _setting(UNITS[part], "PrivateTmp") == "true", "ProtectSystem=strict takes /tmp away"
+    if part in {"daemon", "webserver"}:  # they reach the code server's socket, which may be there
+        assert _setting(UNITS[part], "JoinsNamespaceOf") == "dance-code.service"
     service = _compose()["services"][part]
     assert service["command"] == words, "systemd and compose start the same"
     assert "ports" not in service, "only the proxy is reached from outside"
