@@ -73,6 +73,7 @@ class Results:
     splits: Sequence[pl.DataFrame]  # train, val, test rows
     refiners: Mapping[str, Path]  # best checkpoints of the fixed split
     forecasters: Mapping[str, Path]
+    last: Mapping[str, Path]  # the last checkpoints of the same trainings
     provenance: Provenance
     facts: Mapping[str, str]  # digests and the like
     image_of: Callable[[str, int], Path | None]
@@ -234,12 +235,21 @@ def _figures(page: Page, results: Results, split: str) -> None:
             "times its largest are left out.",
         )
     networks = _compared({**results.refiners, **results.forecasters})
-    histories = {name: load_checkpoint(path)["history"] for name, path in networks.items()}
+    trained = {
+        # A best checkpoint ends with its epoch, the last one with the training.
+        name: (load_checkpoint(results.last[name])["history"], best_epoch(path))
+        for name, path in networks.items()
+    }
     page.picture(
-        loss_figure(histories),
+        loss_figure(trained),
         "Training on the fixed split (the paper's figure 5), without the ablations. The validation "
-        "score is an error: lower is better.",
+        "score is an error: lower is better. A dot is the epoch whose weights are used.",
     )
+
+
+def best_epoch(checkpoint: Path) -> int:
+    """The epoch, from 1 on, of a training's best checkpoint."""
+    return int(load_checkpoint(checkpoint)["history"][-1]["epoch"])
 
 
 def _ranking(contest: Contest, networks: Mapping[str, Path], otherwise: str) -> str:

@@ -78,15 +78,20 @@ def horizon_figure(scores: pl.DataFrame) -> bytes:
     return _png(figure)
 
 
-def loss_figure(histories: Mapping[str, Sequence[Mapping[str, Any]]]) -> bytes:
-    """Training loss (log) and validation score of every network, an epoch a point (figure 5)."""
+def loss_figure(trained: Mapping[str, tuple[Sequence[Mapping[str, Any]], int]]) -> bytes:
+    """Training loss (log) and validation score of every network, an epoch a point (figure 5).
+
+    ``trained``: all epochs of each training, and which one's weights are used, from 1 on.
+    """
     figure = Figure(figsize=(WIDTH, 4.0), dpi=DPI, layout="constrained")
     left, right = figure.subplots(1, 2)
-    for number, (method, history) in enumerate(histories.items()):
+    for number, (method, (history, best)) in enumerate(trained.items()):
         share = (np.arange(len(history)) + 1) / max(len(history), 1)
         left.plot(share, [row["train_loss"] for row in history], linewidth=1, **_line(number))
         score = np.array([row["score"] for row in history], float)
-        right.plot(share, score / score[0], linewidth=1, label=method, **_line(number))
+        score /= score[0]
+        (line,) = right.plot(share, score, linewidth=1, label=method, **_line(number))
+        right.plot(share[best - 1], score[best - 1], "o", markersize=5, color=line.get_color())
     left.set_yscale("log")
     left.set_ylabel("training loss")
     right.set_ylabel("validation score, share of the first epoch's")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 GROUP: Final = "evaluation"
 CODE_VERSION: Final = "5"  # 5: no window across a pause; steps of less than 4 ms count as 4 ms
-PAGE_VERSION: Final = "9"
+PAGE_VERSION: Final = "10"
 SPLIT_TABLES: Final = tuple(split.name for split in SPLITS)
 REPORTS: Final = ("recognition_report", "prediction_report")
 REFINER: Final = "mkff_st_gcn"  # of the cascade: its poses are an input of the forecasts
@@ -345,14 +345,19 @@ def _page(store: Store) -> str:
         path = image_path(store.frames(clip), frame)
         return path if path.is_file() else None
 
+    refiners, forecasters = best("recognition"), best("prediction")
     digests = {f"{name} sha256": store.digest(name) for name in ("split_manifest", *SPLIT_TABLES)}
     results = Results(
         recognition=read_table(store.output("recognition_report")),
         prediction=read_table(store.output("prediction_report")),
         paired=read_table(store.output("paired_comparisons")),
         splits=[store.read(split) for split in SPLIT_TABLES],
-        refiners=best("recognition"),
-        forecasters=best("prediction"),
+        refiners=refiners,
+        forecasters=forecasters,
+        last={
+            name: store.path / store.training(row_of(name).asset)["last"]["path"]
+            for name in (*refiners, *forecasters)
+        },
         provenance=_provenance(store),
         facts={**digests, "code": git_commit()},
         image_of=image_of,

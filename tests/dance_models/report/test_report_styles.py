@@ -16,7 +16,16 @@ def _results(styles: int) -> Results:
     rows.append({"style": "all", "n_frames": 10**6})
     scores = pl.DataFrame([{**blank, **row} for row in rows], schema=RECOGNITION_SCORES)
     return Results(
-        scores, scores, scores, [], {}, {}, Provenance("c", "0", ()), {}, lambda clip, frame: None
+        scores,
+        scores,
+        scores,
+        [],
+        {},
+        {},
+        {},
+        Provenance("c", "0", ()),
+        {},
+        lambda clip, frame: None,
     )
 
 
