@@ -95,7 +95,7 @@ def live(trial: Trial, days: int, day_s: float) -> Month:
             if day == FULL_UNTIL:
                 filler.unlink()
                 events.append("the disk is freed")
-            if not server.answers():
+            if server.has_ended():
                 events.append(start(server, full=FULL_FROM < day < FULL_UNTIL))
             month.began = month.began or time.time()
             if waiting and day % 3 == 1:

@@ -57,6 +57,21 @@ class Server:
             self.process.terminate()
             self.process.wait(END_S * PATIENCE)
 
+    def has_ended(self) -> bool:
+        """Whether its process has ended; waits for one that neither answers nor has ended.
+
+        It ends its other servers when it has lost one. Raises RuntimeError when it does neither in
+        time.
+        """
+        deadline = time.monotonic() + END_S * PATIENCE
+        while not self.answers():
+            if self.process is None or self.process.poll() is not None:
+                return True
+            if time.monotonic() > deadline:
+                raise RuntimeError("dance ui neither answers nor ends")
+            time.sleep(0.5)
+        return False
+
     def start_again(self) -> None:
         """End it, and start it."""
         self.stop()
