@@ -329,6 +329,18 @@ class Tracker:
         folders = [*map(artifacts.joinpath, run_ids), *map(models.joinpath, model_ids)]
         return [folder for folder in folders if folder.is_dir()]
 
+    def has_model(self, model_id: str) -> bool:
+        """Whether there is a model of this id that was not deleted."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.get_logged_model(model_id)
+        except MlflowException as error:
+            if not is_absent(error):
+                raise
+            return False
+        return True
+
     def model_folder(self, model_id: str) -> Path:
         """The folder of a logged model.
 
