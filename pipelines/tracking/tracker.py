@@ -21,6 +21,7 @@ from pipelines.storage.databases import (
     Address,
     connection_to,
     driven,
+    one_for_both,
     tables_of,
     wait_for_locks,
 )
@@ -39,6 +40,7 @@ DAGSTER_RUN_TAG: Final = "dagster/run_id"  # of a run of MLflow
 RUN_NOTE: Final = "mlflow_run_id"  # in the folder of a training
 RUN_ID: Final = re.compile("[0-9a-f]{32}")  # what the note says
 RUN_NOTES: Final = f"models/*/*/{RUN_NOTE}"  # of all trainings of a store
+DAGSTERS_TABLE: Final = "event_logs"
 DEFAULT: Final = "Default"  # the experiment that MLflow adds itself
 TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
 RUNS_AT_ONCE: Final = 1000  # that are deleted by one command: an argument has 128 kB at most
@@ -150,6 +152,9 @@ class Tracker:
                     file=database,
                     hint="Name an empty database (createdb)",
                 )
+            with connection_to(database) as connection:
+                if DAGSTERS_TABLE in tables_of(connection):  # by another name of its server
+                    raise one_for_both(database)
             new = MlflowClient(tracking_uri=driven(database))
             new.search_experiments(max_results=1)  # creates the tables
             self._place_default(database)
