@@ -224,6 +224,25 @@ def test_one_database_under_two_names_is_refused(
 
 
 @on_server
+def test_dagsters_database_of_another_store_is_refused_and_goes_with_its_own(
+    tmp_path: Path, databases: str, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cleaning one store would delete the runs of the other."""
+    first = Store(root=str(tmp_path / "first"))
+    open_instance(first).dispose()
+    monkeypatch.setenv(VARIABLES["mlflow"], server.address(server.create()))
+    second = Store(root=str(tmp_path / "second"))
+    for _ in range(2):
+        with pytest.raises(InputError, match=rf"of Dagster belongs to the store {first.path}\."):
+            open_instance(second)
+    for variable in VARIABLES.values():
+        monkeypatch.delenv(variable)
+    open_instance(first).dispose()
+    first.path.rename(tmp_path / "moved")
+    open_instance(Store(root=str(tmp_path / "moved"))).dispose()
+
+
+@on_server
 def test_the_store_of_an_evaluated_corpus_has_files(tmp_path: Path, databases: str) -> None:
     """It lies in the store that the environment names the databases of."""
     made = Store(root=str(tmp_path / "store")).initialise()
