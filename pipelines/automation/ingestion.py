@@ -1,7 +1,7 @@
 """Sensors of the raw folders: new and changed clips and annotations become runs."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,9 +46,27 @@ MANIFESTS: Final = (MANIFEST, CORPUS_FILE)
 Answer = dg.SensorResult | dg.SkipReason
 
 
+@dataclass
+class News:
+    """What was not said in the last tick of this process.
+
+    Dagster keeps a file for each tick that says something and never deletes it: four a minute for
+    as long as an object of a bucket cannot be used.
+    """
+
+    before: frozenset[str] = frozenset()
+
+    def of(self, lines: Iterable[str]) -> list[str]:
+        """Those of the lines of this tick."""
+        now = list(lines)
+        new = [line for line in now if line not in self.before]
+        self.before = frozenset(now)
+        return new
+
+
 def clip_sensor(profile: Profile, automation: AutomationSettings) -> dg.SensorDefinition:
     """The sensor ``new_clips``: partitions and runs for new and changed clips."""
-    far = FarFolders()
+    far, of_buckets = FarFolders(), News()
 
     @dg.sensor(
         job_name=INGEST_CLIPS,
@@ -60,7 +78,7 @@ def clip_sensor(profile: Profile, automation: AutomationSettings) -> dg.SensorDe
         "unchanged.",
     )
     def new_clips(context: dg.SensorEvaluationContext, store: Store) -> Answer:
-        for line in mirror_again(store, within_s=LISTING_S):
+        for line in of_buckets.of(mirror_again(store, within_s=LISTING_S)):
             context.log.warning(line)
         scans = store.dagster_home / SCANS / "new_clips"
         last = scan_of(scans, context.cursor)
