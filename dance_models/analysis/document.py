@@ -54,13 +54,13 @@ def write_document(
 
 
 def _frames(poses: VideoPoses) -> Iterator[dict[str, Any]]:
-    run, score = poses.run, poses.restored.score
+    run, score, detected = poses.run, poses.restored.score, _detected(poses)
     for i in np.flatnonzero(np.isfinite(poses.refined).any(axis=(1, 2))):
         yield {
             "frame": int(run.frame[i]),
             "time_s": round(float(run.time_s[i]), 4),
             "keypoints": _with_score(poses.refined[i], score[i]),
-            "estimate": _points(run.estimate[i]) if run.score[i].any() else None,
+            "estimate": _points(run.estimate[i]) if detected[i] else None,
         }
 
 
@@ -100,7 +100,7 @@ def summary(
     return {
         "frames": len(run),
         "frames_per_second": round(poses.seen.fps, 3),
-        "frames_with_somebody": int(run.score.any(axis=1).sum()),
+        "frames_with_somebody": int(_detected(poses).sum()),
         "torso_px": _number(torso, 1),
         "cuts": _spans(poses, [(int(cut), int(cut) + 1) for cut in poses.seen.cuts]),
         "nobody": _spans(poses, nobody(poses)),
@@ -150,6 +150,11 @@ def _measured(figures: Figures) -> dict[str, Any]:
             row.name: [round(row.least, 1), round(row.most, 1)] for row in figures.ranges
         },
     }
+
+
+def _detected(poses: VideoPoses) -> NDArray[np.bool_]:
+    """(T,) where a person was detected. Not by the score: that of poses of others may be 0."""
+    return np.asarray(np.isfinite(poses.run.estimate).all(axis=-1).any(axis=-1))
 
 
 def _number(value: float, decimals: int) -> float | None:

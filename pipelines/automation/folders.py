@@ -6,20 +6,26 @@ still being copied waits for the next scan.
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 from dance_models.files import files_below, state_of
+from dance_models.tables import write_text
 from dance_models.video.images import is_image
 
+SCAN: Final = "scan"  # in a cursor: the file with the scan
+FILE: Final = re.compile(r"[0-9a-f]{32}\.json")
 State = dict[str, list[int]]  # path -> what watched_state says of it
 
 
 @dataclass(frozen=True)
 class FolderScan:
-    """A sensor's cursor: files of the last scan, which were handled, and which are missing."""
+    """What a sensor's cursor names: files of the last scan, those handled, and those missing."""
 
     seen: State = field(default_factory=dict)
     handled: State = field(default_factory=dict)
@@ -44,12 +50,16 @@ class FolderScan:
             return cls(number=int(time.time()))
         try:
             plain = json.loads(cursor)
+            if not plain:  # as somebody may have reset it
+                return cls(number=int(time.time()))
             seen, handled, gone = (plain.get(key, {}) for key in ("seen", "handled", "gone"))
             resume, away, clips = (dict(plain.get(key, {})) for key in ("resume", "away", "clips"))
             number = int(plain.get("number", 0))
+            clips = {str(path): [str(name) for name in names] for path, names in clips.items()}
+            resume, away = ({str(k): str(v) for k, v in of.items()} for of in (resume, away))
             seen = {**dict(handled), **dict(seen)}
-            return cls(seen, dict(handled), tuple(gone), number, resume, away, clips)
-        except (ValueError, TypeError, AttributeError, RecursionError):
+            return cls(seen, dict(handled), tuple(map(str, gone)), number, resume, away, clips)
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             return cls(number=int(time.time()))
 
     def cursor(self) -> str:
@@ -65,6 +75,46 @@ class FolderScan:
             "clips": {path: list(names) for path, names in self.clips.items()},
         }
         return json.dumps(plain, sort_keys=True)
+
+
+def scan_of(folder: Path, cursor: str | None) -> FolderScan:
+    """The scan that a cursor of :func:`keep_scan` names; as of a damaged one where it is gone.
+
+    Cursors of earlier versions are the scan itself.
+    """
+    name = _name(cursor)
+    if name is None:
+        return FolderScan.from_cursor(cursor)
+    try:
+        return FolderScan.from_cursor((folder / name).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return FolderScan.from_cursor(None)
+
+
+def keep_scan(folder: Path, last: str | None, scan: FolderScan) -> str:
+    """Keep a scan in a file of ``folder``; the cursor that names it. ``last`` is that before.
+
+    Dagster writes the cursor into the record of each tick, four a minute, and keeps these for a
+    month: as text in it, a scan of 1,000 clips would be half a gigabyte a day. Only these two are
+    kept: a tick that fails leaves ``last`` in force.
+    """
+    text = scan.cursor()
+    name = f"{sha256(text.encode()).hexdigest()[:32]}.json"
+    if not (folder / name).is_file():
+        write_text(folder / name, text)
+    for path in folder.glob("*.json"):
+        if path.name not in {name, _name(last)}:
+            path.unlink(missing_ok=True)
+    return json.dumps({SCAN: name})
+
+
+def _name(cursor: str | None) -> str | None:
+    """The file that a cursor names; None for one that is a scan, or damaged."""
+    try:
+        name = json.loads(cursor or "{}").get(SCAN)
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    return name if isinstance(name, str) and FILE.fullmatch(name) else None
 
 
 @dataclass(frozen=True)

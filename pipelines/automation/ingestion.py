@@ -1,7 +1,7 @@
 """Sensors of the raw folders: new and changed clips and annotations become runs."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from pipelines.assets.annotations import pose_annotations
 from pipelines.assets.clips import clip_probe
 from pipelines.assets.dataset import pose_dataset
 from pipelines.automation.far_folders import FarFolders, Watched, nothing
-from pipelines.automation.folders import Changes, FolderScan, scan_again
+from pipelines.automation.folders import Changes, FolderScan, keep_scan, scan_again, scan_of
 from pipelines.automation.jobs import INGEST_CLIPS
 from pipelines.automation.switches import AutomationSettings
 from pipelines.partitions import CLIPS, clip_keys
@@ -41,13 +41,32 @@ LISTING_S: Final = 10.0  # for a bucket; Dagster ends a tick after a minute
 BYTES_A_SCAN: Final = 4_000_000_000
 CLIPS_A_SCAN: Final = 200  # each is registered with Dagster, too
 ANNOTATION_BYTES_A_SCAN: Final = 200_000_000  # these are parsed
+SCANS: Final = "scans"  # in Dagster's home: what the cursors name
 MANIFESTS: Final = (MANIFEST, CORPUS_FILE)
 Answer = dg.SensorResult | dg.SkipReason
 
 
+@dataclass
+class News:
+    """What was not said in the last tick of this process.
+
+    Dagster keeps a file for each tick that says something and never deletes it: four a minute for
+    as long as an object of a bucket cannot be used.
+    """
+
+    before: frozenset[str] = frozenset()
+
+    def of(self, lines: Iterable[str]) -> list[str]:
+        """Those of the lines of this tick."""
+        now = list(lines)
+        new = [line for line in now if line not in self.before]
+        self.before = frozenset(now)
+        return new
+
+
 def clip_sensor(profile: Profile, automation: AutomationSettings) -> dg.SensorDefinition:
     """The sensor ``new_clips``: partitions and runs for new and changed clips."""
-    far = FarFolders()
+    far, of_buckets = FarFolders(), News()
 
     @dg.sensor(
         job_name=INGEST_CLIPS,
@@ -59,15 +78,16 @@ def clip_sensor(profile: Profile, automation: AutomationSettings) -> dg.SensorDe
         "unchanged.",
     )
     def new_clips(context: dg.SensorEvaluationContext, store: Store) -> Answer:
-        for line in mirror_again(store, within_s=LISTING_S):
+        for line in of_buckets.of(mirror_again(store, within_s=LISTING_S)):
             context.log.warning(line)
-        last = FolderScan.from_cursor(context.cursor)
+        scans = store.dagster_home / SCANS / "new_clips"
+        last = scan_of(scans, context.cursor)
         changes, parts = _scanned(context, store, far, last)
         gone = (f"{path} is missing; the tables of its clip are kept" for path in changes.missing)
         for line in first_lines(gone, "missing files"):
             context.log.warning(printable(line))
         if not changes.settled:
-            return _waiting(context, changes, parts)
+            return _waiting(context, scans, changes, parts)
         # Registering has side effects. Whether a clip is ingested is read from its tables,
         # so that a scan repeated after the daemon died here requests the same runs.
         touched = _register(context, store, changes)
@@ -77,14 +97,13 @@ def clip_sensor(profile: Profile, automation: AutomationSettings) -> dg.SensorDe
             if Path(row["path"]) in touched
             and not is_ingested(store, context.instance, profile, row["clip"])
         ]
+        cursor = keep_scan(scans, context.cursor, changes.scan)
         if not wanted:
-            return dg.SensorResult(
-                skip_reason="the changes need no new run", cursor=changes.scan.cursor()
-            )
+            return dg.SensorResult(skip_reason="the changes need no new run", cursor=cursor)
         return dg.SensorResult(
             run_requests=_requests(wanted, changes.scan),
             dynamic_partitions_requests=[CLIPS.build_add_request(wanted)],
-            cursor=changes.scan.cursor(),
+            cursor=cursor,
         )
 
     return new_clips
@@ -233,11 +252,12 @@ def annotation_sensor(profile: Profile, automation: AutomationSettings) -> dg.Se
         "unchanged results are reused.",
     )
     def changed_annotations(context: dg.SensorEvaluationContext, store: Store) -> Answer:
-        last = FolderScan.from_cursor(context.cursor)
+        scans = store.dagster_home / SCANS / "changed_annotations"
+        last = scan_of(scans, context.cursor)
         elsewhere = _annotations_elsewhere(store)
         changes = scan_again(store.raw_annotations, last, elsewhere, ANNOTATION_BYTES_A_SCAN)
         if not changes.settled and not changes.missing:
-            return _waiting(context, changes)
+            return _waiting(context, scans, changes)
         clips = _register_annotations(context, store, changes)
         scan = replace(changes.scan, clips=_mentioned(store, changes.scan.handled))
         known = clip_keys(context.instance)
@@ -250,12 +270,12 @@ def annotation_sensor(profile: Profile, automation: AutomationSettings) -> dg.Se
             for clip in known
             if clip in clips and _annotations_changed(store, context.instance, profile, clip)
         ]
+        cursor = keep_scan(scans, context.cursor, scan)
         if not wanted:
             return dg.SensorResult(
-                skip_reason="the changes concern no clip that is ingested",
-                cursor=scan.cursor(),
+                skip_reason="the changes concern no clip that is ingested", cursor=cursor
             )
-        return dg.SensorResult(run_requests=_requests(wanted, scan), cursor=scan.cursor())
+        return dg.SensorResult(run_requests=_requests(wanted, scan), cursor=cursor)
 
     return changed_annotations
 
@@ -316,10 +336,10 @@ def _requests(clips: list[str], scan: FolderScan) -> list[dg.RunRequest]:
 
 
 def _waiting(
-    context: dg.SensorEvaluationContext, changes: Changes, parts: Iterable[str] = ()
+    context: dg.SensorEvaluationContext, scans: Path, changes: Changes, parts: Iterable[str] = ()
 ) -> dg.SkipReason:
     """Why nothing is done; ``parts`` is of folders that were not looked at to the end."""
-    context.update_cursor(changes.scan.cursor())
+    context.update_cursor(keep_scan(scans, context.cursor, changes.scan))
     reason = "nothing is new or changed"
     if changes.growing:
         reason = (

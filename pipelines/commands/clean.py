@@ -91,16 +91,18 @@ class Garbage:
     run_files: list[Path] = field(default_factory=list)  # logs and events of these and earlier ones
     mlflow_runs: list[str] = field(default_factory=list)
     artifacts: list[Path] = field(default_factory=list)  # folders of these runs and their models
+    left: list[Path] = field(default_factory=list)  # of those that another machine deleted
     size_mb: float = 0.0
 
     def __bool__(self) -> bool:
         files = (self.frames, self.previews, self.copies, self.parts, self.run_files)
-        results = (self.checkpoints, self.versions, self.dagster_runs, self.mlflow_runs)
+        results = (self.checkpoints, self.versions, self.dagster_runs, self.mlflow_runs, self.left)
         return any((*files, *results))
 
     def folders(self) -> list[Path]:
         """Those that are deleted whole."""
-        return [*self.checkpoints, *self.artifacts, *(p for p in self.run_files if p.is_dir())]
+        runs = (p for p in self.run_files if p.is_dir())
+        return [*self.checkpoints, *self.artifacts, *self.left, *runs]
 
     def lines(self) -> list[str]:
         """What would be deleted, as readable text."""
@@ -116,6 +118,7 @@ class Garbage:
             f"{len(self.dagster_runs)} Dagster runs whose results were replaced",
             f"{len(self.run_files)} logs and event databases of these and of earlier deleted runs",
             f"{len(self.mlflow_runs)} MLflow runs of replaced trainings, with their models",
+            *([f"{len(self.left)} folders of runs that another machine deleted"] * bool(self.left)),
             f"{self.size_mb:.1f} MB in all",
         ]
 
@@ -295,6 +298,25 @@ def _replaced_mlflow_runs(store: "Store") -> list[str]:
     return sorted(unused if store.remote is None else unused & replaced)
 
 
+def _left_artifacts(store: "Store") -> list[Path]:
+    """Folders of runs and models that another machine deleted, from the bucket and from MLflow.
+
+    MLflow does not name them any more, so nothing else would find them here.
+    """
+    from pipelines.tracking.tracker import Tracker
+
+    remote, tracker = store.remote, Tracker(store)
+    below = f"{store.relative(store.mlflow)}/artifacts/"
+    names = remote.deleted_elsewhere() if remote is not None else []
+    parts = [n.removeprefix(below).split("/") for n in names if n.startswith(below)]
+    if not parts or not tracker.exists():
+        return []
+    runs = {first for first, *_ in parts if first != "models"}
+    models = {others[0] for first, *others in parts if first == "models" and others}
+    gone = [run for run in sorted(runs) if tracker.lifecycle(run) is None]
+    return tracker.folders_of(gone, [m for m in sorted(models) if not tracker.has_model(m)])
+
+
 def find_garbage(store: "Store") -> Garbage:
     """Find what can be deleted; deletes nothing."""
     from pipelines.storage.store import open_instance
@@ -318,6 +340,7 @@ def find_garbage(store: "Store") -> Garbage:
     tracker = Tracker(store)
     models = tracker.models_of(garbage.mlflow_runs)
     garbage.artifacts = tracker.folders_of(garbage.mlflow_runs, models)
+    garbage.left = _left_artifacts(store)
     # A version that is still today's table is a second name of it and frees nothing.
     versions = [path for path in garbage.versions if path.stat().st_nlink == 1]
     files = [
@@ -358,17 +381,24 @@ def delete(store: "Store", garbage: Garbage) -> None:
         for asset in sorted({folder.parent.name for folder in garbage.checkpoints}):
             locks.enter_context(_owned(store, asset))
         runs = _still(garbage.mlflow_runs, lambda: _replaced_mlflow_runs(store))
-        deleted = Tracker(store).delete_runs(runs) if runs else []
-        for folder in _still(garbage.checkpoints, lambda: _unused_trainings(store)):
+        trainings = _still(garbage.checkpoints, lambda: _unused_trainings(store))
+        tracker = Tracker(store)
+        if (remote := store.remote) is not None:
+            artifacts = tracker.folders_of(runs, tracker.models_of(runs))
+            remote.withdraw([*artifacts, *trainings])
+        deleted = tracker.delete_runs(runs) if runs else []
+        for folder in trainings:
             _delete_training(folder)
+    for folder in _still(garbage.left, lambda: _left_artifacts(store)):
+        shutil.rmtree(folder)
     # After the trainings, whose versions nothing stands on then.
     versions = _still(garbage.versions, lambda: unused_versions(store))
     previews = _still(garbage.previews, lambda: _unused_previews(store))
     for path in (*previews, *_still(garbage.parts, lambda: _dead_parts(store)), *versions):
         path.unlink(missing_ok=True)
     _delete_runs(open_instance(store, runs=False), store, garbage)
-    if (remote := store.remote) is not None:
-        remote.removed([*garbage.versions, *garbage.checkpoints, *deleted])
+    if remote is not None:
+        remote.removed([*garbage.versions, *trainings, *deleted, *garbage.left])
 
 
 def _delete_training(folder: Path) -> None:

@@ -36,6 +36,9 @@ NOTED: Final = f"# from {NOTE} of the store"  # ends the line that the store kee
 # A table that is filled last, by set_pools; MLflow's is the experiment of this pipeline.
 FILLED_LAST: Final = "concurrency_limits"
 VERSION: Final = "alembic_version"
+# Dagster's table of what its programs remember, and the key under which it has the store's path.
+REMEMBERED: Final = "kvs"
+OWNER: Final = "dance/store"
 
 
 def without_storage(text: str) -> str:
@@ -100,16 +103,21 @@ def create_databases(home: Path, pools: Mapping[str, int]) -> None:
     shutil.rmtree(part, ignore_errors=True)
 
 
-def is_created_on_server(address: str) -> bool:
-    """Whether Dagster's tables are complete in a database on PostgreSQL.
+def is_created_on_server(address: str, root: Path) -> bool:
+    """Whether Dagster's tables are complete in a database of the store at ``root`` on PostgreSQL.
 
-    Raises InputError when it cannot be reached, or when two processes created it.
+    Raises InputError when it cannot be reached, when two processes created it, or when it is of
+    another store.
     """
     from sqlalchemy import text
 
     with connection_to(address) as connection:
-        if not {FILLED_LAST, VERSION} <= tables_of(connection):
+        if not {FILLED_LAST, VERSION, REMEMBERED} <= tables_of(connection):
             return False
+        query = text(f"SELECT value FROM {REMEMBERED} WHERE key = :key")
+        owner = connection.execute(query, {"key": OWNER}).scalar()  # None: of an earlier version
+        if owner not in (None, str(root)):
+            raise in_use(root, f"that of Dagster belongs to the store {owner}")
         versions, filled = (
             int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
             for table in (VERSION, FILLED_LAST)
@@ -119,7 +127,17 @@ def is_created_on_server(address: str) -> bool:
     return bool(versions and filled)
 
 
-def create_on_server(home: Path, address: str, pools: Mapping[str, int]) -> None:
+def in_use(root: Path, why: str) -> InputError:
+    """That the databases on PostgreSQL of the store at ``root`` are those of another one."""
+    return InputError(
+        f"the databases that this store names are in use: {why}",
+        file=root / NOTE,
+        hint="Each store needs two databases of its own: name others in this file (for a copy, "
+        "made from a dump of these)",
+    )
+
+
+def create_on_server(home: Path, address: str, pools: Mapping[str, int], root: Path) -> None:
     """Create Dagster's tables in an empty database. The caller holds the creation lock.
 
     Raises InputError when it is not empty.
@@ -130,6 +148,7 @@ def create_on_server(home: Path, address: str, pools: Mapping[str, int]) -> None
         fault = _of_versions(0) if "event_logs" in tables or "runs" in tables else None
         raise _unusable(address, fault or f"has tables that are not Dagster's, such as {tables[0]}")
     with dg.DagsterInstance.from_config(str(home)) as instance:
+        instance.run_storage.set_cursor_values({OWNER: str(root)})
         set_pools(instance, pools)
 
 

@@ -33,6 +33,7 @@ NOTE: Final = "databases.json"  # in the root of a store
 MLFLOW_FILE: Final = "mlflow/mlflow.db"  # where the note names none
 VARIABLES: Final = {"dagster": "DANCE_DAGSTER_DATABASE", "mlflow": "DANCE_MLFLOW_DATABASE"}
 FORM: Final = "postgresql://USER@HOST:PORT/DATABASE"
+SHOWN_SECRETS: Final = frozenset({"password", "sslpassword"})  # of an address's parameters
 SECRETS: Final = "PGPASSWORD, or a file that PGPASSFILE names"
 
 Address = str | Path  # of a database: of PostgreSQL, or the file of SQLite
@@ -122,9 +123,9 @@ def _checked(databases: Databases) -> Databases:
     for name, address in databases.named():
         try:
             url = make_url(address)
-        except ArgumentError:
+        except (ArgumentError, ValueError):  # the latter of a port that is no number
             raise InputError(f"the address of the database of {name} is none", hint=FORM) from None
-        if url.password is not None or "password" in url.query:
+        if url.password is not None or SHOWN_SECRETS & url.query.keys():
             raise InputError(
                 f"the address of the database of {name} holds a password, which would be shown",
                 hint=f"Leave it out; the password goes to {SECRETS}",
@@ -134,11 +135,15 @@ def _checked(databases: Databases) -> Databases:
                 f"the address of the database of {name} is not of the form {FORM}", file=address
             )
     if databases.dagster == databases.mlflow:
-        raise InputError(
-            "Dagster and MLflow have tables of the same names and need a database each",
-            file=databases.mlflow,
-        )
+        raise one_for_both(databases.mlflow)
     return databases
+
+
+def one_for_both(address: str) -> InputError:
+    """That a database was named for both programs."""
+    return InputError(
+        "Dagster and MLflow have tables of the same names and need a database each", file=address
+    )
 
 
 def driven(address: str) -> str:

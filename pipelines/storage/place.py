@@ -23,7 +23,7 @@ import polars as pl
 
 from dance_models.errors import DamagedFileError, InputError
 from dance_models.tables import read_metadata, read_note, read_table, write_table, write_text
-from pipelines.storage.creation import MLFLOW_LOST, check_database
+from pipelines.storage.creation import MLFLOW_LOST, OWNER, REMEMBERED, check_database, in_use
 from pipelines.storage.databases import NOTE, connection_to, mlflow_address, noted, tables_of
 from pipelines.storage.locks import file_lock
 
@@ -143,12 +143,7 @@ def _refuse_shared(root: Path, old: Path) -> None:
     copy = (old.is_dir() and noted(old) == databases) or _foreign(root) == asdict(databases)
     if copy or not (root / PLACE).is_file():  # else it was moved
         what = "this is a copy of" if copy else "they belong to"
-        raise InputError(
-            f"the databases that this store names are in use: {what} the store {old}",
-            file=root / NOTE,
-            hint="Each store needs two databases of its own: name others in this file (for a copy, "
-            "made from a dump of these)",
-        )
+        raise in_use(root, f"{what} the store {old}")
 
 
 def _remembers(root: Path) -> bool:
@@ -159,6 +154,7 @@ def mend(root: Path, old: Path) -> None:
     """Rewrite every address below ``old`` to one below ``root``; doing it twice changes nothing."""
     moved = mover(old, root)
     _mend_mlflow(root, moved)
+    _mend_dagster(root, moved)
     for path in root.glob(RECORDS):
         try:
             record = json.loads(path.read_text("utf-8"))
@@ -215,6 +211,22 @@ def _mend_mlflow(root: Path, moved: Moved) -> None:
             if changed:
                 update = f"UPDATE {table} SET {column} = :new WHERE {column} = :old"
                 connection.execute(text(update), changed)
+
+
+def _mend_dagster(root: Path, moved: Moved) -> None:
+    """On PostgreSQL its database says whose it is."""
+    from sqlalchemy import text
+
+    if (databases := noted(root)) is None:
+        return
+    with connection_to(databases.dagster) as connection:
+        if REMEMBERED not in tables_of(connection):
+            return
+        query = text(f"SELECT value FROM {REMEMBERED} WHERE key = :key")
+        owner = connection.execute(query, {"key": OWNER}).scalar()
+        if owner is not None and (new := moved(str(owner))) != owner:
+            update = text(f"UPDATE {REMEMBERED} SET value = :new WHERE key = :key")
+            connection.execute(update, {"new": new, "key": OWNER})
 
 
 def _mended(value: str, moved: Moved) -> str:

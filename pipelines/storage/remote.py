@@ -435,26 +435,47 @@ class Remote:
         self._remember(name, kept._replace(mtime_ns=stat.st_mtime_ns))
         return False
 
-    def removed(self, paths: Iterable[Path]) -> None:
-        """Delete the objects of files and folders that were deleted here. Raises InputError.
+    def withdraw(self, paths: Iterable[Path]) -> None:
+        """Delete the objects of files and folders that are to be deleted here next.
 
-        Other machines may have the files: a note of the objects travels to them.
+        A machine that is killed in between has the files still, finds them as it did and goes on.
+        If the files were deleted first, it would fetch them again, and take what is left of them
+        for something else. Raises InputError.
         """
-        known = self.known()
+        names = self._remembered_below(paths)
+        self._delete_for_all(names)
+        with self._notes() as notes:
+            notes.executemany("UPDATE known SET etag = '' WHERE name = ?", [(n,) for n in names])
+
+    def removed(self, paths: Iterable[Path]) -> None:
+        """Delete the objects of files and folders that were deleted here. Raises InputError."""
+        names = self._remembered_below(paths)
+        gone = [name for name in names if not (self.root / name).exists()]
+        self._delete_for_all(gone)
+        self._forget(gone)
+
+    def deleted_elsewhere(self) -> list[str]:
+        """Files of which another machine deleted the object on purpose; some may be in use here."""
+        return sorted(name for name, kept in self.known().items() if _is_deleted(kept))
+
+    def _remembered_below(self, paths: Iterable[Path]) -> list[str]:
+        """The names that are remembered of files, and of all below folders."""
         below = tuple(self._name(path) for path in paths)
-        gone = {
+        return sorted(
             name
-            for name in known
+            for name in self.known()
             if any(name == one or name.startswith(f"{one}/") for one in below)
-            and not (self.root / name).exists()
-        }
-        objects = {name: known[name].etag for name in sorted(gone) if known[name].etag}
+        )
+
+    def _delete_for_all(self, names: Collection[str]) -> None:
+        """Delete objects; other machines may have the files: a note of it travels to them."""
+        known = self.known(names)
+        objects = {name: known[name].etag for name in names if known[name].etag}
         if objects:  # before they are deleted: there is no time at which another machine sends them
             note = self.root / DELETED / f"{secrets.token_hex(8)}.json"
             write_text(note, json.dumps({"objects": objects}) + "\n")
             self._put(self._name(note), None)
         self.bucket.delete(objects)
-        self._forget(gone)
 
     def missing(self) -> list[str]:
         """Files of scratch that should be in the bucket and are not, or not as they are here."""

@@ -545,10 +545,10 @@ def open_instance(
     home, pools = store.dagster_home, _pools(cores)
     if (databases := store.databases) is not None:
         logging.getLogger().addFilter(without_retries)
-        if not is_created_on_server(databases.dagster):
+        if not is_created_on_server(databases.dagster, store.path):
             with store.creation_lock():
-                if not is_created_on_server(databases.dagster):
-                    create_on_server(home, databases.dagster, pools)
+                if not is_created_on_server(databases.dagster, store.path):
+                    create_on_server(home, databases.dagster, pools, store.path)
         instance = dg.DagsterInstance.from_config(str(home))
     elif has_own_storage(home):  # only its first opening creates anything, and it may be any
         with store.creation_lock():

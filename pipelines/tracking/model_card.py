@@ -183,6 +183,8 @@ def score_rows(task: str, table: pl.DataFrame, method: str) -> list[dict[str, An
 def _score_table(task: str, title: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """One line per style, one column per threshold or horizon."""
     measure = MEASURES[task]
+    if not rows:  # nobody is annotated in these clips, or there are none
+        return [f"{title[0].upper()}{title[1:]}: no clip could be scored.", ""]
     cells = sorted({row["cell"] for row in rows})
     heads = " | ".join(measure.cell.format(cell) for cell in cells)
     lines = [f"| {title}: {measure.metric} | clips | {heads} |", "|---" * (2 + len(cells)) + "|"]

@@ -21,6 +21,7 @@ from pipelines.storage.databases import (
     Address,
     connection_to,
     driven,
+    one_for_both,
     tables_of,
     wait_for_locks,
 )
@@ -39,6 +40,7 @@ DAGSTER_RUN_TAG: Final = "dagster/run_id"  # of a run of MLflow
 RUN_NOTE: Final = "mlflow_run_id"  # in the folder of a training
 RUN_ID: Final = re.compile("[0-9a-f]{32}")  # what the note says
 RUN_NOTES: Final = f"models/*/*/{RUN_NOTE}"  # of all trainings of a store
+DAGSTERS_TABLE: Final = "event_logs"
 DEFAULT: Final = "Default"  # the experiment that MLflow adds itself
 TRACKING_URI: Final = "MLFLOW_TRACKING_URI"
 RUNS_AT_ONCE: Final = 1000  # that are deleted by one command: an argument has 128 kB at most
@@ -150,6 +152,9 @@ class Tracker:
                     file=database,
                     hint="Name an empty database (createdb)",
                 )
+            with connection_to(database) as connection:
+                if DAGSTERS_TABLE in tables_of(connection):  # by another name of its server
+                    raise one_for_both(database)
             new = MlflowClient(tracking_uri=driven(database))
             new.search_experiments(max_results=1)  # creates the tables
             self._place_default(database)
@@ -328,6 +333,18 @@ class Tracker:
         models = artifacts / "models"
         folders = [*map(artifacts.joinpath, run_ids), *map(models.joinpath, model_ids)]
         return [folder for folder in folders if folder.is_dir()]
+
+    def has_model(self, model_id: str) -> bool:
+        """Whether there is a model of this id that was not deleted."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.get_logged_model(model_id)
+        except MlflowException as error:
+            if not is_absent(error):
+                raise
+            return False
+        return True
 
     def model_folder(self, model_id: str) -> Path:
         """The folder of a logged model.

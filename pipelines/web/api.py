@@ -54,11 +54,14 @@ DESCRIPTION: Final = (
     "shown, x to the right and y down, and in seconds."
 )
 _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+    408: {"model": Problem, "description": "The body did not arrive in time."},
     413: {"model": Problem, "description": "The body is too large."},
     415: {"description": "The body is of another type."},
     422: {"model": Problem, "description": "The request cannot be used; the error says why."},
     503: {"model": Problem, "description": "Busy, or it took too long; ask again later."},
 }
+_OF_TRACKS: Final = {400: {"model": Problem, "description": "The body is no JSON."}, **_REFUSALS}
+_OF_VIDEOS: Final = {507: {"model": Problem, "description": "It cannot be kept."}, **_REFUSALS}
 _log = logging.getLogger(__name__)
 
 
@@ -163,11 +166,11 @@ def make_api(served: "Served", video: "VideoReader", limits: ServingConfig) -> F
         title="Dance poses", version=__version__, description=DESCRIPTION,
         docs_url=None, redoc_url=None,
     )  # fmt: skip
-    app.post("/v1/refine", response_model=Refined, responses=_REFUSALS)(api.refine)
-    app.post("/v1/forecast", response_model=Forecasts, responses=_REFUSALS)(api.forecast)
+    app.post("/v1/refine", response_model=Refined, responses=_OF_TRACKS)(api.refine)
+    app.post("/v1/forecast", response_model=Forecasts, responses=_OF_TRACKS)(api.forecast)
     binary = {"schema": {"type": "string", "format": "binary"}}
     content = {"requestBody": {"content": dict.fromkeys(VIDEO_TYPES, binary), "required": True}}
-    app.post(VIDEO, response_model=dict[str, Any], responses=_REFUSALS, openapi_extra=content)(
+    app.post(VIDEO, response_model=dict[str, Any], responses=_OF_VIDEOS, openapi_extra=content)(
         api.analyze
     )
     app.get("/health")(api.health)

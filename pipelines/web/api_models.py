@@ -66,7 +66,10 @@ class ForecastPose(BaseModel):
 
     frame: int = Field(description="Of the track, from 0: the last that the forecast knows.")
     time_s: float
-    keypoints: list[list[Point]] = Field(description="[10][14][x, y] in pixels, by ahead_ms.")
+    keypoints: list[list[Point | None]] = Field(
+        description="[10][14][x, y] in pixels, by ahead_ms; null for a joint that was not seen in "
+        "the half second before the frame."
+    )
 
 
 class Forecasts(Answer):

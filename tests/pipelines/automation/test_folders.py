@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.automation.folders import FolderScan, scan_again
+from pipelines.automation.folders import FolderScan, keep_scan, scan_again, scan_of
 
 
 def test_a_file_is_settled_once_two_scans_agree(tmp_path: Path) -> None:
@@ -115,3 +115,37 @@ def test_other_files_are_watched_too(tmp_path: Path) -> None:
     other.write_bytes(b"1")
     scan = scan_again(folder, FolderScan(), [other, tmp_path / "no.mp4"]).scan
     assert scan_again(folder, scan, [other]).settled == (other,)
+
+
+def test_a_cursor_is_short_and_the_scan_before_it_is_kept(tmp_path: Path) -> None:
+    """The record of each tick has the cursor, and a tick that fails leaves the one before."""
+    folder = tmp_path / "scans"
+    states = {f"/archive/{number}.mp4": [number, number] for number in range(1000)}
+    first, second = FolderScan(states, states, number=1), FolderScan(states, {}, number=2)
+    assert scan_of(folder, first.cursor()) == first, "of an earlier version"
+    last: str | None = None
+    for scan in (first, first, second, first, second):
+        cursor = keep_scan(folder, last, scan)
+        assert len(cursor) < 100
+        assert scan_of(folder, cursor) == scan
+        assert last is None or scan_of(folder, last).handled
+        last = cursor if scan is first else last
+        assert len(list(folder.iterdir())) <= 2
+    for path in folder.iterdir():
+        path.unlink()
+    lost = scan_of(folder, last)
+    assert replace(lost, number=0) == FolderScan()
+    assert lost.number > 1000, "no run key is used again"
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "{}", '{"number": 1e400}', '{"clips": {"a": null}}', '{"clips": {"a": 5}}', '{"scan": 5}',
+        '{"scan": "../../x"}', '{"resume": {"/x": 5}, "number": 1e999}', "[]", "\x00",
+    ],
+)  # fmt: skip
+def test_a_damaged_cursor_is_as_none(tmp_path: Path, cursor: str) -> None:
+    scan = scan_of(tmp_path, cursor)
+    assert (scan.seen, scan.handled, scan.missing, dict(scan.clips)) == ({}, {}, (), {})
+    assert not scan_again(tmp_path, scan).missing

@@ -136,6 +136,22 @@ def test_poses_of_another_tool_are_refined_and_drawn(
     assert 0 < moved.max() < 20
 
 
+def test_somebody_is_seen_in_poses_whose_scores_are_all_0(tmp_path: Path) -> None:
+    """As of programs that know no scores, or write none."""
+    plain = json.loads(own_json(tmp_path / "p.json", synthetic_runs(1, 30)[0].estimate).read_text())
+    for frame in plain["frames"]:
+        frame["keypoints"] = [[x, y, 0] for x, y, _ in frame["keypoints"]]
+    (tmp_path / "p.json").write_text(json.dumps(plain))
+    code, output = dance(
+        "analyze", "--from", tmp_path / "p.json", "--fps", 30, "--out", tmp_path / "out",
+        "--no-draw", "--format", "none",
+    )  # fmt: skip
+    assert code == 0, output
+    assert "A person is seen in 30 of 30 frames." in output
+    frames = json.loads((tmp_path / "out" / "p.json").read_text())["frames"]
+    assert all(frame["estimate"] for frame in frames)
+
+
 def test_poses_without_their_video_can_be_refined_twice(tmp_path: Path) -> None:
     run = synthetic_runs(1, FRAMES)[0]
     poses = own_json(tmp_path / "dance.json", run.estimate)

@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partialmethod
 from pathlib import Path
 from urllib.parse import urlparse
 
+import bucket
 import dagster as dg
 import polars as pl
 import pytest
@@ -32,6 +34,7 @@ from pipelines.commands.clean import (
     find_garbage,
     refuse_in_progress,
 )
+from pipelines.storage.bucket import Bucket
 from pipelines.storage.clips import register_clips
 from pipelines.storage.store import Store, open_instance
 from pipelines.tracking.tracker import DAGSTER_RUN_TAG, RUN_NOTE, Tracker, every
@@ -283,6 +286,75 @@ def test_runs_of_replaced_trainings_go_with_their_files_and_models(
     kept = every(tracker.client.search_runs, [experiment])
     assert [run.info.run_id for run in kept] == [runs["theirs"]]
     assert not find_garbage(store)
+
+
+def _replaced_in_bucket(store: Store) -> tuple[str, Path]:
+    """A replaced training and its MLflow run, with their files in the bucket; the run."""
+    tracker = Tracker(store)
+    run = tracker.client.create_run(tracker.initialise(), tags={DAGSTER_RUN_TAG: "1"})
+    artifact = _write(Path(urlparse(run.info.artifact_uri).path) / "loss.png")
+    write_table(pl.DataFrame({"x": [1]}), store.table("train_split"), {})
+    today = {"train_split": store.digest("train_split")}
+    replaced = _training(store, "a" * 12, today)
+    _write(replaced / OUTCOME)
+    _write(replaced / RUN_NOTE, run.info.run_id)
+    for current in (replaced, _training(store, "b" * 12, today)):
+        file = {"path": store.relative(current / "last.pt"), "sha256": ""}
+        _write(store.output("stga_net"), json.dumps({"best": file, "last": file}))
+        store.send()
+    return run.info.run_id, artifact
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deletes", [0, 4])
+def test_a_cleaning_that_was_killed_leaves_nothing_in_the_bucket(
+    store: Store, s3: str, monkeypatch: pytest.MonkeyPatch, deletes: int
+) -> None:
+    """It is found again, and what is left of a training is not one that goes on."""
+    url = bucket.connect(store.path)
+    run, artifact = _replaced_in_bucket(store)
+    left, request = iter(range(deletes)), Bucket.delete
+
+    def killed(self: Bucket, names: Iterable[str]) -> None:
+        for name in names:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            request(self, [name])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Bucket, "delete", killed)
+        with pytest.raises(KeyboardInterrupt):
+            delete(store, find_garbage(store))
+    assert store.remote is not None
+    store.remote.fetch()  # as the next command does
+    delete(store, find_garbage(store))
+    store.remote.fetch()
+    gone = (store.relative(artifact.parent.parent), f"models/stga_net/{'a' * 12}")
+    assert [name for name in Bucket.of(url).listed() if name.startswith(gone)] == []
+    assert not any((store.path / name).exists() for name in gone)
+    assert Tracker(store).lifecycle(run) is None
+    assert not find_garbage(store)
+
+
+@pytest.mark.slow
+def test_what_another_machine_cleaned_is_deleted_here_too(
+    store: Store, s3: str, tmp_path: Path
+) -> None:
+    """MLflow's database, which both use, does not name the folders of a deleted run any more."""
+    bucket.connect(store.path)
+    _, artifact = _replaced_in_bucket(store)
+    other = Store(root=str(shutil.copytree(store.path, tmp_path / "other")))
+    delete(store, find_garbage(store))
+    shutil.copy(store.mlflow_database, other.mlflow_database)
+    assert other.remote is not None
+    other.remote.fetch()
+    garbage = find_garbage(other)
+    assert garbage.left == [other.path / store.relative(artifact.parent.parent)]
+    assert "1 folders of runs that another machine deleted" in garbage.lines()
+    delete(other, garbage)
+    assert not garbage.left[0].exists()
+    assert not list(other.model("stga_net").glob("a*"))
+    assert not find_garbage(other)
 
 
 @pytest.mark.parametrize("note", [b"", b"\xff\xfe", b"0123"])

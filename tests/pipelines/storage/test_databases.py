@@ -133,6 +133,9 @@ def test_a_store_with_files_keeps_them(tmp_path: Path) -> None:
     [
         ("postgresql://dance:geheim@db/dagster", "holds a password"),
         ("postgresql://dance@db/dagster?password=geheim", "holds a password"),
+        ("postgresql://dance@db/dagster?sslpassword=geheim", "holds a password"),
+        ("postgresql://dance@db:port/dagster", "is none"),
+        ("postgresql://dance:geheim/dagster", "is none"),
         ("mysql://dance@db/dagster", "not of the form"),
         ("postgresql://dance@db", "not of the form"),
         ("dagster", "is none"),
@@ -205,6 +208,38 @@ def test_a_database_that_is_not_empty_or_not_complete_is_refused(
             connection.execute(text(f"CREATE TABLE {table} (id int)"))
         with pytest.raises(InputError, match=rf"{said}.*createdb"):
             open_instance(made)
+
+
+def test_one_database_under_two_names_is_refused(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = server.address(server.create())
+    monkeypatch.setenv(VARIABLES["dagster"], one)
+    monkeypatch.setenv(VARIABLES["mlflow"], one.replace("127.0.0.1", "localhost"))
+    made = Store(root=str(tmp_path / "store"))
+    open_instance(made).dispose()
+    with pytest.raises(InputError, match="need a database each"):
+        Tracker(made).initialise()
+    open_instance(made).dispose()
+
+
+@on_server
+def test_dagsters_database_of_another_store_is_refused_and_goes_with_its_own(
+    tmp_path: Path, databases: str, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cleaning one store would delete the runs of the other."""
+    first = Store(root=str(tmp_path / "first"))
+    open_instance(first).dispose()
+    monkeypatch.setenv(VARIABLES["mlflow"], server.address(server.create()))
+    second = Store(root=str(tmp_path / "second"))
+    for _ in range(2):
+        with pytest.raises(InputError, match=rf"of Dagster belongs to the store {first.path}\."):
+            open_instance(second)
+    for variable in VARIABLES.values():
+        monkeypatch.delenv(variable)
+    open_instance(first).dispose()
+    first.path.rename(tmp_path / "moved")
+    open_instance(Store(root=str(tmp_path / "moved"))).dispose()
 
 
 @on_server

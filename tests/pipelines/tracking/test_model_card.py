@@ -10,10 +10,10 @@ from pipelines.tracking.pixel_models import PIXEL_MODEL_TAG
 HOSTILE = "<b>x</b> ![p](http://a) | *e* \x1b[2J `c`"
 
 
-def _card(**tags: str) -> str:
+def _card(value: float | None = 5.0, **tags: str) -> str:
     row = {
         "method": CANDIDATE, "input": "annotated", "style": HOSTILE, "metric": "mpjpe_torso",
-        "horizon_ms": 80, "value": 5.0, "n_clips": 1, "n_takes": 1, "n_windows": 1,
+        "horizon_ms": 80, "value": value, "n_clips": 1, "n_takes": 1, "n_windows": 1,
         "split": "val",
     }  # fmt: skip
     clip = {"style": HOSTILE, "split": "train"}
@@ -48,6 +48,12 @@ def test_names_from_outside_are_neither_html_nor_links_nor_cells() -> None:
     rows = [line for line in card.splitlines() if line.startswith("| &lt;b&gt;")]
     cells = [line.replace("\\|", "").count("|") for line in rows]
     assert cells == [4, 5]  # of the scores, and of the data
+
+
+def test_clips_without_a_score_are_no_table_without_columns() -> None:
+    card = _card(value=None)
+    assert "Validation: no clip could be scored." in card
+    assert "clips |  |" not in card
 
 
 def test_the_card_names_the_model_that_takes_pixels() -> None:

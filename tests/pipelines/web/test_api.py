@@ -24,6 +24,7 @@ from dance_models.serving.video import StoppedError, TookTooLongError
 from dance_models.skeleton import DANCE_14
 from dance_models.training.synthetic import synthetic_runs
 from pipelines.web.api import MEDIA_TYPES, make_api
+from pipelines.web.api_models import Forecasts, Refined
 from pipelines.web.guard import guarded
 
 OWN = "http://127.0.0.1:8000"
@@ -83,6 +84,22 @@ def test_a_track_is_forecast(served: Served) -> None:
     assert (one["frame"], np.shape(one["keypoints"])) == (39, (10, 14, 2))
     every = client(served).post("/v1/forecast", json={**request(), "after": "every"}).json()
     assert [f["frame"] for f in every["forecasts"]] == [33, 36, 39]
+
+
+def test_answers_are_as_the_openapi_document_says(served: Served) -> None:
+    """A client that is generated from the document refuses an answer with a null too many."""
+    api, body = client(served), request()
+    for frame in body["keypoints"]:
+        frame[5] = None  # of no frame: nothing is made up for it
+    refined = api.post("/v1/refine", json=body)
+    assert Refined.model_validate_json(refined.text).keypoints[0][5] is None
+    forecast = api.post("/v1/forecast", json=body)
+    assert Forecasts.model_validate_json(forecast.text).forecasts[0].keypoints[0][5] is None
+    described = api.get("/openapi.json").json()["paths"]
+    for path in ("/v1/refine", "/v1/forecast"):
+        answer = api.post(path, content=b"\xff", headers={"content-type": "application/json"})
+        assert str(answer.status_code) in described[path]["post"]["responses"]
+        assert answer.json()["error"]
 
 
 @pytest.mark.parametrize(
