@@ -289,6 +289,14 @@ def files_below(
         yield from (Path(name) / file for file in files if not is_hidden(file))
 
 
+def resolved(path: Path) -> Path:
+    """What a path leads to; the path itself where its links lead back to themselves."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # which of them depends on the version of Python
+        return path
+
+
 def why_unusable(path: Path) -> str | None:
     """Why a path cannot be a file of a clip, of annotations or of motion; None for one that can.
 

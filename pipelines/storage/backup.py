@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from dance_models.errors import InputError
-from dance_models.files import flush, flush_below, is_part_of, part_of, writer_of
+from dance_models.files import flush, flush_below, is_part_of, part_of, resolved, writer_of
 from dance_models.tables import file_digest, read_table, write_text
 from dance_models.text import brief
 from pipelines.processes import has_ended
@@ -139,7 +139,7 @@ def outside(store: Store) -> list[str]:
     ]
     named = set(far).union(*(map(str, Path(path).parents) for path in far))
     # Of a folder that leads to registered files these are named, by where they are.
-    return [*far, *(str(link) for link in _links(store.path) if str(link.resolve()) not in named)]
+    return [*far, *(str(link) for link in _links(store.path) if str(resolved(link)) not in named)]
 
 
 def _links(root: Path) -> Iterator[Path]:

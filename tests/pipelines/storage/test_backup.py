@@ -69,10 +69,12 @@ def test_links_of_a_store_are_not_copied_and_named(store: Store, tmp_path: Path)
     clip.parent.mkdir()
     clip.symlink_to(tmp_path / "elsewhere.mp4")
     folder.symlink_to(tmp_path)
+    itself = store.raw_clips / "loop.mp4"
+    itself.symlink_to("loop.mp4")
     write_table(pl.DataFrame({"path": [str(clip)]}), store.table("raw_clips"))
     back_up(store, tmp_path / "backup")
     assert not (tmp_path / "backup" / store.relative(clip)).exists()
-    assert sorted(outside(store)) == sorted([str(clip), str(folder)])
+    assert sorted(outside(store)) == sorted(map(str, [clip, folder, itself]))
 
 
 def test_nothing_is_overwritten(store: Store, tmp_path: Path) -> None:
