@@ -16,7 +16,6 @@ import polars as pl
 
 from dance_models.config import Experiment, HrnetExperiment, Profile
 from dance_models.errors import DamagedFileError, InputError
-from dance_models.files import archive_damage
 from dance_models.rows import FRAME_SPLIT, ROW_OF_ASSET, ROW_OF_PRETRAINING, Row
 from dance_models.skeleton import DANCE_14
 from dance_models.tables import read_note, write_text
@@ -188,10 +187,10 @@ def _initial_weights(store: Store, pretraining: str, motion: str) -> dict[str, A
 def _runs_file(store: Store, folder: Path, splits: Sequence[str]) -> Path:
     """The one file that the training reads; written only when it is missing or damaged."""
     from dance_models.data.assemble import pose_runs_from_rows
-    from dance_models.data.pose_runs import save_pose_runs
+    from dance_models.data.pose_runs import is_whole, save_pose_runs
 
     path = folder / RUNS
-    if not path.is_file() or archive_damage(path) is not None:
+    if not path.is_file() or not is_whole(path):
         folder.mkdir(parents=True, exist_ok=True)
         runs = pose_runs_from_rows(pl.concat([store.read(split) for split in splits]))
         save_pose_runs(runs, path)

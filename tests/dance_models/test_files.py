@@ -139,6 +139,20 @@ def test_a_cut_or_altered_archive_is_damaged(tmp_path: Path) -> None:
     assert archive_damage(path) is not None
 
 
+def test_any_wrong_bit_of_an_archive_is_told_or_does_no_harm(tmp_path: Path) -> None:
+    """Those that name a password, another compression or another place raised errors."""
+    path = tmp_path / "runs.npz"
+    np.savez(path, x=np.zeros(2))
+    whole = path.read_bytes()
+    told = set()
+    for place in range(whole.index(b"PK\1\2"), len(whole)):
+        for bit in range(8):
+            wrong = bytes([whole[place] ^ 1 << bit])
+            path.write_bytes(whole[:place] + wrong + whole[place + 1 :])
+            told.add(archive_damage(path) is not None)
+    assert told == {False, True}
+
+
 # --- files that change ------------------------------------------------------------------------
 
 
