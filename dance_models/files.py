@@ -80,7 +80,7 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
     A killed process leaves the old file or the new one, never a part of one. After a power cut
     that holds for a ``durable`` one alone, which is on the disk when this ends: for what nothing
-    can make again, since it takes longer.
+    can make again, since it takes longer. An error of a full disk names ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = part_of(path)
@@ -91,6 +91,10 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
         part.replace(path)
         if durable:
             flush(path.parent)
+    except OSError as error:
+        if error.errno in _FULL:  # it names no file, the part, or what was copied
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
         part.unlink(missing_ok=True)
 

@@ -51,6 +51,7 @@ def serve(
 
     `api` answers with the champions of the store over HTTP, or with the networks of the package.
     """
+    from pipelines.storage.disk import full_disk_reported
     from pipelines.web.code_server import code_socket, wait_for_code_server
 
     with common.reported(debug):
@@ -63,7 +64,8 @@ def serve(
             _become_api(None if shipped else opened, host, port, allow_host or ())
         found = addresses_of_ports(os.environ, dagster_port, mlflow_port)
         if part == "code":
-            prepare(opened, found, common.console())
+            with full_disk_reported(opened.path):
+                prepare(opened, found, common.console())
         elif part == "mlflow":  # the others wait by themselves
             wait_for_code_server(code_socket(opened))  # it starts once the databases are there
         command = server_commands(opened, dagster_port, mlflow_port, allow_host or ())[part]

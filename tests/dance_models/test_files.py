@@ -122,6 +122,14 @@ def test_the_bytes_of_a_checkpoint_do_not_depend_on_the_process(
     assert file_digest(tmp_path / "best.pt") == first
 
 
+def test_an_error_of_a_full_disk_names_the_file_that_has_no_room(tmp_path: Path) -> None:
+    """That of a copy names what is read first, that of a written text no file at all."""
+    for names in ((), ("/source", None, "/part")):
+        with pytest.raises(OSError, match="No space") as told, replacing(tmp_path / "a"):
+            raise OSError(errno.ENOSPC, "No space left on device", *names)
+        assert (told.value.filename, told.value.filename2) == (str(tmp_path / "a"), None)
+
+
 # --- damage -----------------------------------------------------------------------------------
 
 

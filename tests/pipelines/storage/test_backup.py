@@ -1,5 +1,6 @@
 """Backups of a store in use, and stores made from them."""
 
+import errno
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from dance_models.errors import InputError
 from dance_models.files import part_of, this_machine
 from dance_models.tables import file_digest, write_table, write_text
 from pipelines.commands.common import opened
+from pipelines.storage import backup
 from pipelines.storage.backup import CONTENTS, back_up, outside, restore
 from pipelines.storage.store import Store
 
@@ -107,6 +109,27 @@ def test_a_broken_database_is_named_and_no_backup_is_left(store: Store, tmp_path
     with pytest.raises(InputError, match=r"broken\.db.*cannot be copied"):
         back_up(store, tmp_path / "backup")
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
+@pytest.mark.parametrize("part", ["a file", "a database"])
+def test_a_full_disk_is_that_of_the_copy(
+    part: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file of the store was named that was copied just then, or its database as damaged."""
+
+    def no_room(source: Path, target: Path) -> None:
+        if part == "a file":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(source), None, str(target))
+        with closing(sqlite3.connect(":memory:")) as full:
+            full.execute("PRAGMA max_page_count = 1")
+            full.execute("CREATE TABLE x (y)")
+
+    names = {"a file": (shutil, "copy2"), "a database": (backup, "_copy_database")}
+    monkeypatch.setattr(*names[part], no_room)
+    with pytest.raises(InputError, match=r"the disk is full\. Free space") as told:
+        back_up(store, tmp_path / "other" / "backup")
+    assert told.value.file == str(tmp_path / "other")
+    assert list((tmp_path / "other").iterdir()) == []
 
 
 def test_what_is_deleted_while_its_folder_is_copied_stops_no_backup(
