@@ -10,7 +10,6 @@ import shutil
 import socket
 import stat
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -81,7 +80,7 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
     A killed process leaves the old file or the new one, never a part of one. After a power cut
     that holds for a ``durable`` one alone, which is on the disk when this ends: for what nothing
-    can make again, since it takes longer.
+    can make again, since it takes longer. An error of a full disk names ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = part_of(path)
@@ -92,6 +91,10 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
         part.replace(path)
         if durable:
             flush(path.parent)
+    except OSError as error:
+        if error.errno in _FULL:  # it names no file, the part, or what was copied
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
         part.unlink(missing_ok=True)
 
@@ -289,6 +292,14 @@ def files_below(
         yield from (Path(name) / file for file in files if not is_hidden(file))
 
 
+def resolved(path: Path) -> Path:
+    """What a path leads to; the path itself where its links lead back to themselves."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # which of them depends on the version of Python
+        return path
+
+
 def why_unusable(path: Path) -> str | None:
     """Why a path cannot be a file of a clip, of annotations or of motion; None for one that can.
 
@@ -321,11 +332,14 @@ def archive_damage(path: Path) -> str | None:
     Both are ZIP archives, whose entries have a checksum each. Raises OSError when the file cannot
     be opened.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, ValueError) as error:
-        return f"it cannot be read: {error}"
+    with open_file(path) as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                damaged = archive.testzip()
+        # One wrong bit names another compression, a password or a place before the file: zipfile
+        # passes on whatever these raise, an OSError among them.
+        except Exception as error:
+            return f"it cannot be read: {error}"
     return None if damaged is None else f"the checksum of {damaged} does not hold"
 
 

@@ -26,12 +26,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import dagster as dg
-from polars.exceptions import PanicException
+from polars.exceptions import PanicException, PolarsError
 
 from dance_models.config import Profile, identity
-from dance_models.errors import InputError
+from dance_models.errors import DamagedFileError, InputError
 from dance_models.processes import end_with_starter
 from dance_models.tables import file_digest
+from dance_models.text import brief
 from pipelines.checks.asset_checks import AssetChecks
 from pipelines.materializations import INPUTS, MANIFEST, Last, last_materialization
 from pipelines.partitions import CLIPS, CLIPS_PER_RUN
@@ -157,8 +158,21 @@ class Stage:
         return StageContext(store, profile, self.config(profile), clip)
 
     def digest(self, context: StageContext[Any]) -> str:
-        """Digest of the code version and of everything that goes into the stage today."""
-        return inputs_digest({"code": self.version, **self.inputs(context)})
+        """Digest of the code version and of everything that goes into the stage today.
+
+        Raises InputError when something of it is missing or damaged. One wrong bit renames a
+        column of a table that can be read.
+        """
+        try:
+            inputs = self.inputs(context)
+        except (PolarsError, PanicException) as error:
+            raise DamagedFileError(
+                f"a table that {_named(self.name, context.partition)} is made of is damaged "
+                f"({brief(error)})",
+                file=context.store.path / "tables",
+                hint="`dance verify` names it, and `dance run` makes it again",
+            ) from error
+        return inputs_digest({"code": self.version, **inputs})
 
     def files(self, store: Store, clip: str | None) -> list[Path]:
         """Every file that the stage writes, the main one first."""

@@ -1,5 +1,6 @@
 """Annotation files in archives, as tools hand them out: read without unpacking to disk."""
 
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -33,6 +34,16 @@ MOST_ENTRIES: Final = 500_000
 # Of all annotation files in an archive together, uncompressed.
 MOST_BYTES: Final = 1024**3
 _OTHERS: Final = "files that hold no annotations"
+# What an entry raises that is damaged or compressed in an unknown way; of bzip2 it is an OSError.
+_NOT_UNPACKED: Final = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    zlib.error,
+    lzma.LZMAError,
+)
 ENCRYPTED: Final = 0x1  # bit of an entry's flags
 
 
@@ -141,7 +152,9 @@ def _entry(
         failed = ParsedFile(file, reading)
         failed.add_problem(error.advice)
         return failed
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
+    except _NOT_UNPACKED as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the archive's file, not of what is in it
         failed = ParsedFile(file, reading)
         failed.add_problem(f"cannot be unpacked ({brief(error)})")
         return failed

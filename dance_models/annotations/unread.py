@@ -16,7 +16,7 @@ from dance_models.annotations.detect_format import (
     is_companion,
 )
 from dance_models.errors import AnnotationError, guarded
-from dance_models.files import is_hidden, why_unusable
+from dance_models.files import is_hidden, resolved, why_unusable
 from dance_models.formats import not_read
 from dance_models.video.scan import VIDEO_SUFFIXES
 
@@ -84,7 +84,7 @@ def unread_files(directory: Path, used: Set[Path] | None = None) -> list[UnreadF
 def also_resolved(paths: Iterable[Path]) -> set[Path]:
     """The paths, and what they lead to: a walk meets the files of a folder under either."""
     given = set(paths)
-    return given | {path.resolve() for path in given}
+    return given | {resolved(path) for path in given}
 
 
 def _files(directory: Path, unseen: list[UnreadFile]) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dance_models.errors import InputError
 from dance_models.evidence import no_evidence
-from dance_models.files import replacing
+from dance_models.files import archive_damage, replacing
 from dance_models.skeleton import Skeleton
 
 _NOT_GIVEN: Final[NDArray[np.float32]] = np.zeros(0, np.float32)
@@ -118,6 +118,20 @@ def save_pose_runs(runs: Sequence[PoseRun], path: Path) -> None:
 
 def _known(array: NDArray[np.generic]) -> bool:
     return bool(array.any() if array.dtype == np.bool_ else np.isfinite(array).any())
+
+
+def is_whole(path: Path) -> bool:
+    """Whether the runs in a file can be read, and its checksums hold. Raises OSError.
+
+    The checksums do not cover the names of what is in it, nor how much there is.
+    """
+    if archive_damage(path) is not None:
+        return False
+    try:
+        load_pose_runs(path)
+    except Exception:  # of any kind, as what a file lacks is missed in many places
+        return False
+    return True
 
 
 def load_pose_runs(path: Path) -> list[PoseRun]:

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from dance_models.checkpoint import load_checkpoint
+from dance_models.errors import InputError
 from dance_models.files import archive_damage
 
 
@@ -17,7 +19,7 @@ def discard_damaged(folder: Path) -> list[str]:
     for last in sorted(folder.rglob("last.pt")):
         best = last.with_name("best.pt")
         for path in (last, best):
-            damage = archive_damage(path) if path.is_file() else "it is missing"
+            damage = _damage(path) if path.is_file() else "it is missing"
             if damage is not None:
                 lines.append(f"{path} is damaged ({damage}): this training starts again")
                 last.unlink()
@@ -30,3 +32,14 @@ def discard_damaged(folder: Path) -> list[str]:
             lines.append(f"{note} is damaged: made again")
             note.unlink()
     return lines
+
+
+def _damage(checkpoint: Path) -> str | None:
+    """What is wrong with it: the checksums do not cover the names and places of its entries."""
+    damage = archive_damage(checkpoint)
+    if damage is None:
+        try:
+            load_checkpoint(checkpoint)
+        except InputError as error:
+            return error.message
+    return damage

@@ -14,6 +14,7 @@ from dance_models.tables import (
     SPLIT_ROWS,
     conform,
     read_metadata,
+    read_table,
     table_metadata,
     write_table,
 )
@@ -111,22 +112,28 @@ def _assigned_before(store: Store) -> tuple[pl.DataFrame | None, int | None]:
     """What every clip was assigned last, also those that are away, and to how many folds.
 
     Assigned anew, clips would be in other splits than before. A manifest that is lost or damaged is
-    what the tables of the splits say of it, if any do.
+    what the tables of the splits say of it, if any do; a wrong bit may also rename a column.
     """
     found: list[pl.DataFrame] = []
     folds = None
-    with suppress(InputError):  # it is written first, so it is as new as the manifest at least
-        found.append(store.read(HISTORY))
+    with suppress(InputError, LookupError, ValueError):
+        # It is written first, so it is as new as the manifest at least.
+        found.append(_assigned_in(store, HISTORY))
         folds = int(read_metadata(store.table(HISTORY))["folds"])
     try:
-        found.append(store.read("split_manifest"))
+        found.append(_assigned_in(store, "split_manifest"))
     except InputError:
         for split in ("train_split", "val_split", "test_split"):
             with suppress(InputError):
-                found.append(store.read(split).select(*SPLIT_MANIFEST).unique())
+                found.append(_assigned_in(store, split).unique())
     if not found:
         return None, None
     return pl.concat(found).unique("clip", keep="first").sort("clip"), folds
+
+
+def _assigned_in(store: Store, table: str) -> pl.DataFrame:
+    """The columns of a manifest in a table. Raises InputError when it is lost or damaged."""
+    return read_table(store.table(table), columns=[*SPLIT_MANIFEST])
 
 
 @Stage(

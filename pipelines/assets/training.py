@@ -16,7 +16,6 @@ import polars as pl
 
 from dance_models.config import Experiment, HrnetExperiment, Profile
 from dance_models.errors import DamagedFileError, InputError
-from dance_models.files import archive_damage
 from dance_models.rows import FRAME_SPLIT, ROW_OF_ASSET, ROW_OF_PRETRAINING, Row
 from dance_models.skeleton import DANCE_14
 from dance_models.tables import read_note, write_text
@@ -31,7 +30,7 @@ from pipelines.tracking.kept_versions import keep_versions
 from pipelines.tracking.lineage_record import CHECKPOINT_TAG, log_record
 from pipelines.tracking.registry import PROFILE_TAG
 from pipelines.tracking.tracker import DAGSTER_RUN_TAG, Tracker, flat_parameters, git_commit
-from pipelines.training.finished import forget_if_damaged, logged_files
+from pipelines.training.finished import MODEL_IDS, forget_if_damaged, logged_files
 
 CODE_VERSION: Final = "2"
 RUNS: Final = "runs.npz"  # in the folder of a training: all that it reads
@@ -128,8 +127,7 @@ def _training_files(store: Store, asset: str) -> list[Path]:
     checkpoints = list(store.checkpoints(asset))
     beside = [path.with_name(name) for path in checkpoints[:1] for name in (RUNS, OUTCOME)]
     try:
-        ids = read_note(note)
-        logged = logged_files(store, ids["run_id"], ids["model_id"])
+        logged = logged_files(store, read_note(note))
     except (DamagedFileError, LookupError):  # missing, or damaged: the note itself says that
         logged = []
     # Trainings of earlier versions have no outcome.
@@ -189,10 +187,10 @@ def _initial_weights(store: Store, pretraining: str, motion: str) -> dict[str, A
 def _runs_file(store: Store, folder: Path, splits: Sequence[str]) -> Path:
     """The one file that the training reads; written only when it is missing or damaged."""
     from dance_models.data.assemble import pose_runs_from_rows
-    from dance_models.data.pose_runs import save_pose_runs
+    from dance_models.data.pose_runs import is_whole, save_pose_runs
 
     path = folder / RUNS
-    if not path.is_file() or archive_damage(path) is not None:
+    if not path.is_file() or not is_whole(path):
         folder.mkdir(parents=True, exist_ok=True)
         runs = pose_runs_from_rows(pl.concat([store.read(split) for split in splits]))
         save_pose_runs(runs, path)
@@ -322,10 +320,8 @@ def _write_notes(
 ) -> None:
     """Write the run's id, separately so that it is in no digest, and values for the checks."""
     tracker.client.set_tag(run_id, CHECKPOINT_TAG, result["best"]["sha256"])
-    write_text(
-        context.store.model(asset) / "mlflow.json",
-        json.dumps({"run_id": run_id, "model_id": result["model_id"]}, indent=2) + "\n",
-    )
+    ids = {"run_id": run_id, **{name: result[name] for name in MODEL_IDS if name in result}}
+    write_text(context.store.model(asset) / "mlflow.json", json.dumps(ids, indent=2) + "\n")
     outcome = {"history": result["history"], "export_difference": result["export_difference"]}
     best = context.store.path / result["best"]["path"]
     write_text(best.with_name(OUTCOME), json.dumps(outcome, indent=2) + "\n")

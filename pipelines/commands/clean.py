@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=Hashable)
 
 OLD_PART_S: Final = 86400.0  # no process elsewhere still writes a file that is older
+RAW: Final = "raw"  # the folder of a store in which people put files
 ROOM_MB: Final = 5
 BY_HAND: Final = (
     "Free these by hand first: anything else on that disk, or the old logs below logs/ of the "
@@ -174,7 +175,8 @@ def _unused_previews(store: "Store") -> list[Path]:
 def _dead_parts(store: "Store") -> list[Path]:
     """Files under a temporary name whose process has ended.
 
-    Of a process of another machine, or of a container that is gone, its age tells.
+    Of a process of another machine, or of a container that is gone, its age tells. Among the files
+    that people drop, one that names no process is theirs, and may be on its way.
     """
     from pipelines.processes import has_ended
     from pipelines.storage.store import PREVIEWS
@@ -182,11 +184,13 @@ def _dead_parts(store: "Store") -> list[Path]:
 
     folders = ("tables", "manifests", "frames", "models", "reports", "exports", "rendered")
     found = []
-    for name in (*folders, PREVIEWS, VERSIONS, "weights", "raw"):
+    for name in (*folders, PREVIEWS, VERSIONS, "weights", RAW):
         for path in sorted((store.path / name).rglob(".*.part*")):
             if not (is_part(path) and path.is_file()):
                 continue
             writer = writer_of(path)
+            if writer is None and name == RAW:
+                continue
             ended = writer is None or has_ended(writer)
             if ended or (ended is None and time.time() - path.stat().st_mtime > OLD_PART_S):
                 found.append(path)

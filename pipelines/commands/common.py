@@ -30,6 +30,8 @@ _PLACES: Final = {
     errno.EACCES: ("you may not do this here", "Change the rights, or name another path"),
     errno.EPERM: ("you may not do this here", "Change the rights, or name another path"),
     errno.EROFS: ("its disk cannot be written to", "Name a path on another disk"),
+    errno.ENOSPC: ("the disk is full", "Free space on it, or name a path on another disk"),
+    errno.EDQUOT: ("the quota is used up", "Free space, or name a path on another disk"),
     errno.ENOTDIR: ("a part of this path is no folder", "Name another path"),
 }
 

@@ -21,13 +21,15 @@ def promote(
     debug: common.DebugOption = False,
 ) -> None:
     """Make a version that passed the gate champion."""
+    from pipelines.storage.disk import full_disk_reported
     from pipelines.tracking.manual_promotion import PromotionRefusedError
     from pipelines.tracking.manual_promotion import promote as promote_version
 
     with common.reported(debug):
         try:
             opened = common.existing(store)
-            done = promote_version(opened, task, version, force, reason)
+            with full_disk_reported(opened.path):
+                done = promote_version(opened, task, version, force, reason)
             opened.send()
             common.console().print(shown(done), highlight=False, soft_wrap=True)
         except PromotionRefusedError as refused:

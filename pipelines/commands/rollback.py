@@ -14,9 +14,12 @@ def rollback(
     debug: common.DebugOption = False,
 ) -> None:
     """Make the previous champion champion again."""
+    from pipelines.storage.disk import full_disk_reported
     from pipelines.tracking.manual_promotion import rollback as rollback_champion
 
     with common.reported(debug):
         opened = common.existing(store)
-        common.console().print(shown(rollback_champion(opened, task)), soft_wrap=True)
+        with full_disk_reported(opened.path):
+            done = rollback_champion(opened, task)
+        common.console().print(shown(done), soft_wrap=True)
         opened.send()

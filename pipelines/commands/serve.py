@@ -20,7 +20,7 @@ from pipelines.commands.ui import (
     server_environment,
 )
 from pipelines.shown import saying
-from pipelines.storage.addresses import DAGSTER_PORT, MLFLOW_PORT, addresses_of_ports
+from pipelines.storage.addresses import DAGSTER_PORT, MLFLOW_PORT, addresses_of_ports, host_names
 
 if TYPE_CHECKING:
     from pipelines.storage.store import Store
@@ -51,6 +51,7 @@ def serve(
 
     `api` answers with the champions of the store over HTTP, or with the networks of the package.
     """
+    from pipelines.storage.disk import full_disk_reported
     from pipelines.web.code_server import code_socket, wait_for_code_server
 
     with common.reported(debug):
@@ -58,15 +59,16 @@ def serve(
             raise InputError(
                 f"there is no server {part!r}", hint=f"Choose one of {', '.join((*PARTS, API))}"
             )
-        opened = common.opened(store)
+        hosts, opened = host_names(allow_host), common.opened(store)
         if part == API:
-            _become_api(None if shipped else opened, host, port, allow_host or ())
+            _become_api(None if shipped else opened, host, port, hosts)
         found = addresses_of_ports(os.environ, dagster_port, mlflow_port)
         if part == "code":
-            prepare(opened, found, common.console())
+            with full_disk_reported(opened.path):
+                prepare(opened, found, common.console())
         elif part == "mlflow":  # the others wait by themselves
             wait_for_code_server(code_socket(opened))  # it starts once the databases are there
-        command = server_commands(opened, dagster_port, mlflow_port, allow_host or ())[part]
+        command = server_commands(opened, dagster_port, mlflow_port, hosts)[part]
         # In place of this process, so that signals reach the server itself.
         os.execve(command[0], command, server_environment(opened, found))
 

@@ -16,7 +16,13 @@ from rich.console import Console
 from dance_models.errors import InputError
 from pipelines.commands import common
 from pipelines.shown import shown, shown_lines
-from pipelines.storage.addresses import DAGSTER_PORT, MLFLOW_PORT, Addresses, addresses_of_ports
+from pipelines.storage.addresses import (
+    DAGSTER_PORT,
+    MLFLOW_PORT,
+    Addresses,
+    addresses_of_ports,
+    host_names,
+)
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -49,9 +55,9 @@ def ui(
     from pipelines.storage.disk import full_disk_reported
 
     with common.reported(debug):
-        opened = common.opened(store)
+        hosts, opened = host_names(allow_host), common.opened(store)
         with full_disk_reported(opened.path):
-            code = serve(opened, common.console(), dagster_port, mlflow_port, allow_host or ())
+            code = serve(opened, common.console(), dagster_port, mlflow_port, hosts)
         raise typer.Exit(code)
 
 

@@ -30,8 +30,8 @@ def verify(
     """Hash every file that was recorded; list what is damaged or missing and what makes it.
 
     Exit code 1 when something is. The next `dance run` makes it again. Databases are checked by
-    SQLite (those on PostgreSQL: whether they answer and are complete); a damaged one has to be
-    restored from a backup.
+    SQLite (those on PostgreSQL: whether they answer and are complete); a damaged one, and a damaged
+    version of a table that was kept for a model, has to be restored from a backup.
     """
     with common.reported(debug):
         opened = common.opened(store)
@@ -69,6 +69,7 @@ def verified(store: "Store") -> Iterator[Damaged]:
         yield Damaged(damage.path, damage.what, f"made by {of}")
     yield from _other_tables(store, known)
     yield from _weights(store)
+    yield from _kept(store)
     yield from _databases(store)
     for name in store.remote.missing() if store.remote is not None else ():
         yield Damaged(name, "is not in the bucket", "the next `dance run` puts it there")
@@ -146,6 +147,14 @@ def _weights(store: "Store") -> Iterator[Damaged]:
     for name in missing_weights(store.weights):
         if (store.weights / name).is_file():
             yield Damaged(f"weights/{name}", "is damaged", f"one of {WEIGHTS}, fetched by a run")
+
+
+def _kept(store: "Store") -> Iterator[Damaged]:
+    from pipelines.tracking.kept_versions import damaged_versions
+
+    for path in damaged_versions(store):
+        maker = "kept for a model that was made from it, to be restored from a backup"
+        yield Damaged(store.relative(path), "is damaged", maker)
 
 
 def _databases(store: "Store") -> Iterator[Damaged]:

@@ -1,7 +1,8 @@
 """Where the two web UIs of a store are reached: what links in messages and tables lead to."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ DAGSTER_VARIABLE: Final = "DANCE_UI"
 MLFLOW_VARIABLE: Final = "DANCE_MLFLOW_UI"
 DAGSTER_PORT: Final = 3000
 MLFLOW_PORT: Final = 5000
+_HOST: Final = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,21 @@ def addresses_of_ports(
         _given(environment, DAGSTER_VARIABLE) or f"http://127.0.0.1:{dagster_port}",
         _given(environment, MLFLOW_VARIABLE) or f"http://127.0.0.1:{mlflow_port}",
     )
+
+
+def host_names(given: Sequence[str] | None) -> list[str]:
+    """The names of ``--allow-host`` as browsers send them, in small letters.
+
+    Raises InputError for what no request can name, or every one: an address, a port, a ``*``.
+    """
+    names = [name.strip().lower() for name in given or ()]
+    for name in names:
+        if not _HOST.fullmatch(name):
+            raise InputError(
+                f"--allow-host: {name!r} is no host name",
+                hint="Give the name alone, as dance.example: no https://, no port and no *",
+            )
+    return names
 
 
 def remember(store: "Store", found: Addresses) -> None:

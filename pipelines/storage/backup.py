@@ -6,6 +6,7 @@ again. Every file but the databases is written under another name and renamed, s
 half-written. Databases on PostgreSQL are dumped, where its tool for that is installed.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -17,11 +18,12 @@ from pathlib import Path
 from typing import Final
 
 from dance_models.errors import InputError
-from dance_models.files import flush, flush_below, is_part_of, part_of, writer_of
+from dance_models.files import flush, flush_below, is_part_of, part_of, resolved, writer_of
 from dance_models.tables import file_digest, read_table, write_text
 from dance_models.text import brief
 from pipelines.processes import has_ended
 from pipelines.storage.databases import connect
+from pipelines.storage.disk import FULL, require_space
 from pipelines.storage.dumps import FOLDER as DUMPS
 from pipelines.storage.dumps import README, dump
 from pipelines.storage.evaluations import FOLDER as EVALUATIONS
@@ -30,6 +32,7 @@ from pipelines.storage.registration import registration_lock
 from pipelines.storage.remote import LOCAL
 from pipelines.storage.store import CLIP_COPIES, Store
 
+ROOM_MB: Final = 1  # where the store is
 CONTENTS: Final = "backup.json"  # path in the backup -> sha256
 DATABASE: Final = ".db"
 # Where databases lie, in a store and in those of evaluations in it. Elsewhere, as among clips, a
@@ -139,7 +142,7 @@ def outside(store: Store) -> list[str]:
     ]
     named = set(far).union(*(map(str, Path(path).parents) for path in far))
     # Of a folder that leads to registered files these are named, by where they are.
-    return [*far, *(str(link) for link in _links(store.path) if str(link.resolve()) not in named)]
+    return [*far, *(str(link) for link in _links(store.path) if str(resolved(link)) not in named)]
 
 
 def _links(root: Path) -> Iterator[Path]:
@@ -202,6 +205,12 @@ class _Appearing:
             ) from refused
         finally:
             shutil.rmtree(self.part, ignore_errors=True)  # of what did not appear
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise InputError(
+                "the disk is full",
+                file=self.target.parent,  # of a copy the error names what was read
+                hint="Free space on it, or choose a folder on another disk",
+            ) from error
         if isinstance(error, OSError):
             raise InputError(
                 f"cannot be copied: {error.strerror}",
@@ -245,6 +254,9 @@ def _copy(source: Path, target: Path, contents: dict[str, str], name: str) -> No
             if not source.exists():  # of a run that was deleted since the folder was listed
                 target.unlink(missing_ok=True)
                 return
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                raise OSError(errno.ENOSPC, str(error), str(target)) from error
+            require_space(source.parent, ROOM_MB)  # only to open it SQLite needs some, too
             raise InputError(f"the database cannot be copied: {error}", file=source) from error
     else:
         try:

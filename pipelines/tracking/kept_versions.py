@@ -7,12 +7,13 @@ the table from then on. Annotation files belong to the user and may be edited in
 copied. Clips are not kept.
 """
 
+import os
 import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from dance_models.files import flush, is_part, part_of
+from dance_models.files import LONGEST_NAME, flush, is_part, part_of
 from dance_models.tables import file_digest
 from pipelines.storage.store import Store
 from pipelines.tracking.lineage_record import RECORD, Record, record_in
@@ -37,7 +38,10 @@ def kept_table(store: Store, table: str, digest: str) -> Path:
 
 def kept_annotations(store: Store, file: Path, digest: str) -> Path:
     """Where the version of an annotation file with this sha256 is kept."""
-    return store.path / FOLDER / ANNOTATIONS / f"{digest}{file.suffix}"
+    name = f"{digest}{file.suffix}"
+    # What follows the last dot of a name may be most of it.
+    short = len(os.fsencode(name)) <= LONGEST_NAME
+    return store.path / FOLDER / ANNOTATIONS / (name if short else digest)
 
 
 def versions_of(store: Store, record: Record) -> Iterator[Version]:
@@ -53,10 +57,21 @@ def versions_of(store: Store, record: Record) -> Iterator[Version]:
 
 
 def keep_versions(store: Store, record: Record) -> None:
-    """Keep the files of a record that still are what it says; those that are kept stay."""
+    """Keep the files of a record that still are what it says; those that are kept stay.
+
+    One that was damaged is kept anew: a change within a table is one of its kept version, too,
+    which is the same file, and the table may have been made again since.
+    """
     for version in versions_of(store, record):
-        if not version.kept.is_file() and version.file.is_file():
+        if version.file.is_file() and not _is_kept(version):
             _keep(version)
+
+
+def _is_kept(version: Version) -> bool:
+    try:
+        return version.kept.samefile(version.file) or file_digest(version.kept) == version.digest
+    except OSError:  # there is none, or it cannot be read
+        return False
 
 
 def _keep(version: Version) -> None:
@@ -106,6 +121,18 @@ def kept_versions(store: Store, without: Collection[Path] = ()) -> set[Path]:
         if path.is_file()
         for version in versions_of(store, record_in(path))
     }
+
+
+def damaged_versions(store: Store) -> Iterator[Path]:
+    """The kept files that are not what their names say, or cannot be read."""
+    for path in sorted((store.path / FOLDER).glob("*/*")):
+        if path.is_file() and not is_part(path):
+            try:
+                whole = file_digest(path) == path.name.partition(".")[0]
+            except OSError:
+                whole = False
+            if not whole:
+                yield path
 
 
 def unused_versions(store: Store, without: Collection[Path] = ()) -> list[Path]:

@@ -13,6 +13,7 @@ from dance_models.text import markdown_code, markdown_text
 from pipelines.tracking.lineage_record import Record
 from pipelines.tracking.pixel_models import PIXEL_MODEL_TAG
 from pipelines.tracking.registry import PROFILE_TAG
+from pipelines.tracking.tracker import EXAMPLE
 
 INTENDED_USE: Final = "Intended use"
 USE: Final = {
@@ -59,6 +60,7 @@ visibility 0. NaN is not accepted. The output has no gaps.""",
 before (before it was first found: the one it had then). A window in which a joint was never \
 found cannot be forecast. NaN gives NaN. The output has no gaps.""",
 }
+EXAMPLE_PARTS: Final = frozenset({"input", "output", "frames", "clip", "split", "joints"})
 LIMITS: Final = """One dancer per clip, 14 joints in two dimensions, image coordinates. Trained \
 only on the styles and takes listed here; `dance evaluate` scores it on other clips. Validation \
 clips were used to select the epoch and to pass the gate, so scores on them are optimistic. Test \
@@ -83,7 +85,8 @@ class CardFacts:
     validation: pl.DataFrame  # score table in which the version is called candidate
     test: pl.DataFrame | None  # the checkpoint's rows of the report, None when not scored yet
     method: str
-    example: Mapping[str, Any] | None = None  # EXAMPLE of the run, None without one
+    # EXAMPLE of the run, None without one; parts of it lack where it is damaged.
+    example: Mapping[str, Any] | None = None
 
 
 def render_card(facts: CardFacts) -> str:
@@ -112,6 +115,8 @@ def _example_section(facts: CardFacts) -> str:
     example = facts.example
     if example is None:
         return "## Example\n\nNone: an earlier version logged this model.\n"
+    if not example.keys() >= EXAMPLE_PARTS:
+        return f"## Example\n\nNone: `{EXAMPLE}` of the run is damaged.\n"
     shapes = " -> ".join(
         "(B, " + ", ".join(map(str, example[end])) + ")" for end in ("input", "output")
     )

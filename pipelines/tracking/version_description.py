@@ -1,12 +1,13 @@
 """The model card and the scores of a version: gathered, and written to MLflow."""
 
-import json
 from typing import Any, Final
 
 import polars as pl
 
+from dance_models.errors import DamagedFileError
 from dance_models.evaluation.gate import CANDIDATE, Decision, Evidence
 from dance_models.rows import ROW_OF_ASSET
+from dance_models.tables import read_note
 from pipelines.storage.clips import corpus_label
 from pipelines.tracking.lineage_record import read_record
 from pipelines.tracking.model_card import INTENDED_USE, CardFacts, render_card, score_rows
@@ -61,12 +62,16 @@ def describe_version(
 
 
 def _example(tracker: Tracker, run_id: str) -> dict[str, Any] | None:
-    """What the example request of a run's model is, None for a run without one."""
+    """What the example request of a run's model is, None for a run without one.
+
+    Nothing of one that is damaged: nothing makes it again, and the version can do without.
+    """
     try:
-        plain: dict[str, Any] = json.loads(tracker.artifact(run_id, EXAMPLE).read_text("utf-8"))
+        return read_note(tracker.artifact(run_id, EXAMPLE))
     except FileNotFoundError:
         return None
-    return plain
+    except DamagedFileError:
+        return {}
 
 
 def decision_section(description: str) -> str:

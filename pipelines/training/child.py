@@ -29,7 +29,7 @@ from pipelines.tracking.pixel_models import log_pixel_model
 from pipelines.tracking.registry import task_of_candidate
 from pipelines.tracking.tracker import EXAMPLE, Tracker, short_digest
 from pipelines.training.child_error import write_error
-from pipelines.training.finished import finished_result, write_result
+from pipelines.training.finished import MODEL_ID, PIXEL_MODEL_ID, finished_result, write_result
 
 if TYPE_CHECKING:
     from dance_models.training.experiments import Wanted
@@ -80,11 +80,13 @@ def _wanted(
     return [fixed, *on_folds(runs, experiment, folder, seeds=seeds, folds=folds)]
 
 
-def _log_model(job: dict[str, Any], result: TrainingResult, runs: Sequence[PoseRun]) -> str:
+def _log_model(
+    job: dict[str, Any], result: TrainingResult, runs: Sequence[PoseRun]
+) -> dict[str, str]:
     """Log the best weights as a pt2 model with signature, and both checkpoints as artifacts.
 
     The example request is of the ``runs``. A network that may be registered is logged a second
-    time, as a model that takes pixels.
+    time, as a model that takes pixels. Returns the ids of the models by ``MODEL_IDS``.
     """
     import mlflow
     import mlflow.data.meta_dataset
@@ -111,9 +113,10 @@ def _log_model(job: dict[str, Any], result: TrainingResult, runs: Sequence[PoseR
         validate_serving_input=False,
     )
     task = task_of_candidate(job["asset"])
+    ids = {MODEL_ID: str(info.model_id)}
     if task is not None:
-        log_pixel_model(job["asset"], result.best, runs, task)
-    return str(info.model_id)
+        ids[PIXEL_MODEL_ID] = log_pixel_model(job["asset"], result.best, runs, task)
+    return ids
 
 
 def _export_difference(result: TrainingResult, model_id: str) -> float:
@@ -200,10 +203,10 @@ def _train_and_log(
             _log_lacking(tracker, job["run_id"], _prefix(fold), earlier)
         mlflow.log_params(_outcome_parameters(parts))
         pipes.log.info(f"Best epoch {result.best_epoch}; logging the model to MLflow.")
-        model_id = _log_model(job, result, load_pose_runs(Path(job["runs"])))
-        difference = _export_difference(result, model_id)
+        ids = _log_model(job, result, load_pose_runs(Path(job["runs"])))
+        difference = _export_difference(result, ids[MODEL_ID])
     return {
-        "model_id": model_id,
+        **ids,
         "export_difference": difference,
         "best": _located(store, result.best),
         "last": _located(store, result.last),

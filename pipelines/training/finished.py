@@ -14,23 +14,36 @@ from pipelines.storage.store import Store
 from pipelines.tracking.tracker import RUN_NOTE
 
 RESULT: Final = "result.json"
-_LOADED_BY: Final = "registered_model_meta"  # MLflow writes it whenever it loads the model
+MODEL_ID: Final = "model_id"  # of the program
+PIXEL_MODEL_ID: Final = "pixel_model_id"  # of the same network as a model that takes pixels
+MODEL_IDS: Final = (MODEL_ID, PIXEL_MODEL_ID)
+# MLflow writes a note whenever it loads a model, and Python compiles the code of one beside it.
+_LEFT_BY_LOADING: Final = frozenset({"registered_model_meta", "__pycache__"})
 
 
-def logged_files(store: Store, run_id: str, model_id: str) -> list[Path]:
-    """What MLflow keeps of a training: the run's checkpoints, and the files of the model."""
+def logged_files(store: Store, ids: Mapping[str, Any]) -> list[Path]:
+    """What MLflow keeps of a training: the run's checkpoints, and the files of its models.
+
+    ``ids``: of the run and of the models, by ``run_id`` and ``MODEL_IDS``. Trainings of earlier
+    versions do not name the model that takes pixels.
+    """
     artifacts = store.mlflow / "artifacts"
+    models = [str(ids[name]) for name in MODEL_IDS if name in ids]
     folders = (
-        artifacts / run_id / "artifacts" / "checkpoints",
-        artifacts / "models" / model_id / "artifacts",
+        artifacts / str(ids["run_id"]) / "artifacts" / "checkpoints",
+        *(artifacts / "models" / model / "artifacts" for model in models),
     )
-    found = (path for folder in folders for path in sorted(folder.rglob("*")))
-    return [path for path in found if path.is_file() and path.name != _LOADED_BY]
+    return [
+        path
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not _LEFT_BY_LOADING & {*path.relative_to(folder).parts}
+    ]
 
 
 def write_result(store: Store, folder: Path, run_id: str, result: Mapping[str, Any]) -> None:
     """Keep the result of the training in ``folder``, with digests of all its files."""
-    logged = logged_files(store, run_id, result["model_id"])
+    logged = logged_files(store, {**result, "run_id": run_id})
     kept = {
         "run_id": run_id,
         "result": result,

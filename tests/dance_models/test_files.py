@@ -122,6 +122,14 @@ def test_the_bytes_of_a_checkpoint_do_not_depend_on_the_process(
     assert file_digest(tmp_path / "best.pt") == first
 
 
+def test_an_error_of_a_full_disk_names_the_file_that_has_no_room(tmp_path: Path) -> None:
+    """That of a copy names what is read first, that of a written text no file at all."""
+    for names in ((), ("/source", None, "/part")):
+        with pytest.raises(OSError, match="No space") as told, replacing(tmp_path / "a"):
+            raise OSError(errno.ENOSPC, "No space left on device", *names)
+        assert (told.value.filename, told.value.filename2) == (str(tmp_path / "a"), None)
+
+
 # --- damage -----------------------------------------------------------------------------------
 
 
@@ -137,6 +145,20 @@ def test_a_cut_or_altered_archive_is_damaged(tmp_path: Path) -> None:
     assert "x.npy" in str(archive_damage(path))
     path.write_bytes(b"")
     assert archive_damage(path) is not None
+
+
+def test_any_wrong_bit_of_an_archive_is_told_or_does_no_harm(tmp_path: Path) -> None:
+    """Those that name a password, another compression or another place raised errors."""
+    path = tmp_path / "runs.npz"
+    np.savez(path, x=np.zeros(2))
+    whole = path.read_bytes()
+    told = set()
+    for place in range(whole.index(b"PK\1\2"), len(whole)):
+        for bit in range(8):
+            wrong = bytes([whole[place] ^ 1 << bit])
+            path.write_bytes(whole[:place] + wrong + whole[place + 1 :])
+            told.add(archive_damage(path) is not None)
+    assert told == {False, True}
 
 
 # --- files that change ------------------------------------------------------------------------

@@ -118,6 +118,21 @@ def test_an_entry_without_a_name_is_counted(tmp_path: Path) -> None:
     assert parsed.file.endswith("!a.json")
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damaged_data_of_any_compression_costs_its_file_alone(tmp_path: Path, method: int) -> None:
+    """It cost the whole archive, of which was said: cannot be read (None)."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("a.json", _coco(1) + " " * 5000)
+        archive.writestr("b.json", _coco(2))
+    data = bytearray(path.read_bytes())
+    data[60:90] = bytes(byte ^ 0xFF for byte in data[60:90])
+    path.write_bytes(bytes(data))
+    frames, report = _import(path)
+    assert frames == [2]
+    assert any("a.json: cannot be unpacked" in line for line in report)
+
+
 def test_damaged_data_is_named(tmp_path: Path) -> None:
     path = _zip(tmp_path / "a.zip", {"a.json": _coco(1) + " " * 5000})
     data = bytearray(path.read_bytes())

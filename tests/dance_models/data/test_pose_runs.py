@@ -4,7 +4,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dance_models.data.pose_runs import ARRAYS, PoseRun, frames_of, load_pose_runs, save_pose_runs
+from dance_models.data.pose_runs import (
+    ARRAYS,
+    PoseRun,
+    frames_of,
+    is_whole,
+    load_pose_runs,
+    save_pose_runs,
+)
 from dance_models.evidence import NUM_EVIDENCE
 
 
@@ -98,3 +105,16 @@ def test_derived_joints_are_optional_and_kept(tmp_path: Path) -> None:
     with np.load(tmp_path / "none.npz") as stored:
         assert "derived" not in stored.files
     assert not load_pose_runs(tmp_path / "none.npz")[0].derived.any()
+
+
+def test_a_file_that_lost_an_array_is_not_whole(tmp_path: Path) -> None:
+    """One wrong bit hides an entry of the archive: the checksums of the others hold."""
+    path = tmp_path / "runs.npz"
+    save_pose_runs([_run("a", 3)], path)
+    assert is_whole(path)
+    with np.load(path) as stored:
+        rest = {name: stored[name] for name in stored.files if name != "clip"}
+    np.savez(path, **rest)
+    assert not is_whole(path)
+    path.write_bytes(path.read_bytes()[:-9])
+    assert not is_whole(path)

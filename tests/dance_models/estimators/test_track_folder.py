@@ -91,6 +91,14 @@ def test_other_files_among_tracks_are_named(tmp_path: Path) -> None:
     ]
 
 
+def test_a_link_that_leads_back_to_itself_stops_nobody(tmp_path: Path) -> None:
+    """It ended `dance run` and `dance status` after all clips were made."""
+    write_track(tmp_path / "a.json", [(0, 200, 80)])
+    (tmp_path / "loop.json").symlink_to("loop.json")
+    lines = unused_tracks(tmp_path, ["a"])
+    assert lines[-1] == f"{tmp_path / 'loop.json'}: the link leads back to itself"
+
+
 def test_tracks_of_no_clip_are_named(tmp_path: Path) -> None:
     for name in ("solo.json", "duett.json", "other_000001_keypoints.json"):
         write_track(tmp_path / name, [(0, 200, 80)])

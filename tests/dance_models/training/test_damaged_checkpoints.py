@@ -1,5 +1,6 @@
 """What an interrupted training cannot go on from is removed, and said; the rest stays."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,19 @@ def test_a_damaged_checkpoint_makes_its_training_start_again(folder: Path, name:
     (line,) = discard_damaged(folder)
     assert f"{folder / name} is damaged" in line and "starts again" in line
     assert sorted(folder.rglob("*.pt")) == [folder / "fold_0" / n for n in ("best.pt", "last.pt")]
+
+
+def test_a_checkpoint_that_lost_a_part_makes_its_training_start_again(folder: Path) -> None:
+    """One wrong bit hides an entry of the archive: the checksums of the others hold."""
+    last = folder / "last.pt"
+    with zipfile.ZipFile(last) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist() if "/data/" not in name}
+    with zipfile.ZipFile(last, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    (line,) = discard_damaged(folder)
+    assert f"{last} is damaged (the checkpoint cannot be read" in line
+    assert not last.exists()
 
 
 def test_a_best_checkpoint_that_is_gone_cannot_be_made_from_the_last(folder: Path) -> None:

@@ -45,3 +45,19 @@ def test_the_history_tells_of_clips_that_are_away(tmp_path: Path) -> None:
     found, folds = _assigned_before(store)
     assert found is not None and found.equals(every.tail(2))
     assert folds is None
+
+
+def test_a_bit_that_renames_a_column_is_damage(tmp_path: Path) -> None:
+    """Every later run ended with an error of polars, since what was there before is read first."""
+    store = Store(root=str(tmp_path))
+    rows = [(clip, "ballet", "p", clip, "train", 0) for clip in "abc"]
+    every = pl.DataFrame(rows, schema=SPLIT_MANIFEST, orient="row")
+    write_table(every, store.table("train_split"))
+    for name in ("split_manifest", HISTORY):
+        wrong = every.rename({"performer": "terformer"})
+        write_table(wrong, store.table(name), table_metadata(golds="7"))
+        found, folds = _assigned_before(store)
+        assert found is not None and found.equals(every)
+        assert folds is None
+    write_table(every, store.table(HISTORY), table_metadata(folds="x"))
+    assert _assigned_before(store)[1] is None

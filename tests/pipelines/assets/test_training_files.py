@@ -22,10 +22,12 @@ def store(tmp_path: Path) -> Store:
         for name in ("best", "last")
     }
     (folder.parent / "current.json").write_text(json.dumps(files))
-    (folder.parent / "mlflow.json").write_text(json.dumps({"run_id": "r", "model_id": "m"}))
-    logged = store.mlflow / "artifacts" / "models" / "m" / "artifacts" / "MLmodel"
-    logged.parent.mkdir(parents=True)
-    logged.write_text("flavors:")
+    ids = {"run_id": "r", "model_id": "m", "pixel_model_id": "p"}
+    (folder.parent / "mlflow.json").write_text(json.dumps(ids))
+    for model in ("m", "p"):
+        logged = store.mlflow / "artifacts" / "models" / model / "artifacts" / "MLmodel"
+        logged.parent.mkdir(parents=True)
+        logged.write_text("flavors:")
     return store
 
 
@@ -34,8 +36,11 @@ def test_everything_that_was_read_and_written_counts(store: Store) -> None:
     names = [path.name for path in stage.files(store, None)]
     assert names == [
         *("current.json", "mlflow.json", "best.pt", "last.pt", "runs.npz", "outcome.json"),
-        "MLmodel",
+        *("MLmodel", "MLmodel"),  # of the program, and of the model that takes pixels
     ]
+    (store.model("stga_net") / "mlflow.json").write_text('{"run_id": "r", "model_id": "m"}')
+    names = [path.name for path in stage.files(store, None)]
+    assert names.count("MLmodel") == 1, "of an earlier version"
 
 
 @pytest.mark.parametrize("content", ["", '{"run', "[]", "{}"])

@@ -160,7 +160,9 @@ def test_parts_of_dead_processes_are_unused(store: Store) -> None:
     _write(folder / f".runs.npz.{os.getpid()}.part")
     mine = _write(part_of(folder / "mine.npz"))
     gone = _write(Path(str(mine).replace(f".{os.getpid()}-", f".{DEAD}-")))
-    assert _dead_parts(store) == sorted([dead, older, gone])
+    _write(store.raw_clips / ".upload.mp4.part")  # of a program that copies a clip there
+    pointer = _write(store.raw_buckets / "b" / f".a.mp4.{DEAD}.part")
+    assert _dead_parts(store) == [*sorted([dead, older, gone]), pointer]
 
 
 def test_parts_of_another_container_are_unused_when_they_are_old(store: Store) -> None:

@@ -23,6 +23,7 @@ from pipelines.commands.common import estimator_of, reported
         (typer.Exit(3), 3, ""),
         (PermissionError(13, "Permission denied", "/a"), 2, "error: /a: you may not do this here."),
         (OSError(errno.EROFS, "Read-only file system", b"/a"), 2, "/a: its disk cannot be written"),
+        (OSError(errno.ENOSPC, "No space left", "/a"), 2, "error: /a: the disk is full. Free"),
         (OSError(errno.EIO, "Input/output error"), 1, "Input/output error (--debug"),
     ],
 )

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from pipelines.commands import ui
 from pipelines.recovery import process_tags
-from pipelines.storage.addresses import Addresses
+from pipelines.storage.addresses import Addresses, host_names
 from pipelines.storage.store import Store, open_instance
 
 
@@ -101,3 +101,20 @@ def test_it_leaves_the_pools_of_a_run_on_a_cluster(
         instance.report_run_failed(run)
         ui.prepare(store, found, Console(quiet=True))
         assert 640 not in limits()
+
+
+@pytest.mark.parametrize("name", ["https://dance.example", "dance.example:8443", "*", "a b", ""])
+@pytest.mark.parametrize("command", ["ui", "serve webserver", "serve api"])
+def test_a_host_name_that_no_request_can_have_is_refused(
+    command: str, name: str, tmp_path: Path
+) -> None:
+    """It was taken, and the servers answered nobody under the name that was meant, or everybody."""
+    code, output = dance(tmp_path / "store", *command.split(), "--allow-host", name)
+    assert code == 2
+    assert f"--allow-host: {name!r} is no host name. Give the name alone" in output
+    assert not (tmp_path / "store").exists()
+
+
+def test_host_names_are_compared_in_small_letters() -> None:
+    """Browsers send them so."""
+    assert host_names(["Dance.Example", "dance_web"]) == ["dance.example", "dance_web"]

@@ -14,7 +14,7 @@ from dance_models.quality.findings import Finding
 from dance_models.tables import write_table
 from pipelines.automation.failures import ENDED, KILLED
 from pipelines.checks.asset_checks import AssetChecks, Check
-from pipelines.execution.outcomes import outcomes_of_run, plan, was_interrupted
+from pipelines.execution.outcomes import is_fresh, outcomes_of_run, plan, was_interrupted
 from pipelines.stage import ONLY_STALE_TAG, Metadata, Stage, StageContext
 from pipelines.storage.store import Store
 
@@ -164,3 +164,25 @@ def test_the_end_of_a_steps_process_is_a_failure_that_is_told(
         stage = _stage("ending")
         (outcome,) = outcomes_of_run(instance, result.run_id, (stage,), store, SMOKE)
     assert (outcome.state, outcome.error) == ("failed", said)
+
+
+def test_a_stage_of_a_table_without_its_column_is_stale(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    """One wrong bit renames a column, and what went into the stage cannot be said."""
+    store = Store(root=str(tmp_path))
+    write_table(pl.DataFrame({"clip": ["a"]}), store.table("first"))
+
+    @Stage(
+        inputs=lambda context: {"clips": context.store.read("first")["clip"].to_list()},
+        group="test",
+        version="1",
+    )
+    def second(context: StageContext[None]) -> Metadata:
+        write_table(pl.DataFrame({"x": [1]}), context.store.table("second"))
+        return {}
+
+    _run(store, instance, second)
+    assert is_fresh(second, instance, store, SMOKE, None)
+    write_table(pl.DataFrame({"blip": ["a"]}), store.table("first"))
+    assert not is_fresh(second, instance, store, SMOKE, None)

@@ -1,5 +1,6 @@
 """Backups of a store in use, and stores made from them."""
 
+import errno
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from dance_models.errors import InputError
 from dance_models.files import part_of, this_machine
 from dance_models.tables import file_digest, write_table, write_text
 from pipelines.commands.common import opened
+from pipelines.storage import backup
 from pipelines.storage.backup import CONTENTS, back_up, outside, restore
 from pipelines.storage.store import Store
 
@@ -69,10 +71,12 @@ def test_links_of_a_store_are_not_copied_and_named(store: Store, tmp_path: Path)
     clip.parent.mkdir()
     clip.symlink_to(tmp_path / "elsewhere.mp4")
     folder.symlink_to(tmp_path)
+    itself = store.raw_clips / "loop.mp4"
+    itself.symlink_to("loop.mp4")
     write_table(pl.DataFrame({"path": [str(clip)]}), store.table("raw_clips"))
     back_up(store, tmp_path / "backup")
     assert not (tmp_path / "backup" / store.relative(clip)).exists()
-    assert sorted(outside(store)) == sorted([str(clip), str(folder)])
+    assert sorted(outside(store)) == sorted(map(str, [clip, folder, itself]))
 
 
 def test_nothing_is_overwritten(store: Store, tmp_path: Path) -> None:
@@ -105,6 +109,27 @@ def test_a_broken_database_is_named_and_no_backup_is_left(store: Store, tmp_path
     with pytest.raises(InputError, match=r"broken\.db.*cannot be copied"):
         back_up(store, tmp_path / "backup")
     assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
+@pytest.mark.parametrize("part", ["a file", "a database"])
+def test_a_full_disk_is_that_of_the_copy(
+    part: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file of the store was named that was copied just then, or its database as damaged."""
+
+    def no_room(source: Path, target: Path) -> None:
+        if part == "a file":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(source), None, str(target))
+        with closing(sqlite3.connect(":memory:")) as full:
+            full.execute("PRAGMA max_page_count = 1")
+            full.execute("CREATE TABLE x (y)")
+
+    names = {"a file": (shutil, "copy2"), "a database": (backup, "_copy_database")}
+    monkeypatch.setattr(*names[part], no_room)
+    with pytest.raises(InputError, match=r"the disk is full\. Free space") as told:
+        back_up(store, tmp_path / "other" / "backup")
+    assert told.value.file == str(tmp_path / "other")
+    assert list((tmp_path / "other").iterdir()) == []
 
 
 def test_what_is_deleted_while_its_folder_is_copied_stops_no_backup(

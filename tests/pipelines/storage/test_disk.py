@@ -9,8 +9,10 @@ import pytest
 from command_line import dance
 
 from dance_models.errors import InputError
+from pipelines.storage import backup
 from pipelines.storage.disk import RESERVE_MB, full_disk_reported, require_space
 from pipelines.storage.store import Store, open_instance
+from pipelines.tracking import manual_promotion
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -64,6 +66,10 @@ def test_a_disk_error_without_room_is_a_full_disk(
     [
         ("status", "64 MB are needed. Free space on that disk"),
         ("verify", "64 MB are needed. Free space on that disk"),
+        ("serve code", "64 MB are needed. Free space on that disk"),
+        ("promote prediction", "64 MB are needed. Free space on that disk"),
+        ("rollback prediction", "64 MB are needed. Free space on that disk"),
+        ("backup {}/copy", "1 MB are needed. Free space on that disk"),
         ("clean --yes", "5 MB are needed. Free these by hand first"),
     ],
 )
@@ -75,10 +81,17 @@ def test_commands_say_that_the_disk_is_full_and_what_helps(
     def no_room(*place: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    with open_instance(Store(root=str(tmp_path))):
+    store, copies = tmp_path / "store", tmp_path / "copies"
+    with open_instance(Store(root=str(store))):
         pass
     set_free(monkeypatch, 0.2)
-    monkeypatch.setattr(dg.DagsterInstance, "from_config", no_room)
-    code, output = dance(tmp_path, *command.split())
+    for owner, name in (
+        (dg.DagsterInstance, "from_config"),
+        (manual_promotion, "promote"),
+        (manual_promotion, "rollback"),
+        (backup, "_copy_database"),
+    ):
+        monkeypatch.setattr(owner, name, no_room)
+    code, output = dance(store, *command.format(copies).split())
     assert code == 2
     assert f"the disk is full: 0 MB are free, {remedy}" in output

@@ -23,6 +23,7 @@ from pipelines.tracking.pixel_models import PIXEL_MODEL_TAG
 from pipelines.tracking.promotion_gate import PROMOTED, run_gate
 from pipelines.tracking.tracker import MLFLOW_ENVIRONMENT, Tracker
 from pipelines.training.child import _log_model
+from pipelines.training.finished import MODEL_ID
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def _log_as_a_training_does(case: Case) -> str:
     mlflow.set_tracking_uri(case.store.tracking_uri)
     with mlflow.start_run(run_id=run_id):
         job = {"asset": ASSET, "crops": str(case.store.crops)}
-        return _log_model(job, TrainingResult(best, best, []), synthetic_runs(2, 60))
+        return _log_model(job, TrainingResult(best, best, []), synthetic_runs(2, 60))[MODEL_ID]
 
 
 @pytest.mark.slow

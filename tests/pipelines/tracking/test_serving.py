@@ -19,6 +19,7 @@ from registry_case import ASSET, Case
 from dance_models.training.loop import TrainingResult
 from dance_models.training.synthetic import synthetic_runs
 from pipelines.training.child import _log_model
+from pipelines.training.finished import MODEL_ID
 
 
 @pytest.mark.e2e
@@ -30,7 +31,7 @@ def test_a_champion_answers_invocations(case: Case, tmp_path: Path) -> None:
     with mlflow.start_run(run_id=run_id):
         result = TrainingResult(best, best, [])
         runs = synthetic_runs(1, 70)
-        model_id = _log_model({"asset": ASSET, "crops": ""}, result, runs)
+        model_id = _log_model({"asset": ASSET, "crops": ""}, result, runs)[MODEL_ID]
     case.registry.promote(case.registry.register(run_id, model_id, {}))
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

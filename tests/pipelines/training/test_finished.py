@@ -26,10 +26,14 @@ def store(tmp_path: Path) -> Store:
 def _folder(store: Store) -> Path:
     folder = store.model("stga_net") / "abc"
     logged = store.mlflow / "artifacts" / "models" / "m-1" / "artifacts"
-    for path in (folder / "best.pt", folder / "last.pt", logged / "data" / "model.pt2"):
+    pixels = store.mlflow / "artifacts" / "models" / "m-2" / "artifacts"
+    program, code = logged / "data" / "model.pt2", pixels / "code" / "a.py"
+    for path in (folder / "best.pt", folder / "last.pt", program, code):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"content of {path.name}")
     (logged / "registered_model_meta").write_text("note of the last load")
+    (code.parent / "__pycache__").mkdir()
+    (code.parent / "__pycache__" / "a.pyc").write_text("compiled when it was loaded")
     (folder / RUN_NOTE).write_text("run")
     return folder
 
@@ -38,6 +42,7 @@ def _result(store: Store, folder: Path) -> dict[str, Any]:
     files = {name: folder / f"{name}.pt" for name in ("best", "last")}
     return {
         "model_id": "m-1",
+        "pixel_model_id": "m-2",
         "folds": [],
         **{n: {"path": store.relative(p), "sha256": file_digest(p)} for n, p in files.items()},
     }
@@ -51,11 +56,11 @@ def test_an_intact_result_is_found(store: Store) -> None:
     assert finished_result(store, folder) == result
     assert forget_if_damaged(store, folder)
     assert (folder / RUN_NOTE).exists()
-    (program,) = logged_files(store, "run", "m-1")
-    assert program.name == "model.pt2", "the note on loading is no part of the model"
+    logged = logged_files(store, {**result, "run_id": "run"})
+    assert [path.name for path in logged] == ["model.pt2", "a.py"], "what loading left is no part"
 
 
-@pytest.mark.parametrize("name", ["best.pt", "last.pt", "model.pt2", "result.json"])
+@pytest.mark.parametrize("name", ["best.pt", "last.pt", "model.pt2", "a.py", "result.json"])
 def test_a_damaged_file_makes_a_new_run(store: Store, name: str) -> None:
     folder = _folder(store)
     write_result(store, folder, "run", _result(store, folder))
