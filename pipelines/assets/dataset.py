@@ -143,7 +143,7 @@ def _assigned_in(store: Store, table: str) -> pl.DataFrame:
     checks=MANIFEST_CHECKS,
     outputs=lambda store, clip: [store.table(HISTORY)],
     group=GROUP,
-    version="1",
+    version="2",
     kinds={"parquet"},
     automation_condition=WHEN_DATASET_CHANGED,
 )
@@ -152,7 +152,8 @@ def split_manifest(context: StageContext[SplitConfig]) -> Metadata:
 
     70/15/15 by group (the take when `clips.csv` gives one, else the clip), stratified by style,
     and grouped k-fold beside it. New clips are assigned without moving old ones, and one that was
-    away, or without annotations, comes back to where it was.
+    away, or without annotations, comes back to where it was. Until there is a clip in each split,
+    nothing is trained and all are assigned anew.
     """
     from dance_models.data.splits import all_assigned, assign_splits
 

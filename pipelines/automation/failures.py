@@ -85,12 +85,26 @@ def _scheme(url: str) -> str:
         return ""
 
 
+def stopped_by_checks(instance: dg.DagsterInstance, run_id: str) -> dict[str, str]:
+    """By asset, what its blocking checks found in a run: Dagster's error names the checks alone."""
+    found: dict[str, list[str]] = {}
+    for record in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION):
+        event = record.dagster_event
+        check = event.asset_check_evaluation_data if event is not None else None
+        if check is None or check.passed or not check.blocking:
+            continue
+        if check.severity == dg.AssetCheckSeverity.ERROR and check.description:
+            lines = found.setdefault(check.asset_key.to_user_string(), [])
+            lines += check.description.splitlines()
+    return {asset: "; ".join(lines) for asset, lines in found.items()}
+
+
 def failure_message(context: dg.RunFailureSensorContext, ui_address: str) -> dict[str, Any]:
     """The JSON for the webhook: job, run, assets, clip, the most helpful error, a link."""
     run = context.dagster_run
-    errors = []
+    errors, stopped = [], stopped_by_checks(context.instance, run.run_id)
     for event in context.get_step_failure_events():
-        error = telling_error(event)
+        error = stopped.get(str(event.step_key)) or telling_error(event)
         if error is not None:
             errors.append({"asset": event.step_key, "error": error})
     return {

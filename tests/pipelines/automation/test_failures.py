@@ -106,6 +106,22 @@ def test_the_error_with_the_hint_is_told_rather_than_its_cause() -> None:
     assert message["error"] == "a.mp4: is cut off. Copy it again"
 
 
+@dg.asset(check_specs=[dg.AssetCheckSpec("enough", asset="numbers", blocking=True)])
+def numbers() -> dg.MaterializeResult:  # type: ignore[type-arg]
+    lines = "enough: 2 takes. Annotate 1 more\nenough: none of ballet"
+    failed = dg.AssetCheckResult(check_name="enough", passed=False, description=lines)
+    return dg.MaterializeResult(check_results=[failed])
+
+
+def test_what_a_blocking_check_found_is_told() -> None:
+    """Dagster's own error says that one check failed, and no more."""
+    job = dg.Definitions([numbers], jobs=[dg.define_asset_job("made")]).resolve_job_def("made")
+    with dg.DagsterInstance.ephemeral() as instance:
+        message = failure_message(failed(instance, job), "http://127.0.0.1:3000")
+    assert message["error"] == "enough: 2 takes. Annotate 1 more; enough: none of ballet"
+    assert message["failures"] == [{"asset": "numbers", "error": message["error"]}]
+
+
 @pytest.mark.parametrize(
     "url",
     [
