@@ -120,8 +120,10 @@ def _with_zlib(path: Path) -> av.VideoFrame:
         pass  # raises where it is no file
     options = {"protocol_whitelist": "file", "max_pixels": str(MOST_PIXELS)}
     with av.open(f"file:{path.absolute()}", format=kind, options=options) as container:
-        if kind == "png_pipe":  # a strict decoder refuses tags of whole TIFFs
-            container.streams.video[0].codec_context.options = {"err_detect": "explode"}
+        # A strict decoder refuses tags of whole TIFFs.
+        strict = {"err_detect": "explode"} if kind == "png_pipe" else {}
+        limit = {"max_pixels": str(MOST_PIXELS)}  # of the decoder, not only of who opens the file
+        container.streams.video[0].codec_context.options = {**strict, **limit}
         frame = next(container.decode(video=0))
     orientation = orientation_of(frame)
     size = displayed_size((frame.width, frame.height), Fraction(1), orientation)

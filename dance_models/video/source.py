@@ -207,9 +207,10 @@ def choose_stream(container: Any, path: Path, warnings: list[str]) -> Any:
         )
 
     chosen = max(real, key=rank)
-    if chosen.width * chosen.height > MOST_PIXELS:
+    width, height = _declared_size(container, chosen, path)
+    if width * height > MOST_PIXELS:
         raise VideoError(
-            f"pictures of {chosen.width}x{chosen.height} are too large",
+            f"pictures of {width}x{height} are too large",
             file=path,
             hint="Re-encode it to at most 8192x8192",
         )
@@ -223,6 +224,18 @@ def choose_stream(container: Any, path: Path, warnings: list[str]) -> Any:
     if covers:
         warnings.append(f"a cover is no frame of the video: {covers} is not read")
     return chosen
+
+
+def _declared_size(container: Any, stream: Any, path: Path) -> tuple[int, int]:
+    """Width and height of a stream; of a GIF that is too large FFmpeg leaves them at 0."""
+    if stream.width or container.format.name != "gif":
+        return stream.width, stream.height
+    unlimited = {name: value for name, value in _OPTIONS.items() if name != "max_pixels"}
+    with av.open(f"file:{path.absolute()}", options=unlimited, metadata_errors="replace") as again:
+        found = again.streams[
+            stream.index
+        ]  # of these formats nothing is decoded before it is asked
+        return found.width, found.height
 
 
 def _named(stream: Any) -> str:
@@ -257,8 +270,10 @@ def _decoded(container: Any, stream: Any, reading: Reading, mode: Mode) -> Itera
         # Clips are probed side by side by processes: threads within one clip gain no time on
         # frames of this size and cost 50 % more work.
         stream.codec_context.thread_count = 1
-    if mode == "strict":
-        stream.codec_context.options = {"err_detect": "explode"}
+    strict = {"err_detect": "explode"} if mode == "strict" else {}
+    # Opening the file told its own decoder alone. Of a stream that is too large it leaves the size
+    # at 0, and this one would make a picture of the size that the data declare.
+    stream.codec_context.options = {**strict, "max_pixels": str(MOST_PIXELS)}
     count, keys, key, keyed = 0, 0, None, False
     for packet in container.demux(stream):
         leading = not packet.is_keyframe and (

@@ -1,11 +1,15 @@
 """Damage is what a decode shows; what the decoder only remarks on is a finding."""
 
+import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from clips_made import copy_packets, key_packets, number_in, write_clip
+from PIL import Image
 
 from dance_models.errors import VideoError
 from dance_models.video.damage import verdict
@@ -112,3 +116,34 @@ def test_a_leading_picture_is_damage_where_a_player_shows_it() -> None:
 def test_frames_marked_as_damaged_are_damage_whatever_the_remark() -> None:
     strict = Reading(remarks=[_remark("mmco: unref short failure")])
     assert verdict(strict, Reading(corrupt=[9, 4]), EVEN) == ([4, 9], "")
+
+
+_PEAK = """
+import resource, sys
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from dance_models.errors import VideoError
+from dance_models.video.probe import probe_clip
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    probe_clip(Path(sys.argv[1]))
+except VideoError as error:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, error.message)
+"""
+
+
+def test_a_gif_that_declares_a_gigabyte_of_pixels_takes_none(tmp_path: Path) -> None:
+    """The limit that the file is opened with is not the decoder's, which made the picture."""
+    path = tmp_path / "a.gif"
+    frames = [Image.new("P", (16, 12), number) for number in range(3)]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=40)
+    data = bytearray(path.read_bytes())
+    data[6:10] = struct.pack("<HH", 4551, 55685)
+    path.write_bytes(data)
+    command = [sys.executable, "-c", _PEAK, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    kilobytes, message = done.stdout.split(maxsplit=1)
+    assert int(kilobytes) < 300_000
+    assert message.strip() == "pictures of 4551x55685 are too large"
