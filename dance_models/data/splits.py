@@ -5,8 +5,7 @@ of one take, or the two dancers of a couple, are never in different splits. Grou
 ranked by a hash of their name, not by a random generator, whose stream may change with its
 library. Assignments of an earlier manifest are kept: new clips only fill what is missing. So are
 those of clips that are away for a while: a clip that was trained on must not come back as a test.
-Before there is a clip in each split nothing is trained, and nothing is kept: of clips that come one
-by one all would stay in training.
+Of one from which nothing can have been trained (:func:`lacks_a_split`) they need not be.
 """
 
 import hashlib
@@ -34,10 +33,10 @@ def assign_splits(
 
     ``clips`` has clip, style, performer and take (null or empty where unknown). ``previous`` is
     an earlier manifest, or :func:`all_assigned`: its groups keep their split and fold, and a new
-    clip of a known group follows its group. Of one that lacks a split, so that nothing was trained,
-    folds alone are kept. When a changed take joins clips that were in different splits, the group
-    goes to training if any of it was trained on, else to validation. Folds are assigned anew when
-    there were another number of them (``folds_before``; None: as ``previous`` shows).
+    clip of a known group follows its group. When a changed take joins clips that were in different
+    splits, the group goes to training if any of it was trained on, else to validation. Folds are
+    assigned anew when there were another number of them (``folds_before``; None: as ``previous``
+    shows).
 
     A style with at least three groups has one in validation and one in test (as far as groups
     that may not move allow); the rest follows 70/15/15 by largest remainder, in groups. One or
@@ -49,7 +48,7 @@ def assign_splits(
     table = clips.select("clip", "style", "performer", "take").sort("clip")
     table = table.with_columns(group=group_column())
     styles = _group_styles(table)
-    known_split = _known(table, previous, "split") if _has_all_splits(previous, config) else {}
+    known_split = _known(table, previous, "split")
     splits = _assign(styles, known_split, config)
     known_fold = (
         _known_folds(table, previous) if _same_folds(previous, config, folds_before) else {}
@@ -81,6 +80,16 @@ def all_assigned(
     if not _same_folds(previous, config, folds_before):
         away = away.with_columns(fold=pl.lit(None))
     return pl.concat([conform(away, SPLIT_MANIFEST), manifest]).sort("clip")
+
+
+def lacks_a_split(manifest: pl.DataFrame, config: SplitConfig) -> bool:
+    """Whether a split that should have clips has none; SPLIT_MANIFEST.
+
+    As of the first clips that come one by one: each goes to training, where all would stay.
+    """
+    ratios = zip(SPLITS, (config.train, config.val, config.test), strict=True)
+    wanted = {split for split, ratio in ratios if ratio > 0}
+    return not wanted <= set(manifest["split"].to_list())
 
 
 def _check(clips: pl.DataFrame, config: SplitConfig) -> None:
@@ -130,13 +139,6 @@ def _known(table: pl.DataFrame, previous: pl.DataFrame | None, column: str) -> d
         if current:
             known[group] = min(current, key=SPLITS.index)
     return known
-
-
-def _has_all_splits(previous: pl.DataFrame | None, config: SplitConfig) -> bool:
-    """Whether a manifest has a clip in each split that should have some."""
-    ratios = zip(SPLITS, (config.train, config.val, config.test), strict=True)
-    wanted = {split for split, ratio in ratios if ratio > 0}
-    return previous is not None and wanted <= set(previous["split"].to_list())
 
 
 def _same_folds(

@@ -35,6 +35,7 @@ from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.storage.store import Store
 
 GROUP: Final = "dataset"
+SPLIT_TABLES: Final = ("train_split", "val_split", "test_split")
 HISTORY: Final = "split_history"  # a table beside the manifest
 
 
@@ -123,12 +124,26 @@ def _assigned_before(store: Store) -> tuple[pl.DataFrame | None, int | None]:
     try:
         found.append(_assigned_in(store, "split_manifest"))
     except InputError:
-        for split in ("train_split", "val_split", "test_split"):
+        for split in SPLIT_TABLES:
             with suppress(InputError):
                 found.append(_assigned_in(store, split).unique())
     if not found:
         return None, None
     return pl.concat(found).unique("clip", keep="first").sort("clip"), folds
+
+
+def _kept_assignments(store: Store, config: SplitConfig) -> tuple[pl.DataFrame | None, int | None]:
+    """What was assigned before, if anything can have been trained from it.
+
+    Nothing was where a split has no clip, as while the first ones come one by one, and there are no
+    tables of the splits: kept, all of them would stay in training.
+    """
+    from dance_models.data.splits import lacks_a_split
+
+    before, folds = _assigned_before(store)
+    if before is None or any(store.table(split).exists() for split in SPLIT_TABLES):
+        return before, folds
+    return (None, None) if lacks_a_split(before, config) else (before, folds)
 
 
 def _assigned_in(store: Store, table: str) -> pl.DataFrame:
@@ -159,7 +174,7 @@ def split_manifest(context: StageContext[SplitConfig]) -> Metadata:
 
     store, config = context.store, context.config
     path = store.table("split_manifest")
-    before = _assigned_before(store)
+    before = _kept_assignments(store, config)
     clips = _annotated_clips(store)
     if not clips.height:
         raise dg.Failure(

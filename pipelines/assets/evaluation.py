@@ -11,7 +11,7 @@ from dance_models.config import EvaluationConfig
 from dance_models.rows import FRAME_SPLIT, ROWS, Row, Task, row_of, rows_of
 from dance_models.tables import file_digest, read_table, write_table, write_text
 from pipelines import previews
-from pipelines.assets.dataset import SPLITS
+from pipelines.assets.dataset import SPLIT_TABLES, SPLITS
 from pipelines.checks.models import REPORT_CHECKS
 from pipelines.stage import Inputs, Metadata, Stage, StageContext
 from pipelines.storage.clips import corpus_label
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 GROUP: Final = "evaluation"
 CODE_VERSION: Final = "5"  # 5: no window across a pause; steps of less than 4 ms count as 4 ms
 PAGE_VERSION: Final = "10"
-SPLIT_TABLES: Final = tuple(split.name for split in SPLITS)
 REPORTS: Final = ("recognition_report", "prediction_report")
 REFINER: Final = "mkff_st_gcn"  # of the cascade: its poses are an input of the forecasts
 DESCRIPTIONS: Final[dict[Task, str]] = {

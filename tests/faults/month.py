@@ -121,6 +121,10 @@ def live(trial: Trial, days: int, day_s: float) -> Month:
         until(lambda: not unfinished(server.port), LAST_S)
         month.ticks = list(ticks(server.port))
         server.stop()
+        if list(open_runs(trial.store)):  # of a tick that came just then: it waits in the queue
+            server.start()
+            until(lambda: not unfinished(server.port), LAST_S)
+            server.stop()
         month.troubles += [f"left: {line}" for line in trial.gone()]
         month.troubles += judge(trial, month)
     return month

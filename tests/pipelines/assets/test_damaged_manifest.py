@@ -1,11 +1,14 @@
 """A damaged or lost split manifest is made again without moving a clip to another split."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
 
+from dance_models.config import SplitConfig
+from dance_models.data.splits import assign_splits
 from dance_models.tables import SPLIT_MANIFEST, table_metadata, write_table
-from pipelines.assets.dataset import HISTORY, _assigned_before
+from pipelines.assets.dataset import HISTORY, _assigned_before, _kept_assignments
 from pipelines.storage.store import Store
 
 
@@ -61,3 +64,38 @@ def test_a_bit_that_renames_a_column_is_damage(tmp_path: Path) -> None:
         assert folds is None
     write_table(every, store.table(HISTORY), table_metadata(folds="x"))
     assert _assigned_before(store)[1] is None
+
+
+def test_clips_that_come_one_by_one_are_not_all_trained_on(tmp_path: Path) -> None:
+    """As dropped into the folder of an empty store on six days."""
+    store, config = Store(root=str(tmp_path)), SplitConfig()
+    rows = [
+        (f"{s}_{n}", s, "p", None) for n in (1, 2) for s in ("ballet", "contemporary", "street")
+    ]
+    clips = pl.DataFrame(rows, schema=["clip", "style", "performer", "take"], orient="row")
+    seen = []
+    for count in range(1, len(rows) + 1):
+        manifest = assign_splits(clips.head(count), config, *_kept_assignments(store, config))
+        write_table(manifest, store.table(HISTORY), table_metadata(folds=str(config.folds)))
+        write_table(manifest, store.table("split_manifest"))
+        if set(manifest["split"]) == {"train", "val", "test"}:
+            write_table(manifest.filter(split="train"), store.table("train_split"))
+        seen.append(dict(manifest.select("clip", "split").iter_rows()))
+    assert sorted(seen[1].values()) == ["train", "train"]
+    assert sorted(seen[2].values()) == ["test", "train", "val"]
+    for earlier, later in pairwise(seen[2:]):  # from then on nothing moves
+        assert earlier.items() <= later.items()
+
+
+def test_what_was_trained_on_stays_there_when_all_else_is_lost(tmp_path: Path) -> None:
+    store, config = Store(root=str(tmp_path)), SplitConfig()
+    rows = [(clip, "ballet", "p", clip, "train", 0) for clip in "abc"]
+    trained = pl.DataFrame(rows, schema=SPLIT_MANIFEST, orient="row")
+    write_table(trained, store.table("split_manifest"))
+    assert _kept_assignments(store, config) == (None, None)
+    write_table(trained, store.table("train_split"))
+    for lost in ("split_manifest", None):
+        found, _ = _kept_assignments(store, config)
+        assert found is not None and found.equals(trained)
+        if lost is not None:
+            store.table(lost).unlink()
