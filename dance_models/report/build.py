@@ -237,7 +237,7 @@ def _figures(page: Page, results: Results, split: str) -> None:
     networks = _compared({**results.refiners, **results.forecasters})
     trained = {
         # A best checkpoint ends with its epoch, the last one with the training.
-        name: (load_checkpoint(results.last[name])["history"], best_epoch(path))
+        name: (load_checkpoint(results.last[name])["history"], _best_epoch(path))
         for name, path in networks.items()
     }
     page.picture(
@@ -247,7 +247,7 @@ def _figures(page: Page, results: Results, split: str) -> None:
     )
 
 
-def best_epoch(checkpoint: Path) -> int:
+def _best_epoch(checkpoint: Path) -> int:
     """The epoch, from 1 on, of a training's best checkpoint."""
     return int(load_checkpoint(checkpoint)["history"][-1]["epoch"])
 
