@@ -65,7 +65,7 @@ def _table(file: Path) -> tuple[tuple[str, ...], list[int], np.ndarray]:
         if not cells[0].strip():
             continue
         try:
-            frames.append(frame_index(int(float(cells[0])), "the frame"))
+            frames.append(frame_index(float(cells[0]), "the frame"))
             rows.append([_number(cell) for cell in (cells[2:] + [""] * 3 * len(names))])
         except ValueError as error:
             raise InputError(f"not a row of numbers ({error})", file=file) from error

@@ -380,6 +380,18 @@ def test_positions_in_metres_are_no_pixels(tmp_path) -> None:
         read_track(path)
 
 
+@pytest.mark.parametrize("frame", ["inf", "-1e999", "nan", "1.5", "-2"])
+def test_a_frame_that_is_no_index_is_named(tmp_path, frame) -> None:
+    clip = [[body(np.random.default_rng(0))]] * 3
+    path, _ = sports2d(tmp_path, clip)
+    (file,) = path.glob("*_px_*.trc") if path.is_dir() else (path,)
+    lines = file.read_text().splitlines()
+    lines[-1] = "\t".join([frame, *lines[-1].split("\t")[1:]])
+    file.write_text("\n".join(lines))
+    with pytest.raises(InputError, match=r"the frame is .*, not a frame index from 0"):
+        read_track(path)
+
+
 def test_world_landmarks_are_refused(tmp_path) -> None:
     person = body(np.random.default_rng(0))
     frames = [{"poseLandmarks": landmarks(person)}, {"poseWorldLandmarks": landmarks(person)}]
