@@ -47,3 +47,15 @@ def test_somebody_far_away_is_somebody_else() -> None:
     weight = {(p.frame, p.order): p.weight for p in with_people_weighed(poses)}
     assert weight[0, 0] == weight[1, 0] == area_of(poses[0])
     assert weight[0, 1] == weight[1, 1] == 2 * area_of(poses[1])
+
+
+def test_coordinates_beyond_all_bounds_are_no_error() -> None:
+    """As of a file with changed bytes: their distance is infinity over infinity."""
+    poses = [
+        RawPose(Image("solo", frame), {"nose": (0.0, y, 2), "left_hip": (5.0, 9.0, 2)})
+        for frame in range(3)
+        for y in (-1e308, 3.0)
+    ]
+    with np.errstate(all="ignore"):
+        found = with_people_weighed(poses)
+    assert [pose.frame for pose in found] == [pose.frame for pose in poses]
