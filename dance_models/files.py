@@ -31,7 +31,7 @@ _KINDS: Final = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
-_FULL: Final = (errno.ENOSPC, errno.EDQUOT)
+FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _MOVES: Final = 10  # of a folder into a place that another process fills at the same time
 # Parsed JSON and XML take many times their size in memory.
 SIZE_LIMIT: Final = 256 * 1024 * 1024
@@ -92,7 +92,7 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
         if durable:
             flush(path.parent)
     except OSError as error:
-        if error.errno in _FULL:  # it names no file, the part, or what was copied
+        if error.errno in FULL:  # it names no file, the part, or what was copied
             error.filename, error.filename2 = str(path), None
         raise
     finally:
@@ -130,7 +130,7 @@ def replacing_together(folder: Path, name: str, index: str) -> Iterator[Path]:
             for found in names:
                 move_to(folder / found, part / found, aside)
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in FULL:
             raise
         hint = "Free space on it, or write to another folder"
         raise InputError("the disk is full", file=folder, hint=hint) from error

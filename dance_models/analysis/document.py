@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dance_models.analysis.figures import Figures
 from dance_models.analysis.forecast_shown import ForecastCheck
-from dance_models.analysis.video import VideoPoses
+from dance_models.analysis.video import VideoPoses, is_detected
 from dance_models.data.forecast_windows import FUTURE
 from dance_models.files import replacing
 from dance_models.metrics.horizon import FORECAST_HZ
@@ -54,7 +54,7 @@ def write_document(
 
 
 def _frames(poses: VideoPoses) -> Iterator[dict[str, Any]]:
-    run, score, detected = poses.run, poses.restored.score, _detected(poses)
+    run, score, detected = poses.run, poses.restored.score, is_detected(poses.run)
     for i in np.flatnonzero(np.isfinite(poses.refined).any(axis=(1, 2))):
         yield {
             "frame": int(run.frame[i]),
@@ -100,7 +100,7 @@ def summary(
     return {
         "frames": len(run),
         "frames_per_second": round(poses.seen.fps, 3),
-        "frames_with_somebody": int(_detected(poses).sum()),
+        "frames_with_somebody": int(is_detected(poses.run).sum()),
         "torso_px": _number(torso, 1),
         "cuts": _spans(poses, [(int(cut), int(cut) + 1) for cut in poses.seen.cuts]),
         "nobody": _spans(poses, nobody(poses)),
@@ -150,11 +150,6 @@ def _measured(figures: Figures) -> dict[str, Any]:
             row.name: [round(row.least, 1), round(row.most, 1)] for row in figures.ranges
         },
     }
-
-
-def _detected(poses: VideoPoses) -> NDArray[np.bool_]:
-    """(T,) where a person was detected. Not by the score: that of poses of others may be 0."""
-    return np.asarray(np.isfinite(poses.run.estimate).all(axis=-1).any(axis=-1))
 
 
 def _number(value: float, decimals: int) -> float | None:

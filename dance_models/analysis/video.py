@@ -283,7 +283,7 @@ def lost_joints(
 
 def _nothing_to_refine(run: PoseRun) -> InputError:
     """Why there is no stretch: nobody is seen, or never in two frames that belong together."""
-    if not np.isfinite(run.estimate).all(axis=-1).any():
+    if not is_detected(run).any():
         return InputError(
             "no person was detected in this video",
             file=run.clip,
@@ -371,11 +371,16 @@ def _anchors(time_s: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.asarray(position[whole])
 
 
+def is_detected(run: PoseRun) -> NDArray[np.bool_]:
+    """(T,) where a joint was found. Not by the score: that of poses of others may be 0."""
+    return np.asarray(np.isfinite(run.estimate).all(axis=-1).any(axis=-1))
+
+
 def seen_stretches(
     run: PoseRun, cuts: Sequence[int] | NDArray[np.int64] = ()
 ) -> list[tuple[int, int]]:
     """(start, stop) of stretches of one shot with no gap of more than half a second in them."""
-    seen = np.flatnonzero(np.isfinite(run.estimate).all(axis=-1).any(axis=-1))
+    seen = np.flatnonzero(is_detected(run))
     shot = np.searchsorted(np.asarray(cuts), seen, side="right")
     apart = (np.diff(run.time_s[seen]) > GAP_S) | (np.diff(shot) > 0)
     parts = np.split(seen, np.flatnonzero(apart) + 1)

@@ -26,6 +26,8 @@ from dance_models.video.orientation import (
 from dance_models.video.picture import on_white, rgb_of
 
 MOST_PIXELS: Final = 2**26  # of a picture: twice 8K
+# For FFmpeg: who opens a file and who decodes it are told apart, and each needs it.
+PIXEL_LIMIT: Final = {"max_pixels": str(MOST_PIXELS)}
 
 DEFAULT_RATE: Final = 30.0  # frames/s of a folder that does not say
 MILLISECOND: Final = 1e-3
@@ -118,12 +120,11 @@ def _with_zlib(path: Path) -> av.VideoFrame:
     kind = "png_pipe" if path.suffix.lower() == ".png" else "tiff_pipe"
     with open_file(path):
         pass  # raises where it is no file
-    options = {"protocol_whitelist": "file", "max_pixels": str(MOST_PIXELS)}
+    options = {"protocol_whitelist": "file", **PIXEL_LIMIT}
     with av.open(f"file:{path.absolute()}", format=kind, options=options) as container:
         # A strict decoder refuses tags of whole TIFFs.
         strict = {"err_detect": "explode"} if kind == "png_pipe" else {}
-        limit = {"max_pixels": str(MOST_PIXELS)}  # of the decoder, not only of who opens the file
-        container.streams.video[0].codec_context.options = {**strict, **limit}
+        container.streams.video[0].codec_context.options = {**strict, **PIXEL_LIMIT}
         frame = next(container.decode(video=0))
     orientation = orientation_of(frame)
     size = displayed_size((frame.width, frame.height), Fraction(1), orientation)

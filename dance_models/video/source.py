@@ -17,7 +17,12 @@ from av.stream import Disposition
 
 from dance_models.errors import VideoError
 from dance_models.files import NotAFileError, open_file
-from dance_models.video.image_frames import MOST_PIXELS, folder_pictures, webp_pictures
+from dance_models.video.image_frames import (
+    MOST_PIXELS,
+    PIXEL_LIMIT,
+    folder_pictures,
+    webp_pictures,
+)
 from dance_models.video.images import is_animated_webp
 from dance_models.video.orientation import ASPECT_TOLERANCE, WIDEST_PIXEL
 
@@ -47,7 +52,6 @@ DEMUXERS: Final = (
 _OPTIONS: Final = {
     "format_whitelist": ",".join(DEMUXERS),
     "protocol_whitelist": "file",
-    "max_pixels": str(MOST_PIXELS),
 }
 _WITHOUT_SEEKING: Final = frozenset(["gif", "apng"])
 
@@ -150,7 +154,8 @@ def open_video(path: Path) -> Any:
                 file=path,
                 hint="Give the video itself: the content of a list says nothing about its pictures",
             )
-        return av.open(f"file:{path.absolute()}", options=_OPTIONS, metadata_errors="replace")
+        options = {**_OPTIONS, **PIXEL_LIMIT}
+        return av.open(f"file:{path.absolute()}", options=options, metadata_errors="replace")
     except OSError as error:  # PyAV's errors are OSErrors or ValueErrors too
         raise VideoError(_reason(error), file=path, hint=hint_for(error)) from error
     except av.error.FFmpegError as error:
@@ -230,11 +235,9 @@ def _declared_size(container: Any, stream: Any, path: Path) -> tuple[int, int]:
     """Width and height of a stream; of a GIF that is too large FFmpeg leaves them at 0."""
     if stream.width or container.format.name != "gif":
         return stream.width, stream.height
-    unlimited = {name: value for name, value in _OPTIONS.items() if name != "max_pixels"}
-    with av.open(f"file:{path.absolute()}", options=unlimited, metadata_errors="replace") as again:
-        found = again.streams[
-            stream.index
-        ]  # of these formats nothing is decoded before it is asked
+    # Without the limit: of a GIF nothing is decoded before it is asked for.
+    with av.open(f"file:{path.absolute()}", options=_OPTIONS, metadata_errors="replace") as again:
+        found = again.streams[stream.index]
         return found.width, found.height
 
 
@@ -273,7 +276,7 @@ def _decoded(container: Any, stream: Any, reading: Reading, mode: Mode) -> Itera
     strict = {"err_detect": "explode"} if mode == "strict" else {}
     # Opening the file told its own decoder alone. Of a stream that is too large it leaves the size
     # at 0, and this one would make a picture of the size that the data declare.
-    stream.codec_context.options = {**strict, "max_pixels": str(MOST_PIXELS)}
+    stream.codec_context.options = {**strict, **PIXEL_LIMIT}
     count, keys, key, keyed = 0, 0, None, False
     for packet in container.demux(stream):
         leading = not packet.is_keyframe and (

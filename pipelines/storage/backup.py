@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Final
 
 from dance_models.errors import InputError
-from dance_models.files import flush, flush_below, is_part_of, part_of, resolved, writer_of
+from dance_models.files import FULL, flush, flush_below, is_part_of, part_of, resolved, writer_of
 from dance_models.tables import file_digest, read_table, write_text
 from dance_models.text import brief
 from pipelines.processes import has_ended
 from pipelines.storage.databases import connect
-from pipelines.storage.disk import FULL, require_space
+from pipelines.storage.disk import require_space
 from pipelines.storage.dumps import FOLDER as DUMPS
 from pipelines.storage.dumps import README, dump
 from pipelines.storage.evaluations import FOLDER as EVALUATIONS

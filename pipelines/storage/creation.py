@@ -13,13 +13,16 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 import yaml
 
 from dance_models.errors import InputError
 from pipelines.storage.databases import NOTE, Address, connect, connection_to, damage, tables_of
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 CREATING: Final = ".creating"  # in Dagster's home: what is not complete yet
 CONFIG: Final = "dagster.yaml"
@@ -114,8 +117,7 @@ def is_created_on_server(address: str, root: Path) -> bool:
     with connection_to(address) as connection:
         if not {FILLED_LAST, VERSION, REMEMBERED} <= tables_of(connection):
             return False
-        query = text(f"SELECT value FROM {REMEMBERED} WHERE key = :key")
-        owner = connection.execute(query, {"key": OWNER}).scalar()  # None: of an earlier version
+        owner = owner_of(connection)
         if owner not in (None, str(root)):
             raise in_use(root, f"that of Dagster belongs to the store {owner}")
         versions, filled = (
@@ -125,6 +127,15 @@ def is_created_on_server(address: str, root: Path) -> bool:
     if versions > 1:
         raise _unusable(address, _of_versions(versions))
     return bool(versions and filled)
+
+
+def owner_of(connection: "Connection") -> str | None:
+    """The store that Dagster's database says it belongs to; None for one of an earlier version."""
+    from sqlalchemy import text
+
+    query = text(f"SELECT value FROM {REMEMBERED} WHERE key = :key")
+    owner: str | None = connection.execute(query, {"key": OWNER}).scalar()
+    return owner
 
 
 def in_use(root: Path, why: str) -> InputError:

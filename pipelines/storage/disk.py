@@ -4,7 +4,6 @@ SQLite calls it "disk I/O error", and Dagster tries again for minutes. So no sta
 room to end cleanly, and an error on a disk without room is reported as what it is.
 """
 
-import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from dance_models.errors import InputError
+from dance_models.files import FULL
 
 # Room for the databases, the log and two checkpoints of the largest network; what a stage itself
 # writes comes on top, and a stage that runs out of room for it is made again.
 RESERVE_MB: Final = 64
-FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 AGAIN: Final = "then give the same command again: it continues from there"  # ends a hint
 HINT: Final = (
     "Free space on that disk (dance clean lists what nothing uses any more), or move the store; "

@@ -23,7 +23,14 @@ import polars as pl
 
 from dance_models.errors import DamagedFileError, InputError
 from dance_models.tables import read_metadata, read_note, read_table, write_table, write_text
-from pipelines.storage.creation import MLFLOW_LOST, OWNER, REMEMBERED, check_database, in_use
+from pipelines.storage.creation import (
+    MLFLOW_LOST,
+    OWNER,
+    REMEMBERED,
+    check_database,
+    in_use,
+    owner_of,
+)
 from pipelines.storage.databases import NOTE, connection_to, mlflow_address, noted, tables_of
 from pipelines.storage.locks import file_lock
 
@@ -222,9 +229,8 @@ def _mend_dagster(root: Path, moved: Moved) -> None:
     with connection_to(databases.dagster) as connection:
         if REMEMBERED not in tables_of(connection):
             return
-        query = text(f"SELECT value FROM {REMEMBERED} WHERE key = :key")
-        owner = connection.execute(query, {"key": OWNER}).scalar()
-        if owner is not None and (new := moved(str(owner))) != owner:
+        owner = owner_of(connection)
+        if owner is not None and (new := moved(owner)) != owner:
             update = text(f"UPDATE {REMEMBERED} SET value = :new WHERE key = :key")
             connection.execute(update, {"new": new, "key": OWNER})
 
