@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from dance_models.errors import InputError
 from dance_models.files import code_digest
+from pipelines.processes import started_machine
 from pipelines.storage.addresses import DAGSTER_VARIABLE, MLFLOW_VARIABLE
 from pipelines.storage.bucket import Stored
 from pipelines.storage.clips import clips_by_key
@@ -35,7 +36,6 @@ EXAMINE_S: Final = 120.0  # that all nodes have to say what they see: each start
 # No passwords: Ray writes the environment of its tasks into its log. A node has its own.
 CARRIED: Final = ("OMP_NUM_THREADS", "PGPASSFILE", DAGSTER_VARIABLE, MLFLOW_VARIABLE)
 COMPARED: Final = ("torch", "numpy", "polars", "dagster", "mlflow", "ray")
-_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 def checked(engine: str) -> str:
@@ -63,11 +63,6 @@ def installed() -> dict[str, str]:
     code = code_digest(*(Path(package.__path__[0]) for package in (dance_models, pipelines)))
     found = {name: version(name) for name in COMPARED}
     return {"dance": dance_models.__version__, "its code": code, **found}
-
-
-def machine() -> str:
-    """This machine: the same in all of its containers, another one after its next start."""
-    return _BOOT.read_text("utf-8").strip() if _BOOT.is_file() else socket.gethostname()
 
 
 @cache
@@ -102,7 +97,7 @@ class Ticket:
     store: str  # the folder; of a store in a bucket, scratch, which every node has at this path
     token: str  # a file in the store, removed at the end
     software: dict[str, str] = field(default_factory=installed)
-    machine: str = field(default_factory=machine)
+    machine: str = field(default_factory=started_machine)
     url: str | None = None  # of a store in a bucket
     occasion: str = ""  # tasks of another one fetch what the bucket has, and not each for itself
 
@@ -144,7 +139,7 @@ class Ticket:
             reach(databases)
         except InputError as error:
             return f"cannot use the store: {error}"
-        if databases is None and (self.away or machine() != self.machine):
+        if databases is None and (self.away or started_machine() != self.machine):
             return (
                 "is another machine, and this store has its databases in files of SQLite, which "
                 "machines cannot share. Start a new store with databases on PostgreSQL"

@@ -30,9 +30,13 @@ REPEATED_S: Final = 1.0  # a terminal that closes sends its signal twice
 EXIT_INTERRUPTED: Final = 130
 MARK: Final = "DANCE_COMMAND"
 _STOPPING = threading.Event()
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 # --- which process ----------------------------------------------------------------------------
+def started_machine() -> str:
+    """This machine: the same in all of its containers, another one after its next start."""
+    return _BOOT.read_text("utf-8").strip() if _BOOT.is_file() else socket.gethostname()
 
 
 def identity(pid: int | None = None) -> str:

@@ -58,16 +58,26 @@ class Check:
     blocking: bool = False
 
 
-def written_findings(path: Path, stated: Mapping[str, str] | None = None) -> "list[Finding]":
-    """The findings in the table of an asset; ``stated`` is its metadata, when it was read before.
+def written_findings(store: Store, path: Path) -> "list[Finding]":
+    """The findings in the table of an asset.
 
     Most tables are empty, which their metadata says: reading them takes ten times as long.
     """
     from dance_models.quality.findings import findings_of_table
 
-    if (stated or read_metadata(path)).get(COUNT) == "0":
+    if _stated(store, path)[COUNT] == "0":
         return []
     return findings_of_table(read_table(path))
+
+
+def _stated(store: Store, path: Path) -> dict[str, str | None]:
+    """What the metadata of a table of findings say."""
+
+    def read() -> dict[str, str | None]:
+        metadata = read_metadata(path)
+        return {name: metadata.get(name) for name in (CHECKED, COUNT)}
+
+    return store.fact(path, "checked", read)
 
 
 @dataclass(frozen=True)
@@ -106,8 +116,8 @@ class AssetChecks:
         """The findings on the result of these inputs, None when it was not checked."""
         path, key = store.findings(self.asset, clip), self._key(quality, digest)
         try:
-            stated = read_metadata(path) if path.is_file() else {}
-            return written_findings(path, stated) if stated.get(CHECKED) == key else None
+            checked = path.is_file() and _stated(store, path)[CHECKED] == key
+            return written_findings(store, path) if checked else None
         except DamagedFileError:  # then it is checked again
             return None
 
@@ -207,5 +217,5 @@ class AssetChecks:
         path = store.findings(self.asset, clip)
         if not path.is_file():
             return None
-        stopping = self.stopping(written_findings(path))
+        stopping = self.stopping(written_findings(store, path))
         return lines(stopping)[0] if stopping else None

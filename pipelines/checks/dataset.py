@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -14,7 +15,7 @@ from pipelines.checks.annotations import pair_findings
 from pipelines.checks.asset_checks import AssetChecks, Check, Numbers, written_findings
 from pipelines.checks.pictures import drawing
 from pipelines.storage.clips import registered_clips
-from pipelines.storage.store import Store
+from pipelines.storage.store import MADE_OF, Store
 
 if TYPE_CHECKING:
     from dance_models.data.pose_runs import PoseRun
@@ -54,14 +55,23 @@ def misfit(store: Store, clip: str) -> str | None:
         if not path.is_file():
             continue
         try:
-            recorded = read_metadata(path)
+            recorded = _recorded_sources(store, path)
         except InputError as error:
             return str(error)
         for name, digest in today.items():
             if recorded.get(name, digest) != digest:
-                other = name.removeprefix("of_")
+                other = name.removeprefix(MADE_OF)
                 return f"its {part} are of other {other}: its run failed, or was not asked for"
     return None
+
+
+def _recorded_sources(store: Store, path: Path) -> dict[str, str]:
+    """The digests of what a table was made of, as it states them."""
+
+    def read() -> dict[str, str]:
+        return {k: v for k, v in read_metadata(path).items() if k.startswith(MADE_OF)}
+
+    return store.fact(path, "made_of", read)
 
 
 def _stopped(store: Store, clip: str) -> str | None:
@@ -71,7 +81,7 @@ def _stopped(store: Store, clip: str) -> str | None:
     for asset in CHECKED_PARTS:
         path = store.findings(asset, clip)
         if path.is_file():
-            wrong = errors(written_findings(path))
+            wrong = errors(written_findings(store, path))
             if wrong:
                 return f"{asset}: {lines(wrong)[0]}"
     return None

@@ -26,11 +26,12 @@ def status(
 ) -> None:
     """Print what the store holds, its champions, and what a run would make anew."""
     from pipelines.storage.disk import full_disk_reported
+    from pipelines.storage.memory import remembering
 
     with common.reported(debug):
         found = common.existing(store)
-        with full_disk_reported(found.path):
-            print_status(found, profile, devices, common.console())
+        with full_disk_reported(found.path), remembering(found) as remembers:
+            print_status(remembers, profile, devices, common.console())
 
 
 def print_status(store: "Store", profile: str | None, devices: int | None, out: Console) -> None:
@@ -59,7 +60,7 @@ def print_status(store: "Store", profile: str | None, devices: int | None, out: 
     )
     for line in store.told_of_bucket():
         out.print(shown(line), highlight=False, soft_wrap=True)
-    _print_assets(request, instance, clips, out)
+    _print_assets(request, instance, store, clips, out)
     for clip, reason in sorted(quarantined_clips(store, clips).items()):
         out.print(f"quarantined {shown(clip)}: {shown(reason)}", highlight=False, soft_wrap=True)
     for program, address in store.databases.named() if store.databases is not None else ():
@@ -73,15 +74,18 @@ def print_status(store: "Store", profile: str | None, devices: int | None, out: 
 
 
 def _print_assets(
-    request: "Request", instance: "dg.DagsterInstance", clips: list[str], out: Console
+    request: "Request",
+    instance: "dg.DagsterInstance",
+    store: "Store",
+    clips: list[str],
+    out: Console,
 ) -> None:
     from rich.table import Table
 
     from pipelines.execution.runner import stale_stages
     from pipelines.materializations import made_at
 
-    store = request.opened
-    stale = Counter(asset for asset, _ in stale_stages(request, instance))
+    stale = Counter(asset for asset, _ in stale_stages(request, instance, store))
     table = Table("asset", "there", "stale", "last made")
     for stage in [s for flag in (True, False) for s in request.stages(partitioned=flag)]:
         keys: list[str | None] = [*clips] if stage.partitioned else [None]

@@ -45,7 +45,8 @@ from pipelines.recovery import GIVER_TAG, TASK_TAG, close_lost_tasks, process_ta
 from pipelines.settings import op_config
 from pipelines.stage import ONLY_STALE_TAG, Stage
 from pipelines.storage.databases import held_open
-from pipelines.storage.store import open_instance
+from pipelines.storage.memory import remembering
+from pipelines.storage.store import Store, open_instance
 
 COMMAND_TAG: Final = "dance/command"
 TASKS_A_PLACE: Final = 4  # at least, before clips share one: the last ones end at about one time
@@ -328,16 +329,18 @@ def planned_clips(
     request: Request, instance: dg.DagsterInstance, clips: Sequence[str]
 ) -> dict[str, Plan]:
     """What is fresh of each clip and what has to run; runs nothing."""
-    store, profile, stages = request.opened, request.profile, request.stages(partitioned=True)
-    last = last_of_all_clips(instance, store, [stage.name for stage in stages])
-    return {clip: plan(stages, instance, store, profile, clip, last) for clip in clips}
+    stages, profile = request.stages(partitioned=True), request.profile
+    with remembering(request.opened) as store:
+        last = last_of_all_clips(instance, store, [stage.name for stage in stages])
+        return {clip: plan(stages, instance, store, profile, clip, last) for clip in clips}
 
 
-def stale_stages(request: Request, instance: dg.DagsterInstance) -> list[tuple[str, str | None]]:
+def stale_stages(
+    request: Request, instance: dg.DagsterInstance, store: Store
+) -> list[tuple[str, str | None]]:
     """Assets (and clips) that a run would recompute, without running anything."""
-    store, profile = request.opened, request.profile
     clips: list[str | None] = [*clip_keys(instance)]
-    partitioned = request.stages(partitioned=True)
+    partitioned, profile = request.stages(partitioned=True), request.profile
     last = last_of_all_clips(instance, store, [stage.name for stage in partitioned])
     return [
         (stage.name, clip)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -51,6 +52,7 @@ from pipelines.storage.databases import held_open, loss_reported
 from pipelines.storage.disk import full_disk_reported, require_space
 from pipelines.storage.folders import Dropped, away_folders, remember_tracks
 from pipelines.storage.locks import held_locks
+from pipelines.storage.memory import remembering
 from pipelines.storage.motion import register_motion, unused_motion
 from pipelines.storage.pointers import clip_folders, drop_copies
 from pipelines.storage.remote import Traffic
@@ -78,18 +80,28 @@ class RunOutcome:
 
 def quarantined_clips(store: Store, clips: Sequence[str]) -> dict[str, str]:
     """Clips that cannot be used, with the reason that probing or sampling gave."""
-    reasons: dict[str, str] = {}
-    for clip in clips:
-        probe, frames = store.table("clip_probe", clip), store.table("sampled_frames", clip)
-        reason = None
-        with suppress(DamagedFileError):  # what is damaged is made again
-            if probe.is_file():
-                (reason,) = read_columns(probe, ["reason"])["reason"]
-            if not reason and frames.is_file():
-                reason = read_metadata(frames).get("quarantined")
-        if reason:
-            reasons[clip] = reason
-    return reasons
+    found = {clip: _reason(store, clip) for clip in clips}
+    return {clip: reason for clip, reason in found.items() if reason}
+
+
+def _reason(store: Store, clip: str) -> str | None:
+    probe, frames = store.table("clip_probe", clip), store.table("sampled_frames", clip)
+    reason = None
+    with suppress(DamagedFileError):  # what is damaged is made again
+        if probe.is_file():
+            reason = store.fact(probe, "reason", partial(_of_probe, probe))
+        if not reason and frames.is_file():
+            reason = store.fact(frames, "quarantined", partial(_of_sampling, frames))
+    return reason
+
+
+def _of_probe(probe: Path) -> str | None:
+    (reason,) = read_columns(probe, ["reason"])["reason"]
+    return None if reason is None else str(reason)
+
+
+def _of_sampling(frames: Path) -> str | None:
+    return read_metadata(frames).get("quarantined")
 
 
 @dataclass(frozen=True)
@@ -305,7 +317,8 @@ class Session:
                         result.outcomes += outcomes
                         progress.advance(task)
         result.outcomes += self._run_dataset()
-        result.quarantined = quarantined_clips(self.store, clips)
+        with remembering(self.store) as store:
+            result.quarantined = quarantined_clips(store, clips)
         idle = unused_motion(self.store).items()
         self._warn_of((f"motion {source}: {problem}" for source, problem in idle), "motion files")
         unused = self._unused_tracks(clips)

@@ -7,6 +7,7 @@ shows it as the asset ``annotation_report``.
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,27 +45,27 @@ def annotation_report(store: Store) -> pl.DataFrame:
         folder_problems(store).select(*ANNOTATION_REPORT),
         pl.DataFrame(_unread_files(store), schema=ANNOTATION_REPORT),
         file_problems(store).select(*ANNOTATION_REPORT),
-        *(table for path in tables if (table := _problems(path)) is not None),
+        *(table for path in tables if (table := _problems(store, path)) is not None),
     ]
     # A problem of a file as a whole is in the import of every clip that the file mentions.
     return pl.concat(found).unique(maintain_order=True)
 
 
-def _problems(path: Path) -> pl.DataFrame | None:
+def _problems(store: Store, path: Path) -> pl.DataFrame | None:
     """The problems of a clip, if any; None where its table is missing, or damaged and made again.
 
     Most are empty, which is known sooner than they are read.
     """
     try:
-        return read_table(path) if path.is_file() and table_height(path) else None
+        return read_table(path) if _height(store, path) else None
     except DamagedFileError:
         return None
 
 
-def _height(path: Path) -> int:
+def _height(store: Store, path: Path) -> int:
     """Rows of a clip's table, 0 where it is missing, or damaged and made again."""
     try:
-        return table_height(path) if path.is_file() else 0
+        return store.fact(path, "rows", partial(table_height, path)) if path.is_file() else 0
     except DamagedFileError:
         return 0
 
@@ -154,7 +155,7 @@ def report_sum(store: Store, report: pl.DataFrame) -> str:
     """What was read and what was lost, in one line."""
     clips = registered_clips(store)["clip"]
     tables = [store.table("pose_annotations", clip) for clip in clips]
-    read = sum(map(_height, tables))
+    read = sum(_height(store, path) for path in tables)
     repaired = report.filter(action="repaired")
     counts = (
         (int(report["rows"].sum()), "row", " dropped"),

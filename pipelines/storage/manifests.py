@@ -83,11 +83,11 @@ def read_manifest(store: Store, asset: str, clip: str | None) -> dict[str, FileR
 def damages(store: Store, manifest: Manifest, always: Collection[str] = ()) -> list[Damage]:
     """The files that are not what the manifest says.
 
-    The content of the files in ``always`` is hashed whatever their time is.
+    The content of the files in ``always`` counts whatever their time is.
     """
     root = str(store.path)
     found = (
-        (path, _damage(f"{root}/{path}", record, path in always))
+        (path, _damage(store, f"{root}/{path}", record, path in always))
         for path, record in manifest.items()
     )
     return [Damage(path, what) for path, what in found if what is not None]
@@ -131,7 +131,7 @@ def _stat(file: str) -> os.stat_result:
     return os.stat(file)  # noqa: PTH116
 
 
-def _damage(file: str, record: FileRecord, always: bool) -> str | None:
+def _damage(store: Store, file: str, record: FileRecord, always: bool) -> str | None:
     """What is wrong with a file."""
     try:
         stat = _stat(file)
@@ -139,7 +139,7 @@ def _damage(file: str, record: FileRecord, always: bool) -> str | None:
             return f"is damaged ({stat.st_size} bytes instead of {record.size})"
         if stat.st_mtime_ns == record.mtime_ns and not always:
             return None
-        sha256 = file_digest(Path(file))
+        sha256 = store.sha256(Path(file))
     except FileNotFoundError:
         return "is missing"
     except OSError as error:

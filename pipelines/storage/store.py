@@ -8,12 +8,12 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import dagster as dg
 import polars as pl
@@ -60,6 +60,8 @@ from pipelines.storage.locks import file_lock
 from pipelines.storage.place import LOCK, PLACE, known_as, settle
 from pipelines.storage.remote import Remote, attached, is_url, remote_of, scratch_of
 
+T = TypeVar("T")
+
 DEFAULT_ROOT: Final = "assets_store"
 PREVIEWS: Final = "previews"  # the folder of pictures, and where the web UI serves them
 CLIP_COPIES: Final = "clip_copies"  # of buckets, while they are decoded
@@ -79,6 +81,7 @@ UNEDITED: Final = (
 )
 # What may be in a folder before its first use: a configuration, clips to begin with.
 NEW: Final = {"dagster_home", "raw", "README.md"}
+MADE_OF: Final = "of_"  # begins the names in a table's metadata of the digests of its sources
 TRAININGS: Final = (*ROW_OF_ASSET, *ROW_OF_PRETRAINING)
 # Assets whose main file is not a table below ``tables/``: the file below ``reports/``.
 REPORT_FILES: Final = {
@@ -168,15 +171,16 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def read(self, asset: str, clip: str | None = None) -> pl.DataFrame:
         """Read a table; raises InputError that names the asset when it is missing."""
-        return read_table(self._made(asset, clip))
+        return read_table(self.made(asset, clip))
 
     def read_columns(
         self, asset: str, clip: str | None, columns: Sequence[str]
     ) -> dict[str, list[Any]]:
         """The values of some columns; as :meth:`read`, of a small table in less time."""
-        return read_columns(self._made(asset, clip), columns)
+        return read_columns(self.made(asset, clip), columns)
 
-    def _made(self, asset: str, clip: str | None) -> Path:
+    def made(self, asset: str, clip: str | None = None) -> Path:
+        """The file of a table; raises InputError that names the asset when it is missing."""
         path = self.table(asset, clip)
         if not path.is_file():
             of = f" of clip {clip}" if clip else ""
@@ -188,11 +192,25 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
     def digest(self, asset: str, clip: str | None = None) -> str:
         """sha256 of an asset's output file, "" when there is none: its data version."""
         path = self.output(asset, clip)
-        return file_digest(path) if path.is_file() else ""
+        return self.sha256(path) if path.is_file() else ""
+
+    def sha256(self, path: Path) -> str:
+        """sha256 of a file of the store."""
+        return self.fact(path, "sha256", partial(file_digest, path))
+
+    def fact(
+        self, path: Path, name: str, read: Callable[[], T], given: Callable[[], str] = str
+    ) -> T:
+        """What ``read`` says of a file of the store, as a value that JSON gives back as it was.
+
+        ``given`` is what else it depends on. One that remembers (``pipelines/storage/memory.py``)
+        does not read a file again that has not changed.
+        """
+        return read()
 
     def made_of(self, asset: str, clip: str | None = None) -> dict[str, str]:
         """Metadata for a table that is made of an asset's: the sha256 of that, as it is now."""
-        return {f"of_{asset}": self.digest(asset, clip)}
+        return {f"{MADE_OF}{asset}": self.digest(asset, clip)}
 
     def manifest(self, asset: str, clip: str | None = None) -> Path:
         """Which files an asset (of one clip) has: ``manifests/<asset>[/<clip>].json``."""

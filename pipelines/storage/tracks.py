@@ -17,8 +17,9 @@ TRACK_NOTES: Final = "track_notes"
 
 def track_notes(store: Store, clip: str) -> tuple[int, str] | None:
     """How much of a clip's files was left out, and what the estimator said; None for nothing."""
+    path = store.table("pose_tracks", clip)
     try:
-        stated = read_metadata(store.table("pose_tracks", clip)).get(TRACK_NOTES)
+        stated = store.fact(path, TRACK_NOTES, lambda: read_metadata(path).get(TRACK_NOTES))
     except DamagedFileError:
         return None
     if stated is None:

@@ -16,6 +16,7 @@ from dance_models.errors import InputError
 from dance_models.tables import write_table, write_text
 from pipelines import cluster
 from pipelines.cluster import Ticket, checked, connected
+from pipelines.processes import started_machine
 from pipelines.storage.bucket import Bucket
 from pipelines.storage.clips import RAW_CLIPS
 from pipelines.storage.databases import NOTE
@@ -33,7 +34,7 @@ def ticket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ticket:
     monkeypatch.setattr(cluster, "installed", lambda: {"dance": "1", "ray": "2"})
     (tmp_path / "token").touch()
     software = {"dance": "1", "ray": "2"}
-    return Ticket(str(tmp_path), str(tmp_path / "token"), software, cluster.machine())
+    return Ticket(str(tmp_path), str(tmp_path / "token"), software, started_machine())
 
 
 def test_an_unknown_engine_is_refused() -> None:
