@@ -10,6 +10,7 @@ import pytest
 from command_line import dance
 
 from dance_models.profiles import PROFILES
+from dance_models.quality.findings import findings_table
 from dance_models.tables import write_table
 from pipelines.stage import Metadata, Stage, StageContext
 from pipelines.storage.store import Store, open_instance
@@ -35,7 +36,7 @@ def store(tmp_path: Path) -> Store:
     with open_instance(store) as instance:
         asset = numbers.asset(PROFILES["smoke"])
         dg.materialize([asset], instance=instance, resources={"store": store, "launcher": None})
-    write_table(pl.DataFrame({"x": [1]}), store.findings("numbers"))
+    write_table(findings_table([]), store.findings("numbers"))
     return store
 
 
