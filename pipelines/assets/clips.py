@@ -37,6 +37,8 @@ from pipelines.storage.clips import (
     registered_clips,
 )
 from pipelines.storage.folders import remember_tracks
+from pipelines.storage.manifests import FRAMES as FRAMES_FOLDER
+from pipelines.storage.manifests import read_manifest
 from pipelines.storage.pointers import clip_folders
 from pipelines.storage.store import Store
 from pipelines.storage.tracks import TRACK_NOTES
@@ -175,20 +177,35 @@ def _sampling_plan(context: StageContext[SamplingConfig]) -> list[tuple[int, int
         fps=fps,
         share=frame_share(context.config, len(clips_by_key(store)), fps),
         annotated=annotated,
-        existing=_sampled_before(store.table("sampled_frames", clip), sha256),
+        existing=_sampled_before(store, clip, sha256),
         pauses=pauses(time_s),
     )
     return [(run.start, run.stop) for run in runs]
 
 
-def _sampled_before(frames: Path, sha256: str) -> list[int]:
-    """Frames of a table of the same content; none when the table is damaged."""
+def _sampled_before(store: Store, clip: str, sha256: str) -> list[int]:
+    """Frames of a table of the same content.
+
+    Of a damaged table those whose images the manifest has: the plan stays, and the run says which
+    file it made again. Without a manifest none.
+    """
+    path = store.table("sampled_frames", clip)
     try:
-        if frames.is_file() and read_metadata(frames).get("clip_sha256") == sha256:
-            return read_columns(frames, ["frame"])["frame"]
-    except DamagedFileError:
+        if not path.is_file() or read_metadata(path).get("clip_sha256") != sha256:
+            return []
+        found = read_columns(path, ["frame", "image"])
+        # Wrong bits can give other numbers; each is in the name of its image, too.
+        if found["frame"] == [_frame_of(image) for image in found["image"]]:
+            return found["frame"]
+    except (DamagedFileError, AttributeError, ValueError):
         pass
-    return []
+    manifest = read_manifest(store, "sampled_frames", clip) or {}
+    return [_frame_of(file) for file in manifest if file.startswith(FRAMES_FOLDER)]
+
+
+def _frame_of(image: str) -> int:
+    """The number in an image's name, of ``image_path``; a Path takes seven times as long."""
+    return int(image.rpartition("/")[2].partition(".")[0])
 
 
 def _sampled_frames_inputs(context: StageContext[SamplingConfig]) -> Inputs:
