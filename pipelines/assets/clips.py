@@ -358,6 +358,7 @@ def pose_tracks(context: StageContext[EstimatorConfig]) -> Metadata:
     tracks computed elsewhere, or any top-down ONNX model. A frame without a detected person has
     null, not zeros.
     """
+    from dance_models.estimators.precomputed import PrecomputedPoses
     from dance_models.estimators.protocol import notes_of
     from dance_models.estimators.tracks import track_clip
 
@@ -368,6 +369,8 @@ def pose_tracks(context: StageContext[EstimatorConfig]) -> Metadata:
     if frames.height:
         estimator = _estimator(context)
         notes, described = notes_of(estimator), getattr(estimator, "described", "")
+        if isinstance(estimator, PrecomputedPoses):
+            notes += estimator.size_notes((frames["width"][0], frames["height"][0]))
         lost = getattr(estimator, "lost", 0)
         table = track_clip(frames, store.path, estimator, clip)
     else:
