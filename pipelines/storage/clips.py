@@ -5,7 +5,7 @@ reported as missing: its tables may be all that is left of it.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -173,9 +173,7 @@ def register_clips(
                 rows.append(report_row(problem.file, "noted", problem.message))
                 result.problems.extend([] if same_file else [problem])
     progress(of, of)
-    if not has_folder_problems(store):
-        reported = {**_problems_again(store, there), **reported}
-    write_folder_problems(store, reported)
+    _write_problems(store, reported, there, whole=ready is accept_all)
     _write(store, instance, known, found, result)
     # Last: what watches the folders takes their clips that are not registered for new ones.
     remember_folders(store, "clips", directories)
@@ -346,13 +344,27 @@ def _name_taken(entry: ClipEntry, key: str, rows: _Rows) -> Iterator[Problem]:
         yield Problem(str(entry.path), message)
 
 
-def _problems_again(store: Store, rows: _Rows) -> dict[str, list[dict[str, Any]]]:
-    """Problems of the folders that were named before, as their table is missing or damaged.
+def _write_problems(
+    store: Store, found: Mapping[str, list[dict[str, Any]]], rows: _Rows, *, whole: bool
+) -> None:
+    """Write problems by folder; where the table is missing or damaged, of all folders that count.
 
-    Of their files only those that are registered count: this run names others.
+    Unless the registration is of the ``whole`` folders, the table then stays as it is: a tick of a
+    sensor has no time for folders elsewhere, and `dance run` makes it.
+    """
+    named = registered_folders(store).filter(content="clips")["folder"]
+    lost = [] if has_folder_problems(store) else sorted({*named} - found.keys())
+    if whole or not lost:
+        write_folder_problems(store, {**_problems_again(lost, rows), **found})
+
+
+def _problems_again(folders: Iterable[str], rows: _Rows) -> dict[str, list[dict[str, Any]]]:
+    """Problems of folders that were named before, and not by this run.
+
+    Of their files only those that are registered count.
     """
     reported: dict[str, list[dict[str, Any]]] = {}
-    for folder in registered_folders(store).filter(content="clips")["folder"]:
+    for folder in folders:
         with suppress(InputError):  # its disk may be away
             scan = scan_clips(Path(folder))
             reported[folder] = _not_read(scan.problems)

@@ -7,7 +7,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from pipelines.storage.annotation_problems import file_problems, folder_problems
+from dance_models.video.scan import ScanResult, scan_clips
+from pipelines.storage import clips
+from pipelines.storage.annotation_problems import (
+    file_problems,
+    folder_problems,
+    has_folder_problems,
+)
 from pipelines.storage.annotations import register_annotations
 from pipelines.storage.clips import register_clips
 from pipelines.storage.store import Store
@@ -68,6 +74,26 @@ def test_what_was_said_of_folders_is_found_again(
     named_in_words = [name for name in TABLES if any(name in line for line in damaged)]
     assert named_in_words == ([] if harm == Path.unlink else [*TABLES])
     assert all(line.endswith("is damaged; registering makes it again") for line in damaged)
+
+
+def test_a_sensor_leaves_it_to_a_run(
+    store: Store, instance: dg.DagsterInstance, named: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tick has a minute, and a folder elsewhere may be large or not answer."""
+    said = folder_problems(store).to_dicts()
+    _cut(store.table("clip_folder_problems"))
+    looked_at: list[Path] = []
+
+    def scan(folder: Path) -> ScanResult:
+        looked_at.append(folder)
+        return scan_clips(folder)
+
+    monkeypatch.setattr(clips, "scan_clips", scan)
+    register_clips(store, instance, [named / "clips"], ready=lambda path: True)
+    assert looked_at == [named / "clips"]
+    assert not has_folder_problems(store)
+    register_clips(store, instance, [named / "clips"])
+    assert folder_problems(store).to_dicts() == said
 
 
 def test_a_store_is_moved_with_them(
