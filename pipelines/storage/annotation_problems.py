@@ -136,7 +136,7 @@ def _as_written(path: Path, written: Written, columns: tuple[str, ...]) -> pl.Da
     try:
         return read_table(path).select(columns)
     except (DamagedFileError, pl.exceptions.ColumnNotFoundError):  # one bit renames a column
-        logging.getLogger(__name__).warning(f"{path} is damaged; registering makes it again")
+        logging.getLogger(__name__).warning(f"{path} is damaged; `dance run` makes it again")
         return None
 
 

@@ -73,7 +73,7 @@ def test_what_was_said_of_folders_is_found_again(
     damaged = [record.getMessage() for record in caplog.records]
     named_in_words = [name for name in TABLES if any(name in line for line in damaged)]
     assert named_in_words == ([] if harm == Path.unlink else [*TABLES])
-    assert all(line.endswith("is damaged; registering makes it again") for line in damaged)
+    assert all(line.endswith("is damaged; `dance run` makes it again") for line in damaged)
 
 
 def test_a_sensor_leaves_it_to_a_run(
