@@ -7,6 +7,7 @@ the old table or the new one, never a part of one. What nothing can make again i
 """
 
 import hashlib
+import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -212,12 +213,25 @@ def write_table(
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
     """Read one Parquet table, or columns of it. Raises DamagedFileError when it cannot be read."""
     try:
-        _scan_pages(path, columns)
-        wanted = list(columns) if columns is not None else None
-        # Else the folder "run[1]" would be a pattern, and the table of "run1" be read.
-        return pl.read_parquet(path, columns=wanted, glob=False)
+        return _read(path, columns)
     except _UNREADABLE as error:
         raise _damaged("table", path, error) from error
+
+
+def is_table(content: bytes) -> bool:
+    """Whether the content of a file is a Parquet table that can be read."""
+    try:
+        _read(io.BytesIO(content), None)
+    except _UNREADABLE:
+        return False
+    return True
+
+
+def _read(source: Path | io.BytesIO, columns: Sequence[str] | None) -> pl.DataFrame:
+    _scan_pages(source, columns)
+    wanted = list(columns) if columns is not None else None
+    # Else the folder "run[1]" would be a pattern, and the table of "run1" be read.
+    return pl.read_parquet(source, columns=wanted, glob=False)
 
 
 def read_columns(path: Path, columns: Sequence[str]) -> dict[str, list[Any]]:
@@ -247,7 +261,7 @@ def _values(column: "pa.ChunkedArray") -> list[Any]:
     return [pl.Series(one.values).to_numpy() if one.is_valid else None for one in column]
 
 
-def _scan_pages(path: Path, columns: Sequence[str] | None) -> None:
+def _scan_pages(source: Path | io.BytesIO, columns: Sequence[str] | None) -> None:
     """Decode the pages of a table, or of columns of it, and make nothing of them.
 
     Some changed bytes in the header of a page end the process in polars, so that no error would
@@ -258,7 +272,7 @@ def _scan_pages(path: Path, columns: Sequence[str] | None) -> None:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(source) as file:
             file.scan_contents(list(columns) if columns is not None else None)
     except (pa.ArrowException, UnicodeDecodeError) as error:  # both may be ValueErrors
         raise OSError(str(error)) from error

@@ -1,10 +1,11 @@
 """Previews for the web UI: tables as Dagster metadata, and pictures as files that it links to."""
 
 import io
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import dagster as dg
 import numpy as np
@@ -16,6 +17,7 @@ from dance_models.text import markdown_text, printable
 from pipelines.storage.store import Store
 
 DIGEST: Final = "sha256"  # in the link to a picture
+_LINK: Final = re.compile(rf"\]\(/([^()?]+)\?{DIGEST}=([0-9a-f]{{64}})\)$")
 
 
 def picture(
@@ -33,6 +35,14 @@ def picture(
     link = quote(f"/{store.relative(path)}")
     # A browser shows the text where there is no picture, as under another web server.
     return dg.MetadataValue.md(f"![{markdown_text(alt)}]({link}?{DIGEST}={file_digest(path)})")
+
+
+def pictures_of(made: dg.AssetMaterialization) -> Iterator[tuple[str, str]]:
+    """The pictures that a materialization links to: path in the store, and sha256."""
+    for value in made.metadata.values():
+        text = value.value if isinstance(value, dg.MarkdownMetadataValue) else None
+        if text and (link := _LINK.search(text)):
+            yield unquote(link[1]), link[2]
 
 
 def records(frame: pl.DataFrame, limit: int = 40) -> dg.TableMetadataValue:

@@ -66,6 +66,7 @@ class PoseTrack:
     model: str  # a key of POSE_MODELS; "" where the files name the joints
     notes: tuple[str, ...] = ()
     lost: int = 0  # entries that were left out; notes tell of them and of doubts
+    file: str = ""  # name of the file or folder
 
     @property
     def described(self) -> str:
@@ -241,7 +242,7 @@ def finished(
     placed, beyond = _from_zero(reading, scaled, num_frames, notes)
     file = reading.path.name
     said = tuple(printable(f"{file}: {note}") for note in notes)
-    return PoseTrack(placed, reading.format, model, said, reading.bad.total + beyond)
+    return PoseTrack(placed, reading.format, model, said, reading.bad.total + beyond, file)
 
 
 def _settle_models(reading: Reading, pose_model: str | None) -> str:

@@ -1,6 +1,7 @@
 """Poses that were computed elsewhere: a file or a folder for each clip."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,10 +16,15 @@ from dance_models.estimators.pose_track import Person, PoseTrack
 from dance_models.estimators.protocol import PoseEstimate, no_landmarks
 from dance_models.estimators.track_folder import files_of_clip
 from dance_models.tables import file_digest
+from dance_models.text import printable
 
 # Of the readers; raised when they read something differently, so that tracks are read again.
 READERS: Final = "5"
 
+# A joint that a file is so sure of lies in the picture; farther out, by this share of its side, it
+# is of a larger picture.
+_SURE: Final = 0.5
+_BEYOND: Final = 1.1
 # Overlap of boxes from which on somebody in a file can be the person who is followed.
 _LEAST_OVERLAP: Final = 0.3
 
@@ -39,8 +45,27 @@ class PrecomputedPoses:
         self.notes, self.lost = track.notes, track.lost
         self.described = track.described
         self._people = track.people
+        self._file = track.file
         self._follower = PersonFollower(person)
         self._followed: Track | None = None
+
+    def size_notes(self, size: tuple[int, int]) -> tuple[str, ...]:
+        """A warning when most poses lie beyond a video of that width and height.
+
+        Poses in pixels of a larger video, whose file does not state a size, would be used as they
+        are.
+        """
+        reach = [_reach(people) for people in self._people.values() if people]
+        far = [point for point in reach if (point > _BEYOND * np.array(size)).any()]
+        if 2 * len(far) <= len(reach):
+            return ()
+        across, down = np.median(far, axis=0)
+        note = (
+            f"{self._file}: joints reach ({across:.0f}, {down:.0f}) in {len(far)} of {len(reach)} "
+            f"frames with people, and the video is {size[0]}x{size[1]}: the poses look like those "
+            "of a larger video. Export them in pixels of this one"
+        )
+        return (printable(note),)
 
     def follow(self, track: Track) -> None:
         """From now on, take whom of the file's people fits ``track``, and nobody else."""
@@ -95,6 +120,13 @@ class PrecomputedPoses:
         fit = overlap(boxes, place.box[None])[:, 0]
         best = int(fit.argmax())
         return best if fit[best] >= _LEAST_OVERLAP else None
+
+
+def _reach(people: Sequence[Person]) -> NDArray[np.float64]:
+    """The largest x and y of joints that are surely seen; 0 without any, or with a stated size."""
+    sure = [p.keypoints[p.score >= _SURE] for p in people if p.size is None]
+    reach: NDArray[np.float64] = np.nanmax(np.concatenate([np.zeros((1, 2)), *sure]), axis=0)
+    return reach
 
 
 def _in_image(person: Person, image: NDArray[np.uint8]) -> Person:

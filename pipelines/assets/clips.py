@@ -39,6 +39,8 @@ from pipelines.storage.clips import (
     registered_clips,
 )
 from pipelines.storage.folders import remember_tracks
+from pipelines.storage.manifests import FRAMES as FRAMES_FOLDER
+from pipelines.storage.manifests import read_manifest
 from pipelines.storage.pointers import clip_folders
 from pipelines.storage.store import Store
 from pipelines.storage.tracks import TRACK_NOTES
@@ -194,20 +196,35 @@ def _plan_again(context: StageContext[SamplingConfig]) -> list[tuple[int, int]]:
         fps=fps,
         share=sampling.frame_share(context.config, len(clips_by_key(store)), fps),
         annotated=annotated,
-        existing=_sampled_before(store.table("sampled_frames", clip), sha256),
+        existing=_sampled_before(store, clip, sha256),
         pauses=sampling.pauses(time_s),
     )
     return [(run.start, run.stop) for run in runs]
 
 
-def _sampled_before(frames: Path, sha256: str) -> list[int]:
-    """Frames of a table of the same content; none when the table is damaged."""
+def _sampled_before(store: Store, clip: str, sha256: str) -> list[int]:
+    """Frames of a table of the same content.
+
+    Of a damaged table those whose images the manifest has: the plan stays, and the run says which
+    file it made again. Without a manifest none.
+    """
+    path = store.table("sampled_frames", clip)
     try:
-        if frames.is_file() and read_metadata(frames).get("clip_sha256") == sha256:
-            return read_columns(frames, ["frame"])["frame"]
-    except DamagedFileError:
+        if not path.is_file() or read_metadata(path).get("clip_sha256") != sha256:
+            return []
+        found = read_columns(path, ["frame", "image"])
+        # Wrong bits can give other numbers; each is in the name of its image, too.
+        if found["frame"] == [_frame_of(image) for image in found["image"]]:
+            return found["frame"]
+    except (DamagedFileError, AttributeError, ValueError):
         pass
-    return []
+    manifest = read_manifest(store, "sampled_frames", clip) or {}
+    return [_frame_of(file) for file in manifest if file.startswith(FRAMES_FOLDER)]
+
+
+def _frame_of(image: str) -> int:
+    """The number in an image's name, of ``image_path``; a Path takes seven times as long."""
+    return int(image.rpartition("/")[2].partition(".")[0])
 
 
 def _sampled_frames_inputs(context: StageContext[SamplingConfig]) -> Inputs:
@@ -360,6 +377,7 @@ def pose_tracks(context: StageContext[EstimatorConfig]) -> Metadata:
     tracks computed elsewhere, or any top-down ONNX model. A frame without a detected person has
     null, not zeros.
     """
+    from dance_models.estimators.precomputed import PrecomputedPoses
     from dance_models.estimators.protocol import notes_of
     from dance_models.estimators.tracks import track_clip
 
@@ -370,6 +388,8 @@ def pose_tracks(context: StageContext[EstimatorConfig]) -> Metadata:
     if frames.height:
         estimator = _estimator(context)
         notes, described = notes_of(estimator), getattr(estimator, "described", "")
+        if isinstance(estimator, PrecomputedPoses):
+            notes += estimator.size_notes((frames["width"][0], frames["height"][0]))
         lost = getattr(estimator, "lost", 0)
         table = track_clip(frames, store.path, estimator, clip)
     else:

@@ -136,6 +136,7 @@ def scan_again(
     elsewhere: Mapping[str, list[int]] | None = None,
     looked: Callable[[str], bool] = lambda _: True,
     clips_at_most: int | None = None,
+    kept: Callable[[Path], bool] = lambda _: True,
 ) -> Changes:
     """Compare a folder, with its sub-folders, and other files with the last scan.
 
@@ -144,7 +145,8 @@ def scan_again(
     folder counted as one. Of files that are ``known`` when a scan finds them for the
     first time, only later changes count; one that was missing may have been replaced. ``elsewhere``
     has the states of more files, and a file that has none and was not ``looked`` for stays as the
-    last scan saw it.
+    last scan saw it. Of missing files the scan remembers those that are ``kept``, until they are
+    there again.
     """
     now = {**(elsewhere or {}), **_states(folder, also)}
     unseen = {path for path in last.seen if path not in now and not looked(path)}
@@ -157,9 +159,9 @@ def scan_again(
     agreed, there, gone = set(still), now.keys() | unseen, set(last.missing)
     growing = [path for path in waiting if path not in agreed]
     missing = [path for path in last.handled if path not in there and path not in gone]
-    kept = {path: state for path, state in last.handled.items() if path in there}
-    handled = {**kept, **taken, **{path: now[path] for path in settled}}
-    still_missing = tuple(path for path in (*last.missing, *missing) if path not in now)
+    stay = {path: state for path, state in last.handled.items() if path in there}
+    handled = {**stay, **taken, **{path: now[path] for path in settled}}
+    still_missing = (path for path in (*last.missing, *missing) if path not in now)
     return Changes(
         tuple(map(Path, settled)),
         tuple(map(Path, growing)),
@@ -167,7 +169,7 @@ def scan_again(
         FolderScan(
             {**now, **{path: last.seen[path] for path in unseen}},
             handled,
-            still_missing,
+            tuple(path for path in still_missing if kept(Path(path))),
             last.number + bool(settled or missing),
             clips=last.clips,
         ),

@@ -141,6 +141,8 @@ def _scanned(
         elsewhere=elsewhere,
         looked=looks.covers,
         clips_at_most=CLIPS_A_SCAN,
+        # Only of what is registered a return may be taken for no change.
+        kept=lambda path: path in registered or path.parent in registered,
     )
     scan = replace(changes.scan, resume=looks.resume(), away=looks.away())
     return replace(changes, scan=scan), [printable(line) for line in looks.parts()]
@@ -255,7 +257,10 @@ def annotation_sensor(profile: Profile, automation: AutomationSettings) -> dg.Se
         scans = store.dagster_home / SCANS / "changed_annotations"
         last = scan_of(scans, context.cursor)
         elsewhere = _annotations_elsewhere(store)
-        changes = scan_again(store.raw_annotations, last, elsewhere, ANNOTATION_BYTES_A_SCAN)
+        # A file that returns is read in any case: that it was missing has not to be remembered.
+        changes = scan_again(
+            store.raw_annotations, last, elsewhere, ANNOTATION_BYTES_A_SCAN, kept=nothing
+        )
         if not changes.settled and not changes.missing:
             return _waiting(context, scans, changes)
         clips = _register_annotations(context, store, changes)

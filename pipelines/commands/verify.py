@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from pipelines.storage.manifests import Damage
     from pipelines.storage.store import Store
 
+LOST_PICTURES: Final = (
+    "pictures for the web UI are damaged or missing. Nothing is made of them; each is drawn again "
+    "when its asset is made anew, or restored from a backup."
+)
 WEIGHTS: Final = "the estimator's weights"
 
 
@@ -31,7 +35,8 @@ def verify(
 
     Exit code 1 when something is. The next `dance run` makes it again. Databases are checked by
     SQLite (those on PostgreSQL: whether they answer and are complete); a damaged one, and a damaged
-    version of a table that was kept for a model, has to be restored from a backup.
+    version of a table that was kept for a model, has to be restored from a backup. Pictures of the
+    web UI that are lost are named and do not count.
     """
     with common.reported(debug):
         opened = common.opened(store)
@@ -40,12 +45,16 @@ def verify(
         console = common.console()
         with full_disk_reported(opened.path):
             findings = list(verified(opened))
-        for found in findings:
-            console.print(shown(found.line()), highlight=False, soft_wrap=True)
+            pictures = list(lost_pictures(opened))
+        for line in (*(found.line() for found in findings), *pictures):
+            console.print(shown(line), highlight=False, soft_wrap=True)
+        if pictures:
+            said = f"{len(pictures)} {LOST_PICTURES}"
+            console.print(shown(said), highlight=False, soft_wrap=True)
         if findings:
             console.print(f"{len(findings)} files are damaged or missing.")
             raise typer.Exit(common.EXIT_FAILED)
-        console.print("Every recorded file is what it was.")
+        console.print(f"Every {'other ' if pictures else ''}recorded file is what it was.")
 
 
 @dataclass(frozen=True)
@@ -103,6 +112,33 @@ def _recorded(store: "Store", known: set[str]) -> Iterator[tuple[str, str | None
                 yield asset, clip, damage
 
 
+def lost_pictures(store: "Store") -> Iterator[str]:
+    """Lines on the pictures of assets for the web UI that are not what was drawn.
+
+    No manifest has them: an asset is not computed again for a picture. A store in a bucket has them
+    on the machine that drew them.
+    """
+    from dance_models.tables import file_digest
+    from pipelines.materializations import last_materialization
+    from pipelines.previews import pictures_of
+    from pipelines.storage.manifests import Damage
+    from pipelines.storage.store import open_instance
+
+    if store.remote is not None:
+        return
+    with open_instance(store, runs=False) as instance:
+        for asset, clip in _assets(instance):
+            last = last_materialization(instance, asset, clip)
+            for name, sha256 in pictures_of(last) if last is not None else ():
+                path = store.path / name
+                of = f"{asset} of {clip}" if clip else asset
+                if not path.is_file():
+                    yield Damage(name, "is missing").line(of)
+                elif (found := file_digest(path)) != sha256:
+                    what = f"is damaged (sha256 {found[:12]} instead of {sha256[:12]})"
+                    yield Damage(name, what).line(of)
+
+
 def _assets(instance: "dg.DagsterInstance") -> Iterator[tuple[str, str | None]]:
     """Assets that were ever materialized, with their clips."""
     for key in sorted(instance.all_asset_keys()):
@@ -130,14 +166,16 @@ def _older(store: "Store", last: "dg.AssetMaterialization", known: set[str]) -> 
 def _other_tables(store: "Store", known: set[str]) -> Iterator[Damaged]:
     """Tables that no stage records: registries and findings of checks. They must be readable."""
     from dance_models.tables import read_table
+    from pipelines.checks.asset_checks import written_findings
 
     for path in sorted((store.path / "tables").rglob("*.parquet")):
         name = store.relative(path)
         if name not in known:
+            of_check = name.startswith("tables/findings/")
             try:
-                read_table(path)
+                written_findings(store, path) if of_check else read_table(path)
             except InputError as error:
-                maker = "made by a check" if "/findings/" in name else "made by a registration"
+                maker = "made by a check" if of_check else "made by a registration"
                 yield Damaged(name, error.message, maker)
 
 

@@ -1,6 +1,6 @@
 """Poses of videos for the commands that take anyone's video: who is seen, by which estimator."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -129,16 +129,21 @@ class PoseReader:
         from dance_models.analysis.track import given_poses, see_given
 
         given, track = given_poses(poses, person, self.options.pose_model, None)
-        self._say_notes(given)
+        self._say_notes(given.notes)
         seen = see_given(poses, given, track, fps, self.options.size)
         return SeenPerson(seen, f"{poses.name}: {given.described}")
 
     def _seen(self, video: NamedVideo, estimator: "PoseEstimator", words: str) -> "Seen":
         from dance_models.analysis.video import see_video
+        from dance_models.estimators.precomputed import PrecomputedPoses
+        from dance_models.estimators.protocol import notes_of
 
-        self._say_notes(estimator)
+        self._say_notes(notes_of(estimator))
         with frame_progress(self.console, words) as progress:
-            return see_video(video.path, estimator, progress, video.rate)
+            seen = see_video(video.path, estimator, progress, video.rate)
+        if isinstance(estimator, PrecomputedPoses):
+            self._say_notes(estimator.size_notes((seen.run.width, seen.run.height)))
+        return seen
 
     def _estimators(self, video: NamedVideo) -> "Iterator[tuple[PoseEstimator, str, int | None]]":
         """An estimator for each person who is followed, its name, and the person's number."""
@@ -196,10 +201,8 @@ class PoseReader:
             return given, f"{self.options.poses.name}: {given.described}"
         return given, f"{given.name} {given.version}"
 
-    def _say_notes(self, estimator: "PoseEstimator") -> None:
-        from dance_models.estimators.protocol import notes_of
-
-        for note in notes_of(estimator):
+    def _say_notes(self, notes: Iterable[str]) -> None:
+        for note in notes:
             self.console.print(f"[yellow]warning:[/] {shown(note)}", soft_wrap=True)
 
 

@@ -1,16 +1,20 @@
 """What was dropped or repaired of annotations, as rows: of each clip, and of files as a whole."""
 
+import logging
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
 from dance_models.annotations.folder_index import AnnotationFile
 from dance_models.annotations.parsed_file import Problem
-from dance_models.tables import Schema, write_table
+from dance_models.errors import DamagedFileError
+from dance_models.tables import Schema, read_table, write_table
 from dance_models.text import printable
 from dance_models.video.scan import Problem as Told
-from pipelines.storage.registration import read_registered
+from pipelines.storage.place import Written, written_at
 from pipelines.storage.store import Store
 
 ANNOTATION_REPORT: Final[Schema] = {
@@ -53,8 +57,13 @@ def write_problems(store: Store, clip: str, problems: Iterable[Problem]) -> pl.D
 
 
 def folder_problems(store: Store) -> pl.DataFrame:
-    """Problems of the folders of clips (schema ``FOLDER_PROBLEMS``)."""
-    return read_registered(store, "clip_folder_problems", FOLDER_PROBLEMS)
+    """Problems of the folders of clips (schema ``FOLDER_PROBLEMS``); none when it is damaged."""
+    return _said(store, "clip_folder_problems", FOLDER_PROBLEMS)
+
+
+def has_folder_problems(store: Store) -> bool:
+    """Whether the problems of the folders of clips are there, or that there were none."""
+    return _table(store, "clip_folder_problems", FOLDER_PROBLEMS) is not None
 
 
 def write_folder_problems(store: Store, found: Mapping[str, Iterable[dict[str, Any]]]) -> None:
@@ -69,13 +78,13 @@ def write_folder_problems(store: Store, found: Mapping[str, Iterable[dict[str, A
 
 
 def file_problems(store: Store) -> pl.DataFrame:
-    """Problems of files as a whole (schema ``FILE_PROBLEMS``)."""
-    return read_registered(store, "annotation_file_problems", FILE_PROBLEMS)
+    """Problems of files as a whole (schema ``FILE_PROBLEMS``); none when it is damaged."""
+    return _said(store, "annotation_file_problems", FILE_PROBLEMS)
 
 
 def has_file_problems(store: Store) -> bool:
     """Whether the problems of the files that were read are there, or that there were none."""
-    return store.table("annotation_file_problems").is_file()
+    return _table(store, "annotation_file_problems", FILE_PROBLEMS) is not None
 
 
 def write_file_problems(
@@ -107,6 +116,28 @@ def said_of_files(store: Store, paths: Collection[str]) -> list[Told]:
     """The problems of some registered files, in the order of their paths, for people."""
     found = file_problems(store).filter(pl.col("path").is_in(list(paths)))
     return [Told(row["file"], _text(row)) for row in found.iter_rows(named=True)]
+
+
+def _said(store: Store, asset: str, schema: Schema) -> pl.DataFrame:
+    table = _table(store, asset, schema)
+    return pl.DataFrame(schema=schema) if table is None else table
+
+
+def _table(store: Store, asset: str, schema: Schema) -> pl.DataFrame | None:
+    """A table that registering makes; None when it is missing or damaged."""
+    path = store.table(asset)
+    written = written_at(path)
+    return None if written is None else _as_written(path, written, (*schema,))
+
+
+@lru_cache(maxsize=4)
+def _as_written(path: Path, written: Written, columns: tuple[str, ...]) -> pl.DataFrame | None:
+    """As it was ``written``: that it is damaged is logged once, and it is asked for often."""
+    try:
+        return read_table(path).select(columns)
+    except (DamagedFileError, pl.exceptions.ColumnNotFoundError):  # one bit renames a column
+        logging.getLogger(__name__).warning(f"{path} is damaged; `dance run` makes it again")
+        return None
 
 
 def _text(row: Mapping[str, Any]) -> str:

@@ -303,8 +303,13 @@ def _digest(clips: Mapping[str, str]) -> str:
 
 
 def _read_again(row: Mapping[str, Any], clips: Mapping[str, str]) -> AnnotationFile | None:
-    """The index of a registered file among other clips; None when its content changed."""
+    """The index of a registered file among other clips; None when its content changed.
+
+    Of one that could not be read, what was said then.
+    """
     path = Path(row["path"])
+    if not row["sha256"]:
+        return AnnotationFile(path, "", problem=row["problem"])
     try:
         same = file_digest(path) == row["sha256"]
     except OSError:

@@ -5,7 +5,7 @@ reported as missing: its tables may be all that is left of it.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -23,8 +23,12 @@ from dance_models.text import printable
 from dance_models.video.images import clip_digest, clip_files, is_clip_on_disk, may_count
 from dance_models.video.names import distinct_slug
 from dance_models.video.scan import ClipEntry, Problem, scan_clips
-from pipelines.storage.annotation_problems import report_row, write_folder_problems
-from pipelines.storage.folders import remember_folders
+from pipelines.storage.annotation_problems import (
+    has_folder_problems,
+    report_row,
+    write_folder_problems,
+)
+from pipelines.storage.folders import registered_folders, remember_folders
 from pipelines.storage.pointers import as_file, point_again
 from pipelines.storage.registration import (
     accept_all,
@@ -165,13 +169,11 @@ def register_clips(
             stays = same_file and _stays(store, known[key], changed)
             found[key] = _row(key, entry, corpus, known[key] if stays else content())
             there.put(key, found[key])
-            taken = there.by_clip.get(entry.clip)
-            if key != entry.clip and taken is not None:
-                problem = _name_taken(entry, key, taken["path"])
+            for problem in _name_taken(entry, key, there):
                 rows.append(report_row(problem.file, "noted", problem.message))
                 result.problems.extend([] if same_file else [problem])
     progress(of, of)
-    write_folder_problems(store, reported)
+    _write_problems(store, reported, there, whole=ready is accept_all)
     _write(store, instance, known, found, result)
     # Last: what watches the folders takes their clips that are not registered for new ones.
     remember_folders(store, "clips", directories)
@@ -331,12 +333,46 @@ def _not_read(problems: Sequence[Problem]) -> list[dict[str, Any]]:
     return [report_row(printable(p.file), "not read", printable(p.message)) for p in problems]
 
 
-def _name_taken(entry: ClipEntry, key: str, other: str) -> Problem:
-    message = (
-        f"the name {entry.clip!r} is taken by {other}, as are annotations of that name; this file "
-        f"is the clip {key!r}"
-    )
-    return Problem(str(entry.path), message)
+def _name_taken(entry: ClipEntry, key: str, rows: _Rows) -> Iterator[Problem]:
+    """That the key of a file is not its own, if another file has that."""
+    taken = rows.by_clip.get(entry.clip)
+    if key != entry.clip and taken is not None:
+        message = (
+            f"the name {entry.clip!r} is taken by {taken['path']}, as are annotations of that "
+            f"name; this file is the clip {key!r}"
+        )
+        yield Problem(str(entry.path), message)
+
+
+def _write_problems(
+    store: Store, found: Mapping[str, list[dict[str, Any]]], rows: _Rows, *, whole: bool
+) -> None:
+    """Write problems by folder; where the table is missing or damaged, of all folders that count.
+
+    Unless the registration is of the ``whole`` folders, the table then stays as it is: a tick of a
+    sensor has no time for folders elsewhere, and `dance run` makes it.
+    """
+    named = registered_folders(store).filter(content="clips")["folder"]
+    lost = [] if has_folder_problems(store) else sorted({*named} - found.keys())
+    if whole or not lost:
+        write_folder_problems(store, {**_problems_again(lost, rows), **found})
+
+
+def _problems_again(folders: Iterable[str], rows: _Rows) -> dict[str, list[dict[str, Any]]]:
+    """Problems of folders that were named before, and not by this run.
+
+    Of their files only those that are registered count.
+    """
+    reported: dict[str, list[dict[str, Any]]] = {}
+    for folder in folders:
+        with suppress(InputError):  # its disk may be away
+            scan = scan_clips(Path(folder))
+            reported[folder] = _not_read(scan.problems)
+            for entry in scan.entries:
+                key = rows.clip_of.get(str(entry.path), entry.clip)
+                taken = _name_taken(entry, key, rows)
+                reported[folder] += [report_row(p.file, "noted", p.message) for p in taken]
+    return reported
 
 
 def _content(store: Store, path: Path) -> dict[str, Any]:

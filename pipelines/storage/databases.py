@@ -254,17 +254,31 @@ def _of_database(error: BaseException | None) -> str | None:
 def alone(databases: Databases | None, what: str) -> Iterator[None]:
     """Waits until no other process, on whatever machine, does ``what`` with these databases.
 
-    Files of SQLite are not shared between machines: for them this does nothing.
+    Files of SQLite are not shared between machines: for them this does nothing. Where the
+    connection is lost meanwhile, the work goes on to its end, and a line says so.
     """
     if databases is None:
         yield
         return
     from sqlalchemy import text
+    from sqlalchemy.exc import DBAPIError
 
+    lock = {"lock": _lock_number(what)}
     with connection_to(databases.mlflow) as connection:
         # It ends with the connection, also with one whose process was killed.
-        connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _lock_number(what)})
-        yield
+        connection.execute(text("SELECT pg_advisory_lock(:lock)"), lock)
+        connection.commit()  # a server may end connections that are idle in a transaction
+        try:
+            yield
+        finally:
+            try:
+                connection.execute(text("SELECT pg_advisory_unlock(:lock)"), lock)
+            except DBAPIError:
+                connection.rollback()  # of the lost connection: nothing more is asked of it
+                logging.getLogger(__name__).warning(
+                    f"The connection to PostgreSQL that held the lock {what} was lost. The work "
+                    "went on; if another machine worked at the same time, repeat the command"
+                )
 
 
 def _lock_number(what: str) -> int:

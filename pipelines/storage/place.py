@@ -13,6 +13,7 @@ import logging
 import re
 import sqlite3
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -38,15 +39,10 @@ PLACE: Final = ".place.json"
 _FOREIGN: Final = "restored with"  # in it: databases of the original
 LOCK: Final = ".creation.lock"  # of first creation and of mending
 EXPERIMENT: Final = "dance-pose"
+# What registering makes again by itself: problems of what was named.
+DERIVED: Final = ("clip_folder_problems", "annotation_file_problems")
 # Tables of registered files below ``tables/``, whose text columns hold absolute paths.
-TABLES: Final = (
-    "raw_clips",
-    "raw_annotations",
-    "raw_motion",
-    "registered_folders",
-    "clip_folder_problems",
-    "annotation_file_problems",
-)
+TABLES: Final = ("raw_clips", "raw_annotations", "raw_motion", "registered_folders", *DERIVED)
 # Columns of MLflow's database that hold addresses.
 ADDRESSES: Final = (
     ("experiments", "artifact_location"),
@@ -173,7 +169,8 @@ def mend(root: Path, old: Path) -> None:
     for name in TABLES:
         path = root / "tables" / f"{name}.parquet"
         if path.is_file():
-            _mend_table(path, moved)
+            with suppress(InputError) if name in DERIVED else nullcontext():
+                _mend_table(path, moved)
 
 
 def mover(old: Path, new: Path) -> Moved:

@@ -56,7 +56,7 @@ DESCRIPTION: Final = (
 _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     408: {"model": Problem, "description": "The body did not arrive in time."},
     413: {"model": Problem, "description": "The body is too large."},
-    415: {"description": "The body is of another type."},
+    415: {"description": "The body is of another type, or compressed."},
     422: {"model": Problem, "description": "The request cannot be used; the error says why."},
     503: {"model": Problem, "description": "Busy, or it took too long; ask again later."},
 }

@@ -16,6 +16,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dance_models.text import printable
+
 JSON: Final = "application/json"
 LOOPBACK: Final = ("127.0.0.1", "localhost")
 # Methods that change nothing, except where GraphQL is asked to.
@@ -68,11 +70,23 @@ def refusal(scope: Scope, media_types: Sequence[str] = (JSON,)) -> tuple[int, st
         return None
     if not _own_site(headers):
         return 403, "This request comes from another site; open the page of this server instead"
-    if method == "POST" and _media_type(headers) not in media_types:
+    why = _not_taken(headers, media_types) if method == "POST" else None
+    return None if why is None else (415, why)
+
+
+def _not_taken(headers: Headers, media_types: Sequence[str]) -> str | None:
+    """What is wrong with the body of a request by its headers, and what to do."""
+    if _media_type(headers) not in media_types:
         if tuple(media_types) == (JSON,):
-            return 415, "Send JSON, with Content-Type: application/json"
-        return 415, f"Send one of these, named as Content-Type: {', '.join(media_types)}"
-    return None
+            return "Send JSON, with Content-Type: application/json"
+        return f"Send one of these, named as Content-Type: {', '.join(media_types)}"
+    packed = headers.get("content-encoding", "").strip().lower()
+    if packed in ("", "identity"):
+        return None
+    return (
+        f"The body is compressed (Content-Encoding: {printable(packed)[:20]}), which is not read; "
+        "send it as it is, without that header"
+    )
 
 
 def _own_site(headers: Headers) -> bool:

@@ -10,6 +10,7 @@ from pose_files import body, flat, write_track
 from dance_models.config import EstimatorConfig
 from dance_models.errors import InputError
 from dance_models.estimators.factory import estimator_fingerprint, make_estimator
+from dance_models.estimators.pose_track import Person, PoseTrack
 from dance_models.estimators.precomputed import PrecomputedPoses
 from dance_models.estimators.protocol import notes_of
 from dance_models.skeleton import DANCE_14
@@ -97,6 +98,38 @@ def test_fractions_are_scaled_to_the_image(tmp_path) -> None:
     pose = PrecomputedPoses.for_clip(tmp_path, "a").estimate(np.zeros((200, 400, 3), np.uint8), 0)
     np.testing.assert_allclose(pose.keypoints[DANCE_14.index["left_ankle"]], (100, 54), rtol=1e-6)
     np.testing.assert_allclose(pose.score, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("neck", "size", "named"),
+    [
+        ([200] * 4, (640, 480), False),
+        ([200] * 4, (80, 480), True),
+        ([200] * 4, (640, 60), True),
+        ([200, 200, 200, 700], (640, 480), False),  # one frame is a fault of the estimator
+        ([200, 700, 700, 700], (640, 480), True),
+        ([], (640, 480), False),
+    ],
+)
+def test_poses_beyond_most_frames_of_a_video_are_of_another(tmp_path, neck, size, named) -> None:
+    write_track(tmp_path / "a.json", [(frame, x, 80) for frame, x in enumerate(neck)])
+    said = PrecomputedPoses.for_clip(tmp_path, "a").size_notes(size)
+    assert bool(said) == named
+    for note in said:
+        assert note.startswith("a.json: joints reach (")
+        assert f"the video is {size[0]}x{size[1]}" in note
+
+
+def test_joints_that_are_not_seen_and_stated_sizes_tell_nothing_of_the_size(tmp_path) -> None:
+    """Estimators place legs below a picture that ends at the hips, and say that they are unsure."""
+    score = np.where(np.arange(14) < 8, 0.9, 0.2)
+    points = np.linspace((10.0, 10.0), (900.0, 900.0), 14)
+    points[:8] = np.linspace((10.0, 10.0), (90.0, 90.0), 8)
+    unsure = Person(points.astype(np.float32), score.astype(np.float32), np.zeros(4))
+    stated = replace(unsure, score=np.ones(14, np.float32), size=(1000.0, 1000.0))
+    for person in (unsure, stated):
+        track = PoseTrack({0: [person]}, "json", "", file="a.json")
+        assert PrecomputedPoses(track, "1").size_notes((100, 100)) == ()
 
 
 def test_the_pose_model_of_the_configuration_is_used(tmp_path) -> None:

@@ -20,7 +20,8 @@ from dance_models.profiles import PROFILES
 from dance_models.tables import write_table
 from dance_models.video.decode import write_jpeg
 from dance_models.video.images import clip_digest
-from pipelines.automation.ingestion import annotation_sensor, clip_sensor
+from pipelines.automation.folders import scan_of
+from pipelines.automation.ingestion import SCANS, annotation_sensor, clip_sensor
 from pipelines.automation.switches import AutomationSettings
 from pipelines.graph import stages_of
 from pipelines.stage import INPUTS_TAG
@@ -262,6 +263,36 @@ def test_new_clips_in_a_folder_that_was_named_are_ingested(
     shutil.rmtree(watched.corpus.clips)
     assert watched.clips() == set()
     assert "street_01.mp4 is missing; the tables of its clip are kept" in watched.log.text
+
+
+def test_a_scan_remembers_of_missing_files_those_of_registered_clips_alone(
+    watched: Watched,
+) -> None:
+    """Names of files that come and go would else be in it, and in each later one, for ever."""
+
+    def missing(sensor: dg.SensorDefinition) -> tuple[str, ...]:
+        folder = watched.store.dagster_home / SCANS / sensor.name
+        return scan_of(folder, watched.cursors[sensor.name]).missing
+
+    for name in ("a", "b"):
+        path = watched.store.raw_annotations / f"{name}.json"
+        path.write_text("{}")
+        watched.annotated()
+        path.unlink()
+        watched.annotated()
+    assert missing(changed_annotations) == ()
+    watched.drop("street_01")
+    watched.clips()
+    path = watched.store.raw_clips / "street" / "street_01.mp4"
+    moved = path.rename(watched.store.raw_clips / "street_01.mp4")
+    for _ in range(2):
+        watched.clips()
+    assert registered_clips(watched.store)["path"].to_list() == [str(moved)]
+    assert missing(new_clips) == ()
+    moved.unlink()
+    for _ in range(2):
+        watched.clips()
+    assert missing(new_clips) == (str(moved),)
 
 
 def test_a_clip_elsewhere_that_was_replaced_while_it_was_away_is_ingested(

@@ -1,6 +1,7 @@
 """``dance run --tracks``: what is not used of the pose files is printed and counts as a loss."""
 
 import json
+import re
 
 import pytest
 from command_line import CLIP_ASSETS, dance, run
@@ -33,6 +34,20 @@ def test_bad_frames_and_tracks_of_no_clip_are_printed(corpus, tmp_path) -> None:
     assert code == 0
     assert f"pose_tracks: {track.stem}: {track.name}: 2 bad entries were left out" in output
     assert f"{typo.name}: of no registered clip, so it is not read" in output
+
+
+def test_poses_of_a_larger_video_are_named_with_both_sizes(corpus, tmp_path) -> None:
+    (track,) = corpus.tracks.iterdir()
+    document = json.loads(track.read_text())
+    for frame in document["frames"]:
+        frame["keypoints"] = [[3 * x, 3 * y, score] for x, y, score in frame["keypoints"]]
+    track.write_text(json.dumps(document))
+    code, output = run(tmp_path / "store", corpus, "--only", CLIP_ASSETS)
+    assert code == 0
+    said = rf"{track.name}: joints reach \(\d+, \d+\) in \d+ of 60 frames with people, and the "
+    assert re.search(rf"{said}video is 160x120: ", output), output
+    code, output = dance(tmp_path / "store", "status")
+    assert re.search(said, output), output
 
 
 def test_the_pose_model_is_checked(tmp_path) -> None:

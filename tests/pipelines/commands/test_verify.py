@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
@@ -10,7 +11,9 @@ import pytest
 from command_line import dance
 
 from dance_models.profiles import PROFILES
+from dance_models.quality.findings import findings_table
 from dance_models.tables import write_table
+from pipelines import previews
 from pipelines.stage import Metadata, Stage, StageContext
 from pipelines.storage.store import Store, open_instance
 
@@ -35,7 +38,7 @@ def store(tmp_path: Path) -> Store:
     with open_instance(store) as instance:
         asset = numbers.asset(PROFILES["smoke"])
         dg.materialize([asset], instance=instance, resources={"store": store, "launcher": None})
-    write_table(pl.DataFrame({"x": [1]}), store.findings("numbers"))
+    write_table(findings_table([]), store.findings("numbers"))
     return store
 
 
@@ -63,6 +66,41 @@ def test_every_kind_of_damage_is_listed(store: Store) -> None:
     assert "mlflow/mlflow.db is damaged (file is not a database)" in output
     assert "weights/pose_detection.tflite is damaged" in output
     assert "5 files are damaged or missing." in output
+
+
+def _drawn(store: Store) -> Path:
+    """The picture of a stage that makes nothing else."""
+
+    @Stage(inputs=lambda context: {}, group="test", version="1")
+    def drawn(context: StageContext[None]) -> Metadata:
+        """A table with a picture."""
+        write_table(pl.DataFrame({"x": [1]}), context.store.table("drawn"))
+        return {"sheet": previews.picture(context.store, "drawn", "sheet", b"jpeg", "a [b](c)")}
+
+    with open_instance(store) as instance:
+        asset = drawn.asset(PROFILES["smoke"])
+        dg.materialize([asset], instance=instance, resources={"store": store, "launcher": None})
+    return store.preview("drawn", "sheet", None, "jpg")
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, _overwrite])
+def test_pictures_of_the_web_ui_are_named_and_are_no_failure(
+    store: Store, harm: Callable[[Path], None]
+) -> None:
+    """No run makes them again, so the command would fail for ever."""
+    picture = _drawn(store)
+    assert dance(store.path, "verify") == (0, "Every recorded file is what it was.")
+    harm(picture)
+    code, output = dance(store.path, "verify")
+    what = "missing" if harm == Path.unlink else "damaged (sha256 "
+    assert code == 0
+    assert f"previews/drawn/sheet.jpg of drawn is {what}" in output
+    assert "1 pictures for the web UI are damaged or missing. Nothing is made of them" in output
+    assert output.endswith("Every other recorded file is what it was.")
+    store.table("numbers").unlink()
+    code, output = dance(store.path, "verify")
+    assert code == 1
+    assert output.endswith("1 files are damaged or missing.")
 
 
 def test_a_lost_manifest_is_damage(store: Store) -> None:

@@ -31,6 +31,7 @@ from pipelines.storage.databases import (
     SQLITE_WAIT,
     VARIABLES,
     Databases,
+    alone,
     connection_to,
     held_open,
     loss_reported,
@@ -195,6 +196,51 @@ def test_a_server_that_is_away_is_named_by_every_command(
     with pytest.raises(ValueError, match="other"), loss_reported(made.databases):
         raise ValueError("other")
     open_instance(made).dispose()
+
+
+ADVISORY = "FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory'"
+
+
+@on_server
+def test_work_is_done_although_the_connection_that_held_its_lock_is_lost(
+    tmp_path: Path, databases: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = Store(root=str(tmp_path / "store")).initialise().databases
+    assert made is not None
+    end = text(f"SELECT pg_terminate_backend(pid) {ADVISORY}")
+
+    def lose() -> None:
+        with connection_to(made.mlflow) as connection:
+            assert connection.execute(end).all() == [(True,)]
+        while _held(made):  # it is ended soon after
+            time.sleep(0.01)
+
+    with alone(made, ".registry.lock"):
+        lose()
+    (record,) = caplog.records
+    assert "held the lock .registry.lock was lost" in record.getMessage()
+    with pytest.raises(ValueError, match="of the work"), alone(made, ".registry.lock"):
+        lose()
+        raise ValueError("of the work")
+
+
+@on_server
+def test_a_lock_waits_in_no_transaction_and_ends_with_its_block(
+    tmp_path: Path, databases: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server may end connections that are idle in a transaction."""
+    made = Store(root=str(tmp_path / "store")).initialise().databases
+    assert made is not None
+    with alone(made, ".registry.lock"):
+        assert _held(made) == ["idle"]
+    assert _held(made) == []
+    assert caplog.records == []
+
+
+def _held(made: Databases) -> list[str]:
+    """The states of the connections that hold locks."""
+    with connection_to(made.mlflow) as connection:
+        return [state for (state,) in connection.execute(text(f"SELECT state {ADVISORY}"))]
 
 
 @on_server

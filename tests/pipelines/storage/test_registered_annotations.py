@@ -112,7 +112,7 @@ def test_a_file_that_is_as_it_was_is_not_read_again(
 def test_files_are_read_again_when_what_was_said_of_them_is_lost(
     tmp_path: Path, store: Store, instance: dg.DagsterInstance
 ) -> None:
-    """A damaged table of it is to be deleted; also of files in folders that are not named now."""
+    """Also of files in folders that are not named now."""
     _clips(store, instance, tmp_path / "clips", "solo")
     _file(tmp_path / "ann" / "known.json", "solo_{:06d}.png")
     _file(tmp_path / "ann" / "unknown.json", "other_{:06d}.png")

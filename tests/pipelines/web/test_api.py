@@ -1,6 +1,7 @@
 """The API over HTTP, without a port: answers, limits, and errors that say what is wrong."""
 
 import asyncio
+import gzip
 import json
 import threading
 from collections.abc import Callable
@@ -152,6 +153,20 @@ def test_only_its_own_names_pages_and_types_are_answered(served: Served) -> None
     assert api.post("/v1/refine", json=request(), headers=far).status_code == 403
     typed = {"content-type": "text/plain"}
     assert api.post("/v1/video", content=b"x", headers=typed).status_code == 415
+
+
+@pytest.mark.parametrize("path", ["/v1/refine", "/v1/forecast", "/v1/video"])
+def test_a_compressed_body_is_refused_with_what_to_do(served: Served, path: str) -> None:
+    """Its bytes were taken for JSON, or for a video, that is damaged."""
+    body = gzip.compress(json.dumps(request()).encode())
+    kind = "video/mp4" if path == "/v1/video" else "application/json"
+    head = {"content-type": kind, "content-encoding": "gzip"}
+    answer = client(served).post(path, content=body, headers=head)
+    assert answer.status_code == 415
+    assert answer.text == (
+        "The body is compressed (Content-Encoding: gzip), which is not read; send it as it is, "
+        "without that header\n"
+    )
 
 
 def test_a_video_is_analyzed(served: Served) -> None:

@@ -91,6 +91,8 @@ def test_a_mutation_hidden_behind_another_query_parameter_is_found() -> None:
         ({"content-type": "text/plain; application/json"}, 415),
         ({"content-type": "application/x-www-form-urlencoded"}, 415),
         ({}, 415),
+        ({**JSON, "content-encoding": "identity"}, 200),
+        ({**JSON, "content-encoding": "gzip"}, 415),
     ],
 )
 @pytest.mark.parametrize("path", ["/graphql", "/report_asset_materialization/x"])

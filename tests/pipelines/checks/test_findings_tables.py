@@ -1,0 +1,69 @@
+"""What the checks found is read whole, or checked again."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from dance_models.errors import DamagedFileError
+from dance_models.profiles import PROFILES
+from dance_models.quality.findings import Finding
+from dance_models.tables import read_metadata, read_table
+from pipelines.checks.asset_checks import AssetChecks, Check
+from pipelines.commands.verify import verified
+from pipelines.storage.store import Store
+
+QUALITY = PROFILES["smoke"].quality
+CHECKS = AssetChecks("numbers", (Check("sound", "It is sound."),), lambda store, quality, clip: [])
+FINDING = Finding("sound", "solo", "it is not", 2.0, 1.0)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(root=str(tmp_path)).initialise()
+
+
+def _listed(store: Store) -> list[str]:
+    return [damaged.file for damaged in verified(store)]
+
+
+def _damage_but_not_its_metadata(path: Path) -> None:
+    content = path.read_bytes()
+    stated = read_metadata(path)
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with suppress(DamagedFileError):
+            if read_metadata(path) == stated and not _can_be_read(path):
+                return
+    raise AssertionError("no bit damages the table and leaves its metadata")
+
+
+def _can_be_read(path: Path) -> bool:
+    try:
+        read_table(path)
+    except DamagedFileError:
+        return False
+    return True
+
+
+def test_a_damaged_table_without_findings_is_checked_again(store: Store) -> None:
+    """Its end, which says that there are none, may be whole."""
+    path = store.findings("numbers")
+    CHECKS.record(store, QUALITY, None, "of these inputs", [])
+    assert CHECKS.found(store, QUALITY, None, "of these inputs") == []
+    assert _listed(store) == []
+    _damage_but_not_its_metadata(path)
+    assert _listed(store) == ["tables/findings/numbers.parquet"]
+    assert CHECKS.found(store, QUALITY, None, "of these inputs") is None
+    assert CHECKS.evaluate_or_reuse(store, QUALITY, None, "of these inputs") == []
+    assert _listed(store) == []
+
+
+def test_a_renamed_column_of_findings_is_damage(store: Store) -> None:
+    """One wrong bit renames a column of a table that can be read."""
+    path = store.findings("numbers")
+    CHECKS.record(store, QUALITY, None, "of these inputs", [FINDING])
+    assert CHECKS.found(store, QUALITY, None, "of these inputs") == [FINDING]
+    path.write_bytes(path.read_bytes().replace(b"message", b"messagd"))
+    assert _listed(store) == ["tables/findings/numbers.parquet"]
+    assert CHECKS.found(store, QUALITY, None, "of these inputs") is None
