@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipelines.storage.store import Store
 
 LOST_PICTURES: Final = (
-    "pictures for the web UI are damaged or missing. Nothing is made of them; each is drawn again "
+    "Damaged or missing pictures for the web UI: {}. Nothing is made of them; each is drawn again "
     "when its asset is made anew, or restored from a backup."
 )
 WEIGHTS: Final = "the estimator's weights"
@@ -44,13 +44,14 @@ def verify(
             raise InputError("there is no store", file=opened.path, hint="Name it with --store")
         console = common.console()
         with full_disk_reported(opened.path):
-            findings = list(verified(opened))
-            pictures = list(lost_pictures(opened))
-        for line in (*(found.line() for found in findings), *pictures):
-            console.print(shown(line), highlight=False, soft_wrap=True)
+            found = list(verified(opened))
+        pictures = [one for one in found if one.is_picture]
+        findings = [one for one in found if not one.is_picture]
+        for one in (*findings, *pictures):
+            console.print(shown(one.line()), highlight=False, soft_wrap=True)
         if pictures:
-            said = f"{len(pictures)} {LOST_PICTURES}"
-            console.print(shown(said), highlight=False, soft_wrap=True)
+            said = LOST_PICTURES.format(len(pictures))
+            console.print(said, highlight=False, soft_wrap=True)
         if findings:
             console.print(f"{len(findings)} files are damaged or missing.")
             raise typer.Exit(common.EXIT_FAILED)
@@ -64,6 +65,7 @@ class Damaged:
     file: str  # in the store
     what: str
     maker: str
+    is_picture: bool = False  # for the web UI: no run makes it again by itself
 
     def line(self) -> str:
         """All of it."""
@@ -72,10 +74,20 @@ class Damaged:
 
 def verified(store: "Store") -> Iterator[Damaged]:
     """Everything that is damaged or missing. Changes nothing."""
+    from pipelines.materializations import last_materialization
+    from pipelines.storage.store import open_instance
+
     known: set[str] = set()
-    for asset, clip, damage in _recorded(store, known):
-        of = f"{asset} of {clip}" if clip else asset
-        yield Damaged(damage.path, damage.what, f"made by {of}")
+    with open_instance(store, runs=False) as instance:
+        for asset, clip in _assets(instance):
+            last = last_materialization(instance, asset, clip)
+            if last is None:
+                continue
+            maker = f"made by {asset} of {clip}" if clip else f"made by {asset}"
+            for damage in _recorded(store, asset, clip, last, known):
+                yield Damaged(damage.path, damage.what, maker)
+            for damage in _lost_pictures(store, last):
+                yield Damaged(damage.path, damage.what, maker, is_picture=True)
     yield from _other_tables(store, known)
     yield from _weights(store)
     yield from _kept(store)
@@ -84,59 +96,49 @@ def verified(store: "Store") -> Iterator[Damaged]:
         yield Damaged(name, "is not in the bucket", "the next `dance run` puts it there")
 
 
-def _recorded(store: "Store", known: set[str]) -> Iterator[tuple[str, str | None, "Damage"]]:
-    """Damage of what materializations recorded; adds the files that were hashed to ``known``."""
-    from pipelines.materializations import MANIFEST, last_materialization
+def _recorded(
+    store: "Store",
+    asset: str,
+    clip: str | None,
+    last: "dg.AssetMaterialization",
+    known: set[str],
+) -> Iterator["Damage"]:
+    """Damage of what a materialization recorded; adds the files that were hashed to ``known``."""
+    from pipelines.materializations import MANIFEST
     from pipelines.storage import manifests
     from pipelines.storage.manifests import Damage
-    from pipelines.storage.store import open_instance
 
-    with open_instance(store, runs=False) as instance:
-        for asset, clip in _assets(instance):
-            last = last_materialization(instance, asset, clip)
-            if last is None:
-                continue
-            if MANIFEST not in last.metadata:
-                yield from ((asset, clip, damage) for damage in _older(store, last, known))
-                continue
-            manifest = manifests.read_manifest(store, asset, clip)
-            path = store.relative(store.manifest(asset, clip))
-            if manifest is None:
-                yield asset, clip, Damage(path, "is missing or damaged")
-                continue
-            if manifests.manifest_digest(manifest) != str(last.metadata[MANIFEST].value):
-                yield asset, clip, Damage(path, manifests.OTHER)
-            known.update(manifest)
-            needed = manifests.without_distant(store, manifest)
-            for damage in manifests.damages(store, needed, manifest.keys()):
-                yield asset, clip, damage
+    if MANIFEST not in last.metadata:
+        yield from _older(store, last, known)
+        return
+    manifest = manifests.read_manifest(store, asset, clip)
+    path = store.relative(store.manifest(asset, clip))
+    if manifest is None:
+        yield Damage(path, "is missing or damaged")
+        return
+    if manifests.manifest_digest(manifest) != str(last.metadata[MANIFEST].value):
+        yield Damage(path, manifests.OTHER)
+    known.update(manifest)
+    needed = manifests.without_distant(store, manifest)
+    yield from manifests.damages(store, needed, manifest.keys())
 
 
-def lost_pictures(store: "Store") -> Iterator[str]:
-    """Lines on the pictures of assets for the web UI that are not what was drawn.
+def _lost_pictures(store: "Store", last: "dg.AssetMaterialization") -> Iterator["Damage"]:
+    """Pictures for the web UI that are not what was drawn.
 
     No manifest has them: an asset is not computed again for a picture. A store in a bucket has them
     on the machine that drew them.
     """
     from dance_models.tables import file_digest
-    from pipelines.materializations import last_materialization
     from pipelines.previews import pictures_of
     from pipelines.storage.manifests import Damage
-    from pipelines.storage.store import open_instance
 
-    if store.remote is not None:
-        return
-    with open_instance(store, runs=False) as instance:
-        for asset, clip in _assets(instance):
-            last = last_materialization(instance, asset, clip)
-            for name, sha256 in pictures_of(last) if last is not None else ():
-                path = store.path / name
-                of = f"{asset} of {clip}" if clip else asset
-                if not path.is_file():
-                    yield Damage(name, "is missing").line(of)
-                elif (found := file_digest(path)) != sha256:
-                    what = f"is damaged (sha256 {found[:12]} instead of {sha256[:12]})"
-                    yield Damage(name, what).line(of)
+    for name, sha256 in pictures_of(last) if store.remote is None else ():
+        path = store.path / name
+        if not path.is_file():
+            yield Damage(name, "is missing")
+        elif (found := file_digest(path)) != sha256:
+            yield Damage(name, f"is damaged (sha256 {found[:12]} instead of {sha256[:12]})")
 
 
 def _assets(instance: "dg.DagsterInstance") -> Iterator[tuple[str, str | None]]:

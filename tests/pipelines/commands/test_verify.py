@@ -94,8 +94,8 @@ def test_pictures_of_the_web_ui_are_named_and_are_no_failure(
     code, output = dance(store.path, "verify")
     what = "missing" if harm == Path.unlink else "damaged (sha256 "
     assert code == 0
-    assert f"previews/drawn/sheet.jpg of drawn is {what}" in output
-    assert "1 pictures for the web UI are damaged or missing. Nothing is made of them" in output
+    assert f"previews/drawn/sheet.jpg is {what}" in output and "; made by drawn" in output
+    assert "Damaged or missing pictures for the web UI: 1. Nothing is made of them" in output
     assert output.endswith("Every other recorded file is what it was.")
     store.table("numbers").unlink()
     code, output = dance(store.path, "verify")
