@@ -51,7 +51,7 @@ def verify(
             console.print(shown(one.line()), highlight=False, soft_wrap=True)
         if pictures:
             said = LOST_PICTURES.format(len(pictures))
-            console.print(said, highlight=False, soft_wrap=True)
+            console.print(shown(said), highlight=False, soft_wrap=True)
         if findings:
             console.print(f"{len(findings)} files are damaged or missing.")
             raise typer.Exit(common.EXIT_FAILED)
