@@ -28,6 +28,9 @@ PARTS: Final[tuple[Part, ...]] = ("body", "arms", "legs")
 # is found while its price is below that of the two jumps: up to about two seconds.
 EXCHANGED_PRICE: Final = 0.9
 LONGEST_STEP: Final = 1.0  # torso lengths: a joint that jumps farther costs no more
+# How much of a step the next one goes on with. Chosen on training and validation clips and rendered
+# views of sports (frames mended and broken: 485 and 199, with 0: 472 and 220; 0.6: 481 and 206).
+KEPT_MOTION: Final = 0.4
 
 
 @dataclass(frozen=True)
@@ -72,16 +75,30 @@ def _landmark_order(part: Part, skeleton: Skeleton) -> Joints:
     return tuple(m if i in limb else i for i, m in enumerate(skeleton.landmark_mirror))
 
 
-def _step_costs(sides: NDArray[np.float64]) -> NDArray[np.float64]:
+def _lengths(steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(T, 2, P, D) steps in torso lengths -> (T,) what they cost; an unknown one costs nothing."""
+    length = np.linalg.norm(steps, axis=-1)
+    known = np.where(np.isfinite(length), length, 0)
+    return np.asarray(np.minimum(known, LONGEST_STEP).sum(axis=(1, 2)))
+
+
+def _step_costs(sides: NDArray[np.float64], *, causal: bool = False) -> NDArray[np.float64]:
     """(T, 2, P, D) positions of left and right in torso lengths -> (T, 2) costs of a step.
 
-    Column 0: neither or both of the two frames are exchanged; column 1: one of them is.
+    Column 0: neither or both of the two frames are exchanged; column 1: one of them is. In a fast
+    turn the sides pass each other between two frames and come to lie on each other's places. Such
+    a step goes on with those before and after it, a jump does not: the step costs at most what is
+    left of it without a part of the step before or of the step after, whichever leaves more.
+    ``causal`` knows no step after.
     """
     cost = np.zeros((len(sides), 2))
-    for column, before in enumerate((sides[:-1], sides[:-1, ::-1])):
-        distance = np.linalg.norm(sides[1:] - before, axis=-1)
-        distance = np.where(np.isfinite(distance), distance, 0)
-        cost[1:, column] = np.minimum(distance, LONGEST_STEP).sum(axis=(1, 2))
+    steps = sides[1:] - sides[:-1]
+    cost[1:, 0], cost[1:, 1] = _lengths(steps), _lengths(sides[1:] - sides[:-1, ::-1])
+    if not causal:
+        from_before = _lengths(steps[1:] - KEPT_MOTION * steps[:-1])
+        to_after = _lengths(steps[:-1] - KEPT_MOTION * steps[1:])
+        passing = np.maximum(from_before[:-1], to_after[1:])
+        cost[2:-1, 0] = np.minimum(cost[2:-1, 0], passing)
     return cost
 
 
@@ -98,7 +115,7 @@ def exchanged_states(
         return np.zeros(0, bool)
     flat = sides.reshape(frames, -1, sides.shape[-1])
     held = np.asarray(fill_missing(flat, causal=causal), np.float64)
-    step = _step_costs(held.reshape(sides.shape))
+    step = _step_costs(held.reshape(sides.shape), causal=causal)
     lasting = np.diff(time_s, prepend=time_s[0] - (time_s[1] - time_s[0] if frames > 1 else 0))
     price = EXCHANGED_PRICE * sides.shape[2] * lasting
     total = np.zeros((frames, 2))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from dance_models.report_tables.results import Provenance
 
 GROUP: Final = "evaluation"
-CODE_VERSION: Final = "5"  # 5: no window across a pause; steps of less than 4 ms count as 4 ms
+CODE_VERSION: Final = "6"  # 6: sides that pass each other in a fast turn are no longer exchanged
 PAGE_VERSION: Final = "10"
 REPORTS: Final = ("recognition_report", "prediction_report")
 REFINER: Final = "mkff_st_gcn"  # of the cascade: its poses are an input of the forecasts

@@ -16,7 +16,7 @@ import polars as pl
 
 from dance_models.config import Experiment, HrnetExperiment, Profile
 from dance_models.errors import DamagedFileError, InputError
-from dance_models.rows import FRAME_SPLIT, ROW_OF_ASSET, ROW_OF_PRETRAINING, Row
+from dance_models.rows import FRAME_SPLIT, ROW_OF_ASSET, ROW_OF_PRETRAINING, Row, Task
 from dance_models.skeleton import DANCE_14
 from dance_models.tables import read_note, write_text
 from pipelines import previews
@@ -32,7 +32,8 @@ from pipelines.tracking.registry import PROFILE_TAG
 from pipelines.tracking.tracker import DAGSTER_RUN_TAG, Tracker, flat_parameters, git_commit
 from pipelines.training.finished import MODEL_IDS, forget_if_damaged, logged_files
 
-CODE_VERSION: Final = "2"
+# Recognition 3: sides that pass each other in a fast turn are no longer exchanged.
+CODE_VERSION: Final[dict[Task, str]] = {"recognition": "3", "prediction": "2"}
 RUNS: Final = "runs.npz"  # in the folder of a training: all that it reads
 READ_TABLES: Final = "tables.json"  # in the folder of a training: the digests of what it reads
 HOW_TRAINED: Final = (
@@ -47,6 +48,7 @@ def network_stage(row: Row) -> Stage:
     group = groups.get(row.kind, "ablations" if row.ablation else "baselines")
     return _training_stage(
         row.asset,
+        row,
         group=group,
         deps=[
             *SPLITS,
@@ -59,14 +61,14 @@ def network_stage(row: Row) -> Stage:
     )
 
 
-def _training_stage(asset: str, **declared: Any) -> Stage:
-    """A stage that trains a network; ``declared`` is what differs between trainings."""
+def _training_stage(asset: str, row: Row, **declared: Any) -> Stage:
+    """A stage that trains a row's network; ``declared`` is what differs between trainings."""
 
     @Stage(
         name=asset,
         inputs=lambda context: _inputs(asset, context),
         outputs=lambda store, clip: _training_files(store, asset),
-        version=CODE_VERSION,
+        version=CODE_VERSION[row.task],
         pool="gpu",
         kinds={"pytorch", "mlflow"},
         op_tags={"dance/kind": "training"},
@@ -82,6 +84,7 @@ def pretraining_stage(asset: str, row: Row, motion: Stage) -> Stage:
     """The stage that trains the network of a row on motion only, with the row's recipe."""
     return _training_stage(
         asset,
+        row,
         group="pretraining",
         deps=[motion, *SPLITS],  # the splits are in the run's record of its data
         config=lambda profile: replace(profile.networks[row.id], folds=False),

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from evaluation_cases import make_run, swaying
+from evaluation_cases import figure, make_run, swaying
 from numpy.typing import NDArray
 
 from dance_models.data.exchanged_sides import Span, exchange, undo_exchanges
@@ -101,3 +101,30 @@ def test_crossed_arms_are_not_taken_for_an_exchange() -> None:
     estimate[:, RIGHT_WRIST] = middle - np.stack([swing, np.full(60, 6.0)], axis=1)
     _, found = undo_exchanges(replace(run, estimate=estimate))
     assert not list(found.spans())
+
+
+def _turning(seconds: float, fps: float) -> PoseRun:
+    """A dancer who stands, turns twice on the spot, each time in ``seconds``, and stands again."""
+    frames, pose = 160, figure()
+    before = {"wrist": 30.0, "elbow": 18.0, "knee": 24.0}  # pixels: hands and knees to the front
+    depth = np.array([before.get(name.rpartition("_")[2], 0.0) for name in DANCE_14.names])
+    middle = pose[:, 0].mean()
+    turns = np.clip((np.arange(frames) - 20.5) / (seconds * fps), 0, 2)[:, None] * 2 * np.pi
+    poses = np.tile(pose, (frames, 1, 1))
+    poses[..., 0] = middle + (pose[:, 0] - middle) * np.cos(turns) + depth * np.sin(turns)
+    return make_run(poses, fps=fps)
+
+
+@pytest.mark.parametrize(("seconds", "fps"), [(0.5, 30.0), (0.65, 30.0), (0.6, 25.0), (0.47, 60.0)])
+def test_a_fast_turn_is_not_taken_for_an_exchange(seconds: float, fps: float) -> None:
+    """All joints of one side pass those of the other, twice a turn."""
+    _, found = undo_exchanges(_turning(seconds, fps))
+    assert not list(found.spans())
+
+
+def test_an_exchange_in_a_turn_is_found() -> None:
+    run = _turning(0.6, 30)
+    seen = exchange(run, "body", _between(run, 28, 31))
+    restored, found = undo_exchanges(seen)
+    assert list(found.spans()) == [Span("body", 28, 31)]
+    np.testing.assert_array_equal(restored.estimate, run.estimate)
