@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dance_models.errors import InputError
-from dance_models.files import code_digest
-from pipelines.processes import started_machine
+from pipelines.processes import own_code, started_machine
 from pipelines.storage.addresses import DAGSTER_VARIABLE, MLFLOW_VARIABLE
 from pipelines.storage.bucket import Stored
 from pipelines.storage.clips import clips_by_key
@@ -58,11 +57,9 @@ def checked(engine: str) -> str:
 def installed() -> dict[str, str]:
     """What decides about results: versions of packages, and the digest of this package's code."""
     import dance_models
-    import pipelines
 
-    code = code_digest(*(Path(package.__path__[0]) for package in (dance_models, pipelines)))
     found = {name: version(name) for name in COMPARED}
-    return {"dance": dance_models.__version__, "its code": code, **found}
+    return {"dance": dance_models.__version__, "its code": own_code(), **found}
 
 
 @cache

@@ -123,10 +123,11 @@ def _read(
                 yield record.partition_key, record.storage_id, made.with_metadata(ours)
 
 
-def made_at(instance: dg.DagsterInstance, asset: str) -> float | None:
-    """When an asset, or the newest of its partitions, was made or found fresh in a run.
+def newest_of(instance: dg.DagsterInstance, assets: Iterable[str]) -> dict[str, dg.EventLogEntry]:
+    """By asset the event that made it, or the newest of its partitions, or found it fresh in a run.
 
-    Seconds since 1970; None when it never was.
+    One query for all of them: as many as there are assets were half of what `dance status` does
+    for a small store.
     """
-    records = instance.fetch_materializations(dg.AssetKey(asset), limit=1).records
-    return records[0].timestamp if records else None
+    found = instance.get_latest_materialization_events([dg.AssetKey(asset) for asset in assets])
+    return {key.to_user_string(): event for key, event in found.items() if event is not None}

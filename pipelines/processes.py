@@ -14,13 +14,14 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Final
 
 import psutil
 
-from dance_models.files import Writer, is_part, this_machine, writer_of
+from dance_models.files import Writer, code_digest, is_part, this_machine, writer_of
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STOP_S: Final = 18.0  # after a signal all must have ended by itself; the contract says 30 s
@@ -34,6 +35,15 @@ _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 # --- which process ----------------------------------------------------------------------------
+@cache
+def own_code() -> str:
+    """A digest of the code of this package."""
+    import dance_models
+    import pipelines
+
+    return code_digest(*(Path(package.__path__[0]) for package in (dance_models, pipelines)))
+
+
 def started_machine() -> str:
     """This machine: the same in all of its containers, another one after its next start."""
     return _BOOT.read_text("utf-8").strip() if _BOOT.is_file() else socket.gethostname()

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +10,8 @@ import dagster as dg
 import polars as pl
 
 from dance_models.config import EstimatorConfig, SamplingConfig
-from dance_models.data import sampling
 from dance_models.errors import ChangedError, DamagedFileError, InputError, VideoError
-from dance_models.files import code_digest, steady
+from dance_models.files import steady
 from dance_models.tables import (
     CLIP_PROBE,
     FRAMES,
@@ -167,21 +166,17 @@ def _sampling_plan(context: StageContext[SamplingConfig]) -> list[tuple[int, int
 
     def given() -> str:
         tables = [store.digest(asset, clip) for asset in ("pose_annotations", "sampled_frames")]
-        parts = {"code": _planner(), "config": context.config, "clips": len(clips_by_key(store))}
-        return inputs_digest({**parts, "tables": tables})
+        clips = len(clips_by_key(store))
+        return inputs_digest({"config": context.config, "clips": clips, "tables": tables})
 
     probe = store.made("clip_probe", clip)
     plan = store.fact(probe, "plan", partial(_plan_again, context), given)
     return [(start, stop) for start, stop in plan]
 
 
-@cache
-def _planner() -> str:
-    """A digest of the code that plans: a store may remember what other code planned."""
-    return code_digest(Path(sampling.__file__).parent)
-
-
 def _plan_again(context: StageContext[SamplingConfig]) -> list[tuple[int, int]]:
+    from dance_models.data.sampling import frame_share, pauses, plan_runs
+
     store, clip = context.store, context.clip
     # These columns alone, as it is done for each clip by a run that finds nothing to do.
     probe = store.read_columns("clip_probe", clip, ("status", "motion", "fps", "time_s", "sha256"))
@@ -190,14 +185,14 @@ def _plan_again(context: StageContext[SamplingConfig]) -> list[tuple[int, int]]:
         return []
     annotations = store.table("pose_annotations", clip)
     annotated = read_columns(annotations, ["frame"])["frame"] if annotations.is_file() else []
-    runs = sampling.plan_runs(
+    runs = plan_runs(
         context.config,
         motion=motion,
         fps=fps,
-        share=sampling.frame_share(context.config, len(clips_by_key(store)), fps),
+        share=frame_share(context.config, len(clips_by_key(store)), fps),
         annotated=annotated,
         existing=_sampled_before(store, clip, sha256),
-        pauses=sampling.pauses(time_s),
+        pauses=pauses(time_s),
     )
     return [(run.start, run.stop) for run in runs]
 

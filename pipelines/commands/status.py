@@ -83,16 +83,18 @@ def _print_assets(
     from rich.table import Table
 
     from pipelines.execution.runner import stale_stages
-    from pipelines.materializations import made_at
+    from pipelines.materializations import newest_of
 
-    stale = Counter(asset for asset, _ in stale_stages(request, instance, store))
+    stages = [s for flag in (True, False) for s in request.stages(partitioned=flag)]
+    newest = newest_of(instance, [stage.name for stage in stages])
+    stale = Counter(asset for asset, _ in stale_stages(request, instance, store, newest))
     table = Table("asset", "there", "stale", "last made")
-    for stage in [s for flag in (True, False) for s in request.stages(partitioned=flag)]:
+    for stage in stages:
         keys: list[str | None] = [*clips] if stage.partitioned else [None]
         there = sum(store.output(stage.name, clip).is_file() for clip in keys)
         count = str(stale[stage.name]) if stale[stage.name] else ""
-        made = _time(made_at(instance, stage.name))
-        table.add_row(stage.name, f"{there}/{len(keys)}", count, made)
+        made = newest[stage.name].timestamp if stage.name in newest else None
+        table.add_row(stage.name, f"{there}/{len(keys)}", count, _time(made))
     out.print(table)
 
 

@@ -336,17 +336,27 @@ def planned_clips(
 
 
 def stale_stages(
-    request: Request, instance: dg.DagsterInstance, store: Store
+    request: Request,
+    instance: dg.DagsterInstance,
+    store: Store,
+    newest: Mapping[str, dg.EventLogEntry],
 ) -> list[tuple[str, str | None]]:
-    """Assets (and clips) that a run would recompute, without running anything."""
+    """Assets (and clips) that a run would recompute, without running anything.
+
+    ``newest`` has the events of the assets over all clips.
+    """
     clips: list[str | None] = [*clip_keys(instance)]
     partitioned, profile = request.stages(partitioned=True), request.profile
     last = last_of_all_clips(instance, store, [stage.name for stage in partitioned])
+
+    def over_all(asset: str, clip: str | None) -> dg.AssetMaterialization | None:
+        return newest[asset].asset_materialization if asset in newest else None
+
     return [
         (stage.name, clip)
         for stages, keys, lookup in (
             (partitioned, clips, last),
-            (request.stages(partitioned=False), [None], None),
+            (request.stages(partitioned=False), [None], over_all),
         )
         for clip in keys
         for stage in stages

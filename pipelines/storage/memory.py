@@ -3,9 +3,10 @@
 ``dance status`` and the plan of ``dance run`` ask the same of a dozen small files of every clip.
 What was read of a file is kept with its inode, size, modification time and change time, and holds
 while these four are the same. Whatever writes a file changes the last of them, which no program can
-set back. All is read again after the machine was started: a power cut may leave a file without its
-content. Bytes that a disk changed by itself are not seen here: a stage reads its inputs and its
-result in any case when it is run, and ``dance verify`` reads everything.
+set back. Other code reads all again, and so does the first walk after the machine was started: a
+power cut may leave a file without its content. Bytes that a disk changed by itself are not seen
+here: a stage reads its inputs and its result in any case when it is run, and ``dance verify`` reads
+everything.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ from typing import Any, Final, TypeVar, cast
 from pydantic import PrivateAttr
 
 from dance_models.files import replacing
-from pipelines.processes import started_machine
+from pipelines.processes import own_code, started_machine
 from pipelines.storage.store import Store
 
 T = TypeVar("T")
@@ -99,7 +100,7 @@ def remembering(store: Store) -> Iterator[Store]:
 
 
 def _noted(note: Path) -> dict[str, tuple[Stamp, Facts]]:
-    """What was kept; nothing where the note is missing, damaged, or from before the last start."""
+    """What was kept; nothing where the note is missing or does not hold."""
     with suppress(OSError, ValueError, RecursionError):
         heading, _, text = note.read_text("utf-8").partition("\n")
         if heading == _heading(text):
@@ -108,5 +109,9 @@ def _noted(note: Path) -> dict[str, tuple[Stamp, Facts]]:
 
 
 def _heading(text: str) -> str:
-    """When a note holds: a wrong fact would stay for as long as its file."""
-    return f"{started_machine()} {hashlib.sha256(text.encode()).hexdigest()}"
+    """When a note holds: as it was written, for the code that wrote it, until the next start.
+
+    A wrong fact would stay for as long as its file.
+    """
+    whole = hashlib.sha256(text.encode()).hexdigest()
+    return f"{started_machine()} {own_code()} {whole}"

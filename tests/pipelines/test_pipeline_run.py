@@ -69,7 +69,7 @@ def test_bad_clips_are_quarantined_and_do_not_stop_the_run(
     options = replace(noted_options(opened), name="smoke")
     with open_instance(opened) as instance:
         request = Request(store, options, frozenset(CLIP_ASSETS.split(",")))
-        stale = stale_stages(request, instance, opened)
+        stale = stale_stages(request, instance, opened, {})
     assert stale == [], "the poses that the run was given are still those of the store"
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from pipelines.commands.common import warn_once_of_rights
 from pipelines.commands.status import _print_champions
-from pipelines.materializations import made_at
+from pipelines.materializations import newest_of
 from pipelines.profile_options import last_profile, note_profile
 from pipelines.tracking.promotion_gate import run_gate
 
@@ -33,13 +33,16 @@ def test_the_profile_is_that_of_the_newest_run_that_has_one(instance: dg.Dagster
     assert last_profile(instance) == "smoke", "the tag of a command stays"
 
 
-def test_when_an_asset_was_made(instance: dg.DagsterInstance) -> None:
-    assert made_at(instance, "an_asset") is None
-    dg.materialize([an_asset], instance=instance)
-    (record,) = instance.get_run_records()
-    made = made_at(instance, "an_asset")
-    assert made is not None
-    assert record.start_time <= made <= record.end_time
+def test_what_made_each_asset_last_and_when(instance: dg.DagsterInstance) -> None:
+    assets = ["an_asset", "another"]
+    assert newest_of(instance, assets) == {}
+    for made in range(2):
+        dg.materialize([an_asset], instance=instance)
+        record = instance.get_run_records(limit=1)[0]
+        ((asset, event),) = newest_of(instance, assets).items()
+        assert (asset, event.run_id) == ("an_asset", record.dagster_run.run_id), made
+        assert record.start_time <= event.timestamp <= record.end_time
+        assert event.asset_materialization.asset_key == dg.AssetKey("an_asset")
 
 
 @both

@@ -100,7 +100,7 @@ def test_what_an_answer_depends_on_counts(store: Store) -> None:
     assert reader.times == 3, "the last answer is kept, no older ones"
 
 
-def test_a_damaged_note_and_one_from_before_the_last_start_are_not_used(
+def test_a_note_that_is_damaged_of_an_earlier_start_or_of_other_code_is_not_used(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader, note = Reader(store.table("probe")), store.dagster_home / NOTE
@@ -112,6 +112,9 @@ def test_a_damaged_note_and_one_from_before_the_last_start_are_not_used(
     monkeypatch.setattr(memory, "started_machine", lambda: "started again")
     _ask(store, reader)
     assert reader.times == 3
+    monkeypatch.setattr(memory, "own_code", lambda: "another version")
+    _ask(store, reader)
+    assert reader.times == 4, "what it read may have another form there"
 
 
 def test_files_that_have_gone_are_forgotten(store: Store) -> None:
