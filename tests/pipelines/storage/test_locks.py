@@ -135,6 +135,20 @@ def test_a_store_that_cannot_be_written_to_is_named(
         pass
 
 
+def test_every_lock_that_is_held_is_found(tmp_path: Path) -> None:
+    for name in ("free", "held", "folder/held"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{name}.lock").touch()
+    (tmp_path / "a_folder.lock").mkdir()
+    held = [tmp_path / "folder/held.lock", tmp_path / "held.lock"]
+    with FileLock(held[0]), owned(held[1], "x", pytest.fail):
+        found = held_locks(tmp_path)
+        assert [*found] == held
+        assert found[held[1]].process == os.getpid()
+        assert [*held_locks(tmp_path)] == held, "to ask releases none"
+    assert held_locks(tmp_path) == {}
+
+
 def test_a_file_that_names_nobody_is_still_a_lock(tmp_path: Path) -> None:
     path = tmp_path / "a.lock"
     path.write_text("{")
