@@ -93,8 +93,8 @@ def _print_assets(
         keys: list[str | None] = [*clips] if stage.partitioned else [None]
         there = sum(store.output(stage.name, clip).is_file() for clip in keys)
         count = str(stale[stage.name]) if stale[stage.name] else ""
-        made = newest[stage.name].timestamp if stage.name in newest else None
-        table.add_row(stage.name, f"{there}/{len(keys)}", count, _time(made))
+        made = _time(newest[stage.name].timestamp if stage.name in newest else None)
+        table.add_row(stage.name, f"{there}/{len(keys)}", count, made)
     out.print(table)
 
 
