@@ -221,13 +221,13 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame
 def is_table(content: bytes) -> bool:
     """Whether the content of a file is a Parquet table that can be read."""
     try:
-        _read(io.BytesIO(content), None)
+        _read(content, None)
     except _UNREADABLE:
         return False
     return True
 
 
-def _read(source: Path | io.BytesIO, columns: Sequence[str] | None) -> pl.DataFrame:
+def _read(source: Path | bytes, columns: Sequence[str] | None) -> pl.DataFrame:
     _scan_pages(source, columns)
     wanted = list(columns) if columns is not None else None
     # Else the folder "run[1]" would be a pattern, and the table of "run1" be read.
@@ -261,7 +261,7 @@ def _values(column: "pa.ChunkedArray") -> list[Any]:
     return [pl.Series(one.values).to_numpy() if one.is_valid else None for one in column]
 
 
-def _scan_pages(source: Path | io.BytesIO, columns: Sequence[str] | None) -> None:
+def _scan_pages(source: Path | bytes, columns: Sequence[str] | None) -> None:
     """Decode the pages of a table, or of columns of it, and make nothing of them.
 
     Some changed bytes in the header of a page end the process in polars, so that no error would
@@ -272,7 +272,8 @@ def _scan_pages(source: Path | io.BytesIO, columns: Sequence[str] | None) -> Non
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(source) as file:
+        opened = io.BytesIO(source) if isinstance(source, bytes) else source
+        with pq.ParquetFile(opened) as file:
             file.scan_contents(list(columns) if columns is not None else None)
     except (pa.ArrowException, UnicodeDecodeError) as error:  # both may be ValueErrors
         raise OSError(str(error)) from error

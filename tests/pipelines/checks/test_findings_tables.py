@@ -8,7 +8,8 @@ import pytest
 from dance_models.errors import DamagedFileError
 from dance_models.profiles import PROFILES
 from dance_models.quality.findings import Finding
-from dance_models.tables import read_metadata, read_table
+from dance_models.tables import is_table, read_metadata, read_table
+from pipelines.checks import asset_checks
 from pipelines.checks.asset_checks import AssetChecks, Check
 from pipelines.commands.verify import verified
 from pipelines.storage.store import Store
@@ -57,6 +58,18 @@ def test_a_damaged_table_without_findings_is_checked_again(store: Store) -> None
     assert CHECKS.found(store, QUALITY, None, "of these inputs") is None
     assert CHECKS.evaluate_or_reuse(store, QUALITY, None, "of these inputs") == []
     assert _listed(store) == []
+
+
+def test_an_empty_table_is_not_read_where_another_of_its_bytes_was(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for inputs in ("of these", "of others"):
+        CHECKS.record(store, QUALITY, None, inputs, [])
+        assert is_table(store.findings("numbers").read_bytes())
+        assert not is_table(store.findings("numbers").read_bytes()[:-20])
+        assert CHECKS.found(store, QUALITY, None, inputs) == []
+        monkeypatch.setattr(asset_checks, "is_table", pytest.fail)
+        monkeypatch.setattr(asset_checks, "read_table", pytest.fail)
 
 
 def test_a_renamed_column_of_findings_is_damage(store: Store) -> None:
