@@ -1,6 +1,6 @@
 """What a pose estimator is, and what it returns."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -49,6 +49,13 @@ def notes_of(estimator: PoseEstimator) -> tuple[str, ...]:
     """What an estimator says about the files that it reads; most say nothing."""
     notes: tuple[str, ...] = getattr(estimator, "notes", ())
     return notes
+
+
+def size_notes_of(estimator: PoseEstimator, size: tuple[int, int]) -> tuple[str, ...]:
+    """What the width and height of the video say about those files; most say nothing."""
+    notes: Callable[[tuple[int, int]], tuple[str, ...]] | None
+    notes = getattr(estimator, "size_notes", None)
+    return () if notes is None else notes(size)
 
 
 def stacked(found: Sequence[PoseEstimate | None], skeleton: Skeleton = DANCE_14) -> PoseEstimate:

@@ -372,8 +372,7 @@ def pose_tracks(context: StageContext[EstimatorConfig]) -> Metadata:
     tracks computed elsewhere, or any top-down ONNX model. A frame without a detected person has
     null, not zeros.
     """
-    from dance_models.estimators.precomputed import PrecomputedPoses
-    from dance_models.estimators.protocol import notes_of
+    from dance_models.estimators.protocol import notes_of, size_notes_of
     from dance_models.estimators.tracks import track_clip
 
     store, clip = context.store, context.clip
@@ -383,8 +382,7 @@ def pose_tracks(context: StageContext[EstimatorConfig]) -> Metadata:
     if frames.height:
         estimator = _estimator(context)
         notes, described = notes_of(estimator), getattr(estimator, "described", "")
-        if isinstance(estimator, PrecomputedPoses):
-            notes += estimator.size_notes((frames["width"][0], frames["height"][0]))
+        notes += size_notes_of(estimator, (frames["width"][0], frames["height"][0]))
         lost = getattr(estimator, "lost", 0)
         table = track_clip(frames, store.path, estimator, clip)
     else:

@@ -17,7 +17,7 @@ import dagster as dg
 
 from dance_models.config import QualityConfig
 from dance_models.errors import DamagedFileError
-from dance_models.tables import is_table, read_metadata, read_table, write_table
+from dance_models.tables import is_table, read_table, write_table
 from pipelines import previews
 from pipelines.partitions import CLIPS
 from pipelines.storage.store import Store
@@ -32,7 +32,6 @@ Numbers = Mapping[str, Mapping[str, float | None]]
 # Keys of the findings table's metadata: what was checked, and the number of rows.
 CHECKED = "checked"
 COUNT = "findings"
-EMPTY = "empty"  # whether there are none: of these tables only the metadata are read
 
 
 def no_picture(store: Store, findings: "Sequence[Finding]") -> None:
@@ -66,7 +65,7 @@ def written_findings(store: Store, path: Path) -> "list[Finding]":
     """
     from dance_models.quality.findings import findings_of_table
 
-    if _stated(store, path)[EMPTY]:
+    if _is_empty(store, path):
         return []
     try:
         return findings_of_table(read_table(path))
@@ -78,20 +77,12 @@ def written_findings(store: Store, path: Path) -> "list[Finding]":
         ) from error
 
 
-def _stated(store: Store, path: Path) -> dict[str, Any]:
-    """What the metadata of a table of findings say: what was checked, and whether it is empty.
-
-    Raises DamagedFileError when a part of an empty table is damaged.
-    """
-
-    def read() -> dict[str, Any]:
-        stated = read_metadata(path)
-        empty = stated.get(COUNT) == "0"
-        if empty and not _is_whole(_but_key(path.read_bytes(), stated)):
-            read_table(path)  # says what is wrong
-        return {CHECKED: stated.get(CHECKED), EMPTY: empty}
-
-    return store.fact(path, CHECKED, read)
+def _is_empty(store: Store, path: Path) -> bool:
+    """Whether a table states that it has no findings, and all of it is whole."""
+    stated = store.stated(path, CHECKED, COUNT)
+    return stated.get(COUNT) == "0" and store.fact(
+        path, "whole", lambda: _is_whole(_but_key(path.read_bytes(), stated))
+    )
 
 
 def _but_key(content: bytes, stated: Mapping[str, str]) -> bytes:
@@ -142,7 +133,7 @@ class AssetChecks:
         """The findings on the result of these inputs, None when it was not checked."""
         path, key = store.findings(self.asset, clip), self._key(quality, digest)
         try:
-            checked = path.is_file() and _stated(store, path)[CHECKED] == key
+            checked = path.is_file() and store.stated(path, CHECKED, COUNT).get(CHECKED) == key
             return written_findings(store, path) if checked else None
         except DamagedFileError:  # then it is checked again
             return None

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -10,7 +9,7 @@ import polars as pl
 
 from dance_models.config import QualityConfig
 from dance_models.errors import InputError
-from dance_models.tables import SPLIT_ROWS, conform, read_metadata
+from dance_models.tables import SPLIT_ROWS, conform
 from pipelines.checks.annotations import pair_findings
 from pipelines.checks.asset_checks import AssetChecks, Check, Numbers, written_findings
 from pipelines.checks.pictures import drawing
@@ -55,7 +54,7 @@ def misfit(store: Store, clip: str) -> str | None:
         if not path.is_file():
             continue
         try:
-            recorded = _recorded_sources(store, path)
+            recorded = store.stated(path, *today)
         except InputError as error:
             return str(error)
         for name, digest in today.items():
@@ -63,15 +62,6 @@ def misfit(store: Store, clip: str) -> str | None:
                 other = name.removeprefix(MADE_OF)
                 return f"its {part} are of other {other}: its run failed, or was not asked for"
     return None
-
-
-def _recorded_sources(store: Store, path: Path) -> dict[str, str]:
-    """The digests of what a table was made of, as it states them."""
-
-    def read() -> dict[str, str]:
-        return {k: v for k, v in read_metadata(path).items() if k.startswith(MADE_OF)}
-
-    return store.fact(path, "made_of", read)
 
 
 def _stopped(store: Store, clip: str) -> str | None:

@@ -135,14 +135,12 @@ class PoseReader:
 
     def _seen(self, video: NamedVideo, estimator: "PoseEstimator", words: str) -> "Seen":
         from dance_models.analysis.video import see_video
-        from dance_models.estimators.precomputed import PrecomputedPoses
-        from dance_models.estimators.protocol import notes_of
+        from dance_models.estimators.protocol import notes_of, size_notes_of
 
         self._say_notes(notes_of(estimator))
         with frame_progress(self.console, words) as progress:
             seen = see_video(video.path, estimator, progress, video.rate)
-        if isinstance(estimator, PrecomputedPoses):
-            self._say_notes(estimator.size_notes((seen.run.width, seen.run.height)))
+        self._say_notes(size_notes_of(estimator, (seen.run.width, seen.run.height)))
         return seen
 
     def _estimators(self, video: NamedVideo) -> "Iterator[tuple[PoseEstimator, str, int | None]]":

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from dance_models.annotations.image_names import Reading
 from dance_models.errors import DamagedFileError, InputError
-from dance_models.tables import read_columns, read_metadata
+from dance_models.tables import read_columns
 from dance_models.text import first_lines
 from dance_models.video.scan import is_video, scan_clips
 from pipelines.assets.pretraining import pretraining_motion
@@ -91,17 +91,13 @@ def _reason(store: Store, clip: str) -> str | None:
         if probe.is_file():
             reason = store.fact(probe, "reason", partial(_of_probe, probe))
         if not reason and frames.is_file():
-            reason = store.fact(frames, "quarantined", partial(_of_sampling, frames))
+            reason = store.stated(frames, "quarantined").get("quarantined")
     return reason
 
 
 def _of_probe(probe: Path) -> str | None:
     (reason,) = read_columns(probe, ["reason"])["reason"]
     return None if reason is None else str(reason)
-
-
-def _of_sampling(frames: Path) -> str | None:
-    return read_metadata(frames).get("quarantined")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ shows it as the asset ``annotation_report``.
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +15,7 @@ import polars as pl
 from dance_models.annotations.parsed_file import frame_list
 from dance_models.annotations.unread import UnusedImages, also_resolved, unread_files
 from dance_models.errors import DamagedFileError
-from dance_models.tables import read_table, table_height, write_table
+from dance_models.tables import read_table, write_table
 from dance_models.text import first_lines, printable
 from dance_models.video.images import clip_files
 from pipelines.storage.annotation_problems import (
@@ -57,17 +56,9 @@ def _problems(store: Store, path: Path) -> pl.DataFrame | None:
     Most are empty, which is known sooner than they are read.
     """
     try:
-        return read_table(path) if _height(store, path) else None
+        return read_table(path) if store.height(path) else None
     except DamagedFileError:
         return None
-
-
-def _height(store: Store, path: Path) -> int:
-    """Rows of a clip's table, 0 where it is missing, or damaged and made again."""
-    try:
-        return store.fact(path, "rows", partial(table_height, path)) if path.is_file() else 0
-    except DamagedFileError:
-        return 0
 
 
 def write_report(store: Store, report: pl.DataFrame) -> None:
@@ -155,7 +146,7 @@ def report_sum(store: Store, report: pl.DataFrame) -> str:
     """What was read and what was lost, in one line."""
     clips = registered_clips(store)["clip"]
     tables = [store.table("pose_annotations", clip) for clip in clips]
-    read = sum(_height(store, path) for path in tables)
+    read = sum(store.height(path) or 0 for path in tables)  # what is damaged is made again
     repaired = report.filter(action="repaired")
     counts = (
         (int(report["rows"].sum()), "row", " dropped"),

@@ -198,6 +198,22 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         """sha256 of a file of the store."""
         return self.fact(path, "sha256", partial(file_digest, path))
 
+    def stated(self, path: Path, *names: str) -> dict[str, str]:
+        """Those of some entries that a table has in its metadata. Raises DamagedFileError."""
+
+        def read() -> dict[str, str]:
+            metadata = read_metadata(path)
+            return {name: metadata[name] for name in names if name in metadata}
+
+        return self.fact(path, f"stated {' '.join(names)}", read)
+
+    def height(self, path: Path) -> int | None:
+        """Rows of a table, 0 when it is not there, None when it cannot be read."""
+        try:
+            return self.fact(path, "rows", partial(table_height, path)) if path.is_file() else 0
+        except DamagedFileError:
+            return None
+
     def fact(
         self, path: Path, name: str, read: Callable[[], T], given: Callable[[], str] = str
     ) -> T:
@@ -260,7 +276,7 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
     def has_motion(self) -> bool:
         """Whether motion is registered, unless it is known to contain nothing usable."""
         files, used, looked_at = (
-            _height(self.table(name))
+            self.height(self.table(name))
             for name in ("raw_motion", "pretraining_motion", "pretraining_sources")
         )
         return files != 0 and (used != 0 or not looked_at)
@@ -538,14 +554,6 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
                 file=self.path,
                 hint="Choose a folder with a shorter path, with --store or ASSETS_STORE",
             )
-
-
-def _height(table: Path) -> int | None:
-    """Rows of a table, 0 when it is not there, None when it cannot be read."""
-    try:
-        return table_height(table) if table.is_file() else 0
-    except DamagedFileError:
-        return None
 
 
 def open_instance(

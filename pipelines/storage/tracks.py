@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 from dance_models.errors import DamagedFileError
-from dance_models.tables import read_metadata
 from pipelines.storage.folders import registered_folders
 from pipelines.storage.store import Store
 
@@ -19,7 +18,7 @@ def track_notes(store: Store, clip: str) -> tuple[int, str] | None:
     """How much of a clip's files was left out, and what the estimator said; None for nothing."""
     path = store.table("pose_tracks", clip)
     try:
-        stated = store.fact(path, TRACK_NOTES, lambda: read_metadata(path).get(TRACK_NOTES))
+        stated = store.stated(path, TRACK_NOTES).get(TRACK_NOTES)
     except DamagedFileError:
         return None
     if stated is None:

@@ -205,8 +205,7 @@ ADVISORY = "FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'ad
 def test_work_is_done_although_the_connection_that_held_its_lock_is_lost(
     tmp_path: Path, databases: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made = Store(root=str(tmp_path / "store")).initialise().databases
-    assert made is not None
+    made = _of_a_store(tmp_path)
     end = text(f"SELECT pg_terminate_backend(pid) {ADVISORY}")
 
     def lose() -> None:
@@ -229,12 +228,18 @@ def test_a_lock_waits_in_no_transaction_and_ends_with_its_block(
     tmp_path: Path, databases: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A server may end connections that are idle in a transaction."""
-    made = Store(root=str(tmp_path / "store")).initialise().databases
-    assert made is not None
+    made = _of_a_store(tmp_path)
     with alone(made, ".registry.lock"):
         assert _held(made) == ["idle"]
     assert _held(made) == []
     assert caplog.records == []
+
+
+def _of_a_store(folder: Path) -> Databases:
+    """The databases of a new store."""
+    made = Store(root=str(folder / "store")).initialise().databases
+    assert made is not None
+    return made
 
 
 def _held(made: Databases) -> list[str]:
