@@ -1,7 +1,6 @@
 """Faults around a run: disks, clocks, databases in use, input that changes, and other commands."""
 
 import json
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -24,7 +23,7 @@ AFTER_SPLITS = (
     "models/",
     "reports/",
 )
-FAKETIME = ("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",)
+WALL_CLOCK = Path(__file__).with_name("wall_clock.c")
 
 
 # --- disks ------------------------------------------------------------------------------------
@@ -98,16 +97,11 @@ def read_only(trial: Trial) -> list[str]:
 
 
 # --- clock and databases ----------------------------------------------------------------------
-def clock(offset: str) -> Act:
-    """The command runs with another clock, and then again with today's."""
+def clock(seconds: int) -> Act:
+    """The command runs with its wall clock moved, and then again with the right one."""
 
     def act(trial: Trial) -> list[str]:
-        library = next((p for p in (os.environ.get("FAKETIME_LIBRARY"), *FAKETIME)
-                        if p and Path(p).is_file()), None)  # fmt: skip
-        if library is None:
-            raise NotImplementedError("libfaketime is not installed")
-        # The monotonic clock moves along: otherwise Python's sleep fails under the library.
-        trial.environment = {"LD_PRELOAD": library, "FAKETIME": offset}
+        trial.environment = moved_wall_clock(trial.folder, seconds)
         process = trial.midway()
         if trial.random.random() < 0.5:
             process.kill()
@@ -116,6 +110,20 @@ def clock(offset: str) -> Act:
         return [] if code in (0, -9) else [f"exit code {code}"]
 
     return act
+
+
+def moved_wall_clock(folder: Path, seconds: int) -> dict[str, str]:
+    """Environment of a process whose wall clock is moved; ``folder`` gets the library for it.
+
+    Raises NotImplementedError on a machine without a C compiler.
+    """
+    compiler = shutil.which("cc")
+    if compiler is None:
+        raise NotImplementedError("there is no C compiler (cc)")
+    library = folder / "wall_clock.so"
+    command = [compiler, "-shared", "-fPIC", "-o", str(library), str(WALL_CLOCK)]
+    subprocess.run(command, check=True)
+    return {"LD_PRELOAD": str(library), "WALL_CLOCK_S": str(seconds)}
 
 
 def locked_database(pattern: str, seconds: float = 20) -> Act:
