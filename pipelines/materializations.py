@@ -1,13 +1,16 @@
 """What Dagster's event log holds of the newest materializations."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
 
 from dance_models.tables import write_text
 from pipelines.storage.store import Store
@@ -42,6 +45,24 @@ def last_materialization(
         limit=1,
     ).records
     return records[0].asset_materialization if records else None
+
+
+def recorded_clips(
+    instance: dg.DagsterInstance, asset: str, clips: Sequence[str]
+) -> dict[str, AssetCheckEvaluationTargetMaterializationData]:
+    """The newest materialization of each of these clips, as their checks refer to it.
+
+    Each of them was recorded just now, under the lock on the asset and clip.
+    """
+    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=clips)
+    records = instance.fetch_materializations(wanted, limit=len(clips)).records if clips else []
+    return {
+        record.partition_key: AssetCheckEvaluationTargetMaterializationData(
+            storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
+        )
+        for record in records
+        if record.partition_key is not None
+    }
 
 
 def last_of_all_clips(instance: dg.DagsterInstance, store: Store, assets: Iterable[str]) -> Last:

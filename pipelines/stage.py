@@ -34,7 +34,13 @@ from dance_models.processes import end_with_starter
 from dance_models.tables import file_digest
 from dance_models.text import brief
 from pipelines.checks.asset_checks import AssetChecks
-from pipelines.materializations import INPUTS, MANIFEST, Last, last_materialization
+from pipelines.materializations import (
+    INPUTS,
+    MANIFEST,
+    Last,
+    last_materialization,
+    recorded_clips,
+)
 from pipelines.partitions import CLIPS, CLIPS_PER_RUN
 from pipelines.profile_options import note_profile
 from pipelines.settings import mirror
@@ -319,7 +325,7 @@ class Stage:
                 if len(several) == 1:
                     yield self._materialize(several[0])
                 else:
-                    yield self._materialize_several(context, several)
+                    yield from self._materialize_several(context, several)
 
         return compute
 
@@ -421,16 +427,17 @@ class Stage:
 
     def _materialize_several(
         self, context: dg.AssetExecutionContext, several: Sequence[StageContext[Any]]
-    ) -> Result:
+    ) -> Iterator[Result]:
         """Several clips in one step, as the web UI's backfills ask for.
 
         A clip that an upstream check stopped is left out. An error in one clip fails the step only
-        after the others are made and their materializations recorded; their checks are reported
-        the next time. A blocking check is a warning here: it would stop the other clips too.
+        after the others are made, their materializations recorded and their checks reported. A
+        blocking check is a warning here: it would stop the other clips too.
         """
+        store = several[0].store
         made: dict[str, Metadata] = {}
         errors: dict[str, str] = {}
-        findings: list[Finding] = []
+        findings: dict[str, list[Finding]] = {}
         for one in several:
             try:
                 stopped = self._stopped_upstream(one)
@@ -439,11 +446,12 @@ class Stage:
                     context.add_asset_metadata({LEFT_OUT: stopped}, partition_key=one.clip)
                     continue
                 digest, metadata = self._made(one)
-                if self.checks:
-                    quality = one.profile.quality
-                    findings += self.checks.evaluate_or_reuse(one.store, quality, one.clip, digest)
+                found = self.checks.evaluate_or_reuse(
+                    one.store, one.profile.quality, one.clip, digest
+                ) if self.checks else []  # fmt: skip
                 self._commit(one)
                 made[one.clip] = metadata  # not before: what is recorded is in the bucket
+                findings[one.clip] = found
             except (Exception, PanicException) as error:  # polars's own is no Exception
                 context.log.exception(f"{one.clip} failed")
                 errors[one.clip] = f"{type(error).__name__}: {error}"
@@ -452,15 +460,34 @@ class Stage:
                 context.log_event(
                     dg.AssetMaterialization(self.name, partition=clip, metadata=metadata)
                 )
+            self._report_checks(context, store, findings)
             listed = "; ".join(f"{clip}: {error}" for clip, error in errors.items())
             raise dg.Failure(f"{len(errors)} of {len(several)} clips failed: {listed}")
         for clip, metadata in made.items():
             context.add_asset_metadata(metadata, partition_key=clip)
-        return dg.MaterializeResult(
-            check_results=self.checks.results(several[0].store, findings, blocking=False)
-            if self.checks
-            else []
+        every = [finding for found in findings.values() for finding in found]
+        yield dg.MaterializeResult(
+            check_results=self.checks.results(store, every) if self.checks else []
         )
+        self._report_checks(context, store, findings)
+
+    def _report_checks(
+        self,
+        context: dg.AssetExecutionContext,
+        store: Store,
+        findings: "Mapping[str, Sequence[Finding]]",
+    ) -> None:
+        """Report the checks of each clip, whose materializations are recorded by now.
+
+        Dagster takes the results of a step over several partitions for none of any of them, and
+        shows every check as skipped.
+        """
+        if self.checks is None:
+            return
+        made = recorded_clips(context.instance, self.name, list(findings))
+        for clip, found in findings.items():
+            for evaluation in self.checks.evaluations(store, found, clip, made[clip]):
+                context.log_event(evaluation)
 
     def _stopped_upstream(self, context: StageContext[Any]) -> str | None:
         """The error of a blocking check on an upstream stage of the clip, None without one."""

@@ -153,7 +153,7 @@ def clip_probe(context: StageContext[None]) -> Metadata:
         **previews.table_metadata(table, path, partition=True),
         "status": record["status"],
         **({"quarantined": record["reason"]} if record["reason"] else {}),
-        "probe": previews.records(summary),
+        "probe": previews.record(summary.row(0, named=True)),
     }
 
 

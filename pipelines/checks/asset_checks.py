@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
 
 from dance_models.config import QualityConfig
 from dance_models.errors import DamagedFileError
@@ -163,22 +166,45 @@ class AssetChecks:
         return findings
 
     def results(
-        self,
-        store: Store,
-        findings: "Sequence[Finding]",
-        clip: str | None = None,
-        *,
-        blocking: bool = True,
+        self, store: Store, findings: "Sequence[Finding]", clip: str | None = None
     ) -> list[dg.AssetCheckResult]:
-        """One result for each check. With ``blocking`` False an error is only a warning.
+        """One result for each check.
 
-        ``clip`` is None for an asset without partitions, and for several clips at once.
+        ``clip`` is None for an asset without partitions, and for several clips at once. Of these an
+        error is only a warning, and is not drawn: :meth:`evaluations` has each clip's.
         """
         several = self.partitioned and clip is None
         numbers = {} if several else self.numbers(store, clip)
         return [
-            self._result(store, clip, check, findings, numbers.get(check.name, {}), blocking)
+            self._result(store, clip, check, findings, numbers.get(check.name, {}), several)
             for check in self.checks
+        ]
+
+    def evaluations(
+        self,
+        store: Store,
+        findings: "Sequence[Finding]",
+        clip: str,
+        made: AssetCheckEvaluationTargetMaterializationData,
+    ) -> list[dg.AssetCheckEvaluation]:
+        """The results for one of several clips that a step makes; ``made`` is its materialization.
+
+        None of them blocks: an error would end the step, and with it the other clips.
+        """
+        results = self.results(store, findings, clip)
+        return [
+            dg.AssetCheckEvaluation(
+                asset_key=dg.AssetKey(self.asset),
+                check_name=check.name,
+                passed=result.passed,
+                metadata=result.metadata,
+                target_materialization_data=made,
+                severity=result.severity,
+                description=result.description,
+                blocking=False,
+                partition=clip,
+            )
+            for check, result in zip(self.checks, results, strict=True)
         ]
 
     def _result(
@@ -188,7 +214,7 @@ class AssetChecks:
         check: Check,
         findings: "Sequence[Finding]",
         numbers: Mapping[str, float | None],
-        blocking: bool,
+        several: bool,
     ) -> dg.AssetCheckResult:
         from dance_models.quality.findings import errors, findings_table, lines
 
@@ -206,12 +232,12 @@ class AssetChecks:
             "limit": worst.limit,
             "findings": previews.records(findings_table(mine), limit=100),
         }
-        drawn = self.draw(store, mine)
+        drawn = None if several else self.draw(store, mine)
         if drawn is not None:
             metadata["picture"] = previews.picture(
                 store, self.asset, check.name, drawn, located[0].replace("]", ")"), clip
             )
-        error = bool(errors(mine)) and blocking
+        error = bool(errors(mine)) and not several
         return dg.AssetCheckResult(
             check_name=check.name,
             passed=False,

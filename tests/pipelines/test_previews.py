@@ -41,6 +41,13 @@ def test_records_are_truncated_and_readable() -> None:
     assert table.records[0].data == {"x": 1.2346, "names": "a; b", "none": None}
 
 
+def test_one_row_has_a_line_for_each_value() -> None:
+    text = previews.record(
+        {"fps": 29.97002997, "reason": None, "take": "", "codec": "a|b", "none": 0}
+    ).value
+    assert text == "| column | value |\n|---|---|\n| fps | 29.97 |\n| codec | a\\|b |\n| none | 0 |"
+
+
 def test_a_long_list_reports_how_much_is_omitted() -> None:
     text = previews.markdown_list((str(i) for i in range(60)), limit=2).value
     assert text == "* 0\n* 1\n* ... and 58 more"

@@ -382,6 +382,30 @@ def _backfill(store: Store, instance: dg.DagsterInstance) -> dg.ExecuteInProcess
     )
 
 
+def _checked(
+    instance: dg.DagsterInstance,
+) -> dict[str | None, tuple[bool, dg.AssetCheckSeverity | None]]:
+    """By clip whether the check of the newest materialization passed, else how severe it was.
+
+    Without a result for each clip the web UI shows the check of every one as skipped.
+    """
+    key = dg.AssetCheckKey(dg.AssetKey("first"), "sound")
+    log = instance.event_log_storage
+    infos = log.get_asset_check_partition_info([key])
+    current = {info.partition_key for info in infos if info.is_current}
+    found: dict[str | None, tuple[bool, dg.AssetCheckSeverity | None]] = {}
+    for record in log.get_asset_check_execution_history(key, limit=100):
+        assert record.event is not None
+        assert record.event.dagster_event is not None
+        if record.partition in current and record.partition is not None:
+            evaluation = record.event.dagster_event.asset_check_evaluation_data
+            found[record.partition] = (
+                evaluation.passed,
+                None if evaluation.passed else evaluation.severity,
+            )
+    return found
+
+
 @pytest.mark.parametrize("kind", [RuntimeError, pl.exceptions.PanicException])
 def test_one_step_processes_several_clips_and_a_bad_clip_does_not_stop_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[BaseException]
@@ -400,6 +424,11 @@ def test_one_step_processes_several_clips_and_a_bad_clip_does_not_stop_the_other
             made = last_materialization(instance, "first", clip)
             assert made is not None
             assert made.metadata["made_for"].value == clip
+        assert _checked(instance) == {
+            "broken": (True, None),
+            "good": (True, None),
+            "stopped": (False, dg.AssetCheckSeverity.ERROR),
+        }
         assert second.is_fresh(instance, store, SMOKE, "good")
         assert not store.table("second", "stopped").exists(), "a check stopped this clip"
         assert not store.table("second", "broken").exists()

@@ -19,8 +19,14 @@ def pose_tracks() -> None:
     raise RuntimeError("no such codec")
 
 
-@dg.asset(partitions_def=CLIPS)
-def pose_annotations() -> None: ...
+LIMBS = dg.AssetCheckSpec(
+    "limb_length", asset="pose_annotations", blocking=True, partitions_def=CLIPS
+)
+
+
+@dg.asset(partitions_def=CLIPS, check_specs=[LIMBS])
+def pose_annotations() -> dg.MaterializeResult:  # type: ignore[type-arg]
+    return dg.MaterializeResult(check_results=[dg.AssetCheckResult(passed=True)])
 
 
 @dg.asset(
@@ -66,6 +72,13 @@ class Daemon:
         for clip in clips:
             for asset in PER_CLIP:
                 self._made(asset.key, clip)
+
+    def check(self, clip: str, severity: dg.AssetCheckSeverity) -> None:
+        """Report what a blocking check found on a clip."""
+        found = dg.AssetCheckEvaluation(
+            LIMBS.asset_key, LIMBS.name, passed=False, severity=severity, partition=clip
+        )
+        self.instance.report_runless_asset_event(found)
 
     def fail_to_ingest(self, clip: str) -> None:
         self.register(clip)
@@ -144,4 +157,23 @@ def test_a_data_set_that_cannot_be_split_is_retried_when_an_input_changes(
     daemon.fail_to_build()
     assert [daemon.requested() for _ in range(3)] == [set(), set(), set()]
     daemon.ingest("one")
+    assert daemon.requested() == BOTH
+
+
+@pytest.mark.parametrize("severity", [None, *dg.AssetCheckSeverity])
+def test_what_a_check_found_on_a_clip_does_not_hold_up_the_data_set(
+    daemon: Daemon, severity: dg.AssetCheckSeverity | None
+) -> None:
+    """It leaves out what a check stopped, and to Dagster a warning has not passed either.
+
+    Clips that earlier versions made in one run have no result at all.
+    """
+    daemon.requested()
+    daemon.ingest("one", "two")
+    if severity:
+        daemon.check("one", severity)
+    assert daemon.requested() == BOTH
+    daemon.build()
+    assert daemon.requested() == set()
+    daemon.ingest("three")
     assert daemon.requested() == BOTH
