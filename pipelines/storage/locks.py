@@ -12,7 +12,7 @@ import shlex
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -84,6 +84,8 @@ def owned(
         path.write_text(json.dumps(asdict(Owner.this_process())), encoding="utf-8")
         yield
     finally:
+        with suppress(OSError):  # gone with its store
+            os.truncate(path, 0)  # a name takes a block of the disk, for each stage of each clip
         lock.release()
 
 

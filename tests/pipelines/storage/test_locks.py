@@ -98,6 +98,14 @@ def test_a_child_of_the_owner_does_not_keep_the_lock(tmp_path: Path, how: str) -
             pass
 
 
+def test_a_lock_that_is_free_takes_no_block_of_the_disk(tmp_path: Path) -> None:
+    """There is one for each stage of each clip."""
+    path = tmp_path / "a.lock"
+    with owned(path, "x", pytest.fail):
+        assert owner_of(path) is not None
+    assert path.stat().st_blocks == 0
+
+
 def test_an_error_within_releases_the_lock(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), owned(tmp_path / "a.lock", "x", pytest.fail):
         raise RuntimeError
