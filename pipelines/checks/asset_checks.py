@@ -21,6 +21,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import (
 from dance_models.config import QualityConfig
 from dance_models.errors import DamagedFileError
 from dance_models.tables import is_table, read_table, write_table
+from dance_models.text import first_lines
 from pipelines import previews
 from pipelines.partitions import CLIPS
 from pipelines.storage.store import Store
@@ -242,7 +243,7 @@ class AssetChecks:
             check_name=check.name,
             passed=False,
             severity=dg.AssetCheckSeverity.ERROR if error else dg.AssetCheckSeverity.WARN,
-            description="\n".join(located),
+            description="\n".join(first_lines(located, "findings")),
             metadata=metadata,
         )
 

@@ -8,6 +8,7 @@ import dagster as dg
 
 from dance_models.config import Profile
 from dance_models.errors import InputError
+from dance_models.text import first_lines
 from pipelines.automation.failures import INTERRUPTS, telling_error
 from pipelines.materializations import Last
 from pipelines.stage import LEFT_OUT, MADE_AGAIN, REUSED, Stage
@@ -229,7 +230,8 @@ def _with_findings(
     outcome = replace(outcome, findings=tuple(findings))
     stopping = stage.checks.stopping(findings) if stage.checks else []
     if stopping:
-        error = "; ".join(lines(stopping)) + ". Nothing downstream is made until this is repaired"
+        listed = "; ".join(first_lines(lines(stopping), "findings"))
+        error = f"{listed}. Nothing downstream is made until this is repaired"
         return [replace(outcome, state="failed", error=error)]
     return [outcome, *_left_out(outcome, errors(findings))]
 
@@ -237,7 +239,10 @@ def _with_findings(
 def _left_out(outcome: StageOutcome, errors: "Sequence[Finding]") -> Iterator[StageOutcome]:
     from dance_models.quality.findings import lines
 
-    for clip in sorted({finding.clip for finding in errors}):
-        listed = "; ".join(lines(f for f in errors if f.clip == clip))
+    of_clip: dict[str, list[Finding]] = {}
+    for finding in errors:
+        of_clip.setdefault(finding.clip, []).append(finding)
+    for clip, found in sorted(of_clip.items()):
+        listed = "; ".join(lines(found))
         error = f"{listed}. The clip is left out until this is repaired"
         yield StageOutcome(outcome.asset, clip, "failed", error=error)

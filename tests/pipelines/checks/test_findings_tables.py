@@ -80,3 +80,13 @@ def test_a_renamed_column_of_findings_is_damage(store: Store) -> None:
     path.write_bytes(path.read_bytes().replace(b"message", b"messagd"))
     assert _listed(store) == ["tables/findings/numbers.parquet"]
     assert CHECKS.found(store, QUALITY, None, "of these inputs") is None
+
+
+def test_a_check_of_thousands_of_clips_describes_some_of_them(store: Store) -> None:
+    """A corpus whose estimates are all mirrored makes a finding for each clip."""
+    found = [Finding("sound", f"clip_{i:04d}", "it is not", 2.0, 1.0) for i in range(5000)]
+    (result,) = CHECKS.results(store, found)
+    assert result.description is not None
+    first, *_, last = result.description.splitlines()
+    assert (first, last) == ("sound: clip_0000: it is not", "and 4,960 more findings")
+    assert result.metadata["count"].value == 5000

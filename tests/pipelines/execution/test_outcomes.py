@@ -14,7 +14,14 @@ from dance_models.quality.findings import Finding
 from dance_models.tables import write_table
 from pipelines.automation.failures import ENDED, KILLED
 from pipelines.checks.asset_checks import AssetChecks, Check
-from pipelines.execution.outcomes import is_fresh, outcomes_of_run, plan, was_interrupted
+from pipelines.execution.outcomes import (
+    StageOutcome,
+    is_fresh,
+    outcomes_of_run,
+    plan,
+    was_interrupted,
+    with_findings,
+)
 from pipelines.stage import ONLY_STALE_TAG, Metadata, Stage, StageContext
 from pipelines.storage.store import Store
 
@@ -109,6 +116,22 @@ def test_a_blocking_check_stops_what_is_downstream_in_later_plans_too(
     planned = plan(stages, instance, store, SMOKE)
     assert not planned.to_run
     assert [(o.asset, o.state) for o in planned.outcomes] == [("first", "failed")]
+
+
+def test_a_check_that_stops_thousands_of_clips_names_some_of_them(tmp_path: Path) -> None:
+    found = [
+        Finding("sound", f"clip_{i:04d}", "is bad", 1.0, 0.0, severity="error") for i in range(5000)
+    ]
+    store = Store(root=str(tmp_path)).initialise()
+    stage = _stage("first", bad=True)
+    assert stage.checks is not None
+    digest = stage.digest(stage.context(store, SMOKE, None))
+    stage.checks.record(store, SMOKE.quality, None, digest, found)
+    made = StageOutcome("first", None, "made")
+    (outcome,) = with_findings(made, stage, store, SMOKE)
+    assert outcome.state == "failed"
+    assert "clip_0000: is bad; sound: clip_0001" in str(outcome.error)
+    assert "and 4,960 more findings. Nothing downstream" in str(outcome.error)
 
 
 def test_a_check_in_a_separate_step_is_reported(
