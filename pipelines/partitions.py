@@ -1,5 +1,8 @@
 """Partitions: one for each clip. The key is the slug of the file's stem, never a path."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from typing import Final
 
 import dagster as dg
@@ -20,3 +23,21 @@ def clip_keys(instance: dg.DagsterInstance) -> list[str]:
 def clip_order(instance: dg.DagsterInstance) -> list[str]:
     """Registered clips in Dagster's order, in which a range of partitions is meant."""
     return list(instance.get_dynamic_partitions(PARTITIONS))
+
+
+@contextmanager
+def listed_once(instance: dg.DagsterInstance) -> Iterator[None]:
+    """Within the block, this instance reads the list of all clips once.
+
+    Of a run over several clips Dagster knows the first and the last. To find those between, it
+    lists all clips of the store for nearly every result of every clip, and of its own caches none
+    reaches there.
+    """
+    if "get_dynamic_partitions" in vars(instance):  # in such a block already
+        yield
+        return
+    instance.get_dynamic_partitions = cache(instance.get_dynamic_partitions)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del instance.get_dynamic_partitions

@@ -41,7 +41,7 @@ from pipelines.materializations import (
     last_materialization,
     recorded_clips,
 )
-from pipelines.partitions import CLIPS, CLIPS_PER_RUN
+from pipelines.partitions import CLIPS, CLIPS_PER_RUN, listed_once
 from pipelines.profile_options import note_profile
 from pipelines.settings import mirror
 from pipelines.storage import manifests
@@ -321,7 +321,7 @@ class Stage:
                 StageContext(store, profile, config, clip, dagster=context) for clip in clips
             ]
             # Dagster records the result before it asks for the next one: under the lock.
-            with self._locked(several):
+            with self._locked(several), listed_once(context.instance):
                 if len(several) == 1:
                     yield self._materialize(several[0])
                 else:

@@ -38,7 +38,7 @@ from pipelines.execution.request import Request, definitions_of
 from pipelines.executors import PRELOADED, PRELOADED_FOR_NETWORKS
 from pipelines.graph import network_steps
 from pipelines.materializations import last_of_all_clips
-from pipelines.partitions import CLIPS_PER_RUN, clip_keys, clip_order
+from pipelines.partitions import CLIPS_PER_RUN, clip_keys, clip_order, listed_once
 from pipelines.processes import refuse_when_stopping
 from pipelines.profile_options import PROFILE_TAG
 from pipelines.recovery import GIVER_TAG, TASK_TAG, close_lost_tasks, process_tags
@@ -86,7 +86,11 @@ def _outcomes_of(request: Request, clips: Sequence[str]) -> list[list[StageOutco
     store, profile = request.opened, request.profile
     stages = request.stages(partitioned=True)
     found: dict[str, list[StageOutcome]] = {}
-    with held_open(), open_instance(store, request.cores) as instance:
+    with (
+        held_open(),
+        open_instance(store, request.cores) as instance,
+        listed_once(instance),
+    ):
         planned = {clip: plan(stages, instance, store, profile, clip) for clip in clips}
         for together in list(_runs(planned, instance)):
             if len(together) > 1:

@@ -9,6 +9,7 @@ import dagster as dg
 import postgres
 import pytest
 from bucket import BUCKET, FOLDER
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from postgres import SERVER, SQLITE
 from quick_databases import copy_databases, instance_for_test, read_migrations_once
 from registry_case import Case, make_case
@@ -42,6 +43,20 @@ def instance() -> Iterator[dg.DagsterInstance]:
     """An empty Dagster instance that ends with the test."""
     with instance_for_test() as made:
         yield made
+
+
+@pytest.fixture
+def listings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A line for each time that the database is asked for all clips."""
+    lines: list[str] = []
+    read = SqlEventLogStorage.get_dynamic_partitions
+
+    def counted(log: SqlEventLogStorage, partitions_def_name: str) -> object:
+        lines.append(partitions_def_name)
+        return read(log, partitions_def_name)
+
+    monkeypatch.setattr(SqlEventLogStorage, "get_dynamic_partitions", counted)
+    return lines
 
 
 @pytest.fixture(scope="session")

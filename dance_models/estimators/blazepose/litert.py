@@ -35,7 +35,7 @@ class LiteRtModel:
         try:
             content = path.read_bytes()
             if outputs is not None:
-                content = needed_part(content, outputs)
+                content = needed_part(content, frozenset(outputs))
             with without_native_noise():
                 self._interpreter = Interpreter(model_content=content, num_threads=threads)
                 self._input = self._interpreter.get_input_details()[0]["index"]

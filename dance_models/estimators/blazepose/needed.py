@@ -1,15 +1,17 @@
 """A TFLite model without the operators that nothing asked for depends on."""
 
-from collections.abc import Collection
+from functools import lru_cache
+from typing import Final
 
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-_IDENTIFIER = b"TFL3"
+_IDENTIFIER: Final = b"TFL3"
 
 
-def needed_part(content: bytes, outputs: Collection[int]) -> bytes:
+@lru_cache(maxsize=1)  # half of what it takes to build an estimator, and each clip has its own
+def needed_part(content: bytes, outputs: frozenset[int]) -> bytes:
     """The model with those outputs alone that have one of the given numbers of values.
 
     Operators that none of them depends on are dropped; the others, and so what they compute, stay

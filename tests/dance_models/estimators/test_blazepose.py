@@ -192,4 +192,4 @@ def test_leaving_out_the_outline_changes_no_number(weights) -> None:
 
 
 def test_what_is_no_model_stays_as_it_is() -> None:
-    assert needed_part(b"no model at all", (1,)) == b"no model at all"
+    assert needed_part(b"no model at all", frozenset({1})) == b"no model at all"
