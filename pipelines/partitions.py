@@ -1,6 +1,6 @@
 """Partitions: one for each clip. The key is the slug of the file's stem, never a path."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Final
@@ -36,7 +36,12 @@ def listed_once(instance: dg.DagsterInstance) -> Iterator[None]:
     if "get_dynamic_partitions" in vars(instance):  # in such a block already
         yield
         return
-    instance.get_dynamic_partitions = cache(instance.get_dynamic_partitions)  # type: ignore[method-assign]
+    read = cache(instance.get_dynamic_partitions)
+
+    def listed(partitions_def_name: str) -> Sequence[str]:  # one entry, whether named or not
+        return read(partitions_def_name)
+
+    instance.get_dynamic_partitions = listed  # type: ignore[method-assign]
     try:
         yield
     finally:

@@ -61,6 +61,7 @@ _LOOKS: Final = frozenset({"size", "mtime_ns", "members"})
 CORPUS_FILE: Final = "CORPUS"  # in the folder of clips or above it: one line, the corpus's name
 LONGEST_LABEL: Final = 200  # characters
 PARTITIONS: Final = "clips"  # Dagster's dynamic partitions, one key a clip
+LISTED_AT_ONCE: Final = 10_000  # partitions
 
 
 @dataclass(frozen=True)
@@ -257,11 +258,22 @@ def _write(
     result.missing.extend(c for c, row in rows.items() if not is_clip_on_disk(Path(row["path"])))
     table = pl.DataFrame(list(rows.values()), schema=RAW_CLIPS).sort("clip")
     write_table(table, store.table("raw_clips"), {}, durable=True)
-    instance.add_dynamic_partitions(PARTITIONS, sorted(rows))
+    _list_clips(instance, rows)
     for clip in [*result.new, *result.changed]:
         row = rows[clip]
         version = row["sha256"] or "unreadable"
         report_version(instance, "raw_clips", version, clip, {"path": row["path"]})
+
+
+def _list_clips(instance: dg.DagsterInstance, clips: Collection[str]) -> None:
+    """Make partitions of those clips that Dagster does not list.
+
+    Dagster names all that it is given in one statement, and most builds of SQLite take 32,766
+    values in one.
+    """
+    lacking = sorted(set(clips) - set(instance.get_dynamic_partitions(PARTITIONS)))
+    for start in range(0, len(lacking), LISTED_AT_ONCE):
+        instance.add_dynamic_partitions(PARTITIONS, lacking[start : start + LISTED_AT_ONCE])
 
 
 class _Rows:

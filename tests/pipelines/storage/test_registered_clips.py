@@ -278,6 +278,30 @@ def test_annotation_files_are_dropped_when_deleted(
     assert [Path(path).name for path in registered_annotations(store)["path"]] == ["empty.json"]
 
 
+def test_more_clips_than_a_statement_takes_are_registered(
+    tmp_path: Path, store: Store, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite takes 32,766 values in one, and Dagster gives it as many as it is given."""
+    given: list[list[str]] = []
+    add = instance.add_dynamic_partitions
+
+    def counted(name: str, keys: list[str]) -> None:
+        given.append(keys)
+        add(name, keys)
+
+    monkeypatch.setattr(clips, "LISTED_AT_ONCE", 2)
+    monkeypatch.setattr(instance, "add_dynamic_partitions", counted)
+    for name in "bdace":
+        write_clip(tmp_path / "clips" / f"{name}.mp4")
+    register_clips(store, instance, [tmp_path / "clips"])
+    assert given == [["a", "b"], ["c", "d"], ["e"]]
+    write_clip(tmp_path / "clips" / "f.mp4")
+    instance.delete_dynamic_partition("clips", "c")  # as a process that is killed between two
+    register_clips(store, instance, [tmp_path / "clips"])
+    assert given[3:] == [["c", "f"]]
+    assert clip_keys(instance) == ["a", "b", "c", "d", "e", "f"]
+
+
 def test_names_that_differ_in_their_form_of_unicode_alone_are_clips_each(
     tmp_path: Path, store: Store, instance: dg.DagsterInstance
 ) -> None:
