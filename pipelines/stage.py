@@ -402,22 +402,27 @@ class Stage:
         else:
             remote.publish()  # also what it logged to MLflow
 
+    def _made_and_checked(
+        self, context: StageContext[Any]
+    ) -> "tuple[str, Metadata, list[Finding]]":
+        """Digest of the inputs, metadata and findings of a result that is in its place."""
+        digest, metadata = self._made(context)
+        found: list[Finding] = []
+        if self.checks is not None:
+            found = self.checks.evaluate_or_reuse(
+                context.store, context.profile.quality, context.partition, digest
+            )
+        self._commit(context)
+        return digest, metadata, found
+
     def _materialize(self, context: StageContext[Any]) -> Result:
         try:
-            digest, metadata = self._made(context)
+            digest, metadata, found = self._made_and_checked(context)
         except InputError as error:
             # The page of a run shows the head of a trace; this is what is wrong and what to do.
             context.log.error(str(error))
             raise
         checks = self.checks
-        found = (
-            checks.evaluate_or_reuse(
-                context.store, context.profile.quality, context.partition, digest
-            )
-            if checks
-            else []
-        )
-        self._commit(context)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(context.store.digest(self.name, context.partition)),
             metadata=metadata,
@@ -431,38 +436,33 @@ class Stage:
         """Several clips in one step, as the web UI's backfills ask for.
 
         A clip that an upstream check stopped is left out. An error in one clip fails the step only
-        after the others are made, their materializations recorded and their checks reported. A
-        blocking check is a warning here: it would stop the other clips too.
+        after the others are made. What is made is recorded and its checks are reported, also when
+        this process is told to end. A blocking check is a warning here: it would stop the other
+        clips too.
         """
         store = several[0].store
         made: dict[str, Metadata] = {}
         errors: dict[str, str] = {}
         findings: dict[str, list[Finding]] = {}
-        for one in several:
-            try:
-                stopped = self._stopped_upstream(one)
-                if stopped:
-                    context.log.warning(f"{one.clip} is left out: {stopped}")
-                    context.add_asset_metadata({LEFT_OUT: stopped}, partition_key=one.clip)
-                    continue
-                digest, metadata = self._made(one)
-                found = self.checks.evaluate_or_reuse(
-                    one.store, one.profile.quality, one.clip, digest
-                ) if self.checks else []  # fmt: skip
-                self._commit(one)
-                made[one.clip] = metadata  # not before: what is recorded is in the bucket
-                findings[one.clip] = found
-            except (Exception, PanicException) as error:  # polars's own is no Exception
-                context.log.exception(f"{one.clip} failed")
-                errors[one.clip] = f"{type(error).__name__}: {error}"
-        if errors:
-            for clip, metadata in made.items():
-                context.log_event(
-                    dg.AssetMaterialization(self.name, partition=clip, metadata=metadata)
-                )
+        try:
+            for one in several:
+                try:
+                    stopped = self._stopped_upstream(one)
+                    if stopped:
+                        context.log.warning(f"{one.clip} is left out: {stopped}")
+                        context.add_asset_metadata({LEFT_OUT: stopped}, partition_key=one.clip)
+                    else:
+                        _, made[one.clip], findings[one.clip] = self._made_and_checked(one)
+                except (Exception, PanicException) as error:  # polars's own is no Exception
+                    context.log.exception(f"{one.clip} failed")
+                    errors[one.clip] = f"{type(error).__name__}: {error}"
+            if errors:
+                listed = "; ".join(f"{clip}: {error}" for clip, error in errors.items())
+                raise dg.Failure(f"{len(errors)} of {len(several)} clips failed: {listed}")
+        except BaseException:  # also when this process is told to end
+            self._record_made(context, made)
             self._report_checks(context, store, findings)
-            listed = "; ".join(f"{clip}: {error}" for clip, error in errors.items())
-            raise dg.Failure(f"{len(errors)} of {len(several)} clips failed: {listed}")
+            raise
         for clip, metadata in made.items():
             context.add_asset_metadata(metadata, partition_key=clip)
         every = [finding for found in findings.values() for finding in found]
@@ -470,6 +470,11 @@ class Stage:
             check_results=self.checks.results(store, every) if self.checks else []
         )
         self._report_checks(context, store, findings)
+
+    def _record_made(self, context: dg.AssetExecutionContext, made: Mapping[str, Metadata]) -> None:
+        """Record some clips of a step that does not succeed, for which Dagster records none."""
+        for clip, metadata in made.items():
+            context.log_event(dg.AssetMaterialization(self.name, partition=clip, metadata=metadata))
 
     def _report_checks(
         self,

@@ -434,6 +434,19 @@ def test_one_step_processes_several_clips_and_a_bad_clip_does_not_stop_the_other
         assert not store.table("second", "broken").exists()
 
 
+def test_what_is_made_of_several_clips_is_recorded_when_the_process_is_told_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by "Terminate" in the web UI, at the second of sixteen clips or at the last."""
+    monkeypatch.setattr(sys.modules[__name__], "BROKEN", [KeyboardInterrupt()])
+    monkeypatch.setattr(sys.modules[__name__], "CLIPS", ("good", "broken", "stopped"))
+    store = Store(root=str(tmp_path))
+    with instance_for_test() as instance:
+        assert not _backfill(store, instance).success
+        assert second.is_fresh(instance, store, SMOKE, "good")
+        assert last_materialization(instance, "second", "stopped") is None
+
+
 @pytest.mark.usefixtures("s3")
 def test_what_of_several_clips_did_not_reach_the_bucket_is_not_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
