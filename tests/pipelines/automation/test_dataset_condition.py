@@ -84,6 +84,32 @@ class Daemon:
         self.register(clip)
         dg.materialize(PER_CLIP, instance=self.instance, partition_key=clip, raise_on_error=False)
 
+    def begin(self, assets: list[Any], clip: str | None = None) -> dg.DagsterRun:
+        """A run over these assets that has begun and is not done."""
+        graph = self.defs.resolve_asset_graph()
+        keys = [asset.key for asset in assets]
+        job = dg.define_asset_job("some_run", dg.AssetSelection.assets(*keys))
+        tags = {"dagster/partition": clip} if clip else {}
+        run = self.instance.create_run_for_job(
+            job.resolve(asset_graph=graph), tags=tags, asset_selection=frozenset(keys)
+        )
+        self._event(run, dg.DagsterEventType.RUN_START)
+        return run
+
+    def end(self, run: dg.DagsterRun) -> None:
+        self._event(run, dg.DagsterEventType.RUN_SUCCESS)
+
+    def cancel_ingest(self, clip: str, *, ticks: int) -> None:
+        """Cancel the run of a new clip after some ticks saw it; none of them requests anything."""
+        self.register(clip)
+        run = self.begin(PER_CLIP, clip)
+        assert [self.requested() for _ in range(ticks)] == [set()] * ticks
+        self._event(run, dg.DagsterEventType.RUN_CANCELED)
+
+    def _event(self, run: dg.DagsterRun, kind: dg.DagsterEventType) -> None:
+        event = dg.DagsterEvent(kind.value, run.job_name, message="")
+        self.instance.report_dagster_event(event, run.run_id)
+
     def build(self) -> None:
         for asset in PER_STORE:
             self._made(asset.key, None)
@@ -177,3 +203,42 @@ def test_what_a_check_found_on_a_clip_does_not_hold_up_the_data_set(
     assert daemon.requested() == set()
     daemon.ingest("three")
     assert daemon.requested() == BOTH
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["in a tick", "between ticks"])
+def test_a_clip_that_is_done_while_the_data_set_is_made_is_joined_after_it(
+    daemon: Daemon, seen: bool
+) -> None:
+    """Nobody knows whether it was read: a run more reuses what is fresh."""
+    daemon.requested()
+    daemon.ingest("one")
+    assert daemon.requested() == BOTH
+    run = daemon.begin(PER_STORE)
+    if seen:
+        assert daemon.requested() == set()
+    daemon.ingest("two")
+    if seen:
+        assert daemon.requested() == set()
+    daemon.build()
+    daemon.end(run)
+    assert "pose_dataset" in daemon.requested()
+    daemon.build()
+    assert [daemon.requested() for _ in range(3)] == [set(), set(), set()]
+
+
+def test_a_clip_whose_run_was_cancelled_does_not_hold_up_the_data_set(daemon: Daemon) -> None:
+    """To Dagster it has not failed, and is missing for good."""
+    daemon.requested()
+    daemon.cancel_ingest("cancelled", ticks=1)
+    daemon.ingest("one")
+    assert daemon.requested() == BOTH
+    daemon.build()
+    assert daemon.requested() == set()
+
+
+def test_a_clip_that_was_cancelled_before_automation_was_enabled_is_left_out(
+    daemon: Daemon,
+) -> None:
+    daemon.cancel_ingest("cancelled", ticks=0)
+    daemon.ingest("one")
+    assert BOTH in (daemon.requested(), daemon.requested())
