@@ -9,6 +9,7 @@ Not found are a different view of the same performance, the same performance at 
 clips that are known by estimates alone, whose errors can hide a shared clip.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -98,6 +99,7 @@ def _pairs(
     threshold: float,
 ) -> tuple[SharedPair, ...]:
     names = [after[i].clip for i in theirs.run]
+    windows = Counter(names)
     groups: dict[tuple[str, str], list[int]] = {}
     for row in np.flatnonzero(nearest.distance < threshold).tolist():
         source = before[ours.run[nearest.window[row]]].clip
@@ -110,7 +112,7 @@ def _pairs(
                 pretraining=source,
                 evaluated=name,
                 windows=len(rows),
-                share=len(rows) / names.count(name),
+                share=len(rows) / windows[name],
                 distance_percent=100 * float(nearest.distance[best]),
                 mirrored=bool(nearest.mirrored[best]),
                 pretraining_s=float(ours.start_s[nearest.window[best]]),

@@ -2,9 +2,12 @@
 
 Images are compared by their moving parts: the coarse luma of a frame minus the clip's median frame.
 Clips on one stage look alike, but the dancers move differently.
+
+Of n clips, n^2 / 2 pairs are to be compared. Nearly all are ruled out by a bound on what the
+comparison could find, from a few numbers of each window: see :func:`_candidates`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +26,12 @@ COARSE: Final = (12, 9)  # cells that are compared; the dancer still covers seve
 # Correlation of the median frames. Copies share it even when they were cut; clips on other stages
 # do not, and are not compared further.
 STAGE: Final = 0.8
+
+BASIS: Final = 128  # numbers of a window that the bound knows; of the rest it knows the length
+SAMPLE: Final = 100  # clips whose templates the basis is of: more do not make it better
+BLOCK: Final = 64  # clips whose templates are compared with windows at a time
+WINDOWS: Final = 16_384  # that they are compared with at a time: 13 MB of products
+ROUNDING: Final = 1e-3  # of the bound, which is calculated with 32 bits
 
 Array = NDArray[np.floating[Any]]
 
@@ -44,26 +53,32 @@ class _Moving:
     clip: str
     sha256: str
     frame: NDArray[np.int64]  # (N,) source frames
+    cells: NDArray[np.float16]  # (N, 108) a mean of four luma values is exact in 16 bits
+    median: Array  # (108,)
     stage: Array  # (108,) the median picture, normalised
-    stage_mirrored: Array
-    pictures: Array  # (N, 108)
-    mirrored: Array  # (N, 108)
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    @property
+    def pictures(self) -> Array:
+        """(N, 108)."""
+        return np.asarray(self.cells.astype(np.float32) - self.median)
 
 
-def duplicate_clips(clips: Sequence[ClipPictures], config: QualityConfig) -> list[Finding]:
+def duplicate_clips(clips: Iterable[ClipPictures], config: QualityConfig) -> list[Finding]:
     """One finding for every clip that is a copy of one before it in the order of names.
 
     The best correlation of a template of 2.6 s from the shorter clip with any place in the
-    longer one, also mirrored. Clips without movement are compared by their file alone.
+    longer one, also mirrored. Clips without movement are compared by their file alone. The clips
+    may come one by one: of each, 220 bytes a picture are kept.
     """
-    moving = [_moving(clip) for clip in sorted(clips, key=lambda c: c.clip)]
+    moving = sorted(map(_moving, clips), key=lambda c: c.clip)
+    candidates = _candidates(moving, config.duplicate_correlation)
     found = []
-    for j, later in enumerate(moving):
-        for earlier in moving[:j]:
-            finding = _compare(earlier, later, config)
-            if finding is not None:
-                found.append(finding)
-                break
+    for later, earlier in zip(moving, candidates, strict=True):
+        pairs = (_compare(moving[i], later, config) for i in earlier)
+        found += [finding for finding in pairs if finding is not None][:1]
     return found
 
 
@@ -71,23 +86,158 @@ def _moving(clip: ClipPictures) -> _Moving:
     ticks = np.arange(0, clip.time_s[-1] + 1e-9, 1 / HZ)
     frame = np.searchsorted(clip.time_s, ticks - 1e-6).clip(0, len(clip.time_s) - 1)
     cells = clip.signature[frame].reshape(len(frame), CELLS[1], CELLS[0]).astype(np.float32)
-    small = np.stack([cv2.resize(c, COARSE, interpolation=cv2.INTER_AREA) for c in cells])
-    stage = np.median(small, axis=0)
-    change = small - stage
+    small = np.stack([cv2.resize(c, COARSE, interpolation=cv2.INTER_AREA).ravel() for c in cells])
+    median = np.median(small, axis=0)
     return _Moving(
         clip=clip.clip,
         sha256=clip.sha256,
         frame=frame.astype(np.int64),
-        stage=_normal(stage),
-        stage_mirrored=_normal(stage[:, ::-1]),
-        pictures=change.reshape(len(frame), -1),
-        mirrored=change[:, :, ::-1].reshape(len(frame), -1),
+        cells=small.astype(np.float16),
+        median=median,
+        stage=_normal(median),
     )
 
 
 def _normal(stage: Array) -> Array:
-    flat = stage.ravel() - stage.mean()
+    flat = stage - stage.mean()
     return np.asarray(flat / max(float(np.linalg.norm(flat)), 1e-6))
+
+
+def _mirrored(pictures: Array) -> Array:
+    """(..., 108) with left and right exchanged."""
+    grid = pictures.reshape(*pictures.shape[:-1], COARSE[1], COARSE[0])
+    return grid[..., ::-1].reshape(pictures.shape)
+
+
+# --- which pairs to compare -------------------------------------------------------------------
+
+
+def _candidates(clips: Sequence[_Moving], limit: float) -> list[list[int]]:
+    """For each clip those before it that may be its original, in order: no copy is left out.
+
+    With u and v two windows of length 1, P a projection onto a basis and ' what it leaves over,
+    u v <= Pu Pv + |u'| |v'| (Cauchy and Schwarz): the product of two vectors of 129 numbers.
+    """
+    pairs: set[tuple[int, int]] = set()
+    first: dict[str, int] = {}
+    for index, clip in enumerate(clips):
+        original = first.setdefault(clip.sha256, index)
+        if original != index:
+            pairs.add((index, original))
+    # The shorter of two clips gives the template, of two as long the earlier: it comes before.
+    order = sorted(range(len(clips)), key=lambda i: (len(clips[i]), i))
+    size = np.array([min(len(clips[i]), TEMPLATE) for i in order])
+    for count in np.unique(size).tolist():
+        start, end = np.searchsorted(size, [count, count + 1]).tolist()
+        some = [clips[i] for i in order[start:]]
+        for short, long in _near(some, end - start, count, limit):
+            pair = order[start + short], order[start + long]
+            pairs.add((max(pair), min(pair)))
+    found: list[list[int]] = [[] for _ in clips]
+    for later, earlier in sorted(pairs):
+        found[later].append(earlier)
+    return found
+
+
+def _near(
+    clips: Sequence[_Moving], templates: int, count: int, limit: float
+) -> Iterator[tuple[int, int]]:
+    """Pairs whose bound reaches the limit: of the first clips with all that come after them.
+
+    Templates and windows have ``count`` pictures; only the first ``templates`` clips give some.
+    """
+    basis = _basis(clips[:templates], count)
+    stages = np.stack([clip.stage for clip in clips])
+    sides = [
+        (
+            _mirrored(stages[:templates]) if flip else stages[:templates],
+            np.stack([_known(_templates(c, count, flip), basis) for c in clips[:templates]]),
+        )
+        for flip in (False, True)
+    ]
+    for part in _chunks([len(clip) - count + 1 for clip in clips]):
+        windows = [_known_windows(clip.pictures, count, basis) for clip in clips[part]]
+        starts = np.cumsum([0, *map(len, windows[:-1])])
+        after = np.concatenate(windows).T
+        for first in range(0, min(templates, part.stop), BLOCK):
+            block = slice(first, min(first + BLOCK, templates))
+            before = np.arange(block.start, block.stop)[:, None] < np.arange(part.start, part.stop)
+            for stage, sample in sides:
+                alike = before & (stage[block] @ stages[part].T >= STAGE - ROUNDING)
+                if not alike.any():
+                    continue
+                products = sample[block].reshape(-1, len(after)) @ after
+                bound = np.maximum.reduceat(products, starts, axis=1)
+                bound = bound.reshape(*alike.shape[:1], -1, alike.shape[1]).max(axis=1)
+                for short, long in np.argwhere(alike & (bound >= limit - ROUNDING)).tolist():
+                    yield first + short, part.start + long
+
+
+def _chunks(counts: Sequence[int]) -> Iterator[slice]:
+    """Consecutive clips that together have about ``WINDOWS`` windows."""
+    start = total = 0
+    for index, count in enumerate(counts):
+        if total and total + count > WINDOWS:
+            yield slice(start, index)
+            start, total = index, 0
+        total += count
+    yield slice(start, len(counts))
+
+
+def _basis(clips: Sequence[_Moving], count: int) -> Array:
+    """(count x 108, at most ``BASIS``) orthonormal columns: where the templates differ most."""
+    step = -(-len(clips) // SAMPLE)
+    some = [_templates(clip, count, flip) for clip in clips[::step] for flip in (False, True)]
+    flat = _flat(np.concatenate(some))
+    unit = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+    return np.asarray(np.linalg.svd(unit, full_matrices=False)[2][:BASIS].T)
+
+
+def _templates(clip: _Moving, count: int, flip: bool) -> Array:
+    """(3, count, 108)."""
+    pictures = clip.pictures
+    cut = np.stack([pictures[start : start + count] for start in _starts(len(clip), count)])
+    return _mirrored(cut) if flip else cut
+
+
+def _starts(length: int, count: int) -> list[int]:
+    """Where templates of ``count`` pictures are cut from a clip."""
+    return [int((length - count) * place) for place in PLACES]
+
+
+def _known(windows: Array, basis: Array) -> Array:
+    """(N, BASIS + 1) what the bound knows of windows (N, count, 108)."""
+    flat = _flat(windows)
+    return _with_rest(flat @ basis, (flat.astype(np.float64) ** 2).sum(axis=1))
+
+
+def _known_windows(pictures: Array, count: int, basis: Array) -> Array:
+    """The same for the windows from every place of (T, 108), without copying these."""
+    places = len(pictures) - count + 1
+    parts = basis.reshape(count, pictures.shape[1], -1)
+    projected = sum(pictures[i : i + places] @ parts[i] for i in range(count))
+    return _with_rest(np.asarray(projected), _energy(pictures, count))
+
+
+def _with_rest(projected: Array, energy: Array) -> Array:
+    """Windows of length 1: their part in the basis, and the length of what is left over."""
+    part = projected / np.maximum(np.sqrt(energy), 1e-6)[:, None]
+    rest = np.sqrt(np.maximum(1 - (part**2).sum(axis=1), 0))
+    return np.concatenate([part, rest[:, None]], axis=1).astype(np.float32)
+
+
+def _flat(windows: Array) -> Array:
+    return windows.reshape(len(windows), -1)
+
+
+def _energy(pictures: Array, count: int) -> NDArray[np.float64]:
+    """(places,) sum of squares over ``count`` pictures from each place on."""
+    total = np.cumsum((pictures.astype(np.float64) ** 2).sum(axis=1))
+    total = np.concatenate([[0.0], total])
+    return np.asarray(total[count:] - total[:-count])
+
+
+# --- a pair -----------------------------------------------------------------------------------
 
 
 def _compare(earlier: _Moving, later: _Moving, config: QualityConfig) -> Finding | None:
@@ -96,10 +246,11 @@ def _compare(earlier: _Moving, later: _Moving, config: QualityConfig) -> Finding
         return _finding(later, earlier, same, 1.0, (0, 0), config)
     best, rows, mirror = -1.0, (0, 0), False
     for mirrored in (False, True):
-        stage = later.stage_mirrored if mirrored else later.stage
+        stage = _mirrored(later.stage) if mirrored else later.stage
         if float(stage @ earlier.stage) < STAGE:
             continue
-        correlation, at = _best(earlier.pictures, later.mirrored if mirrored else later.pictures)
+        pictures = _mirrored(later.pictures) if mirrored else later.pictures
+        correlation, at = _best(earlier.pictures, pictures)
         if correlation > best:
             best, rows, mirror = correlation, at, mirrored
     if best < config.duplicate_correlation:
@@ -133,12 +284,10 @@ def _best(earlier: Array, later: Array) -> tuple[float, tuple[int, int]]:
     """The best correlation over all templates and places, and its rows in both."""
     short, long = sorted((earlier, later), key=len)
     count = min(TEMPLATE, len(short))
-    starts = sorted({int((len(short) - count) * place) for place in PLACES})
     places = len(long) - count + 1
-    energy = np.concatenate([[0.0], np.cumsum((long.astype(np.float64) ** 2).sum(axis=1))])
-    windows = energy[count:] - energy[:-count]  # (places,)
+    windows = _energy(long, count)
     best = (-1.0, (0, 0))
-    for start in starts:
+    for start in sorted(set(_starts(len(short), count))):
         template = short[start : start + count]
         products = template @ long.T  # (count, len(long))
         dots = sum(products[i, i : i + places] for i in range(count))

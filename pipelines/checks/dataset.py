@@ -95,7 +95,7 @@ def _pose_dataset(store: Store, config: QualityConfig, clip: str | None) -> "lis
     usable, left_out = complete_clips(store)
     found = [finding for name in usable for finding in pair_findings(store, config, name)]
     found += _left_out(left_out)
-    return found + duplicate_clips([p for p in map(partial(_pictures, store), usable) if p], config)
+    return found + duplicate_clips(filter(None, map(partial(_pictures, store), usable)), config)
 
 
 def _left_out(reasons: dict[str, str]) -> "list[Finding]":

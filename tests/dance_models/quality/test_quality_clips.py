@@ -1,10 +1,13 @@
 """Damage to the probed data of a clip is found at its frame."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from quality_cases import dancing_pictures
 
 from dance_models.config import QualityConfig
+from dance_models.quality import duplicates
 from dance_models.quality.clips import (
     blank_frames,
     file_remarks,
@@ -13,6 +16,7 @@ from dance_models.quality.clips import (
     time_stamps,
 )
 from dance_models.quality.duplicates import ClipPictures, duplicate_clips
+from dance_models.quality.findings import Finding
 from dance_models.video.signature import CELLS
 
 CONFIG = QualityConfig()
@@ -112,3 +116,37 @@ def test_cut_re_encoded_and_mirrored_copies_are_found() -> None:
 def test_still_clips_are_not_reported_as_duplicates() -> None:
     still = np.repeat(dancing_pictures(0, 1), 90, axis=0)
     assert not duplicate_clips([_pictures("a", still), _pictures("b", still)], CONFIG)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_copy_is_ruled_out_before_it_is_compared(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The findings are those of comparing every pair; few are compared."""
+    rng = np.random.default_rng(seed)
+    clips = []
+    for number in range(60):
+        dance = int(rng.integers(40))
+        start, frames = rng.integers(60), rng.integers(20, 180)
+        clip = dancing_pictures(dance, stage=dance % 2)[start : start + frames]
+        if rng.uniform() < 0.2:
+            clip = clip.reshape(-1, CELLS[1], CELLS[0])[:, :, ::-1].reshape(len(clip), -1)
+        clips.append(_pictures(f"c{number:02d}", clip, sha=str(rng.integers(500))))
+    compared = []
+    compare = duplicates._compare
+
+    def counted(*pair: Any) -> Finding | None:
+        compared.append(pair)
+        return compare(*pair)
+
+    monkeypatch.setattr(duplicates, "_compare", counted)
+    found = duplicate_clips(iter(clips), CONFIG)
+    assert len(compared) < 60 * 59 / 2 / 5
+    moving = [duplicates._moving(clip) for clip in clips]
+    expected = []
+    for index, later in enumerate(moving):
+        pairs = (compare(earlier, later, CONFIG) for earlier in moving[:index])
+        expected += [pair for pair in pairs if pair][:1]
+    assert found == expected
+    assert len(found) > 5
+    assert any("mirrored" in one.message for one in found)
