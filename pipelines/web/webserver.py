@@ -19,6 +19,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from dance_models.tables import file_digest
+from pipelines.partitions import found_in_list
 from pipelines.previews import DIGEST
 from pipelines.storage.databases import wait_for_locks
 from pipelines.storage.store import DEFAULT_ROOT, PREVIEWS, Store
@@ -60,6 +61,7 @@ def serve(store: Store, host: str, port: int, allowed_hosts: Sequence[str]) -> N
     wait_for_code_server(code_socket(store))
     target = WorkspaceFileTarget([str(workspace_file(store))])
     with dg.DagsterInstance.get() as instance:
+        found_in_list(instance)
         instance.optimize_for_webserver(STATEMENT_TIMEOUT_MS, POOL_RECYCLE_S, POOL_OVERFLOW)
         with WorkspaceProcessContext(instance, target, version=dg.__version__) as context:
             app = create_app_from_workspace_process_context(context, "", LIVE_DATA_MS)

@@ -1,8 +1,10 @@
 """The partitions of a store."""
 
 import dagster as dg
+import pytest
 
-from pipelines.partitions import CLIPS, clip_keys, clip_order, listed_once
+from pipelines import partitions
+from pipelines.partitions import CLIPS, clip_keys, clip_order, found_in_list, listed_once
 
 
 def test_the_list_of_clips_is_read_once_within_the_block(
@@ -44,3 +46,23 @@ def test_a_run_over_more_clips_lists_them_no_more_often(
 
     assert [made("a"), made("d")] == [2, 4]
     assert listings == ["clips", "clips"]
+
+
+def test_the_web_server_finds_thousands_of_clips_in_one_list(
+    instance: dg.DagsterInstance, listings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state of a check of 10,000 clips took as many queries, and a minute, each time."""
+    clips = [f"clip_{number}" for number in range(50)]
+    instance.add_dynamic_partitions("clips", clips)
+    found_in_list(instance)
+    monkeypatch.setattr(partitions, "FOUND_FOR_S", 1e9)
+    assert all(instance.has_dynamic_partition("clips", clip) for clip in clips)
+    assert listings == ["clips"]
+    assert not instance.has_dynamic_partition("clips", "new")
+    instance.add_dynamic_partitions("clips", ["new"])
+    assert instance.has_dynamic_partition("clips", "new"), "another process may have added it"
+    instance.delete_dynamic_partition("clips", "new")
+    assert not instance.has_dynamic_partition("clips", "new")
+    instance.delete_dynamic_partition("clips", clips[0])
+    monkeypatch.setattr(partitions, "FOUND_FOR_S", 0)
+    assert not instance.has_dynamic_partition("clips", clips[0])

@@ -3,19 +3,29 @@
 from contextlib import suppress
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from dance_models.config import QualityConfig
 from dance_models.errors import DamagedFileError
 from dance_models.profiles import PROFILES
 from dance_models.quality.findings import Finding
 from dance_models.tables import is_table, read_metadata, read_table
 from pipelines.checks import asset_checks
-from pipelines.checks.asset_checks import AssetChecks, Check
+from pipelines.checks.asset_checks import AssetChecks, Check, written_findings
 from pipelines.commands.verify import verified
+from pipelines.storage import memory
+from pipelines.storage.memory import remembering
 from pipelines.storage.store import Store
 
 QUALITY = PROFILES["smoke"].quality
-CHECKS = AssetChecks("numbers", (Check("sound", "It is sound."),), lambda store, quality, clip: [])
+
+
+def no_findings(store: Store, quality: QualityConfig, clip: str | None) -> list[Finding]:
+    return []
+
+
+CHECKS = AssetChecks("numbers", (Check("sound", "It is sound."),), no_findings)
 FINDING = Finding("sound", "solo", "it is not", 2.0, 1.0)
 
 
@@ -72,6 +82,24 @@ def test_an_empty_table_is_not_read_where_another_of_its_bytes_was(
         monkeypatch.setattr(asset_checks, "read_table", pytest.fail)
 
 
+def test_findings_that_are_remembered_are_those_that_were_written(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A walk over thousands of clips with warnings reads none of their tables again."""
+    monkeypatch.setattr(memory, "SETTLED_NS", 0)
+    path = store.findings("numbers")
+    written = [
+        FINDING,
+        Finding("sound", "duo", "far", float("inf"), 0.1, "error", 3, "neck", "a", 7),
+    ]
+    CHECKS.record(store, QUALITY, None, "of these inputs", written)
+    with remembering(store) as walk:
+        assert written_findings(walk, path) == written
+    monkeypatch.setattr(asset_checks, "read_table", pytest.fail)
+    with remembering(store) as walk:
+        assert written_findings(walk, path) == written
+
+
 def test_a_renamed_column_of_findings_is_damage(store: Store) -> None:
     """One wrong bit renames a column of a table that can be read."""
     path = store.findings("numbers")
@@ -90,3 +118,12 @@ def test_a_check_of_thousands_of_clips_describes_some_of_them(store: Store) -> N
     first, *_, last = result.description.splitlines()
     assert (first, last) == ("sound: clip_0000: it is not", "and 4,960 more findings")
     assert result.metadata["count"].value == 5000
+
+
+def test_a_check_that_only_warns_does_so_when_it_passes(store: Store) -> None:
+    """Else the web UI shows the warnings of other clips as errors."""
+    (result,) = CHECKS.results(store, [])
+    assert (result.passed, result.severity) == (True, dg.AssetCheckSeverity.WARN)
+    stops = AssetChecks("numbers", (Check("sound", "It is sound.", blocking=True),), no_findings)
+    (result,) = stops.results(store, [])
+    assert (result.passed, result.severity) == (True, dg.AssetCheckSeverity.ERROR)
