@@ -145,6 +145,7 @@ def _without_additions(entry: Path) -> Iterator[str]:
     yield _slug(first)
 
 
+@lru_cache(maxsize=8)  # without its additions a name is most often the same five times
 def _slug(name: str) -> str:
     return clip_slug(name + ".x")
 
