@@ -415,7 +415,7 @@ def _estimator(context: StageContext[EstimatorConfig]) -> "PoseEstimator":
     weights = ready_weights(store, config, context.log.info)
     if config.precomputed_dir:
         remember_tracks(store, Path(config.precomputed_dir))
-    counted = store.read("clip_probe", clip)["decoded_frames"][0]
+    (counted,) = store.read_columns("clip_probe", clip, ["decoded_frames"])["decoded_frames"]
     files = estimator_files(config, clip)
     with steady(lambda: files):
         if pose_tracks.digest(context) != context.digest:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dance_models.config import QualityConfig
+from dance_models.tables import read_table
 from pipelines.checks.asset_checks import AssetChecks, Check
 from pipelines.checks.pictures import drawing
 from pipelines.storage.store import Store
@@ -21,10 +22,11 @@ def _poses(store: Store, asset: str, clip: str) -> "ClipPoses":
     from dance_models.quality.poses import ClipPoses
     from dance_models.skeleton import DANCE_14
 
-    table = store.read(asset, clip).sort("frame")
+    # Of these columns alone: a table has a hundred other numbers a frame, the probe its pictures.
+    table = read_table(store.made(asset, clip), ["frame", "keypoints"]).sort("frame")
     frame = table["frame"].to_numpy()
-    times = store.read("clip_probe", clip)["time_s"][0]
-    time_s = times.to_numpy()[frame] if times is not None and len(frame) else np.zeros(0)
+    (times,) = store.read_columns("clip_probe", clip, ["time_s"])["time_s"]
+    time_s = times[frame] if times is not None and len(frame) else np.zeros(0)
     return ClipPoses(
         clip, frame, time_s, dense(table["keypoints"], (DANCE_14.num_joints, 2), np.nan)
     )
