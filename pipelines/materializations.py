@@ -11,6 +11,11 @@ import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
+from dagster._core.execution.plan.execute_step import (
+    _build_data_version_tags,
+    _get_code_version,
+    _get_input_provenance_data,
+)
 
 from dance_models.tables import write_text
 from pipelines.storage.store import Store
@@ -45,6 +50,17 @@ def last_materialization(
         limit=1,
     ).records
     return records[0].asset_materialization if records else None
+
+
+def provenance_tags(context: dg.AssetExecutionContext, version: dg.DataVersion) -> dict[str, str]:
+    """The tags of a materialization that a step logs, as Dagster gives them to a step's results.
+
+    By them the web UI shows what is out of date. Without them it goes by the times of the events,
+    and sees no change of the code.
+    """
+    asset, step = context.asset_key, context.op_execution_context.get_step_execution_context()
+    inputs = _get_input_provenance_data(asset, step)
+    return _build_data_version_tags(version, _get_code_version(asset, step), inputs, True)
 
 
 def recorded_clips(

@@ -39,6 +39,7 @@ from pipelines.materializations import (
     MANIFEST,
     Last,
     last_materialization,
+    provenance_tags,
     recorded_clips,
 )
 from pipelines.partitions import CLIPS, CLIPS_PER_RUN, listed_once
@@ -316,12 +317,16 @@ class Stage:
             op_config = context.op_execution_context.op_config
             config = settings(**op_config).value() if settings else None
             store: Store = context.resources.store
-            clips = context.partition_keys if self.partitioned else [None]
-            several = [
-                StageContext(store, profile, config, clip, dagster=context) for clip in clips
-            ]
-            # Dagster records the result before it asks for the next one: under the lock.
-            with self._locked(several), listed_once(context.instance):
+            # Until its end the step is of the clips that there are now: Dagster records none of it
+            # when one of them is deleted meanwhile.
+            with ExitStack() as held:
+                held.enter_context(listed_once(context.instance))
+                clips = context.partition_keys if self.partitioned else [None]
+                several = [
+                    StageContext(store, profile, config, clip, dagster=context) for clip in clips
+                ]
+                # Dagster records the result before it asks for the next one: under the lock.
+                held.enter_context(self._locked(several))
                 if len(several) == 1:
                     yield self._materialize(several[0])
                 else:
@@ -440,6 +445,11 @@ class Stage:
         this process is told to end. A blocking check is a warning here: it would stop the other
         clips too.
         """
+        if not several:  # one that was deleted and registered again is the last of all
+            raise dg.Failure(
+                "There is no clip between the first and the last of this run any more. Start "
+                "another one for the clips that are there."
+            )
         store = several[0].store
         made: dict[str, Metadata] = {}
         errors: dict[str, str] = {}
@@ -460,7 +470,7 @@ class Stage:
                 listed = "; ".join(f"{clip}: {error}" for clip, error in errors.items())
                 raise dg.Failure(f"{len(errors)} of {len(several)} clips failed: {listed}")
         except BaseException:  # also when this process is told to end
-            self._record_made(context, made)
+            self._record_made(context, store, made)
             self._report_checks(context, store, findings)
             raise
         for clip, metadata in made.items():
@@ -471,10 +481,15 @@ class Stage:
         )
         self._report_checks(context, store, findings)
 
-    def _record_made(self, context: dg.AssetExecutionContext, made: Mapping[str, Metadata]) -> None:
+    def _record_made(
+        self, context: dg.AssetExecutionContext, store: Store, made: Mapping[str, Metadata]
+    ) -> None:
         """Record some clips of a step that does not succeed, for which Dagster records none."""
         for clip, metadata in made.items():
-            context.log_event(dg.AssetMaterialization(self.name, partition=clip, metadata=metadata))
+            tags = provenance_tags(context, dg.DataVersion(store.digest(self.name, clip)))
+            context.log_event(
+                dg.AssetMaterialization(self.name, partition=clip, metadata=metadata, tags=tags)
+            )
 
     def _report_checks(
         self,

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 from typing import Any, cast
@@ -16,6 +16,8 @@ import dagster as dg
 import polars as pl
 import pytest
 from bucket import BUCKET, FOLDER
+from dagster._core.definitions.data_version import CachingStaleStatusResolver
+from dagster._core.loader import LoadingContextForTest
 from quick_databases import instance_for_test
 from watched_process import wait_until
 
@@ -445,6 +447,79 @@ def test_what_is_made_of_several_clips_is_recorded_when_the_process_is_told_to_e
         assert not _backfill(store, instance).success
         assert second.is_fresh(instance, store, SMOKE, "good")
         assert last_materialization(instance, "second", "stopped") is None
+
+
+def test_what_is_out_of_date_is_known_of_clips_whose_step_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster goes by tags, which it gives to the results of a step that succeeds alone."""
+    monkeypatch.setattr(sys.modules[__name__], "BROKEN", [RuntimeError("no such codec")])
+    store = Store(root=str(tmp_path))
+    with instance_for_test() as instance:
+        assert not _backfill(store, instance).success
+        assert _out_of_date(instance, second, "good") == []
+        assert _out_of_date(instance, replace(second, version="2"), "good") == [
+            "has a new code version"
+        ]
+        _backfill(store, instance)  # the first stage is reused, and recorded once more
+        assert _out_of_date(instance, second, "good") == []
+        made = last_materialization(instance, "second", "good")
+    assert made is not None
+    assert (made.tags or {})[VERSION_TAG] == store.digest("second", "good")
+
+
+def _out_of_date(instance: dg.DagsterInstance, stage: Stage, clip: str) -> list[str]:
+    """Why the web UI calls a stage of a clip unsynced."""
+    nothing = dg.ResourceDefinition.none_resource()
+    defs = dg.Definitions(
+        assets=[first.asset(SMOKE), stage.asset(SMOKE)],
+        resources={"store": nothing, "launcher": nothing},
+    )
+    graph = defs.resolve_asset_graph()
+    context = LoadingContextForTest(instance)
+    resolver = CachingStaleStatusResolver(instance, graph, context)
+    return [cause.reason for cause in resolver.get_stale_causes(dg.AssetKey(stage.name), clip)]
+
+
+def test_a_clip_that_is_deleted_while_several_are_made_does_not_undo_the_others(
+    tmp_path: Path,
+) -> None:
+    """As in the web UI, while a step over sixteen clips works for minutes."""
+    store = Store(root=str(tmp_path))
+    with instance_for_test() as instance:
+
+        @Stage(inputs=lambda context: {}, partitioned=True, group="test", version="1")
+        def first(context: StageContext[None]) -> Metadata:
+            """Made while another process deletes a clip."""
+            instance.event_log_storage.delete_dynamic_partition("clips", "good")
+            table = pl.DataFrame({"clip": [context.clip]})
+            write_table(table, context.store.table("first", context.clip))
+            return {}
+
+        instance.add_dynamic_partitions("clips", list(CLIPS))
+        result = dg.materialize(
+            [first.asset(SMOKE)],
+            instance=instance,
+            resources={"store": store, "launcher": None},
+            tags={
+                "dagster/asset_partition_range_start": CLIPS[0],
+                "dagster/asset_partition_range_end": CLIPS[-1],
+            },
+            raise_on_error=False,
+        )
+        assert result.success
+        for clip in ("broken", "stopped"):
+            assert first.is_fresh(instance, store, SMOKE, clip), clip
+
+
+def test_a_range_without_clips_says_so(tmp_path: Path) -> None:
+    """A clip that was deleted in the web UI and registered again is the last in Dagster's order."""
+    store = Store(root=str(tmp_path))
+    with instance_for_test() as instance:
+        instance.add_dynamic_partitions("clips", [*reversed(CLIPS)])
+        result = _backfill(store, instance)
+        failures = [str(e.event_specific_data) for e in result.all_events if e.is_step_failure]
+    assert "no clip between the first and the last" in failures[0]
 
 
 @pytest.mark.usefixtures("s3")
