@@ -95,17 +95,29 @@ def keep_scan(folder: Path, last: str | None, scan: FolderScan) -> str:
     """Keep a scan in a file of ``folder``; the cursor that names it. ``last`` is that before.
 
     Dagster writes the cursor into the record of each tick, four a minute, and keeps these for a
-    month: as text in it, a scan of 1,000 clips would be half a gigabyte a day. Only these two are
-    kept: a tick that fails leaves ``last`` in force.
+    month: as text in it, a scan of 1,000 clips would be half a gigabyte a day. Of these files those
+    older than ``last`` are deleted: a tick that fails leaves that in force. Newer ones may be of
+    ticks after it, if this one took too long for Dagster or is a test in the web UI.
     """
     text = scan.cursor()
-    name = f"{sha256(text.encode()).hexdigest()[:32]}.json"
+    name, before = f"{sha256(text.encode()).hexdigest()[:32]}.json", _name(last)
+    kept_at = _written(folder / before) if before else 0
     if not (folder / name).is_file():
         write_text(folder / name, text)
+    elif name != before:  # as it was before the last one
+        (folder / name).touch()
     for path in folder.glob("*.json"):
-        if path.name not in {name, _name(last)}:
+        if path.name not in {name, before} and _written(path) < kept_at:
             path.unlink(missing_ok=True)
     return json.dumps({SCAN: name})
+
+
+def _written(path: Path) -> int:
+    """When a file was written; 0 where there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _name(cursor: str | None) -> str | None:

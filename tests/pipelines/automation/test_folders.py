@@ -138,6 +138,24 @@ def test_a_cursor_is_short_and_the_scan_before_it_is_kept(tmp_path: Path) -> Non
     assert lost.number > 1000, "no run key is used again"
 
 
+@pytest.mark.parametrize("late", ["late", "tested in the web UI", "tested without a cursor"])
+def test_a_tick_that_ends_late_leaves_the_scan_of_the_next(tmp_path: Path, late: str) -> None:
+    """Dagster waits a minute for a tick and starts the next one; the first goes on."""
+    scans = [FolderScan(number=number) for number in range(5)]
+    cursor = keep_scan(tmp_path, None, scans[0])
+    after = keep_scan(tmp_path, cursor, scans[1])
+    if late == "tested without a cursor":
+        keep_scan(tmp_path, None, scans[2])
+    else:
+        keep_scan(tmp_path, cursor, scans[2] if late == "late" else scans[0])
+    assert scan_of(tmp_path, after) == scans[1]
+    for path in tmp_path.iterdir():  # a file system may know seconds alone
+        os.utime(path, (1, 1))
+    cursor = keep_scan(tmp_path, after, scans[3])
+    keep_scan(tmp_path, cursor, scans[4])
+    assert len(list(tmp_path.iterdir())) == 2, "those of ticks before are deleted"
+
+
 @pytest.mark.parametrize(
     "cursor",
     [
