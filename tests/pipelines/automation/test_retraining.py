@@ -22,6 +22,7 @@ from pipelines.storage.registration import VERSION_TAG
 from pipelines.storage.store import Store
 
 NETWORKS = ("mkff_st_gcn", "stga_net")
+GATES = ("recognition_champion", "prediction_champion")
 SMOKE = PROFILES["smoke"]
 weekly_retrain = retraining_schedule(SMOKE, AutomationSettings())
 
@@ -65,6 +66,12 @@ class Weeks:
             write_text(self.store.model(asset) / "mlflow.json", "{}")
         self.note(*NETWORKS)
 
+    def decide(self) -> None:
+        """What the gates leave behind."""
+        for gate in GATES:
+            write_text(self.store.output(gate), json.dumps({"state": ""}))
+        self.note(*GATES)
+
     def build(self, frames: int) -> None:
         for table in ("pose_dataset", "train_split", "val_split", "test_split"):
             self.write(table, frames)
@@ -88,6 +95,7 @@ def test_networks_are_retrained_only_when_their_data_changed(weeks: Weeks) -> No
     assert isinstance(first, dg.RunRequest)
     assert first.tags["dance/stale"] == "mkff_st_gcn, stga_net"
     weeks.train()
+    weeks.decide()
     assert "unchanged since they were trained" in str(weeks.tick())
     weeks.build(frames=11)
     assert isinstance(weeks.tick(), dg.RunRequest)
@@ -96,6 +104,7 @@ def test_networks_are_retrained_only_when_their_data_changed(weeks: Weeks) -> No
 def test_an_outdated_data_set_is_a_reason_to_retrain(weeks: Weeks) -> None:
     weeks.build(frames=10)
     weeks.train()
+    weeks.decide()
     weeks.write("pose_dataset", 3)  # not what the last run left
     request = weeks.tick()
     assert isinstance(request, dg.RunRequest)
@@ -109,6 +118,20 @@ def test_a_failed_training_is_retried(weeks: Weeks) -> None:
     request = weeks.tick()
     assert isinstance(request, dg.RunRequest)
     assert request.tags["dance/stale"] == "stga_net"
+
+
+def test_a_gate_that_the_last_run_did_not_reach_is_run(weeks: Weeks) -> None:
+    """That run trained the networks; it failed or was cancelled between them and the gates."""
+    weeks.build(frames=10)
+    weeks.train()
+    weeks.decide()
+    weeks.build(frames=11)
+    weeks.train()
+    request = weeks.tick()
+    assert isinstance(request, dg.RunRequest)
+    assert request.tags["dance/stale"] == "recognition_champion, prediction_champion"
+    weeks.decide()
+    assert "unchanged" in str(weeks.tick())
 
 
 def test_only_one_retraining_runs_at_a_time(weeks: Weeks) -> None:
