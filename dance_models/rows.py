@@ -47,6 +47,7 @@ from dance_models.recipes import (
 from dance_models.skeleton import DANCE_14
 
 Task = Literal["recognition", "prediction"]
+TASKS: Final[tuple[Task, ...]] = ("recognition", "prediction")
 Kind = Literal[
     "headline",  # the two networks of the paper, with the tuned recipe
     "baseline",  # another published network

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from dance_models.config import Profile
-from dance_models.rows import ROW_OF_PRETRAINING, ROWS, Task
+from dance_models.rows import ROW_OF_PRETRAINING, ROWS, TASKS
 from pipelines.assets.annotations import (
     annotation_report_stage,
     pose_annotations,
@@ -54,14 +54,13 @@ def stages_of(profile: Profile) -> tuple[Stage, ...]:
         for asset, row in ROW_OF_PRETRAINING.items()
         if any(fine_tuned.pretraining_asset == asset for fine_tuned in rows)
     ]
-    tasks: tuple[Task, ...] = ("recognition", "prediction")
     # The footnotes of both reports name all rows that were pre-trained.
     reports = [
         report_stage(
             task,
             [networks[row.id] for row in rows if row.task == task or row.pretraining_asset],
         )
-        for task in tasks
+        for task in TASKS
     ]
     stages = (
         clip_probe,
@@ -81,7 +80,7 @@ def stages_of(profile: Profile) -> tuple[Stage, ...]:
         *reports,
         paired_comparisons,
         html_report,
-        *(champion_stage(task, {network.name for network in networks.values()}) for task in tasks),
+        *(champion_stage(task, {network.name for network in networks.values()}) for task in TASKS),
         champion_exports,
     )
     by_name = {stage.name: stage for stage in stages}

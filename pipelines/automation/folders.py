@@ -114,10 +114,8 @@ def keep_scan(folder: Path, last: str | None, scan: FolderScan) -> str:
 
 def _written(path: Path) -> int:
     """When a file was written; 0 where there is none."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
+    _, written = state_of(path) or (0, 0)
+    return written
 
 
 def _name(cursor: str | None) -> str | None:

@@ -5,7 +5,7 @@ from typing import Final
 import dagster as dg
 
 from dance_models.config import Profile
-from dance_models.rows import ROW_OF_ASSET, Task, row_of
+from dance_models.rows import ROW_OF_ASSET, TASKS, row_of
 from pipelines.assets.champions import champion_stage
 from pipelines.assets.dataset import pose_dataset
 from pipelines.assets.training import network_stage
@@ -35,8 +35,7 @@ def stale_networks(instance: dg.DagsterInstance, store: Store, profile: Profile)
 def stale_gates(instance: dg.DagsterInstance, store: Store, profile: Profile) -> list[str]:
     """The gates that did not see the newest networks, as after a run that ended before them."""
     assets = {row_of(method).asset for method in profile.rows}
-    tasks: tuple[Task, ...] = ("recognition", "prediction")
-    gates = [champion_stage(task, assets) for task in tasks]
+    gates = [champion_stage(task, assets) for task in TASKS]
     return [stage.name for stage in gates if not stage.is_fresh(instance, store, profile)]
 
 

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -368,19 +368,28 @@ def second(context: StageContext[None]) -> Metadata:
     return {}
 
 
-def _backfill(store: Store, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
-    instance.add_dynamic_partitions("clips", list(CLIPS))
-    defs = dg.Definitions(
-        assets=[first.asset(SMOKE), second.asset(SMOKE)],
+def _definitions(store: Store, stages: Sequence[Stage]) -> dg.Definitions:
+    return dg.Definitions(
+        assets=[stage.asset(SMOKE) for stage in stages],
         resources={"store": store, "launcher": dg.ResourceDefinition.none_resource()},
     )
-    return defs.resolve_implicit_global_asset_job_def().execute_in_process(
-        instance=instance,
-        tags={
-            "dagster/asset_partition_range_start": CLIPS[0],
-            "dagster/asset_partition_range_end": CLIPS[-1],
-        },
-        raise_on_error=False,
+
+
+def _backfill(
+    store: Store, instance: dg.DagsterInstance, stages: Sequence[Stage] = (first, second)
+) -> dg.ExecuteInProcessResult:
+    instance.add_dynamic_partitions("clips", list(CLIPS))
+    return (
+        _definitions(store, stages)
+        .resolve_implicit_global_asset_job_def()
+        .execute_in_process(
+            instance=instance,
+            tags={
+                "dagster/asset_partition_range_start": CLIPS[0],
+                "dagster/asset_partition_range_end": CLIPS[-1],
+            },
+            raise_on_error=False,
+        )
     )
 
 
@@ -457,25 +466,20 @@ def test_what_is_out_of_date_is_known_of_clips_whose_step_failed(
     store = Store(root=str(tmp_path))
     with instance_for_test() as instance:
         assert not _backfill(store, instance).success
-        assert _out_of_date(instance, second, "good") == []
-        assert _out_of_date(instance, replace(second, version="2"), "good") == [
+        assert _out_of_date(store, instance, second, "good") == []
+        assert _out_of_date(store, instance, replace(second, version="2"), "good") == [
             "has a new code version"
         ]
         _backfill(store, instance)  # the first stage is reused, and recorded once more
-        assert _out_of_date(instance, second, "good") == []
+        assert _out_of_date(store, instance, second, "good") == []
         made = last_materialization(instance, "second", "good")
     assert made is not None
     assert (made.tags or {})[VERSION_TAG] == store.digest("second", "good")
 
 
-def _out_of_date(instance: dg.DagsterInstance, stage: Stage, clip: str) -> list[str]:
+def _out_of_date(store: Store, instance: dg.DagsterInstance, stage: Stage, clip: str) -> list[str]:
     """Why the web UI calls a stage of a clip unsynced."""
-    nothing = dg.ResourceDefinition.none_resource()
-    defs = dg.Definitions(
-        assets=[first.asset(SMOKE), stage.asset(SMOKE)],
-        resources={"store": nothing, "launcher": nothing},
-    )
-    graph = defs.resolve_asset_graph()
+    graph = _definitions(store, (first, stage)).resolve_asset_graph()
     context = LoadingContextForTest(instance)
     resolver = CachingStaleStatusResolver(instance, graph, context)
     return [cause.reason for cause in resolver.get_stale_causes(dg.AssetKey(stage.name), clip)]
@@ -496,17 +500,7 @@ def test_a_clip_that_is_deleted_while_several_are_made_does_not_undo_the_others(
             write_table(table, context.store.table("first", context.clip))
             return {}
 
-        instance.add_dynamic_partitions("clips", list(CLIPS))
-        result = dg.materialize(
-            [first.asset(SMOKE)],
-            instance=instance,
-            resources={"store": store, "launcher": None},
-            tags={
-                "dagster/asset_partition_range_start": CLIPS[0],
-                "dagster/asset_partition_range_end": CLIPS[-1],
-            },
-            raise_on_error=False,
-        )
+        result = _backfill(store, instance, [first])
         assert result.success
         for clip in ("broken", "stopped"):
             assert first.is_fresh(instance, store, SMOKE, clip), clip
