@@ -28,7 +28,7 @@ from pipelines.assets.rendered import rendered_motion
 from pipelines.assets.training import motion_table_of, network_stage, pretraining_stage
 from pipelines.automation.champions import champion_sensor
 from pipelines.automation.dataset import dataset_sensor
-from pipelines.automation.failures import failure_sensor
+from pipelines.automation.failures import failed_clips_sensor, failure_sensor
 from pipelines.automation.ingestion import annotation_sensor, clip_sensor
 from pipelines.automation.jobs import jobs_of
 from pipelines.automation.queue import queue_sensor
@@ -40,6 +40,7 @@ from pipelines.executors import run_executor
 from pipelines.known_warnings import known_warnings_ignored
 from pipelines.profile_options import ProfileOptions
 from pipelines.stage import Stage
+from pipelines.storage.shards import shards_of
 from pipelines.storage.store import Store
 from pipelines.training.launcher import TrainingLauncher
 
@@ -110,20 +111,22 @@ def build_definitions(
     store: Store,
     automation: AutomationSettings | None = None,
     engine: str = LOCAL,
+    shards: int = 0,
 ) -> dg.Definitions:
     """The graph of a store under a profile; reads neither the environment nor the disk.
 
-    ``engine`` says where trainings run.
+    ``engine`` says where trainings run. ``shards``: how many the clips of the store are in; 0: each
+    clip is a partition.
     """
     automation = automation or AutomationSettings()
     with known_warnings_ignored():  # observable source assets, checks with partitions
         stages = stages_of(profile)
         return dg.Definitions(
             assets=[
-                raw_clips_asset(),
+                raw_clips_asset(shards),
                 raw_annotations_asset(),
                 raw_motion_asset(),
-                *(stage.asset(profile) for stage in stages),
+                *(stage.asset(profile, shards) for stage in stages),
             ],
             asset_checks=[no_shared_motion_check()],
             jobs=jobs_of(stages),
@@ -133,6 +136,7 @@ def build_definitions(
                 dataset_sensor(automation),
                 champion_sensor(automation),
                 failure_sensor(automation),
+                *([failed_clips_sensor(automation)] if shards else []),
                 recovery_sensor(),
                 queue_sensor(automation),
             ],
@@ -148,4 +152,5 @@ def job_of(
     """A job of the graph, built again in another process from plain arguments."""
     store = Store(root=store_root)
     profile = ProfileOptions.from_plain(dict(options)).resolve(store)
-    return build_definitions(profile, store, engine=engine).resolve_job_def(job)
+    graph = build_definitions(profile, store, engine=engine, shards=shards_of(store))
+    return graph.resolve_job_def(job)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -18,6 +19,9 @@ from dagster._core.execution.plan.execute_step import (
 )
 
 from dance_models.tables import write_text
+from pipelines.storage import manifests
+from pipelines.storage.registration import VERSION_TAG
+from pipelines.storage.shards import shards_of
 from pipelines.storage.store import Store
 
 # Metadata of a materialization, which one run may make of several clips: digests of the inputs, and
@@ -50,6 +54,35 @@ def last_materialization(
         limit=1,
     ).records
     return records[0].asset_materialization if records else None
+
+
+def last_of(
+    instance: dg.DagsterInstance, store: Store, asset: str, clip: str | None
+) -> dg.AssetMaterialization | None:
+    """The same; of a clip in a shard what its manifest says, as Dagster knows of shards alone."""
+    if clip is not None and shards_of(store):
+        return in_manifest(store, asset, clip)
+    return last_materialization(instance, asset, clip)
+
+
+def in_manifest(store: Store, asset: str, clip: str) -> dg.AssetMaterialization | None:
+    """What the manifest of one clip says of it; None without one, or of an earlier version's."""
+    try:
+        path = store.manifest(asset, clip)
+        inputs, digest = store.fact(path, "made", partial(_in_manifest, store, asset, clip))
+    except FileNotFoundError:
+        return None
+    if not inputs or not digest:
+        return None
+    metadata = {INPUTS: inputs, MANIFEST: digest}
+    return dg.AssetMaterialization(asset, partition=clip, metadata=metadata)
+
+
+def _in_manifest(store: Store, asset: str, clip: str) -> tuple[str, str]:
+    """Digests of the inputs and of the manifest; "" of what cannot be read."""
+    manifest = manifests.read_manifest(store, asset, clip)
+    digest = "" if manifest is None else manifests.manifest_digest(manifest)
+    return manifests.read_inputs(store, asset, clip), digest
 
 
 def provenance_tags(context: dg.AssetExecutionContext, version: dg.DataVersion) -> dict[str, str]:
@@ -89,6 +122,8 @@ def last_of_all_clips(instance: dg.DagsterInstance, store: Store, assets: Iterab
     Of events that were read before they are in a note: making an event of its text takes as long as
     the rest of the rule. Which event is the newest is always asked.
     """
+    if shards_of(store):
+        return lambda asset, clip: in_manifest(store, asset, clip or "")
     note = store.dagster_home / _NOTE
     before = _noted(note)
     known = {asset: dict(clips) for asset, clips in before.items()}
@@ -112,6 +147,16 @@ def last_of_all_clips(instance: dg.DagsterInstance, store: Store, assets: Iterab
         with suppress(OSError):  # a store that cannot be written to is read again
             write_text(note, json.dumps(known))
     return lambda asset, clip: _made(asset, clip or "", known, older)
+
+
+def data_versions(instance: dg.DagsterInstance, asset: str) -> dict[str, str]:
+    """The data version of the newest materialization of each partition of an asset."""
+    key = dg.AssetKey(asset)
+    newest = instance.event_log_storage.get_latest_storage_id_by_partition(
+        key, dg.DagsterEventType.ASSET_MATERIALIZATION
+    )
+    read = _read(instance, key, newest.values())
+    return {partition: (made.tags or {}).get(VERSION_TAG, "") for partition, _, made in read}
 
 
 def _made(

@@ -1,4 +1,7 @@
-"""Partitions: one for each clip. The key is the slug of the file's stem, never a path."""
+"""Partitions: one for each clip, or the shards of a store with many.
+
+The key of a clip is the slug of its file's stem, never a path.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +12,9 @@ from typing import Final
 
 import dagster as dg
 
-from pipelines.storage.clips import PARTITIONS
+from pipelines.storage.clips import PARTITIONS, clips_by_key
+from pipelines.storage.shards import shard_names, shards_of
+from pipelines.storage.store import Store
 
 CLIPS: Final = dg.DynamicPartitionsDefinition(name=PARTITIONS)
 # The most clips of one run: enough that its start is negligible, few enough that the runs of a
@@ -18,13 +23,39 @@ CLIPS_PER_RUN: Final = 16
 FOUND_FOR_S: Final = 1.0  # after it was read, in a list of clips
 
 
-def clip_keys(instance: dg.DagsterInstance) -> list[str]:
-    """Registered clips, sorted; read from the instance, where Dagster keeps them."""
+def partitions_of(shards: int) -> dg.PartitionsDefinition[str]:
+    """The partitions of assets of clips, in a store with so many shards; 0: one for each clip."""
+    return dg.StaticPartitionsDefinition(shard_names(shards)) if shards else CLIPS
+
+
+def clips_per_run(shards: int) -> int:
+    """The most partitions of one run. Of shards one: its clips are several already."""
+    return 1 if shards else CLIPS_PER_RUN
+
+
+def clip_keys(store: Store, instance: dg.DagsterInstance) -> list[str]:
+    """Registered clips, sorted.
+
+    Where each is a partition, Dagster keeps which there are: one can be deleted in the web UI.
+    """
+    if shards_of(store):
+        return sorted(clips_by_key(store))
     return sorted(instance.get_dynamic_partitions(PARTITIONS))
 
 
-def clip_order(instance: dg.DagsterInstance) -> list[str]:
-    """Registered clips in Dagster's order, in which a range of partitions is meant."""
+def partition_keys(store: Store, instance: dg.DagsterInstance) -> list[str]:
+    """The partitions of assets of clips: the clips, or the shards that they are in."""
+    shards = shards_of(store)
+    return shard_names(shards) if shards else clip_keys(store, instance)
+
+
+def clip_order(store: Store, instance: dg.DagsterInstance) -> list[str]:
+    """Registered clips in Dagster's order, in which a range of partitions is meant.
+
+    Of clips in shards Dagster has none.
+    """
+    if shards_of(store):
+        return sorted(clips_by_key(store))
     return list(instance.get_dynamic_partitions(PARTITIONS))
 
 

@@ -39,10 +39,18 @@ def picture(
 
 def pictures_of(made: dg.AssetMaterialization) -> Iterator[tuple[str, str]]:
     """The pictures that a materialization links to: path in the store, and sha256."""
-    for value in made.metadata.values():
-        text = value.value if isinstance(value, dg.MarkdownMetadataValue) else None
-        if text and (link := _LINK.search(text)):
+    for value in pictures_in(made.metadata).values():
+        if (link := _LINK.search(str(value.value))) is not None:
             yield unquote(link[1]), link[2]
+
+
+def pictures_in(metadata: Mapping[str, Any]) -> dict[str, dg.MarkdownMetadataValue]:
+    """Those entries that are links to pictures."""
+    return {
+        name: value
+        for name, value in metadata.items()
+        if isinstance(value, dg.MarkdownMetadataValue) and _LINK.search(value.value or "")
+    }
 
 
 def _cell(value: object) -> str | int | float | bool | None:

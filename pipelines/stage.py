@@ -31,26 +31,30 @@ from polars.exceptions import PanicException, PolarsError
 from dance_models.config import Profile, identity
 from dance_models.errors import DamagedFileError, InputError
 from dance_models.processes import end_with_starter
-from dance_models.tables import file_digest
+from dance_models.tables import file_digest, read_table
 from dance_models.text import brief
+from pipelines import previews
 from pipelines.checks.asset_checks import AssetChecks
 from pipelines.materializations import (
     INPUTS,
     MANIFEST,
     Last,
-    last_materialization,
+    in_manifest,
+    last_of,
     provenance_tags,
     recorded_clips,
 )
-from pipelines.partitions import CLIPS, CLIPS_PER_RUN, listed_once
+from pipelines.partitions import clips_per_run, listed_once, partitions_of
 from pipelines.profile_options import note_profile
 from pipelines.settings import mirror
+from pipelines.shard_step import MadeClip, ShardStep, clips_made_spec
 from pipelines.storage import manifests
 from pipelines.storage.databases import wait_for_locks
 from pipelines.storage.disk import full_disk_reported, require_space
 from pipelines.storage.locks import owned
 from pipelines.storage.manifests import Damage
 from pipelines.storage.registration import VERSION_TAG
+from pipelines.storage.shards import clips_of_shards, shards_of
 from pipelines.storage.store import Store
 from pipelines.table_schemas import column_schema
 
@@ -88,6 +92,7 @@ class StageContext(Generic[Config]):
     partition: str | None = None
     digest: str = ""  # of the inputs; "" while the inputs themselves are collected
     dagster: dg.AssetExecutionContext | None = None  # None outside of a run
+    pictured: bool = True  # whether the web UI will have pictures of it
 
     @property
     def clip(self) -> str:
@@ -213,7 +218,8 @@ class Stage:
         needed = manifest if all_here else manifests.without_distant(store, manifest)
         found = manifests.damages(store, needed, {main})
         if not found:
-            manifests.refresh(store, self.name, clip, manifest, lost=lost)
+            inputs = _recorded_inputs(last) or ""
+            manifests.refresh(store, self.name, clip, manifest, inputs, lost=lost)
         return found
 
     def _manifest_again(self, store: Store, clip: str | None) -> manifests.Manifest | None:
@@ -266,7 +272,7 @@ class Stage:
 
         ``last`` looks up the last materialization where many were read at once.
         """
-        made = last(self.name, clip) if last else last_materialization(instance, self.name, clip)
+        made = last(self.name, clip) if last else last_of(instance, store, self.name, clip)
         digest = self.digest(self.context(store, profile, clip))
         if made is None or _recorded_inputs(made) != digest or self.damages(store, clip, made):
             return None
@@ -285,10 +291,14 @@ class Stage:
         """Names of the assets that the stage depends on."""
         return tuple(dep if isinstance(dep, str) else dep.name for dep in self.deps)
 
-    def asset(self, profile: Profile) -> dg.AssetsDefinition:
-        """The asset, with the profile's numbers as the defaults of its configuration."""
+    def asset(self, profile: Profile, shards: int = 0) -> dg.AssetsDefinition:
+        """The asset, with the profile's numbers as the defaults of its configuration.
+
+        ``shards`` of its store, if it is of clips and they are in shards.
+        """
         default = self.config(profile)
         settings = mirror(default) if default is not None else None
+        partitions = partitions_of(shards) if self.partitioned else None
 
         @dg.asset(
             name=self.name,
@@ -300,10 +310,10 @@ class Stage:
             owners=OWNERS,
             metadata=column_schema(self.name),
             required_resource_keys={"store", "launcher"},
-            check_specs=self.checks.specs() if self.checks else None,
-            partitions_def=CLIPS if self.partitioned else None,
-            backfill_policy=dg.BackfillPolicy.multi_run(CLIPS_PER_RUN)
-            if self.partitioned
+            check_specs=self._check_specs(partitions, shards),
+            partitions_def=partitions,
+            backfill_policy=dg.BackfillPolicy.multi_run(clips_per_run(shards))
+            if partitions
             else None,
             pool=self.pool,
             kinds=set(self.kinds),
@@ -316,37 +326,55 @@ class Stage:
             note_profile(context.instance, context.run, profile.name)
             op_config = context.op_execution_context.op_config
             config = settings(**op_config).value() if settings else None
-            store: Store = context.resources.store
-            # Until its end the step is of the clips that there are now: Dagster records none of it
-            # when one of them is deleted meanwhile.
-            with ExitStack() as held:
-                held.enter_context(listed_once(context.instance))
-                clips = context.partition_keys if self.partitioned else [None]
-                several = [
-                    StageContext(store, profile, config, clip, dagster=context) for clip in clips
-                ]
-                # Dagster records the result before it asks for the next one: under the lock.
-                held.enter_context(self._locked(several))
-                if len(several) == 1:
-                    yield self._materialize(several[0])
-                else:
-                    yield from self._materialize_several(context, several)
+            shared = StageContext(context.resources.store, profile, config, dagster=context)
+            yield from self._step(shared, shards)
 
         return compute
 
-    def _locked(self, several: Sequence[StageContext[Any]]) -> ExitStack:
-        """The locks of several clips, taken in one order by every process."""
+    def _step(self, shared: StageContext[Any], shards: int) -> Iterator[Result]:
+        """What a step makes: the asset, or the clips or the shard that it is asked for."""
+        store, context = shared.store, shared.run
+        # Until its end the step is of the clips that there are now: Dagster records none of it when
+        # one of them is deleted meanwhile.
+        with ExitStack() as held:
+            held.enter_context(listed_once(context.instance))
+            if self.partitioned:
+                _refuse_other_shards(store, shards)
+            if self.partitioned and shards:
+                shard = context.partition_key
+                # Dagster records the result before it asks for the next one: under the lock.
+                held.enter_context(self._locked(shared, [shard]))
+                yield self._materialize_shard(shared, shard)
+                return
+            clips = context.partition_keys if self.partitioned else [None]
+            held.enter_context(self._locked(shared, clips))
+            several = [replace(shared, partition=clip) for clip in clips]
+            if len(several) == 1:
+                yield self._materialize(several[0])
+            else:
+                yield from self._materialize_several(context, several)
+
+    def _check_specs(
+        self, partitions: "dg.PartitionsDefinition[str] | None", shards: int
+    ) -> list[dg.AssetCheckSpec] | None:
+        specs = self.checks.specs(partitions) if self.checks else []
+        if partitions is not None and shards:
+            specs.append(clips_made_spec(self.name, partitions))
+        return specs or None
+
+    def _locked(self, shared: StageContext[Any], partitions: Sequence[str | None]) -> ExitStack:
+        """The locks of several partitions, taken in one order by every process."""
         with ExitStack() as locks:
-            for one in sorted(several, key=lambda one: one.partition or ""):
-                path = one.store.lock(self.name, one.partition)
-                locks.enter_context(owned(path, _named(self.name, one.partition), one.log.warning))
+            for one in sorted(partitions, key=lambda one: one or ""):
+                path = shared.store.lock(self.name, one)
+                locks.enter_context(owned(path, _named(self.name, one), shared.log.warning))
             return locks.pop_all()
 
     def _made(self, context: StageContext[Any]) -> tuple[str, Metadata]:
         """Digest of the inputs, and metadata of the result: computed, or reused when fresh."""
         store, clip = context.store, context.partition
         digest = self.digest(context)
-        last = last_materialization(context.run.instance, self.name, clip)
+        last = last_of(context.run.instance, store, self.name, clip)
         unchanged = last is not None and _recorded_inputs(last) == digest
         damaged: list[Damage] = []
         if last is not None and unchanged:
@@ -355,17 +383,34 @@ class Stage:
             context.log.info("Inputs are unchanged, so the existing result is used.")
             kept = {name: value for name, value in last.metadata.items() if name != MADE_AGAIN}
             return digest, {**kept, INPUTS: digest, REUSED: True}
+        if not unchanged and (found := self._unrecorded(context, digest)) is not None:
+            context.log.info("This was made before, by a process that was killed; it is used.")
+            return digest, {**found, REUSED: True, **self._recorded(context, digest)}
         again = _made_again(damaged, _named(self.name, clip))
         for line in again:
             context.log.warning(line)
         self._remove(store, clip, damaged)
         require_space(store.path)
         with full_disk_reported(store.path):
-            metadata = self.compute(
-                StageContext(store, context.profile, context.config, clip, digest, context.dagster)
-            )
+            metadata = self.compute(replace(context, digest=digest))
             made = {MADE_AGAIN: again} if again else {}
             return digest, {**metadata, **made, REUSED: False, **self._recorded(context, digest)}
+
+    def _unrecorded(self, context: StageContext[Any], digest: str) -> Metadata | None:
+        """Metadata of a clip that is made of these inputs, as its manifest says, and not recorded.
+
+        So it is after a process was killed that made several clips in one step.
+        """
+        store, clip = context.store, context.partition
+        if clip is None or not self._may_reuse(context):
+            return None
+        made = in_manifest(store, self.name, clip)
+        if made is None or _recorded_inputs(made) != digest:
+            return None
+        if self.damages(store, clip, made, all_here=True):
+            return None
+        path = store.output(self.name, clip)
+        return previews.table_metadata(read_table(path), path, partition=True)
 
     def _may_reuse(self, context: StageContext[Any]) -> bool:
         return self.reuse or _only_stale(context.run.run)
@@ -384,7 +429,7 @@ class Stage:
         """Write the manifest, and what a materialization says about it."""
         store, clip = context.store, context.partition
         manifest = manifests.manifest_of(store, self.files(store, clip))
-        manifests.write_manifest(store, self.name, clip, manifest)
+        manifests.write_manifest(store, self.name, clip, manifest, digest)
         main = store.relative(store.output(self.name, clip))
         return {
             INPUTS: digest,
@@ -481,6 +526,32 @@ class Stage:
         )
         self._report_checks(context, store, findings)
 
+    def _materialize_shard(self, shared: StageContext[Any], shard: str) -> Result:
+        """All clips of a shard in one step (``pipelines/shard_step.py``)."""
+        store = shared.store
+
+        def make(clip: str, pictured: bool) -> MadeClip:
+            one = replace(shared, partition=clip, pictured=pictured)
+            _, metadata, findings = self._made_and_checked(one)
+            again = metadata.get(MADE_AGAIN, ())
+            return MadeClip(metadata, findings, bool(metadata[REUSED]), again)
+
+        def left_out(clip: str) -> str | None:
+            return self._cannot_be_made(replace(shared, partition=clip))
+
+        instance = shared.run.instance
+        step = ShardStep(self.name, shard, store, instance, shared.log, self.checks, make, left_out)
+        return step.run(clips_of_shards(store).get(shard, []))
+
+    def _cannot_be_made(self, context: StageContext[Any]) -> str | None:
+        """Why one clip of a shard cannot be made, None when it can."""
+        for dep in self.deps:
+            if not isinstance(dep, Stage) or not dep.partitioned:
+                continue
+            if not context.store.output(dep.name, context.partition).is_file():
+                return f"{dep.name} of it is not made"
+        return self._stopped_upstream(context)
+
     def _record_made(
         self, context: dg.AssetExecutionContext, store: Store, made: Mapping[str, Metadata]
     ) -> None:
@@ -524,6 +595,18 @@ class Stage:
             if isinstance(dep, Stage):
                 yield dep
                 yield from dep.upstream()
+
+
+def _refuse_other_shards(store: Store, shards: int) -> None:
+    """Raise InputError when the graph was built before its store had the shards of today."""
+    now = shards_of(store)
+    if now != shards:
+        raise InputError(
+            f"the clips of this store are in {now} shards, and were in {shards} when this process "
+            "was started",
+            file=store.path,
+            hint="Start `dance ui` again, or repeat the command",
+        )
 
 
 def _named(asset: str, clip: str | None) -> str:

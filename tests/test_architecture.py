@@ -92,6 +92,8 @@ LAYERS = {
         "cluster",
         "training",
         "checks",
+        "shard_step",
+        "sharding",
         "stage",
         "assets",
         "automation",

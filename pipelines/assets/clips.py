@@ -1,7 +1,7 @@
 """Clips: probing, sampling, and the estimator's pose tracks (one partition a clip)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ from pipelines import previews
 from pipelines.checks.annotations import TRACK_CHECKS
 from pipelines.checks.clips import FRAMES_CHECKS, PROBE_CHECKS
 from pipelines.known_warnings import known_warnings_ignored
-from pipelines.partitions import CLIPS
+from pipelines.partitions import partitions_of
 from pipelines.stage import Inputs, Metadata, Stage, StageContext, inputs_digest
 from pipelines.storage.bucket_clips import mirror_again
 from pipelines.storage.clips import (
@@ -41,6 +41,7 @@ from pipelines.storage.folders import remember_tracks
 from pipelines.storage.manifests import FRAMES as FRAMES_FOLDER
 from pipelines.storage.manifests import read_manifest
 from pipelines.storage.pointers import clip_folders
+from pipelines.storage.shards import content_of_clips, content_of_shards
 from pipelines.storage.store import Store
 from pipelines.storage.tracks import TRACK_NOTES
 from pipelines.storage.weights import ready_weights
@@ -65,11 +66,11 @@ elsewhere.
 """
 
 
-def raw_clips_asset() -> dg.SourceAsset:
-    """The observable source asset of the registered clips."""
+def raw_clips_asset(shards: int = 0) -> dg.SourceAsset:
+    """The observable source asset of the registered clips, in a store with so many shards."""
 
     @dg.observable_source_asset(
-        partitions_def=CLIPS,
+        partitions_def=partitions_of(shards),
         group_name=GROUP,
         tags={"dance/stage": "raw"},
         metadata=column_schema("raw_clips"),
@@ -85,7 +86,7 @@ def raw_clips_asset() -> dg.SourceAsset:
         for line in first_lines(gone, "clips without a file"):
             context.log.warning(line)
         rows = registered_clips(store).to_dicts()
-        versions = {row["clip"]: row["sha256"] or "unreadable" for row in rows}
+        versions = content_of_shards(rows, shards) if shards else content_of_clips(rows)
         with known_warnings_ignored():
             return dg.DataVersionsByPartition(versions)
 
@@ -281,16 +282,21 @@ def sampled_frames(context: StageContext[SamplingConfig]) -> Metadata:
     write_table(table, path, metadata)
     shown: Metadata = {"quarantined": reason} if reason else {}
     if rows:
-        from dance_models.render.contact_sheet import contact_sheet
-
-        picks = [rows[i] for i in previews.spread(len(rows), 12)]
-        images = [previews.read_image(store.path / row["image"]) for row in picks]
-        shown[SHEET] = previews.picture(
-            store, sampled_frames.name, SHEET, contact_sheet(images), f"frames of {clip}", clip
-        )
+        if context.pictured:
+            shown[SHEET] = _frames_preview(store, rows, clip)
         shown["runs"] = ", ".join(f"{start}-{stop - 1}" for start, stop in plan)
         shown["backend"] = ", ".join(sorted({row["backend"] for row in rows}))
     return {**previews.table_metadata(table, path, partition=True), **shown}
+
+
+def _frames_preview(
+    store: Store, rows: Sequence[Mapping[str, Any]], clip: str
+) -> dg.MarkdownMetadataValue:
+    from dance_models.render.contact_sheet import contact_sheet
+
+    picks = [rows[i] for i in previews.spread(len(rows), 12)]
+    sheet = contact_sheet([previews.read_image(store.path / row["image"]) for row in picks])
+    return previews.picture(store, sampled_frames.name, SHEET, sheet, f"frames of {clip}", clip)
 
 
 def _of_pixels(config: SamplingConfig) -> dict[str, str]:
@@ -400,7 +406,7 @@ def pose_tracks(context: StageContext[EstimatorConfig]) -> Metadata:
         **previews.table_metadata(table, path, partition=True),
         "person_found": f"{found} of {table.height} frames",
         **({"track_files": "; ".join([described, *notes])} if described else {}),
-        **_skeleton_preview(store, frames, table, clip),
+        **(_skeleton_preview(store, frames, table, clip) if context.pictured else {}),
     }
 
 

@@ -1,10 +1,10 @@
-"""The sensor that reports a failed run to a webhook."""
+"""The sensors that report a failed run, or failed clips of a shard, to a webhook."""
 
 import json
 import logging
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -14,6 +14,7 @@ from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from dance_models.errors import InputError
 from pipelines.automation.switches import WEBHOOK_VARIABLE, AutomationSettings
+from pipelines.shard_step import CLIPS
 
 TIMEOUT_S: Final = 10
 SCHEMES: Final = ("http", "https")
@@ -107,15 +108,35 @@ def failure_message(context: dg.RunFailureSensorContext, ui_address: str) -> dic
         error = stopped.get(str(event.step_key)) or telling_error(event)
         if error is not None:
             errors.append({"asset": event.step_key, "error": error})
+    error = errors[0]["error"] if errors else context.failure_event.message
+    return _message(run, errors, error, ui_address)
+
+
+def _message(
+    run: dg.DagsterRun, errors: Sequence[Mapping[str, Any]], error: Any, ui_address: str
+) -> dict[str, Any]:
     return {
         "job": run.job_name,
         "run_id": run.run_id,
         "assets": sorted(key.to_user_string() for key in run.asset_selection or ()),
-        "clip": run.tags.get("dagster/partition"),
+        "clip": run.tags.get("dagster/partition"),  # or the shard
         "failures": errors,
-        "error": errors[0]["error"] if errors else context.failure_event.message,
+        "error": error,
         "link": f"{ui_address}/runs/{run.run_id}",
     }
+
+
+def failed_clips(instance: dg.DagsterInstance, run_id: str) -> list[dict[str, str]]:
+    """Asset, clip and error of the clips of shards that failed in a run, which went on."""
+    made = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    events = [record.dagster_event for record in made if record.dagster_event is not None]
+    found = []
+    for event in events:
+        metadata = event.materialization.metadata
+        became: Any = metadata[CLIPS].value if CLIPS in metadata else {}
+        for clip, error in became.get("failed", {}).items():
+            found.append({"asset": str(event.step_key), "clip": clip, "error": f"{clip}: {error}"})
+    return found
 
 
 def post(log: logging.Logger, url: str | None, message: Mapping[str, Any]) -> None:
@@ -124,6 +145,35 @@ def post(log: logging.Logger, url: str | None, message: Mapping[str, Any]) -> No
     if url is not None and why is not None:
         where = shown_address(url)
         log.warning(f"the webhook of {WEBHOOK_VARIABLE}, {where}, failed: {why}")
+
+
+def failed_clips_sensor(automation: AutomationSettings) -> dg.SensorDefinition:
+    """The sensor ``clips_failed``: one message for each run in which clips of a shard failed.
+
+    Such a run has not failed: what could be made of the shard is made.
+    """
+
+    @dg.run_status_sensor(
+        run_status=dg.DagsterRunStatus.SUCCESS,
+        name="clips_failed",
+        default_status=automation.sensor_status("failures"),
+        minimum_interval_seconds=15,
+        description=f"Posts the clips of a shard that failed as JSON to {WEBHOOK_VARIABLE}, or "
+        "logs them; once a run.",
+    )
+    def clips_failed(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
+        run = context.dagster_run
+        failed = failed_clips(context.instance, run.run_id)
+        if not failed:
+            return dg.SkipReason(f"no clip failed in run {run.run_id[:8]}")
+        more = f"; and {len(failed) - 1} more" if len(failed) > 1 else ""
+        error = f"{failed[0]['error']}{more}"
+        message = _message(run, failed, error, automation.ui_address)
+        context.log.error(f"clips failed: {error} ({message['link']})")
+        post(context.log, automation.failure_webhook, message)
+        return None
+
+    return clips_failed
 
 
 def failure_sensor(automation: AutomationSettings) -> dg.SensorDefinition:

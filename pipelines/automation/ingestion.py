@@ -33,6 +33,7 @@ from pipelines.storage.clips import (
 )
 from pipelines.storage.folders import away_folders, registered_folders
 from pipelines.storage.pointers import clip_folders
+from pipelines.storage.shards import by_shard, shards_of
 from pipelines.storage.store import Store
 
 INTERVAL_S: Final = 15
@@ -101,8 +102,10 @@ def clip_sensor(profile: Profile, automation: AutomationSettings) -> dg.SensorDe
         if not wanted:
             return dg.SensorResult(skip_reason="the changes need no new run", cursor=cursor)
         return dg.SensorResult(
-            run_requests=_requests(wanted, changes.scan),
-            dynamic_partitions_requests=[CLIPS.build_add_request(wanted)],
+            run_requests=_requests(store, wanted, changes.scan),
+            dynamic_partitions_requests=None
+            if shards_of(store)
+            else [CLIPS.build_add_request(wanted)],
             cursor=cursor,
         )
 
@@ -265,7 +268,7 @@ def annotation_sensor(profile: Profile, automation: AutomationSettings) -> dg.Se
             return _waiting(context, scans, changes)
         clips = _register_annotations(context, store, changes)
         scan = replace(changes.scan, clips=_mentioned(store, changes.scan.handled))
-        known = clip_keys(context.instance)
+        known = clip_keys(store, context.instance)
         others = sorted(clips - set(known))
         unknown = (f"annotations for {clip}, a clip that is not registered" for clip in others)
         for line in first_lines(unknown, "such clips"):
@@ -280,7 +283,7 @@ def annotation_sensor(profile: Profile, automation: AutomationSettings) -> dg.Se
             return dg.SensorResult(
                 skip_reason="the changes concern no clip that is ingested", cursor=cursor
             )
-        return dg.SensorResult(run_requests=_requests(wanted, scan), cursor=cursor)
+        return dg.SensorResult(run_requests=_requests(store, wanted, scan), cursor=cursor)
 
     return changed_annotations
 
@@ -334,10 +337,12 @@ def _annotations_changed(
     return probed and not pose_annotations.is_fresh(instance, store, profile, clip)
 
 
-def _requests(clips: list[str], scan: FolderScan) -> list[dg.RunRequest]:
-    """One run for each clip; the same scan never starts it twice."""
+def _requests(store: Store, clips: list[str], scan: FolderScan) -> list[dg.RunRequest]:
+    """One run for each clip, or for each shard of clips; the same scan never starts it twice."""
     key = inputs_digest({"handled": scan.handled, "gone": scan.missing, "look": scan.number})[:12]
-    return [dg.RunRequest(run_key=f"{clip} {key}", partition_key=clip) for clip in clips]
+    shards = shards_of(store)
+    partitions = by_shard(clips, shards) if shards else clips
+    return [dg.RunRequest(run_key=f"{one} {key}", partition_key=one) for one in partitions]
 
 
 def _waiting(

@@ -23,7 +23,6 @@ from dance_models.errors import DamagedFileError
 from dance_models.tables import is_table, read_table, write_table
 from dance_models.text import first_lines
 from pipelines import previews
-from pipelines.partitions import CLIPS
 from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
@@ -117,15 +116,17 @@ class AssetChecks:
     numbers: Callable[[Store, str | None], Numbers] = no_numbers
     code: str = "1"
 
-    def specs(self) -> list[dg.AssetCheckSpec]:
-        """For the asset's ``check_specs``."""
+    def specs(
+        self, partitions: "dg.PartitionsDefinition[str] | None" = None
+    ) -> list[dg.AssetCheckSpec]:
+        """For the asset's ``check_specs``, and its partitions."""
         return [
             dg.AssetCheckSpec(
                 check.name,
                 asset=self.asset,
                 description=check.description,
                 blocking=check.blocking,
-                partitions_def=CLIPS if self.partitioned else None,
+                partitions_def=partitions,
             )
             for check in self.checks
         ]
@@ -185,6 +186,15 @@ class AssetChecks:
             for check in self.checks
         ]
 
+    def results_of_shard(
+        self, store: Store, findings: "Sequence[Finding]", shard: str
+    ) -> list[dg.AssetCheckResult]:
+        """One result for each check on all clips of a shard; none is more than a warning."""
+        return [
+            self._result(store, shard, check, findings, {}, several=True, drawn=True)
+            for check in self.checks
+        ]
+
     def evaluations(
         self,
         store: Store,
@@ -220,6 +230,7 @@ class AssetChecks:
         findings: "Sequence[Finding]",
         numbers: Mapping[str, float | None],
         several: bool,
+        drawn: bool = False,
     ) -> dg.AssetCheckResult:
         from dance_models.quality.findings import errors, findings_table, lines
 
@@ -241,10 +252,10 @@ class AssetChecks:
             "limit": worst.limit,
             "findings": previews.records(findings_table(mine), limit=100),
         }
-        drawn = None if several else self.draw(store, mine)
-        if drawn is not None:
+        picture = self.draw(store, mine) if drawn or not several else None
+        if picture is not None:
             metadata["picture"] = previews.picture(
-                store, self.asset, check.name, drawn, located[0].replace("]", ")"), clip
+                store, self.asset, check.name, picture, located[0].replace("]", ")"), clip
             )
         error = bool(errors(mine)) and not several
         return dg.AssetCheckResult(

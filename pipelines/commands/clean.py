@@ -234,18 +234,17 @@ def _replaced_dagster_runs(store: "Store", instance: "dg.DagsterInstance") -> li
     """
     import dagster as dg
 
-    from pipelines.partitions import clip_keys
+    from pipelines.partitions import partition_keys
     from pipelines.recovery import going_on
 
     # Before the newest materializations: a run that ends meanwhile has its own among them.
     finished = [r.dagster_run for r in instance.get_run_records() if r.dagster_run.is_finished]
     used = _registered(store, "dagster/run_id") | going_on(instance)
-    clips = clip_keys(instance)
+    partitions: list[str | None] = [None, *partition_keys(store, instance)]
     for key in instance.all_asset_keys():
-        partitions: list[str | None] = [None, *clips]
-        for clip in partitions:
+        for one in partitions:
             records = instance.fetch_materializations(
-                dg.AssetRecordsFilter(asset_key=key, asset_partitions=[clip] if clip else None),
+                dg.AssetRecordsFilter(asset_key=key, asset_partitions=[one] if one else None),
                 limit=1,
             ).records
             used.update(record.run_id for record in records)

@@ -55,6 +55,15 @@ FirstFrameOption = Annotated[
         min=0, max=1, help="Number of a clip's first frame in annotations. Default: detected."
     ),
 ]
+ShardsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=4096,
+        help="How many partitions the clips of the store are in. Default: one for each clip, and "
+        "256 or more for more than 1,000 clips.",
+    ),
+]
 OnlyOption = Annotated[str | None, typer.Option(help="Run just these assets, separated by commas.")]
 OnnxOption = Annotated[
     Path | None, typer.Option(help="JSON that describes a top-down ONNX pose model.")
@@ -87,6 +96,7 @@ def run(
     folds: FoldsOption = 0,
     ablations: AblationsOption = False,
     workers: WorkersOption = None,
+    shards: ShardsOption = None,
     devices: common.DevicesOption = None,
     engine: EngineOption = "local",
     debug: common.DebugOption = False,
@@ -113,7 +123,7 @@ def run(
             given = _given(request.opened, clips or (), annotations or (), motion or ())
             refuse_unusable(request.opened, given)
             request = replace(request, cores=cluster.cpus if cluster is not None else None)
-            session = Session(request, common.console(), workers, cluster)
+            session = Session(request, common.console(), workers, cluster, shards)
             common.warn_once_of_rights(session.store, common.console())
             session.register(given, reading)
             outcome = session.run()

@@ -51,7 +51,7 @@ def print_status(store: "Store", profile: str | None, devices: int | None, out: 
     chosen = profile or last_profile(instance) or DEFAULT_PROFILE
     options = replace(noted_options(store), name=chosen, devices=devices)
     request = Request(store.path, options)
-    clips = clip_keys(instance)
+    clips = clip_keys(store, instance)
     files = registered_annotations(store).height
     out.print(
         f"{shown(str(store.path))}\ncorpus: {shown(corpus_label(store))}; {len(clips)} clips, "

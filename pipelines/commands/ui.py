@@ -40,7 +40,6 @@ AllowHostOption = Annotated[
     ),
 ]
 PARTS: Final = ("code", "webserver", "daemon", "mlflow")
-SERVERS_LOCK: Final = ".servers.lock"  # in Dagster's home, held by the command
 RUNS_STOP_S: Final = 8.0  # for running trainings to stop cleanly
 
 
@@ -161,7 +160,7 @@ def serve(
     check_port(mlflow_port, "--mlflow-port")
     found = addresses_of_ports(os.environ, dagster_port, mlflow_port)
     # Not below locks/: these servers alone do not keep anybody from cleaning the store.
-    lock = store.dagster_home / SERVERS_LOCK
+    lock = store.servers_lock
     with owned(lock, f"the web UI of {store.path}", lambda line: None, 0):
         prepare(store, found, out)
         _print_addresses(store, found, out)

@@ -25,6 +25,7 @@ LOST_PICTURES: Final = (
     "Damaged or missing pictures for the web UI: {}. Nothing is made of them; each is drawn again "
     "when its asset is made anew, or restored from a backup."
 )
+NO_MANIFEST: Final = "is missing or damaged"
 WEIGHTS: Final = "the estimator's weights"
 
 
@@ -74,20 +75,27 @@ class Damaged:
 
 def verified(store: "Store") -> Iterator[Damaged]:
     """Everything that is damaged or missing. Changes nothing."""
-    from pipelines.materializations import last_materialization
+    from pipelines.materializations import last_materialization, last_of
     from pipelines.storage.store import open_instance
 
     known: set[str] = set()
     with open_instance(store, runs=False) as instance:
-        for asset, clip in _assets(instance):
-            last = last_materialization(instance, asset, clip)
-            if last is None:
-                continue
+        for asset, clip in _assets(store, instance):
+            last = last_of(instance, store, asset, clip)
             maker = f"made by {asset} of {clip}" if clip else f"made by {asset}"
+            if last is None:
+                if clip is not None and store.output(asset, clip).is_file():
+                    path = store.relative(store.manifest(asset, clip))
+                    yield Damaged(path, NO_MANIFEST, maker)
+                continue
             for damage in _recorded(store, asset, clip, last, known):
                 yield Damaged(damage.path, damage.what, maker)
             for damage in _lost_pictures(store, last):
                 yield Damaged(damage.path, damage.what, maker, is_picture=True)
+        for asset, shard in _shards(store, instance):
+            last = last_materialization(instance, asset, shard)
+            for damage in _lost_pictures(store, last) if last is not None else ():
+                yield Damaged(damage.path, damage.what, f"made by {asset}", is_picture=True)
     yield from _other_tables(store, known)
     yield from _weights(store)
     yield from _kept(store)
@@ -114,7 +122,7 @@ def _recorded(
     manifest = manifests.read_manifest(store, asset, clip)
     path = store.relative(store.manifest(asset, clip))
     if manifest is None:
-        yield Damage(path, "is missing or damaged")
+        yield Damage(path, NO_MANIFEST)
         return
     if manifests.manifest_digest(manifest) != str(last.metadata[MANIFEST].value):
         yield Damage(path, manifests.OTHER)
@@ -141,12 +149,26 @@ def _lost_pictures(store: "Store", last: "dg.AssetMaterialization") -> Iterator[
             yield Damage(name, f"is damaged (sha256 {found[:12]} instead of {sha256[:12]})")
 
 
-def _assets(instance: "dg.DagsterInstance") -> Iterator[tuple[str, str | None]]:
+def _assets(store: "Store", instance: "dg.DagsterInstance") -> Iterator[tuple[str, str | None]]:
     """Assets that were ever materialized, with their clips."""
+    from pipelines.partitions import clip_keys
+    from pipelines.storage.shards import shards_of
+
+    registered = clip_keys(store, instance) if shards_of(store) else None
     for key in sorted(instance.all_asset_keys()):
-        name = key.to_user_string()
-        clips: list[str | None] = [*sorted(instance.get_materialized_partitions(key))]
+        name, made = key.to_user_string(), sorted(instance.get_materialized_partitions(key))
+        clips: list[str | None] = [*(registered if registered and made else made)]
         yield from ((name, clip) for clip in clips or [None])
+
+
+def _shards(store: "Store", instance: "dg.DagsterInstance") -> Iterator[tuple[str, str]]:
+    """Assets of clips that are in shards, with the shards that were ever materialized."""
+    from pipelines.storage.shards import shard_names, shards_of
+
+    names = set(shard_names(shards_of(store)))
+    for key in sorted(instance.all_asset_keys()) if names else ():
+        for shard in sorted(names & set(instance.get_materialized_partitions(key))):
+            yield key.to_user_string(), shard
 
 
 def _older(store: "Store", last: "dg.AssetMaterialization", known: set[str]) -> Iterator["Damage"]:

@@ -1,6 +1,6 @@
 """The outcome of each stage, before a run is started and after it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,6 +11,7 @@ from dance_models.errors import InputError
 from dance_models.text import first_lines
 from pipelines.automation.failures import INTERRUPTS, telling_error
 from pipelines.materializations import Last
+from pipelines.shard_step import CLIPS
 from pipelines.stage import LEFT_OUT, MADE_AGAIN, REUSED, Stage
 from pipelines.storage.store import Store
 
@@ -192,6 +193,10 @@ def _recorded(
             for clip in clips:
                 failed = StageOutcome(key, clip, "failed", seconds.get(key, 0.0), error)
                 outcomes[clip][key] = failed
+        elif event.is_step_materialization and CLIPS in event.materialization.metadata:
+            became: Any = event.materialization.metadata[CLIPS].value
+            for clip, outcome in _of_shard(key, became, clips, seconds.get(key, 0.0)):
+                outcomes[clip][key] = outcome
         elif event.is_step_materialization and event.partition in outcomes:
             metadata, clip = event.materialization.metadata, event.partition
             if LEFT_OUT in metadata:
@@ -202,6 +207,20 @@ def _recorded(
             made = StageOutcome(key, clip, state, seconds.get(key, 0.0), made_again=lines)
             outcomes[clip][key] = made
     return outcomes
+
+
+def _of_shard(
+    asset: str, became: Mapping[str, Any], clips: Sequence[Clip], seconds: float
+) -> Iterator[tuple[Clip, StageOutcome]]:
+    """The outcomes of those of the clips that a step over their shard did not leave out."""
+    made, failed = set(became["made"]), became["failed"]
+    for clip in clips:
+        if clip in failed:
+            yield clip, StageOutcome(asset, clip, "failed", seconds, str(failed[clip]))
+        elif clip not in became["left_out"]:
+            again = _lines(became["made_again"].get(clip, ()))
+            state: Literal["made", "fresh"] = "made" if clip in made else "fresh"
+            yield clip, StageOutcome(asset, clip, state, seconds, made_again=again)
 
 
 def _lines(value: Any) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from pipelines.assets.champion_exports import champion_exports
 from pipelines.graph import build_definitions, stages_of
 from pipelines.profile_options import ProfileOptions
 from pipelines.stage import Stage
+from pipelines.storage.shards import shards_of
 from pipelines.storage.store import Store
 
 
@@ -66,4 +67,5 @@ class Request:
 @cache
 def definitions_of(request: Request) -> dg.Definitions:
     """The graph of a request; built once in each worker process."""
-    return build_definitions(request.profile, request.opened)
+    store = request.opened
+    return build_definitions(request.profile, store, shards=shards_of(store))

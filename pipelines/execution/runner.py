@@ -4,7 +4,8 @@ Clips are runs of the job ``ingest_clips``, executed in a pool of processes that
 graph once: a run for each of a few clips, one for several of many, since a run costs three times
 the work on a short clip. Everything over all clips is one run of the job ``retrain_all``; Dagster
 decides its order, with the same executor as in the web UI. Nothing is run for a clip, or for the
-data set, when the skip rule finds all of its stages fresh.
+data set, when the skip rule finds all of its stages fresh. In a store with shards each shard that
+has a stale clip is one run.
 """
 
 import os
@@ -43,9 +44,11 @@ from pipelines.processes import refuse_when_stopping
 from pipelines.profile_options import PROFILE_TAG
 from pipelines.recovery import GIVER_TAG, TASK_TAG, close_lost_tasks, process_tags
 from pipelines.settings import op_config
+from pipelines.shard_step import KILLS
 from pipelines.stage import ONLY_STALE_TAG, Stage
 from pipelines.storage.databases import held_open
 from pipelines.storage.memory import remembering
+from pipelines.storage.shards import by_shard, shards_of
 from pipelines.storage.store import Store, open_instance
 
 COMMAND_TAG: Final = "dance/command"
@@ -92,7 +95,11 @@ def _outcomes_of(request: Request, clips: Sequence[str]) -> list[list[StageOutco
         listed_once(instance),
     ):
         planned = {clip: plan(stages, instance, store, profile, clip) for clip in clips}
-        for together in list(_runs(planned, instance)):
+        if shards := shards_of(store):
+            for shard, its_clips in by_shard(clips, shards).items():
+                found |= _run_shard(request, instance, shard, its_clips, planned)
+            return [found[clip] for clip in clips]
+        for together in list(_runs(planned, clip_order(store, instance))):
             if len(together) > 1:
                 found |= _run_together(request, instance, together, planned)
             for clip in together:
@@ -103,10 +110,10 @@ def _outcomes_of(request: Request, clips: Sequence[str]) -> list[list[StageOutco
     return [found[clip] for clip in clips]
 
 
-def _runs(planned: Mapping[str, Plan], instance: dg.DagsterInstance) -> Iterator[list[str]]:
+def _runs(planned: Mapping[str, Plan], order: Sequence[str]) -> Iterator[list[str]]:
     """Clips that can be one run: neighbours in Dagster's order that lack the same stages."""
     run: list[str] = []
-    for clip in clip_order(instance):
+    for clip in order:
         if run and (clip not in planned or planned[clip].to_run != planned[run[0]].to_run):
             yield run
             run = []
@@ -119,7 +126,7 @@ def _runs(planned: Mapping[str, Plan], instance: dg.DagsterInstance) -> Iterator
 def _executed(
     request: Request, instance: dg.DagsterInstance, stages: Sequence[Stage], clips: Sequence[str]
 ) -> dg.ExecuteInProcessResult:
-    """One run of some stages for neighbouring clips.
+    """One run of some stages for neighbouring clips, or for one shard.
 
     Raises DagsterError when it could not even be started.
     """
@@ -172,6 +179,31 @@ def _run_together(
     if not result.success:
         return {}
     return {clip: [*planned[clip].outcomes, *ran[clip]] for clip in clips}
+
+
+def _run_shard(
+    request: Request,
+    instance: dg.DagsterInstance,
+    shard: str,
+    clips: Sequence[str],
+    planned: Mapping[str, Plan],
+) -> dict[str, list[StageOutcome]]:
+    """Some clips of a shard, as one run if any of them lacks a stage."""
+    lacking = {clip: {stage.name for stage in planned[clip].to_run} for clip in clips}
+    wanted = set().union(*lacking.values())
+    stages = [stage for stage in request.stages(partitioned=True) if stage.name in wanted]
+    if not stages:
+        return {clip: list(planned[clip].outcomes) for clip in clips}
+    try:
+        result = _executed(request, instance, stages, [shard])
+    except dg.DagsterError as error:
+        told = str(error)
+        return {clip: [StageOutcome(stages[0].name, clip, "failed", error=told)] for clip in clips}
+    ran = outcomes_of_clips(instance, result.run_id, stages, request.opened, request.profile, clips)
+    return {
+        clip: [*planned[clip].outcomes, *(o for o in ran[clip] if o.asset in lacking[clip])]
+        for clip in clips
+    }
 
 
 class DatasetRun:
@@ -291,6 +323,11 @@ class LocalWorkers:
         close_lost_tasks(request.opened, lost)  # by now all workers have ended
 
 
+def in_shards(clips: Sequence[str], shards: int) -> list[Group]:
+    """Clips for tasks, those of a shard for each."""
+    return [tuple(group) for group in by_shard(clips, shards).values()]
+
+
 def in_groups(clips: Sequence[str], places: int) -> list[Group]:
     """Clips for tasks: one each while they are few, and enough tasks to share out while many."""
     size = max(1, min(CLIPS_PER_RUN, len(clips) // (TASKS_A_PLACE * places)))
@@ -308,21 +345,35 @@ class ClipRuns:
 
         Whose clip a killed worker was at may not be known. So the clips without outcomes are made
         again, a task each, and when none of them got done, one of them alone: only a clip whose own
-        worker is killed then has failed.
+        worker is killed then has failed. Clips of a shard stay together: its steps find the one.
         """
-        waiting = in_groups(clips, self.workers.places)
+        shards = shards_of(self.request.opened)
+        waiting = in_shards(clips, shards) if shards else in_groups(clips, self.workers.places)
         while waiting:
             killed: list[Group] = []
             for group, outcomes in self.workers.make(self.request, waiting):
-                if outcomes is None:
-                    killed += [(clip,) for clip in group]
-                else:
+                if outcomes is not None:
                     yield from outcomes
-            if len(killed) == sum(map(len, waiting)):
-                ((group, outcomes),) = self.workers.make(self.request, killed[:1], alone=True)
-                yield from [[self._killed(*group)]] if outcomes is None else outcomes
+                elif shards:
+                    killed.append(group)
+                else:
+                    killed += [(clip,) for clip in group]
+            if sum(map(len, killed)) == sum(map(len, waiting)):
+                yield from self._alone(killed[0], shards)
                 killed = killed[1:]
             waiting = killed
+
+    def _alone(self, group: Group, shards: int) -> list[list[StageOutcome]]:
+        """The outcomes of a group that is made while nothing else is.
+
+        In each of its steps a shard leaves out one that it was killed at ``KILLS`` times.
+        """
+        times = len(self.request.stages(partitioned=True)) * KILLS + 1 if shards else 1
+        for _ in range(times):
+            ((_, outcomes),) = self.workers.make(self.request, [group], alone=True)
+            if outcomes is not None:
+                return outcomes
+        return [[self._killed(clip)] for clip in group]
 
     def _killed(self, clip: str) -> StageOutcome:
         stage = self.request.stages(partitioned=True)[0]
@@ -349,7 +400,7 @@ def stale_stages(
 
     ``newest`` has the events of the assets over all clips.
     """
-    clips: list[str | None] = [*clip_keys(instance)]
+    clips: list[str | None] = [*clip_keys(store, instance)]
     partitioned, profile = request.stages(partitioned=True), request.profile
     last = last_of_all_clips(instance, store, [stage.name for stage in partitioned])
 

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -36,7 +36,9 @@ from pipelines.graph import stages_of
 from pipelines.partitions import clip_keys, clip_order
 from pipelines.profile_options import note_options
 from pipelines.recovery import close_dead_trainings, recover
+from pipelines.sharding import drop_clips, put_in_shards, record_shards
 from pipelines.shown import shown
+from pipelines.stage import Stage
 from pipelines.storage.annotation_report import (
     annotation_report,
     lost_anything,
@@ -51,11 +53,12 @@ from pipelines.storage.clips import ClipChanges, register_clips, registered_clip
 from pipelines.storage.databases import held_open, loss_reported
 from pipelines.storage.disk import full_disk_reported, require_space
 from pipelines.storage.folders import Dropped, away_folders, remember_tracks
-from pipelines.storage.locks import held_locks
+from pipelines.storage.locks import held_locks, holder
 from pipelines.storage.memory import remembering
 from pipelines.storage.motion import register_motion, unused_motion
 from pipelines.storage.pointers import clip_folders, drop_copies
 from pipelines.storage.remote import Traffic
+from pipelines.storage.shards import clips_of_shards, enough_shards, shards_of
 from pipelines.storage.store import Store, open_instance
 from pipelines.storage.tracks import unused_track_files
 from pipelines.storage.weights import ready_weights
@@ -163,8 +166,9 @@ class Session:
         console: Console,
         workers: int | None = None,
         cluster: Cluster | None = None,
+        shards: int | None = None,
     ) -> None:
-        self.request, self.console = request, console
+        self.request, self.console, self.shards = request, console, shards
         self.profile = request.profile
         self.cluster = cluster
         own = os.cpu_count() or 1
@@ -193,6 +197,7 @@ class Session:
         no_clips = [line for lines in given.listed.values() for line in lines]
         for line in (*no_clips, *mirror_again(self.store, given.listed)):
             self._warn(line)
+        self._put_in_shards(clips)
         found = self._register_clips(clips)
         self._warn_of_away(
             "annotations", "what was read of its {} annotation files is", annotations
@@ -206,7 +211,9 @@ class Session:
         )
         missing = (f"{clip}: the file is missing; its tables are kept" for clip in found.missing)
         self._warn_of(missing, "clips without a file")
-        keys = clip_keys(self.instance)
+        keys, shards = clip_keys(self.store, self.instance), shards_of(self.store)
+        if shards:
+            self._say(f"The clips are in {shards} shards.")
         self.console.print(
             f"{len(keys)} clips registered ({len(found.new)} new, {len(found.changed)} changed), "
             f"profile [bold]{shown(self.request.options.name)}[/], store "
@@ -215,6 +222,28 @@ class Session:
         )
         self._register_motion(given.motion)
         self.profile = self.request.profile  # with pre-trained rows, now that there is motion
+
+    def _put_in_shards(self, named: Sequence[Path]) -> None:
+        """Have shards in a store with many clips, or as many as are wanted."""
+        store, before = self.store, shards_of(self.store)
+        drop_clips(store, self.instance)  # of a process that was killed
+        if before and self.shards in (None, before):
+            return
+        folders = [*clip_folders(store), *named]
+        found = {str(e.path) for folder in folders for e in scan_clips(folder).entries}
+        clips = len(found | {*registered_clips(store)["path"]})
+        shards = self.shards or enough_shards(clips)
+        if not shards:
+            return
+        users = [*filter(None, [holder(store.servers_lock)]), *held_locks(store.locks).values()]
+        if users:
+            self._warn(
+                f"{clips} clips are better kept in {shards} shards (docs/scale.md), but the store "
+                f"is in use by {users[0]}: end that, and run again"
+            )
+            return
+        assets = [stage.name for stage in stages_of(self.profile) if stage.partitioned]
+        put_in_shards(store, self.instance, assets, shards)
 
     def _register_clips(self, named: Sequence[Path]) -> ClipChanges:
         """Clips are read whole, which takes a while for many of them."""
@@ -289,7 +318,7 @@ class Session:
         result = RunOutcome()
         for owner in sorted(set(map(str, held_locks(self.store.locks).values()))):
             self._warn(f"this store is in use by {owner}: what it makes is waited for and reused")
-        clips = clip_keys(self.instance)
+        clips = clip_keys(self.store, self.instance)
         of_clips = self.request.stages(partitioned=True)
         stages = [*of_clips, *self.request.stages(partitioned=False)]
         note_options(self.store, self.request.options, {stage.name for stage in stages})
@@ -301,9 +330,10 @@ class Session:
                 planned = planned_clips(self.request, self.instance, clips)
                 stale = [
                     clip
-                    for clip in clip_order(self.instance)
+                    for clip in clip_order(self.store, self.instance)
                     if clip in planned and planned[clip].to_run
                 ]
+                self._record_shards(of_clips, planned.keys() - set(stale))
                 for plan in (plan for plan in planned.values() if not plan.to_run):
                     result.outcomes += plan.outcomes
                     progress.advance(task)
@@ -324,6 +354,17 @@ class Session:
         lost = any(f.check == "track_files" and f.value > 0 for f in found)
         result.lossless = result.lossless and not unused and not lost
         return result
+
+    def _record_shards(self, stages: Sequence[Stage], fresh: Set[str]) -> None:
+        """Tell Dagster of shards whose clips are all ``fresh``, where it does not know."""
+        shards = shards_of(self.store)
+        if not shards:
+            return
+        of_shard = clips_of_shards(self.store).items()
+        whole = {shard for shard, clips in of_shard if fresh >= set(clips)}
+        versions = {stage.name: stage.version for stage in stages}
+        with remembering(self.store) as store:
+            record_shards(store, self.instance, versions, whole)
 
     @contextmanager
     def _clip_workers(self) -> Iterator[ClipWorkers]:

@@ -38,6 +38,13 @@ from pipelines.storage.registration import (
     registered_in,
     report_version,
 )
+from pipelines.storage.shards import (
+    SHARDS,
+    by_shard,
+    content_of_clips,
+    content_of_shards,
+    shards_of,
+)
 from pipelines.storage.store import Store
 
 RAW_CLIPS: Final[Schema] = {
@@ -197,6 +204,13 @@ def update_digests(
     return result
 
 
+@one_at_a_time
+def set_shards(store: Store, shards: int) -> None:
+    """Keep how many shards the clips are in; a store without clips has none registered by that."""
+    table = registered_clips(store)
+    write_table(table, store.table("raw_clips"), {SHARDS: str(shards)}, durable=True)
+
+
 @contextmanager
 def reading_clip(
     store: Store, instance: dg.DagsterInstance, row: Mapping[str, Any], *, last: bool = False
@@ -257,12 +271,18 @@ def _write(
     rows = {**known, **found}
     result.missing.extend(c for c, row in rows.items() if not is_clip_on_disk(Path(row["path"])))
     table = pl.DataFrame(list(rows.values()), schema=RAW_CLIPS).sort("clip")
-    write_table(table, store.table("raw_clips"), {}, durable=True)
+    shards, touched = shards_of(store), {*result.new, *result.changed}
+    stated = {SHARDS: str(shards)} if shards else {}
+    write_table(table, store.table("raw_clips"), stated, durable=True)
+    if shards:
+        versions = content_of_shards(rows.values(), shards)
+        for shard in by_shard(touched, shards):
+            report_version(instance, "raw_clips", versions[shard], shard)
+        return
     _list_clips(instance, rows)
-    for clip in [*result.new, *result.changed]:
-        row = rows[clip]
-        version = row["sha256"] or "unreadable"
-        report_version(instance, "raw_clips", version, clip, {"path": row["path"]})
+    versions = content_of_clips(rows.values())
+    for clip in sorted(touched):
+        report_version(instance, "raw_clips", versions[clip], clip, {"path": rows[clip]["path"]})
 
 
 def _list_clips(instance: dg.DagsterInstance, clips: Collection[str]) -> None:

@@ -3,7 +3,8 @@
 ``manifests/<asset>[/<clip>].json`` has the size, the time and the sha256 of every file. A file of
 the same size and time is taken for the same; the sha256 decides when the time is another one, as
 after copying a store, and the new time is noted. The materialization holds a digest of the
-manifest, over paths and contents without the times.
+manifest, over paths and contents without the times. The manifest holds the digest of the inputs,
+too: in a store with shards (``pipelines/storage/shards.py``) it is what says that a clip is made.
 """
 
 import hashlib
@@ -65,10 +66,13 @@ def manifest_of(store: Store, paths: Iterable[Path]) -> dict[str, FileRecord]:
     }
 
 
-def write_manifest(store: Store, asset: str, clip: str | None, manifest: Manifest) -> None:
-    """Write the manifest of an asset, or of one clip of it."""
+def write_manifest(
+    store: Store, asset: str, clip: str | None, manifest: Manifest, inputs: str = ""
+) -> None:
+    """Write the manifest of an asset, or of one clip of it, made of inputs with that digest."""
     plain = {path: list(record) for path, record in sorted(manifest.items())}
-    write_text(store.manifest(asset, clip), json.dumps({"files": plain}, indent=0) + "\n")
+    text = json.dumps({"inputs": inputs, "files": plain}, indent=0)
+    write_text(store.manifest(asset, clip), text + "\n")
 
 
 def read_manifest(store: Store, asset: str, clip: str | None) -> dict[str, FileRecord] | None:
@@ -78,6 +82,14 @@ def read_manifest(store: Store, asset: str, clip: str | None) -> dict[str, FileR
         return {path: FileRecord(*record) for path, record in plain["files"].items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def read_inputs(store: Store, asset: str, clip: str | None) -> str:
+    """The digest of the inputs in a manifest; "" of one that is missing, damaged or older."""
+    try:
+        return str(json.loads(store.manifest(asset, clip).read_text("utf-8")).get("inputs", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
 
 
 def damages(store: Store, manifest: Manifest, always: Collection[str] = ()) -> list[Damage]:
@@ -108,7 +120,13 @@ def without_distant(store: Store, manifest: Manifest) -> Manifest:
 
 
 def refresh(
-    store: Store, asset: str, clip: str | None, manifest: Manifest, *, lost: bool = False
+    store: Store,
+    asset: str,
+    clip: str | None,
+    manifest: Manifest,
+    inputs: str,
+    *,
+    lost: bool = False,
 ) -> None:
     """Note the times of files whose content is the same, so that it is not hashed again.
 
@@ -123,7 +141,7 @@ def refresh(
                 fresh[path] = record._replace(mtime_ns=mtime_ns)
     if lost or fresh != manifest:
         with suppress(OSError):
-            write_manifest(store, asset, clip, fresh)
+            write_manifest(store, asset, clip, fresh, inputs)
 
 
 def _stat(file: str) -> os.stat_result:

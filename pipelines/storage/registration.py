@@ -53,7 +53,7 @@ def indexed(store: Store, asset: str, index: Callable[[Path], T]) -> T:
     return cast("T", _indexed(path, written_at(path), index))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _indexed(path: Path, written: Written | None, index: Callable[[Path], Any]) -> Any:
     return index(path)
 

@@ -400,6 +400,11 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self.path / "dagster_home"
 
     @property
+    def servers_lock(self) -> Path:
+        """Held by the command that runs the web UI of this store on this machine."""
+        return self.dagster_home / ".servers.lock"
+
+    @property
     def mlflow(self) -> Path:
         """MLflow's database and artifacts."""
         return self.path / "mlflow"

@@ -269,7 +269,7 @@ def many_clips(trial: Trial) -> list[str]:
 
     store = Store(root=str(trial.folder / "many_store"))
     with open_instance(store) as instance:
-        partitions = len(clip_keys(instance))
+        partitions = len(clip_keys(store, instance))
     rows = registered_clips(store)["clip"].n_unique()
     found = (sorted(codes), rows, partitions)
     return [] if found == ([0, 0], 300, 300) else [f"codes, clips, partitions: {found}"]

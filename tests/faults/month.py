@@ -193,7 +193,9 @@ def judge(trial: Trial, month: Month) -> Iterator[str]:
     store = Store(root=str(trial.store))
     with open_instance(store) as instance:
         month.runs = list(instance.get_runs())
-        missing = [c for c in clip_keys(instance) if not store.table("pose_tracks", c).is_file()]
+        missing = [
+            c for c in clip_keys(store, instance) if not store.table("pose_tracks", c).is_file()
+        ]
     if missing:
         yield f"not ingested: {', '.join(missing)}"
     if not store.output("mkff_st_gcn").is_file():

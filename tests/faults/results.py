@@ -34,7 +34,7 @@ class Try:
     seconds: float = 0.0  # the whole trial
     recovery_s: float = 0.0  # the command after the fault
     troubles: list[str] = field(default_factory=list)
-    graph: str = WHOLE  # or the part of it that the commands made
+    graph: str = WHOLE  # or the part of it that the commands made; and the shards, if any
 
 
 def code_version() -> str:
@@ -80,7 +80,7 @@ def row(fault: str, tries: Sequence[Try]) -> str:
     since = recovered[::-1].index(False) if False in recovered else len(recovered)
     longest = max((one.recovery_s for one in tries), default=0.0)
     lost = sum(one.bytes_lost for one in tries)
-    whole = sum(one.graph == WHOLE for one in tries)
+    whole = sum(one.graph.partition(",")[0] == WHOLE for one in tries)
     return (
         f"| {fault} | {len(tries)} | {whole} | {sum(recovered)} | {since} | {lost} "
         f"| {longest:.0f} s |"

@@ -66,6 +66,7 @@ class Scene:
     # Of the undisturbed command from each of the stores.
     seconds: dict[str, float] = field(default_factory=dict)
     only: str = ""  # the assets of all commands, with commas; "" for all that there are
+    shards: int = 0  # that the clips are in
 
     def start_store(self, name: str) -> Path:
         """The store of that name; never changed, only copied."""
@@ -78,7 +79,16 @@ class Scene:
 
     def command_on(self, corpus: Corpus) -> list[str]:
         """The same command on another corpus."""
-        return run_command(corpus, *(["--only", self.only] if self.only else []))
+        return run_command(corpus, *(["--only", self.only] if self.only else []), *self._shards)
+
+    @property
+    def _shards(self) -> list[str]:
+        return ["--shards", str(self.shards)] if self.shards else []
+
+    @property
+    def ingestion(self) -> list[str]:
+        """The command for the assets of clips."""
+        return run_command(self.corpus, "--only", CLIP_ASSETS, *self._shards)
 
 
 def run_command(corpus: Corpus, *more: str) -> list[str]:
@@ -95,25 +105,28 @@ def sources_digest() -> str:
     return sha256(b"".join(p.read_bytes() for p in files)).hexdigest()
 
 
-def make_scene(folder: Path, clips: int = 6, frames: int = 64, only: str = "") -> Scene:
+def make_scene(
+    folder: Path, clips: int = 6, frames: int = 64, only: str = "", shards: int = 0
+) -> Scene:
     """Render a corpus and run on it undisturbed, or read the scene that this code left there.
 
-    ``only``: the assets of all commands, by default all that there are.
+    ``only``: the assets of all commands, by default all that there are. ``shards`` that the clips
+    are in, by default none.
     """
     corpus, note, sources = Corpus(folder / "corpus"), folder / "scene.json", sources_digest()
     if note.is_file():
         plain = json.loads(note.read_text())
-        if plain.pop("sources") == sources and plain["only"] == only:
+        same = (plain.pop("sources"), plain["only"], plain.get("shards", 0))
+        if same == (sources, only, shards):
             return Scene(folder, corpus, **plain)
     shutil.rmtree(folder, ignore_errors=True)
     write_demo_corpus(corpus.root, DemoCorpusConfig(clips, frames, size=(160, 120)))
     write_tracks(corpus)
     (folder / "empty").mkdir(parents=True)
     seconds: dict[str, float] = {}
-    bare = Scene(folder, corpus, only=only)
-    ingestion = run_command(corpus, "--only", CLIP_ASSETS)
+    bare = Scene(folder, corpus, only=only, shards=shards)
     for begin, end, command in (
-        ("empty", "ingested", ingestion),
+        ("empty", "ingested", bare.ingestion),
         ("ingested", "finished", bare.command),
     ):
         trial = Trial(bare, begin, Random(0), folder)
@@ -126,7 +139,7 @@ def make_scene(folder: Path, clips: int = 6, frames: int = 64, only: str = "") -
         trial.close()
     seconds["empty"] += seconds["ingested"]
     expected = digests(folder / "finished")
-    plain = {"expected": expected, "seconds": seconds, "only": only}
+    plain = {"expected": expected, "seconds": seconds, "only": only, "shards": shards}
     write_text(note, json.dumps({**plain, "sources": sources}))
     return Scene(folder, corpus, **plain)
 

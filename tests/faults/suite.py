@@ -163,8 +163,14 @@ def one_try(scene: Scene, fault: Fault, seed: int, folder: Path) -> Try:
     seconds = time.monotonic() - started
     return Try(
         fault.name, seed, code_version(), began, lost, round(seconds, 1), round(recovery, 1),
-        troubles, HALF if scene.only else WHOLE,
+        troubles, _graph(scene),
     )  # fmt: skip
+
+
+def _graph(scene: Scene) -> str:
+    """What the commands make."""
+    part = HALF if scene.only else WHOLE
+    return f"{part}, {scene.shards} shards" if scene.shards else part
 
 
 def run_tries(
@@ -214,6 +220,7 @@ def main() -> int:
     parser.add_argument(
         "--half", action="store_true", help="make the recognition half of the graph alone"
     )
+    parser.add_argument("--shards", type=int, default=0, help="put the clips in so many shards")
     parser.add_argument("--folder", type=Path, help="keeps the stores to begin from")
     parser.add_argument(
         "--results", type=Path, help="tries add up in this file; default: results.jsonl in --folder"
@@ -227,7 +234,8 @@ def main() -> int:
     folder = chosen.folder or Path(tempfile.mkdtemp(prefix="faults-"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(130))  # the trial is closed, and not noted
     with whole_folder(folder):
-        scene = make_scene(folder / "scene", only=HALF_ASSETS if chosen.half else "")
+        only = HALF_ASSETS if chosen.half else ""
+        scene = make_scene(folder / "scene", only=only, shards=chosen.shards)
         seconds = ", ".join(f"{name} {value:.0f} s" for name, value in scene.seconds.items())
         print(f"undisturbed: {seconds}; {len(scene.expected)} files are compared", flush=True)
         results = chosen.results or folder / "results.jsonl"

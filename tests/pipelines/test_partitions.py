@@ -1,24 +1,28 @@
 """The partitions of a store."""
 
+from pathlib import Path
+
 import dagster as dg
 import pytest
 
 from pipelines import partitions
 from pipelines.partitions import CLIPS, clip_keys, clip_order, found_in_list, listed_once
+from pipelines.storage.store import Store
 
 
 def test_the_list_of_clips_is_read_once_within_the_block(
-    instance: dg.DagsterInstance, listings: list[str]
+    tmp_path: Path, instance: dg.DagsterInstance, listings: list[str]
 ) -> None:
+    store = Store(root=str(tmp_path))
     instance.add_dynamic_partitions("clips", ["b", "a"])
     with listed_once(instance):
-        assert clip_order(instance) == ["b", "a"]
+        assert clip_order(store, instance) == ["b", "a"]
         with listed_once(instance):  # a step within a run
-            assert clip_keys(instance) == ["a", "b"]
-        assert clip_order(instance) == ["b", "a"]
+            assert clip_keys(store, instance) == ["a", "b"]
+        assert clip_order(store, instance) == ["b", "a"]
     assert listings == ["clips"]
     instance.add_dynamic_partitions("clips", ["c"])
-    assert clip_order(instance) == ["b", "a", "c"]
+    assert clip_order(store, instance) == ["b", "a", "c"]
 
 
 def test_a_run_over_more_clips_lists_them_no_more_often(

@@ -458,6 +458,31 @@ def test_what_is_made_of_several_clips_is_recorded_when_the_process_is_told_to_e
         assert last_materialization(instance, "second", "stopped") is None
 
 
+def test_what_was_made_of_several_clips_by_a_killed_process_is_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its clips are in their place, and Dagster, whose database is a new one here, has no event."""
+    monkeypatch.setattr(sys.modules[__name__], "CLIPS", ("good", "other", "third"))
+    store = Store(root=str(tmp_path))
+    with instance_for_test() as instance:
+        assert _backfill(store, instance).success
+    write_table(pl.DataFrame({"clip": ["cut off"]}), store.table("first", "third"))
+    with instance_for_test() as instance:
+        assert not first.is_fresh(instance, store, SMOKE, "good")
+        assert _backfill(store, instance).success
+        found = {clip: last_materialization(instance, "first", clip) for clip in CLIPS}
+        assert all(first.is_fresh(instance, store, SMOKE, clip) for clip in CLIPS)
+        reused = {c: bool(made.metadata[REUSED].value) for c, made in found.items() if made}
+        assert reused == {"good": True, "other": True, "third": False}
+        assert found["good"] is not None
+        assert found["good"].metadata["dagster/partition_row_count"].value == 1
+        changed = replace(first, version="2")
+        assert _backfill(store, instance, [changed]).success
+        made = last_materialization(instance, "first", "good")
+        assert made is not None
+        assert not made.metadata[REUSED].value
+
+
 def test_what_is_out_of_date_is_known_of_clips_whose_step_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,3 +24,19 @@ def run_clips(request: Request, clips: tuple[str, ...]) -> list[list[StageOutcom
     if "deadly" in clips:
         os.kill(os.getpid(), signal.SIGKILL)
     return [[StageOutcome("clip_probe", clip, "made")] for clip in clips]
+
+
+def run_clips_in_shards(
+    request: Request, clips: tuple[str, ...]
+) -> list[list[StageOutcome]] | None:
+    """A worker of a clip called deadly is killed five times; the sixth leaves the clip out."""
+    if "deadly" in clips:
+        times = request.store / "times"
+        before = int(times.read_text()) if times.exists() else 0
+        times.write_text(str(before + 1))
+        if before < 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return [
+        [StageOutcome("clip_probe", clip, "failed" if clip == "deadly" else "made")]
+        for clip in clips
+    ]

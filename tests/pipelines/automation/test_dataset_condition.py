@@ -7,30 +7,31 @@ import dagster as dg
 import pytest
 
 from pipelines.assets.conditions import WHEN_CLIPS_ARE_DONE, WHEN_DATASET_CHANGED
-from pipelines.partitions import CLIPS
+from pipelines.partitions import CLIPS, partitions_of
 
 
-@dg.asset(partitions_def=CLIPS)
-def sampled_frames() -> None: ...
+def _per_clip(partitions: "dg.PartitionsDefinition[str]") -> list[Any]:
+    limbs = dg.AssetCheckSpec(
+        "limb_length", asset="pose_annotations", blocking=True, partitions_def=partitions
+    )
 
+    @dg.asset(partitions_def=partitions)
+    def sampled_frames() -> None: ...
 
-@dg.asset(partitions_def=CLIPS, deps=[sampled_frames])
-def pose_tracks() -> None:
-    raise RuntimeError("no such codec")
+    @dg.asset(partitions_def=partitions, deps=[sampled_frames])
+    def pose_tracks() -> None:
+        raise RuntimeError("no such codec")
 
+    @dg.asset(partitions_def=partitions, check_specs=[limbs])
+    def pose_annotations() -> dg.MaterializeResult:  # type: ignore[type-arg]
+        return dg.MaterializeResult(check_results=[dg.AssetCheckResult(passed=True)])
 
-LIMBS = dg.AssetCheckSpec(
-    "limb_length", asset="pose_annotations", blocking=True, partitions_def=CLIPS
-)
-
-
-@dg.asset(partitions_def=CLIPS, check_specs=[LIMBS])
-def pose_annotations() -> dg.MaterializeResult:  # type: ignore[type-arg]
-    return dg.MaterializeResult(check_results=[dg.AssetCheckResult(passed=True)])
+    return [sampled_frames, pose_tracks, pose_annotations]
 
 
 @dg.asset(
-    deps=[sampled_frames, pose_tracks, pose_annotations], automation_condition=WHEN_CLIPS_ARE_DONE
+    deps=["sampled_frames", "pose_tracks", "pose_annotations"],
+    automation_condition=WHEN_CLIPS_ARE_DONE,
 )
 def pose_dataset() -> None: ...
 
@@ -40,16 +41,16 @@ def split_manifest() -> None:
     raise dg.Failure("No clip has annotations")
 
 
-PER_CLIP: list[Any] = [sampled_frames, pose_tracks, pose_annotations]
+PER_CLIP: list[Any] = _per_clip(CLIPS)
 PER_STORE: list[Any] = [pose_dataset, split_manifest]
 
 
 class Daemon:
     """The automation sensor, tick by tick."""
 
-    def __init__(self, instance: dg.DagsterInstance) -> None:
+    def __init__(self, instance: dg.DagsterInstance, per_clip: list[Any] = PER_CLIP) -> None:
         self.instance = instance
-        self.defs = dg.Definitions(assets=[*PER_CLIP, *PER_STORE])
+        self.defs = dg.Definitions(assets=[*per_clip, *PER_STORE])
         self.cursor: Any = None
 
     def requested(self) -> set[str]:
@@ -69,14 +70,22 @@ class Daemon:
     def ingest(self, *clips: str) -> None:
         """Mark clips as ingested; a separate run for each would take seconds."""
         self.register(*clips)
-        for clip in clips:
+        self.make(*clips)
+
+    def make(self, *partitions: str) -> None:
+        """Mark clips, or shards, as made."""
+        for one in partitions:
             for asset in PER_CLIP:
-                self._made(asset.key, clip)
+                self._made(asset.key, one)
 
     def check(self, clip: str, severity: dg.AssetCheckSeverity) -> None:
         """Report what a blocking check found on a clip."""
         found = dg.AssetCheckEvaluation(
-            LIMBS.asset_key, LIMBS.name, passed=False, severity=severity, partition=clip
+            dg.AssetKey("pose_annotations"),
+            "limb_length",
+            passed=False,
+            severity=severity,
+            partition=clip,
         )
         self.instance.report_runless_asset_event(found)
 
@@ -242,3 +251,35 @@ def test_a_clip_that_was_cancelled_before_automation_was_enabled_is_left_out(
     daemon.cancel_ingest("cancelled", ticks=0)
     daemon.ingest("one")
     assert BOTH in (daemon.requested(), daemon.requested())
+
+
+# --- clips in shards ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def of_shards() -> Iterator[Daemon]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Daemon(instance, _per_clip(partitions_of(3)))
+
+
+def test_shards_without_clips_do_not_hold_up_the_data_set(of_shards: Daemon) -> None:
+    assert of_shards.requested() == set()
+    of_shards.make("shard-0001")
+    assert of_shards.requested() == BOTH
+    of_shards.build()
+    assert of_shards.requested() == set()
+
+
+def test_a_shard_that_is_made_again_requests_the_data_set_once(of_shards: Daemon) -> None:
+    of_shards.requested()
+    of_shards.make("shard-0000", "shard-0001")
+    assert of_shards.requested() == BOTH
+    of_shards.build()
+    assert of_shards.requested() == set()
+    run = of_shards.begin(PER_CLIP, "shard-0001")
+    assert of_shards.requested() == set()
+    of_shards.make("shard-0001")
+    of_shards.end(run)
+    assert of_shards.requested() == BOTH
+    of_shards.build()
+    assert of_shards.requested() == set()

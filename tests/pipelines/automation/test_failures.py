@@ -11,12 +11,14 @@ from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from dance_models.errors import VideoError
 from pipelines.automation.failures import (
+    failed_clips_sensor,
     failure_message,
     failure_sensor,
     shown_address,
     why_not_delivered,
 )
 from pipelines.automation.switches import AutomationSettings
+from pipelines.shard_step import CLIPS
 
 
 @dg.op
@@ -148,3 +150,33 @@ def test_an_interrupted_run_that_is_tried_again_is_not_reported(
     context.dagster_run.tags[WILL_RETRY_TAG] = "true"
     assert isinstance(sensor(context), dg.SkipReason)
     assert received == []
+
+
+def test_clips_that_failed_in_a_run_that_went_on_are_told(
+    instance: dg.DagsterInstance, server: tuple[str, list[dict[str, object]]]
+) -> None:
+    url, received = server
+
+    @dg.asset
+    def numbers() -> dg.MaterializeResult:  # type: ignore[type-arg]
+        became = {"made": ["b"], "failed": {"a": "InputError: no such joint", "c": "ValueError: x"}}
+        return dg.MaterializeResult(metadata={CLIPS: became})
+
+    sensor = failed_clips_sensor(AutomationSettings(failure_webhook=url))
+    for made in ([numbers], [dg.asset(lambda: None, name="others")]):
+        result = dg.materialize(made, instance=instance, tags={"dagster/partition": "shard-0001"})
+        sensor(
+            dg.build_run_status_sensor_context(
+                sensor_name=sensor.name,
+                dagster_event=result.get_run_success_event(),
+                dagster_instance=instance,
+                dagster_run=result.dagster_run,
+            )
+        )
+    (message,) = received
+    assert message["clip"] == "shard-0001"
+    assert message["error"] == "a: InputError: no such joint; and 1 more"
+    assert message["failures"] == [
+        {"asset": "numbers", "clip": "a", "error": "a: InputError: no such joint"},
+        {"asset": "numbers", "clip": "c", "error": "c: ValueError: x"},
+    ]

@@ -29,8 +29,9 @@ from pipelines.storage.annotation_problems import write_problems
 from pipelines.storage.annotations import register_annotations, registered_annotations
 from pipelines.storage.bucket import Bucket
 from pipelines.storage.bucket_clips import mirror
-from pipelines.storage.clips import register_clips, registered_clips
+from pipelines.storage.clips import register_clips, registered_clips, set_shards
 from pipelines.storage.registration import VERSION_TAG
+from pipelines.storage.shards import by_shard
 from pipelines.storage.store import Store, open_instance
 
 SMOKE = PROFILES["smoke"]
@@ -170,6 +171,16 @@ def test_new_and_changed_clips_are_ingested_and_removed_ones_reported(
     assert watched.clips() == set()
     assert "street_01.mp4 is missing; the tables of its clip are kept" in watched.log.text
     assert set(watched.instance.get_dynamic_partitions("clips")) == {"ballet_01", "street_01"}
+
+
+def test_clips_in_shards_are_a_run_for_each_shard(watched: Watched) -> None:
+    set_shards(watched.store, 2)
+    watched.drop("ballet_01", "street_01", "contemporary_01")
+    shards = by_shard(("ballet_01", "street_01", "contemporary_01"), 2)
+    assert watched.clips() == set(shards)
+    assert watched.clips() == set()
+    assert list(watched.instance.get_dynamic_partitions("clips")) == []
+    assert registered_clips(watched.store).height == 3
 
 
 def test_after_a_reset_of_the_cursor_runs_have_other_keys(

@@ -49,7 +49,7 @@ def test_a_second_one_on_the_same_store_is_refused_whatever_its_ports(
     """Its code server would take the socket of the first, and its daemon start runs twice."""
     monkeypatch.setattr(ui, "prepare", lambda *arguments: pytest.fail("nothing was to begin"))
     store = Store(root=str(tmp_path / "store")).initialise()
-    with owner(store.dagster_home / ui.SERVERS_LOCK) as (process, _):
+    with owner(store.servers_lock) as (process, _):
         code, output = dance(store.path, "ui", *_free_ports())
     assert code == 2
     assert f"is still in use by process {process.pid}" in output

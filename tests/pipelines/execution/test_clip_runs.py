@@ -10,6 +10,9 @@ from pipelines.execution import runner
 from pipelines.execution.request import Request
 from pipelines.execution.runner import ClipRuns, LocalWorkers, in_groups
 from pipelines.partitions import CLIPS_PER_RUN
+from pipelines.storage.clips import set_shards
+from pipelines.storage.shards import by_shard
+from pipelines.storage.store import Store
 
 pytestmark = pytest.mark.usefixtures("fork_server")
 
@@ -60,6 +63,20 @@ def test_a_worker_that_is_told_to_end_costs_no_clip(
     ]
     assert (tmp_path / "told").exists()
     assert {found.clip: found.state for found in outcomes} == {"one": "made", "ended": "made"}
+
+
+def test_clips_of_a_shard_stay_together_until_the_deadly_one_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of its steps is killed twice at most, so a shard may be killed more than once alone."""
+    monkeypatch.setattr(runner, "run_clips", deadly_clips.run_clips_in_shards)
+    set_shards(Store(root=str(tmp_path)), 2)
+    clips = ("deadly", *"abcdef")
+    assert len(by_shard(clips, 2)) == 2
+    outcomes = [found for (found,) in ClipRuns(Request(tmp_path), LocalWorkers(2))(clips)]
+    assert sorted(str(found.clip) for found in outcomes) == sorted(clips)
+    assert {found.clip for found in outcomes if found.state == "failed"} == {"deadly"}
+    assert (tmp_path / "times").read_text() == "6"
 
 
 def test_few_clips_are_a_task_each_and_many_share_one() -> None:

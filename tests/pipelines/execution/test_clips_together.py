@@ -28,7 +28,7 @@ def test_a_bad_clip_among_several_is_the_only_one_that_fails(
     bad.write_text("{not JSON")
     with open_instance(store) as instance:
         register_clips(store, instance, [corpus.clips])
-        clips = clip_keys(instance)
+        clips = clip_keys(store, instance)
     tracks = EstimatorConfig(name="precomputed", precomputed_dir=str(corpus.tracks))
     options = ProfileOptions("smoke", estimator=tracks)
     request = Request(store.path, options, frozenset(CLIP_ASSETS.split(",")))

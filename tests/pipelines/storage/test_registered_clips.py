@@ -55,7 +55,7 @@ def test_clips_are_reported_as_new_changed_or_missing(
     (tmp_path / "CORPUS").write_text("a small corpus\n")
     first = register_clips(store, instance, [tmp_path / "clips"])
     assert (sorted(first.new), first.changed, first.missing) == (["duo", "solo"], [], [])
-    assert clip_keys(instance) == ["duo", "solo"]
+    assert clip_keys(store, instance) == ["duo", "solo"]
     assert [*clips_by_key(store).values()] == registered_clips(store).to_dicts()
     assert corpus_label(store) == "a small corpus"
     assert versions(instance, "solo") == [file_digest(solo)]
@@ -299,7 +299,7 @@ def test_more_clips_than_a_statement_takes_are_registered(
     instance.delete_dynamic_partition("clips", "c")  # as a process that is killed between two
     register_clips(store, instance, [tmp_path / "clips"])
     assert given[3:] == [["c", "f"]]
-    assert clip_keys(instance) == ["a", "b", "c", "d", "e", "f"]
+    assert clip_keys(store, instance) == ["a", "b", "c", "d", "e", "f"]
 
 
 def test_names_that_differ_in_their_form_of_unicode_alone_are_clips_each(

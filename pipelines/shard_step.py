@@ -1,0 +1,224 @@
+"""A step over one shard: the clips in it that have to be made, and what is recorded of all of them.
+
+Each clip is committed by its own manifest as soon as it is made, so what a killed step did is not
+done again. An error in one clip is reported, by the check ``clips_made`` and by the commands, and
+does not stop the others, nor what is made of them; only where nothing could be made does the step
+fail. A clip at which the process was killed is made after all others the next time, and left out
+once when it was killed there again.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import dagster as dg
+from polars.exceptions import PanicException
+
+from dance_models.tables import write_text
+from dance_models.text import first_lines
+from pipelines import previews
+from pipelines.checks.asset_checks import AssetChecks
+from pipelines.materializations import last_materialization
+from pipelines.storage.shards import version_of
+from pipelines.storage.store import Store
+
+if TYPE_CHECKING:
+    from dance_models.quality.findings import Finding
+
+CLIPS: Final = "dance/clips"  # what became of those clips of a shard that were not only reused
+CLIPS_MADE: Final = "clips_made"  # the check
+PICTURED: Final = 4  # clips of a shard, the first ones, that the web UI has pictures of
+MOST_NAMED: Final = 300  # clips
+KILLS: Final = 2  # of the process at one clip, before that is left out
+KILLED: Final = (
+    "the process was killed twice while it worked on this clip. Probably the memory ran out: "
+    "close other programs and run again"
+)
+Metadata = dict[str, Any]
+
+
+@dataclass
+class ClipsOfStep:
+    """What became of the clips of a step, by clip."""
+
+    made: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)  # the error
+    left_out: dict[str, str] = field(default_factory=dict)  # why
+    made_again: dict[str, list[str]] = field(default_factory=dict)  # lines on damaged files
+    reused: int = 0
+
+    def plain(self) -> Mapping[str, Any]:
+        """For the metadata of a materialization."""
+        return {
+            "made": self.made,
+            "failed": self.failed,
+            "left_out": self.left_out,
+            "made_again": self.made_again,
+        }
+
+    def lines(self) -> list[str]:
+        """A line for each clip that is not there, and why."""
+        why = {**self.failed, **self.left_out}
+        return [f"{clip}: {reason}" for clip, reason in sorted(why.items())]
+
+
+@dataclass(frozen=True)
+class MadeClip:
+    """One clip of a stage that is in its place."""
+
+    metadata: Metadata  # for the web UI
+    findings: "Sequence[Finding]"
+    reused: bool
+    made_again: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class ShardStep:
+    """One stage on one shard."""
+
+    asset: str
+    shard: str
+    store: Store
+    instance: dg.DagsterInstance
+    log: logging.Logger
+    checks: AssetChecks | None
+    make: Callable[[str, bool], MadeClip]  # of a clip; whether to draw pictures for the web UI
+    left_out: Callable[[str], str | None]  # why a clip cannot be made, None when it can
+
+    def run(self, clips: Sequence[str]) -> "dg.MaterializeResult[Any]":
+        """Make the clips, sorted, and what is recorded of the shard.
+
+        Raises dagster.Failure when clips failed and none could be made or reused.
+        """
+        became = ClipsOfStep()
+        findings: list[Finding] = []
+        pictures: Metadata = {}
+        with self._order(clips, became) as order:
+            for clip in order:
+                made = self._made(clip, clip in clips[:PICTURED], became)
+                if made is not None:
+                    findings += made.findings
+                    pictures |= _named(previews.pictures_in(made.metadata), clip)
+        if became.failed and not became.made and not became.reused:
+            raise dg.Failure("\n".join(first_lines(became.lines(), "clips that were not made")))
+        findings.sort(key=lambda finding: finding.clip)
+        return dg.MaterializeResult(
+            data_version=dg.DataVersion(shard_version(self.store, self.asset, clips)),
+            metadata={
+                "clips": len(clips),
+                "made": len(became.made),
+                "reused": became.reused,
+                "not made": previews.markdown_list(became.lines()),
+                **self._pictures(clips, pictures),
+                "names": previews.markdown_list(clips, limit=MOST_NAMED),
+                CLIPS: dict(became.plain()),
+            },
+            check_results=[*self._checked(findings), clips_made_result(became)],
+        )
+
+    def _made(self, clip: str, pictured: bool, became: ClipsOfStep) -> MadeClip | None:
+        """One clip, None when it is left out or failed."""
+        try:
+            reason = self.left_out(clip)
+            if reason:
+                self.log.warning(f"{clip} is left out: {reason}")
+                became.left_out[clip] = reason
+                return None
+            made = self.make(clip, pictured)
+        except (Exception, PanicException) as error:  # polars's own is no Exception
+            self.log.exception(f"{clip} failed")
+            became.failed[clip] = f"{type(error).__name__}: {error}"
+            return None
+        if made.reused:
+            became.reused += 1
+        else:
+            became.made.append(clip)
+        if made.made_again:
+            became.made_again[clip] = list(made.made_again)
+        return made
+
+    @contextmanager
+    def _order(self, clips: Sequence[str], became: ClipsOfStep) -> Iterator[Iterator[str]]:
+        """The clips to make, those last at which a process was killed.
+
+        Which clip is worked on stands in a note beside the lock, which only a process that is
+        killed leaves.
+        """
+        note = self.store.lock(self.asset, self.shard).with_suffix(".at")
+        kills = {clip: times for clip, times in _noted(note).items() if clip in clips}
+        for clip in [clip for clip, times in kills.items() if times >= KILLS]:
+            self.log.error(f"{clip} failed: {KILLED}")
+            became.failed[clip] = KILLED
+            del kills[clip]
+        wanted = [clip for clip in clips if clip not in became.failed]
+        order = [clip for clip in wanted if clip not in kills] + sorted(kills)
+
+        def noting() -> Iterator[str]:
+            for clip in order:
+                write_text(note, json.dumps({**kills, clip: kills.get(clip, 0) + 1}))
+                yield clip
+                kills.pop(clip, None)
+
+        try:
+            yield noting()
+        finally:
+            note.unlink(missing_ok=True)
+
+    def _pictures(self, clips: Sequence[str], drawn: Metadata) -> Metadata:
+        """The pictures of the first clips: those that were drawn now, and those from before."""
+        last = last_materialization(self.instance, self.asset, self.shard)
+        before = previews.pictures_in(last.metadata) if last is not None else {}
+        shown = clips[:PICTURED]
+        kept = {name: value for name, value in before.items() if _clip_named(name) in shown}
+        return dict(sorted({**kept, **drawn}.items()))
+
+    def _checked(self, findings: "Sequence[Finding]") -> list[dg.AssetCheckResult]:
+        return self.checks.results_of_shard(self.store, findings, self.shard) if self.checks else []
+
+
+def shard_version(store: Store, asset: str, clips: Sequence[str]) -> str:
+    """The data version of an asset's shard, by the tables of its clips that are there."""
+    digests = ((clip, store.digest(asset, clip)) for clip in clips)
+    return version_of((clip, digest) for clip, digest in digests if digest)
+
+
+def clips_made_spec(asset: str, partitions: "dg.PartitionsDefinition[str]") -> dg.AssetCheckSpec:
+    """The check that every clip of a shard is made."""
+    return dg.AssetCheckSpec(
+        CLIPS_MADE,
+        asset=asset,
+        description="Every clip of the shard is made, unless a check stopped it. One that fails "
+        "stops no other clip; the next run tries it again.",
+        partitions_def=partitions,
+    )
+
+
+def clips_made_result(became: ClipsOfStep) -> dg.AssetCheckResult:
+    """Its result."""
+    lines = [f"{clip}: {error}" for clip, error in sorted(became.failed.items())]
+    return dg.AssetCheckResult(
+        check_name=CLIPS_MADE,
+        passed=not lines,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description="\n".join(first_lines(lines, "clips that failed")) or None,
+        metadata={"failed": len(lines)},
+    )
+
+
+def _named(pictures: Mapping[str, Any], clip: str) -> Metadata:
+    return {f"{name} of {clip}": value for name, value in pictures.items()}
+
+
+def _clip_named(name: str) -> str:
+    return name.rpartition(" of ")[2]
+
+
+def _noted(note: Path) -> dict[str, int]:
+    """How often the process was killed at each clip."""
+    with suppress(OSError, ValueError, TypeError, AttributeError):
+        return {str(clip): int(times) for clip, times in json.loads(note.read_text()).items()}
+    return {}

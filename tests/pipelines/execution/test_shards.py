@@ -1,0 +1,139 @@
+"""A store whose clips are in shards, run from the command line."""
+
+from pathlib import Path
+
+import pytest
+from command_line import CLIP_ASSETS, DATA_ASSETS, dance, run, runs_of
+from lock_owner import owner
+from tiny_corpus import MakeCorpus
+
+from dance_models.profiles import PROFILES
+from dance_models.tables import file_digest
+from pipelines.graph import build_definitions
+from pipelines.materializations import data_versions
+from pipelines.storage import shards
+from pipelines.storage.shards import shard_of, shards_of
+from pipelines.storage.store import Store, open_instance
+
+pytestmark = pytest.mark.slow
+ASSETS = f"{CLIP_ASSETS},{DATA_ASSETS}"
+
+
+def _tables(store: Path) -> dict[str, str]:
+    """sha256 of every table but the registries and the findings, by path in the store."""
+    return {
+        str(path.relative_to(store)): file_digest(path)
+        for path in sorted((store / "tables").rglob("*.parquet"))
+        if not path.stem.startswith(("raw_", "registered_"))
+    }
+
+
+def _recorded(store: Path, asset: str) -> set[str]:
+    with open_instance(Store(root=str(store))) as instance:
+        return set(data_versions(instance, asset))
+
+
+def test_shards_change_no_table_and_are_runs_of_their_own(
+    tmp_path: Path, make_corpus: MakeCorpus
+) -> None:
+    corpus, one, other = make_corpus(6, 40), tmp_path / "one", tmp_path / "other"
+    assert run(one, corpus, "--only", ASSETS)[0] == 0
+    code, told = run(other, corpus, "--only", ASSETS, "--shards", "3")
+    assert code == 0, told
+    assert "The clips are in 3 shards. 6 clips registered" in told
+    assert _tables(one) == _tables(other)
+    clips = sorted(path.stem for path in corpus.tracks.iterdir())
+    shards = {shard_of(clip, 3) for clip in clips}
+    assert _recorded(other, "pose_tracks") == shards
+    assert runs_of(other)["ingest_clips"] == len(shards)
+
+    code, told = run(other, corpus, "--only", ASSETS)
+    assert (code, runs_of(other)["ingest_clips"]) == (0, len(shards)), told
+    assert "All 10 assets were up to date" in told
+    assert "6/6" in dance(other, "status")[1]
+    assert dance(other, "verify")[0] == 0
+    manifest = Store(root=str(other)).manifest("clip_probe", clips[0])
+    whole = manifest.read_text()
+    manifest.write_text(whole[:100])
+    code, told = dance(other, "verify")
+    assert (code, f"clip_probe/{clips[0]}.json is missing or damaged" in told) == (1, True)
+    manifest.write_text(whole)
+
+    changed = corpus.tracks / f"{clips[0]}.json"
+    changed.write_text(changed.read_text().replace("0.9", "0.8"))
+    code, told = run(other, corpus, "--only", ASSETS)
+    assert (code, runs_of(other)["ingest_clips"]) == (0, len(shards) + 1), told
+    assert "pose_tracks 1" in told, "of its shard this clip alone is made again"
+
+
+def test_clips_that_were_partitions_are_not_made_again(
+    tmp_path: Path, make_corpus: MakeCorpus
+) -> None:
+    corpus, store = make_corpus(4, 40), tmp_path / "store"
+    assert run(store, corpus, "--only", ASSETS)[0] == 0
+    before, runs = _tables(store), runs_of(store)
+    code, told = run(store, corpus, "--only", ASSETS, "--shards", "2")
+    assert code == 0, told
+    assert "All 10 assets were up to date" in told
+    assert (shards_of(Store(root=str(store))), runs_of(store)) == (2, runs)
+    assert _tables(store) == before
+    assert _recorded(store, "clip_probe") >= {"shard-0000", "shard-0001"}
+    with open_instance(Store(root=str(store))) as instance:
+        assert list(instance.get_dynamic_partitions("clips")) == []
+    code, told = run(store, corpus, "--only", ASSETS, "--shards", "5")
+    assert (code, runs_of(store)) == (0, runs), told
+    assert dance(store, "clean", "--yes")[0] == 0
+
+
+def test_a_bad_clip_in_a_shard_is_the_only_one_that_fails(
+    tmp_path: Path, make_corpus: MakeCorpus
+) -> None:
+    corpus, store = make_corpus(3, 40), tmp_path / "store"
+    bad = corpus.tracks / "street_01.json"
+    kept = bad.read_text()
+    bad.write_text("{not JSON")
+    code, told = run(store, corpus, "--only", CLIP_ASSETS, "--shards", "1")
+    assert code == 1
+    assert "failed pose_tracks[street_01]" in told
+    assert runs_of(store)["ingest_clips"] == 1
+    assert Store(root=str(store)).read("pose_tracks", "ballet_01").height == 40
+    bad.write_text(kept)
+    assert run(store, corpus, "--only", CLIP_ASSETS)[0] == 0
+
+
+def test_a_store_in_use_keeps_its_partitions(tmp_path: Path, make_corpus: MakeCorpus) -> None:
+    """The graph of a web UI that runs has them."""
+    corpus, store = make_corpus(3, 40), Store(root=str(tmp_path / "store"))
+    assert run(store.path, corpus, "--only", "clip_probe")[0] == 0
+    with owner(store.servers_lock) as (process, _):
+        code, told = run(store.path, corpus, "--only", "clip_probe", "--shards", "2")
+    assert (code, shards_of(store)) == (0, 0)
+    assert "3 clips are better kept in 2 shards (docs/scale.md), but the store is in use" in told
+    assert f"process {process.pid}" in told
+
+
+def test_more_clips_than_partitions_are_for_are_put_in_shards(
+    tmp_path: Path, make_corpus: MakeCorpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus, store = make_corpus(3, 40), Store(root=str(tmp_path / "store"))
+    monkeypatch.setattr(shards, "MOST_CLIPS", 2)
+    code, told = run(store.path, corpus, "--only", "clip_probe")
+    assert (code, shards_of(store)) == (0, shards.FEWEST), told
+    assert "The clips are in 256 shards. 3 clips registered (3 new" in told
+    assert len(_recorded(store.path, "clip_probe")) == 3
+
+
+def test_a_graph_that_was_built_before_is_refused(tmp_path: Path, make_corpus: MakeCorpus) -> None:
+    """As that of a web UI on another machine."""
+    corpus, store = make_corpus(3, 40), Store(root=str(tmp_path / "store"))
+    assert run(store.path, corpus, "--only", "clip_probe", "--shards", "2")[0] == 0
+    earlier = build_definitions(PROFILES["smoke"], store, shards=3)
+    with open_instance(store) as instance:
+        result = earlier.resolve_job_def("ingest_clips").execute_in_process(
+            instance=instance, partition_key="shard-0002", raise_on_error=False
+        )
+        (error, *_) = [
+            event.step_failure_data.error for event in result.all_events if event.is_step_failure
+        ]
+    assert error is not None
+    assert "in 2 shards, and were in 3 when this process was started" in str(error)
