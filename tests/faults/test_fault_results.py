@@ -67,7 +67,7 @@ def test_a_try_whose_command_had_ended_is_made_again(
         return [], 0, 3.0
 
     monkeypatch.setattr(suite, "try_fault", try_fault)
-    scene: Any = SimpleNamespace(only="")
+    scene: Any = SimpleNamespace(shards=0, only="")
     fault = Fault("a", "empty", lambda trial: [])
     assert suite.one_try(scene, fault, 0, tmp_path).troubles == []
     assert asked == [None, 40.0]

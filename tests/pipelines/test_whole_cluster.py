@@ -9,7 +9,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,22 +129,16 @@ def test_a_cluster_that_loses_workers_and_a_node_makes_the_same(
 
 @beside
 @pytest.mark.skipif(not can_mount(), reason="this user cannot give a process other folders")
-@pytest.mark.parametrize("shards", [0, 6], ids=["each a partition", "in shards"])
 @pytest.mark.parametrize(
     "reference", [(FEWER_CLIPS, bucket.BUCKET)], indirect=True, ids=[f"{FEWER_CLIPS} clips"]
 )
 def test_nodes_with_files_of_their_own_make_the_same_in_a_bucket(
-    reference: Reference,
-    shards: int,
-    cluster: Nodes,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    reference: Reference, cluster: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second node sees other files at the paths of scratch, as another machine does.
 
     The clips lie in the bucket too. The node is killed within a training.
     """
-    more = ["--shards", str(shards)] if shards else []
     here, there = tmp_path / "scratch", tmp_path / "there"
     here.mkdir()
     there.mkdir()
@@ -156,7 +150,7 @@ def test_nodes_with_files_of_their_own_make_the_same_in_a_bucket(
     variables = {
         **cluster.environment, "RAY_ADDRESS": cluster.address, SCRATCH_VARIABLE: str(here)
     }  # fmt: skip
-    with _running(reference.given, url, "ray:auto", variables, more) as command:
+    with _running(reference.given, url, "ray:auto", variables) as command:
         killed_within(second / "locks" / "pose_tracks")
         wait_until(lambda: bool(held_locks(second / "locks" / "trainings")), 900)
         elsewhere.kill()
@@ -213,17 +207,13 @@ def test_the_runs_of_a_command_that_is_killed_are_closed_on_every_host(
 
 @contextmanager
 def _running(
-    given: Given,
-    store: str,
-    engine: str,
-    variables: dict[str, str],
-    more: Sequence[str] = (),
+    given: Given, store: str, engine: str, variables: dict[str, str]
 ) -> "Iterator[subprocess.Popen[str]]":
     """``dance run``, killed with all that it started when the block fails."""
     command = [
         sys.executable, "-m", "pipelines.cli", "run", "--store", store, "--profile", "smoke",
         "--clips", given.clips, "--annotations", str(given.annotations),
-        "--tracks", str(given.tracks), "--engine", engine, *more,
+        "--tracks", str(given.tracks), "--engine", engine,
     ]  # fmt: skip
     variables[MARK] = secrets.token_hex(8)
     process = subprocess.Popen(
