@@ -1,7 +1,7 @@
 """What Dagster's event log holds of the newest materializations."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -80,9 +80,8 @@ def in_manifest(store: Store, asset: str, clip: str) -> dg.AssetMaterialization 
 
 def _in_manifest(store: Store, asset: str, clip: str) -> tuple[str, str]:
     """Digests of the inputs and of the manifest; "" of what cannot be read."""
-    manifest = manifests.read_manifest(store, asset, clip)
-    digest = "" if manifest is None else manifests.manifest_digest(manifest)
-    return manifests.read_inputs(store, asset, clip), digest
+    manifest, inputs = manifests.read_with_inputs(store, asset, clip)
+    return inputs, "" if manifest is None else manifests.manifest_digest(manifest)
 
 
 def provenance_tags(context: dg.AssetExecutionContext, version: dg.DataVersion) -> dict[str, str]:
@@ -130,9 +129,7 @@ def last_of_all_clips(instance: dg.DagsterInstance, store: Store, assets: Iterab
     older: dict[tuple[str, str], dg.AssetMaterialization] = {}  # of versions without a manifest
     for asset in assets:
         key, noted = dg.AssetKey(asset), before.get(asset, {})
-        newest = instance.event_log_storage.get_latest_storage_id_by_partition(
-            key, dg.DagsterEventType.ASSET_MATERIALIZATION
-        )
+        newest = _newest(instance, key)
         same = {clip: noted[clip] for clip in newest if clip in noted}
         same = {clip: made for clip, made in same.items() if made.event == newest[clip]}
         known[asset] = same
@@ -152,11 +149,15 @@ def last_of_all_clips(instance: dg.DagsterInstance, store: Store, assets: Iterab
 def data_versions(instance: dg.DagsterInstance, asset: str) -> dict[str, str]:
     """The data version of the newest materialization of each partition of an asset."""
     key = dg.AssetKey(asset)
-    newest = instance.event_log_storage.get_latest_storage_id_by_partition(
+    read = _read(instance, key, _newest(instance, key).values())
+    return {partition: (made.tags or {}).get(VERSION_TAG, "") for partition, _, made in read}
+
+
+def _newest(instance: dg.DagsterInstance, key: dg.AssetKey) -> Mapping[str, int]:
+    """The number of the newest materialization of each partition."""
+    return instance.event_log_storage.get_latest_storage_id_by_partition(
         key, dg.DagsterEventType.ASSET_MATERIALIZATION
     )
-    read = _read(instance, key, newest.values())
-    return {partition: (made.tags or {}).get(VERSION_TAG, "") for partition, _, made in read}
 
 
 def _made(

@@ -55,7 +55,7 @@ def clip_order(store: Store, instance: dg.DagsterInstance) -> list[str]:
     Of clips in shards Dagster has none.
     """
     if shards_of(store):
-        return sorted(clips_by_key(store))
+        return clip_keys(store, instance)
     return list(instance.get_dynamic_partitions(PARTITIONS))
 
 

@@ -51,7 +51,7 @@ class ClipsOfStep:
     made_again: dict[str, list[str]] = field(default_factory=dict)  # lines on damaged files
     reused: int = 0
 
-    def plain(self) -> Mapping[str, Any]:
+    def plain(self) -> dict[str, Any]:
         """For the metadata of a materialization."""
         return {
             "made": self.made,
@@ -62,8 +62,7 @@ class ClipsOfStep:
 
     def lines(self) -> list[str]:
         """A line for each clip that is not there, and why."""
-        why = {**self.failed, **self.left_out}
-        return [f"{clip}: {reason}" for clip, reason in sorted(why.items())]
+        return _lines({**self.failed, **self.left_out})
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,9 @@ class ShardStep:
             raise dg.Failure("\n".join(first_lines(became.lines(), "clips that were not made")))
         findings.sort(key=lambda finding: finding.clip)
         return dg.MaterializeResult(
-            data_version=dg.DataVersion(shard_version(self.store, self.asset, clips)),
+            data_version=dg.DataVersion(
+                version_of(digests_of(self.store, self.asset, clips).items())
+            ),
             metadata={
                 "clips": len(clips),
                 "made": len(became.made),
@@ -115,7 +116,7 @@ class ShardStep:
                 "not made": previews.markdown_list(became.lines()),
                 **self._pictures(clips, pictures),
                 "names": previews.markdown_list(clips, limit=MOST_NAMED),
-                CLIPS: dict(became.plain()),
+                CLIPS: became.plain(),
             },
             check_results=[*self._checked(findings), clips_made_result(became)],
         )
@@ -180,10 +181,10 @@ class ShardStep:
         return self.checks.results_of_shard(self.store, findings, self.shard) if self.checks else []
 
 
-def shard_version(store: Store, asset: str, clips: Sequence[str]) -> str:
-    """The data version of an asset's shard, by the tables of its clips that are there."""
-    digests = ((clip, store.digest(asset, clip)) for clip in clips)
-    return version_of((clip, digest) for clip, digest in digests if digest)
+def digests_of(store: Store, asset: str, clips: Sequence[str]) -> dict[str, str]:
+    """The data versions of those clips that are there; an asset's shard has the one of them all."""
+    digests = {clip: store.digest(asset, clip) for clip in clips}
+    return {clip: digest for clip, digest in digests.items() if digest}
 
 
 def clips_made_spec(asset: str, partitions: "dg.PartitionsDefinition[str]") -> dg.AssetCheckSpec:
@@ -199,7 +200,7 @@ def clips_made_spec(asset: str, partitions: "dg.PartitionsDefinition[str]") -> d
 
 def clips_made_result(became: ClipsOfStep) -> dg.AssetCheckResult:
     """Its result."""
-    lines = [f"{clip}: {error}" for clip, error in sorted(became.failed.items())]
+    lines = _lines(became.failed)
     return dg.AssetCheckResult(
         check_name=CLIPS_MADE,
         passed=not lines,
@@ -207,6 +208,11 @@ def clips_made_result(became: ClipsOfStep) -> dg.AssetCheckResult:
         description="\n".join(first_lines(lines, "clips that failed")) or None,
         metadata={"failed": len(lines)},
     )
+
+
+def _lines(reasons: Mapping[str, str]) -> list[str]:
+    """A line for each clip."""
+    return [f"{clip}: {reason}" for clip, reason in sorted(reasons.items())]
 
 
 def _named(pictures: Mapping[str, Any], clip: str) -> Metadata:

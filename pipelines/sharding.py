@@ -12,11 +12,11 @@ from pipelines.materializations import (
     last_of_all_clips,
 )
 from pipelines.partitions import clip_keys
-from pipelines.shard_step import shard_version
+from pipelines.shard_step import digests_of
 from pipelines.storage import manifests
 from pipelines.storage.clips import PARTITIONS, set_shards
 from pipelines.storage.registration import VERSION_TAG
-from pipelines.storage.shards import clips_of_shards, shards_of
+from pipelines.storage.shards import clips_of_shards, shards_of, version_of
 from pipelines.storage.store import Store
 
 CODE_TAG: Final = "dagster/code_version"  # Dagster's own
@@ -59,22 +59,18 @@ def record_shards(
     instance: dg.DagsterInstance,
     versions: Mapping[str, str],
     shards: Collection[str],
-) -> int:
-    """Tell Dagster of what is made in ``shards`` and it does not know of; how many there were.
+) -> None:
+    """Tell Dagster of what is made in ``shards`` and it does not know of.
 
     ``versions``: the code version of each asset of clips. Dagster does not know where a process was
     killed after its last clip, and where the clips were partitions before.
     """
-    told = 0
     for asset, code in versions.items():
         known = data_versions(instance, asset)
         for shard, clips in clips_of_shards(store).items():
-            made = [clip for clip in clips if store.output(asset, clip).is_file()]
-            if shard not in shards or not made:
-                continue
-            version = shard_version(store, asset, clips)
-            if known.get(shard) != version:
-                told += 1
+            made = digests_of(store, asset, clips) if shard in shards else {}
+            version = version_of(made.items())
+            if made and known.get(shard) != version:
                 instance.report_runless_asset_event(
                     dg.AssetMaterialization(
                         asset,
@@ -84,4 +80,3 @@ def record_shards(
                         tags={VERSION_TAG: version, CODE_TAG: code},
                     )
                 )
-    return told

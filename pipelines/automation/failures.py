@@ -4,7 +4,7 @@ import json
 import logging
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -109,18 +109,17 @@ def failure_message(context: dg.RunFailureSensorContext, ui_address: str) -> dic
         if error is not None:
             errors.append({"asset": event.step_key, "error": error})
     error = errors[0]["error"] if errors else context.failure_event.message
-    return _message(run, errors, error, ui_address)
+    return message_of(run, error, ui_address, failures=errors)
 
 
-def _message(
-    run: dg.DagsterRun, errors: Sequence[Mapping[str, Any]], error: Any, ui_address: str
-) -> dict[str, Any]:
+def message_of(run: dg.DagsterRun, error: Any, ui_address: str, **more: Any) -> dict[str, Any]:
+    """The JSON for the webhook about a run, with what there is ``more`` to say."""
     return {
         "job": run.job_name,
         "run_id": run.run_id,
         "assets": sorted(key.to_user_string() for key in run.asset_selection or ()),
         "clip": run.tags.get("dagster/partition"),  # or the shard
-        "failures": errors,
+        **more,
         "error": error,
         "link": f"{ui_address}/runs/{run.run_id}",
     }
@@ -137,6 +136,14 @@ def failed_clips(instance: dg.DagsterInstance, run_id: str) -> list[dict[str, st
         for clip, error in became.get("failed", {}).items():
             found.append({"asset": str(event.step_key), "clip": clip, "error": f"{clip}: {error}"})
     return found
+
+
+def tell(
+    log: logging.Logger, automation: AutomationSettings, what: str, message: Mapping[str, Any]
+) -> None:
+    """Log a message about a run, and post it."""
+    log.error(f"{what} {message['error']} ({message['link']})")
+    post(log, automation.failure_webhook, message)
 
 
 def post(log: logging.Logger, url: str | None, message: Mapping[str, Any]) -> None:
@@ -168,9 +175,8 @@ def failed_clips_sensor(automation: AutomationSettings) -> dg.SensorDefinition:
             return dg.SkipReason(f"no clip failed in run {run.run_id[:8]}")
         more = f"; and {len(failed) - 1} more" if len(failed) > 1 else ""
         error = f"{failed[0]['error']}{more}"
-        message = _message(run, failed, error, automation.ui_address)
-        context.log.error(f"clips failed: {error} ({message['link']})")
-        post(context.log, automation.failure_webhook, message)
+        message = message_of(run, error, automation.ui_address, failures=failed)
+        tell(context.log, automation, "clips failed:", message)
         return None
 
     return clips_failed
@@ -193,8 +199,7 @@ def failure_sensor(automation: AutomationSettings) -> dg.SensorDefinition:
         if run.tags.get(WILL_RETRY_TAG) == "true":
             return dg.SkipReason(f"run {run.run_id[:8]} was interrupted and is tried again")
         message = failure_message(context, automation.ui_address)
-        context.log.error(f"{message['job']} failed: {message['error']} ({message['link']})")
-        post(context.log, automation.failure_webhook, message)
+        tell(context.log, automation, f"{message['job']} failed:", message)
         return None
 
     return run_failed

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import dagster as dg
 
-from pipelines.automation.failures import post
+from pipelines.automation.failures import message_of, tell
 from pipelines.automation.switches import QUEUE_VARIABLE, WEBHOOK_VARIABLE, AutomationSettings
 
 # For the messages of a tick. Dagster ends one after a minute and forgets whom it told.
@@ -32,15 +32,8 @@ def _hours(record: dg.RunRecord, now: float) -> float:
 def queue_message(record: dg.RunRecord, now: float, ui_address: str) -> dict[str, Any]:
     """The JSON for the webhook: the keys of a failed run's message, and the hours."""
     run, hours = record.dagster_run, round(_hours(record, now), 1)
-    return {
-        "job": run.job_name,
-        "run_id": run.run_id,
-        "assets": sorted(key.to_user_string() for key in run.asset_selection or ()),
-        "clip": run.tags.get("dagster/partition"),
-        "queued_hours": hours,
-        "error": f"has been in the queue for {hours} hours",
-        "link": f"{ui_address}/runs/{run.run_id}",
-    }
+    error = f"has been in the queue for {hours} hours"
+    return message_of(run, error, ui_address, queued_hours=hours)
 
 
 def told_of(cursor: str | None) -> list[str]:
@@ -73,8 +66,7 @@ def queue_sensor(automation: AutomationSettings) -> dg.SensorDefinition:
         before = len(told)
         for record in late:
             message = queue_message(record, now, automation.ui_address)
-            context.log.error(f"{message['job']} {message['error']} ({message['link']})")
-            post(context.log, automation.failure_webhook, message)
+            tell(context.log, automation, message["job"], message)
             told.append(record.dagster_run.run_id)
             if time.monotonic() > end:
                 break

@@ -77,19 +77,19 @@ def write_manifest(
 
 def read_manifest(store: Store, asset: str, clip: str | None) -> dict[str, FileRecord] | None:
     """The manifest as it was written; None when there is none or it is damaged."""
+    return read_with_inputs(store, asset, clip)[0]
+
+
+def read_with_inputs(
+    store: Store, asset: str, clip: str | None
+) -> tuple[dict[str, FileRecord] | None, str]:
+    """The manifest and the digest of its inputs, "" of one that is missing, damaged or older."""
     try:
         plain: dict[str, Any] = json.loads(store.manifest(asset, clip).read_text("utf-8"))
-        return {path: FileRecord(*record) for path, record in plain["files"].items()}
+        files = {path: FileRecord(*record) for path, record in plain["files"].items()}
+        return files, str(plain.get("inputs", ""))
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return None
-
-
-def read_inputs(store: Store, asset: str, clip: str | None) -> str:
-    """The digest of the inputs in a manifest; "" of one that is missing, damaged or older."""
-    try:
-        return str(json.loads(store.manifest(asset, clip).read_text("utf-8")).get("inputs", ""))
-    except (OSError, ValueError, AttributeError):
-        return ""
+        return None, ""
 
 
 def damages(store: Store, manifest: Manifest, always: Collection[str] = ()) -> list[Damage]:

@@ -5,7 +5,7 @@ import json
 import dagster as dg
 import pytest
 
-from pipelines.automation import queue
+from pipelines.automation import failures, queue
 from pipelines.automation.failures import TIMEOUT_S
 from pipelines.automation.queue import queue_message, queue_sensor, told_of
 from pipelines.automation.switches import AutomationSettings
@@ -19,7 +19,7 @@ def a_job() -> None:
 @pytest.fixture
 def posted(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
     sent: list[dict[str, object]] = []
-    monkeypatch.setattr(queue, "post", lambda log, url, message: sent.append(dict(message)))
+    monkeypatch.setattr(failures, "post", lambda log, url, message: sent.append(dict(message)))
     return sent
 
 
@@ -82,7 +82,7 @@ def test_many_waiting_runs_and_a_slow_webhook_are_told_of_in_several_ticks(
         clock[0] += TIMEOUT_S
         sent.append(message["run_id"])
 
-    monkeypatch.setattr(queue, "post", slow)
+    monkeypatch.setattr(failures, "post", slow)
     monkeypatch.setattr(queue.time, "time", lambda: late)
     monkeypatch.setattr(queue.time, "monotonic", lambda: clock[0])
     cursor = None

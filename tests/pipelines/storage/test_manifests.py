@@ -39,8 +39,8 @@ def _alter(path: Path, *, keep_time: bool = False) -> None:
 def test_a_manifest_is_read_as_it_was_written(store: Store) -> None:
     manifest = _manifest(store)
     manifests.write_manifest(store, "sampled_frames", "solo", manifest, "abc")
-    assert manifests.read_inputs(store, "sampled_frames", "solo") == "abc"
-    assert manifests.read_inputs(store, "sampled_frames", "duo") == ""
+    assert manifests.read_with_inputs(store, "sampled_frames", "solo")[1] == "abc"
+    assert manifests.read_with_inputs(store, "sampled_frames", "duo")[1] == ""
     assert store.manifest("sampled_frames", "solo") == (
         store.path / "manifests" / "sampled_frames" / "solo.json"
     )
@@ -55,7 +55,7 @@ def test_a_damaged_manifest_is_none(store: Store, text: str) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(text)
     assert manifests.read_manifest(store, "sampled_frames", "solo") is None
-    assert manifests.read_inputs(store, "sampled_frames", "solo") == ""
+    assert manifests.read_with_inputs(store, "sampled_frames", "solo")[1] == ""
 
 
 def test_missing_cut_and_altered_files_are_damaged(store: Store) -> None:
@@ -79,7 +79,7 @@ def test_another_time_alone_is_no_damage_and_is_noted(store: Store) -> None:
     os.utime(store.path / FILES[0], (1, 1))
     assert manifests.damages(store, manifest) == []
     manifests.refresh(store, "sampled_frames", "solo", manifest, "abc")
-    assert manifests.read_inputs(store, "sampled_frames", "solo") == "abc"
+    assert manifests.read_with_inputs(store, "sampled_frames", "solo")[1] == "abc"
     noted = manifests.read_manifest(store, "sampled_frames", "solo")
     assert noted is not None
     assert noted[FILES[0]].mtime_ns == 1_000_000_000
