@@ -132,8 +132,13 @@ def test_a_cluster_that_loses_workers_and_a_node_makes_the_same(
 @pytest.mark.parametrize(
     "reference", [(FEWER_CLIPS, bucket.BUCKET)], indirect=True, ids=[f"{FEWER_CLIPS} clips"]
 )
+@pytest.mark.parametrize("partitions", [(), ("--shards", "6")], ids=["clips", "shards"])
 def test_nodes_with_files_of_their_own_make_the_same_in_a_bucket(
-    reference: Reference, cluster: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    reference: Reference,
+    cluster: Nodes,
+    partitions: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The second node sees other files at the paths of scratch, as another machine does.
 
@@ -150,7 +155,7 @@ def test_nodes_with_files_of_their_own_make_the_same_in_a_bucket(
     variables = {
         **cluster.environment, "RAY_ADDRESS": cluster.address, SCRATCH_VARIABLE: str(here)
     }  # fmt: skip
-    with _running(reference.given, url, "ray:auto", variables) as command:
+    with _running(reference.given, url, "ray:auto", variables, *partitions) as command:
         killed_within(second / "locks" / "pose_tracks")
         wait_until(lambda: bool(held_locks(second / "locks" / "trainings")), 900)
         elsewhere.kill()
@@ -207,13 +212,13 @@ def test_the_runs_of_a_command_that_is_killed_are_closed_on_every_host(
 
 @contextmanager
 def _running(
-    given: Given, store: str, engine: str, variables: dict[str, str]
+    given: Given, store: str, engine: str, variables: dict[str, str], *more: str
 ) -> "Iterator[subprocess.Popen[str]]":
     """``dance run``, killed with all that it started when the block fails."""
     command = [
         sys.executable, "-m", "pipelines.cli", "run", "--store", store, "--profile", "smoke",
         "--clips", given.clips, "--annotations", str(given.annotations),
-        "--tracks", str(given.tracks), "--engine", engine,
+        "--tracks", str(given.tracks), "--engine", engine, *more,
     ]  # fmt: skip
     variables[MARK] = secrets.token_hex(8)
     process = subprocess.Popen(
