@@ -7,8 +7,7 @@ need torch and numpy only. ``rendered`` writes such a file; it needs the whole p
 import argparse
 import json
 import sys
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
@@ -64,27 +63,6 @@ def _override(config: Config, settings: Sequence[str]) -> Config:
     return replace(config, **changes)
 
 
-def _train(
-    runs: Sequence[PoseRun],
-    experiment: Experiment,
-    folder: Path,
-    say: Callable[[str], None],
-    crops: Path | None = None,
-    initial: Path | None = None,
-) -> float:
-    """Train, report every epoch, and return the steps per second of the last one."""
-    from dance_models.training.experiments import Wanted, train_experiment
-    from dance_models.training.loop import EpochRecord
-
-    def on_epoch(record: EpochRecord) -> None:
-        say(record.line())
-
-    wanted = Wanted(runs, experiment, folder)
-    result = train_experiment(wanted, on_epoch, crops=crops, initial=initial)
-    say(f"best epoch {result.best_epoch} (score {result.best_score:.4f}): {result.best}")
-    return result.history[-1].steps_per_second
-
-
 def _runs(path: Path) -> list[PoseRun]:
     try:
         return load_pose_runs(path)
@@ -126,11 +104,18 @@ def _experiment(
 
 def train(arguments: argparse.Namespace) -> None:
     """Train one network; resumes from the checkpoint in the output folder, if there is one."""
+    from dance_models.training.experiments import Wanted, train_experiment
+
     experiment = _experiment(
         arguments.profile, arguments.task, arguments.training, arguments.net, arguments.jitter
     )
-    runs = _runs(arguments.runs)
-    _train(runs, experiment, arguments.out, _say, arguments.crops, arguments.initial)
+    result = train_experiment(
+        Wanted(_runs(arguments.runs), experiment, arguments.out),
+        lambda record: _say(record.line()),
+        crops=arguments.crops,
+        initial=arguments.initial,
+    )
+    _say(f"best epoch {result.best_epoch} (score {result.best_score:.4f}): {result.best}")
 
 
 def levers(arguments: argparse.Namespace) -> None:
@@ -166,7 +151,8 @@ def levers(arguments: argparse.Namespace) -> None:
 
 
 def bench(arguments: argparse.Namespace) -> None:
-    """Training steps per second of both networks, on exported or on synthetic runs."""
+    """Training steps per second of both networks, or of all rows; on exported or synthetic runs."""
+    from dance_models.row_times import steps_per_second
     from dance_models.training.synthetic import synthetic_runs
 
     runs = (
@@ -174,20 +160,34 @@ def bench(arguments: argparse.Namespace) -> None:
         if arguments.runs
         else synthetic_runs(arguments.clips, arguments.frames)
     )
+    if arguments.rows:
+        if arguments.training:
+            raise InputError("--training is for the two networks; --rows times the profile's own")
+        _bench_rows(arguments, runs)
+        return
     for task in ("recognition", "prediction"):
         experiment = _experiment(arguments.profile, task, arguments.training)
-        # The first epoch warms up; the second is timed.
-        timed = replace(
-            experiment.training, epochs=2, steps_per_epoch=arguments.steps, rate_factors=()
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            rate = _train(
-                runs, replace(experiment, training=timed), Path(folder), lambda line: None
-            )
+        rate = steps_per_second(runs, experiment, arguments.steps)
+        timed = experiment.training
         _say(
             f"{task}: {rate:.1f} steps/s of {timed.batch_size} windows "
             f"({timed.threads} threads, device {timed.device})"
         )
+
+
+def _bench_rows(arguments: argparse.Namespace, runs: Sequence[PoseRun]) -> None:
+    """A Markdown table of the time that each row of the profile takes to train."""
+    from dance_models.row_times import row_times
+
+    _say("| row | steps/s | steps | of pilots | trainings | minutes |\n|---|---|---|---|---|---|")
+    total = 0.0
+    for one in row_times(PROFILES[arguments.profile], runs, arguments.folds, arguments.steps):
+        total += one.minutes
+        _say(
+            f"| `{one.row}` | {one.steps_per_s:.1f} | {one.steps:,} | {one.pilot_steps:,} | "
+            f"{one.trainings} | {one.minutes:.1f} |"
+        )
+    _say(f"| all | | | | | {total:.0f} |")
 
 
 def protocol(arguments: argparse.Namespace) -> None:
@@ -320,6 +320,8 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=30, help="number of timed steps")
     parser.add_argument("--clips", type=int, default=6, help="synthetic clips without --runs")
     parser.add_argument("--frames", type=int, default=120, help="frames per synthetic clip")
+    parser.add_argument("--rows", action="store_true", help="time every row of the profile")
+    parser.add_argument("--folds", type=int, default=0, help="with --rows: of the run; default: 0")
 
 
 def _add_protocol(parser: argparse.ArgumentParser) -> None:

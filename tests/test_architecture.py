@@ -70,6 +70,7 @@ LAYERS = {
         "rendered",
         "chain",
         "bench",
+        "row_times",
         "__main__",
     ),
     "pipelines": (
