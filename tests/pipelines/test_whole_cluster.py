@@ -69,19 +69,25 @@ class Given(NamedTuple):
         return cls(str(corpus.clips), corpus.annotations, corpus.tracks)
 
 
-@pytest.fixture
-def reference(request: pytest.FixtureRequest, make_corpus: MakeCorpus, tmp_path: Path) -> Reference:
-    """Of as many clips as the test names, in a folder or in a bucket."""
+@pytest.fixture(scope="module")
+def reference(
+    request: pytest.FixtureRequest,
+    make_corpus: MakeCorpus,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Reference:
+    """Of as many clips as the test names, in a folder or in a bucket; one for all tests of it."""
     count, lie_in = request.param
     corpus = make_corpus(count, 64)
     set_apart(corpus)
     given = Given.of(corpus)
-    if lie_in == bucket.BUCKET:
-        request.getfixturevalue("s3")
-        given = given._replace(clips=_sent(corpus.clips))
-    made = Reference(given, Store(root=str(tmp_path / "local" / "store")))
-    with _running(given, str(made.store.path), "local", {}) as command:
-        output, _ = command.communicate(timeout=1200)
+    with pytest.MonkeyPatch.context() as patch:
+        if lie_in == bucket.BUCKET:
+            for variable, value in bucket.variables(request.getfixturevalue("s3_server")).items():
+                patch.setenv(variable, value)
+            given = given._replace(clips=_sent(corpus.clips))
+        made = Reference(given, Store(root=str(tmp_path_factory.mktemp("local") / "store")))
+        with _running(given, str(made.store.path), "local", {}) as command:
+            output, _ = command.communicate(timeout=1200)
     assert command.returncode == 0, output
     return made
 
