@@ -144,6 +144,8 @@ class Stage:
     # The part of the profile that the web UI shows as the asset's configuration.
     config: Callable[[Profile], object | None] = lambda profile: None
     checks: AssetChecks | None = None  # run inside the asset's own step
+    # Checks of an upstream asset that ``deps`` has the name of: an error there stops the clip.
+    stopped_by: Sequence[AssetChecks] = ()
     # All files beside ``Store.output(name)``. When one is lost or altered the stage is stale.
     outputs: Files = lambda store, clip: ()
     partitioned: bool = False  # one partition for each clip
@@ -582,12 +584,19 @@ class Stage:
 
     def _stopped_upstream(self, context: StageContext[Any]) -> str | None:
         """The error of a blocking check on an upstream stage of the clip, None without one."""
-        for upstream in self.upstream():
-            if upstream.checks is not None and upstream.partitioned:
-                reason = upstream.checks.stopping_reason(context.store, context.partition)
-                if reason:
-                    return f"{upstream.name}: {reason}"
+        for checks in self._checks_before():
+            reason = checks.stopping_reason(context.store, context.partition)
+            if reason:
+                return f"{checks.asset}: {reason}"
         return None
+
+    def _checks_before(self) -> Iterator[AssetChecks]:
+        """The checks on clips that can stop this stage."""
+        yield from self.stopped_by
+        for upstream in self.upstream():
+            yield from upstream.stopped_by
+            if upstream.checks is not None and upstream.partitioned:
+                yield upstream.checks
 
     def upstream(self) -> "Iterator[Stage]":
         """All stages that this one depends on, directly or not; some more than once."""

@@ -25,7 +25,7 @@ from dance_models.tables import (
 )
 from dance_models.text import first_lines
 from pipelines import previews
-from pipelines.checks.annotations import TRACK_CHECKS
+from pipelines.checks.annotations import ANNOTATION_CHECKS, TRACK_CHECKS
 from pipelines.checks.clips import FRAMES_CHECKS, PROBE_CHECKS
 from pipelines.known_warnings import known_warnings_ignored
 from pipelines.partitions import partitions_of
@@ -246,6 +246,7 @@ def _images(store: Store, clip: str | None) -> list[Path]:
     inputs=_sampled_frames_inputs,
     config=lambda profile: profile.sampling,
     checks=FRAMES_CHECKS,
+    stopped_by=[ANNOTATION_CHECKS],
     outputs=_images,
     partitioned=True,
     group=GROUP,

@@ -1,5 +1,6 @@
 """A store whose clips are in shards, run from the command line."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,26 @@ def test_shards_change_no_table_and_are_runs_of_their_own(
     code, told = run(other, corpus, "--only", ASSETS)
     assert (code, runs_of(other)["ingest_clips"]) == (0, len(shards) + 1), told
     assert "pose_tracks 1" in told, "of its shard this clip alone is made again"
+
+
+@pytest.mark.parametrize("several", [("--shards", "1"), ("--workers", "1")])
+def test_what_is_wrong_with_its_annotations_stops_a_clip_among_others(
+    tmp_path: Path, make_corpus: MakeCorpus, several: tuple[str, str]
+) -> None:
+    """One worker is given several clips in a run."""
+    corpus, store = make_corpus(9, 40), Store(root=str(tmp_path / "store"))
+    path = corpus.annotations / "ballet_01.json"
+    document = json.loads(path.read_text())
+    for annotation in document["annotations"][::2]:
+        points = annotation["keypoints"]  # x, y and whether it is visible
+        points[0::3] = [(x + 80) % 150 for x in points[0::3]]
+    path.write_text(json.dumps(document))
+    code, told = run(store.path, corpus, "--only", CLIP_ASSETS, *several)
+    assert (code, "failed pose_annotations[ballet_01]: limb_length" in told) == (1, True), told
+    assert "sampled_frames 8" in told
+    for asset in ("sampled_frames", "pose_tracks"):
+        assert not store.table(asset, "ballet_01").exists(), asset
+        assert store.table(asset, "ballet_02").exists(), asset
 
 
 def test_clips_that_were_partitions_are_not_made_again(
