@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import dagster as dg
 from polars.exceptions import PanicException
 
+from dance_models.errors import InputError
 from dance_models.tables import write_text
 from dance_models.text import first_lines
 from pipelines import previews
@@ -103,7 +104,8 @@ class ShardStep:
                     findings += made.findings
                     pictures |= _named(previews.pictures_in(made.metadata), clip)
         if became.failed and not became.made and not became.reused:
-            raise dg.Failure("\n".join(first_lines(became.lines(), "clips that were not made")))
+            told = "\n".join(first_lines(became.lines(), "clips that were not made"))
+            raise dg.Failure(told, {CLIPS: became.plain()})
         findings.sort(key=lambda finding: finding.clip)
         return dg.MaterializeResult(
             data_version=dg.DataVersion(
@@ -132,7 +134,8 @@ class ShardStep:
             made = self.make(clip, pictured)
         except (Exception, PanicException) as error:  # polars's own is no Exception
             self.log.exception(f"{clip} failed")
-            became.failed[clip] = f"{type(error).__name__}: {error}"
+            ours = isinstance(error, InputError)  # says what is wrong and what to do
+            became.failed[clip] = str(error) if ours else f"{type(error).__name__}: {error}"
             return None
         if made.reused:
             became.reused += 1
@@ -187,13 +190,26 @@ def digests_of(store: Store, asset: str, clips: Sequence[str]) -> dict[str, str]
     return {clip: digest for clip, digest in digests.items() if digest}
 
 
+def failed_in(instance: dg.DagsterInstance, run_id: str) -> list[tuple[str, str, str]]:
+    """Asset, clip and error of the clips of shards that failed in a run, which went on."""
+    made = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    events = [record.dagster_event for record in made if record.dagster_event is not None]
+    found = []
+    for event in events:
+        metadata = event.materialization.metadata
+        became: Any = metadata[CLIPS].value if CLIPS in metadata else {}
+        for clip, error in became.get("failed", {}).items():
+            found.append((str(event.step_key), clip, f"{clip}: {error}"))
+    return found
+
+
 def clips_made_spec(asset: str, partitions: "dg.PartitionsDefinition[str]") -> dg.AssetCheckSpec:
     """The check that every clip of a shard is made."""
     return dg.AssetCheckSpec(
         CLIPS_MADE,
         asset=asset,
-        description="Every clip of the shard is made, unless a check stopped it. One that fails "
-        "stops no other clip; the next run tries it again.",
+        description="Every clip of the shard is made, unless a check stopped it or an asset before "
+        "failed for it. One that fails stops no other clip; the next run tries it again.",
         partitions_def=partitions,
     )
 

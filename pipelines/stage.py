@@ -18,7 +18,7 @@ import hashlib
 import inspect
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, field, is_dataclass, replace
 from functools import cached_property
@@ -47,7 +47,7 @@ from pipelines.materializations import (
 from pipelines.partitions import clips_per_run, listed_once, partitions_of
 from pipelines.profile_options import note_profile
 from pipelines.settings import mirror
-from pipelines.shard_step import MadeClip, ShardStep, clips_made_spec
+from pipelines.shard_step import MadeClip, ShardStep, clips_made_spec, failed_in
 from pipelines.storage import manifests
 from pipelines.storage.databases import wait_for_locks
 from pipelines.storage.disk import full_disk_reported, require_space
@@ -530,7 +530,8 @@ class Stage:
 
     def _materialize_shard(self, shared: StageContext[Any], shard: str) -> Result:
         """All clips of a shard in one step (``pipelines/shard_step.py``)."""
-        store = shared.store
+        store, instance = shared.store, shared.run.instance
+        failed = {(asset, clip) for asset, clip, _ in failed_in(instance, shared.run.run_id)}
 
         def make(clip: str, pictured: bool) -> MadeClip:
             one = replace(shared, partition=clip, pictured=pictured)
@@ -539,19 +540,22 @@ class Stage:
             return MadeClip(metadata, findings, bool(metadata[REUSED]), again)
 
         def left_out(clip: str) -> str | None:
-            return self._cannot_be_made(replace(shared, partition=clip))
+            return self._cannot_be_made(replace(shared, partition=clip), failed)
 
-        instance = shared.run.instance
         step = ShardStep(self.name, shard, store, instance, shared.log, self.checks, make, left_out)
         return step.run(clips_of_shards(store).get(shard, []))
 
-    def _cannot_be_made(self, context: StageContext[Any]) -> str | None:
-        """Why one clip of a shard cannot be made, None when it can."""
-        for dep in self.deps:
-            if not isinstance(dep, Stage) or not dep.partitioned:
-                continue
-            if not context.store.output(dep.name, context.partition).is_file():
-                return f"{dep.name} of it is not made"
+    def _cannot_be_made(
+        self, context: StageContext[Any], failed: Collection[tuple[str, str]]
+    ) -> str | None:
+        """Why one clip of a shard cannot be made, None when it can.
+
+        ``failed``: assets and clips of this run. What an earlier run made of such a clip may be
+        there, and is not what the clip is made of today.
+        """
+        for name in sorted(self.names_before()):
+            if (name, context.clip) in failed:
+                return f"{name} of it failed"
         return self._stopped_upstream(context)
 
     def _record_made(
@@ -597,6 +601,13 @@ class Stage:
             yield from upstream.stopped_by
             if upstream.checks is not None and upstream.partitioned:
                 yield upstream.checks
+
+    def names_before(self) -> set[str]:
+        """Names of all assets that this one depends on, directly or not."""
+        upstream = list(self.upstream())
+        return {stage.name for stage in upstream}.union(
+            self.dependencies, *(stage.dependencies for stage in upstream)
+        )
 
     def upstream(self) -> "Iterator[Stage]":
         """All stages that this one depends on, directly or not; some more than once."""

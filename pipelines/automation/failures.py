@@ -14,7 +14,7 @@ from dagster._core.storage.tags import WILL_RETRY_TAG
 
 from dance_models.errors import InputError
 from pipelines.automation.switches import WEBHOOK_VARIABLE, AutomationSettings
-from pipelines.shard_step import CLIPS
+from pipelines.shard_step import failed_in
 
 TIMEOUT_S: Final = 10
 SCHEMES: Final = ("http", "https")
@@ -26,6 +26,7 @@ ENDED: Final = (
     "its process was told to end, but this command was not: somebody ended it, or the process that "
     "started it was killed. Run the same command again"
 )
+FAILURE: Final = dg.Failure.__name__  # says itself what failed, as a step over a shard does
 INTERRUPTS: Final = (dg.DagsterExecutionInterruptedError.__name__, KeyboardInterrupt.__name__)
 
 
@@ -46,7 +47,7 @@ def telling_error(event: dg.DagsterEvent) -> str | None:
     if error is None:
         return None
     text = error.message.strip()
-    return text.partition(": ")[2] if error.cls_name in names else text
+    return text.partition(": ")[2] if error.cls_name in {*names, FAILURE} else text
 
 
 def _input_errors(kind: type[InputError]) -> set[str]:
@@ -127,15 +128,10 @@ def message_of(run: dg.DagsterRun, error: Any, ui_address: str, **more: Any) -> 
 
 def failed_clips(instance: dg.DagsterInstance, run_id: str) -> list[dict[str, str]]:
     """Asset, clip and error of the clips of shards that failed in a run, which went on."""
-    made = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
-    events = [record.dagster_event for record in made if record.dagster_event is not None]
-    found = []
-    for event in events:
-        metadata = event.materialization.metadata
-        became: Any = metadata[CLIPS].value if CLIPS in metadata else {}
-        for clip, error in became.get("failed", {}).items():
-            found.append({"asset": str(event.step_key), "clip": clip, "error": f"{clip}: {error}"})
-    return found
+    return [
+        {"asset": asset, "clip": clip, "error": error}
+        for asset, clip, error in failed_in(instance, run_id)
+    ]
 
 
 def tell(

@@ -33,6 +33,7 @@ class StageOutcome:
     error: str | None = None
     findings: "tuple[Finding, ...]" = ()  # of the checks on the asset
     made_again: tuple[str, ...] = ()  # lines on its files that were missing or damaged
+    left_out: bool = False  # of several clips, for the reason in ``error``
 
     def stops(self, clip: str | None) -> bool:
         """Whether the stage itself failed, rather than one clip in a table of several."""
@@ -148,8 +149,11 @@ def outcomes_of_clips(
     for clip, outcomes in _recorded(instance, run_id, clips).items():
         found = by_clip[clip] = []
         for stage in stages:
-            if stage.name in outcomes:
-                found += with_findings(outcomes.pop(stage.name), stage, store, profile)
+            outcome = outcomes.pop(stage.name, None)
+            if outcome is not None and not outcome.left_out:
+                found += with_findings(outcome, stage, store, profile)
+            elif outcome is not None and not any(before.stops(clip) for before in found):
+                found.append(outcome)  # because of what an earlier run found
         # The remaining ones are checks that run as separate steps.
         found += [outcome for outcome in outcomes.values() if outcome.state == "failed"]
         if failed and not any(outcome.state == "failed" for outcome in found):
@@ -183,23 +187,29 @@ def _recorded(
         for step in instance.get_run_step_stats(run_id)
     }
     outcomes: dict[Clip, dict[str, StageOutcome]] = {clip: {} for clip in clips}
+    became: Any
     for record in instance.all_logs(run_id):
         event = record.dagster_event
         if event is None or event.step_key is None:
             continue
         key = event.step_key
-        if event.is_step_failure:
+        if event.is_step_failure and (became := _in_failure(event)) is not None:
+            for clip, outcome in _of_shard(key, became, clips, seconds.get(key, 0.0)):
+                outcomes[clip][key] = outcome
+        elif event.is_step_failure:
             error = telling_error(event) or "no error was recorded"
             for clip in clips:
                 failed = StageOutcome(key, clip, "failed", seconds.get(key, 0.0), error)
                 outcomes[clip][key] = failed
         elif event.is_step_materialization and CLIPS in event.materialization.metadata:
-            became: Any = event.materialization.metadata[CLIPS].value
+            became = event.materialization.metadata[CLIPS].value
             for clip, outcome in _of_shard(key, became, clips, seconds.get(key, 0.0)):
                 outcomes[clip][key] = outcome
         elif event.is_step_materialization and event.partition in outcomes:
             metadata, clip = event.materialization.metadata, event.partition
             if LEFT_OUT in metadata:
+                why = str(metadata[LEFT_OUT].value)
+                outcomes[clip][key] = _outcome_left_out(key, clip, why)
                 continue
             reused = REUSED in metadata and bool(metadata[REUSED].value)
             state: Literal["made", "fresh"] = "fresh" if reused else "made"
@@ -209,18 +219,30 @@ def _recorded(
     return outcomes
 
 
+def _in_failure(event: dg.DagsterEvent) -> Any:
+    """What became of the clips of a shard of which none could be made, None of other failures."""
+    told = event.step_failure_data.user_failure_data
+    return told.metadata[CLIPS].value if told is not None and CLIPS in told.metadata else None
+
+
 def _of_shard(
     asset: str, became: Mapping[str, Any], clips: Sequence[Clip], seconds: float
 ) -> Iterator[tuple[Clip, StageOutcome]]:
-    """The outcomes of those of the clips that a step over their shard did not leave out."""
+    """The outcomes of clips in a step over their shard."""
     made, failed = set(became["made"]), became["failed"]
     for clip in clips:
         if clip in failed:
             yield clip, StageOutcome(asset, clip, "failed", seconds, str(failed[clip]))
-        elif clip not in became["left_out"]:
+        elif clip in became["left_out"]:
+            yield clip, _outcome_left_out(asset, clip, str(became["left_out"][clip]))
+        else:
             again = _lines(became["made_again"].get(clip, ()))
             state: Literal["made", "fresh"] = "made" if clip in made else "fresh"
             yield clip, StageOutcome(asset, clip, state, seconds, made_again=again)
+
+
+def _outcome_left_out(asset: str, clip: Clip, why: str) -> StageOutcome:
+    return StageOutcome(asset, clip, "failed", error=f"it is left out: {why}", left_out=True)
 
 
 def _lines(value: Any) -> tuple[str, ...]:

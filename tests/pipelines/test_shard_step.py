@@ -7,10 +7,12 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
+from dance_models.errors import InputError
 from dance_models.quality.findings import Finding
 from pipelines.checks.asset_checks import AssetChecks, Check
 from pipelines.shard_step import CLIPS, CLIPS_MADE, KILLED, PICTURED, MadeClip, ShardStep
@@ -81,6 +83,16 @@ def test_every_clip_is_told_of(work: Work) -> None:
     assert made.description == "b: RuntimeError: half-way"
 
 
+def test_what_is_wrong_with_the_input_is_said_as_it_is(work: Work) -> None:
+    def refused(clip: str) -> None:
+        if clip == "b":
+            raise InputError("the file has gone", file=Path("/b.mp4"), hint="Put it back")
+
+    work.before = refused
+    result = work.run("a", "b")
+    assert _results(result)[CLIPS_MADE].description == "b: /b.mp4: the file has gone. Put it back"
+
+
 def test_findings_are_a_warning_that_stops_no_other_clip(work: Work) -> None:
     spots = _results(work.run("a", "b"))["spots"]
     assert (spots.passed, spots.severity) == (False, dg.AssetCheckSeverity.WARN)
@@ -90,8 +102,10 @@ def test_findings_are_a_warning_that_stops_no_other_clip(work: Work) -> None:
 
 def test_a_step_that_makes_nothing_fails(work: Work) -> None:
     work.bad = {"a", "b"}
-    with pytest.raises(dg.Failure, match="b: RuntimeError: half-way"):
+    with pytest.raises(dg.Failure, match="b: RuntimeError: half-way") as failure:
         work.run("a", "b")
+    became: Any = failure.value.metadata[CLIPS].value
+    assert became["failed"] == dict.fromkeys(("a", "b"), "RuntimeError: half-way")
     assert work.run().metadata is not None, "a shard without clips is made"
 
 

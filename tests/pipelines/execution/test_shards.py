@@ -2,16 +2,20 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import dagster as dg
 import pytest
 from command_line import CLIP_ASSETS, DATA_ASSETS, dance, run, runs_of
 from lock_owner import owner
 from tiny_corpus import MakeCorpus
 
+from dance_models.annotations import clip_import
 from dance_models.profiles import PROFILES
 from dance_models.tables import file_digest
 from pipelines.graph import build_definitions
 from pipelines.materializations import data_versions
+from pipelines.shard_step import failed_in
 from pipelines.storage import shards
 from pipelines.storage.shards import shard_of, shards_of
 from pipelines.storage.store import Store, open_instance
@@ -85,6 +89,49 @@ def test_what_is_wrong_with_its_annotations_stops_a_clip_among_others(
     for asset in ("sampled_frames", "pose_tracks"):
         assert not store.table(asset, "ballet_01").exists(), asset
         assert store.table(asset, "ballet_02").exists(), asset
+    if "--shards" in several:
+        code, told = run(store.path, corpus, "--only", "pose_tracks")
+        assert code == 1, "it is not made, and no other line says so"
+        assert "pose_tracks[ballet_01]: it is left out: pose_annotations: limb_length" in told
+
+
+def test_a_clip_is_not_made_of_what_failed_for_it(
+    tmp_path: Path, make_corpus: MakeCorpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames that are sampled without annotations stay, and annotated ones would be too many."""
+    corpus, store = make_corpus(3, 40), Store(root=str(tmp_path / "store"))
+    assert run(store.path, corpus, "--only", "clip_probe", "--shards", "1")[0] == 0
+    read = clip_import.import_clip
+
+    def failing(clip: str, *given: Any) -> Any:
+        if clip == "ballet_01":
+            raise RuntimeError("no memory")
+        return read(clip, *given)
+
+    monkeypatch.setattr(clip_import, "import_clip", failing)
+    graph = build_definitions(PROFILES["smoke"], store, shards=1)
+    with open_instance(store) as instance:
+        result = graph.resolve_job_def("ingest_clips").execute_in_process(
+            instance=instance,
+            partition_key="shard-0000",
+            asset_selection=[dg.AssetKey(name) for name in ("pose_annotations", "sampled_frames")],
+        )
+        assert failed_in(instance, result.run_id) == [
+            ("pose_annotations", "ballet_01", "ballet_01: RuntimeError: no memory")
+        ]
+    assert not store.table("sampled_frames", "ballet_01").exists()
+    assert store.table("sampled_frames", "street_01").exists()
+
+
+def test_clips_whose_earlier_tables_are_not_made_fail(
+    tmp_path: Path, make_corpus: MakeCorpus
+) -> None:
+    corpus, store = make_corpus(3, 40), tmp_path / "store"
+    code, told = run(store, corpus, "--only", "pose_tracks", "--shards", "1")
+    assert code == 1
+    table = store / "tables" / "sampled_frames" / "ballet_01.parquet"
+    assert f"failed pose_tracks[ballet_01]: {table}: the table sampled_frames of clip" in told
+    assert told.count("street_01 is not there yet") == 1, "of each clip its own error"
 
 
 def test_clips_that_were_partitions_are_not_made_again(
