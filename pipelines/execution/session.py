@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -53,7 +53,7 @@ from pipelines.storage.clips import ClipChanges, register_clips, registered_clip
 from pipelines.storage.databases import held_open, loss_reported
 from pipelines.storage.disk import full_disk_reported, require_space
 from pipelines.storage.folders import Dropped, away_folders, remember_tracks
-from pipelines.storage.locks import held_locks, holder
+from pipelines.storage.locks import alone, held_locks, holder, shared
 from pipelines.storage.memory import remembering
 from pipelines.storage.motion import register_motion, unused_motion
 from pipelines.storage.pointers import clip_folders, drop_copies
@@ -176,6 +176,7 @@ class Session:
         self.store = request.opened
         require_space(self.store.path)
         self.instance = open_instance(self.store, request.cores)
+        self._used = ExitStack()  # the lock that says so, from registering to the end of the run
         remote = self.store.remote
         self._traffic = remote.traffic() if remote is not None else Traffic()
         for line in self.store.told_of_bucket():
@@ -198,6 +199,7 @@ class Session:
         for line in (*no_clips, *mirror_again(self.store, given.listed)):
             self._warn(line)
         self._put_in_shards(clips)
+        self._used.enter_context(shared(self.store.commands_lock))
         found = self._register_clips(clips)
         self._warn_of_away(
             "annotations", "what was read of its {} annotation files is", annotations
@@ -235,15 +237,18 @@ class Session:
         shards = self.shards or enough_shards(clips)
         if not shards:
             return
-        users = [*filter(None, [holder(store.servers_lock)]), *held_locks(store.locks).values()]
-        if users:
-            self._warn(
-                f"{clips} clips are better kept in {shards} shards (docs/scale.md), but the store "
-                f"is in use by {users[0]}: end that, and run again"
-            )
-            return
-        assets = [stage.name for stage in stages_of(self.profile) if stage.partitioned]
-        put_in_shards(store, self.instance, assets, shards)
+        with alone(store.commands_lock) as is_alone:
+            locks = [holder(store.servers_lock), *held_locks(store.locks).values()]
+            users = [str(user) for user in locks if user is not None]
+            if users or not is_alone:
+                user = users[0] if users else "another command that runs the graph"
+                self._warn(
+                    f"{clips} clips are better kept in {shards} shards (docs/scale.md), but the "
+                    f"store is in use by {user}: end that, and run again"
+                )
+                return
+            assets = [stage.name for stage in stages_of(self.profile) if stage.partitioned]
+            put_in_shards(store, self.instance, assets, shards)
 
     def _register_clips(self, named: Sequence[Path]) -> ClipChanges:
         """Clips are read whole, which takes a while for many of them."""
@@ -300,7 +305,7 @@ class Session:
         away.
         """
         away = loss_reported(self.store.databases)
-        with held_open(), full_disk_reported(self.store.path), away:
+        with self._used, held_open(), full_disk_reported(self.store.path), away:
             outcome = self._run()
         drop_copies(self.store)
         self._send()

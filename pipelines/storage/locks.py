@@ -107,6 +107,35 @@ def holder(path: Path) -> Owner | None:
     return None
 
 
+@contextmanager
+def shared(path: Path) -> Iterator[None]:
+    """Hold the lock on ``path`` together with others; waits for a process that has it alone."""
+    with _flocked(path, fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Hold the lock on ``path`` alone, unless others :func:`shared` it now; whether it is held."""
+    with _flocked(path, fcntl.LOCK_EX | fcntl.LOCK_NB) as held:
+        yield held
+
+
+@contextmanager
+def _flocked(path: Path, how: int) -> Iterator[bool]:
+    """Whether it is held. Raises InputError when the store cannot be locked."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    held = True
+    with path.open("ab") as file:
+        try:
+            fcntl.flock(file, how)
+        except BlockingIOError:
+            held = False
+        except OSError as error:
+            raise _not_lockable(path, error) from error
+        yield held
+
+
 def held_locks(folder: Path) -> dict[Path, Owner]:
     """Every lock below ``folder`` that a process holds now."""
     found = {path: holder(path) for path in sorted(folder.rglob("*.lock"))}

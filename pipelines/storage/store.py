@@ -405,6 +405,11 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self.dagster_home / ".servers.lock"
 
     @property
+    def commands_lock(self) -> Path:
+        """Shared by the commands that run the graph; held while the clips' partitions change."""
+        return self.dagster_home / ".commands.lock"
+
+    @property
     def mlflow(self) -> Path:
         """MLflow's database and artifacts."""
         return self.path / "mlflow"

@@ -8,11 +8,14 @@ import dagster as dg
 import pytest
 from command_line import CLIP_ASSETS, DATA_ASSETS, dance, run, runs_of
 from lock_owner import owner
+from rich.console import Console
 from tiny_corpus import MakeCorpus
 
 from dance_models.annotations import clip_import
 from dance_models.profiles import PROFILES
 from dance_models.tables import file_digest
+from pipelines.execution.request import Request
+from pipelines.execution.session import Given, Session
 from pipelines.graph import build_definitions
 from pipelines.materializations import data_versions
 from pipelines.shard_step import failed_in
@@ -178,6 +181,22 @@ def test_a_store_in_use_keeps_its_partitions(tmp_path: Path, make_corpus: MakeCo
     assert (code, shards_of(store)) == (0, 0)
     assert "3 clips are better kept in 2 shards (docs/scale.md), but the store is in use" in told
     assert f"process {process.pid}" in told
+
+
+def test_a_store_that_another_command_runs_on_keeps_its_partitions(
+    tmp_path: Path, make_corpus: MakeCorpus
+) -> None:
+    """Between two clips it holds the lock of none; its next ones would be no partitions."""
+    corpus, store = make_corpus(3, 40), Store(root=str(tmp_path / "store"))
+    given = Given([corpus.clips])
+    other = Session(Request(store.path, only=frozenset({"clip_probe"})), Console(quiet=True))
+    other.register(given)
+    code, told = run(store.path, corpus, "--only", "clip_probe", "--shards", "2")
+    assert (code, shards_of(store)) == (0, 0)
+    assert "the store is in use by another command that runs the graph: end that" in told
+    assert not other.run().failed
+    run(store.path, corpus, "--only", "clip_probe", "--shards", "2")
+    assert shards_of(store) == 2
 
 
 def test_more_clips_than_partitions_are_for_are_put_in_shards(

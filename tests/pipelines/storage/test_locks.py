@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from lock_owner import owner
 
 from dance_models.errors import InputError
-from pipelines.storage.locks import file_lock, held_locks, holder, owned, owner_of
+from pipelines.storage.locks import alone, file_lock, held_locks, holder, owned, owner_of, shared
 
 HOLD = """
 import sys, time
@@ -46,6 +46,14 @@ def test_a_killed_process_releases_its_lock(tmp_path: Path) -> None:
 def test_waiting_for_a_lock_of_the_same_thread_is_an_error(tmp_path: Path) -> None:
     with file_lock(tmp_path / "a.lock"), pytest.raises(RuntimeError, match="Deadlock"):
         file_lock(tmp_path / "a.lock").acquire()
+
+
+def test_a_shared_lock_is_nobodys_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.lock"
+    with shared(path), shared(path), alone(path) as held:
+        assert not held
+    with alone(path) as held, alone(path) as also_held:
+        assert (held, also_held) == (True, False)
 
 
 # --- locks with the owner's name ----------------------------------------------------------------
