@@ -9,7 +9,7 @@ once when it was killed there again.
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -152,7 +152,7 @@ class ShardStep:
         Which clip is worked on stands in a note beside the lock, which only a process that is
         killed leaves.
         """
-        note = self.store.lock(self.asset, self.shard).with_suffix(".at")
+        note = _note_of(self.store, self.asset, self.shard)
         kills = {clip: times for clip, times in _noted(note).items() if clip in clips}
         for clip in [clip for clip, times in kills.items() if times >= KILLS]:
             self.log.error(f"{clip} failed: {KILLED}")
@@ -237,6 +237,17 @@ def _named(pictures: Mapping[str, Any], clip: str) -> Metadata:
 
 def _clip_named(name: str) -> str:
     return name.rpartition(" of ")[2]
+
+
+def forget_kills(store: Store, assets: Iterable[str], shards: Collection[str]) -> None:
+    """Count no kill against a clip: a command that was interrupted killed its own workers."""
+    for asset in assets:
+        for shard in shards:
+            _note_of(store, asset, shard).unlink(missing_ok=True)
+
+
+def _note_of(store: Store, asset: str, shard: str) -> Path:
+    return store.lock(asset, shard).with_suffix(".at")
 
 
 def _noted(note: Path) -> dict[str, int]:

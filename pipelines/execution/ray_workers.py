@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
@@ -44,7 +44,7 @@ class RayWorkers:
 
     def make(
         self, request: Request, groups: Sequence[runner.Group], *, alone: bool = False
-    ) -> Iterator[runner.Made]:
+    ) -> Generator[runner.Made]:
         """Each group as its task ends; a task whose worker or node died gives None.
 
         When the caller is interrupted, or closes this, tasks are ended and their runs closed.

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
@@ -44,7 +44,7 @@ from pipelines.processes import refuse_when_stopping
 from pipelines.profile_options import PROFILE_TAG
 from pipelines.recovery import GIVER_TAG, TASK_TAG, close_lost_tasks, process_tags
 from pipelines.settings import op_config
-from pipelines.shard_step import KILLS
+from pipelines.shard_step import KILLS, forget_kills
 from pipelines.stage import ONLY_STALE_TAG, Stage
 from pipelines.storage.databases import held_open
 from pipelines.storage.memory import remembering
@@ -279,7 +279,7 @@ class ClipWorkers(Protocol):
 
     def make(
         self, request: Request, groups: Sequence[Group], *, alone: bool = False
-    ) -> Iterator[Made]:
+    ) -> Generator[Made]:
         """Each group with the outcomes of its clips as it is done.
 
         ``alone``: nothing else of us runs then. Ends what it started when the caller is
@@ -301,7 +301,7 @@ class LocalWorkers:
 
     def make(
         self, request: Request, groups: Sequence[Group], *, alone: bool = False
-    ) -> Iterator[Made]:
+    ) -> Generator[Made]:
         """Each group as it is done; a worker that is killed takes its pool with it."""
         # Interrupted: the next run makes these clips.
         tasks = {group: uuid.uuid4().hex for group in groups}
@@ -348,16 +348,26 @@ class ClipRuns:
         worker is killed then has failed. Clips of a shard stay together: its steps find the one.
         """
         shards = shards_of(self.request.opened)
+        try:
+            yield from self._all_made(clips, shards)
+        except BaseException:  # by now its workers are killed, as of an interrupt
+            names = by_shard(clips, shards) if shards else ()
+            stages = self.request.stages(partitioned=True)
+            forget_kills(self.request.opened, [stage.name for stage in stages], names)
+            raise
+
+    def _all_made(self, clips: Sequence[str], shards: int) -> Iterator[list[StageOutcome]]:
         waiting = in_shards(clips, shards) if shards else in_groups(clips, self.workers.places)
         while waiting:
             killed: list[Group] = []
-            for group, outcomes in self.workers.make(self.request, waiting):
-                if outcomes is not None:
-                    yield from outcomes
-                elif shards:
-                    killed.append(group)
-                else:
-                    killed += [(clip,) for clip in group]
+            with closing(self.workers.make(self.request, waiting)) as made:
+                for group, outcomes in made:
+                    if outcomes is not None:
+                        yield from outcomes
+                    elif shards:
+                        killed.append(group)
+                    else:
+                        killed += [(clip,) for clip in group]
             if sum(map(len, killed)) == sum(map(len, waiting)):
                 yield from self._alone(killed[0], shards)
                 killed = killed[1:]
@@ -370,7 +380,8 @@ class ClipRuns:
         """
         times = len(self.request.stages(partitioned=True)) * KILLS + 1 if shards else 1
         for _ in range(times):
-            ((_, outcomes),) = self.workers.make(self.request, [group], alone=True)
+            with closing(self.workers.make(self.request, [group], alone=True)) as made:
+                ((_, outcomes),) = made
             if outcomes is not None:
                 return outcomes
         return [[self._killed(clip)] for clip in group]

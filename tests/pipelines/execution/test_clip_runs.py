@@ -1,14 +1,17 @@
 """Which clip has failed when a worker process was killed."""
 
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import deadly_clips
 import pytest
 
 from pipelines.automation.failures import KILLED
 from pipelines.execution import runner
+from pipelines.execution.outcomes import StageOutcome
 from pipelines.execution.request import Request
-from pipelines.execution.runner import ClipRuns, LocalWorkers, in_groups
+from pipelines.execution.runner import ClipRuns, LocalWorkers, Made, in_groups
 from pipelines.partitions import CLIPS_PER_RUN
 from pipelines.storage.clips import set_shards
 from pipelines.storage.shards import by_shard
@@ -77,6 +80,26 @@ def test_clips_of_a_shard_stay_together_until_the_deadly_one_is_left_out(
     assert sorted(str(found.clip) for found in outcomes) == sorted(clips)
     assert {found.clip for found in outcomes if found.state == "failed"} == {"deadly"}
     assert (tmp_path / "times").read_text() == "6"
+
+
+def test_an_interrupt_counts_against_no_clip(tmp_path: Path) -> None:
+    """It kills the workers. Twice at one clip it was taken for a lack of memory."""
+    store = Store(root=str(tmp_path))
+    set_shards(store, 1)
+    note = store.lock("sampled_frames", "shard-0000").with_suffix(".at")
+    note.parent.mkdir(parents=True)
+
+    class Interrupted(LocalWorkers):
+        def make(self, *given: Any, **named: Any) -> Generator[Made]:
+            try:
+                yield ("one",), [[StageOutcome("clip_probe", "one", "made")]]
+            finally:
+                note.write_text('{"two": 2}')
+
+    made = ClipRuns(Request(tmp_path), Interrupted(1))(("one", "two"))
+    next(made)
+    made.close()
+    assert not note.exists()
 
 
 def test_few_clips_are_a_task_each_and_many_share_one() -> None:
