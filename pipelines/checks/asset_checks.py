@@ -189,7 +189,11 @@ class AssetChecks:
     def results_of_shard(
         self, store: Store, findings: "Sequence[Finding]", shard: str
     ) -> list[dg.AssetCheckResult]:
-        """One result for each check on all clips of a shard; none is more than a warning."""
+        """One result for each check on all clips of a shard; none is more than a warning.
+
+        Where the frames of one of the clips cannot be read, the result says so in place of the
+        picture: the other clips are made.
+        """
         return [
             self._result(store, shard, check, findings, {}, several=True, drawn=True)
             for check in self.checks
@@ -252,7 +256,13 @@ class AssetChecks:
             "limit": worst.limit,
             "findings": previews.records(findings_table(mine), limit=100),
         }
-        picture = self.draw(store, mine) if drawn or not several else None
+        picture = None
+        try:
+            picture = self.draw(store, mine) if drawn or not several else None
+        except Exception as why:
+            if not several:
+                raise
+            metadata["picture"] = f"could not be drawn: {why}"
         if picture is not None:
             metadata["picture"] = previews.picture(
                 store, self.asset, check.name, picture, located[0].replace("]", ")"), clip

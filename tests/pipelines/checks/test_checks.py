@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -17,8 +17,10 @@ from typer.testing import CliRunner
 
 from dance_models.config import QualityConfig
 from dance_models.profiles import PROFILES
+from dance_models.quality.findings import Finding
 from dance_models.skeleton import DANCE_14
 from dance_models.tables import POSE_DATASET, SPLIT_MANIFEST, conform, write_table
+from pipelines.checks.asset_checks import AssetChecks, Check
 from pipelines.checks.clips import FRAMES_CHECKS, PROBE_CHECKS
 from pipelines.checks.dataset import MANIFEST_CHECKS, SPLIT_CHECKS
 from pipelines.cli import make_app
@@ -213,6 +215,21 @@ def test_every_check_is_in_the_graph_and_blocks_as_declared(tmp_path: Path) -> N
     )
     assert {"finite_loss", "export_parity", "time_stamps", "blank_frames"} <= blocking
     assert not {"beats_trivial", "class_balance", "duplicate_clips"} & blocking
+
+
+def test_a_frame_that_cannot_be_read_leaves_a_shard_its_results(tmp_path: Path) -> None:
+    """It is of one clip: a step that fails makes none of the others."""
+    store, finding = Store(root=str(tmp_path)), Finding("spots", "a", "a spot", 2.0, 1.0)
+
+    def unreadable(store: Store, findings: Sequence[Finding]) -> bytes:
+        raise OSError("Truncated File Read")
+
+    checks = AssetChecks("numbers", (Check("spots", "None."),), lambda *_: [], unreadable)
+    (result,) = checks.results_of_shard(store, [finding], "shard-0000")
+    assert not result.passed
+    assert result.metadata["picture"].value == "could not be drawn: Truncated File Read"
+    with pytest.raises(OSError, match="Truncated"):
+        checks.results(store, [finding])
 
 
 def test_a_check_that_passes_has_numbers_too(tmp_path: Path) -> None:
