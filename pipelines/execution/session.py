@@ -18,6 +18,7 @@ from dance_models.annotations.image_names import Reading
 from dance_models.errors import DamagedFileError, InputError
 from dance_models.tables import read_columns
 from dance_models.text import first_lines
+from dance_models.video.images import is_clip_on_disk
 from dance_models.video.scan import is_video, scan_clips
 from pipelines.assets.pretraining import pretraining_motion
 from pipelines.cluster import LOCAL, Cluster
@@ -215,7 +216,7 @@ class Session:
         self._warn_of(missing, "clips without a file")
         keys, shards = clip_keys(self.store, self.instance), shards_of(self.store)
         if shards:
-            self._say(f"The clips are in {shards} shards.")
+            self._say(f"The clips are in {shards} shard{'s' if shards > 1 else ''}.")
         self.console.print(
             f"{len(keys)} clips registered ({len(found.new)} new, {len(found.changed)} changed), "
             f"profile [bold]{shown(self.request.options.name)}[/], store "
@@ -231,9 +232,7 @@ class Session:
         drop_clips(store, self.instance)  # of a process that was killed
         if before and self.shards in (None, before):
             return
-        folders = [*clip_folders(store), *named]
-        found = {str(e.path) for folder in folders for e in scan_clips(folder).entries}
-        clips = len(found | {*registered_clips(store)["path"]})
+        clips = self._count_clips(named)
         shards = self.shards or enough_shards(clips)
         if not shards:
             return
@@ -249,6 +248,18 @@ class Session:
                 return
             assets = [stage.name for stage in stages_of(self.profile) if stage.partitioned]
             put_in_shards(store, self.instance, assets, shards)
+
+    def _count_clips(self, named: Sequence[Path]) -> int:
+        """How many clips there are once these folders are registered.
+
+        A file that was moved stays the clip that it was, so registered files that have gone are
+        taken for such. Where they are not, the next run counts them.
+        """
+        folders = [*clip_folders(self.store), *named]
+        found = {str(e.path) for folder in folders for e in scan_clips(folder).entries}
+        registered = set(registered_clips(self.store)["path"])
+        there = {path for path in registered - found if is_clip_on_disk(Path(path))}
+        return max(len(registered), len(found | there))
 
     def _register_clips(self, named: Sequence[Path]) -> ClipChanges:
         """Clips are read whole, which takes a while for many of them."""

@@ -9,7 +9,7 @@ import pytest
 from command_line import CLIP_ASSETS, DATA_ASSETS, dance, run, runs_of
 from lock_owner import owner
 from rich.console import Console
-from tiny_corpus import MakeCorpus
+from tiny_corpus import Corpus, MakeCorpus
 
 from dance_models.annotations import clip_import
 from dance_models.profiles import PROFILES
@@ -208,6 +208,22 @@ def test_more_clips_than_partitions_are_for_are_put_in_shards(
     assert (code, shards_of(store)) == (0, shards.FEWEST), told
     assert "The clips are in 256 shards. 3 clips registered (3 new" in told
     assert len(_recorded(store.path, "clip_probe")) == 3
+
+
+def test_clips_that_were_moved_are_counted_once(
+    tmp_path: Path, make_corpus: MakeCorpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shards cannot be taken back."""
+    corpus, store = make_corpus(3, 40), Store(root=str(tmp_path / "store"))
+    monkeypatch.setattr(shards, "MOST_CLIPS", 4)
+    assert run(store.path, corpus, "--only", "clip_probe")[0] == 0
+    moved = Corpus(corpus.root.with_name(f"{corpus.root.name}-moved"))
+    corpus.root.rename(moved.root)
+    code, told = run(store.path, moved, "--only", "clip_probe")
+    assert (code, shards_of(store)) == (0, 0), told
+    assert "3 clips registered (0 new, 3 changed)" in told
+    code, told = run(store.path, moved, "--only", "clip_probe", "--shards", "1")
+    assert "The clips are in 1 shard. 3 clips" in told
 
 
 def test_a_graph_that_was_built_before_is_refused(tmp_path: Path, make_corpus: MakeCorpus) -> None:
