@@ -162,14 +162,15 @@ def _unused_frames(store: "Store", of: str | None = None) -> list[Path]:
 
 
 def _unused_previews(store: "Store") -> list[Path]:
-    """Pictures of clips that are not registered any more."""
+    """Pictures of clips that are not registered any more; those of checks are of a shard."""
     from pipelines.storage.clips import registered_clips
+    from pipelines.storage.shards import shard_names, shards_of
 
     if not _has_registry(store):
         return []
-    clips = set(registered_clips(store)["clip"])
+    names = {*registered_clips(store)["clip"], *shard_names(shards_of(store))}
     found = (path for path in store.previews.glob("*/*/*") if not is_part(path))
-    return sorted(path for path in found if path.stem not in clips)
+    return sorted(path for path in found if path.stem not in names)
 
 
 def _dead_parts(store: "Store") -> list[Path]:

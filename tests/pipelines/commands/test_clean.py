@@ -35,7 +35,7 @@ from pipelines.commands.clean import (
     refuse_in_progress,
 )
 from pipelines.storage.bucket import Bucket
-from pipelines.storage.clips import register_clips
+from pipelines.storage.clips import register_clips, set_shards
 from pipelines.storage.store import Store, open_instance
 from pipelines.tracking.tracker import DAGSTER_RUN_TAG, RUN_NOTE, Tracker, every
 from pipelines.training.finished import RESULT
@@ -80,6 +80,15 @@ def test_pictures_of_clips_that_are_gone_are_unused(store: Store) -> None:
     _write(sheets / "duo.jpg")
     _write(store.previews / "person_crops" / "contact_sheet.jpg")
     gone = _write(sheets / "duo.2.jpg")
+    assert _unused_previews(store) == [gone]
+
+
+def test_pictures_of_what_checks_found_in_a_shard_are_in_use(store: Store) -> None:
+    """No run draws them again while the clips are fresh."""
+    set_shards(store, 2)
+    pictures = store.previews / "pose_tracks" / "limb_length"
+    _write(pictures / "shard-0001.jpg")
+    gone = _write(pictures / "shard-0002.jpg")
     assert _unused_previews(store) == [gone]
 
 
