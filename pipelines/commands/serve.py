@@ -52,6 +52,7 @@ def serve(
     `api` answers with the champions of the store over HTTP, or with the networks of the package.
     """
     from pipelines.storage.disk import full_disk_reported
+    from pipelines.storage.locks import share_from_now_on
     from pipelines.web.code_server import code_socket, wait_for_code_server
 
     with common.reported(debug):
@@ -66,6 +67,7 @@ def serve(
         if part == "code":
             with full_disk_reported(opened.path):
                 prepare(opened, found, common.console())
+                share_from_now_on(opened.commands_lock)  # its graph has the partitions of now
         elif part == "mlflow":  # the others wait by themselves
             wait_for_code_server(code_socket(opened))  # it starts once the databases are there
         command = server_commands(opened, dagster_port, mlflow_port, hosts)[part]

@@ -240,10 +240,10 @@ class Session:
             locks = [holder(store.servers_lock), *held_locks(store.locks).values()]
             users = [str(user) for user in locks if user is not None]
             if users or not is_alone:
-                user = users[0] if users else "another command that runs the graph"
+                user = users[0] if users else "another command or server that has the graph"
                 self._warn(
-                    f"{clips} clips are better kept in {shards} shards (docs/scale.md), but the "
-                    f"store is in use by {user}: end that, and run again"
+                    f"the {clips} clips are not put in {shards} shards (docs/scale.md): the store "
+                    f"is in use by {user}. End that, and run again"
                 )
                 return
             assets = [stage.name for stage in stages_of(self.profile) if stage.partitioned]

@@ -114,6 +114,21 @@ def shared(path: Path) -> Iterator[None]:
         yield
 
 
+def share_from_now_on(path: Path) -> None:
+    """Hold the lock on ``path`` as :func:`shared` does until this process ends.
+
+    Also when it goes on as another program by ``exec``, which inherits the open file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    opened = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_SH)
+    except OSError as error:
+        os.close(opened)
+        raise _not_lockable(path, error) from error
+    os.set_inheritable(opened, True)
+
+
 @contextmanager
 def alone(path: Path) -> Iterator[bool]:
     """Hold the lock on ``path`` alone, unless others :func:`shared` it now; whether it is held."""

@@ -406,7 +406,7 @@ class Store(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def commands_lock(self) -> Path:
-        """Shared by the commands that run the graph; held while the clips' partitions change."""
+        """Shared by what has the graph: runs, code servers; held while the partitions change."""
         return self.dagster_home / ".commands.lock"
 
     @property

@@ -15,6 +15,14 @@ from lock_owner import owner
 from dance_models.errors import InputError
 from pipelines.storage.locks import alone, file_lock, held_locks, holder, owned, owner_of, shared
 
+BECOME = """
+import os, sys
+from pathlib import Path
+from pipelines.storage.locks import share_from_now_on
+share_from_now_on(Path(sys.argv[1]))
+os.execv("/bin/sh", ["/bin/sh", "-c", "echo held; read line"])
+"""
+
 HOLD = """
 import sys, time
 from pathlib import Path
@@ -54,6 +62,23 @@ def test_a_shared_lock_is_nobodys_alone(tmp_path: Path) -> None:
         assert not held
     with alone(path) as held, alone(path) as also_held:
         assert (held, also_held) == (True, False)
+
+
+def test_a_lock_is_shared_by_the_program_that_a_process_becomes(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.lock"
+    process = subprocess.Popen(
+        [sys.executable, "-c", BECOME, str(path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    with shared(path), alone(path) as held:
+        assert not held
+    with alone(path) as held:
+        assert not held, "by the other process"
+    process.communicate("end\n")
+    with alone(path) as held:
+        assert held
 
 
 # --- locks with the owner's name ----------------------------------------------------------------
