@@ -68,5 +68,4 @@ def _steps(config: TrainingConfig) -> int:
 
 
 def _pilot_steps(config: TrainingConfig) -> int:
-    rates = [factor * config.learning_rate for factor in config.rate_factors]
-    return sum(_steps(pilot_training(config, rate)) for rate in rates)
+    return len(config.rate_factors) * _steps(pilot_training(config, config.learning_rate))

@@ -18,7 +18,7 @@ import hashlib
 import inspect
 import json
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, field, is_dataclass, replace
 from functools import cached_property
@@ -530,8 +530,13 @@ class Stage:
 
     def _materialize_shard(self, shared: StageContext[Any], shard: str) -> Result:
         """All clips of a shard in one step (``pipelines/shard_step.py``)."""
-        store, instance = shared.store, shared.run.instance
-        failed = {(asset, clip) for asset, clip, _ in failed_in(instance, shared.run.run_id)}
+        store, instance, before = shared.store, shared.run.instance, self.names_before()
+        # What an earlier run made of such a clip may be there; it is not what is made of it today.
+        failed = {
+            clip: asset
+            for asset, clip, _ in sorted(failed_in(instance, shared.run.run_id), reverse=True)
+            if asset in before
+        }
 
         def make(clip: str, pictured: bool) -> MadeClip:
             one = replace(shared, partition=clip, pictured=pictured)
@@ -540,23 +545,12 @@ class Stage:
             return MadeClip(metadata, findings, bool(metadata[REUSED]), again)
 
         def left_out(clip: str) -> str | None:
-            return self._cannot_be_made(replace(shared, partition=clip), failed)
+            if clip in failed:
+                return f"{failed[clip]} of it failed"
+            return self._stopped_upstream(replace(shared, partition=clip))
 
         step = ShardStep(self.name, shard, store, instance, shared.log, self.checks, make, left_out)
         return step.run(clips_of_shards(store).get(shard, []))
-
-    def _cannot_be_made(
-        self, context: StageContext[Any], failed: Collection[tuple[str, str]]
-    ) -> str | None:
-        """Why one clip of a shard cannot be made, None when it can.
-
-        ``failed``: assets and clips of this run. What an earlier run made of such a clip may be
-        there, and is not what the clip is made of today.
-        """
-        for name in sorted(self.names_before()):
-            if (name, context.clip) in failed:
-                return f"{name} of it failed"
-        return self._stopped_upstream(context)
 
     def _record_made(
         self, context: dg.AssetExecutionContext, store: Store, made: Mapping[str, Metadata]
@@ -604,10 +598,7 @@ class Stage:
 
     def names_before(self) -> set[str]:
         """Names of all assets that this one depends on, directly or not."""
-        upstream = list(self.upstream())
-        return {stage.name for stage in upstream}.union(
-            self.dependencies, *(stage.dependencies for stage in upstream)
-        )
+        return set(self.dependencies).union(*(stage.dependencies for stage in self.upstream()))
 
     def upstream(self) -> "Iterator[Stage]":
         """All stages that this one depends on, directly or not; some more than once."""

@@ -187,13 +187,12 @@ def _recorded(
         for step in instance.get_run_step_stats(run_id)
     }
     outcomes: dict[Clip, dict[str, StageOutcome]] = {clip: {} for clip in clips}
-    became: Any
     for record in instance.all_logs(run_id):
         event = record.dagster_event
         if event is None or event.step_key is None:
             continue
         key = event.step_key
-        if event.is_step_failure and (became := _in_failure(event)) is not None:
+        if (became := _became(event)) is not None:
             for clip, outcome in _of_shard(key, became, clips, seconds.get(key, 0.0)):
                 outcomes[clip][key] = outcome
         elif event.is_step_failure:
@@ -201,10 +200,6 @@ def _recorded(
             for clip in clips:
                 failed = StageOutcome(key, clip, "failed", seconds.get(key, 0.0), error)
                 outcomes[clip][key] = failed
-        elif event.is_step_materialization and CLIPS in event.materialization.metadata:
-            became = event.materialization.metadata[CLIPS].value
-            for clip, outcome in _of_shard(key, became, clips, seconds.get(key, 0.0)):
-                outcomes[clip][key] = outcome
         elif event.is_step_materialization and event.partition in outcomes:
             metadata, clip = event.materialization.metadata, event.partition
             if LEFT_OUT in metadata:
@@ -219,10 +214,14 @@ def _recorded(
     return outcomes
 
 
-def _in_failure(event: dg.DagsterEvent) -> Any:
-    """What became of the clips of a shard of which none could be made, None of other failures."""
-    told = event.step_failure_data.user_failure_data
-    return told.metadata[CLIPS].value if told is not None and CLIPS in told.metadata else None
+def _became(event: dg.DagsterEvent) -> Any:
+    """What became of the clips of a shard, of which none may be made; None of other events."""
+    metadata: Mapping[str, Any] = {}
+    if event.is_step_materialization:
+        metadata = event.materialization.metadata
+    elif event.is_step_failure and (told := event.step_failure_data.user_failure_data) is not None:
+        metadata = told.metadata
+    return metadata[CLIPS].value if CLIPS in metadata else None
 
 
 def _of_shard(
