@@ -153,6 +153,11 @@ TABLES: Final[dict[str, dict[str, str]]] = {
         "message": "why, and what to do",
     },
     "pose_dataset": {},
+    "dataset_clips": {
+        "made_of": "sha256 over those of its tables; null where they are not there or do not fit",
+        "left_out": "why it is not in the data set; null when it is",
+        "findings": "what the checks on the data set say of it: rows as in `findings`",
+    },
     "split_manifest": {
         "group": "the take when given, else the clip; a group is never divided",
         "split": "`train`, `val` or `test`",
@@ -274,6 +279,7 @@ _NAMES: Final[dict[type[pl.DataType], str]] = {
     pl.Float64: "float64",
     pl.Int32: "int32",
     pl.Int64: "int64",
+    pl.Struct: "struct",
     pl.String: "string",
     pl.UInt8: "uint8",
 }

@@ -174,6 +174,14 @@ FINDINGS: Final[Schema] = {
     "other_frame": pl.Int64,
 }
 
+# One row a registered clip: tables/dataset_clips.parquet, beside the data set
+DATASET_CLIPS: Final[Schema] = {
+    "clip": pl.String,
+    "made_of": pl.String,  # sha256 over those of its tables, null where they do not fit together
+    "left_out": pl.String,  # why it is not in the data set, null when it is
+    "findings": pl.List(pl.Struct(FINDINGS)),
+}
+
 
 def table_metadata(**extra: str) -> dict[str, str]:
     """Key-value metadata that every pose table carries: joint names and skeleton id."""

@@ -188,6 +188,7 @@ SCHEMAS = {
     "pose_tracks": ("TRACKS", "dance_models.tables"),
     "pose_annotations": ("ANNOTATIONS", "dance_models.tables"),
     "pose_dataset": ("POSE_DATASET", "dance_models.tables"),
+    "dataset_clips": ("DATASET_CLIPS", "dance_models.tables"),
     "split_manifest": ("SPLIT_MANIFEST", "dance_models.tables"),
     "split_history": ("SPLIT_MANIFEST", "dance_models.tables"),
     "split_rows": ("SPLIT_ROWS", "dance_models.tables"),

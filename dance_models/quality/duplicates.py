@@ -4,10 +4,11 @@ Images are compared by their moving parts: the coarse luma of a frame minus the 
 Clips on one stage look alike, but the dancers move differently.
 
 Of n clips, n^2 / 2 pairs are to be compared. Nearly all are ruled out by a bound on what the
-comparison could find, from a few numbers of each window: see :func:`_candidates`.
+comparison could find, from a few numbers of each window: see :func:`_candidates`. Where most clips
+were compared before, those that are new are compared with all.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -66,20 +67,38 @@ class _Moving:
         return np.asarray(self.cells.astype(np.float32) - self.median)
 
 
-def duplicate_clips(clips: Iterable[ClipPictures], config: QualityConfig) -> list[Finding]:
+def duplicate_clips(
+    clips: Iterable[ClipPictures],
+    config: QualityConfig,
+    known: Mapping[str, Finding | None] | None = None,
+) -> list[Finding]:
     """One finding for every clip that is a copy of one before it in the order of names.
 
     The best correlation of a template of 2.6 s from the shorter clip with any place in the
     longer one, also mirrored. Clips without movement are compared by their file alone. The clips
     may come one by one: of each, 220 bytes a picture are kept.
+
+    ``known``: clips that were compared with each other before, as they are now, and what was found
+    of each. They are compared with the others alone; the findings are the same.
     """
+    known = known or {}
+    # The copy of a clip that is no longer one of them may be a copy of another.
+    known = {clip: one for clip, one in known.items() if one is None or one.other in known}
     moving = sorted(map(_moving, clips), key=lambda c: c.clip)
-    candidates = _candidates(moving, config.duplicate_correlation)
+    candidates = _candidates(moving, config.duplicate_correlation, known)
     found = []
     for later, earlier in zip(moving, candidates, strict=True):
+        before = known.get(later.clip)
         pairs = (_compare(moving[i], later, config) for i in earlier)
-        found += [finding for finding in pairs if finding is not None][:1]
+        first = next((one for one in pairs if one is not None), None)
+        found += _first(first, before)
     return found
+
+
+def _first(*findings: Finding | None) -> list[Finding]:
+    """Of findings on one clip that whose original comes first."""
+    there = [finding for finding in findings if finding is not None]
+    return sorted(there, key=lambda finding: finding.other or "")[:1]
 
 
 def _moving(clip: ClipPictures) -> _Moving:
@@ -112,26 +131,31 @@ def _mirrored(pictures: Array) -> Array:
 # --- which pairs to compare -------------------------------------------------------------------
 
 
-def _candidates(clips: Sequence[_Moving], limit: float) -> list[list[int]]:
+def _candidates(clips: Sequence[_Moving], limit: float, known: Collection[str]) -> list[list[int]]:
     """For each clip those before it that may be its original, in order: no copy is left out.
 
-    With u and v two windows of length 1, P a projection onto a basis and ' what it leaves over,
-    u v <= Pu Pv + |u'| |v'| (Cauchy and Schwarz): the product of two vectors of 129 numbers.
+    Two clips that are both ``known`` are no pair. With u and v two windows of length 1, P a
+    projection onto a basis and ' what it leaves over, u v <= Pu Pv + |u'| |v'| (Cauchy and
+    Schwarz): the product of two vectors of 129 numbers.
     """
+    new = np.array([clip.clip not in known for clip in clips])
     pairs: set[tuple[int, int]] = set()
     first: dict[str, int] = {}
     for index, clip in enumerate(clips):
         original = first.setdefault(clip.sha256, index)
-        if original != index:
+        if original != index and (new[index] or new[original]):
             pairs.add((index, original))
     # The shorter of two clips gives the template, of two as long the earlier: it comes before.
-    order = sorted(range(len(clips)), key=lambda i: (len(clips[i]), i))
+    order = np.array(sorted(range(len(clips)), key=lambda i: (len(clips[i]), i)), int)
     size = np.array([min(len(clips[i]), TEMPLATE) for i in order])
     for count in np.unique(size).tolist():
         start, end = np.searchsorted(size, [count, count + 1]).tolist()
-        some = [clips[i] for i in order[start:]]
-        for short, long in _near(some, end - start, count, limit):
-            pair = order[start + short], order[start + long]
+        some = order[start:]
+        if not new[some].any():
+            continue
+        near = _near([clips[i] for i in some], new[some], end - start, count, limit)
+        for short, long in near:
+            pair = int(some[short]), int(some[long])
             pairs.add((max(pair), min(pair)))
     found: list[list[int]] = [[] for _ in clips]
     for later, earlier in sorted(pairs):
@@ -140,11 +164,12 @@ def _candidates(clips: Sequence[_Moving], limit: float) -> list[list[int]]:
 
 
 def _near(
-    clips: Sequence[_Moving], templates: int, count: int, limit: float
+    clips: Sequence[_Moving], new: NDArray[np.bool_], templates: int, count: int, limit: float
 ) -> Iterator[tuple[int, int]]:
     """Pairs whose bound reaches the limit: of the first clips with all that come after them.
 
-    Templates and windows have ``count`` pictures; only the first ``templates`` clips give some.
+    Templates and windows have ``count`` pictures; only the first ``templates`` clips give some. A
+    pair has a ``new`` clip.
     """
     basis = _basis(clips[:templates], count)
     stages = np.stack([clip.stage for clip in clips])
@@ -156,21 +181,34 @@ def _near(
         for flip in (False, True)
     ]
     for part in _chunks([len(clip) - count + 1 for clip in clips]):
-        windows = [_known_windows(clip.pictures, count, basis) for clip in clips[part]]
-        starts = np.cumsum([0, *map(len, windows[:-1])])
-        after = np.concatenate(windows).T
+        later = np.arange(part.start, part.stop)
+        windows: dict[int, Array] = {}
         for first in range(0, min(templates, part.stop), BLOCK):
-            block = slice(first, min(first + BLOCK, templates))
-            before = np.arange(block.start, block.stop)[:, None] < np.arange(part.start, part.stop)
+            earlier = np.arange(first, min(first + BLOCK, templates))
+            asked = (earlier[:, None] < later) & (new[earlier][:, None] | new[later])
             for stage, sample in sides:
-                alike = before & (stage[block] @ stages[part].T >= STAGE - ROUNDING)
-                if not alike.any():
+                alike = asked & (stage[earlier] @ stages[part].T >= STAGE - ROUNDING)
+                rows, columns = (np.flatnonzero(alike.any(axis=axis)) for axis in (1, 0))
+                if not len(rows):
                     continue
-                products = sample[block].reshape(-1, len(after)) @ after
-                bound = np.maximum.reduceat(products, starts, axis=1)
-                bound = bound.reshape(*alike.shape[:1], -1, alike.shape[1]).max(axis=1)
-                for short, long in np.argwhere(alike & (bound >= limit - ROUNDING)).tolist():
-                    yield first + short, part.start + long
+                for one in later[columns].tolist():
+                    if one not in windows:
+                        windows[one] = _known_windows(clips[one].pictures, count, basis)
+                bound = _bound(sample[earlier[rows]], [windows[i] for i in later[columns].tolist()])
+                hits = alike[np.ix_(rows, columns)] & (bound >= limit - ROUNDING)
+                for short, long in np.argwhere(hits).tolist():
+                    yield int(earlier[rows[short]]), int(later[columns[long]])
+
+
+def _bound(templates: Array, windows: Sequence[Array]) -> Array:
+    """(A, B) the largest product of a template of each of A clips and a window of each of B.
+
+    ``templates`` (A, 3, BASIS + 1); ``windows`` of each of the B clips (N, BASIS + 1).
+    """
+    starts = np.cumsum([0, *map(len, windows[:-1])])
+    products = templates.reshape(-1, templates.shape[-1]) @ np.concatenate(windows).T
+    of_clips = np.maximum.reduceat(products, starts, axis=1)
+    return np.asarray(of_clips.reshape(len(templates), -1, len(windows)).max(axis=1))
 
 
 def _chunks(counts: Sequence[int]) -> Iterator[slice]:

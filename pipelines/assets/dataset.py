@@ -9,7 +9,6 @@ import polars as pl
 from dance_models.config import AugmentConfig, SplitConfig
 from dance_models.errors import InputError
 from dance_models.tables import (
-    POSE_DATASET,
     SPLIT_MANIFEST,
     SPLIT_ROWS,
     conform,
@@ -23,15 +22,10 @@ from pipelines import previews
 from pipelines.assets.annotations import pose_annotations
 from pipelines.assets.clips import pose_tracks, sampled_frames
 from pipelines.assets.conditions import WHEN_CLIPS_ARE_DONE, WHEN_DATASET_CHANGED
-from pipelines.checks.dataset import (
-    DATASET_CHECKS,
-    MANIFEST_CHECKS,
-    PARTS,
-    SPLIT_CHECKS,
-    complete_clips,
-    usable_clips,
-)
-from pipelines.stage import Inputs, Metadata, Stage, StageContext
+from pipelines.assets.joined_clips import joined_clips, note_clips
+from pipelines.checks.dataset import DATASET_CHECKS, MANIFEST_CHECKS, SPLIT_CHECKS
+from pipelines.checks.dataset_clips import CLIPS, PARTS, complete_clips
+from pipelines.stage import Inputs, Metadata, Stage, StageContext, inputs_digest
 from pipelines.storage.store import Store
 
 GROUP: Final = "dataset"
@@ -54,28 +48,29 @@ def _pose_dataset_inputs(context: StageContext[None]) -> Inputs:
     deps=[sampled_frames, pose_tracks, pose_annotations],
     inputs=_pose_dataset_inputs,
     checks=DATASET_CHECKS,
+    outputs=lambda store, clip: [store.table(CLIPS)],
     group=GROUP,
-    version="4",
+    version="5",
     kinds={"parquet"},
     automation_condition=WHEN_CLIPS_ARE_DONE,
 )
 def pose_dataset(context: StageContext[None]) -> Metadata:
     """One row a sampled frame: image, estimated keypoints, annotated keypoints if there are any.
 
-    Clips that a check stopped are left out.
+    Clips that a check stopped are left out. Only clips that changed since the last time are joined
+    and compared anew.
     """
-    from dance_models.data.assemble import join_pose_dataset
-
-    store = context.store
-    clips, left_out = usable_clips(store, context.profile.quality)
-    reasons = (f"A clip is left out: {reason}" for reason in left_out.values())
+    store, quality = context.store, context.profile.quality
+    codes = [pose_dataset.version, DATASET_CHECKS.code]
+    made_with = inputs_digest({"codes": codes, "quality": quality})
+    table, clips = joined_clips(store, quality, made_with)
+    left_out = [one.left_out for one in clips if one.left_out is not None]
+    reasons = (f"A clip is left out: {reason}" for reason in left_out)
     for line in first_lines(reasons, "clips that are left out"):
         context.log.warning(line)
-    tables = [join_pose_dataset(*(store.read(part, c) for part in PARTS)) for c in clips]
-    table = pl.concat([t for t in tables if t.height] or [pl.DataFrame(schema=POSE_DATASET)])
-    table = table.sort("clip", "frame")
     path = store.table("pose_dataset")
     write_table(table, path)
+    note_clips(store, clips, made_with)
     by_style = table.group_by("style").agg(
         clips=pl.col("clip").n_unique(),
         frames=pl.len(),
@@ -85,7 +80,7 @@ def pose_dataset(context: StageContext[None]) -> Metadata:
     return {
         **previews.table_metadata(table, path),
         "clips": table["clip"].n_unique(),
-        "left_out": previews.markdown_list(left_out.values()),
+        "left_out": previews.markdown_list(left_out),
         "by_style": previews.records(by_style.sort("style")),
     }
 

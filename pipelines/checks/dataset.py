@@ -1,122 +1,29 @@
-"""Checks on the data set and its splits, and which clips the data set may contain."""
+"""Checks on the data set and its splits."""
 
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import polars as pl
 
 from dance_models.config import QualityConfig
-from dance_models.errors import InputError
 from dance_models.tables import SPLIT_ROWS, conform
-from pipelines.checks.annotations import pair_findings
-from pipelines.checks.asset_checks import AssetChecks, Check, Numbers, written_findings
+from pipelines.checks.asset_checks import AssetChecks, Check, Numbers
+from pipelines.checks.dataset_clips import written_clips
 from pipelines.checks.pictures import drawing
 from pipelines.storage.clips import registered_clips
-from pipelines.storage.store import MADE_OF, Store
+from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
     from dance_models.data.pose_runs import PoseRun
-    from dance_models.quality.duplicates import ClipPictures
     from dance_models.quality.findings import Finding
-
-PARTS: Final = ("sampled_frames", "pose_tracks", "pose_annotations")
-CHECKED_PARTS: Final = ("clip_probe", *PARTS)
-
-
-def complete_clips(store: Store) -> tuple[list[str], dict[str, str]]:
-    """Clips with all tables, of one and the same clip, that passed their checks; why others not."""
-    usable, left_out = [], {}
-    for clip in registered_clips(store)["clip"].to_list():
-        lacking = [part for part in PARTS if not store.table(part, clip).is_file()]
-        stopped = _stopped(store, clip)
-        if stopped:
-            left_out[clip] = stopped
-        elif lacking:
-            reason = f"has no table {lacking[0]}: its run failed, or was not asked for"
-            left_out[clip] = f"{clip}: {reason}"
-        elif others := misfit(store, clip):
-            left_out[clip] = f"{clip}: {others}"
-        else:
-            usable.append(clip)
-    return usable, left_out
-
-
-def misfit(store: Store, clip: str) -> str | None:
-    """Why tables of a clip do not fit together; None when they do, or are of an earlier version.
-
-    After a clip was replaced a stage may fail, and leave its table of the clip before.
-    """
-    today = store.made_of("clip_probe", clip) | store.made_of("sampled_frames", clip)
-    for part in PARTS:
-        path = store.table(part, clip)
-        if not path.is_file():
-            continue
-        try:
-            recorded = store.stated(path, *today)
-        except InputError as error:
-            return str(error)
-        for name, digest in today.items():
-            if recorded.get(name, digest) != digest:
-                other = name.removeprefix(MADE_OF)
-                return f"its {part} are of other {other}: its run failed, or was not asked for"
-    return None
-
-
-def _stopped(store: Store, clip: str) -> str | None:
-    """The first error that the checks on a clip's own tables found, None without one."""
-    from dance_models.quality.findings import errors, lines
-
-    for asset in CHECKED_PARTS:
-        path = store.findings(asset, clip)
-        if path.is_file():
-            wrong = errors(written_findings(store, path))
-            if wrong:
-                return f"{asset}: {lines(wrong)[0]}"
-    return None
-
-
-def usable_clips(store: Store, config: QualityConfig) -> tuple[list[str], dict[str, str]]:
-    """:func:`complete_clips` in which estimate and annotation also agree."""
-    from dance_models.quality.findings import errors, lines
-
-    usable, left_out = complete_clips(store)
-    for clip in usable:
-        wrong = errors(pair_findings(store, config, clip))
-        if wrong:
-            left_out[clip] = lines(wrong)[0]
-    return [clip for clip in usable if clip not in left_out], left_out
 
 
 def _pose_dataset(store: Store, config: QualityConfig, clip: str | None) -> "list[Finding]":
-    from dance_models.quality.duplicates import duplicate_clips
-
-    usable, left_out = complete_clips(store)
-    found = [finding for name in usable for finding in pair_findings(store, config, name)]
-    found += _left_out(left_out)
-    return found + duplicate_clips(filter(None, map(partial(_pictures, store), usable)), config)
-
-
-def _left_out(reasons: dict[str, str]) -> "list[Finding]":
-    """Warnings only: the asset that stopped the clip reports the error."""
-    from dance_models.quality.findings import Finding
-
-    return [
-        Finding("clips_left_out", clip, f"is not in the data set ({reason})", 1.0, 0.0)
-        for clip, reason in sorted(reasons.items())
-    ]
-
-
-def _pictures(store: Store, clip: str) -> "ClipPictures | None":
-    from dance_models.quality.duplicates import ClipPictures
-    from dance_models.video.signature import SIZE
-
-    row = store.read("clip_probe", clip).row(0, named=True)
-    if row["status"] != "ok":
-        return None
-    signature = np.frombuffer(b"".join(row["signature"]), np.uint8).reshape(-1, SIZE)
-    return ClipPictures(clip, row["sha256"], np.array(row["time_s"]), signature)
+    """What was found while the data set was made, in the order of the checks."""
+    order = [check.name for check in DATASET_CHECKS.checks]
+    found = [finding for one in written_clips(store) for finding in one.findings]
+    return sorted(found, key=lambda finding: order.index(finding.check))
 
 
 def _split_manifest(store: Store, config: QualityConfig, clip: str | None) -> "list[Finding]":

@@ -55,7 +55,7 @@ def export_frames(
 
 def _clips(store: "Store") -> tuple[list[str], dict[str, str]]:
     """Clips whose tables fit together, and why others do not: they have another clip's pictures."""
-    from pipelines.checks.dataset import misfit
+    from pipelines.checks.dataset_clips import misfit
     from pipelines.storage.clips import registered_clips
 
     clips = registered_clips(store)["clip"].to_list()

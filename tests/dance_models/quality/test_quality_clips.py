@@ -118,11 +118,8 @@ def test_still_clips_are_not_reported_as_duplicates() -> None:
     assert not duplicate_clips([_pictures("a", still), _pictures("b", still)], CONFIG)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_no_copy_is_ruled_out_before_it_is_compared(
-    seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The findings are those of comparing every pair; few are compared."""
+def _copied_clips(seed: int) -> list[ClipPictures]:
+    """Sixty clips of forty dances on two stages: cut, some mirrored, some the same file."""
     rng = np.random.default_rng(seed)
     clips = []
     for number in range(60):
@@ -132,6 +129,15 @@ def test_no_copy_is_ruled_out_before_it_is_compared(
         if rng.uniform() < 0.2:
             clip = clip.reshape(-1, CELLS[1], CELLS[0])[:, :, ::-1].reshape(len(clip), -1)
         clips.append(_pictures(f"c{number:02d}", clip, sha=str(rng.integers(500))))
+    return clips
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_copy_is_ruled_out_before_it_is_compared(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The findings are those of comparing every pair; few are compared."""
+    clips = _copied_clips(seed)
     compared = []
     compare = duplicates._compare
 
@@ -150,3 +156,19 @@ def test_no_copy_is_ruled_out_before_it_is_compared(
     assert found == expected
     assert len(found) > 5
     assert any("mirrored" in one.message for one in found)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.95])
+def test_what_was_compared_before_does_not_change_what_is_found(seed: int, share: float) -> None:
+    """Some clips are new since, others have gone, also such that others are copies of."""
+    clips = _copied_clips(seed)
+    rng = np.random.default_rng(seed)
+    gone = {clip.clip for clip in clips if rng.uniform() < 0.1}
+    before = [clip for clip in clips if rng.uniform() < share or clip.clip in gone]
+    found = {finding.clip: finding for finding in duplicate_clips(before, CONFIG)}
+    known = {clip.clip: found.get(clip.clip) for clip in before if clip.clip not in gone}
+    now = [clip for clip in clips if clip.clip not in gone]
+    expected = duplicate_clips(now, CONFIG)
+    assert duplicate_clips(now, CONFIG, known) == expected
+    assert expected
