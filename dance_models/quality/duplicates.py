@@ -29,6 +29,7 @@ COARSE: Final = (12, 9)  # cells that are compared; the dancer still covers seve
 STAGE: Final = 0.8
 
 BASIS: Final = 128  # numbers of a window that the bound knows; of the rest it knows the length
+FIRST: Final = 32  # of these, which a first bound knows: it rules out nearly all pairs
 SAMPLE: Final = 100  # clips whose templates the basis is of: more do not make it better
 BLOCK: Final = 64  # clips whose templates are compared with windows at a time
 WINDOWS: Final = 16_384  # that they are compared with at a time: 13 MB of products
@@ -136,7 +137,7 @@ def _candidates(clips: Sequence[_Moving], limit: float, known: Collection[str]) 
 
     Two clips that are both ``known`` are no pair. With u and v two windows of length 1, P a
     projection onto a basis and ' what it leaves over, u v <= Pu Pv + |u'| |v'| (Cauchy and
-    Schwarz): the product of two vectors of 129 numbers.
+    Schwarz): the product of two vectors of 129 numbers, and before it of 33 of them.
     """
     new = np.array([clip.clip not in known for clip in clips])
     pairs: set[tuple[int, int]] = set()
@@ -173,42 +174,55 @@ def _near(
     """
     basis = _basis(clips[:templates], count)
     stages = np.stack([clip.stage for clip in clips])
-    sides = [
-        (
-            _mirrored(stages[:templates]) if flip else stages[:templates],
-            np.stack([_known(_templates(c, count, flip), basis) for c in clips[:templates]]),
-        )
-        for flip in (False, True)
-    ]
+    sides = []
+    for flip in (False, True):
+        known = np.stack([_known(_templates(c, count, flip), basis) for c in clips[:templates]])
+        stage = _mirrored(stages[:templates]) if flip else stages[:templates]
+        sides.append((stage, known, _coarse(known)))
     for part in _chunks([len(clip) - count + 1 for clip in clips]):
-        later = np.arange(part.start, part.stop)
-        windows: dict[int, Array] = {}
+        later, windows = np.arange(part.start, part.stop), None
         for first in range(0, min(templates, part.stop), BLOCK):
             earlier = np.arange(first, min(first + BLOCK, templates))
             asked = (earlier[:, None] < later) & (new[earlier][:, None] | new[later])
-            for stage, sample in sides:
+            for stage, known, coarse in sides:
                 alike = asked & (stage[earlier] @ stages[part].T >= STAGE - ROUNDING)
-                rows, columns = (np.flatnonzero(alike.any(axis=axis)) for axis in (1, 0))
+                rows = np.flatnonzero(alike.any(axis=1))
                 if not len(rows):
                     continue
-                for one in later[columns].tolist():
-                    if one not in windows:
-                        windows[one] = _known_windows(clips[one].pictures, count, basis)
-                bound = _bound(sample[earlier[rows]], [windows[i] for i in later[columns].tolist()])
-                hits = alike[np.ix_(rows, columns)] & (bound >= limit - ROUNDING)
-                for short, long in np.argwhere(hits).tolist():
-                    yield int(earlier[rows[short]]), int(later[columns[long]])
+                if windows is None:
+                    windows = _Windows(
+                        [_known_windows(c.pictures, count, basis) for c in clips[part]]
+                    )
+                left = alike[rows] & (windows.bound(coarse[earlier[rows]]) >= limit - ROUNDING)
+                for long in np.flatnonzero(left.any(axis=0)).tolist():
+                    some = earlier[rows[left[:, long]]]
+                    near = windows.bound_of(long, known[some]) >= limit - ROUNDING
+                    yield from ((short, part.start + long) for short in some[near].tolist())
 
 
-def _bound(templates: Array, windows: Sequence[Array]) -> Array:
-    """(A, B) the largest product of a template of each of A clips and a window of each of B.
+class _Windows:
+    """What the bound knows of the windows of some clips, for each (N, BASIS + 1)."""
 
-    ``templates`` (A, 3, BASIS + 1); ``windows`` of each of the B clips (N, BASIS + 1).
-    """
-    starts = np.cumsum([0, *map(len, windows[:-1])])
-    products = templates.reshape(-1, templates.shape[-1]) @ np.concatenate(windows).T
-    of_clips = np.maximum.reduceat(products, starts, axis=1)
-    return np.asarray(of_clips.reshape(len(templates), -1, len(windows)).max(axis=1))
+    def __init__(self, of_clips: Sequence[Array]) -> None:
+        self.of_clips = of_clips
+        self._coarse = _coarse(np.concatenate(of_clips)).T
+        self._starts = np.cumsum([0, *map(len, of_clips[:-1])])
+
+    def bound(self, templates: Array) -> Array:
+        """(A, clips) of the largest product with a template of (A, 3, FIRST + 1), no less."""
+        products = templates.reshape(-1, templates.shape[-1]) @ self._coarse
+        of_clips = np.maximum.reduceat(products, self._starts, axis=1)
+        return np.asarray(of_clips.reshape(len(templates), -1, len(self.of_clips)).max(axis=1))
+
+    def bound_of(self, clip: int, templates: Array) -> Array:
+        """(A,) the same for one clip, with all numbers of templates of (A, 3, BASIS + 1)."""
+        return np.asarray((templates @ self.of_clips[clip].T).max(axis=(1, 2)))
+
+
+def _coarse(known: Array) -> Array:
+    """(..., FIRST + 1) of (..., BASIS + 1): fewer numbers, and the length of what is left over."""
+    rest = np.sqrt((known[..., FIRST:] ** 2).sum(axis=-1, keepdims=True))
+    return np.concatenate([known[..., :FIRST], rest], axis=-1)
 
 
 def _chunks(counts: Sequence[int]) -> Iterator[slice]:
