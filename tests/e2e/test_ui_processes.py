@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from servers_under_test import free_port, until
+from watched_process import heeding
 
 from pipelines.processes import marked_processes
 
@@ -36,7 +37,7 @@ class Ui:
             sys.executable, "-m", "pipelines.cli", "ui", "--store", str(store),
             "--dagster-port", dagster, "--mlflow-port", mlflow,
         ]  # fmt: skip
-        with log.open("w") as output:
+        with log.open("w") as output, heeding():
             self.process = subprocess.Popen(command, stdout=output, stderr=output)
         until(lambda: answers(f"http://127.0.0.1:{dagster}/server_info"), "Dagster's answer", 300)
         until(lambda: answers(f"http://127.0.0.1:{mlflow}/health"), "MLflow's answer", 300)

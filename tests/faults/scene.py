@@ -20,6 +20,7 @@ from typing import Final
 import psutil
 from command_line import CLIP_ASSETS
 from tiny_corpus import Corpus, write_tracks
+from watched_process import heeding
 
 from dance_models.demo.corpus import DemoCorpusConfig, write_demo_corpus
 from dance_models.tables import file_digest, write_text
@@ -246,7 +247,7 @@ class Trial:
             **os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "300", MARK: self.id,
             **self.environment,
         }  # fmt: skip
-        with self.log.open("ab") as output:
+        with self.log.open("ab") as output, heeding():
             return subprocess.Popen(
                 [sys.executable, "-m", module, *arguments], env=environment, cwd=ROOT,
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,

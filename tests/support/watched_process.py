@@ -3,7 +3,8 @@
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -24,6 +25,23 @@ def hang(note: str) -> None:
     part.write_text(str(os.getpid()))
     part.replace(note)
     time.sleep(600)
+
+
+@contextmanager
+def heeding() -> Iterator[None]:
+    """What is started within heeds SIGINT and SIGHUP, also where this process was told not to.
+
+    As by ``nohup``, or in the background of a script: commands leave ignored what they found so.
+    """
+    numbers = (signal.SIGINT, signal.SIGHUP)
+    ignored = [number for number in numbers if signal.getsignal(number) == signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
