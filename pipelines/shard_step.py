@@ -203,6 +203,14 @@ def failed_in(instance: dg.DagsterInstance, run_id: str) -> list[tuple[str, str,
     return found
 
 
+def error_of(instance: dg.DagsterInstance, asset: str, shard: str, clip: str) -> str | None:
+    """The error of a clip in the last step over its shard that made any clip, None without one."""
+    last = last_materialization(instance, asset, shard)
+    became: Any = last.metadata[CLIPS].value if last is not None and CLIPS in last.metadata else {}
+    error = became.get("failed", {}).get(clip)
+    return None if error is None else str(error)
+
+
 def clips_made_spec(asset: str, partitions: "dg.PartitionsDefinition[str]") -> dg.AssetCheckSpec:
     """The check that every clip of a shard is made."""
     return dg.AssetCheckSpec(

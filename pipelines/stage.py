@@ -274,11 +274,31 @@ class Stage:
 
         ``last`` looks up the last materialization where many were read at once.
         """
+        found = self.freshness(instance, store, profile, clip, last)
+        return None if isinstance(found, str) else found
+
+    def freshness(
+        self,
+        instance: dg.DagsterInstance,
+        store: Store,
+        profile: Profile,
+        clip: str | None = None,
+        last: Last | None = None,
+    ) -> "list[Finding] | str":
+        """What the checks found on a stage that is fresh, or why it is stale.
+
+        Raises InputError when something that it is made of is missing or damaged.
+        """
         made = last(self.name, clip) if last else last_of(instance, store, self.name, clip)
         digest = self.digest(self.context(store, profile, clip))
-        if made is None or _recorded_inputs(made) != digest or self.damages(store, clip, made):
-            return None
-        return self.checks.found(store, profile.quality, clip, digest) if self.checks else []
+        if made is None:
+            return "it is not made yet"
+        if _recorded_inputs(made) != digest:
+            return "what it is made of, its configuration or its code has changed"
+        if damaged := self.damages(store, clip, made):
+            return "; ".join(_damage_lines(damaged, self.name))
+        found = self.checks.found(store, profile.quality, clip, digest) if self.checks else []
+        return "it is not checked with the limits of today" if found is None else found
 
     def findings(self, store: Store, profile: Profile, clip: str | None) -> "list[Finding]":
         """What the checks found on the stage as its inputs are today."""
@@ -625,10 +645,14 @@ def _named(asset: str, clip: str | None) -> str:
 
 
 def _made_again(damaged: Sequence[Damage], of: str) -> list[str]:
+    return [f"{line}: made again" for line in _damage_lines(damaged, of)]
+
+
+def _damage_lines(damaged: Sequence[Damage], of: str) -> list[str]:
     """A line for each of the first damaged files, and one for the others."""
-    lines = [f"{damage.line(of)}: made again" for damage in damaged[:MOST_LINES]]
+    lines = [damage.line(of) for damage in damaged[:MOST_LINES]]
     more = len(damaged) - len(lines)
-    return [*lines, f"and {more} more files of {of}: made again"] if more else lines
+    return [*lines, f"and {more} more files of {of}"] if more else lines
 
 
 def _only_stale(run: dg.DagsterRun) -> bool:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from dance_models.config import QualityConfig
 from dance_models.errors import DamagedFileError, InputError
 from dance_models.tables import DATASET_CLIPS, read_table, write_table
+from pipelines.checks.annotations import pair_findings
 from pipelines.checks.asset_checks import written_findings
 from pipelines.storage.clips import registered_clips
 from pipelines.storage.store import MADE_OF, Store
@@ -66,20 +68,29 @@ def made_of(store: Store, clip: str) -> str:
 
 def complete_clips(store: Store) -> tuple[list[str], dict[str, str]]:
     """Clips with all tables, of one and the same clip, that passed their checks; why others not."""
-    usable, left_out = [], {}
-    for clip in registered_clips(store)["clip"].to_list():
-        lacking = [part for part in PARTS if not store.table(part, clip).is_file()]
-        stopped = _stopped(store, clip)
-        if stopped:
-            left_out[clip] = stopped
-        elif lacking:
-            reason = f"has no table {lacking[0]}: its run failed, or was not asked for"
-            left_out[clip] = f"{clip}: {reason}"
-        elif others := misfit(store, clip):
-            left_out[clip] = f"{clip}: {others}"
-        else:
-            usable.append(clip)
-    return usable, left_out
+    clips = registered_clips(store)["clip"].to_list()
+    reasons = {clip: _incomplete(store, clip) for clip in clips}
+    left_out = {clip: reason for clip, reason in reasons.items() if reason}
+    return [clip for clip in clips if clip not in left_out], left_out
+
+
+def unusable(store: Store, config: QualityConfig, clip: str) -> str | None:
+    """Why the data set could not contain a clip as its tables are now; None when it could."""
+    from dance_models.quality.findings import errors, lines
+
+    incomplete = _incomplete(store, clip)
+    wrong = [] if incomplete else lines(errors(pair_findings(store, config, clip)))
+    return wrong[0] if wrong else incomplete
+
+
+def _incomplete(store: Store, clip: str) -> str | None:
+    lacking = [part for part in PARTS if not store.table(part, clip).is_file()]
+    if stopped := _stopped(store, clip):
+        return stopped
+    if lacking:
+        return f"{clip}: has no table {lacking[0]}: its run failed, or was not asked for"
+    others = misfit(store, clip)
+    return f"{clip}: {others}" if others else None
 
 
 def misfit(store: Store, clip: str) -> str | None:

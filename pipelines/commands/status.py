@@ -2,9 +2,11 @@
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.console import Console
 
 from pipelines.commands import common
@@ -18,8 +20,19 @@ if TYPE_CHECKING:
     from pipelines.storage.store import Store
 
 
+ClipsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--clip",
+        help="Only this clip, and all of it: its key, its file's name, or how only its key begins; "
+        "may be repeated.",
+    ),
+]
+
+
 def status(
     store: common.StoreOption = common.DEFAULT_STORE,
+    clip: ClipsOption = None,
     profile: common.LastProfileOption = None,
     devices: common.DevicesOption = None,
     debug: common.DebugOption = False,
@@ -31,15 +44,16 @@ def status(
     with common.reported(debug):
         found = common.existing(store)
         with full_disk_reported(found.path), remembering(found) as remembers:
-            print_status(remembers, profile, devices, common.console())
+            if clip is not None:
+                _print_clips(remembers, profile, devices, clip, common.console())
+            else:
+                print_status(remembers, profile, devices, common.console())
 
 
 def print_status(store: "Store", profile: str | None, devices: int | None, out: Console) -> None:
     """Print counts, quarantine and what is stale under a profile; None: that of the last run."""
-    from pipelines.execution.request import Request
     from pipelines.execution.session import quarantined_clips
     from pipelines.partitions import clip_keys
-    from pipelines.profile_options import DEFAULT_PROFILE, last_profile, noted_options
     from pipelines.storage.annotation_report import annotation_report, report_lines, report_sum
     from pipelines.storage.annotations import registered_annotations
     from pipelines.storage.clips import corpus_label
@@ -48,14 +62,13 @@ def print_status(store: "Store", profile: str | None, devices: int | None, out: 
 
     instance = open_instance(store, runs=False)
     common.warn_once_of_rights(store, out)
-    chosen = profile or last_profile(instance) or DEFAULT_PROFILE
-    options = replace(noted_options(store), name=chosen, devices=devices)
-    request = Request(store.path, options)
+    request = _request(store, instance, profile, devices)
+    options = request.options
     clips = clip_keys(store, instance)
     files = registered_annotations(store).height
     out.print(
         f"{shown(str(store.path))}\ncorpus: {shown(corpus_label(store))}; {len(clips)} clips, "
-        f"{files} annotation files; profile {shown(f'{chosen} {options.given()}'.strip())}",
+        f"{files} annotation files; profile {shown(f'{options.name} {options.given()}'.strip())}",
         soft_wrap=True,
     )
     for line in store.told_of_bucket():
@@ -71,6 +84,31 @@ def print_status(store: "Store", profile: str | None, devices: int | None, out: 
     for line in (*track_lines(store, clips), *report_lines(report)):
         out.print(shown(line), highlight=False, soft_wrap=True)
     out.print(shown(report_sum(store, report)), highlight=False, soft_wrap=True)
+
+
+def _print_clips(
+    store: "Store", profile: str | None, devices: int | None, named: Sequence[str], out: Console
+) -> None:
+    """Print what some clips are. Raises InputError when there is no such clip."""
+    from pipelines.commands.clip_status import clips_named, print_clip
+    from pipelines.storage.store import open_instance
+
+    clips = clips_named(store, named)
+    instance = open_instance(store, runs=False)
+    request = _request(store, instance, profile, devices)
+    for clip in clips:
+        print_clip(request, instance, store, clip, out)
+
+
+def _request(
+    store: "Store", instance: "dg.DagsterInstance", profile: str | None, devices: int | None
+) -> "Request":
+    """All that a run would make, with the options of the last one."""
+    from pipelines.execution.request import Request
+    from pipelines.profile_options import DEFAULT_PROFILE, last_profile, noted_options
+
+    chosen = profile or last_profile(instance) or DEFAULT_PROFILE
+    return Request(store.path, replace(noted_options(store), name=chosen, devices=devices))
 
 
 def _print_assets(

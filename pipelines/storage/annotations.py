@@ -93,11 +93,11 @@ def _by_clip(path: Path) -> dict[str, list[OfClip]]:
 
 def reading_of(store: Store) -> Callable[[Mapping[str, Any]], Reading]:
     """How the file of a row of ``RAW_ANNOTATIONS`` is read, among the clips registered today."""
-    clips = _clip_names(store)
+    clips = clip_names(store)
     return lambda row: _kept(row, clips)
 
 
-def _clip_names(store: Store) -> ClipNames:
+def clip_names(store: Store) -> ClipNames:
     """The keys of the registered clips, by key and by the slug of the file's name.
 
     Kept until the registry is written again: the stage of every clip asks for all of them.
@@ -134,7 +134,7 @@ def register_annotations(
     the registered clips are others, since it may name a new one. Returns what cannot be used, with
     the reason. Raises InputError for an unreadable directory and a chosen clip that is unknown.
     """
-    clips = _clip_names(store)
+    clips = clip_names(store)
     chosen = _checked(chosen or Reading(), clips)
     away = {} if chosen_for else _away(store)
     rows, told = _still_there(store, away), has_file_problems(store)
@@ -184,7 +184,7 @@ def keep_annotations(store: Store, instance: dg.DagsterInstance, places: Sequenc
     known = {row["path"]: row for row in registered_annotations(store).to_dicts()}
     kept = {path: known[path] for path in _below(places, known)}
     if len(kept) < len(known):
-        _write(store, instance, kept, _clips_read_with(store) or _digest(_clip_names(store)))
+        _write(store, instance, kept, _clips_read_with(store) or _digest(clip_names(store)))
 
 
 @contextmanager
@@ -215,7 +215,7 @@ def reading_annotations(
 @one_at_a_time
 def _update(store: Store, instance: dg.DagsterInstance, paths: Sequence[Path]) -> None:
     """Read registered files again whose content changed, and drop those that were deleted."""
-    clips, away = _clip_names(store), _away(store)
+    clips, away = clip_names(store), _away(store)
     rows = {row["path"]: row for row in registered_annotations(store).to_dicts()}
     for path in paths:
         row = rows.get(str(path))
