@@ -190,7 +190,8 @@ class Session:
         """Register what was named, and the store's own raw folders.
 
         ``chosen`` says how the annotation files that were named are read.
-        Raises InputError when a folder does not exist or there is no clip at all.
+        Raises InputError when a folder does not exist, there is no clip at all, or the shards that
+        were asked for cannot be.
         """
         refuse_unusable(self.store, given)
         clips, annotations = (
@@ -201,6 +202,7 @@ class Session:
             self._warn(line)
         self._put_in_shards(clips)
         self._used.enter_context(shared(self.store.commands_lock))
+        self._refuse_other_shards()
         found = self._register_clips(clips)
         self._warn_of_away(
             "annotations", "what was read of its {} annotation files is", annotations
@@ -241,13 +243,37 @@ class Session:
             users = [str(user) for user in locks if user is not None]
             if users or not is_alone:
                 user = users[0] if users else "another command or server that has the graph"
-                self._warn(
-                    f"the {clips} clips are not put in {shards} shards (docs/scale.md): the store "
-                    f"is in use by {user}. End that, and run again"
-                )
+                self._not_in_shards(clips, shards, user)
                 return
             assets = [stage.name for stage in stages_of(self.profile) if stage.partitioned]
             put_in_shards(store, self.instance, assets, shards)
+
+    def _refuse_other_shards(self) -> None:
+        """Raise InputError when another command chose a number since this one put clips in shards.
+
+        From here on no other can.
+        """
+        now = shards_of(self.store)
+        if self.shards not in (None, now):
+            self._used.close()
+            raise InputError(
+                f"--shards: another command has put the clips in {now} shards just now, "
+                f"and not in {self.shards}",
+                file=self.store.path,
+                hint="Run again to change that, or run without --shards",
+            )
+
+    def _not_in_shards(self, clips: int, shards: int, user: str) -> None:
+        """Warn that the store is in use by ``user``; the next run tries again.
+
+        Raises InputError where that number was asked for.
+        """
+        message = f"the {clips} clips are not put in {shards} shards (docs/scale.md): the store is "
+        message += f"in use by {user}"
+        if self.shards:
+            hint = "End that and run again, or run without --shards"
+            raise InputError(f"--shards: {message}", file=self.store.path, hint=hint)
+        self._warn(f"{message}. End that, and run again")
 
     def _count_clips(self, named: Sequence[Path]) -> int:
         """How many clips there are once these folders are registered.

@@ -20,6 +20,7 @@ from pipelines.graph import build_definitions
 from pipelines.materializations import data_versions
 from pipelines.shard_step import failed_in
 from pipelines.storage import shards
+from pipelines.storage.clips import registered_clips, set_shards
 from pipelines.storage.shards import shard_of, shards_of
 from pipelines.storage.store import Store, open_instance
 
@@ -39,6 +40,14 @@ def _tables(store: Path) -> dict[str, str]:
 def _recorded(store: Path, asset: str) -> set[str]:
     with open_instance(Store(root=str(store))) as instance:
         return set(data_versions(instance, asset))
+
+
+def _with_shards(store: Store, corpus: Corpus, shards: str) -> tuple[int, str]:
+    """A `dance run` that probes the clips, in so many shards; an error is one line."""
+    return dance(
+        store.path, "run", "--clips", str(corpus.clips), "--profile", "smoke",
+        "--only", "clip_probe", "--shards", shards,
+    )  # fmt: skip
 
 
 def test_shards_change_no_table_and_are_runs_of_their_own(
@@ -177,10 +186,50 @@ def test_a_store_in_use_keeps_its_partitions(tmp_path: Path, make_corpus: MakeCo
     corpus, store = make_corpus(3, 40), Store(root=str(tmp_path / "store"))
     assert run(store.path, corpus, "--only", "clip_probe")[0] == 0
     with owner(store.servers_lock) as (process, _):
-        code, told = run(store.path, corpus, "--only", "clip_probe", "--shards", "2")
-    assert (code, shards_of(store)) == (0, 0)
+        code, told = _with_shards(store, corpus, "2")
+    assert (code, shards_of(store)) == (2, 0)
     assert "the 3 clips are not put in 2 shards (docs/scale.md): the store is in use" in told
     assert f"process {process.pid}" in told
+    assert "End that and run again, or run without --shards" in told
+
+
+def test_a_refused_number_registers_nothing(tmp_path: Path, make_corpus: MakeCorpus) -> None:
+    """Other shards than the store has are refused like the first ones."""
+    corpus, store = make_corpus(3, 40), Store(root=str(tmp_path / "store"))
+    assert run(store.path, corpus, "--only", "clip_probe", "--shards", "2")[0] == 0
+    clips = registered_clips(store)
+    (corpus.clips / "street" / "street_01.mp4").rename(corpus.clips / "street" / "new.mp4")
+    with owner(store.servers_lock):
+        for wanted in ("4", "0", "5000"):
+            code, told = _with_shards(store, corpus, wanted)
+            assert code == 2, told
+        assert registered_clips(store).equals(clips)
+        code, told = run(store.path, corpus, "--only", "clip_probe", "--shards", "2")
+        assert (code, shards_of(store)) == (0, 2), told
+
+
+def test_clips_that_are_many_stay_until_the_store_is_free(
+    tmp_path: Path, make_corpus: MakeCorpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody asked for shards: it is a warning, and tried again."""
+    corpus, store = make_corpus(3, 40), Store(root=str(tmp_path / "store"))
+    monkeypatch.setattr(shards, "MOST_CLIPS", 2)
+    with owner(store.servers_lock):
+        code, told = run(store.path, corpus, "--only", "clip_probe")
+    assert (code, shards_of(store)) == (0, 0)
+    assert "warning: the 3 clips are not put in 256 shards" in told
+    assert run(store.path, corpus, "--only", "clip_probe")[0] == 0
+    assert shards_of(store) == 256
+
+
+def test_another_number_that_was_chosen_meanwhile(
+    tmp_path: Path, make_corpus: MakeCorpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus, store = make_corpus(3, 40), Store(root=str(tmp_path / "store"))
+    monkeypatch.setattr(Session, "_put_in_shards", lambda session, named: set_shards(store, 3))
+    code, told = _with_shards(store, corpus, "2")
+    assert (code, registered_clips(store).height) == (2, 0)
+    assert "another command has put the clips in 3 shards just now, and not in 2" in told
 
 
 def test_a_store_that_another_command_runs_on_keeps_its_partitions(
@@ -191,8 +240,8 @@ def test_a_store_that_another_command_runs_on_keeps_its_partitions(
     given = Given([corpus.clips])
     other = Session(Request(store.path, only=frozenset({"clip_probe"})), Console(quiet=True))
     other.register(given)
-    code, told = run(store.path, corpus, "--only", "clip_probe", "--shards", "2")
-    assert (code, shards_of(store)) == (0, 0)
+    code, told = _with_shards(store, corpus, "2")
+    assert (code, shards_of(store)) == (2, 0)
     assert "the store is in use by another command or server that has the graph. End that" in told
     assert not other.run().failed
     run(store.path, corpus, "--only", "clip_probe", "--shards", "2")
