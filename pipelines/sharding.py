@@ -1,18 +1,22 @@
 """Putting the clips of a store in shards, and what Dagster is told of shards outside of runs."""
 
+import uuid
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import dagster as dg
 
+from pipelines.checks.asset_checks import evaluation_of
 from pipelines.materializations import (
     INPUTS,
     MANIFEST,
     data_versions,
     last_of_all_clips,
+    recorded_clips,
 )
 from pipelines.partitions import clip_keys
-from pipelines.shard_step import digests_of
+from pipelines.shard_step import CLIPS_MADE, ClipsOfStep, clips_made_result, digests_of
+from pipelines.stage import Stage
 from pipelines.storage import manifests
 from pipelines.storage.clips import PARTITIONS, set_shards
 from pipelines.storage.registration import VERSION_TAG
@@ -57,26 +61,74 @@ def _note_inputs(store: Store, instance: dg.DagsterInstance, assets: Sequence[st
 def record_shards(
     store: Store,
     instance: dg.DagsterInstance,
-    versions: Mapping[str, str],
+    stages: Sequence[Stage],
     shards: Collection[str],
 ) -> None:
-    """Tell Dagster of what is made in ``shards`` and it does not know of.
+    """Tell Dagster of what is made in ``shards``, and what was found on it, where it does not know.
 
-    ``versions``: the code version of each asset of clips. Dagster does not know where a process was
-    killed after its last clip, and where the clips were partitions before.
+    ``stages`` of clips; all clips of ``shards`` are fresh. Dagster does not know where a process
+    was killed after its last clip, and where the clips were partitions before.
     """
-    for asset, code in versions.items():
-        known = data_versions(instance, asset)
-        for shard, clips in clips_of_shards(store).items():
-            made = digests_of(store, asset, clips) if shard in shards else {}
-            version = version_of(made.items())
-            if made and known.get(shard) != version:
+    for stage in stages:
+        known = data_versions(instance, stage.name)
+        made = {
+            shard: digests
+            for shard, clips in clips_of_shards(store).items()
+            if shard in shards and (digests := digests_of(store, stage.name, clips))
+        }
+        for shard, digests in made.items():
+            version = version_of(digests.items())
+            if known.get(shard) != version:
+                clips = clips_of_shards(store)[shard]
                 instance.report_runless_asset_event(
                     dg.AssetMaterialization(
-                        asset,
+                        stage.name,
                         partition=shard,
                         description="made before, as its manifests say",
-                        metadata={"clips": len(clips), "reused": len(made)},
-                        tags={VERSION_TAG: version, CODE_TAG: code},
+                        metadata={"clips": len(clips), "reused": len(digests)},
+                        tags={VERSION_TAG: version, CODE_TAG: stage.version},
                     )
                 )
+        _record_checks(store, instance, stage, made)
+
+
+def _record_checks(
+    store: Store,
+    instance: dg.DagsterInstance,
+    stage: Stage,
+    made: Mapping[str, Collection[str]],
+) -> None:
+    """Tell Dagster what was found on the clips of shards whose newest result it has no checks of.
+
+    Of each asset and shard ``clips_made`` comes last: where it is, all are. No picture is drawn.
+    """
+    # Of no run. Of those with the empty id Dagster's database takes one for a check and partition,
+    # and shards of another number have the same names again.
+    told_by = str(uuid.uuid4())
+    unchecked = made.keys() - _checked(instance, stage.name)
+    targets = recorded_clips(instance, stage.name, sorted(unchecked))
+    for shard, target in sorted(targets.items()):
+        results = []
+        if stage.checks is not None:
+            found = [f for clip in made[shard] for f in stage.checks.written(store, clip)]
+            results += stage.checks.results_of_shard(store, found, shard, drawn=False)
+        results.append(clips_made_result(ClipsOfStep()))
+        for result in results:
+            told = dg.DagsterEvent(
+                event_type_value=dg.DagsterEventType.ASSET_CHECK_EVALUATION.value,
+                job_name="",
+                event_specific_data=evaluation_of(stage.name, result, shard, target),
+            )
+            instance.report_dagster_event(told, told_by)
+
+
+def _checked(instance: dg.DagsterInstance, asset: str) -> set[str]:
+    """The shards of which Dagster has the checks of the newest materialization."""
+    key = dg.AssetCheckKey(dg.AssetKey(asset), CLIPS_MADE)
+    return {
+        info.partition_key
+        for info in instance.event_log_storage.get_asset_check_partition_info([key])
+        if info.partition_key is not None
+        and info.latest_target_materialization_storage_id is not None
+        and info.latest_target_materialization_storage_id == info.latest_materialization_storage_id
+    }

@@ -61,6 +61,26 @@ class Check:
     blocking: bool = False
 
 
+def evaluation_of(
+    asset: str,
+    result: dg.AssetCheckResult,
+    partition: str,
+    made: AssetCheckEvaluationTargetMaterializationData,
+) -> dg.AssetCheckEvaluation:
+    """A result as an event of its own that blocks nothing; ``made`` is what was checked."""
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(asset),
+        check_name=str(result.check_name),
+        passed=result.passed,
+        metadata=result.metadata,
+        target_materialization_data=made,
+        severity=result.severity,
+        description=result.description,
+        blocking=False,
+        partition=partition,
+    )
+
+
 def written_findings(store: Store, path: Path) -> "list[Finding]":
     """The findings in the table of an asset.
 
@@ -187,7 +207,7 @@ class AssetChecks:
         ]
 
     def results_of_shard(
-        self, store: Store, findings: "Sequence[Finding]", shard: str
+        self, store: Store, findings: "Sequence[Finding]", shard: str, *, drawn: bool = True
     ) -> list[dg.AssetCheckResult]:
         """One result for each check on all clips of a shard; none is more than a warning.
 
@@ -195,7 +215,7 @@ class AssetChecks:
         picture: the other clips are made.
         """
         return [
-            self._result(store, shard, check, findings, {}, several=True, drawn=True)
+            self._result(store, shard, check, findings, {}, several=True, drawn=drawn)
             for check in self.checks
         ]
 
@@ -211,20 +231,7 @@ class AssetChecks:
         None of them blocks: an error would end the step, and with it the other clips.
         """
         results = self.results(store, findings, clip)
-        return [
-            dg.AssetCheckEvaluation(
-                asset_key=dg.AssetKey(self.asset),
-                check_name=check.name,
-                passed=result.passed,
-                metadata=result.metadata,
-                target_materialization_data=made,
-                severity=result.severity,
-                description=result.description,
-                blocking=False,
-                partition=clip,
-            )
-            for check, result in zip(self.checks, results, strict=True)
-        ]
+        return [evaluation_of(self.asset, result, clip, made) for result in results]
 
     def _result(
         self,
@@ -276,6 +283,11 @@ class AssetChecks:
             metadata=metadata,
         )
 
+    def written(self, store: Store, clip: str | None) -> "list[Finding]":
+        """The findings as they were last written; none where there is no such table."""
+        path = store.findings(self.asset, clip)
+        return written_findings(store, path) if path.is_file() else []
+
     def stopping(self, findings: "Sequence[Finding]") -> "list[Finding]":
         """The errors of blocking checks."""
         from dance_models.quality.findings import errors
@@ -287,8 +299,5 @@ class AssetChecks:
         """The first error of a blocking check as it was last written, None without one."""
         from dance_models.quality.findings import lines
 
-        path = store.findings(self.asset, clip)
-        if not path.is_file():
-            return None
-        stopping = self.stopping(written_findings(store, path))
+        stopping = self.stopping(self.written(store, clip))
         return lines(stopping)[0] if stopping else None

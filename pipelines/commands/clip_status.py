@@ -183,13 +183,10 @@ def _findings(request: "Request", store: "Store", clip: str) -> Iterator[str]:
 
 def _written(store: "Store", stage: "Stage", of: str | None, clip: str) -> "list[Finding]":
     """The findings on one clip as they were last written; none where they are made again."""
-    from pipelines.checks.asset_checks import written_findings
-
-    path = store.findings(stage.name, of)
-    if stage.checks is None or not path.is_file():
+    if stage.checks is None:
         return []
     try:
-        return [finding for finding in written_findings(store, path) if finding.clip == clip]
+        return [finding for finding in stage.checks.written(store, of) if finding.clip == clip]
     except DamagedFileError:
         return []
 

@@ -404,9 +404,8 @@ class Session:
             return
         of_shard = clips_of_shards(self.store).items()
         whole = {shard for shard, clips in of_shard if fresh >= set(clips)}
-        versions = {stage.name: stage.version for stage in stages}
         with remembering(self.store) as store:
-            record_shards(store, self.instance, versions, whole)
+            record_shards(store, self.instance, stages, whole)
 
     @contextmanager
     def _clip_workers(self) -> Iterator[ClipWorkers]:

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from command_line import CLIP_ASSETS, DATA_ASSETS, dance, run, runs_of
+from dagster._core.storage.event_log.base import PartitionKeyFilter
 from lock_owner import owner
 from rich.console import Console
 from tiny_corpus import Corpus, MakeCorpus
@@ -163,6 +164,61 @@ def test_clips_that_were_partitions_are_not_made_again(
     code, told = run(store, corpus, "--only", ASSETS, "--shards", "5")
     assert (code, runs_of(store)) == (0, runs), told
     assert dance(store, "clean", "--yes")[0] == 0
+
+
+def test_the_checks_of_clips_that_were_partitions_are_those_of_their_shards(
+    tmp_path: Path, make_corpus: MakeCorpus
+) -> None:
+    corpus, store = make_corpus(4, 40), Store(root=str(tmp_path / "store"))
+    path = corpus.annotations / "street_01.json"
+    document = json.loads(path.read_text())
+    for annotation in document["annotations"]:
+        annotation["keypoints"][0] = -50  # outside of the picture
+    path.write_text(json.dumps(document))
+    run(store.path, corpus, "--only", CLIP_ASSETS)
+    run(store.path, corpus, "--only", CLIP_ASSETS, "--shards", "2")
+    told = _checks(store)
+    run(store.path, corpus, "--only", CLIP_ASSETS)
+    assert _checks(store) == told, "they are told once"
+    for asset in CLIP_ASSETS.split(","):
+        for shard in ("shard-0000", "shard-0001"):
+            assert told[asset, "clips_made", shard][0], (asset, shard)
+    afresh = Store(root=str(tmp_path / "afresh"))
+    run(afresh.path, corpus, "--only", CLIP_ASSETS, "--shards", "2")
+    made = _checks(afresh)
+    assert {key: one[:2] for key, one in told.items()} == {
+        key: one[:2] for key, one in made.items()
+    }
+    assert any(not passed for passed, _, _ in told.values())
+    run(afresh.path, corpus, "--only", CLIP_ASSETS)
+    assert _checks(afresh) == made, "those of a run are not told again"
+
+
+def _checks(store: Store) -> dict[tuple[str, str, str], tuple[bool, str | None, int]]:
+    """Whether each check of a shard passed, what it says, and the number of its event."""
+    found = {}
+    shards = [f"shard-{number:04}" for number in range(shards_of(store))]
+    graph = build_definitions(PROFILES["smoke"], store, shards=shards_of(store))
+    keys = {
+        key
+        for asset in graph.resolve_asset_graph().asset_nodes
+        if asset.key.to_user_string() in CLIP_ASSETS.split(",")
+        for key in asset.check_keys
+    }
+    with open_instance(store) as instance:
+        for key in keys:
+            for shard in shards:
+                (record,) = instance.event_log_storage.get_asset_check_execution_history(
+                    key, limit=1, partition_filter=PartitionKeyFilter(key=shard)
+                )
+                evaluation = record.evaluation
+                assert evaluation is not None
+                found[key.asset_key.to_user_string(), key.name, shard] = (
+                    evaluation.passed,
+                    evaluation.description,
+                    record.id,
+                )
+    return found
 
 
 def test_a_bad_clip_in_a_shard_is_the_only_one_that_fails(
