@@ -13,7 +13,7 @@ import socket
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from types import FrameType
@@ -31,6 +31,7 @@ REPEATED_S: Final = 1.0  # a terminal that closes sends its signal twice
 EXIT_INTERRUPTED: Final = 130
 MARK: Final = "DANCE_COMMAND"
 _STOPPING = threading.Event()
+_AT_THE_END: list[Callable[[], None]] = []
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -202,6 +203,9 @@ def _ending(reader: int, heeded: Sequence[int], say: Callable[[str], None], seco
         if select.select([reader], [], [], left)[0] and _drained(reader, heeded):
             break
     end_all(psutil.Process().children(recursive=True), kill_after_s=3)
+    for act in _AT_THE_END:
+        with contextlib.suppress(Exception):  # the end must come
+            act()
     os._exit(EXIT_INTERRUPTED)
 
 
@@ -211,6 +215,27 @@ def _drained(reader: int, heeded: Sequence[int]) -> bool:
     while select.select([reader], [], [], 0)[0]:
         found |= any(number in heeded for number in os.read(reader, 512))
     return found
+
+
+@contextlib.contextmanager
+def when_interrupted(act: Callable[[], None]) -> Iterator[None]:
+    """Do this when the block is interrupted, or fails, and again when that ends the process.
+
+    The first signal interrupts the block, and further ones may interrupt what follows from that, so
+    they are taken for the same; one that ends everything does it after all processes have ended.
+    """
+    _AT_THE_END.append(act)
+    try:
+        yield
+    except BaseException:
+        while True:
+            try:
+                act()
+                break
+            except KeyboardInterrupt:
+                continue
+        raise  # it stays for the end: processes may be left that undo it
+    _AT_THE_END.remove(act)
 
 
 def refuse_when_stopping() -> None:

@@ -15,6 +15,7 @@ from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, Protocol
 
 import dagster as dg
@@ -40,7 +41,7 @@ from pipelines.executors import PRELOADED, PRELOADED_FOR_NETWORKS
 from pipelines.graph import network_steps
 from pipelines.materializations import last_of_all_clips
 from pipelines.partitions import CLIPS_PER_RUN, clip_keys, clip_order, listed_once
-from pipelines.processes import refuse_when_stopping
+from pipelines.processes import refuse_when_stopping, when_interrupted
 from pipelines.profile_options import PROFILE_TAG
 from pipelines.recovery import GIVER_TAG, TASK_TAG, close_lost_tasks, process_tags
 from pipelines.settings import op_config
@@ -348,13 +349,11 @@ class ClipRuns:
         worker is killed then has failed. Clips of a shard stay together: its steps find the one.
         """
         shards = shards_of(self.request.opened)
-        try:
+        names = by_shard(clips, shards) if shards else ()
+        stages = [stage.name for stage in self.request.stages(partitioned=True)]
+        # By then its workers are killed.
+        with when_interrupted(partial(forget_kills, self.request.opened, stages, names)):
             yield from self._all_made(clips, shards)
-        except BaseException:  # by now its workers are killed, as of an interrupt
-            names = by_shard(clips, shards) if shards else ()
-            stages = self.request.stages(partitioned=True)
-            forget_kills(self.request.opened, [stage.name for stage in stages], names)
-            raise
 
     def _all_made(self, clips: Sequence[str], shards: int) -> Iterator[list[StageOutcome]]:
         waiting = in_shards(clips, shards) if shards else in_groups(clips, self.workers.places)

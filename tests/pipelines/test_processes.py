@@ -11,7 +11,15 @@ import psutil
 import pytest
 from watched_process import ended, note_of, wait_until
 
-from pipelines.processes import end_all, host_of, identity, is_alive, marked_processes
+from pipelines.processes import (
+    REPEATED_S,
+    end_all,
+    host_of,
+    identity,
+    is_alive,
+    marked_processes,
+    when_interrupted,
+)
 
 ROOT = Path(__file__).parents[2]
 # A command that loses the interrupt, as a callback of a database driver does.
@@ -39,6 +47,20 @@ try:
     time.sleep(600)
 except KeyboardInterrupt:
     sys.exit(7)
+"""
+LOSING = """
+import sys, time
+from pathlib import Path
+from pipelines.processes import stop_on_signals, when_interrupted
+stop_on_signals(lambda text: None)
+note = Path(sys.argv[1])
+with when_interrupted(lambda: note.unlink(missing_ok=True)):
+    note.write_text("1 ")
+    while True:
+        try:
+            time.sleep(600)
+        except KeyboardInterrupt:
+            pass
 """
 STUBBORN = """
 import os, signal, subprocess, sys, time
@@ -131,6 +153,39 @@ def test_a_command_that_loses_the_interrupt_ends_with_all_its_children(tmp_path:
     assert command.returncode == 130
     assert "Stopping" in errors
     assert ended(child)
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_done_when_interrupted_is_done_by_a_second_signal(
+    tmp_path: Path, second: signal.Signals
+) -> None:
+    """The first one is lost in another library. The second ends the process at once."""
+    note = tmp_path / "note"
+    command = start(tmp_path, LOSING, str(note))
+    note_of(note)
+    command.send_signal(signal.SIGINT)
+    time.sleep(REPEATED_S + 0.5)
+    command.send_signal(second)
+    command.communicate(timeout=20)
+    assert (command.returncode, note.exists()) == (130, False)
+
+
+def test_a_second_interrupt_while_it_is_done_is_the_same() -> None:
+    """It is done again, and to its end."""
+    done: list[str] = []
+
+    def act() -> None:
+        done.append("begun")
+        if len(done) == 1:
+            raise KeyboardInterrupt
+        done.append("ended")
+
+    with pytest.raises(ValueError, match="the first"), when_interrupted(act):
+        raise ValueError("the first")
+    assert done == ["begun", "begun", "ended"]
+    with when_interrupted(act):
+        pass
+    assert len(done) == 3, "not when nothing happened"
 
 
 def test_a_process_is_known_by_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
