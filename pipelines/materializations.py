@@ -12,10 +12,15 @@ import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import (
     AssetCheckEvaluationTargetMaterializationData,
 )
+from dagster._core.definitions.data_version import (
+    DEFAULT_DATA_VERSION,
+    extract_data_version_from_entry,
+)
 from dagster._core.execution.plan.execute_step import (
     _build_data_version_tags,
     _get_code_version,
     _get_input_provenance_data,
+    _InputProvenanceData,
 )
 
 from dance_models.tables import write_text
@@ -95,6 +100,25 @@ def provenance_tags(context: dg.AssetExecutionContext, version: dg.DataVersion) 
     return _build_data_version_tags(version, _get_code_version(asset, step), inputs, True)
 
 
+def provenance_without_run(
+    instance: dg.DagsterInstance, inputs: Mapping[str, str | None], version: str, code: str
+) -> dict[str, str]:
+    """The same tags for a materialization that no step makes.
+
+    ``inputs``: the assets that it was made of, and the partition of each that has some.
+    """
+    known: dict[dg.AssetKey, _InputProvenanceData] = {}
+    for asset, partition in inputs.items():
+        key = dg.AssetKey(asset)
+        record = instance.get_latest_data_version_record(key, partition_key=partition)
+        data = extract_data_version_from_entry(record.event_log_entry) if record else None
+        known[key] = {
+            "data_version": data or DEFAULT_DATA_VERSION,
+            "storage_id": record.storage_id if record else None,
+        }
+    return _build_data_version_tags(dg.DataVersion(version), code, known, True)
+
+
 def recorded_clips(
     instance: dg.DagsterInstance, asset: str, clips: Sequence[str]
 ) -> dict[str, AssetCheckEvaluationTargetMaterializationData]:
@@ -153,11 +177,26 @@ def data_versions(instance: dg.DagsterInstance, asset: str) -> dict[str, str]:
     return {partition: (made.tags or {}).get(VERSION_TAG, "") for partition, _, made in read}
 
 
-def _newest(instance: dg.DagsterInstance, key: dg.AssetKey) -> Mapping[str, int]:
-    """The number of the newest materialization of each partition."""
-    return instance.event_log_storage.get_latest_storage_id_by_partition(
-        key, dg.DagsterEventType.ASSET_MATERIALIZATION
-    )
+def observed_versions(instance: dg.DagsterInstance, asset: str) -> dict[str, str]:
+    """The data version of the newest observation of each partition of a source asset."""
+    key, found = dg.AssetKey(asset), {}
+    numbers = iter(_newest(instance, key, dg.DagsterEventType.ASSET_OBSERVATION).values())
+    while several := list(islice(numbers, _TOGETHER)):
+        wanted = dg.AssetRecordsFilter(asset_key=key, storage_ids=several)
+        for record in instance.fetch_observations(wanted, limit=len(several)).records:
+            seen = record.event_log_entry.asset_observation
+            if seen is not None and seen.partition is not None:
+                found[seen.partition] = seen.tags.get(VERSION_TAG, "")
+    return found
+
+
+def _newest(
+    instance: dg.DagsterInstance,
+    key: dg.AssetKey,
+    kind: dg.DagsterEventType = dg.DagsterEventType.ASSET_MATERIALIZATION,
+) -> Mapping[str, int]:
+    """The number of the newest event of that kind of each partition."""
+    return instance.event_log_storage.get_latest_storage_id_by_partition(key, kind)
 
 
 def _made(

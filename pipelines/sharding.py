@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
 
 import dagster as dg
 
@@ -12,18 +11,23 @@ from pipelines.materializations import (
     MANIFEST,
     data_versions,
     last_of_all_clips,
+    observed_versions,
+    provenance_without_run,
     recorded_clips,
 )
 from pipelines.partitions import clip_keys
 from pipelines.shard_step import CLIPS_MADE, ClipsOfStep, clips_made_result, digests_of
 from pipelines.stage import Stage
 from pipelines.storage import manifests
-from pipelines.storage.clips import PARTITIONS, set_shards
-from pipelines.storage.registration import VERSION_TAG
-from pipelines.storage.shards import clips_of_shards, shards_of, version_of
+from pipelines.storage.clips import PARTITIONS, registered_clips, set_shards
+from pipelines.storage.registration import report_version
+from pipelines.storage.shards import (
+    clips_of_shards,
+    content_of_shards,
+    shards_of,
+    version_of,
+)
 from pipelines.storage.store import Store
-
-CODE_TAG: Final = "dagster/code_version"  # Dagster's own
 
 
 def put_in_shards(
@@ -69,6 +73,8 @@ def record_shards(
     ``stages`` of clips; all clips of ``shards`` are fresh. Dagster does not know where a process
     was killed after its last clip, and where the clips were partitions before.
     """
+    _record_content(store, instance)
+    of_clips = {"raw_clips", *(stage.name for stage in stages)}
     for stage in stages:
         known = data_versions(instance, stage.name)
         made = {
@@ -80,16 +86,26 @@ def record_shards(
             version = version_of(digests.items())
             if known.get(shard) != version:
                 clips = clips_of_shards(store)[shard]
+                inputs = {name: shard if name in of_clips else None for name in stage.dependencies}
                 instance.report_runless_asset_event(
                     dg.AssetMaterialization(
                         stage.name,
                         partition=shard,
                         description="made before, as its manifests say",
                         metadata={"clips": len(clips), "reused": len(digests)},
-                        tags={VERSION_TAG: version, CODE_TAG: stage.version},
+                        tags=provenance_without_run(instance, inputs, version, stage.version),
                     )
                 )
         _record_checks(store, instance, stage, made)
+
+
+def _record_content(store: Store, instance: dg.DagsterInstance) -> None:
+    """Tell Dagster of the files of shards, where registering them told it of clips."""
+    known = observed_versions(instance, "raw_clips")
+    rows = registered_clips(store).to_dicts()
+    for shard, version in content_of_shards(rows, shards_of(store)).items():
+        if known.get(shard) != version:
+            report_version(instance, "raw_clips", version, shard)
 
 
 def _record_checks(

@@ -2,11 +2,15 @@
 
 import json
 from pathlib import Path
+from shutil import copy2
 from typing import Any
 
 import dagster as dg
 import pytest
 from command_line import CLIP_ASSETS, DATA_ASSETS, dance, run, runs_of
+from dagster._core.definitions.data_version import CachingStaleStatusResolver
+from dagster._core.definitions.observe import observe
+from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.event_log.base import PartitionKeyFilter
 from lock_owner import owner
 from rich.console import Console
@@ -21,8 +25,8 @@ from pipelines.graph import build_definitions
 from pipelines.materializations import data_versions
 from pipelines.shard_step import failed_in
 from pipelines.storage import shards
-from pipelines.storage.clips import registered_clips, set_shards
-from pipelines.storage.shards import shard_of, shards_of
+from pipelines.storage.clips import register_clips, registered_clips, set_shards
+from pipelines.storage.shards import clips_of_shards, shard_of, shards_of
 from pipelines.storage.store import Store, open_instance
 
 pytestmark = pytest.mark.slow
@@ -192,6 +196,48 @@ def test_the_checks_of_clips_that_were_partitions_are_those_of_their_shards(
     assert any(not passed for passed, _, _ in told.values())
     run(afresh.path, corpus, "--only", CLIP_ASSETS)
     assert _checks(afresh) == made, "those of a run are not told again"
+
+
+def test_shards_whose_clips_were_partitions_are_not_out_of_date(
+    tmp_path: Path, make_corpus: MakeCorpus
+) -> None:
+    """As the web UI has it, also after the clips are observed there, and until one changes."""
+    corpus, store = make_corpus(4, 40), Store(root=str(tmp_path / "store"))
+    run(store.path, corpus, "--only", CLIP_ASSETS)
+    for number in ("2", "3"):
+        run(store.path, corpus, "--only", CLIP_ASSETS, "--shards", number)
+        assert _out_of_date(store) == {}
+    _observe_clips(store)
+    assert _out_of_date(store) == {}
+    copy2(corpus.clips / "ballet" / "ballet_02.mp4", corpus.clips / "ballet" / "ballet_01.mp4")
+    with open_instance(store) as instance:
+        register_clips(store, instance, [corpus.clips])
+    assert set(_out_of_date(store)) == {("clip_probe", shard_of("ballet_01", 3))}
+
+
+def _graph(store: Store) -> dg.Definitions:
+    return build_definitions(PROFILES["smoke"], store, shards=shards_of(store))
+
+
+def _observe_clips(store: Store) -> None:
+    with open_instance(store) as instance:
+        raw = [one for one in _graph(store).assets or () if isinstance(one, dg.SourceAsset)]
+        (clips,) = [one for one in raw if one.key == dg.AssetKey("raw_clips")]
+        assert observe([clips], resources={"store": store}, instance=instance).success
+
+
+def _out_of_date(store: Store) -> dict[tuple[str, str], list[str]]:
+    """Why the web UI calls an asset of a shard unsynced, where it does."""
+    found = {}
+    with open_instance(store) as instance:
+        graph = _graph(store).resolve_asset_graph()
+        resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+        for asset in CLIP_ASSETS.split(","):
+            for shard in clips_of_shards(store):
+                causes = resolver.get_stale_causes(dg.AssetKey(asset), shard)
+                if own := [one.reason for one in causes if one.asset_key == dg.AssetKey(asset)]:
+                    found[asset, shard] = own
+    return found
 
 
 def _checks(store: Store) -> dict[tuple[str, str, str], tuple[bool, str | None, int]]:
