@@ -1,7 +1,7 @@
 """On-the-fly geometry: one draw a window, applied to all its frames alike."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -10,12 +10,12 @@ from dance_models.config import TrainingConfig
 from dance_models.skeleton import DANCE_14, Joints, Skeleton
 
 
-@lru_cache(maxsize=64)
+@cache
 def places_on(places: tuple[int, ...], device: torch.device) -> Tensor:
     """Places along a dimension as a tensor for ``index_select``, made once for each device.
 
     A list or a new tensor in the middle of a step would be copied to a GPU each time, and a step
-    that waits for the host cannot be captured.
+    that waits for the host cannot be captured. None is ever given up: captured steps read them.
     """
     return torch.tensor(places, device=device, dtype=torch.long)
 

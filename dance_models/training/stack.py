@@ -7,7 +7,8 @@ statistics of the batch normalisation, dropout masks.
 
 What ``vmap`` does to batch normalisation (torch 2.13): where the running statistics are batched as
 the input is, they are updated in place in the stacked buffer, row by row, as K separate modules
-would; where they are not, it raises. So the buffers of the batch normalisation are stacked. All
+would; where they are not, it raises. So the buffers of the batch normalisation are stacked. An
+input in bfloat16 would need statistics in bfloat16, so it is made one of single precision. All
 other buffers are constants (graphs, places, the DCT), the same in all K, and are shared: an index
 that is batched too would turn a copy into a gather.
 """
@@ -63,6 +64,9 @@ class Stack(nn.Module):
         self._weights, self._statistics = tuple(weights), tuple(statistics)
         # In a list, since it is no part: its own weights are never read.
         self._template = [copy.deepcopy(models[0])]
+        for module in self._template[0].modules():
+            if isinstance(module, _BatchNorm):
+                module.register_forward_pre_hook(_in_single_precision)
 
     def losses(self, loss: Callable[[nn.Module, Any], Tensor], batch: Any) -> Tensor:
         """(K,) losses of a batch whose tensors have a first dimension of K."""
@@ -91,6 +95,11 @@ class Stack(nn.Module):
         }
         for name in (*self._weights, *self._statistics):
             own[name].copy_(getattr(self, _flat(name))[index])
+
+
+def _in_single_precision(module: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
+    """The input of a batch normalisation, as its statistics are."""
+    return (inputs[0].float(),)
 
 
 def _statistics(model: nn.Module) -> list[str]:

@@ -12,6 +12,7 @@ generator in the same order on both, so a seed means the same batches; those of 
 Nothing in a step may wait for the host or copy from it. Tests hold this on the meta device.
 """
 
+import gc
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -29,6 +30,7 @@ from dance_models.training.task import Batch, Task
 
 WARM_UP: Final = 3  # steps on a side stream before the capture, as torch's notes on graphs ask
 AHEAD: Final = 64  # steps whose draws are on the device
+_NEVER_CAPTURED: Final[list[Any]] = []  # graphs whose capture failed
 Rates = tuple[float, ...]  # the learning rate of a step, for each network of a stack
 
 
@@ -113,7 +115,8 @@ class AheadSteps(Steps[Batch]):
         self.rates = torch.zeros(AHEAD, networks, device=self.device)
         self.shares = torch.zeros(AHEAD, device=self.device)  # of the weights in their average
         self.position = torch.zeros(1, dtype=torch.long, device=self.device)
-        self.replay = Replay(self._next, capture, side_stream=self.device.type == "cuda")
+        on_cuda = self.device.type == "cuda" and capture is not None
+        self.replay = Replay(self._next, capture, on_side_stream() if on_cuda else None)
 
     @property
     def is_captured(self) -> bool:
@@ -176,18 +179,17 @@ class AheadSteps(Steps[Batch]):
 class Replay:
     """Calls a function: the first times as it is, then as ``capture`` made it.
 
-    The calls before are steps like all others: there is nothing to undo. When the capture fails
-    the function is called as it is from then on, with a warning.
+    The calls before are steps like all others, made by ``warm_up``: there is nothing to undo. When
+    the capture fails the function is called as it is from then on, with a warning.
     """
 
     def __init__(
         self,
         body: Callable[[], None],
         capture: Callable[[Callable[[], None]], Callable[[], None]] | None,
-        *,
-        side_stream: bool = False,
+        warm_up: Callable[[Callable[[], None]], None] | None = None,
     ) -> None:
-        self.body, self.capture, self.side_stream = body, capture, side_stream
+        self.body, self.capture, self.warm_up = body, capture, warm_up
         self.calls = 0
         self.captured: Callable[[], None] | None = None
 
@@ -198,8 +200,8 @@ class Replay:
         self.calls += 1
         if self.captured is not None:
             self.captured()
-        elif self.side_stream and self.capture is not None:
-            on_side_stream(self.body)
+        elif self.warm_up is not None and self.capture is not None:
+            self.warm_up(self.body)
         else:
             self.body()
 
@@ -215,21 +217,55 @@ class Replay:
             )
 
 
-def on_side_stream(body: Callable[[], None]) -> None:
-    """Run ``body`` on another CUDA stream than the current one, in its turn."""
+def on_side_stream() -> Callable[[Callable[[], None]], None]:
+    """What runs a function on another CUDA stream than the current one, in its turn.
+
+    It is one stream for all calls: each stream has memory of its own, that of cuBLAS included.
+    """
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        body()
-    torch.cuda.current_stream().wait_stream(stream)
+
+    def run(body: Callable[[], None]) -> None:
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            body()
+        torch.cuda.current_stream().wait_stream(stream)
+
+    return run
 
 
 def cuda_graph_of(body: Callable[[], None]) -> Callable[[], None]:
-    """Capture ``body`` without running it; what is returned replays it."""
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        body()
+    """Capture ``body`` without running it; what is returned replays it.
+
+    Raises RuntimeError when the capture fails; the device can be used as before then.
+    """
+    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+    # Graphs and memory of trainings that are over: they must not be freed during the capture.
+    gc.collect()
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        with torch.cuda.graph(graph):
+            body()
+    except RuntimeError:
+        torch.cuda.set_stream(stream)  # torch leaves that of the capture
+        _leave_capture(graph)
+        raise
+    finally:
+        if was_on:
+            gc.enable()
     return graph.replay
+
+
+def _leave_capture(graph: Any) -> None:
+    """After a failed capture: the generator draws as before, and nothing asks for a lost graph.
+
+    torch leaves the generator's state as in a capture, where the next dropout raises ("Offset
+    increment outside graph capture"); a copy of it has the same numbers before it. The allocators
+    go on asking the graph whether memory is for it.
+    """
+    _NEVER_CAPTURED.append(graph)
+    generator = torch.cuda.default_generators[torch.cuda.current_device()]
+    generator.graphsafe_set_state(generator.clone_state())
 
 
 def make_steps(

@@ -286,6 +286,23 @@ def test_other_networks_go_together_too(name: str) -> None:
     torch.testing.assert_close(together, alone)
 
 
+@pytest.mark.parametrize("kind", ["recognition", "prediction"])
+def test_bfloat16_goes_together_too(kind: str, tmp_path: Path) -> None:
+    """As far as rounding to three digits lets them agree."""
+    recipe = replace(ADAMW, bf16=True)
+    parts = [
+        recognition_training(runs, REFINER, recipe)
+        if kind == "recognition"
+        else prediction_training(runs, FORECASTER, recipe)
+        for runs in _folds()
+    ]
+    alone = [trainer_of(Training(*part, tmp_path / f"a{i}")).fit() for i, part in enumerate(parts)]
+    together = train_stacked([Training(*part, tmp_path / f"t{i}") for i, part in enumerate(parts)])
+    for one, other in zip(alone, together, strict=True):
+        for record, same in zip(one.history, other.history, strict=True):
+            assert same.train_loss == pytest.approx(record.train_loss, rel=0.02)
+
+
 @pytest.mark.parametrize("steps_per_epoch", [3, 0])
 def test_a_stack_steps_ahead_too(steps_per_epoch: int, tmp_path: Path) -> None:
     """As on a GPU: the draws, the rates and the shares of the average come from the device."""

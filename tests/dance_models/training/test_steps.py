@@ -1,7 +1,10 @@
 """Steps one by one, ahead on the device, and replayed."""
 
+import gc
 import math
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +28,7 @@ from dance_models.training.optimiser import (
 from dance_models.training.prediction import prediction_training
 from dance_models.training.recognition import recognition_training
 from dance_models.training.stack import Stack, clip_each
-from dance_models.training.steps import WARM_UP, AheadSteps, Replay, Steps
+from dance_models.training.steps import WARM_UP, AheadSteps, Replay, Steps, cuda_graph_of
 from dance_models.training.synthetic import synthetic_runs
 from dance_models.training.task import Task
 
@@ -226,6 +229,84 @@ def test_a_step_that_cannot_be_captured_goes_on_as_it_is() -> None:
         for _ in range(WARM_UP + 3):
             replay()
     assert calls == ["body"] * (WARM_UP + 3)
+
+
+class _Capture:
+    """What torch.cuda has for captures, of a machine without a GPU."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, fails: bool) -> None:
+        self.stream = "the default"
+        cuda = {
+            "CUDAGraph": lambda: self,
+            "current_stream": lambda: self.stream,
+            "set_stream": lambda stream: setattr(self, "stream", stream),
+            "current_device": lambda: 0,
+            "default_generators": (self,),
+        }
+        for name, value in cuda.items():
+            monkeypatch.setattr(torch.cuda, name, value)
+        self.fails, self.states = fails, ["of the failed capture"]
+        monkeypatch.setattr(torch.cuda, "graph", self.graph)
+
+    @contextmanager
+    def graph(self, graph: object) -> Iterator[None]:
+        """As torch: an error at the end leaves the stream of the capture."""
+        self.stream = "the capture's"
+        yield
+        if self.fails:
+            raise RuntimeError("operation failed due to a previous error during capture")
+        self.stream = "the default"
+
+    def replay(self) -> None:
+        """Of a graph."""
+
+    def clone_state(self) -> str:
+        """Of a generator."""
+        return "a copy"
+
+    def graphsafe_set_state(self, state: str) -> None:
+        """Of a generator."""
+        self.states.append(state)
+
+
+def test_after_a_failed_capture_the_device_is_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the steps without the graph fail too, at their first dropout."""
+    fake = _Capture(monkeypatch, fails=True)
+    with pytest.raises(RuntimeError, match="previous error during capture"):
+        cuda_graph_of(lambda: None)
+    assert fake.stream == "the default"
+    assert fake.states[-1] == "a copy"
+    assert gc.isenabled()
+
+
+def test_no_garbage_is_collected_during_a_capture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be the graph of a training that is over, and CUDA refuses to free memory then."""
+
+    class Old:
+        """Part of a cycle, as a graph and what it replays are."""
+
+        def __init__(self) -> None:
+            self.own = self
+
+    old = weakref.ref(Old())
+    seen: list[object] = []
+    _Capture(monkeypatch, fails=False)
+    cuda_graph_of(lambda: seen.extend((gc.isenabled(), old())))
+    assert seen == [False, None]
+    assert gc.isenabled()
+
+
+def test_the_warm_up_ends_with_the_capture() -> None:
+    calls: list[str] = []
+
+    def warm_up(body: Callable[[], None]) -> None:
+        calls.append("aside")
+        body()
+
+    replay = Replay(lambda: calls.append("body"), lambda body: lambda: calls.append("r"), warm_up)
+    for _ in range(WARM_UP + 1):
+        replay()
+    assert calls == ["aside", "body"] * WARM_UP + ["r"]
 
 
 def test_the_average_on_the_device_is_the_average() -> None:
