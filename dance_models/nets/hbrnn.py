@@ -36,10 +36,12 @@ class Hbrnn(nn.Module):
         self.input_width = packed_width(config.landmarks, skeleton, config.evidence)
         features = skeleton.dimensions + 1  # the coordinates and the confidence
         limbs = skeleton.parts.limbs
-        self.joints = [list(part) for part in (*limbs, skeleton.parts.trunk)]
+        joints = (*limbs, skeleton.parts.trunk)
         self.parts = nn.ModuleList(
-            Bidirectional(features * len(part), config.part) for part in self.joints
+            Bidirectional(features * len(part), config.part) for part in joints
         )
+        for i, part in enumerate(joints):
+            self.register_buffer(f"joints_{i}", torch.tensor(part), persistent=False)
         self.limbs = nn.ModuleList(Bidirectional(4 * config.part, config.fused) for _ in limbs)
         self.halves = nn.ModuleList(Bidirectional(4 * config.fused, config.half) for _ in range(2))
         self.body = Bidirectional(4 * config.half, config.body, lstm=True)
@@ -52,8 +54,8 @@ class Hbrnn(nn.Module):
         x = unpack(packed, self.config.landmarks, self.skeleton, self.config.evidence)
         given = torch.cat([x.pose, x.confidence[..., None]], dim=-1)  # (B, T, J, D + 1)
         *limbs, trunk = (
-            layer(given[:, :, part].flatten(2))
-            for layer, part in zip(self.parts, self.joints, strict=True)
+            layer(given.index_select(2, self.get_buffer(f"joints_{i}")).flatten(2))
+            for i, layer in enumerate(self.parts)
         )
         fused = [
             layer(torch.cat([limb, trunk], dim=-1))

@@ -16,7 +16,7 @@ def make_optimiser(model: nn.Module, config: TrainingConfig) -> torch.optim.Opti
     step can be captured.
     """
     groups = _groups(model, config)
-    cuda = next(model.parameters()).is_cuda
+    cuda = next(model.parameters()).device.type != "cpu"
     if config.optimiser == "adamw":
         return torch.optim.AdamW(
             groups,

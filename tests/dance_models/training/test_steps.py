@@ -12,8 +12,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map_only
 
 from dance_models.checkpoint import load_checkpoint
 from dance_models.config import MkffStGcnConfig, StgaNetConfig, TrainingConfig
@@ -27,7 +25,6 @@ from dance_models.training.optimiser import (
 )
 from dance_models.training.prediction import prediction_training
 from dance_models.training.recognition import recognition_training
-from dance_models.training.stack import Stack, clip_each
 from dance_models.training.steps import WARM_UP, AheadSteps, Replay, Steps, cuda_graph_of
 from dance_models.training.synthetic import synthetic_runs
 from dance_models.training.task import Task
@@ -127,82 +124,6 @@ def test_a_trainer_takes_the_steps_of_a_plain_loop_bit_for_bit(tmp_path: Path) -
         assert torch.equal(last["model"][name], value), name
     for name, value in average.module.state_dict().items():
         assert torch.equal(last["average"][name], value), name
-
-
-class _HostCopies(TorchDispatchMode):
-    """Notes what a step on the meta device takes from the CPU: on a GPU it would wait there."""
-
-    # Their second operand may be a number, which is an argument of the kernel and no copy.
-    WITH_NUMBERS = ("add", "sub", "mul", "div", "pow", "lt", "gt", "ge", "le", "eq", "bitwise")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-        hosts = [tensor for tensor in tensors if tensor.device.type == "cpu"]
-        name = str(func)
-        harmless = name.startswith(tuple(f"aten.{op}" for op in self.WITH_NUMBERS))
-        if "lift_fresh" in name or (hosts and not (harmless and all(t.dim() == 0 for t in hosts))):
-            self.found.append(name)
-        return func(*args, **kwargs)
-
-
-def _on_meta(owner: object) -> None:
-    """Move the tensors that an object holds, and those of the objects in it."""
-    for name, value in vars(owner).items():
-        if isinstance(value, Tensor):
-            setattr(owner, name, value.to("meta"))
-        elif isinstance(value, torch.device):
-            setattr(owner, name, torch.device("meta"))
-
-
-@pytest.mark.parametrize("kind", ["recognition", "prediction"])
-def test_a_step_takes_nothing_from_the_host(kind: str) -> None:
-    """What a CUDA graph cannot capture: copies from the host, and waiting for a value.
-
-    The meta device has no values, so that reading one raises; a copy to it is noted.
-    """
-    model, task = _made(kind, ADAMW)
-    assert task.assemble is not None
-    draw = next(task.batches(torch.Generator().manual_seed(0)))
-    owner = task.assemble.__self__  # type: ignore[attr-defined]
-    _on_meta(owner)
-    if hasattr(owner, "data"):
-        _on_meta(owner.data)
-    model.to("meta").train()
-    average = moving_average(model, 0.9)
-    share = torch.zeros((), device="meta")
-    meta_draw = tree_map_only(Tensor, lambda t: t.to("meta"), draw)
-
-    def step(network: nn.Module) -> None:
-        assert task.assemble is not None
-        loss = task.loss(network, task.assemble(meta_draw))
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        average_by(share, average.module, network)
-
-    step(model)  # constants are made in the first step
-    with _HostCopies() as copies:
-        step(model)
-    assert copies.found == []
-
-
-def test_a_stacked_step_takes_nothing_from_the_host() -> None:
-    model, task = _made("recognition", ADAMW)
-    assert task.assemble is not None
-    draw = next(task.batches(torch.Generator().manual_seed(0)))
-    batch = task.assemble(draw)
-    stack = Stack([model, model])
-    meta = tree_map_only(Tensor, lambda t: torch.stack([t, t]).to("meta"), batch)
-    stack._template[0].to("meta")
-    stack.to("meta")
-    with _HostCopies() as copies:
-        stack.losses(task.loss, meta).sum().backward()  # type: ignore[no-untyped-call]
-        clip_each(stack, 1.0)
-    assert copies.found == []
 
 
 def test_a_step_is_captured_after_the_warm_up() -> None:
