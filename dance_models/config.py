@@ -342,6 +342,7 @@ class GpuProofConfig:
     frames: int = 200  # of each clip
     profile: str = "paper"  # whose networks are trained
     agreement_steps: int = 60  # of the comparison of the losses with those of the CPU
+    agreement_seconds: float = 20.0  # after which the CPU takes no further steps of it
     tolerance: float = 0.01  # largest relative difference of the losses that counts as agreement
     warm_up_steps: int = 16  # before a rate is measured; more than a capture needs
     rate_seconds: float = 4.0  # for which a rate is measured
@@ -350,6 +351,7 @@ class GpuProofConfig:
     bf16_steps: int = 400  # of the trainings with and without bfloat16
     epochs: int = 0  # of the whole trainings; 0: as many as the recipe has
     least_seconds: float = 15.0  # that must be left for a part to start
+    longest_seconds: float = 120.0  # after which a part that is no training is killed
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """Measuring a device: rate of the steps, busy time, memory, description."""
 
+import gc
 import os
 import platform
 import resource
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, count, islice
 from time import perf_counter
@@ -29,29 +30,35 @@ def synchronize(device: torch.device) -> None:
 
 
 def described(device: torch.device) -> dict[str, Any]:
-    """The machine and the device, for the record."""
-    found: dict[str, Any] = {
+    """The machine, for the record. Asks the device for nothing, so that CUDA is not begun."""
+    return {
         "machine": platform.machine(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "device": str(device),
     }
-    if device.type == "cuda":
-        properties = torch.cuda.get_device_properties(device)
-        found |= {
-            "gpu": properties.name,
-            "gpu_memory_mib": round(properties.total_memory / MIB),
-            "compute_capability": f"{properties.major}.{properties.minor}",
-            "cuda": torch.version.cuda,
-            "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
-        }
-    return found
+
+
+def described_device(kind: str) -> dict[str, Any]:
+    """The GPU, for the record; nothing of a CPU."""
+    if kind != "cuda":
+        return {}
+    properties = torch.cuda.get_device_properties(torch.cuda.current_device())
+    return {
+        "gpu": properties.name,
+        "gpu_memory_mib": round(properties.total_memory / MIB),
+        "compute_capability": f"{properties.major}.{properties.minor}",
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),  # type: ignore[no-untyped-call]
+    }
 
 
 def reset_peak(device: torch.device) -> None:
     """Count the peak of the memory from here on; on a CPU it is that of the whole process."""
+    gc.collect()  # steps and what replays them are a cycle: those before would count
     if device.type == "cuda":
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
 
 
@@ -145,5 +152,14 @@ def busy_share(running: Running, steps: int) -> float | None:
         running.run(steps)
         synchronize(running.device)
         wall = perf_counter() - started
-    kernels = (event for event in profile.key_averages() if event.device_type.name == "CUDA")
-    return float(sum(kernel.self_device_time_total for kernel in kernels)) / 1e6 / wall
+    return kernel_seconds(profile.key_averages()) / wall
+
+
+def kernel_seconds(events: Iterable[Any]) -> float:
+    """The time of the kernels and copies among the events of a profile.
+
+    Spans that torch names, such as an optimiser's step, lie over kernels that are counted already.
+    """
+    on_device = (event for event in events if event.device_type.name == "CUDA")
+    kernels = (event for event in on_device if not event.is_user_annotation)
+    return float(sum(kernel.self_device_time_total for kernel in kernels)) / 1e6

@@ -3,22 +3,20 @@
 import json
 import os
 import tempfile
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
 from dance_models.config import GpuProofConfig, TrainingConfig
-from dance_models.data.pose_runs import load_pose_runs, save_pose_runs
 from dance_models.files import replacing
-from dance_models.proof import parts
 from dance_models.proof.measures import described
+from dance_models.proof.parts import ROWS
+from dance_models.proof.worker import HOST, Job, Worker
 from dance_models.training.devices import choose_device
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 # Tries the path in less than a minute on two cores.
 QUICK: Final = GpuProofConfig(
     clips=7,
@@ -34,8 +32,16 @@ QUICK: Final = GpuProofConfig(
 )
 MOST_THREADS: Final = 4  # of the trainings on the CPU that losses are compared with
 LAST_SHARE: Final = 0.03  # of the time, for ending
-
-Part = Callable[[], dict[str, Any]]
+MEASURED: Final = (
+    *(f"{kind} {row}" for row in ROWS for kind in ("agreement", "speed", "launched")),
+    *(f"folds {row}" for row in ROWS[:2]),
+    "bf16 stga_net",
+    *(f"busy {row}" for row in ROWS),
+)
+# The short ones first.
+TRAININGS: Final = tuple(f"training {row}" for row in (*ROWS[2:], *ROWS[:2]))
+# In their order: what is short and tells most comes first.
+PARTS: Final = (*MEASURED, *TRAININGS)
 
 
 def run_proof(
@@ -46,11 +52,13 @@ def run_proof(
     *,
     quick: bool = False,
     clock: Callable[[], float] = monotonic,
+    method: str = "spawn",
 ) -> dict[str, Any]:
     """Measure what fits into ``minutes`` and write it to ``out`` after each part.
 
     A part that fails is recorded with its traceback, one for which no time is left with what was
-    left, and the others go on. Raises InputError when there is no such device.
+    left, and the others go on, in another process (:class:`Worker`, which ``method`` starts).
+    Raises InputError when there is no such device.
     """
     started = clock()
     end = started + 60 * minutes * (1 - LAST_SHARE)
@@ -67,61 +75,51 @@ def run_proof(
         "finished": False,
     }
     _write(document, out)
-    with tempfile.TemporaryDirectory() as folder:
-        kind: parts.Device = "cuda" if chosen.type == "cuda" else "cpu"
-        setting = _setting(config, kind, Path(folder), quick=quick)
-        for name, part in _parts(setting, Path(folder), end, clock):
-            began = clock()
-            document["parts"][name] = _tried(part, end - began, config.least_seconds)
-            document["parts"][name]["seconds"] = clock() - began
-            document["seconds"] = clock() - started
-            _write(document, out)
-            say(f"{document['seconds']:6.1f} s  {name}: {document['parts'][name]['state']}")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        worker = Worker(_job(config, chosen.type, Path(folder), quick=quick), method)
+        try:
+            for name in (HOST, *PARTS):
+                began = clock()
+                if name == TRAININGS[0]:
+                    worker.end()  # it was profiled, which may slow it down
+                found = _measured(worker, name, end - began)
+                now = clock()
+                _enter(document, name, found, now - began)
+                document["seconds"] = now - started
+                _write(document, out)
+                say(f"{document['seconds']:6.1f} s  {name}: {found['state']}")
+        finally:
+            worker.end()
     document["finished"] = True
     _write(document, out)
     return document
 
 
-def _setting(
-    config: GpuProofConfig, device: parts.Device, folder: Path, *, quick: bool
-) -> parts.Setting:
-    """The clips, by way of the file that a training on another host reads."""
-    path = folder / "runs.npz"
-    save_pose_runs(parts.proof_runs(config), path)
+def _job(config: GpuProofConfig, device: str, folder: Path, *, quick: bool) -> Job:
     threads = 1 if quick else min(MOST_THREADS, os.cpu_count() or 1)
-    return parts.Setting(config, load_pose_runs(path), device, threads, quick)
+    return Job(config, "cuda" if device == "cuda" else "cpu", folder, threads, quick)
 
 
-def _parts(
-    setting: parts.Setting, folder: Path, end: float, clock: Callable[[], float]
-) -> Iterator[tuple[str, Part]]:
-    """The parts in their order: what is short and tells most comes first."""
-    paper = parts.ROWS[:2]
-    for row in parts.ROWS:
-        yield f"agreement {row}", partial(parts.agreement, setting, row)
-        yield f"speed {row}", partial(parts.speed, setting, row)
-    for row in paper:
-        yield f"folds {row}", partial(parts.folds, setting, row, folder / "folds" / row)
-    yield "bf16 stga_net", partial(parts.bf16, setting, "stga_net", folder / "bf16")
-    rows = [*parts.ROWS[2:], *paper]  # the tuned ones are short
-    for i, row in enumerate(rows):
-        # What is left is shared out evenly, when a training starts.
-        until = clock() + (end - clock()) / (len(rows) - i)
-        place = folder / "trainings" / row
-        yield f"training {row}", partial(parts.training, setting, row, place, until, clock)
+def _measured(worker: Worker, name: str, left: float) -> dict[str, Any]:
+    """A part that may take up to ``left`` seconds."""
+    config = worker.job.config
+    if left < config.least_seconds:
+        reason = f"{max(left, 0):.0f} s were left, it needs {config.least_seconds:.0f}"
+        return {"state": "skipped", "reason": reason}
+    if name not in TRAININGS:
+        return worker.measured(name, left, min(left, config.longest_seconds))
+    # What is left is shared out evenly, when a training starts.
+    share = left / (len(TRAININGS) - TRAININGS.index(name))
+    return worker.measured(name, share, min(left, share + config.least_seconds))
 
 
-def _tried(part: Part, left: float, least: float) -> dict[str, Any]:
-    if left < least:
-        return {
-            "state": "skipped",
-            "reason": f"{max(left, 0):.0f} s were left, it needs {least:.0f}",
-        }
-    try:
-        return {"state": "done", **part()}
-    except Exception as error:  # the next part may work, and the record is all there is of this one
-        trace = traceback.format_exc(limit=-8)
-        return {"state": "failed", "reason": f"{type(error).__name__}: {error}", "trace": trace}
+def _enter(document: dict[str, Any], name: str, found: dict[str, Any], seconds: float) -> None:
+    if name != HOST:
+        document["parts"][name] = {**found, "seconds": seconds}
+    elif found["state"] == "done":
+        document["host"] |= {key: value for key, value in found.items() if key != "state"}
+    else:
+        document["host"]["problem"] = found["reason"]
 
 
 def _write(document: dict[str, Any], out: Path) -> None:

@@ -30,7 +30,15 @@ def proof_tables(document: dict[str, Any]) -> str:
     if document["quick"]:
         lines[:0] = ["Of small networks and a few steps, to try the path: no result.", ""]
     lines += _table(
-        ("network and recipe", "steps/s", "without graph", "busy", "peak MiB", "loss against CPU"),
+        (
+            "network and recipe",
+            "steps/s",
+            "without graph",
+            "busy",
+            "peak MiB",
+            "loss against CPU",
+            "without TF32",
+        ),
         [_speed_row(row, parts) for row in ROWS],
     )
     lines += _table(
@@ -62,15 +70,16 @@ def _done(parts: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _speed_row(row: str, parts: dict[str, Any]) -> tuple[str, ...]:
-    speed, agreement = _done(parts, f"speed {row}"), _done(parts, f"agreement {row}")
-    captured, launched = speed.get("captured", {}), speed.get("launched", {})
+    captured, launched = _done(parts, f"speed {row}"), _done(parts, f"launched {row}")
+    agreement, busy = _done(parts, f"agreement {row}"), _done(parts, f"busy {row}")
     return (
         row,
         _shown(captured.get("steps_per_second")),
         _shown(launched.get("steps_per_second")),
-        _shown(captured.get("busy_share"), ".0%"),
+        _shown(busy.get("busy_share"), ".0%"),
         _shown(captured.get("peak_memory_mib"), ".0f"),
         _shown(agreement.get("largest_gap"), ".2%"),
+        _shown(agreement.get("largest_gap_float32"), ".2%"),
     )
 
 
@@ -117,6 +126,8 @@ def _left_out(document: dict[str, Any]) -> list[str]:
         for name, part in parts.items()
         if part["state"] != "done"
     ]
+    if "problem" in document["host"]:
+        lines.append(f"* the device could not be described ({document['host']['problem']})")
     if "gpu" in document["host"]:
         lines += [line for name, part in parts.items() for line in _missing(name, part)]
     if not document["finished"]:
@@ -126,12 +137,9 @@ def _left_out(document: dict[str, Any]) -> list[str]:
 
 def _missing(name: str, part: dict[str, Any]) -> list[str]:
     """What a part that was done could not measure, or did without."""
-    measured = part.get("captured", part)
-    lines = []
-    if measured.get("is_captured") is False:
+    lines = [f"* {name}: warned: {line}" for line in part.get("warnings", [])]
+    if part.get("is_captured") is False and not name.startswith("launched"):
         lines.append(f"* {name}: the step could not be captured as a graph")
-    if "utilisation_percent" in measured and measured["utilisation_percent"] is None:
+    if "utilisation_percent" in part and part["utilisation_percent"] is None:
         lines.append(f"* {name}: no utilisation by the driver (pynvml is absent)")
-    if "busy_problem" in measured:
-        lines.append(f"* {name}: no share of the time in kernels ({measured['busy_problem']})")
     return lines

@@ -11,7 +11,14 @@ from dance_models.errors import InputError
 def choose_device(config: TrainingConfig) -> torch.device:
     """The configured device; "auto" is CUDA if available. Raises InputError without it."""
     if config.device == "cuda" and not torch.cuda.is_available():
-        raise InputError("there is no CUDA device", hint='Use device "auto" or "cpu"')
+        why = (
+            f"it was built for CUDA {torch.version.cuda}: does `nvidia-smi` show the GPU, and a "
+            "driver that is new enough?"
+            if torch.version.cuda
+            else "it was built for CPUs alone: install a build for CUDA"
+        )
+        hint = f'Use device "auto" or "cpu". Of torch {torch.__version__}: {why}'
+        raise InputError("there is no CUDA device", hint=hint)
     wanted = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(wanted if config.device == "auto" else config.device)
 
