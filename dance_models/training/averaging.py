@@ -54,6 +54,9 @@ def moving_average(
             mean.copy_(value)
 
     average = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+    for module in average.modules():
+        if isinstance(module, nn.RNNBase):
+            module.flatten_parameters()  # of a copy they lie apart, and cuDNN joins them each time
     # At 0 the first update would copy the weights instead of averaging in the initial ones.
     average.n_averaged.fill_(1 + updates)
     return average

@@ -196,6 +196,17 @@ def test_spans_over_kernels_do_not_count_twice() -> None:
     assert kernel_seconds(events) == 2
 
 
+def test_losses_of_a_gpu_are_compared_without_tf32_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def losses(setting: object, row: str, device: str, *more: object, tf32: bool = True) -> Any:
+        return [2.0] if device == "cpu" else [2.1] if tf32 else [2.002]
+
+    monkeypatch.setattr(parts, "_losses", losses)
+    found = parts.agreement(parts.Setting(QUICK, [], "cuda", 1), "stga_net")
+    assert found["largest_gap"] == pytest.approx(0.05)
+    assert not found["within_tolerance"]
+    assert found["largest_gap_float32"] == pytest.approx(0.001)
+
+
 def test_a_slow_cpu_takes_fewer_steps_of_the_agreement() -> None:
     config = replace(QUICK, agreement_steps=8, agreement_seconds=0.0)
     setting = parts.Setting(config, parts.proof_runs(config), "cpu", 1, shrunk=True)

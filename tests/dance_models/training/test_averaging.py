@@ -1,5 +1,6 @@
 import copy
 
+import pytest
 import torch
 from torch import nn
 
@@ -82,3 +83,16 @@ def test_an_average_goes_on_where_another_stopped() -> None:
         for average in (whole, resumed) if step >= 3 else (whole,):
             average.update_parameters(model)
     assert torch.equal(whole.module.weight, resumed.module.weight)
+
+
+def test_recurrent_weights_of_the_average_lie_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As cuDNN asks for on a GPU; on a CPU torch leaves them as they are."""
+    joined: list[nn.Module] = []
+
+    def join(layer: nn.Module) -> None:
+        joined.append(layer)
+
+    model = nn.Sequential(nn.LSTM(2, 3))
+    monkeypatch.setattr(nn.RNNBase, "flatten_parameters", join)
+    average = moving_average(model, 0.9)
+    assert joined == [average.module[0]]  # type: ignore[index]
