@@ -343,7 +343,7 @@ class GpuProofConfig:
     profile: str = "paper"  # whose networks are trained
     agreement_steps: int = 60  # of the comparison of the losses with those of the CPU
     agreement_seconds: float = 20.0  # after which the CPU takes no further steps of it
-    tolerance: float = 0.01  # largest relative difference of the losses that counts as agreement
+    tolerance: float = 0.005  # largest relative difference of the losses that counts as agreement
     warm_up_steps: int = 16  # before a rate is measured; more than a capture needs
     rate_seconds: float = 4.0  # for which a rate is measured
     profiled_steps: int = 20  # in which the time that kernels run is measured

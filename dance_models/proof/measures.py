@@ -161,5 +161,5 @@ def kernel_seconds(events: Iterable[Any]) -> float:
     Spans that torch names, such as an optimiser's step, lie over kernels that are counted already.
     """
     on_device = (event for event in events if event.device_type.name == "CUDA")
-    kernels = (event for event in on_device if not event.is_user_annotation)
+    kernels = (e for e in on_device if not getattr(e, "is_user_annotation", False))
     return float(sum(kernel.self_device_time_total for kernel in kernels)) / 1e6
