@@ -209,9 +209,13 @@ class Replay:
         try:
             self.captured = capture(self.body)
         except RuntimeError as error:
-            self.capture = None
+            first: Exception
+            self.capture, first = None, error
+            # CUDA raises again at the end of a capture, with words that say nothing of the reason.
+            while isinstance(first.__context__, Exception):
+                first = first.__context__
             warnings.warn(
-                f"the step could not be captured as a CUDA graph ({error}): training goes on "
+                f"the step could not be captured as a CUDA graph ({first}): training goes on "
                 "without, more slowly. Set cuda_graph to false to leave out the attempt",
                 stacklevel=2,
             )
