@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pipelines.storage.store import Store
 
 MOST_NAMED: Final = 5  # clips of a hint
+LEFT_OUT: Final = "clips_left_out"  # the check on the data set
 
 
 def clips_named(store: "Store", names: Sequence[str]) -> list[str]:
@@ -182,11 +183,15 @@ def _findings(request: "Request", store: "Store", clip: str) -> Iterator[str]:
 
 
 def _written(store: "Store", stage: "Stage", of: str | None, clip: str) -> "list[Finding]":
-    """The findings on one clip as they were last written; none where they are made again."""
+    """The findings on one clip as they were last written; none where they are made again.
+
+    Without those that a clip is not in the data set: :func:`_use` says whether it is, and why.
+    """
     if stage.checks is None:
         return []
     try:
-        return [finding for finding in stage.checks.written(store, of) if finding.clip == clip]
+        written = stage.checks.written(store, of)
+        return [f for f in written if f.clip == clip and f.check != LEFT_OUT]
     except DamagedFileError:
         return []
 
