@@ -22,6 +22,7 @@ from pipelines.checks.dataset_clips import (
     write_clips,
     written_clips,
 )
+from pipelines.storage.manifests import read_manifest
 from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
@@ -66,19 +67,23 @@ def joined_clips(
 
 
 def note_clips(store: Store, clips: list[DatasetClip], made_with: str) -> None:
-    """Write what became of each clip, after the data set that was made of them."""
-    write_clips(store, clips, **store.made_of(DATASET), **{MADE_WITH: made_with})
+    """Write what became of each clip, beside the data set that was made of them."""
+    write_clips(store, clips, **{MADE_WITH: made_with})
 
 
 def _made_before(store: Store, made_with: str) -> tuple[Mapping[str, DatasetClip], pl.DataFrame]:
-    """The clips and the rows of the data set as it was made last, as far as both can be used."""
-    nothing = pl.DataFrame(schema=POSE_DATASET)
-    with suppress(InputError):
-        stated = {MADE_WITH: made_with, **store.made_of(DATASET)}
-        if store.stated(store.made(CLIPS), *stated) == stated:
-            rows = store.read(DATASET)
-            return {one.clip: one for one in written_clips(store)}, rows
-    return {}, nothing
+    """The clips and the rows of the data set as it was made last.
+
+    Nothing where it was made with other code or limits, or a file is not what was recorded: so it
+    is after damage, and after a kill between the one and the other.
+    """
+    recorded = read_manifest(store, DATASET, None) or {}
+    paths = [store.table(name) for name in (DATASET, CLIPS)]
+    with suppress(InputError, KeyError, OSError):
+        whole = all(store.sha256(p) == recorded[store.relative(p)].sha256 for p in paths)
+        if whole and store.stated(store.table(CLIPS), MADE_WITH) == {MADE_WITH: made_with}:
+            return {one.clip: one for one in written_clips(store)}, store.read(DATASET)
+    return {}, pl.DataFrame(schema=POSE_DATASET)
 
 
 def _compared(

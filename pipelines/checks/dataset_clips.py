@@ -44,7 +44,7 @@ def written_clips(store: Store) -> list[DatasetClip]:
             DatasetClip(**{**row, "findings": tuple(Finding(**one) for one in row["findings"])})
             for row in read_table(path).to_dicts()
         ]
-    except TypeError as error:  # one wrong bit renames a column
+    except (KeyError, TypeError) as error:  # one wrong bit renames a column
         raise DamagedFileError(
             "the table has other columns than it was written with, it is damaged",
             file=path,

@@ -19,12 +19,14 @@ from dance_models.tables import (
     POSE_DATASET,
     TRACKS,
     Schema,
+    read_metadata,
     read_table,
     write_table,
 )
 from pipelines.assets import joined_clips as joining
 from pipelines.checks.dataset_clips import CLIPS, PARTS, DatasetClip, written_clips
 from pipelines.storage.clips import RAW_CLIPS
+from pipelines.storage.manifests import manifest_of, write_manifest
 from pipelines.storage.store import Store
 
 NAMES = ("ballet_1", "ballet_2", "ballet_3", "street_1", "street_2")
@@ -80,6 +82,8 @@ def _made(store: Store, made_with: str = CODE) -> tuple[Rows, Clips]:
     table, clips = joining.joined_clips(store, CONFIG, made_with)
     write_table(table, store.table("pose_dataset"))
     joining.note_clips(store, clips, made_with)
+    files = manifest_of(store, [store.table("pose_dataset"), store.table(CLIPS)])
+    write_manifest(store, "pose_dataset", None, files)
     assert written_clips(store) == [
         DatasetClip(one.clip, one.made_of, one.left_out, tuple(one.findings)) for one in clips
     ]
@@ -216,13 +220,25 @@ def test_a_clip_that_is_left_out_has_a_reason_each_time(store: Store) -> None:
         assert set(reasons.values()) == {None}
 
 
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def _rename_a_column(path: Path) -> None:
+    """As one wrong bit does; the table can be read."""
+    table, metadata = read_table(path), read_metadata(path)
+    last = table.columns[-1]
+    write_table(table.rename({last: f"{last}s"}), path, metadata)
+
+
+@pytest.mark.parametrize("damage", [_cut, _rename_a_column, Path.unlink])
 @pytest.mark.parametrize("damaged", ["pose_dataset", CLIPS])
 def test_nothing_is_kept_from_a_damaged_table(
-    store: Store, joined: list[str], damaged: str
+    store: Store, joined: list[str], damaged: str, damage: Callable[[Path], None]
 ) -> None:
     table, clips = _made(store)
     path = store.table(damaged)
-    path.write_bytes(path.read_bytes()[:-20])
+    damage(path)
     joined.clear()
     assert _made(store)[1] == clips
     assert joined == [*NAMES]
