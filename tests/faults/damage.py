@@ -6,8 +6,9 @@ from pathlib import Path
 
 from scene import Trial
 
-from pipelines.storage.place import TABLES as REGISTRIES  # no run makes them again
+from pipelines.storage.place import DERIVED, TABLES
 
+REGISTRIES = tuple(name for name in TABLES if name not in DERIVED)  # no run makes them again
 Act = Callable[[Trial], list[str]]
 
 
@@ -70,7 +71,7 @@ def cut_and_restored(*files: str) -> Act:
 
 def _one(trial: Trial, pattern: str) -> Path:
     """One of the files that a run makes."""
-    return trial.random.choice([p for p in _found(trial, pattern) if p.stem not in REGISTRIES])
+    return trial.random.choice([p for p in _found(trial, pattern) if p.stem not in TABLES])
 
 
 def _found(trial: Trial, pattern: str) -> list[Path]:

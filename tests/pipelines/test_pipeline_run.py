@@ -25,7 +25,7 @@ from dance_models.checkpoint import load_checkpoint
 from dance_models.profiles import PROFILES
 from dance_models.rows import ROWS
 from pipelines.automation.retraining import stale_networks
-from pipelines.checks.dataset import CHECKED_PARTS, PARTS
+from pipelines.checks.dataset_clips import CHECKED_PARTS, PARTS
 from pipelines.cli import make_app
 from pipelines.execution.request import Request
 from pipelines.execution.runner import stale_stages

@@ -15,6 +15,7 @@ from dance_models.profiles import PROFILES
 from dance_models.tables import write_table, write_text
 from pipelines.automation.retraining import retraining_schedule
 from pipelines.automation.switches import AutomationSettings
+from pipelines.checks.dataset_clips import CLIPS
 from pipelines.graph import stages_of
 from pipelines.recovery import PROCESS_TAG
 from pipelines.stage import INPUTS_TAG
@@ -73,7 +74,7 @@ class Weeks:
         self.note(*GATES)
 
     def build(self, frames: int) -> None:
-        for table in ("pose_dataset", "train_split", "val_split", "test_split"):
+        for table in ("pose_dataset", CLIPS, "train_split", "val_split", "test_split"):
             self.write(table, frames)
         self.note("pose_dataset")
 

@@ -154,6 +154,7 @@ def test_clips_whose_earlier_tables_are_not_made_fail(
 def test_clips_that_were_partitions_are_not_made_again(
     tmp_path: Path, make_corpus: MakeCorpus
 ) -> None:
+    """Nor are they out of date in the web UI, also after they are observed there."""
     corpus, store = make_corpus(4, 40), tmp_path / "store"
     assert run(store, corpus, "--only", ASSETS)[0] == 0
     before, runs = _tables(store), runs_of(store)
@@ -165,9 +166,22 @@ def test_clips_that_were_partitions_are_not_made_again(
     assert _recorded(store, "clip_probe") >= {"shard-0000", "shard-0001"}
     with open_instance(Store(root=str(store))) as instance:
         assert list(instance.get_dynamic_partitions("clips")) == []
+    assert _out_of_date(Store(root=str(store))) == {}
     code, told = run(store, corpus, "--only", ASSETS, "--shards", "5")
     assert (code, runs_of(store)) == (0, runs), told
     assert dance(store, "clean", "--yes")[0] == 0
+    _observe_clips(Store(root=str(store)))
+    assert _out_of_date(Store(root=str(store))) == {}
+    _replace_clip(Store(root=str(store)), corpus)
+    assert set(_out_of_date(Store(root=str(store)))) == {("clip_probe", shard_of("ballet_01", 5))}
+
+
+def _replace_clip(store: Store, corpus: Corpus) -> None:
+    """Register another video under the name of a clip."""
+    ballet = corpus.clips / "ballet"
+    copy2(ballet / "ballet_02.mp4", ballet / "ballet_01.mp4")
+    with open_instance(store) as instance:
+        register_clips(store, instance, [corpus.clips])
 
 
 def test_the_checks_of_clips_that_were_partitions_are_those_of_their_shards(
@@ -196,23 +210,6 @@ def test_the_checks_of_clips_that_were_partitions_are_those_of_their_shards(
     assert any(not passed for passed, _, _ in told.values())
     run(afresh.path, corpus, "--only", CLIP_ASSETS)
     assert _checks(afresh) == made, "those of a run are not told again"
-
-
-def test_shards_whose_clips_were_partitions_are_not_out_of_date(
-    tmp_path: Path, make_corpus: MakeCorpus
-) -> None:
-    """As the web UI has it, also after the clips are observed there, and until one changes."""
-    corpus, store = make_corpus(4, 40), Store(root=str(tmp_path / "store"))
-    run(store.path, corpus, "--only", CLIP_ASSETS)
-    for number in ("2", "3"):
-        run(store.path, corpus, "--only", CLIP_ASSETS, "--shards", number)
-        assert _out_of_date(store) == {}
-    _observe_clips(store)
-    assert _out_of_date(store) == {}
-    copy2(corpus.clips / "ballet" / "ballet_02.mp4", corpus.clips / "ballet" / "ballet_01.mp4")
-    with open_instance(store) as instance:
-        register_clips(store, instance, [corpus.clips])
-    assert set(_out_of_date(store)) == {("clip_probe", shard_of("ballet_01", 3))}
 
 
 def _graph(store: Store) -> dg.Definitions:
