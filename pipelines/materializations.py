@@ -180,8 +180,8 @@ def data_versions(instance: dg.DagsterInstance, asset: str) -> dict[str, str]:
 def observed_versions(instance: dg.DagsterInstance, asset: str) -> dict[str, str]:
     """The data version of the newest observation of each partition of a source asset."""
     key, found = dg.AssetKey(asset), {}
-    numbers = iter(_newest(instance, key, dg.DagsterEventType.ASSET_OBSERVATION).values())
-    while several := list(islice(numbers, _TOGETHER)):
+    newest = _newest(instance, key, dg.DagsterEventType.ASSET_OBSERVATION)
+    for several in _together(newest.values()):
         wanted = dg.AssetRecordsFilter(asset_key=key, storage_ids=several)
         for record in instance.fetch_observations(wanted, limit=len(several)).records:
             seen = record.event_log_entry.asset_observation
@@ -231,12 +231,18 @@ def _noted(note: Path) -> dict[str, dict[str, Recorded]]:
         return {}
 
 
+def _together(events: Collection[int]) -> Iterator[list[int]]:
+    """The events of each query."""
+    numbers = iter(events)
+    while several := list(islice(numbers, _TOGETHER)):
+        yield several
+
+
 def _read(
     instance: dg.DagsterInstance, key: dg.AssetKey, events: Collection[int]
 ) -> Iterator[tuple[str, int, dg.AssetMaterialization]]:
     """Clip, number and materialization of events."""
-    numbers = iter(events)
-    while several := list(islice(numbers, _TOGETHER)):
+    for several in _together(events):
         wanted = dg.AssetRecordsFilter(asset_key=key, storage_ids=several)
         for record in instance.fetch_materializations(wanted, limit=len(several)).records:
             if record.asset_materialization is not None and record.partition_key is not None:

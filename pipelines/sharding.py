@@ -19,7 +19,7 @@ from pipelines.partitions import clip_keys
 from pipelines.shard_step import CLIPS_MADE, ClipsOfStep, clips_made_result, digests_of
 from pipelines.stage import Stage
 from pipelines.storage import manifests
-from pipelines.storage.clips import PARTITIONS, registered_clips, set_shards
+from pipelines.storage.clips import PARTITIONS, clips_by_key, set_shards
 from pipelines.storage.registration import report_version
 from pipelines.storage.shards import (
     clips_of_shards,
@@ -102,7 +102,7 @@ def record_shards(
 def _record_content(store: Store, instance: dg.DagsterInstance) -> None:
     """Tell Dagster of the files of shards, where registering them told it of clips."""
     known = observed_versions(instance, "raw_clips")
-    rows = registered_clips(store).to_dicts()
+    rows = clips_by_key(store).values()
     for shard, version in content_of_shards(rows, shards_of(store)).items():
         if known.get(shard) != version:
             report_version(instance, "raw_clips", version, shard)

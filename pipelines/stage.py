@@ -260,22 +260,7 @@ class Stage:
         self, instance: dg.DagsterInstance, store: Store, profile: Profile, clip: str | None = None
     ) -> bool:
         """Whether running the stage now would give, and find, what is there already."""
-        return self.fresh_findings(instance, store, profile, clip) is not None
-
-    def fresh_findings(
-        self,
-        instance: dg.DagsterInstance,
-        store: Store,
-        profile: Profile,
-        clip: str | None = None,
-        last: Last | None = None,
-    ) -> "list[Finding] | None":
-        """What the checks found on a stage that is fresh, None when it is stale.
-
-        ``last`` looks up the last materialization where many were read at once.
-        """
-        found = self.freshness(instance, store, profile, clip, last)
-        return None if isinstance(found, str) else found
+        return not isinstance(self.freshness(instance, store, profile, clip), str)
 
     def freshness(
         self,
@@ -287,7 +272,8 @@ class Stage:
     ) -> "list[Finding] | str":
         """What the checks found on a stage that is fresh, or why it is stale.
 
-        Raises InputError when something that it is made of is missing or damaged.
+        ``last`` looks up the last materialization where many were read at once. Raises InputError
+        when something that it is made of is missing or damaged.
         """
         made = last(self.name, clip) if last else last_of(instance, store, self.name, clip)
         digest = self.digest(self.context(store, profile, clip))

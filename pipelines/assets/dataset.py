@@ -22,9 +22,9 @@ from pipelines import previews
 from pipelines.assets.annotations import pose_annotations
 from pipelines.assets.clips import pose_tracks, sampled_frames
 from pipelines.assets.conditions import WHEN_CLIPS_ARE_DONE, WHEN_DATASET_CHANGED
-from pipelines.assets.joined_clips import joined_clips, note_clips
+from pipelines.assets.joined_clips import joined_clips
 from pipelines.checks.dataset import DATASET_CHECKS, MANIFEST_CHECKS, SPLIT_CHECKS
-from pipelines.checks.dataset_clips import CLIPS, PARTS, complete_clips
+from pipelines.checks.dataset_clips import CLIPS, PARTS, complete_clips, write_clips
 from pipelines.stage import Inputs, Metadata, Stage, StageContext, inputs_digest
 from pipelines.storage.store import Store
 
@@ -70,7 +70,7 @@ def pose_dataset(context: StageContext[None]) -> Metadata:
         context.log.warning(line)
     path = store.table("pose_dataset")
     write_table(table, path)
-    note_clips(store, clips, made_with)
+    write_clips(store, clips, made_with)
     by_style = table.group_by("style").agg(
         clips=pl.col("clip").n_unique(),
         frames=pl.len(),

@@ -19,10 +19,9 @@ from pipelines.checks.dataset_clips import (
     DatasetClip,
     complete_clips,
     made_of,
-    write_clips,
     written_clips,
 )
-from pipelines.storage.manifests import read_manifest
+from pipelines.storage import manifests
 from pipelines.storage.store import Store
 
 if TYPE_CHECKING:
@@ -66,22 +65,17 @@ def joined_clips(
     return table.sort("clip", "frame"), sorted(clips, key=lambda one: one.clip)
 
 
-def note_clips(store: Store, clips: list[DatasetClip], made_with: str) -> None:
-    """Write what became of each clip, beside the data set that was made of them."""
-    write_clips(store, clips, **{MADE_WITH: made_with})
-
-
 def _made_before(store: Store, made_with: str) -> tuple[Mapping[str, DatasetClip], pl.DataFrame]:
     """The clips and the rows of the data set as it was made last.
 
     Nothing where it was made with other code or limits, or a file is not what was recorded: so it
     is after damage, and after a kill between the one and the other.
     """
-    recorded = read_manifest(store, DATASET, None) or {}
-    paths = [store.table(name) for name in (DATASET, CLIPS)]
-    with suppress(InputError, KeyError, OSError):
-        whole = all(store.sha256(p) == recorded[store.relative(p)].sha256 for p in paths)
-        if whole and store.stated(store.table(CLIPS), MADE_WITH) == {MADE_WITH: made_with}:
+    manifest, path = manifests.read_manifest(store, DATASET, None) or {}, store.table(CLIPS)
+    with suppress(InputError):
+        recorded = store.relative(path) in manifest
+        whole = recorded and not manifests.damages(store, manifest, always=manifest.keys())
+        if whole and store.stated(path, MADE_WITH) == {MADE_WITH: made_with}:
             return {one.clip: one for one in written_clips(store)}, store.read(DATASET)
     return {}, pl.DataFrame(schema=POSE_DATASET)
 

@@ -52,12 +52,14 @@ def written_clips(store: Store) -> list[DatasetClip]:
         ) from error
 
 
-def write_clips(store: Store, clips: Sequence[DatasetClip], **stated: str) -> None:
-    """Write the table, which has ``stated`` in its metadata."""
+def write_clips(store: Store, clips: Sequence[DatasetClip], made_with: str) -> None:
+    """Write the table, beside the data set that was made of the clips."""
     rows = [
         vars(one) | {"findings": [asdict(finding) for finding in one.findings]} for one in clips
     ]
-    write_table(pl.DataFrame(rows, schema=DATASET_CLIPS), store.table(CLIPS), stated)
+    write_table(
+        pl.DataFrame(rows, schema=DATASET_CLIPS), store.table(CLIPS), {MADE_WITH: made_with}
+    )
 
 
 def made_of(store: Store, clip: str) -> str:

@@ -111,9 +111,10 @@ def _found(
 ) -> "list[Finding] | None":
     """What the checks found on a stage that is up to date, None when it is not."""
     try:
-        return stage.fresh_findings(instance, store, profile, clip, last)
+        found = stage.freshness(instance, store, profile, clip, last)
     except InputError:
         return None
+    return None if isinstance(found, str) else found
 
 
 def outcomes_of_run(

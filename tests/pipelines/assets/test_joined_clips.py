@@ -24,7 +24,7 @@ from dance_models.tables import (
     write_table,
 )
 from pipelines.assets import joined_clips as joining
-from pipelines.checks.dataset_clips import CLIPS, PARTS, DatasetClip, written_clips
+from pipelines.checks.dataset_clips import CLIPS, PARTS, DatasetClip, write_clips, written_clips
 from pipelines.storage.clips import RAW_CLIPS
 from pipelines.storage.manifests import manifest_of, write_manifest
 from pipelines.storage.store import Store
@@ -81,7 +81,7 @@ def _made(store: Store, made_with: str = CODE) -> tuple[Rows, Clips]:
     """The data set, written as the stage does it."""
     table, clips = joining.joined_clips(store, CONFIG, made_with)
     write_table(table, store.table("pose_dataset"))
-    joining.note_clips(store, clips, made_with)
+    write_clips(store, clips, made_with)
     files = manifest_of(store, [store.table("pose_dataset"), store.table(CLIPS)])
     write_manifest(store, "pose_dataset", None, files)
     assert written_clips(store) == [
