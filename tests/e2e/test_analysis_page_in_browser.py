@@ -106,14 +106,18 @@ def press(browser: Any, key: str) -> None:
     ActionChains(browser).send_keys(key).perform()
 
 
-def level(browser: Any) -> float:
-    """The grey level that the first video shows."""
+def until_shown(browser: Any, grey: float) -> None:
+    """Wait until the first video shows a grey level: it is painted some time after it is sought."""
     from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
 
-    time.sleep(0.3)  # until it is painted
-    png = browser.find_element(By.ID, "video").screenshot_as_png
-    with Image.open(io.BytesIO(png)) as image:
-        return float(np.asarray(image.convert("L"))[image.height // 2, image.width // 2])
+    def is_shown(browser: Any) -> bool:
+        png = browser.find_element(By.ID, "video").screenshot_as_png
+        with Image.open(io.BytesIO(png)) as image:
+            found = float(np.asarray(image.convert("L"))[image.height // 2, image.width // 2])
+        return found == pytest.approx(grey, abs=10)
+
+    WebDriverWait(browser, 20, 0.1).until(is_shown, f"the video does not show {grey}")
 
 
 @pytest.mark.timeout(300)
@@ -127,19 +131,19 @@ def test_seeking_keys_curves_and_no_network(shown: Any) -> None:
     until(browser, FRAME, 60)
     assert run(f"return {CURSOR}") > before + 100
     until(browser, "document.querySelector('#video').seeking", False)
-    assert level(browser) == pytest.approx(0, abs=10)
+    until_shown(browser, 0)
     # The second video shows the same moment, which is at 2.2 s in it.
     assert run("return document.querySelector('#video').currentTime") == pytest.approx(2.42)
     assert run("return document.querySelector('#second').currentTime") == pytest.approx(2.2)
     press(browser, Keys.ARROW_RIGHT)
     until(browser, FRAME, 61)
     until(browser, "document.querySelector('#video').seeking", False)
-    assert level(browser) == pytest.approx(50, abs=10)
+    until_shown(browser, 50)
     press(browser, Keys.ARROW_LEFT)
     press(browser, Keys.ARROW_LEFT)
     until(browser, FRAME, 59)
     until(browser, "document.querySelector('#video').seeking", False)
-    assert level(browser) == pytest.approx(200, abs=10)
+    until_shown(browser, 200)
     assert run("return document.querySelector('.plot .value').textContent").startswith("– (")
     click_on(browser, '[data-seek="0.52"]')
     until(browser, FRAME, 13)
