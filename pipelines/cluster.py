@@ -23,7 +23,9 @@ from pipelines.storage.addresses import DAGSTER_VARIABLE, MLFLOW_VARIABLE
 from pipelines.storage.bucket import Stored
 from pipelines.storage.clips import clips_by_key
 from pipelines.storage.databases import reach
+from pipelines.storage.packs import packs_of, part_of_clip
 from pipelines.storage.remote import is_of_one_clip, scratch
+from pipelines.storage.shards import shards_of
 from pipelines.storage.store import Store
 from pipelines.tracking.tracker import MLFLOW_ENVIRONMENT
 
@@ -78,11 +80,13 @@ def _fetch_clips(store: Store, clips: Collection[str], listed: Mapping[str, Stor
     paths = [Path(rows[clip]["path"]) for clip in clips if clip in rows]
     files = [store.relative(path) for path in paths if path.is_relative_to(store.path)]
     below = tuple(f"{file}/" for file in files)  # of folders of images
+    packs = packs_of(clips, shards_of(store))
 
     def is_theirs(name: str) -> bool:
         if name.startswith("raw/"):
             return name in files or name.startswith(below)
-        return is_of_one_clip(name) and Path(name).stem in clips
+        of = part_of_clip(name)
+        return name in packs or (of is not None and of[1] in clips)
 
     remote.fetch(is_theirs, listed)
 

@@ -13,7 +13,8 @@ from typing import Final
 import dagster as dg
 
 from pipelines.storage.clips import PARTITIONS, clips_by_key
-from pipelines.storage.shards import shard_names, shards_of
+from pipelines.storage.shard_keys import shard_names
+from pipelines.storage.shards import shards_of
 from pipelines.storage.store import Store
 
 CLIPS: Final = dg.DynamicPartitionsDefinition(name=PARTITIONS)

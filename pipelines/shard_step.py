@@ -34,6 +34,7 @@ CLIPS: Final = "dance/clips"  # what became of those clips of a shard that were 
 CLIPS_MADE: Final = "clips_made"  # the check
 PICTURED: Final = 4  # clips of a shard, the first ones, that the web UI has pictures of
 MOST_NAMED: Final = 300  # clips
+SENT_AT_ONCE: Final = 16  # clips: a node of a cluster that is lost takes no more with it
 KILLS: Final = 2  # of the process at one clip, before that is left out
 KILLED: Final = (
     "the process was killed twice while it worked on this clip. Probably the memory ran out: "
@@ -97,12 +98,17 @@ class ShardStep:
         became = ClipsOfStep()
         findings: list[Finding] = []
         pictures: Metadata = {}
+        there: list[str] = []
         with self._order(clips, became) as order:
             for clip in order:
                 made = self._made(clip, clip in clips[:PICTURED], became)
                 if made is not None:
+                    there.append(clip)
                     findings += made.findings
                     pictures |= _named(previews.pictures_in(made.metadata), clip)
+                if made is not None and not made.reused and len(became.made) % SENT_AT_ONCE == 0:
+                    self._send(there[-SENT_AT_ONCE:])
+        self._send(there)  # also what a step made that was killed
         if became.failed and not became.made and not became.reused:
             told = "\n".join(first_lines(became.lines(), "clips that were not made"))
             raise dg.Failure(told, {CLIPS: became.plain()})
@@ -122,6 +128,14 @@ class ShardStep:
             },
             check_results=[*self._checked(findings), clips_made_result(became)],
         )
+
+    def _send(self, clips: Sequence[str]) -> None:
+        """Send what was made of clips to the bucket of the store, if it has one.
+
+        Before the materialization is recorded: what Dagster knows of is in the bucket.
+        """
+        if (remote := self.store.remote) is not None:
+            remote.commit_clips(self.asset, clips)
 
     def _made(self, clip: str, pictured: bool, became: ClipsOfStep) -> MadeClip | None:
         """One clip, None when it is left out or failed."""

@@ -33,7 +33,8 @@ from pipelines.storage.clips import (
 )
 from pipelines.storage.folders import away_folders, registered_folders
 from pipelines.storage.pointers import clip_folders
-from pipelines.storage.shards import by_shard, shards_of
+from pipelines.storage.shard_keys import by_shard
+from pipelines.storage.shards import shards_of
 from pipelines.storage.store import Store
 
 INTERVAL_S: Final = 15

@@ -164,7 +164,8 @@ def _unused_frames(store: "Store", of: str | None = None) -> list[Path]:
 def _unused_previews(store: "Store") -> list[Path]:
     """Pictures of clips that are not registered any more; those of checks are of a shard."""
     from pipelines.storage.clips import registered_clips
-    from pipelines.storage.shards import shard_names, shards_of
+    from pipelines.storage.shard_keys import shard_names
+    from pipelines.storage.shards import shards_of
 
     if not _has_registry(store):
         return []

@@ -97,7 +97,8 @@ def print_clip(
 
 
 def _registered(store: "Store", clip: str, row: Mapping[str, object]) -> Iterator[str]:
-    from pipelines.storage.shards import shard_of, shards_of
+    from pipelines.storage.shard_keys import shard_of
+    from pipelines.storage.shards import shards_of
 
     away = "" if Path(str(row["path"])).exists() else " (the file is missing; its tables are kept)"
     yield f"clip {clip}"
@@ -153,7 +154,8 @@ def _stale(
 ) -> str | None:
     """Why a stage is stale, None when it is fresh; and how it failed in its shard, if it did."""
     from pipelines.shard_step import error_of
-    from pipelines.storage.shards import shard_of, shards_of
+    from pipelines.storage.shard_keys import shard_of
+    from pipelines.storage.shards import shards_of
 
     try:
         found = stage.freshness(instance, store, profile, clip)

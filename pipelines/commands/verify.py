@@ -163,7 +163,8 @@ def _assets(store: "Store", instance: "dg.DagsterInstance") -> Iterator[tuple[st
 
 def _shards(store: "Store", instance: "dg.DagsterInstance") -> Iterator[tuple[str, str]]:
     """Assets of clips that are in shards, with the shards that were ever materialized."""
-    from pipelines.storage.shards import shard_names, shards_of
+    from pipelines.storage.shard_keys import shard_names
+    from pipelines.storage.shards import shards_of
 
     names = set(shard_names(shards_of(store)))
     for key in sorted(instance.all_asset_keys()) if names else ():

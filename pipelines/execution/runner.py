@@ -49,7 +49,8 @@ from pipelines.shard_step import KILLS, forget_kills
 from pipelines.stage import ONLY_STALE_TAG, Stage
 from pipelines.storage.databases import held_open
 from pipelines.storage.memory import remembering
-from pipelines.storage.shards import by_shard, shards_of
+from pipelines.storage.shard_keys import by_shard
+from pipelines.storage.shards import shards_of
 from pipelines.storage.store import Store, open_instance
 
 COMMAND_TAG: Final = "dance/command"

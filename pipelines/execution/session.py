@@ -58,7 +58,7 @@ from pipelines.storage.locks import alone, held_locks, holder, shared
 from pipelines.storage.memory import remembering
 from pipelines.storage.motion import register_motion, unused_motion
 from pipelines.storage.pointers import clip_folders, drop_copies
-from pipelines.storage.remote import Traffic
+from pipelines.storage.remote_notes import Traffic
 from pipelines.storage.shards import clips_of_shards, enough_shards, shards_of
 from pipelines.storage.store import Store, open_instance
 from pipelines.storage.tracks import unused_track_files

@@ -27,6 +27,7 @@ from pipelines.storage.disk import require_space
 from pipelines.storage.dumps import FOLDER as DUMPS
 from pipelines.storage.dumps import README, dump
 from pipelines.storage.evaluations import FOLDER as EVALUATIONS
+from pipelines.storage.packs import PACKS
 from pipelines.storage.place import note_foreign_databases
 from pipelines.storage.registration import registration_lock
 from pipelines.storage.remote import LOCAL
@@ -35,6 +36,8 @@ from pipelines.storage.store import CLIP_COPIES, Store
 ROOM_MB: Final = 1  # where the store is
 CONTENTS: Final = "backup.json"  # path in the backup -> sha256
 DATABASE: Final = ".db"
+# Folders of a store: copies of what is in a bucket, and second copies of files.
+NOT_COPIED: Final = frozenset({CLIP_COPIES, PACKS.rstrip("/")})
 # Where databases lie, in a store and in those of evaluations in it. Elsewhere, as among clips, a
 # file of that name may be anything.
 WITH_DATABASES: Final = frozenset({"dagster_home", "mlflow"})
@@ -222,7 +225,7 @@ class _Appearing:
 def _files(root: Path, *, databases: bool) -> Iterator[Path]:
     """The databases below a folder, or all other regular files that are kept."""
     for folder, folders, names in os.walk(root):
-        folders[:] = sorted({*folders} - ({CLIP_COPIES} if Path(folder) == root else set()))
+        folders[:] = sorted({*folders} - (NOT_COPIED if Path(folder) == root else set()))
         for name in sorted(names):
             path = Path(folder, name)
             if name.endswith(LEFT_OUT) or name in LOCAL or not _is_regular(path):

@@ -38,13 +38,8 @@ from pipelines.storage.registration import (
     registered_in,
     report_version,
 )
-from pipelines.storage.shards import (
-    SHARDS,
-    by_shard,
-    content_of_clips,
-    content_of_shards,
-    shards_of,
-)
+from pipelines.storage.shard_keys import SHARDS, by_shard
+from pipelines.storage.shards import content_of_clips, content_of_shards, shards_of
 from pipelines.storage.store import Store
 
 RAW_CLIPS: Final[Schema] = {

@@ -15,9 +15,8 @@ import logging
 import os
 import secrets
 import shutil
-import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -30,17 +29,16 @@ from dance_models.tables import file_digest, read_note, write_text
 from dance_models.text import printable
 from pipelines.storage.bucket import ANY, SCHEME, VERSION, Bucket, Stored
 from pipelines.storage.databases import NOTE as DATABASES
-from pipelines.storage.databases import damage
-from pipelines.storage.disk import AGAIN
 from pipelines.storage.locks import file_lock
+from pipelines.storage.packs import Packs, is_pack, names_of, part_of_clip
 from pipelines.storage.place import PLACE
+from pipelines.storage.records import MANIFESTS, is_recorded, records_below, records_of
+from pipelines.storage.remote_notes import KNOWN, Kept, Notes, Traffic, md5_of
 
 SCRATCH_VARIABLE: Final = "DANCE_SCRATCH"
 NOTE: Final = ".remote.json"  # in scratch: the address
-KNOWN: Final = ".remote.known"  # in scratch: what is remembered of objects, in SQLite
 LOCK: Final = ".remote.lock"
 LOCAL: Final = (NOTE, KNOWN, f"{KNOWN}-journal")  # of a machine, and in no backup
-MANIFESTS: Final = "manifests/"
 MODELS: Final = "models/"
 DELETED: Final = "deleted/"  # notes of what was deleted, so that no machine sends it again
 FOLDERS: Final = (
@@ -52,17 +50,6 @@ REGISTRIES: Final = tuple(
     f"tables/{name}.parquet"
     for name in ("raw_clips", "raw_annotations", "raw_motion", "registered_folders")
 )
-
-
-class Kept(NamedTuple):
-    """A file as it was when it was sent or fetched, and the ETag of its object."""
-
-    size: int
-    mtime_ns: int
-    md5: str
-    # "" when another machine deleted the object: the file is not sent again as it is, unless a
-    # manifest names it.
-    etag: str
 
 
 class _State(NamedTuple):
@@ -78,25 +65,6 @@ class _State(NamedTuple):
         except OSError:
             return cls(None, kept)
         return cls((stat.st_ino, stat.st_mtime_ns, stat.st_size), kept)
-
-
-class Traffic(NamedTuple):
-    """How much travelled between scratch and bucket."""
-
-    sent: int = 0  # files
-    sent_bytes: int = 0
-    fetched: int = 0
-    fetched_bytes: int = 0
-
-    def since(self, before: "Traffic") -> "Traffic":
-        """What came after ``before``."""
-        return Traffic(*(now - then for now, then in zip(self, before, strict=True)))
-
-    def __str__(self) -> str:
-        return (
-            f"{self.sent} files sent ({self.sent_bytes:,} bytes), "
-            f"{self.fetched} fetched ({self.fetched_bytes:,} bytes)"
-        )
 
 
 def scratch_of(url: str) -> Path:
@@ -194,8 +162,12 @@ class Remote:
                 if picked(name) and name not in own and not self._has(name, stored, known.get(name))
             ]
             self._refuse_other_place(wanted)
-            self._fetch(wanted, there, known)
+            self._fetch([name for name in wanted if not is_pack(name)], there, known)
+            # After the registry, which says how many shards there are, and the files by themselves.
+            self._packs.fetch({name: there[name] for name in wanted if is_pack(name)})
+            self._packs.restore(name for name in there if is_pack(name) and picked(name))
             if listed is None:
+                self._packs.forget_others(there)
                 gone = {n: known[n] for n in known.keys() - there.keys() - own}
                 self._heed_deleted(gone, there, forgot=not known)
             if wanted:
@@ -228,7 +200,7 @@ class Remote:
         self.bucket.each(lambda name: self._got(name, waiting / name), manifests)
         records: dict[str, list[Any]] = {}
         if any(not name.startswith("raw/") for name in files):  # those are in no manifest
-            records = _records_below(self.root) | _records_below(waiting)
+            records = records_below(self.root) | records_below(waiting)
         left: set[str] = set()
 
         def fetched(name: str) -> None:
@@ -266,14 +238,14 @@ class Remote:
             gone = {
                 name: Kept(path.stat().st_size, path.stat().st_mtime_ns, md5, md5)
                 for name in deleted.keys() - set(there)
-                if (path := self.root / name).is_file() and (md5 := _md5(path))
+                if (path := self.root / name).is_file() and (md5 := md5_of(path))
             }
         stay = {n for n, kept in gone.items() if kept.etag in deleted.get(n, ())}
         stay = {name for name in stay if (self.root / name).is_file()}
         for name in stay:
             if gone[name].etag:
-                self._remember(name, gone[name]._replace(etag=""))
-        self._forget(gone.keys() - stay)
+                self._notes.remember(name, gone[name]._replace(etag=""))
+        self._notes.forget(gone.keys() - stay)
 
     def _put_in_place(self, name: str, part: Path, etag: str, state: "_State") -> bool:
         """Put what was fetched where it belongs, and remember it.
@@ -281,8 +253,8 @@ class Remote:
         False when it stays away: a process of this machine wrote or sent the file after it was in
         ``state``. Its result would be lost, and may be newer than the object.
         """
-        path, stat, md5 = self.root / name, part.stat(), _md5(part)
-        with self._notes() as notes:
+        path, stat, md5 = self.root / name, part.stat(), md5_of(part)
+        with self._notes.opened() as notes:
             row = notes.execute("SELECT * FROM known WHERE name = ?", (name,)).fetchone()
             kept = Kept(*row[1:]) if row else None
             if _State.of(path, kept) != state:
@@ -294,7 +266,7 @@ class Remote:
                 part.replace(path)
                 now = Kept(stat.st_size, stat.st_mtime_ns, md5, etag)
             notes.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?)", (name, *now))
-        self._count(Traffic(fetched=1, fetched_bytes=stat.st_size))
+        self._notes.count(Traffic(fetched=1, fetched_bytes=stat.st_size))
         return True
 
     def _got(self, name: str, path: Path) -> bool:
@@ -314,7 +286,7 @@ class Remote:
 
         Or was ``left``, as it is being made on this machine.
         """
-        names = _records_of(manifest).keys() & set(fetched)
+        names = records_of(manifest).keys() & set(fetched)
         return bool(names & set(left)) or not all((self.root / name).is_file() for name in names)
 
     def _has(self, name: str, stored: Stored, kept: Kept | None) -> bool:
@@ -325,7 +297,7 @@ class Remote:
         if kept is not None:
             return kept.etag == stored.etag
         # Sent by a process that was killed before it could note so.
-        same = path.stat().st_size == stored.size and _md5(path) == stored.etag
+        same = path.stat().st_size == stored.size and md5_of(path) == stored.etag
         if same:
             self._note(name, stored.etag)
         return same
@@ -359,6 +331,13 @@ class Remote:
         with self._alone() if set(names) & set(REGISTRIES) else nullcontext():
             self._send(names, last, dict.fromkeys(names, last))
 
+    def commit_clips(self, stage: str, clips: Iterable[str]) -> None:
+        """Send what a stage made of clips, in a store whose clips are in shards.
+
+        Raises InputError when the bucket cannot be used: the next call sends what is missing.
+        """
+        self._packs.send(name for clip in clips for name in names_of(stage, clip))
+
     def publish(self) -> None:
         """Send everything that differs from its object, but nothing that is half-made.
 
@@ -366,18 +345,45 @@ class Remote:
         Raises InputError when the bucket cannot be used: the next call sends what is missing.
         """
         with self._alone():
+            packs = self._packs
+            packs.send(packs.finished(packs.differing()))
+            self._drop_unpacked()
             of: dict[str, list[str]] = {}
             held: set[str] = set()
             waiting: set[str] = set()
-            for path in sorted((self.root / MANIFESTS).rglob("*.json")):
-                for name, record in _records_of(path).items():
+            for path in self._manifests():
+                for name, record in records_of(path).items():
                     of.setdefault(name, []).append(self._name(path))
-                    if not self._is_recorded(name, record):
+                    if not is_recorded(self.root, name, record):
                         held.add(self._name(path))
                         waiting.add(name)
             names = [name for name in self._travelling() if name not in waiting]
             last = [n for n in names if n.startswith(MANIFESTS) and n not in held]
             self._send([n for n in names if not n.startswith(MANIFESTS)], last, of)
+
+    def _manifests(self) -> list[Path]:
+        """The manifests that travel as they are."""
+        paths = sorted((self.root / MANIFESTS).rglob("*.json"))
+        packed = self._packs.shards()
+        return [p for p in paths if not packed or part_of_clip(self._name(p)) is None]
+
+    def _drop_unpacked(self) -> None:
+        """Delete the objects of files that are in packs by now, and packs of no shard.
+
+        So a store is freed of what it had before its clips were in shards, or in so many.
+        """
+        shards, known = self._packs.shards(), self.known()
+        if not shards:
+            return
+        files = {name for name in known if part_of_clip(name) is not None}
+        packs = {name for name in known if is_pack(name) and not is_pack(name, shards)}
+        if not files and not packs:
+            return
+        waiting = set(self._packs.differing())
+        old = files - waiting | (packs if not waiting else set())
+        self.bucket.delete(sorted(old))
+        self._notes.forget(old)
+        self._packs.forget_others(known.keys() - old)
 
     def lend(self, folder: Path) -> None:
         """Send a training in progress, so that another machine can go on with it.
@@ -388,29 +394,18 @@ class Remote:
         with self._alone():
             self._send([name for name in names if _is_kept(name)], (), {})
 
-    def _is_recorded(self, name: str, record: "list[Any]") -> bool:
-        path = self.root / name
-        try:
-            stat = path.stat()
-            if [stat.st_size, stat.st_mtime_ns] == record[:2]:
-                return True
-            # Written again with the same content, as the report on annotations is.
-            return bool(stat.st_size == record[0] and file_digest(path) == record[2])
-        except OSError:
-            return name.startswith("frames/")  # they are not fetched
-
     def _send(
         self, names: Collection[str], manifests: Collection[str], of: Mapping[str, list[str]]
     ) -> None:
         """Send files and then manifests; ``of`` says which manifests name a file."""
-        known = self.known([*names, *manifests, *(m for n in names for m in of.get(n, ()))])
+        known = self._notes.known([*names, *manifests, *(m for n in names for m in of.get(n, ()))])
         # What was deleted on purpose is in use again where a result that stands here names it.
         again = {name for name in names if of.get(name) and _is_deleted(known.get(name))}
         changed = [n for n in names if n in again or self._differs(n, known.get(n))]
         # Whoever sees a manifest finds its files: not while one of them is replaced.
         replaced = {m for name in changed if name in known for m in of.get(name, ()) if m in known}
         self.bucket.delete(sorted(replaced))
-        self._forget(replaced)
+        self._notes.forget(replaced)
         self.bucket.each(lambda name: self._put(name, known.get(name)), changed)
         last = [n for n in manifests if n in replaced or self._differs(n, known.get(n))]
         self.bucket.each(lambda name: self._put(name, None), last)
@@ -420,8 +415,8 @@ class Remote:
         stat = path.stat()  # before it is read: a later change is noticed
         was = ANY if name not in REGISTRIES else kept.etag if kept is not None else None
         stored, md5 = self.bucket.put(name, path, was)
-        self._remember(name, Kept(stat.st_size, stat.st_mtime_ns, md5, stored.etag))
-        self._count(Traffic(sent=1, sent_bytes=stored.size))
+        self._notes.remember(name, Kept(stat.st_size, stat.st_mtime_ns, md5, stored.etag))
+        self._notes.count(Traffic(sent=1, sent_bytes=stored.size))
 
     def _differs(self, name: str, kept: Kept | None) -> bool:
         path = self.root / name
@@ -430,9 +425,9 @@ class Remote:
         stat = path.stat()
         if (stat.st_size, stat.st_mtime_ns) == (kept.size, kept.mtime_ns):
             return False
-        if stat.st_size != kept.size or _md5(path) != kept.md5:
+        if stat.st_size != kept.size or md5_of(path) != kept.md5:
             return True
-        self._remember(name, kept._replace(mtime_ns=stat.st_mtime_ns))
+        self._notes.remember(name, kept._replace(mtime_ns=stat.st_mtime_ns))
         return False
 
     def withdraw(self, paths: Iterable[Path]) -> None:
@@ -444,7 +439,7 @@ class Remote:
         """
         names = self._remembered_below(paths)
         self._delete_for_all(names)
-        with self._notes() as notes:
+        with self._notes.opened() as notes:
             notes.executemany("UPDATE known SET etag = '' WHERE name = ?", [(n,) for n in names])
 
     def removed(self, paths: Iterable[Path]) -> None:
@@ -452,7 +447,7 @@ class Remote:
         names = self._remembered_below(paths)
         gone = [name for name in names if not (self.root / name).exists()]
         self._delete_for_all(gone)
-        self._forget(gone)
+        self._notes.forget(gone)
 
     def deleted_elsewhere(self) -> list[str]:
         """Files of which another machine deleted the object on purpose; some may be in use here."""
@@ -469,7 +464,7 @@ class Remote:
 
     def _delete_for_all(self, names: Collection[str]) -> None:
         """Delete objects; other machines may have the files: a note of it travels to them."""
-        known = self.known(names)
+        known = self._notes.known(names)
         objects = {name: known[name].etag for name in names if known[name].etag}
         if objects:  # before they are deleted: there is no time at which another machine sends them
             note = self.root / DELETED / f"{secrets.token_hex(8)}.json"
@@ -479,10 +474,11 @@ class Remote:
 
     def missing(self) -> list[str]:
         """Files of scratch that should be in the bucket and are not, or not as they are here."""
-        known, used = self.known(), _records_below(self.root)
+        known, used = self.known(), records_below(self.root)
         again = {name for name in used if _is_deleted(known.get(name))}
         names = (name for name in self._travelling() if name != PLACE)
-        return [name for name in names if name in again or self._differs(name, known.get(name))]
+        lost = [name for name in names if name in again or self._differs(name, known.get(name))]
+        return [*lost, *self._packs.differing()]
 
     # --- what travels ---------------------------------------------------------------------------
     def _travelling(self) -> list[str]:
@@ -491,11 +487,15 @@ class Remote:
         for folder in FOLDERS:
             paths += sorted((self.root / folder).rglob("*"))
         names = [self._name(path) for path in paths if path.is_file()]
-        finished = self._finished()
-        return [name for name in names if self._travels(name, finished)]
+        finished, packed = self._finished(), bool(self._packs.shards())
+        return [
+            name
+            for name in names
+            if self._travels(name, finished) and not (packed and part_of_clip(name) is not None)
+        ]
 
     def _travels(self, name: str, finished: Collection[str] | None = None) -> bool:
-        if not _is_kept(name):
+        if not _is_kept(name) or is_pack(name):
             return False
         if not name.startswith(MODELS) or name.count("/") < 3:
             return True
@@ -517,61 +517,26 @@ class Remote:
         return path.relative_to(self.root).as_posix()
 
     # --- what is remembered ---------------------------------------------------------------------
-    def known(self, names: Collection[str] | None = None) -> dict[str, Kept]:
-        """What is remembered of objects: of all, or of these names."""
-        with self._notes() as notes:
-            if names is None:
-                rows = notes.execute("SELECT * FROM known").fetchall()
-            else:
-                one = "SELECT * FROM known WHERE name = ?"
-                rows = [row for name in names for row in notes.execute(one, (name,))]
-        return {name: Kept(*kept) for name, *kept in rows}
-
-    def traffic(self) -> Traffic:
-        """What travelled since scratch is there, by all processes."""
-        with self._notes() as notes:
-            return Traffic(*notes.execute("SELECT * FROM traffic").fetchone())
-
     def _note(self, name: str, etag: str) -> None:
         path = self.root / name
         stat = path.stat()
-        self._remember(name, Kept(stat.st_size, stat.st_mtime_ns, _md5(path), etag))
+        self._notes.remember(name, Kept(stat.st_size, stat.st_mtime_ns, md5_of(path), etag))
 
-    def _remember(self, name: str, kept: Kept) -> None:
-        with self._notes() as notes:
-            notes.execute("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?, ?)", (name, *kept))
+    @property
+    def _packs(self) -> Packs:
+        return Packs(self.root, self.bucket)
 
-    def _forget(self, names: Iterable[str]) -> None:
-        with self._notes() as notes:
-            notes.executemany("DELETE FROM known WHERE name = ?", [(name,) for name in names])
+    @property
+    def _notes(self) -> Notes:
+        return Notes(self.root)
 
-    def _count(self, more: Traffic) -> None:
-        added = ", ".join(f"{name} = {name} + ?" for name in Traffic._fields)
-        with self._notes() as notes:
-            notes.execute(f"UPDATE traffic SET {added}", more)
+    def known(self) -> dict[str, Kept]:
+        """What is remembered of all objects."""
+        return self._notes.known()
 
-    @contextmanager
-    def _notes(self) -> Iterator[sqlite3.Connection]:
-        """The database of what is remembered, in one transaction; of any number of processes."""
-        path = self.root / KNOWN
-        try:
-            with closing(sqlite3.connect(path, timeout=60, isolation_level=None)) as notes:
-                notes.execute("PRAGMA synchronous = OFF")  # losing it costs comparisons, no data
-                notes.execute("BEGIN IMMEDIATE")
-                if not notes.execute("SELECT 1 FROM sqlite_master").fetchone():
-                    columns = "size INTEGER, mtime_ns INTEGER, md5 TEXT, etag TEXT"
-                    notes.execute(f"CREATE TABLE known (name TEXT PRIMARY KEY, {columns})")
-                    notes.execute(f"CREATE TABLE traffic ({', '.join(Traffic._fields)})")
-                    notes.execute("INSERT INTO traffic VALUES (0, 0, 0, 0)")
-                yield notes
-                notes.execute("COMMIT")
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise  # a lock, a full disk: reported as of any database
-            hint = f"Delete it, {AGAIN}: objects and files are compared once more, no data is lost"
-            raise InputError(
-                f"what is remembered of the bucket {damage(error, path)}", file=path, hint=hint
-            ) from error
+    def traffic(self) -> Traffic:
+        """What travelled since scratch is there, by all processes."""
+        return self._notes.traffic()
 
     def _alone(self) -> BaseFileLock:
         return file_lock(self.root / LOCK)
@@ -585,11 +550,11 @@ def is_url(root: str) -> bool:
 
 
 def is_of_one_clip(name: str) -> bool:
-    """Whether an object is of a single clip: its video or the pointer to it, or made of it."""
+    """Whether an object is of single clips: a video or the pointer to it, or made of it."""
     first, *others = name.split("/")
     if first == "raw":
         return others[0] in ("clips", "buckets") and not name.endswith(".note")
-    return first in ("tables", "manifests") and len(others) == 2
+    return is_pack(name) or part_of_clip(name) is not None
 
 
 def _is_kept(name: str) -> bool:
@@ -602,7 +567,7 @@ def _is_kept(name: str) -> bool:
         return True
     hidden = path.name.startswith(".") or path.suffix == ".lock" or is_part(path)
     names_a_file = not {"", ".", ".."} & set(name.split("/"))
-    return name.startswith(FOLDERS) and not hidden and names_a_file
+    return (name.startswith(FOLDERS) or is_pack(name)) and not hidden and names_a_file
 
 
 def _is_no_file(name: str, others: Collection[str]) -> bool:
@@ -634,24 +599,3 @@ def _paths_in(value: Any) -> Iterator[str]:
     if isinstance(value, list):
         for item in value:
             yield from _paths_in(item)
-
-
-def _records_below(root: Path) -> "dict[str, list[Any]]":
-    found: dict[str, list[Any]] = {}
-    for path in (root / MANIFESTS).rglob("*.json"):
-        found |= _records_of(path)
-    return found
-
-
-def _records_of(manifest: Path) -> "dict[str, list[Any]]":
-    """Size, time and sha256 by name (``pipelines/storage/manifests.py``); none when damaged."""
-    try:
-        plain = json.loads(manifest.read_text("utf-8"))["files"]
-        return {str(name): [*record] for name, record in plain.items() if len(record) == 3}
-    except (OSError, ValueError, TypeError, LookupError, AttributeError):
-        return {}
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()

@@ -12,12 +12,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from dance_models.tables import read_metadata
 from pipelines.storage.place import read_registry
 from pipelines.storage.registration import indexed
+from pipelines.storage.shard_keys import by_shard, stated
 from pipelines.storage.store import Store
 
-SHARDS: Final = "shards"  # in the metadata of the registry of clips: how many there are
 MOST_CLIPS: Final = 1000  # of a store without shards
 FEWEST: Final = 256
 MOST: Final = 4096
@@ -32,14 +31,6 @@ def shards_of(store: Store) -> int:
     return indexed(store, "raw_clips", stated)
 
 
-def stated(path: Path) -> int:
-    """:func:`shards_of` of the file of a registry."""
-    if not path.is_file():
-        return 0
-    read_registry(path)  # says what to do when it is damaged
-    return int(read_metadata(path).get(SHARDS, 0))
-
-
 def enough_shards(clips: int) -> int:
     """How many shards a store of so many clips is given: a power of two, 0 for few clips."""
     if clips <= MOST_CLIPS:
@@ -48,24 +39,6 @@ def enough_shards(clips: int) -> int:
     while count < MOST and clips > count * CLIPS_A_SHARD:
         count *= 2
     return count
-
-
-def shard_names(shards: int) -> list[str]:
-    """The keys of all shards, in order."""
-    return [_name(number) for number in range(shards)]
-
-
-def shard_of(clip: str, shards: int) -> str:
-    """The shard that a clip is in, by the first 32 bits of the sha256 of its key."""
-    return _name(int.from_bytes(hashlib.sha256(clip.encode()).digest()[:4]) % shards)
-
-
-def by_shard(clips: Iterable[str], shards: int) -> dict[str, list[str]]:
-    """The clips, sorted, of each shard that has any of them; shards in order."""
-    found: dict[str, list[str]] = {}
-    for clip in sorted(clips):
-        found.setdefault(shard_of(clip, shards), []).append(clip)
-    return dict(sorted(found.items()))
 
 
 def clips_of_shards(store: Store) -> Mapping[str, list[str]]:
@@ -95,7 +68,3 @@ def version_of(clips: Iterable[tuple[str, str]]) -> str:
 
 def _clips(path: Path) -> dict[str, list[str]]:
     return by_shard(read_registry(path)["clip"], stated(path))
-
-
-def _name(number: int) -> str:
-    return f"shard-{number:04}"

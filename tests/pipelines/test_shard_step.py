@@ -15,7 +15,15 @@ import pytest
 from dance_models.errors import InputError
 from dance_models.quality.findings import Finding
 from pipelines.checks.asset_checks import AssetChecks, Check
-from pipelines.shard_step import CLIPS, CLIPS_MADE, KILLED, PICTURED, MadeClip, ShardStep
+from pipelines.shard_step import (
+    CLIPS,
+    CLIPS_MADE,
+    KILLED,
+    PICTURED,
+    SENT_AT_ONCE,
+    MadeClip,
+    ShardStep,
+)
 from pipelines.storage.store import Store
 
 SHARD = "shard-0003"
@@ -118,6 +126,44 @@ def test_the_version_is_that_of_what_is_there(work: Work) -> None:
 def test_the_first_clips_have_pictures(work: Work) -> None:
     work.run(*"abcdefgh")
     assert work.pictured == list("abcdefgh"[:PICTURED])
+
+
+class Sent:
+    """In the place of a bucket: what was sent at a time."""
+
+    def __init__(self) -> None:
+        self.clips: list[list[str]] = []
+
+    def commit_clips(self, stage: str, clips: list[str]) -> None:
+        assert stage == "numbers"
+        self.clips.append(list(clips))
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> Sent:
+    found = Sent()
+    monkeypatch.setattr(Store, "remote", found)
+    return found
+
+
+def test_clips_are_sent_some_at_a_time_and_all_that_are_there_at_the_end(
+    work: Work, sent: Sent
+) -> None:
+    clips = [f"clip_{number:02}" for number in range(2 * SENT_AT_ONCE + 3)]
+    work.bad, work.fresh, work.left_out = {clips[0]}, {clips[1]}, {clips[2]: "a check stopped it"}
+    work.run(*clips)
+    there = [clip for clip in clips if clip not in (clips[0], clips[2])]
+    first, second, last = sent.clips
+    assert first == there[1 : 1 + SENT_AT_ONCE]
+    assert second == there[1 + SENT_AT_ONCE : 1 + 2 * SENT_AT_ONCE]
+    assert last == there, "also what an earlier step made that was killed"
+
+
+def test_a_clip_that_fails_is_not_sent(work: Work, sent: Sent) -> None:
+    work.bad = {"a"}
+    with pytest.raises(dg.Failure):
+        work.run("a")
+    assert sent.clips == [[]]
 
 
 def _killed_at(work: Work, deadly: str, *clips: str) -> None:

@@ -31,7 +31,7 @@ from pipelines.storage.bucket import Bucket
 from pipelines.storage.bucket_clips import mirror
 from pipelines.storage.clips import register_clips, registered_clips, set_shards
 from pipelines.storage.registration import VERSION_TAG
-from pipelines.storage.shards import by_shard
+from pipelines.storage.shard_keys import by_shard
 from pipelines.storage.store import Store, open_instance
 
 SMOKE = PROFILES["smoke"]

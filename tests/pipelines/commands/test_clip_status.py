@@ -7,7 +7,7 @@ import pytest
 from command_line import CLIP_ASSETS, dance, run
 from tiny_corpus import Corpus, MakeCorpus
 
-from pipelines.storage.shards import shard_of
+from pipelines.storage.shard_keys import shard_of
 from pipelines.storage.store import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("clip_status")]

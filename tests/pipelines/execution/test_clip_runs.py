@@ -14,7 +14,7 @@ from pipelines.execution.request import Request
 from pipelines.execution.runner import ClipRuns, LocalWorkers, Made, in_groups
 from pipelines.partitions import CLIPS_PER_RUN
 from pipelines.storage.clips import set_shards
-from pipelines.storage.shards import by_shard
+from pipelines.storage.shard_keys import by_shard
 from pipelines.storage.store import Store
 
 pytestmark = pytest.mark.usefixtures("fork_server")

@@ -26,7 +26,8 @@ from pipelines.materializations import data_versions
 from pipelines.shard_step import failed_in
 from pipelines.storage import shards
 from pipelines.storage.clips import register_clips, registered_clips, set_shards
-from pipelines.storage.shards import clips_of_shards, shard_of, shards_of
+from pipelines.storage.shard_keys import shard_of
+from pipelines.storage.shards import clips_of_shards, shards_of
 from pipelines.storage.store import Store, open_instance
 
 pytestmark = pytest.mark.slow

@@ -20,7 +20,8 @@ from pipelines.storage import manifests
 from pipelines.storage.backup import back_up, restore
 from pipelines.storage.bucket import AT_ONCE, Bucket, Stored
 from pipelines.storage.bucket_errors import Asked, error_of
-from pipelines.storage.remote import KNOWN, LOCK, Remote
+from pipelines.storage.remote import LOCK, Remote
+from pipelines.storage.remote_notes import KNOWN
 from pipelines.storage.store import Store
 
 FILES = ("numbers", "audit")

@@ -9,15 +9,8 @@ import pytest
 
 from dance_models.tables import write_table
 from pipelines.storage.clips import RAW_CLIPS, register_clips, registered_clips, set_shards
-from pipelines.storage.shards import (
-    by_shard,
-    clips_of_shards,
-    content_of_shards,
-    enough_shards,
-    shard_names,
-    shard_of,
-    shards_of,
-)
+from pipelines.storage.shard_keys import by_shard, shard_names, shard_of
+from pipelines.storage.shards import clips_of_shards, content_of_shards, enough_shards, shards_of
 from pipelines.storage.store import Store
 
 
