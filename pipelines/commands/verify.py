@@ -40,9 +40,13 @@ def verify(
     web UI that are lost are named and do not count.
     """
     with common.reported(debug):
-        opened = common.opened(store)
+        opened = common.existing(store)
         if not opened.dagster_home.is_dir():
-            raise InputError("there is no store", file=opened.path, hint="Name it with --store")
+            raise InputError(
+                "what was made is recorded in databases that are not on this machine",
+                file=opened.dagster_home,
+                hint="Call it where `dance run` was called, or restore the folder from a backup",
+            )
         console = common.console()
         with full_disk_reported(opened.path):
             found = list(verified(opened))

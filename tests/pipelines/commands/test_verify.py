@@ -123,3 +123,11 @@ def test_a_folder_that_is_no_store_is_an_error(tmp_path: Path) -> None:
     code, output = dance(tmp_path / "none", "verify")
     assert code == 2
     assert "there is no store" in output
+
+
+def test_a_machine_without_the_databases_of_the_store_is_told_so(store: Store) -> None:
+    """As another one is that has a store's address in a bucket alone."""
+    store.dagster_home.rename(store.path.with_name("elsewhere"))
+    code, output = dance(store.path, "verify")
+    assert code == 2
+    assert "recorded in databases that are not on this machine" in output
