@@ -138,8 +138,10 @@ class Packs:
     # --- from the bucket ------------------------------------------------------------------------
     def fetch(self, packs: Mapping[str, Stored]) -> None:
         """Fetch packs, and put what is new in them into its place. Raises InputError."""
+        if not packs:
+            return
         shards = self.shards()
-        earlier = self._of_other_numbers(shards) if packs else {}
+        earlier = self._of_other_numbers(shards)
 
         def fetched(name: str) -> None:
             with self._lock(name):
@@ -149,8 +151,9 @@ class Packs:
 
     def forget_others(self, there: Collection[str]) -> None:
         """Remove packs of another number of shards than today's that the bucket has no more."""
-        shards = self.shards()
-        for path in (self.root / PACKS).glob("*/*.parquet"):
+        at_hand = list((self.root / PACKS).glob("*/*.parquet"))
+        shards = self.shards() if at_hand else 0
+        for path in at_hand:
             name = path.relative_to(self.root).as_posix()
             if not is_pack(name, shards) and name not in there:
                 path.unlink(missing_ok=True)
@@ -163,9 +166,9 @@ class Packs:
                 found |= _index(path, lambda error: None)
         return found
 
-    def restore(self, packs: Iterable[str]) -> None:
+    def restore(self, packs: Collection[str]) -> None:
         """Put back the files that the packs at hand have and scratch has lost."""
-        shards = self.shards()
+        shards = self.shards() if packs else 0
         for name in packs:
             if self._lost(name, shards):
                 with self._lock(name):

@@ -165,7 +165,7 @@ class Remote:
             self._fetch([name for name in wanted if not is_pack(name)], there, known)
             # After the registry, which says how many shards there are, and the files by themselves.
             self._packs.fetch({name: there[name] for name in wanted if is_pack(name)})
-            self._packs.restore(name for name in there if is_pack(name) and picked(name))
+            self._packs.restore([name for name in there if is_pack(name) and picked(name)])
             if listed is None:
                 self._packs.forget_others(there)
                 gone = {n: known[n] for n in known.keys() - there.keys() - own}

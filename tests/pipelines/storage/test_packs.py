@@ -507,3 +507,16 @@ def test_a_store_that_is_a_folder_has_no_packs(tmp_path: Path) -> None:
     _make(store, FIRST, 1)
     store.send()
     assert not (store.path / "shards").exists()
+
+
+def test_a_damaged_registry_does_not_stop_what_does_not_need_it(
+    s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines = Machines(tmp_path, monkeypatch)
+    store = machines.store("a")
+    write_table(pl.DataFrame({"clip": ["a"]}), store.table("raw_clips"))
+    _remote(store).publish()
+    store.table("raw_clips").write_bytes(b"PAR1")
+    assert machines.store("a").path == store.path
+    with pytest.raises(InputError, match=r"raw_clips\.parquet"):
+        _remote(store).publish()  # it would be damaged in the bucket, too
