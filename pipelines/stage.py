@@ -458,7 +458,7 @@ class Stage:
             files = [*self.files(store, clip), store.findings(self.name, clip)]
             remote.commit(files, store.manifest(self.name, clip))
         else:
-            remote.publish()  # also what it logged to MLflow
+            remote.publish(clips=False)  # also what it logged to MLflow
 
     def _made_and_checked(
         self, context: StageContext[Any]

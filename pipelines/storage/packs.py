@@ -47,6 +47,11 @@ STAGE_OF: Final = {
     "annotation_problems": "pose_annotations",
 }
 STAGES: Final = tuple(dict.fromkeys(STAGE_OF.values()))
+# The folders in which clips have their files.
+CLIP_FOLDERS: Final = (
+    *(f"{TABLES}{table}" for table in STAGE_OF),
+    *(f"{folder}{stage}" for folder in (FINDINGS, MANIFESTS) for stage in STAGES),
+)
 SCHEMA: Final = {
     "name": pl.String,  # of the file in the store
     "size": pl.Int64,  # bytes
@@ -324,9 +329,7 @@ class Packs:
 
     def _files(self) -> Iterator[str]:
         """All files of clips that are in scratch."""
-        folders = [f"{TABLES}{table}" for table in STAGE_OF]
-        folders += [f"{folder}{stage}" for folder in (FINDINGS, MANIFESTS) for stage in STAGES]
-        for folder in folders:
+        for folder in CLIP_FOLDERS:
             with suppress(FileNotFoundError), os.scandir(self.root / folder) as entries:
                 for entry in entries:
                     if part_of_clip(name := f"{folder}/{entry.name}") is not None:

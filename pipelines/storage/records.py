@@ -1,7 +1,8 @@
 """What manifests say of files (``pipelines/storage/manifests.py``), below any folder."""
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,12 +21,31 @@ def records_of(manifest: Path) -> dict[str, Record]:
         return {}
 
 
-def records_below(root: Path) -> dict[str, Record]:
-    """What all manifests of a store, or of a part of one, say."""
+def manifests_below(root: Path, without: Collection[str] = ()) -> list[Path]:
+    """The manifests of a store, or of a part of one, but of those in folders ``without``."""
+    names = files_below(root, MANIFESTS, without)
+    return [root / name for name in names if name.endswith(".json")]
+
+
+def records_below(root: Path, without: Collection[str] = ()) -> dict[str, Record]:
+    """What these manifests say."""
     found: dict[str, Record] = {}
-    for path in (root / MANIFESTS).rglob("*.json"):
+    for path in manifests_below(root, without):
         found |= records_of(path)
     return found
+
+
+def files_below(root: Path, folder: str, without: Collection[str] = ()) -> list[str]:
+    """The files in a folder of a store and below it, by name in the store, sorted.
+
+    Folders ``without`` are passed over, not listed: they may hold hundreds of thousands of files.
+    """
+    found = []
+    for path, folders, files in os.walk(root / folder):
+        at = Path(path).relative_to(root).as_posix()
+        folders[:] = [one for one in folders if f"{at}/{one}" not in without]
+        found += [f"{at}/{one}" for one in files]
+    return sorted(found)
 
 
 def is_recorded(root: Path, name: str, record: Record) -> bool:

@@ -30,9 +30,16 @@ from dance_models.text import printable
 from pipelines.storage.bucket import ANY, SCHEME, VERSION, Bucket, Stored
 from pipelines.storage.databases import NOTE as DATABASES
 from pipelines.storage.locks import file_lock
-from pipelines.storage.packs import Packs, is_pack, names_of, part_of_clip
+from pipelines.storage.packs import CLIP_FOLDERS, Packs, is_pack, names_of, part_of_clip
 from pipelines.storage.place import PLACE
-from pipelines.storage.records import MANIFESTS, is_recorded, records_below, records_of
+from pipelines.storage.records import (
+    MANIFESTS,
+    files_below,
+    is_recorded,
+    manifests_below,
+    records_below,
+    records_of,
+)
 from pipelines.storage.remote_notes import KNOWN, Kept, Notes, Traffic, md5_of
 
 SCRATCH_VARIABLE: Final = "DANCE_SCRATCH"
@@ -200,7 +207,8 @@ class Remote:
         self.bucket.each(lambda name: self._got(name, waiting / name), manifests)
         records: dict[str, list[Any]] = {}
         if any(not name.startswith("raw/") for name in files):  # those are in no manifest
-            records = records_below(self.root) | records_below(waiting)
+            packed = CLIP_FOLDERS if any(map(is_pack, there)) else ()
+            records = records_below(self.root, packed) | records_below(waiting)
         left: set[str] = set()
 
         def fetched(name: str) -> None:
@@ -338,20 +346,22 @@ class Remote:
         """
         self._packs.send(name for clip in clips for name in names_of(stage, clip))
 
-    def publish(self) -> None:
+    def publish(self, *, clips: bool = True) -> None:
         """Send everything that differs from its object, but nothing that is half-made.
 
+        Without ``clips``, in a store whose clips are in shards, nothing of these: who makes them
+        sends them, and looking at the files of 100,000 takes a minute.
         A file that is not what its manifest says is being made, and waits with its manifest.
         Raises InputError when the bucket cannot be used: the next call sends what is missing.
         """
         with self._alone():
-            packs = self._packs
-            packs.send(packs.finished(packs.differing()))
-            self._drop_unpacked()
+            if clips:
+                self._packs.send(self._packs.finished(self._packs.differing()))
+                self._drop_unpacked()
             of: dict[str, list[str]] = {}
             held: set[str] = set()
             waiting: set[str] = set()
-            for path in self._manifests():
+            for path in manifests_below(self.root, self._packed_folders()):
                 for name, record in records_of(path).items():
                     of.setdefault(name, []).append(self._name(path))
                     if not is_recorded(self.root, name, record):
@@ -361,11 +371,9 @@ class Remote:
             last = [n for n in names if n.startswith(MANIFESTS) and n not in held]
             self._send([n for n in names if not n.startswith(MANIFESTS)], last, of)
 
-    def _manifests(self) -> list[Path]:
-        """The manifests that travel as they are."""
-        paths = sorted((self.root / MANIFESTS).rglob("*.json"))
-        packed = self._packs.shards()
-        return [p for p in paths if not packed or part_of_clip(self._name(p)) is None]
+    def _packed_folders(self) -> Collection[str]:
+        """The folders whose files travel in packs."""
+        return CLIP_FOLDERS if self._packs.shards() else ()
 
     def _drop_unpacked(self) -> None:
         """Delete the objects of files that are in packs by now, and packs of no shard.
@@ -474,7 +482,7 @@ class Remote:
 
     def missing(self) -> list[str]:
         """Files of scratch that should be in the bucket and are not, or not as they are here."""
-        known, used = self.known(), records_below(self.root)
+        known, used = self.known(), records_below(self.root, self._packed_folders())
         again = {name for name in used if _is_deleted(known.get(name))}
         names = (name for name in self._travelling() if name != PLACE)
         lost = [name for name in names if name in again or self._differs(name, known.get(name))]
@@ -482,17 +490,13 @@ class Remote:
 
     # --- what travels ---------------------------------------------------------------------------
     def _travelling(self) -> list[str]:
-        """Every file that belongs into the bucket, by name."""
-        paths = [self.root / name for name in (PLACE, DATABASES)]
+        """Every file that belongs into the bucket by itself, by name."""
+        names, packed = [PLACE, DATABASES], self._packed_folders()
         for folder in FOLDERS:
-            paths += sorted((self.root / folder).rglob("*"))
-        names = [self._name(path) for path in paths if path.is_file()]
-        finished, packed = self._finished(), bool(self._packs.shards())
-        return [
-            name
-            for name in names
-            if self._travels(name, finished) and not (packed and part_of_clip(name) is not None)
-        ]
+            names += files_below(self.root, folder, packed)
+        finished = self._finished()
+        there = (name for name in names if (self.root / name).is_file())  # no link to nowhere
+        return [name for name in there if self._travels(name, finished)]
 
     def _travels(self, name: str, finished: Collection[str] | None = None) -> bool:
         if not _is_kept(name) or is_pack(name):

@@ -59,7 +59,7 @@ def train_here(
         if away and (remote := store.remote) is not None:
             shutil.rmtree(files, ignore_errors=True)
             remote.lend(Path(folder))
-            remote.publish()  # what it logged to MLflow
+            remote.publish(clips=False)  # what it logged to MLflow
 
 
 def _trained(environment: Mapping[str, str], log: Path) -> int:

@@ -293,6 +293,27 @@ def test_a_clip_that_is_being_made_waits_and_the_others_of_its_shard_do_not(
     assert _remote(store).missing() == [f"tables/{STAGE}/{FIRST}.parquet"]
 
 
+def test_a_stage_over_all_clips_sends_nothing_of_single_ones(machines: Machines) -> None:
+    store = machines.store("a")
+    _commit(store, **{FIRST: 1})
+    _make(store, SECOND, 2)
+    write_table(pl.DataFrame({"x": [1]}), store.table("pose_dataset"))
+    _remote(store).publish(clips=False)
+    other = machines.store("b")
+    assert _contents(other) == {FIRST: 1}
+    assert other.table("pose_dataset").is_file()
+    _remote(store).publish()
+    assert _contents(machines.store("b")) == {FIRST: 1, SECOND: 2}
+
+
+def test_a_link_to_nowhere_is_not_sent(machines: Machines) -> None:
+    store = machines.store("a")
+    (store.path / "reports").mkdir(exist_ok=True)
+    (store.path / "reports" / "lost.html").symlink_to("nowhere")
+    _remote(store).publish()
+    assert not _remote(store).missing()
+
+
 class Killed(BaseException):
     """In the place of a kill."""
 
