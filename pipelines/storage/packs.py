@@ -74,9 +74,14 @@ class Packed(NamedTuple):
     md5: str
 
     def is_at(self, path: Path) -> bool:
-        """Whether the file is as it was when it was packed or fetched."""
+        """Whether the file is as it was when it was packed or fetched.
+
+        One of another time is read: scratch may have been copied. Raises OSError without a file.
+        """
         stat = path.stat()
-        return (stat.st_size, stat.st_mtime_ns) == (self.size, self.mtime_ns)
+        if stat.st_size != self.size:
+            return False
+        return stat.st_mtime_ns == self.mtime_ns or md5_of(path) == self.md5
 
 
 def is_pack(name: str, shards: int | None = None) -> bool:
@@ -341,9 +346,7 @@ class Packs:
         try:
             if packed is None:
                 return path.is_file()
-            return not packed.is_at(path) and (
-                path.stat().st_size != packed.size or md5_of(path) != packed.md5
-            )
+            return not packed.is_at(path)
         except FileNotFoundError:
             return False
 

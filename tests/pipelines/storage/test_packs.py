@@ -216,6 +216,18 @@ def test_a_changed_clip_travels_with_its_shard_and_its_files_alone_are_replaced(
     assert inodes == {name: (second.path / name).stat().st_ino for name in kept}
 
 
+def test_files_of_another_time_give_way_as_they_are_no_change(machines: Machines) -> None:
+    """As after scratch was copied."""
+    first, second = machines.store("a"), machines.store("b")
+    _commit(first, **{FIRST: 1})
+    machines.store("b")
+    for name in _files(second):
+        os.utime(second.path / name)
+    _commit(first, **{FIRST: 2})
+    machines.store("b")
+    assert _files(second) == _files(first)
+
+
 def test_what_scratch_lost_is_put_back_without_fetching(machines: Machines) -> None:
     store = machines.store("a")
     _commit(store, **{FIRST: 1})
