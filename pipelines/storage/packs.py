@@ -192,28 +192,29 @@ class Packs:
 
         ``earlier``: what other packs had of files, before there were so many shards.
         """
-        with replacing(self.root / name) as part:
-            try:
+        try:
+            with replacing(self.root / name) as part:
                 self.bucket.get(name, part)
-            except InputError as error:
-                if not isinstance(error.__cause__, FileNotFoundError):
-                    raise
-                stored = Stored(0, "")  # deleted since it was listed
-                part.touch()
-            md5, size = md5_of(part), part.stat().st_size
-            now = _index(part, self._told_damaged) if size else {}
-            if not now:
-                part.write_bytes(b"")
-            mine = {one: row for one, row in now.items() if pack_of(one, shards) == name}
-            alone = {one: Packed(*kept[:3]) for one, kept in self.notes.known(mine).items()}
-            before = {**alone, **earlier, **self._members(name, shards)}
-            new = [one for one, row in mine.items() if self._gives_way(one, row, before.get(one))]
-            self._write(part, new)
-        if stored.etag:
-            self.notes.remember(name, Kept(size, 0, md5, stored.etag))
-            self.notes.count(Traffic(fetched=1, fetched_bytes=size))
-        else:
-            self.notes.forget([name])
+                md5, size = md5_of(part), part.stat().st_size
+                self._unpack(name, part, shards, earlier)
+        except InputError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+            self.notes.forget([name])  # deleted since it was listed
+            return
+        self.notes.remember(name, Kept(size, 0, md5, stored.etag))
+        self.notes.count(Traffic(fetched=1, fetched_bytes=size))
+
+    def _unpack(self, name: str, part: Path, shards: int, earlier: Mapping[str, Packed]) -> None:
+        """Put what is new in a pack that was fetched into its place."""
+        now = _index(part, self._told_damaged)
+        if not now:
+            part.write_bytes(b"")  # what is damaged is said once
+        mine = {one: row for one, row in now.items() if pack_of(one, shards) == name}
+        alone = {one: Packed(*kept[:3]) for one, kept in self.notes.known(mine).items()}
+        before = {**alone, **earlier, **self._members(name, shards)}
+        new = [one for one, row in mine.items() if self._gives_way(one, row, before.get(one))]
+        self._write(part, new)
 
     def _told_damaged(self, error: DamagedFileError) -> None:
         getLogger(__name__).warning(
@@ -280,17 +281,20 @@ class Packs:
                 stored, md5 = self.bucket.put(name, part, None if kept is None else kept.etag)
         except InputError as error:
             cause = error.__cause__
-            if not isinstance(cause, Exception) or not is_of_another_version(cause):
-                raise
-            return self._take_newest(name, shards)
+            gone = isinstance(cause, FileNotFoundError)
+            if gone or (isinstance(cause, Exception) and is_of_another_version(cause)):
+                return self._take_newest(name, shards)
+            raise
         self.notes.remember(name, Kept(stored.size, 0, md5, stored.etag))
         self.notes.count(Traffic(sent=1, sent_bytes=stored.size))
         return True
 
     def _take_newest(self, name: str, shards: int) -> bool:
         """Fetch a pack as it is now; it is to be put again then."""
-        newest = self.bucket.head(name) or Stored(0, "")
-        self._take(name, newest, shards, self._of_other_numbers(shards))
+        if (newest := self.bucket.head(name)) is None:
+            self.notes.forget([name])
+        else:
+            self._take(name, newest, shards, self._of_other_numbers(shards))
         return False
 
     def _rows(self, name: str, members: Mapping[str, Packed]) -> dict[str, dict[str, object]]:
