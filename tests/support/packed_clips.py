@@ -72,13 +72,15 @@ def contents_of(store: Store) -> dict[str, int]:
     return {path.stem: pl.read_parquet(path)["x"][0] for path in sorted(folder.glob("*.parquet"))}
 
 
+def is_whole(store: Store, clip: str) -> bool:
+    """Whether the manifest of a clip is that of its table."""
+    manifest = manifests.read_manifest(store, STAGE, clip)
+    return manifest is not None and not manifests.damages(store, manifest, manifest.keys())
+
+
 def are_whole(store: Store) -> bool:
-    """Whether the manifest of each clip is that of its table."""
-    for clip in contents_of(store):
-        manifest = manifests.read_manifest(store, STAGE, clip)
-        if manifest is None or manifests.damages(store, manifest, manifest.keys()):
-            return False
-    return True
+    """The same of all clips that have a table."""
+    return all(is_whole(store, clip) for clip in contents_of(store))
 
 
 def pack_of_clip(clip: str) -> str:

@@ -16,6 +16,7 @@ from packed_clips import (
     are_whole,
     contents_of,
     in_shards,
+    is_whole,
     make_clip,
     pack_of_clip,
     remote_of,
@@ -164,7 +165,14 @@ def test_machines_agree_after_kills_and_losses(
             pass
     fuse.left = None
     for name in 3 * NAMES:
-        remote_of(machines.store(name)).publish()
+        store = machines.store(name)
+        for clip, contents in made.items():
+            # A table that was lost before it was sent is back as it was before, and its manifest is
+            # not of it: the next run makes it again.
+            if not is_whole(store, clip):
+                make_clip(store, clip, STEPS)
+                contents.add(STEPS)
+        remote_of(store).publish()
     found = [contents_of(machines.store(name)) for name in (*NAMES, "another")]
     assert all(one == found[0] for one in found)
     assert all(content in made[clip] for clip, content in found[0].items())
